@@ -1,0 +1,252 @@
+"""Every error wampush raises on purpose, and the tables of reasons and close codes.
+
+Owns: the error tree, whose fault an error is, why an input was refused, why a connection ended.
+Must not import: anything of wampush, Twisted or Autobahn; all other modules may import this one.
+
+Reasons are a table because code, log lines, metrics and ``docs/reference/reasons.md`` must say the
+same word for the same thing; a test compares the document with this module.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, unique
+
+
+@unique
+class Fault(Enum):
+    """Who can mend what went wrong."""
+
+    CLIENT = "client"
+    BACKEND = "backend"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One row of a reason table.
+
+    :param code: stable word for logs, metrics and documentation.
+    :param fault: who can mend it.
+    :param sentence: what happened and what would be right, for that person.
+    """
+
+    code: str
+    fault: Fault
+    sentence: str
+
+
+@unique
+class Refusal(Enum):
+    """Why one input was not carried out. The sender's connection is not affected."""
+
+    # A push of a backend.
+    EMPTY = Reason("empty", Fault.BACKEND, "The message is empty; send a JSON object.")
+    NOT_UTF8 = Reason("not-utf8", Fault.BACKEND, "The bytes are not UTF-8; encode text as UTF-8.")
+    NOT_JSON = Reason("not-json", Fault.BACKEND, "The text is not JSON (RFC 8259).")
+    NOT_AN_OBJECT = Reason(
+        "not-an-object",
+        Fault.BACKEND,
+        "A message of one part is a JSON object that holds its topic; use two parts for other values.",
+    )
+    NO_TOPIC = Reason("no-topic", Fault.BACKEND, "The object lacks the key that names its topic.")
+    TOPIC_NOT_STRING = Reason(
+        "topic-not-string", Fault.BACKEND, "The topic is not a string; send it in quotes."
+    )
+    TOPIC_EMPTY = Reason("topic-empty", Fault.BACKEND, "The topic is an empty string.")
+    TOPIC_TOO_LONG = Reason(
+        "topic-too-long", Fault.BACKEND, "The topic is longer than limits.topic_bytes."
+    )
+    WRONG_PART_COUNT = Reason(
+        "wrong-part-count",
+        Fault.BACKEND,
+        "A push has one part (object), two (topic, JSON) or three (topic, JSON, options).",
+    )
+    TOO_LARGE = Reason(
+        "too-large", Fault.BACKEND, "The message is longer than zmq.max_message_bytes."
+    )
+    BAD_OPTIONS = Reason(
+        "bad-options",
+        Fault.BACKEND,
+        'The third part is a JSON object with "exclude" and "eligible", each a list of session ids.',
+    )
+
+    # A message of a client.
+    BINARY_FRAME = Reason(
+        "binary-frame", Fault.CLIENT, "WAMP v1 speaks in text frames; this one was binary."
+    )
+    MESSAGE_NOT_JSON = Reason("message-not-json", Fault.CLIENT, "The text is not JSON (RFC 8259).")
+    MESSAGE_NOT_LIST = Reason("message-not-list", Fault.CLIENT, "A WAMP v1 message is a JSON list.")
+    MESSAGE_EMPTY = Reason("message-empty", Fault.CLIENT, "The list is empty; it starts with a type.")
+    UNKNOWN_TYPE = Reason(
+        "unknown-type", Fault.CLIENT, "The message type is none that a client sends (1, 2, 5, 6, 7)."
+    )
+    WRONG_ARITY = Reason("wrong-arity", Fault.CLIENT, "The list has too few or too many elements.")
+    WRONG_TYPE = Reason("wrong-type", Fault.CLIENT, "An element of the list has the wrong JSON type.")
+    CLIENT_TOPIC_EMPTY = Reason("client-topic-empty", Fault.CLIENT, "The topic is an empty string.")
+    CLIENT_TOPIC_TOO_LONG = Reason(
+        "client-topic-too-long", Fault.CLIENT, "The topic is longer than limits.topic_bytes."
+    )
+    PUBLISH_FORBIDDEN = Reason(
+        "publish-forbidden", Fault.CLIENT, "Clients may not publish here; see clients.publish."
+    )
+
+    @property
+    def code(self) -> str:
+        """The stable word of this reason."""
+        return self.value.code
+
+    @property
+    def fault(self) -> Fault:
+        """Who can mend it."""
+        return self.value.fault
+
+    @property
+    def sentence(self) -> str:
+        """What happened, for that person."""
+        return self.value.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """One row of the table of connection ends.
+
+    :param code: stable word for logs, metrics and documentation.
+    :param sentence: what happened.
+    :param http_status: the answer to a handshake that is refused, else None.
+    :param close_code: RFC 6455 section 7.4 code when a Close frame is sent; None means the TCP
+        connection is aborted instead, so that clients that retry only unclean ends come back.
+    """
+
+    code: str
+    sentence: str
+    http_status: int | None = None
+    close_code: int | None = None
+
+
+@unique
+class CloseReason(Enum):
+    """Why a connection ended, or was never opened."""
+
+    # Handshakes that were refused.
+    SUBPROTOCOL_REQUIRED = Ending(
+        "subprotocol-required",
+        'The WebSocket subprotocol "wamp" was not offered; offer it, or set '
+        "websocket.require_subprotocol = false.",
+        http_status=400,
+    )
+    BAD_HANDSHAKE = Ending(
+        "bad-handshake", "The request is no WebSocket handshake (RFC 6455 section 4.2.1).", 400
+    )
+    HEADER_TOO_LARGE = Ending(
+        "header-too-large", "The request header is longer than websocket.max_header_bytes.", 431
+    )
+    TOO_MANY_CONNECTIONS = Ending(
+        "too-many-connections", "websocket.max_connections are open already.", 503
+    )
+    SHUTTING_DOWN = Ending("shutting-down", "The server is stopping; try again shortly.", 503)
+    HANDSHAKE_TIMEOUT = Ending(
+        "handshake-timeout", "The handshake was not complete after websocket.handshake_timeout."
+    )
+
+    # Open connections.
+    PEER_CLOSED = Ending("peer-closed", "The client closed the WebSocket.")
+    PEER_LOST = Ending("peer-lost", "The TCP connection was lost without a WebSocket close.")
+    SILENT = Ending("silent", "Nothing came for websocket.silence_timeout, not even a pong.")
+    SLOW_CLIENT = Ending(
+        "slow-client", "More than clients.queue_bytes waited for a client that reads too slowly."
+    )
+    MESSAGE_TOO_LARGE = Ending(
+        "message-too-large", "A message was longer than websocket.max_message_bytes.", close_code=1009
+    )
+    PROTOCOL_VIOLATION = Ending(
+        "protocol-violation", "The client broke the WebSocket protocol (RFC 6455).", close_code=1002
+    )
+    INVALID_PAYLOAD = Ending(
+        "invalid-payload", "A text frame or close reason was not UTF-8.", close_code=1007
+    )
+    SERVER_STOPPED = Ending(
+        "server-stopped", "The server stopped and dropped the connection so that clients retry."
+    )
+
+    @property
+    def code(self) -> str:
+        """The stable word of this reason."""
+        return self.value.code
+
+    @property
+    def sentence(self) -> str:
+        """What happened."""
+        return self.value.sentence
+
+
+class WampushError(Exception):
+    """Root of every error raised on purpose."""
+
+
+class InputRefused(WampushError):
+    """One input was refused; nothing else is affected.
+
+    :param refusal: the row of the table.
+    :param detail: what exactly was found, safe to log (no secrets, bounded length), or "".
+    """
+
+    def __init__(self, refusal: Refusal, detail: str = "") -> None:
+        self.refusal = refusal
+        self.detail = detail
+        super().__init__(f"{refusal.sentence} {detail}".strip())
+
+
+class PushRefused(InputRefused):
+    """A backend's push cannot become a publication."""
+
+
+class MessageRefused(InputRefused):
+    """A client's message is none that WAMP v1 knows, or may not be carried out."""
+
+
+class NotSerialisable(WampushError):
+    """A value that should go out has no JSON form; the code that made it is at fault."""
+
+
+class OperatorError(WampushError):
+    """Something the person who starts wampush can mend; shown as one line, never as a traceback."""
+
+
+class ConfigError(OperatorError):
+    """A setting stops the start.
+
+    :param source: where it was read: a file's path, "environment" or "command line".
+    :param key: dotted name, e.g. ``websocket.max_message_bytes``; "" when the whole source is unreadable.
+    :param value: the offending value as the operator wrote it.
+    :param expected: what would be right.
+    :param suggestion: the known key most like a misspelt one, or "".
+    """
+
+    def __init__(
+        self, source: str, key: str, value: object, expected: str, suggestion: str = ""
+    ) -> None:
+        self.source = source
+        self.key = key
+        self.value = value
+        self.expected = expected
+        self.suggestion = suggestion
+        where = f"{source}: {key}" if key else source
+        shown = "" if value is None else f" = {value!r}"
+        hint = f'; did you mean "{suggestion}"?' if suggestion else ""
+        super().__init__(f"{where}{shown}: {expected}{hint}")
+
+
+class ListenError(OperatorError):
+    """An address cannot be served.
+
+    :param address: the endpoint or ZeroMQ address as configured.
+    :param problem: what the system said, or what is wrong with the text.
+    :param remedy: what would be right.
+    """
+
+    def __init__(self, address: str, problem: str, remedy: str) -> None:
+        self.address = address
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"cannot listen on {address}: {problem}; {remedy}")

@@ -1,0 +1,124 @@
+"""What one client has said so far.
+
+Owns: session id and prefixes; makes typed requests, URIs resolved, of a client's text.
+Must not import: anything of wampush but ``errors`` and its neighbours in ``wamp``.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from wampush.wamp import codec
+from wampush.wamp.messages import (
+    Call,
+    CallError,
+    CallResult,
+    Prefix,
+    Publish,
+    Subscribe,
+    Unsubscribe,
+    Welcome,
+)
+from wampush.wamp.uris import Dialect
+
+Request = Call | Subscribe | Unsubscribe | Publish
+
+_NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+def new_session_id() -> str:
+    """A session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
+    return secrets.token_urlsafe(16)
+
+
+class Session:
+    """One WAMP v1 client from WELCOME on, without I/O.
+
+    :param dialect: how this client's WAMP v1 is read.
+    :param server: name and version told in WELCOME.
+    """
+
+    __slots__ = ("_prefixes", "dialect", "server", "session_id")
+
+    def __init__(self, dialect: Dialect, server: str) -> None:
+        self.session_id = new_session_id()
+        self.dialect = dialect
+        self.server = server
+        # Most pages define no prefix; the shared empty mapping keeps an idle session small.
+        self._prefixes: Mapping[str, str] = _NO_PREFIXES
+
+    @property
+    def prefixes(self) -> Mapping[str, str]:
+        """The prefixes that this client has defined."""
+        return self._prefixes
+
+    def welcome(self) -> bytes:
+        """The first message to the client."""
+        return codec.encode(Welcome(self.session_id, self.server))
+
+    def receive(self, text: bytes) -> Request | None:
+        """Take one message of the client.
+
+        :param text: the payload of a text frame.
+        :returns: what the client asks for, with URIs resolved and the dialect's defaults filled in;
+            None when the message only changed this session (PREFIX).
+        :raises MessageRefused: when the text is none of the messages that a client sends.
+        """
+        message = codec.decode_client(text)
+        if type(message) is Prefix:
+            self._define(message)
+            return None
+        if type(message) is Call:
+            return self._resolve_call(message)
+        if type(message) is Publish:
+            return self._resolve_publish(message)
+        if not self._prefixes:
+            return message
+        return replace(message, topic=self.dialect.resolve(message.topic, self._prefixes))
+
+    def call_result(self, call_id: str, result: object) -> bytes:
+        """The text that answers a call.
+
+        :raises NotSerialisable: when the result has no JSON form.
+        """
+        return codec.encode(CallResult(call_id, result))
+
+    def call_error(
+        self, call_id: str, uri: str, description: str, details: object = None
+    ) -> bytes:
+        """The text that refuses a call; the error URI becomes a CURIE where a prefix matches.
+
+        :raises NotSerialisable: when the details have no JSON form.
+        """
+        error_uri = self.dialect.shrink(uri, self._prefixes)
+        return codec.encode(CallError(call_id, error_uri, description, details))
+
+    def _define(self, message: Prefix) -> None:
+        self._prefixes = {**self._prefixes, message.prefix: message.uri}
+
+    def _resolve_call(self, message: Call) -> Call:
+        procedure = self.dialect.resolve(message.procedure, self._prefixes)
+        arguments = message.arguments
+        if self.dialect.unpacks_single_list and len(arguments) == 1:
+            only = arguments[0]
+            arguments = tuple(only) if type(only) is list else arguments
+        return Call(message.call_id, procedure, arguments)
+
+    def _resolve_publish(self, message: Publish) -> Publish:
+        exclude_me = message.exclude_me
+        if exclude_me is None and message.exclude is None:
+            exclude_me = self.dialect.excludes_publisher
+        eligible = message.eligible
+        if eligible == () and self.dialect.empty_eligible_means_all:
+            eligible = None
+        return Publish(
+            self.dialect.resolve(message.topic, self._prefixes),
+            message.event,
+            exclude_me,
+            message.exclude,
+            eligible,
+        )

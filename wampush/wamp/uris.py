@@ -1,0 +1,86 @@
+"""URIs, prefixes and the two dialects.
+
+Owns: how a CURIE becomes a URI and back, and what else differs between the dialects.
+Must not import: anything of wampush.
+
+``wamp1`` is the WAMP v1 specification. ``ratchet`` is what Ratchet 0.4.4 does instead, for
+applications that came to rely on it (``Ratchet\\Wamp\\WampConnection::getUri`` and
+``ServerProtocol::onMessage``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What differs between the ways WAMP v1 is spoken.
+
+    :param name: the value of ``websocket.dialect``.
+    :param joint: the text between a prefix's URI and the rest of a CURIE.
+    :param keeps_http_urls: whether a string that holds http:// or https:// is never a CURIE.
+    :param excludes_publisher: whether a publisher gets its own event when it does not say.
+    :param empty_eligible_means_all: whether ``eligible: []`` lifts the restriction instead of
+        allowing nobody.
+    :param unpacks_single_list: whether a CALL's only argument, if a list, becomes the arguments.
+    """
+
+    name: str
+    joint: str
+    keeps_http_urls: bool
+    excludes_publisher: bool
+    empty_eligible_means_all: bool
+    unpacks_single_list: bool
+
+    def resolve(self, text: str, prefixes: Mapping[str, str]) -> str:
+        """The URI that a URI or CURIE stands for.
+
+        :param text: what the client sent.
+        :param prefixes: the prefixes this session has defined.
+        :returns: prefix URI and rest when the part before the first ``:`` is a known prefix,
+            else the text as it stands.
+        """
+        split = text.find(":")
+        if split < 1:
+            return text
+        if self.keeps_http_urls and ("http://" in text or "https://" in text):
+            return text
+        uri = prefixes.get(text[:split])
+        return text if uri is None else f"{uri}{self.joint}{text[split + 1 :]}"
+
+    def shrink(self, uri: str, prefixes: Mapping[str, str]) -> str:
+        """The CURIE for a URI by the longest matching prefix, or the URI when none matches."""
+        best = ""
+        curie = uri
+        for prefix, start in prefixes.items():
+            stem = start + self.joint
+            if prefix and len(stem) > len(best) and uri.startswith(stem):
+                best = stem
+                curie = f"{prefix}:{uri[len(stem) :]}"
+        return curie
+
+
+WAMP1: Final = Dialect(
+    name="wamp1",
+    joint="",
+    keeps_http_urls=False,
+    excludes_publisher=True,
+    empty_eligible_means_all=False,
+    unpacks_single_list=False,
+)
+RATCHET: Final = Dialect(
+    name="ratchet",
+    joint="#",
+    keeps_http_urls=True,
+    excludes_publisher=False,
+    empty_eligible_means_all=True,
+    unpacks_single_list=True,
+)
+DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (WAMP1, RATCHET)}
+
+ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
+ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
+ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
