@@ -1,0 +1,90 @@
+"""Which subscriber listens to which topic.
+
+Owns: the two indexes and nothing else. Must not import: anything of wampush.
+
+The sets that :meth:`Hub.subscribers` returns are the live ones: iterating them costs no copy, and
+whoever keeps one must not keep it over a change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Set
+from typing import Generic, TypeVar
+
+SubscriberType = TypeVar("SubscriberType", bound=Hashable)
+
+
+class Hub(Generic[SubscriberType]):
+    """Topic to subscribers and back; tells the first and the last subscriber of a topic."""
+
+    def __init__(self) -> None:
+        self._subscribers: dict[str, set[SubscriberType]] = {}
+        self._topics: dict[SubscriberType, set[str]] = {}
+        self._nobody: frozenset[SubscriberType] = frozenset()
+        self._nothing: frozenset[str] = frozenset()
+
+    @property
+    def topic_count(self) -> int:
+        """How many topics have a subscriber."""
+        return len(self._subscribers)
+
+    @property
+    def subscription_count(self) -> int:
+        """How many pairs of subscriber and topic there are; counts them, so not for the hot path."""
+        return sum(map(len, self._topics.values()))
+
+    def subscribers(self, topic: str) -> Set[SubscriberType]:
+        """The live set of a topic's subscribers; empty when it has none."""
+        return self._subscribers.get(topic, self._nobody)
+
+    def topics(self, subscriber: SubscriberType) -> Set[str]:
+        """The live set of a subscriber's topics; empty when it has none."""
+        return self._topics.get(subscriber, self._nothing)
+
+    def add(self, subscriber: SubscriberType, topic: str) -> bool:
+        """Subscribe; subscribing twice is the same as once.
+
+        :returns: whether this is the topic's first subscriber.
+        """
+        topics = self._topics.get(subscriber)
+        if topics is None:
+            self._topics[subscriber] = {topic}
+        else:
+            topics.add(topic)
+        subscribers = self._subscribers.get(topic)
+        if subscribers is None:
+            self._subscribers[topic] = {subscriber}
+            return True
+        subscribers.add(subscriber)
+        return False
+
+    def discard(self, subscriber: SubscriberType, topic: str) -> bool:
+        """Unsubscribe; does nothing when there is no such subscription.
+
+        :returns: whether this was the topic's last subscriber.
+        """
+        topics = self._topics.get(subscriber)
+        if topics is None or topic not in topics:
+            return False
+        topics.discard(topic)
+        if not topics:
+            del self._topics[subscriber]
+        return self._forget(subscriber, topic)
+
+    def drop(self, subscriber: SubscriberType) -> list[str]:
+        """End all subscriptions of a subscriber.
+
+        :returns: the topics whose last subscriber this was.
+        """
+        topics = self._topics.pop(subscriber, None)
+        if topics is None:
+            return []
+        return [topic for topic in topics if self._forget(subscriber, topic)]
+
+    def _forget(self, subscriber: SubscriberType, topic: str) -> bool:
+        subscribers = self._subscribers[topic]
+        subscribers.discard(subscriber)
+        if subscribers:
+            return False
+        del self._subscribers[topic]
+        return True

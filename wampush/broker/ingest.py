@@ -1,0 +1,128 @@
+"""Raw pushes of backends to publications.
+
+Owns: the message forms that a backend may send and the checks on them. Pure: no I/O, no state.
+Must not import: Twisted, ZeroMQ, the edges.
+
+One part: a JSON object that names its topic under a key (``category`` unless configured); the whole
+object is the payload. Two parts: topic as UTF-8 text, payload as JSON. Three parts: the same and
+options, a JSON object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.errors import PushRefused, Refusal
+
+_SHOWN = 80
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _json(part: bytes) -> object:
+    try:
+        return orjson.loads(part)
+    except orjson.JSONDecodeError as error:
+        _text(part)
+        raise PushRefused(Refusal.NOT_JSON, str(error)) from error
+
+
+def _text(part: bytes) -> str:
+    try:
+        return part.decode()
+    except UnicodeDecodeError as error:
+        raise PushRefused(Refusal.NOT_UTF8, f"Byte {error.start} is {part[error.start]:#x}.") from error
+
+
+def _session_ids(options: dict[str, object], key: str) -> frozenset[str] | None:
+    value = options.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise PushRefused(Refusal.BAD_OPTIONS, f"{key} is {_show(value)}.")
+    return frozenset(value)
+
+
+def _audience(part: bytes) -> Audience:
+    options = _json(part)
+    if not isinstance(options, dict):
+        raise PushRefused(Refusal.BAD_OPTIONS, f"The options are {_show(options)}.")
+    unknown = sorted(options.keys() - {"exclude", "eligible"})
+    if unknown:
+        raise PushRefused(Refusal.BAD_OPTIONS, f"Unknown option {_show(unknown[0])}.")
+    exclude = _session_ids(options, "exclude")
+    eligible = _session_ids(options, "eligible")
+    if not exclude and eligible is None:
+        return EVERYONE
+    return Audience(exclude or frozenset(), eligible)
+
+
+@dataclass(frozen=True, slots=True)
+class Ingest:
+    """Makes publications of raw pushes.
+
+    :param topic_key: the key under which a one-part push names its topic.
+    :param max_bytes: the longest push, all parts together, in bytes.
+    :param topic_bytes: the longest topic, in bytes of UTF-8.
+    """
+
+    topic_key: str
+    max_bytes: int
+    topic_bytes: int
+
+    def publication(self, parts: Sequence[bytes]) -> Publication:
+        """The publication that a push asks for.
+
+        :param parts: the parts of one message, as they came.
+        :raises PushRefused: with the reason when it cannot be one.
+        """
+        count = len(parts)
+        size = len(parts[0]) if count == 1 else sum(map(len, parts))
+        if size > self.max_bytes:
+            raise PushRefused(Refusal.TOO_LARGE, f"{size} bytes, {self.max_bytes} allowed.")
+        if count == 1:
+            return self._one_part(parts[0])
+        if count in (2, 3):
+            return self._with_topic(parts)
+        raise PushRefused(Refusal.WRONG_PART_COUNT, f"{count} parts.")
+
+    def _one_part(self, part: bytes) -> Publication:
+        if not part:
+            raise PushRefused(Refusal.EMPTY)
+        value = _json(part)
+        if not isinstance(value, dict):
+            raise PushRefused(Refusal.NOT_AN_OBJECT, f"It is {_show(value)}.")
+        if self.topic_key not in value:
+            raise PushRefused(Refusal.NO_TOPIC, f"The key is {self.topic_key!r}.")
+        topic = value[self.topic_key]
+        if not isinstance(topic, str):
+            raise PushRefused(Refusal.TOPIC_NOT_STRING, f"It is {_show(topic)}.")
+        self._check_topic(topic)
+        return Publication(topic, part)
+
+    def _with_topic(self, parts: Sequence[bytes]) -> Publication:
+        topic = _text(parts[0])
+        self._check_topic(topic)
+        if not parts[1]:
+            raise PushRefused(Refusal.EMPTY, "The second part is empty.")
+        _json(parts[1])
+        audience = _audience(parts[2]) if len(parts) == 3 else EVERYONE
+        return Publication(topic, parts[1], audience)
+
+    def _check_topic(self, topic: str) -> None:
+        if not topic:
+            raise PushRefused(Refusal.TOPIC_EMPTY)
+        # A character takes at most four bytes, so most topics need no encoding to be measured.
+        if len(topic) * 4 > self.topic_bytes:
+            size = len(topic.encode())
+            if size > self.topic_bytes:
+                raise PushRefused(
+                    Refusal.TOPIC_TOO_LONG, f"{size} bytes, {self.topic_bytes} allowed."
+                )

@@ -1,0 +1,126 @@
+"""What became of every input.
+
+Owns: the counters, the last refusals, and how often a refusal is worth a log line.
+Must not import: Twisted, the edges. The clock is handed in.
+
+Every input ends in exactly one outcome: ``accepted`` or refused with a reason of the table in
+``errors``. So for each source ``received == accepted + sum(refused)``, at any moment between inputs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Final
+
+from wampush.errors import CloseReason, InputRefused, Refusal
+
+REMEMBERED_REFUSALS: Final = 100
+SHOWN_BYTES: Final = 200
+SECONDS_BETWEEN_LINES: Final = 1.0
+
+
+@unique
+class Source(Enum):
+    """Where an input came from."""
+
+    PUSH = "push"
+    CLIENT = "client"
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedInput:
+    """One refused input, kept for inspection.
+
+    :param time: when, in seconds of the clock handed in.
+    :param source: where it came from.
+    :param origin: the ZeroMQ address or the session id.
+    :param refusal: why.
+    :param detail: what exactly was found.
+    :param excerpt: the first 200 bytes.
+    """
+
+    time: float
+    source: Source
+    origin: str
+    refusal: Refusal
+    detail: str
+    excerpt: bytes
+
+    def line(self, unlogged: int) -> str:
+        """The refusal for a log.
+
+        :param unlogged: how many refusals of the same reason had no line since the last one.
+        """
+        more = f" ({unlogged} more like it had no line)" if unlogged else ""
+        detail = f" {self.detail}" if self.detail else ""
+        return (
+            f"refused {self.source.value} from {self.origin}: {self.refusal.code}: "
+            f"{self.refusal.sentence}{detail} It began with {self.excerpt!r}.{more}"
+        )
+
+
+class Ledger:
+    """Counts inputs and their outcomes, connections and their ends.
+
+    :param now: the time in seconds, for the rate of log lines and the times of refusals.
+    :param report: gets a line for the log, at most one a second for each reason.
+    """
+
+    def __init__(self, now: Callable[[], float], report: Callable[[str], None]) -> None:
+        self._now = now
+        self._report = report
+        self.received: Counter[Source] = Counter()
+        self.accepted: Counter[Source] = Counter()
+        self.refused: Counter[tuple[Source, Refusal]] = Counter()
+        self.ended: Counter[CloseReason] = Counter()
+        self.dropped_events: Counter[str] = Counter()
+        self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
+        self._last_line: dict[Refusal, float] = {}
+        self._unlogged: Counter[Refusal] = Counter()
+
+    def accept(self, source: Source, count: int = 1) -> None:
+        """Inputs were carried out.
+
+        :param count: how many; sources that read in batches count them at once.
+        """
+        self.received[source] += count
+        self.accepted[source] += count
+
+    def refuse(self, source: Source, origin: str, error: InputRefused, raw: bytes) -> None:
+        """An input was refused.
+
+        :param origin: the ZeroMQ address or the session id.
+        :param error: why.
+        :param raw: the input; only its first 200 bytes are kept.
+        """
+        self.received[source] += 1
+        self.refused[source, error.refusal] += 1
+        now = self._now()
+        refused = RefusedInput(
+            now, source, origin, error.refusal, error.detail, bytes(raw[:SHOWN_BYTES])
+        )
+        self.recent.append(refused)
+        last = self._last_line.get(error.refusal)
+        if last is not None and now - last < SECONDS_BETWEEN_LINES:
+            self._unlogged[error.refusal] += 1
+            return
+        self._last_line[error.refusal] = now
+        self._report(refused.line(self._unlogged.pop(error.refusal, 0)))
+
+    def end(self, reason: CloseReason) -> None:
+        """A connection ended, or its handshake was refused."""
+        self.ended[reason] += 1
+
+    def drop_event(self, policy: str, count: int = 1) -> None:
+        """Events were left out for a slow client, as its topic's policy says."""
+        self.dropped_events[policy] += count
+
+    def refusals(self) -> Mapping[str, int]:
+        """How often each reason was met, by its code."""
+        totals: Counter[str] = Counter()
+        for (_, refusal), count in self.refused.items():
+            totals[refusal.code] += count
+        return totals

@@ -1,0 +1,194 @@
+"""A client's bounded outgoing queue.
+
+Owns: the chunks that wait for one client, their size, and what a slow client loses.
+Must not import: Twisted, sockets, the edges; they subclass :class:`Outbox` and implement
+:meth:`Outbox.flush`.
+
+A chunk is bytes ready for the wire, whole WebSocket frames only, shared by all receivers. Chunks
+leave in the order in which they came. An outbox is in one of three states:
+
+free
+    The wire takes data. What is queued leaves with one send at the end of the reactor turn.
+blocked
+    The wire is stuffed. What is queued waits for the wire's own signal; ``queued`` counts it and the
+    part that the transport holds.
+closed
+    Nothing is taken any more; nothing is held.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from enum import Enum, unique
+
+from wampush.broker.pressure import Pressure
+
+
+@unique
+class SlowClient(Enum):
+    """What happens to an event for which a slow client has no room, as its topic's rule says."""
+
+    DISCONNECT = "disconnect"
+    DROP_NEWEST = "drop-newest"
+    LATEST = "latest"
+
+
+class Outbox(ABC):
+    """The queue of one client.
+
+    :param limit: bytes that may wait while the client does not read; one chunk more than the limit
+        is taken when nothing else waits.
+    :param pressure: told of every byte that waits in a blocked outbox.
+    """
+
+    __slots__ = (
+        "_gone",
+        "_latest",
+        "_pressure",
+        "blocked",
+        "chunks",
+        "closed",
+        "in_flight",
+        "limit",
+        "queued",
+        "stalled",
+        "variant",
+    )
+
+    def __init__(self, limit: int, pressure: Pressure) -> None:
+        self.limit = limit
+        #: Bytes that wait: in ``chunks``, and in the transport while blocked.
+        self.queued = 0
+        self.chunks: list[bytes] = []
+        #: Bytes handed to the transport that it has not reported gone.
+        self.in_flight = 0
+        self.blocked = False
+        self.closed = False
+        #: Set when the client took nothing for a whole pause of the sources.
+        self.stalled = False
+        #: The compression this client negotiated, as a key for shared frames; None for none.
+        self.variant: object | None = None
+        self._pressure = pressure
+        self._latest: dict[str, int] | None = None
+        # How many chunks have left since the first; makes the indexes of _latest absolute.
+        self._gone = 0
+
+    @abstractmethod
+    def flush(self) -> None:
+        """Hand what is queued to the wire; called only while free and not empty."""
+
+    @abstractmethod
+    def overflow(self) -> None:
+        """The client is too slow: end its connection; calls :meth:`close`."""
+
+    def room_for(self, size: int) -> bool:
+        """Whether a chunk of ``size`` bytes may be queued, after trying to send what waits."""
+        if self.queued + size <= self.limit or not self.queued:
+            return True
+        if not self.blocked:
+            # Over the limit within one turn says nothing about the client; the wire decides.
+            self.flush()
+        return not self.closed and (self.queued + size <= self.limit or not self.queued)
+
+    def append(self, chunk: bytes) -> None:
+        """Queue a chunk for which there is room."""
+        self.chunks.append(chunk)
+        self.queued += len(chunk)
+        if self.blocked:
+            self._pressure.grew(len(chunk))
+
+    def replace_latest(self, topic: str, chunk: bytes) -> bool:
+        """Queue an event in place of the waiting one of the same topic; only while blocked.
+
+        The newer event goes to the end, so that the client sees a part of the sequence of
+        deliveries in its order.
+
+        :returns: whether an older event was left out for it.
+        """
+        if self._latest is None:
+            self._latest = {}
+        replaced = False
+        position = self._latest.get(topic, -1) - self._gone
+        if position >= 0:
+            old = self.chunks[position]
+            self.chunks[position] = b""
+            self.queued -= len(old)
+            self._pressure.shrank(len(old))
+            replaced = True
+            if len(self.chunks) > 64 and self.chunks.count(b"") * 2 > len(self.chunks):
+                self._compact()
+        self._latest[topic] = self._gone + len(self.chunks)
+        self.append(chunk)
+        return replaced
+
+    def take(self, size: int) -> bytes:
+        """Whole chunks from the front, joined: the fewest that hold ``size`` bytes, or all."""
+        total = 0
+        count = 0
+        for chunk in self.chunks:
+            total += len(chunk)
+            count += 1
+            if total >= size:
+                break
+        data = self.chunks[0] if count == 1 else b"".join(self.chunks[:count])
+        del self.chunks[:count]
+        self._gone += count
+        return data
+
+    def block(self, in_flight: int) -> None:
+        """The wire is stuffed.
+
+        :param in_flight: bytes that the transport holds; they count as queued.
+        """
+        self.blocked = True
+        self.in_flight = in_flight
+        self.queued = in_flight + sum(map(len, self.chunks))
+        self._pressure.grew(self.queued)
+
+    def progress(self, in_flight: int) -> None:
+        """The transport has sent what it held.
+
+        :param in_flight: bytes handed to it since.
+        """
+        self.queued -= self.in_flight
+        self._pressure.shrank(self.in_flight)
+        self.in_flight = in_flight
+        self.stalled = False
+        if self.queued * 2 <= self.limit:
+            self._pressure.relieved(self)
+
+    def unblock(self) -> None:
+        """The wire takes data again and nothing waits in the transport."""
+        self.blocked = False
+        self._latest = None
+        self._gone = 0
+        # From here on the queue empties at the end of the turn and no longer counts as waiting.
+        self._pressure.shrank(self.queued)
+
+    def close(self) -> None:
+        """Free the queue at once and take nothing any more."""
+        if self.closed:
+            return
+        if self.blocked:
+            self._pressure.shrank(self.queued)
+        self._pressure.relieved(self)
+        self.closed = True
+        self.blocked = True
+        self.chunks.clear()
+        self._latest = None
+        # Keeps a closed outbox off the fast path, which looks for an empty queue.
+        self.queued = sys.maxsize
+
+    def _compact(self) -> None:
+        latest = {index: topic for topic, index in (self._latest or {}).items()}
+        kept: list[bytes] = []
+        moved: dict[str, int] = {}
+        for index, chunk in enumerate(self.chunks, self._gone):
+            if chunk:
+                if index in latest:
+                    moved[latest[index]] = len(kept)
+                kept.append(chunk)
+        self.chunks = kept
+        self._latest = moved
+        self._gone = 0
