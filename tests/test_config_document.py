@@ -1,0 +1,59 @@
+"""The documentation and the example file say what the code does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import MISSING, fields
+from pathlib import Path
+
+from wampush.config import Settings, as_toml, load
+from wampush.settings import SECTIONS, TopicSettings
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
+EXAMPLE = REFERENCE / "wampush.example.toml"
+
+
+def rows_of_the_code() -> dict[str, tuple[str, ...]]:
+    rows = {}
+    for section, owner in {**SECTIONS, "topics": TopicSettings}.items():
+        for each in fields(owner):
+            default = "required" if each.default is MISSING else f"`{as_toml(each.default)}`"
+            rows[f"{section}.{each.name}"] = (
+                default,
+                each.metadata["unit"] or "-",
+                each.metadata["checker"].allowed.replace("*", "\\*"),
+                each.metadata["reason"],
+            )
+    return rows
+
+
+def test_the_document_lists_every_key_default_unit_range_and_reason():
+    text = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
+    found = re.findall(
+        r"^\| `(\w+\.\w+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE
+    )
+    assert len(found) == len({row[0] for row in found})
+    assert {row[0]: row[1:] for row in found} == rows_of_the_code()
+
+
+def test_sections_are_those_of_the_settings():
+    names = {each.name: each.default_factory for each in fields(Settings)}
+    del names["topics"]
+    assert names == dict(SECTIONS)
+
+
+def test_the_example_holds_every_key_with_its_default():
+    tables = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
+    assert {name: set(table) for name, table in tables.items()} == {
+        name: {each.name for each in fields(section)} for name, section in SECTIONS.items()
+    }
+    assert load(EXAMPLE, {}, {}).settings == Settings()
+
+
+def test_the_commented_topics_of_the_example_are_usable(tmp_path):
+    text = EXAMPLE.read_text(encoding="utf-8")
+    uncommented = text.replace("# [[", "[[").replace("# match", "match").replace("# slow", "slow")
+    path = tmp_path / "wampush.toml"
+    path.write_text(uncommented, encoding="utf-8")
+    assert [topic.slow_client for topic in load(path, {}, {}).settings.topics] == ["latest"]

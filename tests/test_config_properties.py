@@ -1,0 +1,110 @@
+"""Whatever a source holds, reading it gives settings or a ConfigError of one line."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wampush.config import LoadedSettings, as_toml, describe, load
+from wampush.config_sources import FIELDS
+from wampush.errors import ConfigError
+
+unhurried = settings(database=None, deadline=None, max_examples=150)
+
+keys = st.sampled_from([*FIELDS, "topics"])
+variables = keys.map(lambda key: "WAMPUSH_" + key.replace(".", "_").upper())
+any_text = st.text(st.characters(exclude_categories=()), max_size=30)
+plausible = st.sampled_from(
+    ["tcp:80", "tcp://127.0.0.1:1", "off", "true", "1", "0.5", "auto", "latest", "a*", "*", ""]
+)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | any_text
+    | plausible
+    | st.integers(2**20_000, 2**20_001)
+    | st.dates()
+    | st.binary(max_size=3)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["match", "slow_client"]) | any_text, inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+toml_values = st.one_of(
+    st.booleans().map(as_toml),
+    st.integers(-10, 2**40).map(str),
+    st.floats().map(str),
+    st.text(st.characters(exclude_categories=("Cs",)), max_size=20).map(as_toml),
+    plausible.map(as_toml),
+    st.lists(plausible, max_size=3).map(lambda texts: as_toml(tuple(texts))),
+    st.sampled_from(["1979-05-27", "07:32:00", "{a = 1}", "[[[]]]", "0xff", "=", "["]),
+)
+toml_lines = st.one_of(
+    st.sampled_from(["[websocket]", "[zmq]", "[http]", "[clients]", "[limits]", "[[topics]]"]),
+    st.builds(
+        "{} = {}".format,
+        st.sampled_from([*(key.split(".")[1] for key in FIELDS), "match", "slow_client", "x"]),
+        toml_values,
+    ),
+)
+
+
+def read(path=None, environ=None, overrides=None):
+    try:
+        outcome = load(path, environ or {}, overrides or {})
+    except ConfigError as error:
+        outcome = error
+    if isinstance(outcome, ConfigError):
+        assert len(str(outcome).splitlines()) == 1
+        assert outcome.expected
+    else:
+        assert isinstance(outcome, LoadedSettings)
+        assert describe(outcome)
+
+
+def read_file(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "wampush.toml"
+        path.write_bytes(content)
+        read(path)
+
+
+@unhurried
+@given(st.binary(max_size=200))
+def test_any_bytes(content):
+    read_file(content)
+
+
+@unhurried
+@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=200))
+def test_any_text(text):
+    read_file(text.encode())
+
+
+@unhurried
+@given(st.lists(toml_lines, max_size=8).map("\n".join))
+def test_text_that_looks_like_a_configuration(text):
+    read_file(text.encode())
+
+
+@unhurried
+@given(st.dictionaries(keys | any_text, values, max_size=4))
+def test_any_overrides(overrides):
+    read(overrides=overrides)
+
+
+@unhurried
+@given(
+    st.dictionaries(variables | any_text.map("WAMPUSH_".__add__), any_text | plausible, max_size=4)
+)
+def test_any_environment(environ):
+    read(environ=environ)

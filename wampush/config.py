@@ -1,0 +1,198 @@
+"""The configuration in force: command line over environment over TOML file over defaults.
+
+Owns: merging the sources, the checks between settings, and the names other modules import.
+Must not import: Twisted, Autobahn, or anything of wampush but ``settings``, ``config_checkers``
+and ``config_sources``.
+
+Every value of every source is checked, also one that another source overrides, so that a mistake
+shows when it is made. What the values mean and may be stands in ``settings.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import Field, dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from wampush.config_checkers import takes_any_port
+from wampush.config_sources import DEFAULT, FIELDS, TOPIC_FIELDS, Origin, read_sources
+from wampush.settings import (
+    SECTIONS,
+    ClientSettings,
+    Dialect,
+    HttpSettings,
+    LimitSettings,
+    PublishPolicy,
+    Settings,
+    SlowClientPolicy,
+    TopicSettings,
+    WebSocketSettings,
+    ZmqSettings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = [
+    "ClientSettings",
+    "Described",
+    "Dialect",
+    "HttpSettings",
+    "LimitSettings",
+    "LoadedSettings",
+    "PublishPolicy",
+    "Settings",
+    "SlowClientPolicy",
+    "TopicSettings",
+    "WebSocketSettings",
+    "ZmqSettings",
+    "as_toml",
+    "describe",
+    "load",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings in force and where each came from.
+
+    :param settings: the checked settings.
+    :param origins: for each dotted key, and for ``topics`` as a whole: "default", "file NAME",
+        "environment WAMPUSH_X" or "command line".
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+
+class Described(NamedTuple):
+    """One setting in force, for people to read."""
+
+    key: str
+    value: object
+    origin: str
+    unit: str
+    reason: str
+
+
+def load(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> LoadedSettings:
+    """Read, check and merge all sources.
+
+    :param path: the TOML file; None means the one that ``WAMPUSH_CONFIG`` names, if any.
+    :param environ: the environment; names that do not begin with ``WAMPUSH_`` are not looked at.
+    :param overrides: values of the command line under their dotted keys, with the types of TOML;
+        None means that the option was not given. A list replaces the list of other sources.
+    :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
+    """
+    values = {key: each.default for key, each in FIELDS.items()}
+    values["topics"] = ()
+    origins = dict.fromkeys(values, DEFAULT)
+    for given in read_sources(path, environ, overrides):
+        values[given.key] = given.value
+        origins[given.key] = given.origin
+    settings = _assemble(values)
+    _check_together(settings, origins)
+    labels = {key: origin.label for key, origin in origins.items()}
+    return LoadedSettings(settings, MappingProxyType(labels))
+
+
+def describe(loaded: LoadedSettings) -> list[Described]:
+    """List every setting in force, in the order of the documentation.
+
+    Entries of ``[[topics]]`` have the keys ``topics[1].match`` and so on, counted from 1; without
+    an entry there is one row ``topics``.
+    """
+    rows: list[Described] = []
+    for key, each in FIELDS.items():
+        section, name = key.split(".")
+        value = getattr(getattr(loaded.settings, section), name)
+        rows.append(_described(key, value, loaded.origins[key], each))
+    origin = loaded.origins["topics"]
+    for number, topic in enumerate(loaded.settings.topics, 1):
+        for name, each in TOPIC_FIELDS.items():
+            rows.append(_described(f"topics[{number}].{name}", getattr(topic, name), origin, each))
+    if not loaded.settings.topics:
+        topics = next(each for each in fields(Settings) if each.name == "topics")
+        rows.append(_described("topics", (), origin, topics))
+    return rows
+
+
+def _described(key: str, value: object, origin: str, each: Field[Any]) -> Described:
+    return Described(key, value, origin, each.metadata["unit"], each.metadata["reason"])
+
+
+def as_toml(value: object) -> str:
+    """Write the value of a setting as it would stand in the file."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # A JSON string is a TOML basic string, but for U+007F, which TOML wants escaped.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, tuple):
+        return f"[{', '.join(as_toml(element) for element in value)}]"
+    return repr(value)
+
+
+def _assemble(values: Mapping[str, object]) -> Settings:
+    sections: dict[str, Any] = {
+        name: section(**{each.name: values[f"{name}.{each.name}"] for each in fields(section)})
+        for name, section in SECTIONS.items()
+    }
+    return Settings(**sections, topics=cast("tuple[TopicSettings, ...]", values["topics"]))
+
+
+def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
+    websocket, clients, limits = settings.websocket, settings.clients, settings.limits
+
+    def at_fault(*keys: str) -> tuple[Origin, str, object]:
+        """Blame the value that was set last; of equals, the first."""
+        key = max(keys, key=lambda each: origins[each].rank)
+        section, name = key.split(".")
+        return origins[key], key, getattr(getattr(settings, section), name)
+
+    if websocket.silence_timeout <= websocket.ping_interval:
+        origin, key, value = at_fault("websocket.silence_timeout", "websocket.ping_interval")
+        raise origin.refuse(
+            key,
+            value,
+            f"websocket.silence_timeout ({websocket.silence_timeout:g} s) must be longer than "
+            f"websocket.ping_interval ({websocket.ping_interval:g} s)",
+        )
+    if limits.queued_bytes < clients.queue_bytes:
+        origin, key, value = at_fault("limits.queued_bytes", "clients.queue_bytes")
+        raise origin.refuse(
+            key,
+            value,
+            f"limits.queued_bytes ({limits.queued_bytes}), all clients together, must not be less "
+            f"than clients.queue_bytes ({clients.queue_bytes}), one client",
+        )
+    http = settings.http.listen
+    if http in websocket.listen and not takes_any_port(http):
+        origin, key, _ = at_fault("http.listen", "websocket.listen")
+        raise origin.refuse(
+            key, http, "http.listen and websocket.listen must be different endpoints"
+        )
+    _check_topics(settings, origins["topics"])
+
+
+def _check_topics(settings: Settings, origin: Origin) -> None:
+    longest = settings.limits.topic_bytes
+    for number, topic in enumerate(settings.topics, 1):
+        key = f"topics[{number}].match"
+        if len(topic.match.removesuffix("*").encode()) > longest:
+            expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
+            raise origin.refuse(key, topic.match, expected)
+        for earlier_number, earlier in enumerate(settings.topics[: number - 1], 1):
+            if earlier.match == topic.match or (
+                earlier.match.endswith("*") and earlier.matches(topic.match)
+            ):
+                raise origin.refuse(
+                    key,
+                    topic.match,
+                    f"is never reached: topics[{earlier_number}] ({earlier.match!r}) matches all "
+                    "of it; the first match wins, so put the narrower entry first",
+                )

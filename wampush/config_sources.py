@@ -1,0 +1,252 @@
+"""Reads the sources of the configuration: TOML file, environment, command line.
+
+Owns: how each source is read, strictly, and how its errors are worded.
+Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings`` and
+``config_checkers``; ``config.py`` merges what this module reads.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import Field, dataclass, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from wampush.config_checkers import Checker, Rejected
+from wampush.errors import ConfigError
+from wampush.settings import SECTIONS, TopicSettings
+
+_PREFIX = "WAMPUSH_"
+_FILE_VARIABLE = "WAMPUSH_CONFIG"
+FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
+    {f"{name}.{each.name}": each for name, section in SECTIONS.items() for each in fields(section)}
+)
+TOPIC_FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
+    {each.name: each for each in fields(TopicSettings)}
+)
+_VARIABLES: Mapping[str, str] = MappingProxyType(
+    {_PREFIX + key.replace(".", "_").upper(): key for key in FIELDS}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One source of values; of two, the one with the higher rank decides."""
+
+    rank: int
+    source: str
+    label: str
+    variable: str = ""
+
+    def refuse(self, key: str, value: object, expected: str, suggestion: str = "") -> ConfigError:
+        """Make the error that names this source."""
+        named = f"{expected} (set by {self.variable})" if self.variable else expected
+        return ConfigError(self.source, key, _presentable(value), named, suggestion)
+
+
+class Given(NamedTuple):
+    """One value that a source gives, already checked."""
+
+    key: str
+    value: object
+    origin: Origin
+
+
+DEFAULT = Origin(0, "default", "default")
+COMMAND_LINE = Origin(3, "command line", "command line")
+
+
+# The sources, in the order in which the later one decides.
+
+
+def read_sources(
+    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+) -> Iterator[Given]:
+    """Give the values of all sources, checked; of two for one key the later one decides.
+
+    :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
+    """
+    path = path or _named_by(environ)
+    if path is not None:
+        origin = Origin(1, str(path), f"file {path}")
+        yield from _from_tables(_read_toml(path), origin)
+    for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
+        if variable != _FILE_VARIABLE:
+            yield _from_variable(variable, environ[variable])
+    for key, value in overrides.items():
+        if value is None:
+            continue
+        if key == "topics":
+            yield Given(key, _topics(value, COMMAND_LINE), COMMAND_LINE)
+        elif key in FIELDS:
+            yield Given(key, _checked(key, FIELDS[key], value, COMMAND_LINE), COMMAND_LINE)
+        else:
+            near = _close(key, [*FIELDS, "topics"])
+            raise _unknown(_shown_key(key), value, COMMAND_LINE, near)
+
+
+def _named_by(environ: Mapping[str, str]) -> Path | None:
+    name = environ.get(_FILE_VARIABLE)
+    if name == "":
+        expected = "must be the path of a file; else unset the variable"
+        raise ConfigError("environment", _FILE_VARIABLE, name, expected)
+    return None if name is None else Path(name)
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    source = str(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as problem:
+        line = problem.object[: problem.start].count(b"\n") + 1
+        expected = f"line {line}: is not UTF-8; save the file as UTF-8"
+        raise ConfigError(source, "", None, expected) from problem
+    except OSError as problem:
+        why = problem.strerror or str(problem)
+        expected = f"cannot be read: {why}; name a readable TOML file"
+        raise ConfigError(source, "", None, expected) from problem
+    except ValueError as problem:  # A NUL character in the path.
+        expected = f"cannot be read: {problem}; name a readable TOML file"
+        raise ConfigError(source, "", None, expected) from problem
+    try:
+        return tomllib.loads(text)
+    except ValueError as problem:  # TOMLDecodeError, and int() of too many digits.
+        raise ConfigError(source, "", None, _syntax_error(str(problem), text)) from problem
+    except RecursionError as problem:
+        expected = "is nested too deeply; no setting needs more than a list in a table"
+        raise ConfigError(source, "", None, expected) from problem
+
+
+def _syntax_error(message: str, text: str) -> str:
+    """Put the place first, where the eye looks for it."""
+    found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
+    if found is None:
+        return f"is not TOML: {message}"
+    last = text.removesuffix("\n").count("\n") + 1
+    place = f"line {found[2]}, column {found[3]}" if found[2] else f"line {last}, at the end"
+    return f"{place}: is not TOML: {found[1]}"
+
+
+def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given]:
+    for section, table in tables.items():
+        if section == "topics":
+            yield Given("topics", _topics(table, origin), origin)
+            continue
+        if section not in SECTIONS:
+            near = _close(section, [*SECTIONS, "topics"]) or _same_name(section)
+            raise _unknown(_shown_key(section), table, origin, near)
+        if not isinstance(table, dict):
+            raise origin.refuse(section, table, f"must be a table, begun with [{section}]")
+        for name, value in table.items():
+            key = f"{section}.{name}"
+            if key not in FIELDS:
+                own = [each.name for each in fields(SECTIONS[section])]
+                near = [f"{section}.{each}" for each in _close(name, own)] or _same_name(name)
+                raise _unknown(f"{section}.{_shown_key(name)}", value, origin, near)
+            yield Given(key, _checked(key, FIELDS[key], value, origin), origin)
+
+
+def _from_variable(variable: str, text: str) -> Given:
+    if variable == "WAMPUSH_TOPICS":
+        expected = "[[topics]] can be set only in the file"
+        raise ConfigError("environment", variable, _presentable(text), expected)
+    if variable not in _VARIABLES:
+        # Compared without the prefix, which would make all of them alike.
+        known = [each.removeprefix(_PREFIX) for each in (*_VARIABLES, _FILE_VARIABLE)]
+        likely = [_PREFIX + each for each in _close(variable.removeprefix(_PREFIX), known)]
+        expected = "no setting has this name"
+        raise ConfigError(
+            "environment", _shown_key(variable), _presentable(text), expected, "".join(likely)
+        )
+    key = _VARIABLES[variable]
+    each = FIELDS[key]
+    origin = Origin(2, "environment", f"environment {variable}", variable)
+    if not text:
+        raise origin.refuse(key, text, "must not be empty; unset the variable instead")
+    checker: Checker = each.metadata["checker"]
+    parsed = checker.parse(text)
+    return Given(key, _checked(key, each, parsed, origin), origin)
+
+
+def _topics(entries: object, origin: Origin) -> tuple[TopicSettings, ...]:
+    if not isinstance(entries, list | tuple):
+        expected = "must be a list of tables, each begun with [[topics]]"
+        raise origin.refuse("topics", entries, expected)
+    topics: list[TopicSettings] = []
+    for number, entry in enumerate(entries, 1):
+        place = f"topics[{number}]"
+        if not isinstance(entry, Mapping):
+            raise origin.refuse(place, entry, "must be a table, begun with [[topics]]")
+        values: dict[str, Any] = {}
+        for name, value in entry.items():
+            if name not in TOPIC_FIELDS:
+                near = [f"{place}.{each}" for each in _close(str(name), [*TOPIC_FIELDS])]
+                raise _unknown(f"{place}.{_shown_key(str(name))}", value, origin, near)
+            values[name] = _checked(f"{place}.{name}", TOPIC_FIELDS[name], value, origin)
+        if "match" not in values:
+            raise origin.refuse(f"{place}.match", None, "is missing; name the topics meant")
+        topics.append(TopicSettings(**values))
+    return tuple(topics)
+
+
+def _checked(key: str, each: Field[Any], value: object, origin: Origin) -> object:
+    checker: Checker = each.metadata["checker"]
+    checked = value if isinstance(value, Rejected) else checker.check(value)
+    if isinstance(checked, Rejected):
+        unit = f" (unit: {each.metadata['unit']})" if each.metadata["unit"] else ""
+        raise origin.refuse(key, checked.value, f"must be {checked.expected}{unit}")
+    return checked
+
+
+# Words for people.
+
+
+def _unknown(key: str, value: object, origin: Origin, near: list[str]) -> ConfigError:
+    return origin.refuse(key, value, "no setting has this name", "".join(near[:1]))
+
+
+def _same_name(name: str) -> list[str]:
+    """Find a key of any section: the right name may stand in the wrong table."""
+    names = _close(name, [each.split(".")[1] for each in FIELDS], 0.8)
+    return [key for key in FIELDS if key.split(".")[1] in names]
+
+
+def _close(name: str, known: list[str], cutoff: float = 0.6) -> list[str]:
+    return difflib.get_close_matches(name[:100], known, 1, cutoff)
+
+
+def _shown_key(name: str) -> str:
+    """Quote a key where TOML would, so that the error stays one line; cut what is endless."""
+    cut = name if len(name) <= 100 else f"{name[:100]}…"
+    return cut if re.fullmatch(r"[A-Za-z0-9_-]+…?", cut) else json.dumps(cut)
+
+
+def _presentable(value: object, depth: int = 2) -> object:
+    """Bound a value for an error: its repr must neither be endless nor fail."""
+    shown: object = f"a Python {type(value).__name__}"
+    if value is None or isinstance(value, bool | float):
+        shown = value
+    elif isinstance(value, int):
+        # repr() of an int refuses thousands of digits, which hexadecimal TOML can bring.
+        shown = value if value.bit_length() <= 256 else f"a number of {value.bit_length()} bits"
+    elif isinstance(value, str):
+        shown = value if len(value) <= 200 else f"{value[:200]}…"
+    elif isinstance(value, dt.date | dt.time):
+        shown = value.isoformat()
+    elif isinstance(value, list | tuple | dict) and not depth:
+        shown = "…"
+    elif isinstance(value, list | tuple):
+        elements = [_presentable(element, depth - 1) for element in value[:8]]
+        shown = [*elements, "…"] if len(value) > 8 else elements
+    elif isinstance(value, dict):
+        table = {
+            str(key)[:100]: _presentable(each, depth - 1) for key, each in list(value.items())[:8]
+        }
+        shown = {**table, "…": "…"} if len(value) > 8 else table
+    return shown
