@@ -1,0 +1,1 @@
+"""Tests of wampush, laid out like the package, plus end-to-end tests."""

@@ -1,0 +1,61 @@
+"""Fixtures for tests that need the daemon, a browser, PHP or AutobahnJS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.autobahn_js import autobahn_js as fetch_autobahn_js
+from tests.support.browser import Browser, running_browser
+from tests.support.daemon import Daemon, running_daemon
+from tests.support.pages import PageServer, page_server
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = ROOT / "tests" / "e2e" / "pages"
+
+
+@pytest.fixture(scope="session")
+def autobahn_js() -> bytes:
+    """The genuine AutobahnJS 0.7.9."""
+    return fetch_autobahn_js(ROOT / ".cache" / "autobahn-js")
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    """A running daemon on free ports."""
+    with running_daemon(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A browser with a fresh profile; no page may leave an error uncaught."""
+    with running_browser(tmp_path / "profile") as running:
+        yield running
+        assert running.errors == []
+
+
+@pytest.fixture
+def pages(autobahn_js: bytes) -> Iterator[PageServer]:
+    """A web server with AutobahnJS and the page for scripted tests, ``/plain.html``."""
+    files = {"/autobahn.min.js": autobahn_js}
+    for name in ("plain.html", "harness.js"):
+        files[f"/{name}"] = (PAGES / name).read_bytes()
+    with page_server(files) as server:
+        yield server
+
+
+@pytest.fixture
+def seed_page(pages: PageServer, daemon: Daemon) -> Callable[[str], str]:
+    """Puts a page of the seed's shape, for one category, on the web server; returns its address."""
+    template = (PAGES / "seed.html").read_text(encoding="utf-8")
+
+    def publish(category: str) -> str:
+        text = template.replace("PORT", str(daemon.websocket_port)).replace("CATEGORY", category)
+        path = f"/seed-{len(pages.files)}.html"
+        pages.files[path] = text.encode()
+        return pages.url + path
+
+    return publish

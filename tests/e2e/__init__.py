@@ -1,0 +1,1 @@
+"""End to end: the daemon as a process, a real browser, real PHP, real ZeroMQ."""

@@ -1,0 +1,83 @@
+"""Debian's Chromium, driven by playwright, with a fresh profile each time."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from tests.support.waiting import eventually
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Browser:
+    """One running browser; every error that a page does not catch is kept in ``errors``."""
+
+    def __init__(self, context: BrowserContext, profile: Path) -> None:
+        self._context = context
+        self._profile = profile
+        self.errors: list[str] = []
+
+    def open(self, url: str) -> Page:
+        """Open ``url`` in a tab of its own."""
+        page = self._context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.goto(url)
+        return page
+
+    def _process(self) -> int:
+        wanted = f"--user-data-dir={self._profile}".encode()
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    arguments = (entry / "cmdline").read_bytes().split(b"\0")
+                    if wanted in arguments and not any(a.startswith(b"--type=") for a in arguments):
+                        return int(entry.name)
+        message = "the browser is not running"
+        raise AssertionError(message)
+
+    def kill(self) -> None:
+        """End the browser with SIGKILL, all its processes at once, as a crash of the machine would."""
+        pid = self._process()
+        group = os.getpgid(pid)
+        assert group != os.getpgid(0), "the browser shares the process group of the tests"
+        os.killpg(group, signal.SIGKILL)
+        eventually(lambda: Path(f"/proc/{pid}/exe").exists(), lambda alive: not alive)
+
+
+def chromium() -> str:
+    """Where Debian's Chromium is.
+
+    :raises AssertionError: it is not installed; says how to install it.
+    """
+    found = shutil.which("chromium")
+    assert found, "Chromium is missing: apt-get install chromium"
+    return found
+
+
+@contextlib.contextmanager
+def running_browser(profile: Path) -> Iterator[Browser]:
+    """Start a browser with its profile in the folder ``profile``, and end it after the block."""
+    with sync_playwright() as playwright:
+        context = playwright.chromium.launch_persistent_context(
+            profile, executable_path=chromium(), headless=True, args=list(FLAGS)
+        )
+        try:
+            yield Browser(context, profile)
+        finally:
+            context.close()

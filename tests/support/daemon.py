@@ -1,0 +1,199 @@
+"""The daemon as a process of its own: started, watched through its log, stopped by its id."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.ports import reserved_ports
+from tests.support.waiting import PATIENCE
+
+
+def twistd_command() -> list[str]:
+    """The twistd of the environment that runs the tests."""
+    return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
+
+
+class Process:
+    """A child process whose output is read line by line in the background.
+
+    :param command: program and arguments.
+    :param cwd: folder to start it in.
+    :param environment: the whole environment; None means this process's without WAMPUSH_ names.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        if environment is None:
+            environment = {
+                name: value for name, value in os.environ.items() if not name.startswith("WAMPUSH_")
+            }
+        self.lines: list[str] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self._popen = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._popen.pid
+
+    @property
+    def log(self) -> str:
+        """Everything it has written so far."""
+        with self._changed:
+            return "\n".join(self.lines)
+
+    def _read(self) -> None:
+        assert self._popen.stdout is not None
+        with self._popen.stdout as stream:
+            for line in stream:
+                with self._changed:
+                    self.lines.append(line.rstrip("\n"))
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def wait_for_log(self, found: Callable[[str], bool], patience: float = PATIENCE) -> None:
+        """Wait until ``found`` holds for the whole log; the process must still be running then."""
+        with self._changed:
+            arrived = self._changed.wait_for(
+                lambda: self._ended or found("\n".join(self.lines)), patience
+            )
+            text = "\n".join(self.lines)
+        if not arrived or not found(text):
+            state = "ended" if self._ended else "is silent"
+            message = f"the process {state}; its log:\n{text}"
+            raise AssertionError(message)
+
+    def wait(self, patience: float = PATIENCE) -> int:
+        """Wait for its end; return the exit status (negative: the signal that ended it)."""
+        status = self._popen.wait(patience)
+        self._reader.join(patience)
+        return status
+
+    def kill(self) -> None:
+        """End it without a chance to clean up, and reap it."""
+        if self._popen.poll() is None:
+            self._popen.kill()
+        self.wait()
+
+    def terminate(self, patience: float = PATIENCE) -> int:
+        """Ask it to end (SIGTERM), and kill it when it does not; return the exit status."""
+        if self._popen.poll() is None:
+            self._popen.send_signal(signal.SIGTERM)
+        try:
+            return self.wait(patience)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            message = f"the process ignored SIGTERM for {patience} s; its log:\n{self.log}"
+            raise AssertionError(message) from None
+
+
+class Daemon(Process):
+    """A running ``twistd wampush`` on ports of its own.
+
+    :param ports: the ports for WebSocket, ZeroMQ and HTTP.
+    :param cwd: folder to start it in.
+    :param extra: further options of the plugin.
+    :param twistd: the twistd command with its own options.
+    :param environment: see Process.
+    """
+
+    def __init__(
+        self,
+        ports: Sequence[int],
+        *,
+        cwd: Path,
+        extra: Sequence[str] = (),
+        twistd: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.websocket_port, self.zmq_port, self.http_port = ports
+        self.websocket_url = f"ws://127.0.0.1:{self.websocket_port}"
+        self.zmq_address = f"tcp://127.0.0.1:{self.zmq_port}"
+        self.http_url = f"http://127.0.0.1:{self.http_port}"
+        command = [
+            *(twistd_command() if twistd is None else twistd),
+            "wampush",
+            "--listen",
+            f"tcp:{self.websocket_port}:interface=127.0.0.1",
+            "--pull",
+            self.zmq_address,
+            "--http",
+            f"tcp:{self.http_port}:interface=127.0.0.1",
+            *extra,
+        ]
+        super().__init__(command, cwd=cwd, environment=environment)
+
+    def wait_until_ready(self) -> None:
+        """Wait for the start-up line of each listener."""
+        ports = (self.websocket_port, self.zmq_port, self.http_port)
+        self.wait_for_log(lambda log: all(re.search(rf"\b{port}\b", log) for port in ports))
+
+    def health(self) -> dict[str, Any]:
+        """What ``/healthz`` says."""
+        with urllib.request.urlopen(f"{self.http_url}/healthz", timeout=10) as response:
+            document = json.load(response)
+        assert isinstance(document, dict)
+        return document
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many sessions, topics and connections ``/healthz`` reports."""
+        health = self.health()
+        return health["sessions"], health["topics"], health["connections"]
+
+    def descriptors(self) -> int:
+        """How many descriptors the process has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def stop(self, *, traceback_expected: bool = False) -> None:
+        """Stop it as a supervisor does; it must end with status 0 and without a traceback."""
+        status = self.terminate()
+        assert status == 0, self.log
+        if not traceback_expected:
+            assert "Traceback" not in self.log, self.log
+
+
+@contextlib.contextmanager
+def running_daemon(
+    cwd: Path,
+    *,
+    extra: Sequence[str] = (),
+    twistd: Sequence[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    traceback_expected: bool = False,
+) -> Iterator[Daemon]:
+    """Start a daemon on free ports, yield it when it is ready, stop it at the end."""
+    with reserved_ports(3) as ports:
+        daemon = Daemon(ports, cwd=cwd, extra=extra, twistd=twistd, environment=environment)
+        try:
+            daemon.wait_until_ready()
+            yield daemon
+            daemon.stop(traceback_expected=traceback_expected)
+        finally:
+            daemon.kill()

@@ -1,0 +1,24 @@
+"""Free TCP ports on loopback that stay ours between choosing and listening."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def reserved_ports(count: int) -> Iterator[list[int]]:
+    """Yield ``count`` ports that nothing else on this machine is handed meanwhile.
+
+    Each port is held by a socket that is bound and does not listen; Linux lets a server with
+    SO_REUSEADDR listen beside it, and gives the port to nobody who asks for any free one.
+    """
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", 0))
+            ports.append(holder.getsockname()[1])
+        yield ports
