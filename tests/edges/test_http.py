@@ -1,0 +1,285 @@
+"""The HTTP edge, spoken to in memory: bytes of a request in, bytes of the response out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import pytest
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from wampush.edges.http import MAX_BODY_BYTES, HttpEdge, host_of, static_folder
+from wampush.errors import OperatorError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def run(edge: HttpEdge, request: bytes) -> bytes:
+    transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081))
+    channel = edge.site().buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+    channel.makeConnection(transport)
+    channel.dataReceived(request)
+    # Files are sent piece by piece by Twisted's cooperator, which needs the reactor to turn.
+    while not transport.disconnecting:
+        reactor.iterate(0.01)
+    answer = transport.value()
+    channel.connectionLost(Failure(ConnectionDone()))
+    return answer
+
+
+def ask(
+    edge: HttpEdge,
+    path: str,
+    *,
+    method: str = "GET",
+    host: str | None = "127.0.0.1:8081",
+    headers: str = "",
+) -> Response:
+    host_line = "" if host is None else f"Host: {host}\r\n"
+    version = "1.0" if host is None else "1.1"
+    request = f"{method} {path} HTTP/{version}\r\n{host_line}Connection: close\r\n{headers}\r\n"
+    head, _, body = run(edge, request.encode("latin-1")).partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    return Response(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, body)
+
+
+@pytest.fixture
+def edge() -> HttpEdge:
+    return HttpEdge(
+        lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
+        lambda host: f"ws://{host}:8080/",
+    )
+
+
+def test_health_is_the_mapping_handed_in(edge: HttpEdge) -> None:
+    response = ask(edge, "/healthz")
+    assert response.status == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "no-store"
+    assert json.loads(response.body) == {
+        "status": "ok",
+        "sessions": 3,
+        "topics": 2,
+        "connections": 4,
+    }
+
+
+def test_health_is_503_while_stopping() -> None:
+    edge = HttpEdge(lambda: {"status": "stopping", "sessions": 1}, lambda _: None)
+    response = ask(edge, "/healthz")
+    assert response.status == 503
+    assert json.loads(response.body)["status"] == "stopping"
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1:8081", "ws://127.0.0.1:8080/"),
+        ("push.example.org", "ws://push.example.org:8080/"),
+        ("localhost:", "ws://localhost:8080/"),
+        ("[::1]:8081", "ws://[::1]:8080/"),
+        (None, "ws://127.0.0.1:8080/"),
+    ],
+)
+def test_demo_settings_follow_the_host(edge: HttpEdge, host: str | None, expected: str) -> None:
+    response = ask(edge, "/demo/settings.json", host=host)
+    assert response.status == 200
+    assert json.loads(response.body) == {"websocket": expected}
+
+
+def test_demo_settings_without_a_listener_are_503() -> None:
+    response = ask(HttpEdge(lambda: {"status": "ok"}, lambda _: None), "/demo/settings.json")
+    assert response.status == 503
+
+
+@pytest.mark.parametrize(
+    "host",
+    ['evil"x', "a b", "a/b", "a@b", "a..b", "-a", "a:port", "[::1", "x" * 64, "a." * 140, "é", ""],
+)
+def test_invalid_hosts_are_refused(edge: HttpEdge, host: str) -> None:
+    response = ask(edge, "/demo/settings.json", host=host)
+    assert response.status == 400
+    assert host_of(host) is None
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/demo/", "/static/site.css", "/static/demo/demo.js", "/nix", "/healthz"]
+)
+def test_every_response_carries_the_security_headers(edge: HttpEdge, path: str) -> None:
+    headers = ask(edge, path).headers
+    assert headers["server"] == "wampush"
+    assert headers["x-content-type-options"] == "nosniff"
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "connect-src 'self' ws: wss:" in policy
+    assert "unsafe" not in policy
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/demo/", "text/html; charset=utf-8"),
+        ("/static/demo/demo.css", "text/css; charset=utf-8"),
+        ("/static/demo/demo.js", "text/javascript; charset=utf-8"),
+        ("/static/wampush.svg", "image/svg+xml"),
+    ],
+)
+def test_files_have_their_type_and_are_revalidated(
+    edge: HttpEdge, path: str, content_type: str
+) -> None:
+    response = ask(edge, path)
+    assert response.status == 200
+    assert response.headers["content-type"] == content_type
+    assert response.headers["cache-control"] == "no-cache"
+    assert len(response.body) == int(response.headers["content-length"]) > 0
+    stamp = response.headers["last-modified"]
+    assert ask(edge, path, headers=f"If-Modified-Since: {stamp}\r\n").status == 304
+
+
+def test_head_has_the_headers_and_no_body(edge: HttpEdge) -> None:
+    for path in ("/static/site.css", "/healthz"):
+        response = ask(edge, path, method="HEAD")
+        assert (response.status, response.body) == (200, b"")
+        assert int(response.headers["content-length"]) > 0
+
+
+def test_the_demo_without_slash_leads_to_it(edge: HttpEdge) -> None:
+    response = ask(edge, "/demo")
+    assert response.status == 308
+    assert response.headers["location"] == "demo/"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nix",
+        "/healthz/",
+        "/static",
+        "/static/",
+        "/static/demo",
+        "/static/demo/",
+        "/static/nix.css",
+        "/static/../setup.cfg",
+        "/static/%2e%2e/setup.cfg",
+        "/static/..%2fsetup.cfg",
+        "/static/demo/../../setup.cfg",
+        "/static/demo%2fdemo.js",
+        "/static//site.css",
+        "/static/site.css/",
+        "/static/%00",
+        "/static/.hidden.css",
+        "/demo/index.html",
+        "/static/page.exe",
+    ],
+)
+def test_what_does_not_exist_is_404_and_says_what_does(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "static"
+    (folder / "demo").mkdir(parents=True)
+    for name in ("index.html", "not-found.html", "site.css", ".hidden.css", "page.exe"):
+        (folder / name).write_text(name)
+    (folder / "demo" / "demo.js").write_text("secret")
+    (tmp_path / "setup.cfg").write_text("secret")
+    edge = HttpEdge(lambda: {"status": "ok"}, lambda _: None, folder)
+    response = ask(edge, path)
+    assert response.status == 404
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert b"/healthz" in response.body
+    assert b"secret" not in response.body
+
+
+def test_browsers_get_a_page_that_says_what_exists(edge: HttpEdge) -> None:
+    response = ask(edge, "/nix", headers="Accept: text/html,*/*\r\n")
+    assert response.status == 404
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert b'href="/demo/"' in response.body
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/demo/", "/static/site.css"])
+def test_other_methods_are_told_which_ones_work(edge: HttpEdge, path: str) -> None:
+    response = ask(edge, path, method="DELETE")
+    assert response.status == 405
+    assert response.headers["allow"] == "GET, HEAD"
+
+
+def test_a_path_that_is_not_utf8_is_refused(edge: HttpEdge) -> None:
+    assert ask(edge, "/%ff%fe").status == 400
+    assert ask(edge, "/", method="g\xe9t").status == 400
+
+
+def test_a_large_body_ends_the_connection_early(edge: HttpEdge) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {MAX_BODY_BYTES * 4}\r\n\r\n"
+    answer = run(edge, head.encode() + b"x" * (MAX_BODY_BYTES * 2))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_failing_status_shows_no_traceback() -> None:
+    def broken() -> dict[str, object]:
+        raise KeyError("secret")
+
+    response = ask(HttpEdge(broken, lambda _: None), "/healthz")
+    assert response.status == 500
+    assert b"secret" not in response.body
+    assert b"Traceback" not in response.body
+
+
+class _References(HTMLParser):
+    """What a page loads, and inline code that its content security policy would block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("src", "href") and value and tag != "a":
+                self.loads.append(value)
+            if name == "style" or name.startswith("on"):
+                self.inline.append(f"{tag} {name}")
+        if tag == "style" or (tag == "script" and "src" not in dict(attrs)):
+            self.inline.append(tag)
+
+
+@pytest.mark.parametrize(
+    ("name", "base"), [("index.html", "/"), ("demo/index.html", "/demo/"), ("not-found.html", "/x")]
+)
+def test_pages_load_only_what_exists_and_run_nothing_inline(
+    edge: HttpEdge, name: str, base: str
+) -> None:
+    references = _References()
+    references.feed((static_folder() / name).read_text())
+    assert references.inline == []
+    assert references.loads
+    for target in references.loads:
+        path = target.replace("../", "/") if base == "/demo/" else f"/{target.lstrip('/')}"
+        assert ask(edge, path).status == 200, target
+
+
+def test_the_static_folder_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("wampush.edges.http.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("wampush.edges.http.__file__", str(tmp_path / "a" / "b" / "http.py"))
+    with pytest.raises(OperatorError, match="install the package again"):
+        static_folder()
+
+
+def test_the_static_folder_is_found_in_a_checkout(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("wampush.edges.http.resources.files", lambda _: tmp_path)
+    assert (static_folder() / "demo" / "index.html").is_file()
