@@ -7,7 +7,6 @@ its known digest before every use.
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -28,7 +27,7 @@ def pip_setting(name: str) -> str | None:
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
     ).stdout
-    found = {}
+    found: dict[str, str] = {}
     for line in listing.splitlines():
         key, _, value = line.partition("=")
         found[key] = value.strip("'\"")
@@ -41,7 +40,8 @@ def pip_setting(name: str) -> str | None:
 def _download_sdist(folder: Path) -> Path:
     endpoint = (pip_setting("index-url") or PYPI_SIMPLE_ENDPOINT).rstrip("/") + "/"
     with requests.Session() as http:
-        if certificate := pip_setting("cert"):
+        certificate = pip_setting("cert")
+        if certificate is not None:
             http.verify = certificate
         with PyPISimple(endpoint, session=http) as index:
             page = index.get_project_page(_PROJECT, timeout=60)
@@ -79,5 +79,5 @@ def autobahn_js(cache: Path) -> bytes:
         assert _matches(text), f"{_PROJECT} {_VERSION} holds another autobahn.min.js"
         fresh = folder / "fresh"
         fresh.write_bytes(text)
-        os.replace(fresh, kept)
+        fresh.replace(kept)
     return text

@@ -52,7 +52,7 @@ class Browser:
         raise AssertionError(message)
 
     def kill(self) -> None:
-        """End the browser with SIGKILL, all its processes at once, as a crash of the machine would."""
+        """End all processes of the browser at once with SIGKILL."""
         pid = self._process()
         group = os.getpgid(pid)
         assert group != os.getpgid(0), "the browser shares the process group of the tests"

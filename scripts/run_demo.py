@@ -1,0 +1,78 @@
+"""Runs the daemon with a demo publisher beside it, and prints the page to open.
+
+Usage: run_demo.py [--ws-port 8080] [--zmq-port 5555] [--http-port 8081]; ends on Ctrl-C or SIGTERM,
+and when the daemon ends, with its exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import FrameType
+
+from demo_publisher import publish
+
+PUSHES_PER_SECOND = 5.0
+
+
+def announce(page: str, health: str, stop: threading.Event) -> None:
+    """Print the address of the page as soon as the daemon answers."""
+    while not stop.wait(0.1):
+        try:
+            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own address
+                break
+        except (urllib.error.URLError, TimeoutError):
+            continue
+    else:
+        return
+    print(f"\nOpen {page}\nPress Ctrl-C to stop.\n", flush=True)
+
+
+def main() -> int:
+    """Start daemon and publisher, wait for the daemon's end, return its exit status."""
+    parser = argparse.ArgumentParser(description="Run the daemon and a demo publisher.")
+    parser.add_argument("--ws-port", type=int, default=8080, help="port for browsers")
+    parser.add_argument("--zmq-port", type=int, default=5555, help="port for backends")
+    parser.add_argument("--http-port", type=int, default=8081, help="port of the demo page")
+    arguments = parser.parse_args()
+    push = f"tcp://127.0.0.1:{arguments.zmq_port}"
+    http = f"http://127.0.0.1:{arguments.http_port}"
+    command = [
+        str(Path(sys.executable).with_name("twistd")),
+        "-n",
+        "--pidfile=",
+        "wampush",
+        f"--listen=tcp:{arguments.ws_port}:interface=127.0.0.1",
+        f"--pull={push}",
+        f"--http=tcp:{arguments.http_port}:interface=127.0.0.1",
+    ]
+    stop = threading.Event()
+    helpers = (
+        threading.Thread(target=publish, args=(push, PUSHES_PER_SECOND, stop)),
+        threading.Thread(target=announce, args=(f"{http}/demo/", f"{http}/healthz", stop)),
+    )
+    daemon = subprocess.Popen(command, start_new_session=True)
+
+    def stop_daemon(_number: int, _frame: FrameType | None) -> None:
+        daemon.terminate()
+
+    signal.signal(signal.SIGINT, stop_daemon)
+    signal.signal(signal.SIGTERM, stop_daemon)
+    for helper in helpers:
+        helper.start()
+    try:
+        return daemon.wait()
+    finally:
+        stop.set()
+        for helper in helpers:
+            helper.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

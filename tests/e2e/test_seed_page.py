@@ -1,0 +1,124 @@
+"""The main job: a PHP backend pushes, an unchanged page with AutobahnJS shows it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.browser import Browser
+from tests.support.daemon import Daemon
+from tests.support.php import php_command, php_push
+from tests.support.waiting import eventually
+
+NASTY = "\"double\" 'single' \\back\\ </script><b>bold</b> & \u2028 \u0000 \t"
+
+VALUES = {
+    "unicode": "Zażółć gęślą jaźń, 你好, \U0001f600, e\u0301",
+    "quotes": NASTY,
+    "nested": {"a": [1, {"b": [None, True, {}, []]}], "c": {"d": "ü"}},
+    "long": "0123456789abcdeé" * 4096,
+    "empty": "",
+    "numbers": [0, -1, 0.5, 1e300],
+}
+
+
+def wait_for_topics(daemon: Daemon, count: int) -> None:
+    """Wait until the subscriptions of the pages have arrived; WAMP v1 does not confirm them."""
+    eventually(lambda: daemon.health()["topics"], lambda topics: topics == count)
+
+
+def test_the_shortest_backend_reaches_the_page(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str]
+) -> None:
+    page = browser.open(seed_page("MainCategory"))
+    wait_for_topics(daemon, 1)
+    subprocess.run(php_command("seed.php", daemon.zmq_address), check=True, timeout=30)
+    page.wait_for_function("document.getElementById('count').textContent === '1'")
+    assert page.inner_text("#category") == "MainCategory"
+    assert page.inner_text("#title") == "Grüße aus Köln"
+    assert page.inner_text("#price") == "12.5"
+    assert page.inner_text("#state") == "open"
+
+
+def test_every_kind_of_value_arrives_as_it_was_sent(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str]
+) -> None:
+    page = browser.open(seed_page("MainCategory"))
+    wait_for_topics(daemon, 1)
+    for number, (name, value) in enumerate(VALUES.items(), 1):
+        php_push(
+            daemon.zmq_address,
+            {"category": "MainCategory", "title": name, "nested": value},
+        )
+        page.wait_for_function(
+            "number => document.getElementById('count').textContent === String(number)", arg=number
+        )
+        shown = page.evaluate("document.getElementById('nested').textContent")
+        assert page.inner_text("#title") == name
+        assert (shown if isinstance(value, str) else json.loads(shown)) == value
+    assert len(VALUES["long"]) == 65536
+
+
+def test_pushes_arrive_in_order_and_none_is_missing(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str]
+) -> None:
+    page = browser.open(seed_page("MainCategory"))
+    wait_for_topics(daemon, 1)
+    page.evaluate(
+        """() => {
+            window.seen = [];
+            new MutationObserver(() => seen.push(document.getElementById('number').textContent))
+                .observe(document.getElementById('number'), {childList: true});
+        }"""
+    )
+    messages = [{"category": "MainCategory", "number": number} for number in range(500)]
+    php_push(daemon.zmq_address, *messages)
+    page.wait_for_function("document.getElementById('count').textContent === '500'")
+    seen = [int(text) for text in page.evaluate("seen")]
+    assert seen == sorted(seen)
+    assert seen[-1] == 499
+
+
+def test_two_tabs_get_only_their_own_category(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str]
+) -> None:
+    first = browser.open(seed_page("First"))
+    second = browser.open(seed_page("Zweite Kategorie: größer"))
+    wait_for_topics(daemon, 2)
+    php_push(
+        daemon.zmq_address,
+        {"category": "First", "title": "for the first"},
+        {"category": "Zweite Kategorie: größer", "title": "for the second"},
+        {"category": "Third", "title": "for nobody"},
+        {"category": "First", "title": "last", "number": 1},
+        {"category": "Zweite Kategorie: größer", "title": "last", "number": 2},
+    )
+    for page, number in ((first, "1"), (second, "2")):
+        page.wait_for_function(
+            "number => document.getElementById('number').textContent === number", arg=number
+        )
+        assert page.inner_text("#count") == "2"
+        assert page.inner_text("#title") == "last"
+
+
+@pytest.mark.parametrize("category", ["constructor-like", "a b", 'quo"te', "プッシュ", "x" * 1000])
+def test_a_category_may_be_any_string(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str], category: str
+) -> None:
+    page = browser.open(seed_page(category.replace("'", "\\'")))
+    wait_for_topics(daemon, 1)
+    php_push(daemon.zmq_address, {"category": category, "title": "arrived"})
+    page.wait_for_function("document.getElementById('title').textContent === 'arrived'")
+    assert page.evaluate("document.getElementById('category').textContent") == category
+
+
+def test_a_closed_tab_leaves_nothing(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str]
+) -> None:
+    page = browser.open(seed_page("MainCategory"))
+    eventually(daemon.counts, lambda counts: counts == (1, 1, 1))
+    page.close()
+    eventually(daemon.counts, lambda counts: counts == (0, 0, 0))
