@@ -115,13 +115,15 @@ class Ending:
     :param sentence: what happened.
     :param http_status: the answer to a handshake that is refused, else None.
     :param close_code: RFC 6455 section 7.4 code when a Close frame is sent; None means the TCP
-        connection is aborted instead, so that clients that retry only unclean ends come back.
+        connection ends without one, so that clients that retry only unclean ends come back.
+    :param worth_a_line: whether an operator wants to read of it in the log.
     """
 
     code: str
     sentence: str
     http_status: int | None = None
     close_code: int | None = None
+    worth_a_line: bool = True
 
 
 @unique
@@ -144,14 +146,22 @@ class CloseReason(Enum):
     TOO_MANY_CONNECTIONS = Ending(
         "too-many-connections", "websocket.max_connections are open already.", 503
     )
+    PLAIN_REQUEST = Ending(
+        "plain-request", "An ordinary GET, answered by a page that says what this port is.", 200,
+        worth_a_line=False,
+    )
     SHUTTING_DOWN = Ending("shutting-down", "The server is stopping; try again shortly.", 503)
     HANDSHAKE_TIMEOUT = Ending(
         "handshake-timeout", "The handshake was not complete after websocket.handshake_timeout."
     )
 
     # Open connections.
-    PEER_CLOSED = Ending("peer-closed", "The client closed the WebSocket.")
-    PEER_LOST = Ending("peer-lost", "The TCP connection was lost without a WebSocket close.")
+    PEER_CLOSED = Ending("peer-closed", "The client closed the WebSocket.", worth_a_line=False)
+    PEER_LOST = Ending(
+        "peer-lost",
+        "The TCP connection was lost without a WebSocket close.",
+        worth_a_line=False,
+    )
     SILENT = Ending("silent", "Nothing came for websocket.silence_timeout, not even a pong.")
     SLOW_CLIENT = Ending(
         "slow-client", "More than clients.queue_bytes waited for a client that reads too slowly."
@@ -166,7 +176,8 @@ class CloseReason(Enum):
         "invalid-payload", "A text frame or close reason was not UTF-8.", close_code=1007
     )
     SERVER_STOPPED = Ending(
-        "server-stopped", "The server stopped and dropped the connection so that clients retry."
+        "server-stopped", "The server stopped and dropped the connection so that clients retry.",
+        worth_a_line=False,
     )
 
     @property

@@ -45,7 +45,7 @@ class Broker:
     ) -> None:
         self.hub: Final = hub
         self.fanout: Final = fanout
-        self.policy: Final = policy
+        self.policy = policy
         self.ledger: Final = ledger
         self.sessions: Final[dict[str, Subscriber]] = {}
         self._topic_bytes = topic_bytes

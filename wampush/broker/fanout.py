@@ -122,6 +122,12 @@ class Fanout:
         if not self._touched:
             self._pressure.release(Hold.FLUSHING)
 
+    def flush_all(self) -> None:
+        """Flush everything now; for the end of the process."""
+        self.flush()
+        while self._touched:
+            self.flush()
+
     def _wake(self) -> None:
         if not self._scheduled:
             self._scheduled = True

@@ -49,16 +49,12 @@ class RefusedInput:
     detail: str
     excerpt: bytes
 
-    def line(self, unlogged: int) -> str:
-        """The refusal for a log.
-
-        :param unlogged: how many refusals of the same reason had no line since the last one.
-        """
-        more = f" ({unlogged} more like it had no line)" if unlogged else ""
+    def line(self) -> str:
+        """The refusal for a log."""
         detail = f" {self.detail}" if self.detail else ""
         return (
             f"refused {self.source.value} from {self.origin}: {self.refusal.code}: "
-            f"{self.refusal.sentence}{detail} It began with {self.excerpt!r}.{more}"
+            f"{self.refusal.sentence}{detail} It began with {self.excerpt!r}."
         )
 
 
@@ -78,8 +74,8 @@ class Ledger:
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
-        self._last_line: dict[Refusal, float] = {}
-        self._unlogged: Counter[Refusal] = Counter()
+        self._last_line: dict[Refusal | CloseReason, float] = {}
+        self._unlogged: Counter[Refusal | CloseReason] = Counter()
 
     def accept(self, source: Source, count: int = 1) -> None:
         """Inputs were carried out.
@@ -103,16 +99,17 @@ class Ledger:
             now, source, origin, error.refusal, error.detail, bytes(raw[:SHOWN_BYTES])
         )
         self.recent.append(refused)
-        last = self._last_line.get(error.refusal)
-        if last is not None and now - last < SECONDS_BETWEEN_LINES:
-            self._unlogged[error.refusal] += 1
-            return
-        self._last_line[error.refusal] = now
-        self._report(refused.line(self._unlogged.pop(error.refusal, 0)))
+        self._say(error.refusal, refused.line())
 
-    def end(self, reason: CloseReason) -> None:
-        """A connection ended, or its handshake was refused."""
+    def end(self, reason: CloseReason, peer: str, detail: str = "") -> None:
+        """A connection ended, or its handshake was refused.
+
+        :param peer: the client's address.
+        :param detail: what exactly was found.
+        """
         self.ended[reason] += 1
+        if reason.value.worth_a_line:
+            self._say(reason, f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip())
 
     def drop_event(self, policy: str, count: int = 1) -> None:
         """Events were left out for a slow client, as its topic's policy says."""
@@ -124,3 +121,13 @@ class Ledger:
         for (_, refusal), count in self.refused.items():
             totals[refusal.code] += count
         return totals
+
+    def _say(self, reason: Refusal | CloseReason, line: str) -> None:
+        now = self._now()
+        last = self._last_line.get(reason)
+        if last is not None and now - last < SECONDS_BETWEEN_LINES:
+            self._unlogged[reason] += 1
+            return
+        self._last_line[reason] = now
+        unlogged = self._unlogged.pop(reason, 0)
+        self._report(f"{line} ({unlogged} more like it had no line)" if unlogged else line)

@@ -144,6 +144,7 @@ class Outbox(ABC):
         self.blocked = True
         self.in_flight = in_flight
         self.queued = in_flight + sum(map(len, self.chunks))
+        self._pressure.blocked(self)
         self._pressure.grew(self.queued)
 
     def progress(self, in_flight: int) -> None:
@@ -164,15 +165,16 @@ class Outbox(ABC):
         self._latest = None
         self._gone = 0
         # From here on the queue empties at the end of the turn and no longer counts as waiting.
+        self._pressure.unblocked(self)
         self._pressure.shrank(self.queued)
 
     def close(self) -> None:
         """Free the queue at once and take nothing any more."""
         if self.closed:
             return
+        self._pressure.unblocked(self)
         if self.blocked:
             self._pressure.shrank(self.queued)
-        self._pressure.relieved(self)
         self.closed = True
         self.blocked = True
         self.chunks.clear()

@@ -6,7 +6,8 @@ Must not import: Twisted, the edges. The timer is handed in.
 Three things pause the sources, and each ends by an event:
 
 * a turn's flush is not finished: ends when it is;
-* ``limits.queued_bytes`` wait in total: ends when a quarter of it is free again;
+* ``limits.queued_bytes`` wait in total: ends when a quarter of it is free again; who took nothing
+  for :data:`PATIENCE` seconds meanwhile is dropped, so that the dead do not hold up the living;
 * most receivers of a publication are close to their own limits: ends when half of those have
   caught up, or after :data:`PATIENCE` seconds. Who took nothing in that time is stalled: it no longer counts
   here, so one dead client can not hold anybody up twice, and is dropped when its queue is full.
@@ -14,7 +15,7 @@ Three things pause the sources, and each ends by an event:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, unique
 from typing import Final, Protocol
 
@@ -26,6 +27,9 @@ class Backlog(Protocol):
 
     queued: int
     stalled: bool
+
+    def overflow(self) -> None:
+        """End the connection of this client: it is too slow."""
 
 
 class Timer(Protocol):
@@ -59,6 +63,8 @@ class Pressure:
         self._awaited: dict[Backlog, int] = {}
         self._enough = 0
         self._deadline: Timer | None = None
+        self._waiting: set[Backlog] = set()
+        self._total_deadline: Timer | None = None
         #: Bytes that wait in blocked outboxes.
         self.total = 0
         #: How often the sources were paused because clients could not keep up.
@@ -79,12 +85,25 @@ class Pressure:
         if self.total > self._limit and Hold.TOTAL not in self._holds:
             self.pauses += 1
             self.hold(Hold.TOTAL)
+            self._watch_total()
 
     def shrank(self, size: int) -> None:
         """So many bytes no longer wait."""
         self.total -= size
         if self.total * 4 <= self._limit * 3 and Hold.TOTAL in self._holds:
+            if self._total_deadline is not None:
+                self._total_deadline.cancel()
+                self._total_deadline = None
             self.release(Hold.TOTAL)
+
+    def blocked(self, backlog: Backlog) -> None:
+        """An outbox can not send for now."""
+        self._waiting.add(backlog)
+
+    def unblocked(self, backlog: Backlog) -> None:
+        """An outbox can send again, or is gone."""
+        self._waiting.discard(backlog)
+        self.relieved(backlog)
 
     def hold(self, reason: Hold) -> None:
         """Pause the sources for a reason until it is released."""
@@ -118,10 +137,23 @@ class Pressure:
             self._end_crowd()
 
     def stop(self) -> None:
-        """Take back the timer; for the end of the process."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        """Take back the timers; for the end of the process."""
+        for timer in (self._deadline, self._total_deadline):
+            if timer is not None:
+                timer.cancel()
+        self._deadline = self._total_deadline = None
+
+    def _watch_total(self) -> None:
+        before = {backlog: backlog.queued for backlog in self._waiting}
+        self._total_deadline = self._call_later(PATIENCE, lambda: self._drop_dead(before))
+
+    def _drop_dead(self, before: Mapping[Backlog, int]) -> None:
+        self._total_deadline = None
+        for backlog, queued in before.items():
+            if backlog in self._waiting and backlog.queued >= queued:
+                backlog.overflow()
+        if Hold.TOTAL in self._holds:
+            self._watch_total()
 
     def _patience_ended(self) -> None:
         for backlog, before in self._awaited.items():

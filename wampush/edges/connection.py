@@ -1,0 +1,398 @@
+"""One WebSocket connection of a WAMP v1 client.
+
+Owns: the states of a connection from accept to loss, and the way of its bytes in and out.
+Must not import: the composition root; nor know what a WAMP message means.
+
+The base is Autobahn's server protocol: it reads frames, joins fragments, checks UTF-8, inflates,
+answers pings and closes. Three things are done here instead, because they are done for every
+client or every message (figures in ``docs/explanation/performance.md``):
+
+* the handshake, see ``handshake``;
+* complete text frames and empty pongs, which are nearly all that clients send, are unmasked at
+  once when nothing else is pending; whatever else comes, and all that follows it in the same read,
+  goes to Autobahn;
+* Autobahn's per-connection options, statistics, futures and buffers are class attributes, since
+  they are the same for all or not needed.
+
+``tests/edges/test_connection.py`` compares these class attributes with what Autobahn sets, so that
+a new release of it can not change them unnoticed.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from autobahn.twisted.websocket import WebSocketServerProtocol
+from autobahn.websocket.protocol import TrafficStats
+from autobahn.websocket.utf8validator import Utf8Validator
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from wampush.broker.subscriber import Subscriber
+from wampush.edges import handshake
+from wampush.edges.compression import Agreement, agree
+from wampush.edges.framing import PING, close_frame
+from wampush.edges.handshake import Handshake, HandshakeRefused
+from wampush.edges.outboxes import ClientOutbox, outbox_for
+from wampush.errors import CloseReason, MessageRefused, Refusal
+from wampush.wamp.session import Session
+
+if TYPE_CHECKING:
+    from wampush.edges.websocket import WebSocketEdge
+
+CLOSED: Final = WebSocketServerProtocol.STATE_CLOSED
+CONNECTING: Final = WebSocketServerProtocol.STATE_CONNECTING
+OPEN: Final = WebSocketServerProtocol.STATE_OPEN
+
+_COMPLETE_TEXT: Final = 0x81
+_EMPTY_PONG: Final = b"\x8a\x80"
+_END_OF_HEADER: Final = b"\r\n\r\n"
+_HEADER_BYTES: Final = 6
+_LONG_HEADER_BYTES: Final = 8
+#: Seconds that a client gets to read what is left after its connection was ended.
+_LINGER: Final = 10.0
+
+_REASON_OF_CODE: Final = {
+    1002: CloseReason.PROTOCOL_VIOLATION,
+    1007: CloseReason.INVALID_PAYLOAD,
+    1009: CloseReason.MESSAGE_TOO_LARGE,
+}
+
+
+class _NobodyWaits:
+    """Stands in for the futures that Autobahn resolves when a connection opens and closes."""
+
+    def callback(self, result: object) -> None:
+        """Nobody waits for it."""
+
+
+def unmask(key: bytes, data: bytes) -> bytes:
+    """The payload under a mask (RFC 6455 section 5.3).
+
+    :param key: the four bytes of the mask.
+    """
+    size = len(data)
+    stream = (key * (size // 4 + 1))[:size]
+    mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream, "little")
+    return mixed.to_bytes(size, "little")
+
+
+class Connection(WebSocketServerProtocol):
+    """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
+
+    # What Autobahn's _connectionMade and __init__ set on each instance.
+    state = CONNECTING
+    send_state = WebSocketServerProtocol.SEND_STATE_GROUND
+    data = b""
+    triggered = False
+    current_frame: Any = None
+    inside_message = False
+    trackedTimings = None  # noqa: N815
+    trafficStats = TrafficStats()  # noqa: N815
+    wasMaxFramePayloadSizeExceeded = False  # noqa: N815
+    wasMaxMessagePayloadSizeExceeded = False  # noqa: N815
+    closedByMe = False  # noqa: N815
+    failedByMe = False  # noqa: N815
+    droppedByMe = False  # noqa: N815
+    wasClean = False  # noqa: N815
+    wasNotCleanReason = None  # noqa: N815
+    wasServerConnectionDropTimeout = False  # noqa: N815
+    wasOpenHandshakeTimeout = False  # noqa: N815
+    wasCloseHandshakeTimeout = False  # noqa: N815
+    wasServingFlashSocketPolicyFile = False  # noqa: N815
+    localCloseCode = None  # noqa: N815
+    localCloseReason = None  # noqa: N815
+    remoteCloseCode = None  # noqa: N815
+    remoteCloseReason = None  # noqa: N815
+    openHandshakeTimeoutCall = None  # noqa: N815
+    closeHandshakeTimeoutCall = None  # noqa: N815
+    autoPingTimeoutCall = None  # noqa: N815
+    autoPingPending = None  # noqa: N815
+    autoPingPendingCall = None  # noqa: N815
+    autoPingPendingSeq = 0  # noqa: N815
+    autoPingPendingSent = None  # noqa: N815
+    is_closed = _NobodyWaits()
+    is_open = _NobodyWaits()
+    _perMessageCompress: Any = None  # noqa: N815
+    _transport_details = None
+    websocket_version = 13
+
+    # Autobahn's options; the timers are ours, and frames are limited by the message's size.
+    logOctets = False  # noqa: N815
+    logFrames = False  # noqa: N815
+    trackTimings = False  # noqa: N815
+    utf8validateIncoming = True  # noqa: N815
+    requireMaskedClientFrames = True  # noqa: N815
+    maskServerFrames = False  # noqa: N815
+    applyMask = True  # noqa: N815
+    maxFramePayloadSize = 0  # noqa: N815
+    autoFragmentSize = 0  # noqa: N815
+    failByDrop = True  # noqa: N815
+    echoCloseCodeReason = False  # noqa: N815
+    openHandshakeTimeout = 0  # noqa: N815
+    closeHandshakeTimeout = 0  # noqa: N815
+    autoPingInterval = 0  # noqa: N815
+    autoPingTimeout = 0  # noqa: N815
+    autoPingSize = 12  # noqa: N815
+    autoPingRestartOnAnyTraffic = False  # noqa: N815
+
+    factory: WebSocketEdge
+    noisy: ClassVar[bool] = False
+
+    def __init__(self) -> None:
+        # Autobahn's __init__ is left out on purpose: it makes futures, an event table and transport
+        # details for each connection, 3 KiB that nothing here reads.
+        self.slot = 0
+        self.heard = 0
+        self.reason: CloseReason | None = None
+        self.subscriber: Subscriber | None = None
+        self.outbox: ClientOutbox | None = None
+
+    @cached_property
+    def utf8validator(self) -> Any:
+        """Autobahn's incremental validator; made when a message needs it, which few do."""
+        return Utf8Validator()
+
+    @property
+    def maxMessagePayloadSize(self) -> int:  # noqa: N802
+        """The longest message, for Autobahn's checks."""
+        return self.factory.settings.max_message_bytes
+
+    # From the transport.
+
+    def makeConnection(self, transport: Any) -> None:
+        """Accepted by the listener: prepare for the handshake."""
+        Protocol.makeConnection(self, transport)
+
+    def connectionMade(self) -> None:
+        """The TCP connection is there; the handshake has to follow in time."""
+        edge = self.factory
+        self.outbox = outbox_for(self.transport, edge.queue_bytes, edge.pressure, self._overflow)
+        edge.connections.add(self)
+        edge.wheel.schedule(self, edge.settings.handshake_timeout)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of the peer; nothing it may send raises past this point."""
+        self.heard = self.factory.wheel.now
+        if self.state == OPEN:
+            if self.current_frame is None and not self.data and not self.inside_message:
+                self._read_frames(data)
+            else:
+                self.data += data
+                self.consumeData()
+        elif self.state == CONNECTING:
+            self.data += data
+            self._read_header()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The TCP connection is gone: clear the indexes first, then count its end."""
+        edge = self.factory
+        edge.wheel.cancel(self)
+        if self.subscriber is not None and self.reason is None:
+            self._count(CloseReason.PEER_LOST)
+        if self.subscriber is not None:
+            edge.broker.lost(self.subscriber)
+            self.subscriber = None
+        if self.outbox is not None:
+            self.outbox.close()
+            self.outbox = None
+        self.data = b""
+        self.current_frame = None
+        self.state = CLOSED
+        edge.gone(self)
+
+    # The handshake.
+
+    def _read_header(self) -> None:
+        end = self.data.find(_END_OF_HEADER)
+        limit = self.factory.settings.max_header_bytes
+        try:
+            if end > limit or (end < 0 and len(self.data) > limit):
+                raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
+            if end < 0:
+                return
+            request = handshake.parse(self.data[:end])
+            if request is None:
+                self._answer(handshake.page(self.factory.server), CloseReason.PLAIN_REQUEST)
+                return
+            self.factory.admit()
+            self._open(request, self.data[end + len(_END_OF_HEADER) :])
+        except HandshakeRefused as error:
+            self._answer(handshake.refusal(error), error.reason, error.detail)
+
+    def _open(self, request: Handshake, rest: bytes) -> None:
+        edge = self.factory
+        outbox = self.outbox
+        if outbox is None:
+            return
+        settings = edge.settings
+        chosen = handshake.subprotocol(request, settings.require_subprotocol)
+        agreement: Agreement | None = None
+        if settings.compression:
+            agreement = agree(request.headers.get("sec-websocket-extensions", ""))
+        extension = "" if agreement is None else agreement.header
+        self.data = b""
+        self.sendData(handshake.accept(request, chosen, extension))
+        if agreement is not None:
+            self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
+            outbox.variant = agreement.variant(settings.compression_min_bytes)
+        self.state = OPEN
+        self.subscriber = Subscriber(Session(edge.dialect, edge.server), outbox)
+        edge.wheel.schedule(self, settings.ping_interval)
+        edge.broker.opened(self.subscriber)
+        if rest:
+            self._read_frames(rest)
+
+    def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
+        self.sendData(response)
+        self._finish(reason, detail)
+
+    # Frames in.
+
+    def _read_frames(self, data: bytes) -> None:
+        """Take complete text frames and empty pongs; leave the rest to Autobahn."""
+        position = 0
+        size = len(data)
+        most = self.maxMessagePayloadSize
+        while size - position >= _HEADER_BYTES:
+            first, second = data[position], data[position + 1]
+            if first != _COMPLETE_TEXT:
+                if data[position : position + 2] != _EMPTY_PONG:
+                    break
+                position += _HEADER_BYTES
+                continue
+            start = position + _HEADER_BYTES
+            length = second & 0x7F
+            if length > 125:
+                start = position + _LONG_HEADER_BYTES
+                length = int.from_bytes(data[position + 2 : position + 4], "big")
+                if second != 0xFE or length < 126:
+                    break
+            elif not second & 0x80:
+                break
+            end = start + length
+            if end > size or length > most:
+                break
+            text = unmask(data[start - 4 : start], data[start:end])
+            if not text.isascii() and not self._is_utf8(text):
+                return
+            position = end
+            self._text(text)
+            if self.state != OPEN:
+                return
+        if position < size:
+            self.data = data[position:] if position else data
+            self.consumeData()
+
+    def _is_utf8(self, text: bytes) -> bool:
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            self._invalid_payload("a text frame is not UTF-8")
+            return False
+        return True
+
+    def _text(self, text: bytes) -> None:
+        if self.subscriber is not None:
+            self.factory.broker.received(self.subscriber, text)
+
+    def onMessageFrame(self, payload: list[bytes]) -> None:  # noqa: N802
+        """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""
+        data = b"".join(payload)
+        if data and not self.failedByMe:
+            self.message_data.append(data)
+
+    def onMessageEnd(self) -> None:  # noqa: N802
+        """A message that Autobahn read is complete."""
+        payload = b"".join(self.message_data)
+        self.message_data = []
+        if self.failedByMe or self.subscriber is None:
+            return
+        if self.message_is_binary:
+            error = MessageRefused(Refusal.BINARY_FRAME)
+            self.factory.broker.refused(self.subscriber, error, payload)
+        else:
+            self._text(payload)
+
+    # Bytes out.
+
+    def sendData(  # noqa: N802
+        self, data: bytes, sync: bool = False, chopsize: int | None = None
+    ) -> None:
+        """Queue bytes of the WebSocket layer behind what is queued already."""
+        if self.outbox is not None:
+            self.factory.broker.fanout.send(self.outbox, data)
+
+    # Time.
+
+    def due(self) -> None:
+        """The wheel says that something may be late: the handshake, a pong, or the end."""
+        edge = self.factory
+        settings = edge.settings
+        if self.state == CONNECTING:
+            self.drop(CloseReason.HANDSHAKE_TIMEOUT)
+        elif self.state != OPEN:
+            self.transport.abortConnection()
+        else:
+            silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
+            if silent >= settings.silence_timeout:
+                self.drop(CloseReason.SILENT)
+                return
+            if silent >= settings.ping_interval:
+                self.sendData(PING)
+                left = settings.silence_timeout - silent
+                edge.wheel.schedule(self, min(settings.ping_interval, left))
+            else:
+                edge.wheel.schedule(self, settings.ping_interval - silent)
+
+    # Ends.
+
+    def drop(self, reason: CloseReason) -> None:
+        """End the connection at once by TCP abort; clients of ``ab.connect`` come back after it.
+
+        :param reason: counted and logged.
+        """
+        if self.state != CLOSED:
+            self.state = CLOSED
+            self._count(reason)
+            if self.outbox is not None:
+                self.outbox.close()
+            self.transport.abortConnection()
+
+    def finish(self, reason: CloseReason) -> None:
+        """End the connection without a Close frame once what is queued is sent.
+
+        :param reason: counted and logged.
+        """
+        if self.state != CLOSED:
+            self._finish(reason)
+
+    def _overflow(self) -> None:
+        self.drop(CloseReason.SLOW_CLIENT)
+
+    def _count(self, reason: CloseReason, detail: str = "") -> None:
+        self.reason = reason
+        peer = self.transport.getPeer()
+        address = f"{peer.host}:{peer.port}" if hasattr(peer, "host") else str(peer)
+        self.factory.broker.ledger.end(reason, address, detail)
+
+    def _finish(self, reason: CloseReason, detail: str = "") -> None:
+        self.state = CLOSED
+        self._count(reason, detail)
+        self.factory.broker.fanout.settle()
+        if self.outbox is not None:
+            self.outbox.finish()
+        self.factory.wheel.schedule(self, _LINGER)
+
+    def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
+        """Autobahn found a breach of RFC 6455: say so in a Close frame and end the connection."""
+        if self.state == OPEN:
+            self.failedByMe = True
+            self.sendData(close_frame(code, reason))
+            self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
+
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+        """Autobahn has answered the client's Close frame."""
+        if self.state != CLOSED:
+            self._finish(CloseReason.PEER_CLOSED)

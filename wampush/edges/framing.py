@@ -1,0 +1,77 @@
+"""WebSocket frames of a server (RFC 6455 section 5).
+
+Owns: the bytes of unmasked, unfragmented frames, plain and compressed.
+Must not import: Twisted, the broker.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+PING: Final = b"\x89\x00"
+
+_TEXT: Final = 0x81
+_COMPRESSED_TEXT: Final = 0xC1
+_CLOSE: Final = 0x88
+_EMPTY_BLOCK: Final = b"\x00\x00\xff\xff"
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    size = len(payload)
+    if size < 126:
+        return bytes((first, size)) + payload
+    if size < 65536:
+        return struct.pack("!BBH", first, 126, size) + payload
+    return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def text_frame(text: bytes) -> bytes:
+    """The frame of a text.
+
+    :param text: UTF-8.
+    """
+    return _frame(_TEXT, text)
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """A Close frame.
+
+    :param code: RFC 6455 section 7.4.
+    :param reason: cut to the 123 bytes that a control frame leaves for it.
+    """
+    text = reason.encode()[:123].decode(errors="ignore").encode()
+    return _frame(_CLOSE, struct.pack("!H", code) + text)
+
+
+@dataclass(frozen=True, slots=True)
+class Deflate:
+    """The permessage-deflate parameters (RFC 7692) of the server's direction.
+
+    There is no context takeover, so a compressed frame depends on these parameters only and can be
+    shared by all clients that negotiated the same.
+
+    :param window_bits: size of the window, 9 to 15.
+    :param min_bytes: texts shorter than this go out plain: compressing them gains nothing.
+    """
+
+    window_bits: int
+    min_bytes: int
+
+    def text_frame(self, text: bytes) -> bytes:
+        """The frame of a text, compressed if it is long enough."""
+        if len(text) < self.min_bytes:
+            return text_frame(text)
+        deflate = zlib.compressobj(wbits=-self.window_bits)
+        data = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return _frame(_COMPRESSED_TEXT, data.removesuffix(_EMPTY_BLOCK))
+
+
+def encode(text: bytes, variant: object | None) -> bytes:
+    """The frame of a text for a client.
+
+    :param variant: the :class:`Deflate` that the client negotiated, None for no compression.
+    """
+    return variant.text_frame(text) if isinstance(variant, Deflate) else text_frame(text)

@@ -1,0 +1,194 @@
+"""How what is queued for a client reaches its socket.
+
+Owns: the two ways out, straight to a non-blocking socket or through a Twisted transport.
+Must not import: Autobahn; nor touch what the bytes mean.
+
+All bytes of a connection pass through its outbox, replies of the WebSocket layer included. So the
+transport's own buffer is empty whenever the outbox is free, and a direct send can not overtake or
+split anything.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.interfaces import IPullProducer, IPushProducer
+from zope.interface import implementer
+
+from wampush.broker.outbox import Outbox
+from wampush.broker.pressure import Pressure
+
+#: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
+SLICE_BYTES: Final = 128 * 1024
+
+
+@implementer(IPullProducer)
+class SocketOutbox(Outbox):
+    """Sends straight on the socket; what it does not take goes through the transport.
+
+    While blocked it is the transport's pull producer: the transport asks for more each time its
+    buffer has run empty (``IPullProducer``), and gets one slice. The rest stays here, where it is
+    counted and can still be replaced or freed.
+
+    :param transport: a Twisted TCP or UNIX server transport.
+    :param on_overflow: ends the connection of a client that is too slow.
+    """
+
+    __slots__ = ("_on_overflow", "_send", "_transport")
+
+    def __init__(
+        self,
+        transport: Any,
+        limit: int,
+        pressure: Pressure,
+        on_overflow: Callable[[], None],
+    ) -> None:
+        super().__init__(limit, pressure)
+        self._transport = transport
+        self._send: Callable[[bytes], int] = transport.getHandle().send
+        self._on_overflow: Callable[[], None] | None = on_overflow
+
+    def flush(self) -> None:
+        """Send what is queued with one send, and block when the socket does not take all."""
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            # The reset or broken pipe is reported by the reactor as well, with its reason.
+            self.close()
+            return
+        if sent == len(data):
+            self.queued = 0
+        else:
+            chunks.append(data[sent:] if sent else data)
+            self.block(0)
+            self._transport.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """The transport's buffer is empty: it gets the next slice, or the outbox is free again."""
+        if self.closed:
+            return
+        data = self.take(SLICE_BYTES) if self.chunks else b""
+        self.progress(len(data))
+        if data:
+            self._transport.write(data)
+        else:
+            self._transport.unregisterProducer()
+            self.unblock()
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self.close()
+
+    def overflow(self) -> None:
+        """End the connection: the client is too slow."""
+        if self._on_overflow is not None:
+            self._on_overflow()
+
+    def finish(self) -> None:
+        """Hand everything to the transport, which ends the connection once it is sent."""
+        if self.closed:
+            return
+        if self.queued and not self.blocked:
+            self.flush()
+        if not self.closed:
+            if self.blocked:
+                self._transport.unregisterProducer()
+                self._transport.write(b"".join(self.chunks))
+            self._transport.loseConnection()
+            self.close()
+
+    def close(self) -> None:
+        """Free the queue at once and take nothing any more."""
+        super().close()
+        self._on_overflow = None
+
+
+@implementer(IPushProducer)
+class TransportOutbox(Outbox):
+    """Writes joined data to any transport, TLS for one.
+
+    It is the transport's push producer: the transport says when it is stuffed and when it is empty
+    again (``IPushProducer``).
+
+    :param transport: any Twisted transport that takes a producer.
+    :param on_overflow: ends the connection of a client that is too slow.
+    """
+
+    __slots__ = ("_on_overflow", "_transport", "_written")
+
+    def __init__(
+        self,
+        transport: Any,
+        limit: int,
+        pressure: Pressure,
+        on_overflow: Callable[[], None],
+    ) -> None:
+        super().__init__(limit, pressure)
+        self._transport = transport
+        self._on_overflow: Callable[[], None] | None = on_overflow
+        self._written = 0
+        transport.registerProducer(self, True)
+
+    def flush(self) -> None:
+        """Write what is queued at once; the transport may call :meth:`pauseProducing` meanwhile."""
+        data = self.take(self.queued)
+        self._written = len(data)
+        self.queued = 0
+        self._transport.write(data)
+
+    def pauseProducing(self) -> None:
+        """The transport is stuffed."""
+        if not self.blocked:
+            self.block(max(1, self._written))
+
+    def resumeProducing(self) -> None:
+        """The transport is empty: it gets the next slice, or the outbox is free again."""
+        if self.closed or not self.blocked:
+            return
+        self.progress(0)
+        self.unblock()
+        if self.chunks:
+            self.flush()
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self.close()
+
+    def overflow(self) -> None:
+        """End the connection: the client is too slow."""
+        if self._on_overflow is not None:
+            self._on_overflow()
+
+    def finish(self) -> None:
+        """Hand everything to the transport, which ends the connection once it is sent."""
+        if self.closed:
+            return
+        if self.chunks:
+            self._transport.write(self.take(self.queued))
+        self._transport.unregisterProducer()
+        self._transport.loseConnection()
+        self.close()
+
+    def close(self) -> None:
+        """Free the queue at once and take nothing any more."""
+        super().close()
+        self._on_overflow = None
+
+
+ClientOutbox = SocketOutbox | TransportOutbox
+
+
+def outbox_for(
+    transport: Any, limit: int, pressure: Pressure, on_overflow: Callable[[], None]
+) -> ClientOutbox:
+    """The outbox that fits a transport: direct where its handle is a plain socket."""
+    if isinstance(transport.getHandle(), socket.socket):
+        return SocketOutbox(transport, limit, pressure, on_overflow)
+    return TransportOutbox(transport, limit, pressure, on_overflow)

@@ -1,0 +1,130 @@
+"""All WebSocket connections of a node.
+
+Owns: the factory that listeners use, the set of connections, admission, the end of all of them.
+Must not import: the composition root; nor know what a WAMP message means.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from autobahn.twisted.websocket import WebSocketServerFactory
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorTime
+
+from wampush import __version__
+from wampush.broker.broker import Broker
+from wampush.broker.pressure import Pressure
+from wampush.edges.connection import Connection
+from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.wheel import Wheel
+from wampush.errors import CloseReason
+from wampush.settings import WebSocketSettings
+from wampush.wamp.uris import DIALECTS
+
+SERVER: Final = f"wampush/{__version__}"
+#: Connections beyond the limit that are accepted only to be told so.
+_REFUSED_AT_ONCE: Final = 64
+
+
+class WebSocketEdge(WebSocketServerFactory):  # type: ignore[misc]
+    """Makes and keeps the connections.
+
+    :param settings: the ``[websocket]`` table.
+    :param queue_bytes: how much may wait for one client.
+    :param broker: gets what clients send.
+    :param pressure: told of what waits.
+    :param reactor: for timers.
+    :param most: connections at the same time, what the system allows considered.
+    """
+
+    protocol = Connection
+    noisy = False
+
+    def __init__(
+        self,
+        settings: WebSocketSettings,
+        queue_bytes: int,
+        broker: Broker,
+        pressure: Pressure,
+        reactor: IReactorTime,
+        most: int,
+    ) -> None:
+        super().__init__(reactor=reactor, server=SERVER)
+        self.settings = settings
+        self.queue_bytes = queue_bytes
+        self.broker = broker
+        self.pressure = pressure
+        self.most = most
+        self.dialect = DIALECTS[settings.dialect]
+        self.connections: set[Connection] = set()
+        shortest = min(
+            settings.handshake_timeout,
+            settings.ping_interval,
+            settings.silence_timeout - settings.ping_interval,
+        )
+        self.wheel = Wheel(reactor, min(1.0, shortest / 4))
+        self._stopping = False
+        self._all_gone: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Begin to keep time."""
+        self.wheel.start()
+
+    def buildProtocol(self, addr: IAddress) -> Any:  # noqa: N802
+        """A connection for an accepted socket; None, which closes it, far beyond the limit."""
+        if len(self.connections) >= self.most + _REFUSED_AT_ONCE:
+            self.broker.ledger.end(CloseReason.TOO_MANY_CONNECTIONS, str(addr))
+            return None
+        connection = Connection()
+        connection.factory = self
+        return connection
+
+    def admit(self) -> None:
+        """Let one more WebSocket open.
+
+        :raises HandshakeRefused: when there are too many, or the node is stopping.
+        """
+        if self._stopping:
+            raise HandshakeRefused(CloseReason.SHUTTING_DOWN)
+        if len(self.connections) > self.most:
+            raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{self.most} are allowed.")
+
+    def gone(self, connection: Connection) -> None:
+        """A connection is lost."""
+        self.connections.discard(connection)
+        if self._all_gone is not None and not self.connections:
+            self._all_gone.callback(None)
+            self._all_gone = None
+
+    def stop(self, patience: float) -> Deferred[None]:
+        """End all connections once what is queued for them is sent.
+
+        They end without a Close frame: a clean close would end pages for good (AutobahnJS retries
+        unclean ends only).
+
+        :param patience: seconds; who has not read everything by then is dropped.
+        :returns: fires when none is left.
+        """
+        self._stopping = True
+        self.broker.fanout.flush_all()
+        done: Deferred[None] = Deferred()
+        timer = self.reactor.callLater(patience, self._abort_all)
+
+        def finished(result: None) -> None:
+            if timer.active():
+                timer.cancel()
+            self.wheel.stop()
+
+        done.addCallback(finished)
+        if not self.connections:
+            done.callback(None)
+            return done
+        self._all_gone = done
+        for connection in list(self.connections):
+            connection.finish(CloseReason.SERVER_STOPPED)
+        return done
+
+    def _abort_all(self) -> None:
+        for connection in list(self.connections):
+            connection.transport.abortConnection()

@@ -1,0 +1,210 @@
+"""ZeroMQ PULL sockets to the broker.
+
+Owns: the sockets of backends, how much is read from them in a reactor turn, refusals of pushes.
+Must not import: Autobahn, the other edges.
+
+txzmq alone reads until nothing is left before the reactor runs again, and its default high-water
+mark is 0, which means none. Here a turn reads a bounded share. ZeroMQ's descriptor is
+edge-triggered (zmq_getsockopt(3), ``ZMQ_FD``): it may stay silent while messages wait, so a read
+that stopped early is taken up again by a call, never by waiting for the descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Any, Final
+
+import zmq
+from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
+
+from wampush.broker.broker import Broker
+from wampush.broker.ingest import Ingest
+from wampush.broker.ledger import Ledger, Source
+from wampush.broker.pressure import Pressure
+from wampush.errors import ListenError, PushRefused
+
+CONNECT: Final = "connect:"
+#: What one socket may be read in a reactor turn, whichever comes first.
+TURN_MESSAGES: Final = 1000
+TURN_BYTES: Final = 256 * 1024
+TURN_SECONDS: Final = 0.005
+#: libzmq itself drops the connection of a peer that sends more than this multiple of the limit, so
+#: that a hostile length can not take the memory that a refusal needs.
+_HARD_LIMIT_FACTOR: Final = 16
+
+
+class BoundedPull(ZmqPullConnection):  # type: ignore[misc]
+    """A PULL socket that reads a bounded share a turn.
+
+    :param factory: txzmq's factory with the ZeroMQ context.
+    :param high_water_mark: messages that libzmq may hold for each peer.
+    :param hard_limit: bytes after which libzmq cuts a peer off.
+    :param on_messages: gets the messages of a turn; returns whether to go on.
+    """
+
+    def __init__(
+        self,
+        factory: ZmqFactory,
+        address: str,
+        high_water_mark: int,
+        hard_limit: int,
+        on_message: Callable[[BoundedPull, Sequence[bytes]], int],
+        may_read: Callable[[], bool],
+    ) -> None:
+        self.address = address
+        self.highWaterMark = high_water_mark
+        self._on_message = on_message
+        self._may_read = may_read
+        self.turn_bytes = TURN_BYTES
+        self.reading = True
+        super().__init__(factory)
+        self.socket.set(zmq.MAXMSGSIZE, hard_limit)
+
+    def open(self) -> None:
+        """Bind or connect.
+
+        :raises ListenError: when libzmq can not.
+        """
+        kind = ZmqEndpointType.bind
+        address = self.address
+        if address.startswith(CONNECT):
+            kind = ZmqEndpointType.connect
+            address = address.removeprefix(CONNECT)
+        try:
+            self.addEndpoints([ZmqEndpoint(kind, address)])
+        except zmq.ZMQError as error:
+            raise ListenError(self.address, str(error), _remedy(error)) from error
+
+    def doRead(self) -> None:  # noqa: N802
+        """Read this turn's share; the reactor calls it for the descriptor, and we for the rest."""
+        if self.read_scheduled is not None:
+            if self.read_scheduled.active():
+                self.read_scheduled.cancel()
+            self.read_scheduled = None
+        if self.factory is None or not self.reading or not self._may_read():
+            return
+        if not self.read_share():
+            self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
+
+    def read_share(self) -> bool:
+        """Read until nothing waits or this turn's share is used up.
+
+        :returns: whether nothing waits.
+        """
+        left = self.turn_bytes
+        deadline = monotonic() + TURN_SECONDS
+        receive = self.socket.recv_multipart
+        for count in range(TURN_MESSAGES):
+            try:
+                parts = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                # Reading EVENTS re-arms the descriptor; what came in between must not be missed.
+                if not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                    return True
+                continue
+            left -= self._on_message(self, parts)
+            if left < 0 or (not count & 15 and monotonic() > deadline):
+                return False
+        return False
+
+
+def _remedy(error: zmq.ZMQError) -> str:
+    if error.errno == zmq.EADDRINUSE:
+        return "stop the other program, or choose another address with --pull"
+    return "an address is tcp://HOST:PORT or ipc://PATH, with connect: before it to connect"
+
+
+class PullBridge:
+    """Reads the pushes of backends and publishes them.
+
+    :param addresses: as in ``zmq.pull``.
+    :param high_water_mark: messages that libzmq may hold for each peer.
+    :param ingest: makes publications of pushes.
+    :param broker: publishes them.
+    :param pressure: says when to pause.
+    :param queue_bytes: what may wait for one client; a turn reads a quarter of it at most, so that
+        a client that keeps up is never over its limit.
+    :param factory: txzmq's factory.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        high_water_mark: int,
+        ingest: Ingest,
+        broker: Broker,
+        pressure: Pressure,
+        queue_bytes: int,
+        factory: ZmqFactory,
+    ) -> None:
+        self._ingest = ingest
+        self._broker = broker
+        self._ledger: Ledger = broker.ledger
+        self._pressure = pressure
+        self._factory = factory
+        hard_limit = ingest.max_bytes * _HARD_LIMIT_FACTOR
+        self._pulls = [
+            BoundedPull(
+                factory, address, high_water_mark, hard_limit, self._push, self._may_read
+            )
+            for address in addresses
+        ]
+        for pull in self._pulls:
+            pull.turn_bytes = min(TURN_BYTES, queue_bytes // 4) // len(self._pulls)
+        pressure.on_release(self._read_on)
+
+    def start(self) -> list[str]:
+        """Bind and connect.
+
+        :returns: what each address became; a port of ``*`` is filled in.
+        :raises ListenError: for the first address that can not be used.
+        """
+        for pull in self._pulls:
+            pull.open()
+        return [self._bound(pull) for pull in self._pulls]
+
+    def drain(self) -> None:
+        """Stop listening, then publish what has arrived already."""
+        for pull in self._pulls:
+            pull.reading = False
+            self._stop_listening(pull)
+            limit = pull.highWaterMark * 4
+            while limit > 0 and not pull.read_share():
+                limit -= TURN_MESSAGES
+
+    def stop(self) -> None:
+        """Close the sockets and end the ZeroMQ context."""
+        self._factory.shutdown()
+
+    def _stop_listening(self, pull: BoundedPull) -> None:
+        last: bytes = pull.socket.get(zmq.LAST_ENDPOINT)
+        if last and not pull.address.startswith(CONNECT):
+            pull.socket.unbind(last.rstrip(b"\0").decode())
+
+    def _bound(self, pull: BoundedPull) -> str:
+        if pull.address.startswith(CONNECT):
+            return pull.address
+        last: Any = pull.socket.get(zmq.LAST_ENDPOINT)
+        return str(last.rstrip(b"\0").decode())
+
+    def _may_read(self) -> bool:
+        return not self._pressure.paused
+
+    def _read_on(self) -> None:
+        for pull in self._pulls:
+            if pull.factory is not None and pull.reading and pull.read_scheduled is None:
+                pull.read_scheduled = pull.factory.reactor.callLater(0, pull.doRead)
+
+    def _push(self, pull: BoundedPull, parts: Sequence[bytes]) -> int:
+        """Publish or refuse one push; returns its size in bytes."""
+        size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
+        try:
+            publication = self._ingest.publication(parts)
+        except PushRefused as error:
+            raw = b"|".join(part[:200] for part in parts[:4])
+            self._ledger.refuse(Source.PUSH, pull.address, error, raw)
+        else:
+            self._broker.publish(publication)
+            self._ledger.accept(Source.PUSH)
+        return size

@@ -1,0 +1,109 @@
+"""Listening on endpoints, and what the system allows.
+
+Owns: endpoint strings to ports, errors of that for operators, descriptor limits.
+Must not import: the broker, the edges.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import resource
+import socket
+from typing import Any, Final
+
+from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
+from twisted.python.failure import Failure
+
+from wampush.errors import ListenError
+
+#: Descriptors that are not client connections: listeners, ZeroMQ, log files, HTTP.
+RESERVED_DESCRIPTORS: Final = 128
+#: Connections that the kernel completes before they are accepted: room for a mass reconnect.
+BACKLOG: Final = 4096
+
+_SHAPE: Final = (
+    "an endpoint is like tcp:8080:interface=127.0.0.1 or unix:/run/wampush.sock "
+    "(Twisted endpoint strings)"
+)
+
+
+def raise_descriptor_limit() -> tuple[int, int]:
+    """Raise the soft limit of open descriptors to the hard one.
+
+    :returns: the soft limit before and after.
+    """
+    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def listen(reactor: IReactorCore, text: str, factory: IProtocolFactory) -> IListeningPort:
+    """Serve a factory on an endpoint.
+
+    :param text: a Twisted endpoint string.
+    :raises ListenError: when the string is none, or the address can not be used.
+    """
+    try:
+        endpoint = serverFromString(reactor, text)
+    # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
+    except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
+        raise ListenError(text, f"it is no endpoint ({error})", _SHAPE) from error
+    outcome: list[IListeningPort | Failure] = []
+    try:
+        waiting: Deferred[IListeningPort] = endpoint.listen(factory)
+    except (ValueError, OverflowError, OSError) as error:
+        raise ListenError(text, str(error), _SHAPE) from error
+    waiting.addBoth(outcome.append)
+    if not outcome:
+        raise ListenError(text, "it does not listen at once", "use a tcp:, ssl: or unix: endpoint")
+    port = outcome[0]
+    if isinstance(port, Failure):
+        raise _explained(text, port.value)
+    _tune(port, text)
+    return port
+
+
+def _explained(text: str, error: BaseException) -> ListenError:
+    if isinstance(error, CannotListenError):
+        problem = str(getattr(error.socketError, "strerror", None) or error.socketError)
+        return ListenError(
+            text, problem, "stop the other program, or choose another address or port"
+        )
+    return ListenError(text, str(error), _SHAPE)
+
+
+def _tune(port: IListeningPort, text: str) -> None:
+    """Set what accepted sockets inherit, which saves a system call for each of them."""
+    listening: Any = getattr(port, "socket", None)
+    if not isinstance(listening, socket.socket):
+        return
+    if isinstance(port, tcp.Port) and listening.family in (socket.AF_INET, socket.AF_INET6):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if "backlog=" not in text:
+        listening.listen(BACKLOG)
+
+
+def is_loopback(port: IListeningPort) -> bool:
+    """Whether only this machine can reach a port."""
+    address = port.getHost()
+    if isinstance(address, UNIXAddress):
+        return True
+    try:
+        return ipaddress.ip_address(getattr(address, "host", "")).is_loopback
+    except ValueError:
+        return False
+
+
+def describe(port: IListeningPort) -> str:
+    """The address of a port, for people."""
+    address: Any = port.getHost()
+    if isinstance(address, UNIXAddress):
+        return f"unix:{address.name!r}"
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    return f"{host}:{address.port}"

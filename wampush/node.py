@@ -1,0 +1,93 @@
+"""The parts of one node, put together.
+
+Owns: which object gets which other one. Only ``service`` may import it, late: importing txzmq
+installs the reactor, and making a ZeroMQ context starts threads, neither of which may happen before
+twistd has chosen its reactor and forked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from time import time
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from txzmq import ZmqFactory
+
+from wampush.broker.broker import Broker
+from wampush.broker.fanout import Fanout
+from wampush.broker.hub import Hub
+from wampush.broker.ingest import Ingest
+from wampush.broker.ledger import Ledger
+from wampush.broker.outbox import SlowClient
+from wampush.broker.policy import Policy, TopicRule
+from wampush.broker.pressure import Pressure
+from wampush.broker.subscriber import Subscriber
+from wampush.edges.framing import encode
+from wampush.edges.websocket import WebSocketEdge
+from wampush.edges.zmq_pull import PullBridge
+from wampush.settings import Settings
+
+_log = Logger(namespace="wampush")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts that a service starts and stops.
+
+    :param broker: the use cases.
+    :param pressure: when sources pause.
+    :param websocket: the factory for WebSocket listeners.
+    :param pull: the ZeroMQ sockets.
+    """
+
+    broker: Broker
+    pressure: Pressure
+    websocket: WebSocketEdge
+    pull: PullBridge
+
+    def status(self) -> Mapping[str, object]:
+        """Counts for a health check."""
+        return {
+            "sessions": len(self.broker.sessions),
+            "topics": self.broker.hub.topic_count,
+            "connections": len(self.websocket.connections),
+            "refusals": self.broker.ledger.refusals(),
+        }
+
+    def let_clients_publish(self) -> None:
+        """From now on clients may PUBLISH."""
+        self.broker.policy = replace(self.broker.policy, clients_publish=True)
+
+
+def build(settings: Settings, reactor: IReactorTime, most: int) -> Node:
+    """Make a node; its clients may not publish until :meth:`Node.let_clients_publish` says so.
+
+    :param settings: what is in force.
+    :param reactor: for timers and the end of a turn.
+    :param most: connections at the same time.
+    """
+
+    def report(line: str) -> None:
+        _log.warn("{line}", line=line)
+
+    def end_of_turn(flush: Any) -> object:
+        return reactor.callLater(0, flush)
+
+    ledger = Ledger(time, report)
+    pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
+    fanout = Fanout(encode, end_of_turn, pressure, ledger)
+    rules = [TopicRule(each.match, SlowClient(each.slow_client)) for each in settings.topics]
+    hub: Hub[Subscriber] = Hub()
+    policy = Policy(clients_publish=False, rules=rules)
+    broker = Broker(hub, fanout, policy, ledger, settings.limits.topic_bytes)
+    queue_bytes = settings.clients.queue_bytes
+    websocket = WebSocketEdge(settings.websocket, queue_bytes, broker, pressure, reactor, most)
+    zmq = settings.zmq
+    ingest = Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
+    pull = PullBridge(
+        zmq.pull, zmq.high_water_mark, ingest, broker, pressure, queue_bytes, ZmqFactory()
+    )
+    return Node(broker, pressure, websocket, pull)

@@ -1,0 +1,213 @@
+"""The composition root: ``twistd wampush``.
+
+Owns: the options of the daemon, the order of starting and stopping.
+May import everything; nothing but ``cli`` and the plugin may import it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python import usage
+
+from wampush import __version__, listeners
+from wampush.config import LoadedSettings, load
+from wampush.edges.http import HttpEdge
+from wampush.errors import OperatorError
+from wampush.settings import Settings
+
+if TYPE_CHECKING:
+    from wampush.node import Node
+
+_log = Logger(namespace="wampush")
+
+#: Seconds that clients get to read what was published before the daemon was asked to stop.
+STOP_PATIENCE: Final = 5.0
+
+
+class Options(usage.Options):
+    """The options of ``twistd wampush``."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serves WAMP v1 on ws://127.0.0.1:8080, pulls pushes from tcp://127.0.0.1:5555 and shows "
+        "health and a demo page on http://127.0.0.1:8081. Options override WAMPUSH_… environment "
+        "variables, which override the file, which overrides the defaults. "
+        "Example: twistd -n wampush --listen tcp:8080 --pull ipc:///run/wampush.sock --http off"
+    )
+    optParameters = [
+        ["config", "c", None, "TOML file with settings; see wampush.example.toml."],
+        ["http", None, None, 'Endpoint of health, demo and static files, or "off".'],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["listen"] = []
+        self["pull"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Twisted endpoint for WebSocket clients, e.g. tcp:8080:interface=127.0.0.1; repeatable."""
+        self["listen"].append(endpoint)
+
+    def opt_pull(self, address: str) -> None:
+        """ZeroMQ address to pull from, e.g. tcp://127.0.0.1:5555, ipc:///run/wampush.sock or
+        connect:tcp://10.0.0.5:5555; repeatable."""
+        self["pull"].append(address)
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"wampush {__version__}")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Read the settings; a mistake ends the start with one line."""
+        overrides = {
+            "websocket.listen": self["listen"] or None,
+            "zmq.pull": self["pull"] or None,
+            "http.listen": self["http"],
+        }
+        path = Path(self["config"]) if self["config"] else None
+        try:
+            self["loaded"] = load(path, os.environ, overrides)
+        except OperatorError as error:
+            raise SystemExit(f"wampush: {error}") from None
+
+
+def makeService(options: Options) -> WampushService:
+    """The service that twistd runs."""
+    sys.excepthook = _one_line_for_operators
+    return WampushService(options["loaded"])
+
+
+def _one_line_for_operators(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
+    """Show what an operator can mend as one line; twistd itself would print a traceback."""
+    if isinstance(error, OperatorError):
+        print(f"wampush: {error}", file=sys.__stderr__)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+class WampushService(Service):
+    """A node that listens, until it is stopped.
+
+    :param loaded: the settings and where they came from.
+    """
+
+    name = "wampush"
+
+    def __init__(self, loaded: LoadedSettings) -> None:
+        self._loaded = loaded
+        self._websocket_ports: list[IListeningPort] = []
+        self._http_ports: list[IListeningPort] = []
+        self._node: Node | None = None
+        self._stopping = False
+
+    def privilegedStartService(self) -> None:
+        """Bind every address; before twistd gives up its privileges.
+
+        :raises ListenError: for the first one that can not be used.
+        """
+        # Importing these installs the reactor, which twistd must have chosen before.
+        from twisted.internet import reactor
+
+        from wampush.node import build
+
+        settings = self._loaded.settings
+        before, allowed = listeners.raise_descriptor_limit()
+        room = max(1, allowed - listeners.RESERVED_DESCRIPTORS)
+        node = build(settings, reactor, min(settings.websocket.max_connections, room))
+        self._node = node
+        for endpoint in settings.websocket.listen:
+            self._websocket_ports.append(listeners.listen(reactor, endpoint, node.websocket))
+        pulled = node.pull.start()
+        for port in self._websocket_ports:
+            _log.info("WAMP v1 on ws://{at}/", at=listeners.describe(port))
+        for address in pulled:
+            _log.info("pulling pushes from {address}", address=address)
+        if settings.http.listen != "off":
+            self._listen_http(reactor, settings.http.listen, node)
+        _log.info(
+            "open descriptors: the limit is {allowed}, it was {before}; at most {most} clients",
+            allowed=allowed,
+            before=before,
+            most=node.websocket.most,
+        )
+        self._decide_publishing(settings, node)
+
+    def startService(self) -> None:
+        """The reactor is about to run."""
+        super().startService()
+        if self._node is None:
+            self.privilegedStartService()
+        if self._node is not None:
+            self._node.websocket.start()
+        # What is loaded by now stays: the collector need not walk it again for every generation of
+        # sessions.
+        gc.collect()
+        gc.freeze()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening and pulling, deliver what was pulled, then end the connections."""
+        super().stopService()
+        node: Node | None = self._node
+        if node is None:
+            return succeed(None)
+        self._stopping = True
+        node.pull.drain()
+        ended: list[Deferred[Any]] = [
+            maybeDeferred(port.stopListening) for port in self._websocket_ports
+        ]
+        ended.append(node.websocket.stop(STOP_PATIENCE))
+        return gatherResults(ended).addCallback(self._clients_gone, node)
+
+    def _clients_gone(self, results: object, node: Node) -> Deferred[None]:
+        node.pull.stop()
+        node.pressure.stop()
+        ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
+        return gatherResults(ended).addCallback(lambda _: None)
+
+    def _status(self, node: Node) -> Mapping[str, object]:
+        return {"status": "stopping" if self._stopping else "ok", **node.status()}
+
+    def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
+        edge = HttpEdge(lambda: self._status(node), self._websocket_url)
+        port = listeners.listen(reactor, endpoint, edge.site())
+        self._http_ports.append(port)
+        at = listeners.describe(port)
+        _log.info("health on http://{at}/healthz, demo on http://{at}/demo/", at=at)
+
+    def _websocket_url(self, host: str) -> str | None:
+        for port in self._websocket_ports:
+            number = getattr(port.getHost(), "port", None)
+            if number is not None:
+                return f"ws://{host}:{number}/"
+        return None
+
+    def _decide_publishing(self, settings: Settings, node: Node) -> None:
+        loopback = all(map(listeners.is_loopback, self._websocket_ports))
+        choice = settings.clients.publish
+        if choice == "always" or (choice == "auto" and loopback):
+            node.let_clients_publish()
+            may = "clients may publish"
+        else:
+            may = "clients may not publish"
+        reason = {
+            "always": 'clients.publish = "always"',
+            "never": 'clients.publish = "never"',
+            "auto": "every WebSocket listener is on loopback"
+            if loopback
+            else 'a WebSocket listener is not on loopback; clients.publish = "always" allows it',
+        }[choice]
+        _log.info("{may}: {reason}", may=may, reason=reason)
