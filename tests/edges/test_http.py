@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from twisted.internet import reactor
+from twisted.internet import reactor as installed
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
@@ -19,6 +19,9 @@ from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+reactor: Any = installed
 
 
 @dataclass

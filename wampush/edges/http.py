@@ -4,7 +4,6 @@ Owns: the klein routes, what every response carries (security and cache headers)
 static files are. Must not import: wampush.wamp, wampush.broker, other edges; what it shows is
 handed in as callables, so that it can be tested and replaced alone.
 """
-# ruff: noqa: ARG002, N802, N815 - names of Twisted's, and routes that need no request.
 
 from __future__ import annotations
 
