@@ -60,6 +60,7 @@ def main() -> int:
     daemon = subprocess.Popen(command, start_new_session=True)
 
     def stop_daemon(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
         daemon.terminate()
 
     signal.signal(signal.SIGINT, stop_daemon)
@@ -67,7 +68,9 @@ def main() -> int:
     for helper in helpers:
         helper.start()
     try:
-        return daemon.wait()
+        status = daemon.wait()
+        # twistd raises the signal that stopped it again; asked for, that is a good end.
+        return 0 if stop.is_set() else status
     finally:
         stop.set()
         for helper in helpers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -153,12 +154,16 @@ def test_unsubscribe_ends_the_events_of_that_topic_only(clients: Clients, daemon
     assert clients.taken("A") == [[TOPIC, 1], ["other", 3]]
 
 
-@pytest.mark.parametrize("event", [None, 0, "", [], {}, False, -1.5, "\u2028é", [[None]]])
-def test_any_json_value_is_an_event(clients: Clients, event: object) -> None:
+def test_any_json_value_is_an_event(clients: Clients) -> None:
     clients.open("A", "B")
     clients.subscribe("A", TOPIC)
-    clients.run("B", "publish", TOPIC, event)
-    assert clients.taken("A") == [[TOPIC, event]]
+    events: list[object] = [None, 0, "", [], {}, False, -1.5, "\u2028é", [[None]]]
+    for event in events:
+        clients.run("B", "publish", TOPIC, event)
+    got = clients.taken("A")
+    assert [topic for topic, _ in got] == [TOPIC] * len(events)
+    # As text, because Python holds False and 0 for the same.
+    assert json.dumps([event for _, event in got]) == json.dumps(events)
 
 
 def test_a_call_of_an_unknown_procedure_is_answered(clients: Clients) -> None:

@@ -29,8 +29,8 @@ def pip_setting(name: str) -> str | None:
     ).stdout
     found: dict[str, str] = {}
     for line in listing.splitlines():
-        key, _, value = line.partition("=")
-        found[key] = value.strip("'\"")
+        key, _, quoted = line.partition("=")
+        found[key] = quoted.strip("'\"")
     for section in (":env:.", "download.", "global."):
         if value := found.get(section + name):
             return value

@@ -32,6 +32,7 @@ class Browser:
         self._context = context
         self._profile = profile
         self.errors: list[str] = []
+        self.killed = False
 
     def open(self, url: str) -> Page:
         """Open ``url`` in a tab of its own."""
@@ -56,6 +57,7 @@ class Browser:
         pid = self._process()
         group = os.getpgid(pid)
         assert group != os.getpgid(0), "the browser shares the process group of the tests"
+        self.killed = True
         os.killpg(group, signal.SIGKILL)
         eventually(lambda: Path(f"/proc/{pid}/exe").exists(), lambda alive: not alive)
 
@@ -77,7 +79,9 @@ def running_browser(profile: Path) -> Iterator[Browser]:
         context = playwright.chromium.launch_persistent_context(
             profile, executable_path=chromium(), headless=True, args=list(FLAGS)
         )
+        browser = Browser(context, profile)
         try:
-            yield Browser(context, profile)
+            yield browser
         finally:
-            context.close()
+            if not browser.killed:
+                context.close()

@@ -1,0 +1,80 @@
+"""A blocking WAMP v1 client on a bare socket, independent of every library under test."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket
+import struct
+from types import TracebackType
+from typing import Any, Self
+
+
+class RawClient:
+    """One connection to the WebSocket port (RFC 6455), opened and welcomed.
+
+    :param port: port on loopback.
+    :param patience: seconds after which a read counts as silence and raises TimeoutError.
+    """
+
+    def __init__(self, port: int, patience: float = 20.0) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), patience)
+        self._stream = self._socket.makefile("rb")
+        key = base64.b64encode(os.urandom(16)).decode()
+        self._socket.sendall(
+            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
+            "Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
+        )
+        status = self._stream.readline().decode()
+        assert " 101 " in status, status
+        while self._stream.readline() not in (b"\r\n", b""):
+            pass
+        self.welcome = self.receive()
+        assert self.welcome[0] == 0, self.welcome
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, *message: object) -> None:
+        """Send one WAMP message in a masked text frame."""
+        data = json.dumps(message).encode()
+        mask = os.urandom(4)
+        length = (
+            bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack(">H", len(data))
+        )
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(data))
+        self._socket.sendall(b"\x81" + length + mask + masked)
+
+    def receive(self) -> list[Any]:
+        """The next WAMP message; frames that are not text, such as pings, are passed over."""
+        while True:
+            head = self._stream.read(2)
+            assert len(head) == 2, "the server ended the connection"
+            length = head[1] & 0x7F
+            if length == 126:
+                (length,) = struct.unpack(">H", self._stream.read(2))
+            elif length == 127:
+                (length,) = struct.unpack(">Q", self._stream.read(8))
+            data = self._stream.read(length)
+            if head[0] & 0x0F == 1:
+                message = json.loads(data)
+                assert isinstance(message, list)
+                return message
+
+    def subscribe(self, topic: str) -> None:
+        """Subscribe, and wait until the server has taken it in."""
+        self.send(5, topic)
+        self.send(2, "settled", "http://example.com/none")
+        answer = self.receive()
+        assert answer[:2] == [4, "settled"], answer

@@ -1,0 +1,94 @@
+"""The rules of the house: who imports whom, and how long and how explained things are."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "wampush"
+MODULES = [*sorted(PACKAGE.rglob("*.py")), ROOT / "twisted" / "plugins" / "wampush_plugin.py"]
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 50
+
+each_module = pytest.mark.parametrize(
+    "module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
+
+
+def tree_of(module: Path) -> ast.Module:
+    """The syntax tree of a source file."""
+    return ast.parse(module.read_text(encoding="utf-8"), str(module))
+
+
+def imported_modules(module: Path) -> set[str]:
+    """The full names of all modules that a file of wampush names in its imports."""
+    parts = module.relative_to(ROOT).with_suffix("").parts
+    names: set[str] = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports here are absolute"
+            assert node.module is not None
+            names.add(node.module)
+            if node.module == "wampush":
+                names.remove(node.module)
+                names.update(f"wampush.{alias.name}" for alias in node.names)
+    names.discard(".".join(parts))
+    return names
+
+
+def test_the_import_contracts_hold(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    status = lint_imports(config_filename="setup.cfg", no_cache=True)
+    assert status == os.EX_OK, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "module",
+    sorted((PACKAGE / "wamp").glob("*.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_the_protocol_imports_the_standard_library_orjson_and_errors_only(module: Path) -> None:
+    foreign = {
+        name
+        for name in imported_modules(module)
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "orjson"}
+        and name != "wampush.errors"
+        and name != "wampush.wamp"
+        and not name.startswith("wampush.wamp.")
+    }
+    assert foreign == set()
+
+
+@each_module
+def test_a_module_says_what_it_owns(module: Path) -> None:
+    assert ast.get_docstring(tree_of(module))
+
+
+@each_module
+def test_a_module_is_short(module: Path) -> None:
+    assert len(module.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@each_module
+def test_functions_are_short(module: Path) -> None:
+    lengths = {
+        node.name: (node.end_lineno or node.lineno) - node.lineno + 1
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_FUNCTION_LINES} == {}
+
+
+def test_the_plugin_folder_is_no_package() -> None:
+    """With an ``__init__.py`` these folders would hide Twisted's own."""
+    assert not list((ROOT / "twisted").rglob("__init__.py"))

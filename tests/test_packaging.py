@@ -1,0 +1,185 @@
+"""What a user installs: the wheel alone, in an empty environment, run from another folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import zmq
+
+from tests.support.daemon import Daemon, running_daemon
+from tests.support.raw_client import RawClient
+
+ROOT = Path(__file__).resolve().parents[1]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+SOURCES = (
+    "pyproject.toml",
+    "setup.cfg",
+    "MANIFEST.in",
+    "LICENSE",
+    "README.md",
+    "requirements",
+    "wampush",
+    "twisted",
+    "static",
+)
+RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
+LIST_PLUGINS = """
+from twisted.application.service import IServiceMaker
+from twisted.plugin import getPlugins
+print([plugin.tapname for plugin in getPlugins(IServiceMaker)])
+"""
+
+
+def run(*command: str | Path, cwd: Path) -> str:
+    """Run a command that must succeed; return what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def clean_environment() -> dict[str, str]:
+    """This environment without what would lead Python to the checkout or to its coverage."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "COV", "WAMPUSH_", "VIRTUAL_ENV"))
+    }
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from a copy so that the checkout stays as it is."""
+    folder = tmp_path_factory.mktemp("build")
+    source = folder / "source"
+    source.mkdir()
+    leave_out = shutil.ignore_patterns("__pycache__", "dropin.cache")
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=leave_out)
+        else:
+            shutil.copy(ROOT / name, source / name)
+    pip = [sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation"]
+    run(*pip, "--wheel-dir", folder, source, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def locked_names(lock: Path) -> list[str]:
+    """The names of the packages in a lock file."""
+    return re.findall(r"^([a-z0-9-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def copy_distribution(name: str, site_packages: Path) -> None:
+    """Copy one installed distribution into another environment, as pip had installed it there."""
+    for entry in metadata.distribution(name).files or ():
+        if ".." not in entry.parts and "__pycache__" not in entry.parts:
+            target = site_packages / entry
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(entry.locate()), target)
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that holds runtime.lock and the wheel, nothing else."""
+    folder = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    python = folder / "bin" / "python"
+    (site_packages,) = folder.glob("lib/python3*/site-packages")
+    for name in locked_names(ROOT / "requirements" / "runtime.lock"):
+        copy_distribution(name, site_packages)
+    # Twisted remembers its plugins in a file; one that was written before must not hide ours.
+    assert "wampush" not in run(python, "-c", LIST_PLUGINS, cwd=folder)
+    assert (site_packages / "twisted" / "plugins" / "dropin.cache").is_file()
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    run(*pip, "--no-index", "--no-deps", wheel, cwd=folder)
+    return python
+
+
+def test_the_wheel_holds_plugin_and_static_files(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    static = {
+        f"wampush/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "static").rglob("*")
+        if path.is_file()
+    }
+    sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "wampush").rglob("*.py")}
+    assert static
+    assert static | sources | {"wampush/py.typed", "twisted/plugins/wampush_plugin.py"} <= names
+    strangers = {
+        name for name in names if not name.startswith(("wampush/", "wampush-", "twisted/plugins/w"))
+    }
+    assert strangers == set()
+    assert not any(name.startswith("twisted/") and "__init__" in name for name in names)
+
+
+def test_the_plugin_is_found(python: Path, tmp_path: Path) -> None:
+    assert "'wampush'" in run(python, "-c", LIST_PLUGINS, cwd=tmp_path)
+
+
+def test_the_modules_come_from_the_wheel(python: Path, tmp_path: Path) -> None:
+    where = run(python, "-c", "import wampush; print(wampush.__file__)", cwd=tmp_path)
+    assert where.startswith(str(python.parents[1]))
+
+
+def test_the_console_script_is_installed(python: Path, tmp_path: Path) -> None:
+    text = run(python.with_name("wampush"), "--help", cwd=tmp_path)
+    for command in ("push", "listen", "check"):
+        assert command in text
+
+
+def test_the_installed_daemon_brings_a_push_to_a_client(python: Path, tmp_path: Path) -> None:
+    twistd = [str(python), "-c", RUN_TWISTD, "-n", "--pidfile="]
+    with running_daemon(tmp_path, twistd=twistd, environment=clean_environment()) as daemon:
+        push_and_receive(daemon)
+        with urllib.request.urlopen(f"{daemon.http_url}/demo/", timeout=10) as response:
+            assert b"demo.js" in response.read()
+        with urllib.request.urlopen(f"{daemon.http_url}/static/demo/demo.js", timeout=10) as answer:
+            assert answer.read() == (ROOT / "static" / "demo" / "demo.js").read_bytes()
+
+
+def push_and_receive(daemon: Daemon) -> None:
+    """Push one message over ZeroMQ; a subscriber must get it."""
+    message = {"category": "MainCategory", "title": "ü", "price": 1.0}
+    with RawClient(daemon.websocket_port) as client:
+        client.subscribe("MainCategory")
+        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+            socket.connect(daemon.zmq_address)
+            socket.send_string(json.dumps(message))
+        assert client.receive() == [8, "MainCategory", message]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_lock_files_pin_hashes_and_name_no_host(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8")
+    assert "://" not in text
+    assert "--index-url" not in text
+    requirements = re.findall(r"^\S+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
+    assert len(requirements) == len(locked_names(lock)) > 0
+
+
+def test_the_test_lock_agrees_with_what_users_install() -> None:
+    def pins(name: str) -> set[str]:
+        text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
+        return set(re.findall(r"^\S+==\S+", text, re.MULTILINE))
+
+    assert pins("runtime.lock") | pins("build.lock") <= pins("test.lock")
