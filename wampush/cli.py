@@ -165,6 +165,8 @@ def _push(arguments: argparse.Namespace) -> int:
     # Without IMMEDIATE a message waits, and is lost at exit, for a server that is not there.
     socket.set(zmq.IMMEDIATE, 1)
     socket.set(zmq.SNDTIMEO, milliseconds)
+    # Few, because what waits here is lost when the server stops taking it.
+    socket.set(zmq.SNDHWM, 100)
     socket.set(zmq.LINGER, 0)
     try:
         try:

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.http import Request as HttpRequest
 
-#: Bytes of request body that are read; every route is a GET, so this only bounds what is discarded.
+#: Bytes of request body that are kept; every route is a GET, so nobody needs more.
 MAX_BODY_BYTES = 65_536
+#: Bytes of request body after which the connection ends; up to here the sender gets an answer.
+MAX_DROPPED_BYTES = 1_048_576
 #: Seconds without a byte after which an HTTP connection is closed.
 IDLE_TIMEOUT = 60.0
 
@@ -143,16 +145,13 @@ class _StaticFiles(File):
     def getChild(self, path: bytes, request: Request) -> Resource:
         """The file or folder of one path segment, or the page for what does not exist."""
         name = path.decode("ascii", "replace")
+        # An empty name, which would list the folder, is none of these either.
         if _STATIC_NAME.fullmatch(name) is None:
             return self.childNotFound
         child = File.getChild(self, path, request)
         if isinstance(child, _StaticFiles) and not request.postpath and not child.is_served():
             return self.childNotFound
         return cast("Resource", child)
-
-    def directoryListing(self) -> Resource:
-        """Folders are not listed."""
-        return self.childNotFound
 
     def is_served(self) -> bool:
         """Whether this is a regular file of a known type."""
@@ -180,6 +179,8 @@ class _Guard(Resource):
             request.setHeader(name, value)
         if _METHOD.fullmatch(request.method) is None:
             return _respond_text(request, 400, "The request method is not valid.\n")
+        if isinstance(request, _BoundedRequest) and request.body_bytes > MAX_BODY_BYTES:
+            return _respond_text(request, 413, "The request body is too long.\n")
         header = request.getHeader(b"host")
         if header is not None and host_of(header.decode("latin-1")) is None:
             return _respond_text(request, 400, "The Host header is not valid.\n")
@@ -193,18 +194,15 @@ class _Guard(Resource):
 class _BoundedRequest(Request):
     """A request whose body may not fill the disk: Twisted spools bodies of any size."""
 
-    _body_bytes = 0
+    body_bytes = 0
 
     def handleContentChunk(self, data: bytes) -> None:
-        """Take a chunk of the body, or end the connection when there is too much of it."""
-        if self._body_bytes > MAX_BODY_BYTES:
-            return
-        self._body_bytes += len(data)
-        if self._body_bytes > MAX_BODY_BYTES:
-            self.channel.write(b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\n\r\n")
+        """Keep a chunk of the body, drop it, or end the connection, as there is more and more."""
+        self.body_bytes += len(data)
+        if self.body_bytes <= MAX_BODY_BYTES:
+            Request.handleContentChunk(self, data)
+        elif self.body_bytes > MAX_DROPPED_BYTES:
             self.channel.loseConnection()
-            return
-        Request.handleContentChunk(self, data)
 
 
 class _QuietSite(Site):
