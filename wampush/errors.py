@@ -47,7 +47,7 @@ class Refusal(Enum):
     NOT_AN_OBJECT = Reason(
         "not-an-object",
         Fault.BACKEND,
-        "A message of one part is a JSON object that holds its topic; use two parts for other values.",
+        "One part is a JSON object that holds its topic; other values need two parts.",
     )
     NO_TOPIC = Reason("no-topic", Fault.BACKEND, "The object lacks the key that names its topic.")
     TOPIC_NOT_STRING = Reason(
@@ -68,7 +68,7 @@ class Refusal(Enum):
     BAD_OPTIONS = Reason(
         "bad-options",
         Fault.BACKEND,
-        'The third part is a JSON object with "exclude" and "eligible", each a list of session ids.',
+        'The third part is a JSON object: "exclude" and "eligible" are lists of session ids.',
     )
 
     # A message of a client.
@@ -77,12 +77,18 @@ class Refusal(Enum):
     )
     MESSAGE_NOT_JSON = Reason("message-not-json", Fault.CLIENT, "The text is not JSON (RFC 8259).")
     MESSAGE_NOT_LIST = Reason("message-not-list", Fault.CLIENT, "A WAMP v1 message is a JSON list.")
-    MESSAGE_EMPTY = Reason("message-empty", Fault.CLIENT, "The list is empty; it starts with a type.")
+    MESSAGE_EMPTY = Reason(
+        "message-empty", Fault.CLIENT, "The list is empty; it starts with a type."
+    )
     UNKNOWN_TYPE = Reason(
-        "unknown-type", Fault.CLIENT, "The message type is none that a client sends (1, 2, 5, 6, 7)."
+        "unknown-type",
+        Fault.CLIENT,
+        "The message type is none that a client sends (1, 2, 5, 6, 7).",
     )
     WRONG_ARITY = Reason("wrong-arity", Fault.CLIENT, "The list has too few or too many elements.")
-    WRONG_TYPE = Reason("wrong-type", Fault.CLIENT, "An element of the list has the wrong JSON type.")
+    WRONG_TYPE = Reason(
+        "wrong-type", Fault.CLIENT, "An element of the list has the wrong JSON type."
+    )
     CLIENT_TOPIC_EMPTY = Reason("client-topic-empty", Fault.CLIENT, "The topic is an empty string.")
     CLIENT_TOPIC_TOO_LONG = Reason(
         "client-topic-too-long", Fault.CLIENT, "The topic is longer than limits.topic_bytes."
@@ -147,7 +153,9 @@ class CloseReason(Enum):
         "too-many-connections", "websocket.max_connections are open already.", 503
     )
     PLAIN_REQUEST = Ending(
-        "plain-request", "An ordinary GET, answered by a page that says what this port is.", 200,
+        "plain-request",
+        "An ordinary GET, answered by a page that says what this port is.",
+        200,
         worth_a_line=False,
     )
     SHUTTING_DOWN = Ending("shutting-down", "The server is stopping; try again shortly.", 503)
@@ -167,7 +175,9 @@ class CloseReason(Enum):
         "slow-client", "More than clients.queue_bytes waited for a client that reads too slowly."
     )
     MESSAGE_TOO_LARGE = Ending(
-        "message-too-large", "A message was longer than websocket.max_message_bytes.", close_code=1009
+        "message-too-large",
+        "A message was longer than websocket.max_message_bytes.",
+        close_code=1009,
     )
     PROTOCOL_VIOLATION = Ending(
         "protocol-violation", "The client broke the WebSocket protocol (RFC 6455).", close_code=1002
@@ -176,7 +186,8 @@ class CloseReason(Enum):
         "invalid-payload", "A text frame or close reason was not UTF-8.", close_code=1007
     )
     SERVER_STOPPED = Ending(
-        "server-stopped", "The server stopped and dropped the connection so that clients retry.",
+        "server-stopped",
+        "The server stopped and dropped the connection so that clients retry.",
         worth_a_line=False,
     )
 
@@ -228,7 +239,7 @@ class ConfigError(OperatorError):
     """A setting stops the start.
 
     :param source: where it was read: a file's path, "environment" or "command line".
-    :param key: dotted name, e.g. ``websocket.max_message_bytes``; "" when the whole source is unreadable.
+    :param key: dotted name, e.g. ``websocket.max_message_bytes``; "" for the source itself.
     :param value: the offending value as the operator wrote it.
     :param expected: what would be right.
     :param suggestion: the known key most like a misspelt one, or "".

@@ -16,7 +16,7 @@ from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
+from twisted.internet.interfaces import IReactorCore
 from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
@@ -25,6 +25,9 @@ from wampush.errors import ListenError
 RESERVED_DESCRIPTORS: Final = 128
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
+
+#: ``IListeningPort``; zope interfaces are no types to mypy.
+ListeningPort = Any
 
 _SHAPE: Final = (
     "an endpoint is like tcp:8080:interface=127.0.0.1 or unix:/run/wampush.sock "
@@ -43,10 +46,11 @@ def raise_descriptor_limit() -> tuple[int, int]:
     return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def listen(reactor: IReactorCore, text: str, factory: IProtocolFactory) -> IListeningPort:
+def listen(reactor: IReactorCore, text: str, factory: Any) -> ListeningPort:
     """Serve a factory on an endpoint.
 
     :param text: a Twisted endpoint string.
+    :param factory: makes the protocols (``IProtocolFactory``).
     :raises ListenError: when the string is none, or the address can not be used.
     """
     try:
@@ -54,9 +58,9 @@ def listen(reactor: IReactorCore, text: str, factory: IProtocolFactory) -> IList
     # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
     except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
         raise ListenError(text, f"it is no endpoint ({error})", _SHAPE) from error
-    outcome: list[IListeningPort | Failure] = []
+    outcome: list[Any] = []
     try:
-        waiting: Deferred[IListeningPort] = endpoint.listen(factory)
+        waiting: Deferred[Any] = endpoint.listen(factory)
     except (ValueError, OverflowError, OSError) as error:
         raise ListenError(text, str(error), _SHAPE) from error
     waiting.addBoth(outcome.append)
@@ -64,7 +68,7 @@ def listen(reactor: IReactorCore, text: str, factory: IProtocolFactory) -> IList
         raise ListenError(text, "it does not listen at once", "use a tcp:, ssl: or unix: endpoint")
     port = outcome[0]
     if isinstance(port, Failure):
-        raise _explained(text, port.value)
+        raise _explained(text, port.value or RuntimeError(str(port)))
     _tune(port, text)
     return port
 
@@ -78,7 +82,7 @@ def _explained(text: str, error: BaseException) -> ListenError:
     return ListenError(text, str(error), _SHAPE)
 
 
-def _tune(port: IListeningPort, text: str) -> None:
+def _tune(port: ListeningPort, text: str) -> None:
     """Set what accepted sockets inherit, which saves a system call for each of them."""
     listening: Any = getattr(port, "socket", None)
     if not isinstance(listening, socket.socket):
@@ -89,7 +93,7 @@ def _tune(port: IListeningPort, text: str) -> None:
         listening.listen(BACKLOG)
 
 
-def is_loopback(port: IListeningPort) -> bool:
+def is_loopback(port: ListeningPort) -> bool:
     """Whether only this machine can reach a port."""
     address = port.getHost()
     if isinstance(address, UNIXAddress):
@@ -100,7 +104,7 @@ def is_loopback(port: IListeningPort) -> bool:
         return False
 
 
-def describe(port: IListeningPort) -> str:
+def describe(port: ListeningPort) -> str:
     """The address of a port, for people."""
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):

@@ -7,12 +7,11 @@ twistd has chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
@@ -62,19 +61,19 @@ class Node:
         self.broker.policy = replace(self.broker.policy, clients_publish=True)
 
 
-def build(settings: Settings, reactor: IReactorTime, most: int) -> Node:
+def build(settings: Settings, reactor: Any, most: int) -> Node:
     """Make a node; its clients may not publish until :meth:`Node.let_clients_publish` says so.
 
     :param settings: what is in force.
-    :param reactor: for timers and the end of a turn.
+    :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param most: connections at the same time.
     """
 
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
-    def end_of_turn(flush: Any) -> object:
-        return reactor.callLater(0, flush)
+    def end_of_turn(flush: Callable[[], None]) -> None:
+        reactor.callLater(0, flush)
 
     ledger = Ledger(time, report)
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python import usage
 
@@ -51,7 +50,7 @@ class Options(usage.Options):
     ]
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
         self["pull"] = []
 
@@ -109,8 +108,8 @@ class WampushService(Service):
 
     def __init__(self, loaded: LoadedSettings) -> None:
         self._loaded = loaded
-        self._websocket_ports: list[IListeningPort] = []
-        self._http_ports: list[IListeningPort] = []
+        self._websocket_ports: list[listeners.ListeningPort] = []
+        self._http_ports: list[listeners.ListeningPort] = []
         self._node: Node | None = None
         self._stopping = False
 
@@ -148,7 +147,7 @@ class WampushService(Service):
 
     def startService(self) -> None:
         """The reactor is about to run."""
-        super().startService()
+        super().startService()  # type: ignore[no-untyped-call]
         if self._node is None:
             self.privilegedStartService()
         if self._node is not None:
@@ -160,7 +159,7 @@ class WampushService(Service):
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and pulling, deliver what was pulled, then end the connections."""
-        super().stopService()
+        super().stopService()  # type: ignore[no-untyped-call]
         node: Node | None = self._node
         if node is None:
             return succeed(None)

@@ -8,7 +8,8 @@ whoever keeps one must not keep it over a change.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Set
+from collections.abc import Hashable
+from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
 SubscriberType = TypeVar("SubscriberType", bound=Hashable)
@@ -30,14 +31,14 @@ class Hub(Generic[SubscriberType]):
 
     @property
     def subscription_count(self) -> int:
-        """How many pairs of subscriber and topic there are; counts them, so not for the hot path."""
+        """How many pairs of subscriber and topic there are; it is counted at each call."""
         return sum(map(len, self._topics.values()))
 
-    def subscribers(self, topic: str) -> Set[SubscriberType]:
+    def subscribers(self, topic: str) -> AbstractSet[SubscriberType]:
         """The live set of a topic's subscribers; empty when it has none."""
         return self._subscribers.get(topic, self._nobody)
 
-    def topics(self, subscriber: SubscriberType) -> Set[str]:
+    def topics(self, subscriber: SubscriberType) -> AbstractSet[str]:
         """The live set of a subscriber's topics; empty when it has none."""
         return self._topics.get(subscriber, self._nothing)
 

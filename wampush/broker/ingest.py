@@ -38,7 +38,9 @@ def _text(part: bytes) -> str:
     try:
         return part.decode()
     except UnicodeDecodeError as error:
-        raise PushRefused(Refusal.NOT_UTF8, f"Byte {error.start} is {part[error.start]:#x}.") from error
+        raise PushRefused(
+            Refusal.NOT_UTF8, f"Byte {error.start} is {part[error.start]:#x}."
+        ) from error
 
 
 def _session_ids(options: dict[str, object], key: str) -> frozenset[str] | None:

@@ -4,7 +4,7 @@ Owns: the counters, the last refusals, and how often a refusal is worth a log li
 Must not import: Twisted, the edges. The clock is handed in.
 
 Every input ends in exactly one outcome: ``accepted`` or refused with a reason of the table in
-``errors``. So for each source ``received == accepted + sum(refused)``, at any moment between inputs.
+``errors``. So for each source ``received == accepted + sum(refused)`` at any moment between inputs.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ leave in the order in which they came. An outbox is in one of three states:
 free
     The wire takes data. What is queued leaves with one send at the end of the reactor turn.
 blocked
-    The wire is stuffed. What is queued waits for the wire's own signal; ``queued`` counts it and the
-    part that the transport holds.
+    The wire is stuffed. What is queued waits for the wire's own signal; ``queued`` counts it and
+    the part that the transport holds.
 closed
     Nothing is taken any more; nothing is held.
 """

@@ -9,8 +9,9 @@ Three things pause the sources, and each ends by an event:
 * ``limits.queued_bytes`` wait in total: ends when a quarter of it is free again; who took nothing
   for :data:`PATIENCE` seconds meanwhile is dropped, so that the dead do not hold up the living;
 * most receivers of a publication are close to their own limits: ends when half of those have
-  caught up, or after :data:`PATIENCE` seconds. Who took nothing in that time is stalled: it no longer counts
-  here, so one dead client can not hold anybody up twice, and is dropped when its queue is full.
+  caught up, or after :data:`PATIENCE` seconds. Who took nothing in that time is stalled: it no
+  longer counts here, so a dead client can not hold anybody up twice, and is dropped when its queue
+  is full.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ class Pressure:
     :param call_later: calls a function after so many seconds.
     """
 
-    def __init__(self, limit: int, call_later: Callable[[float, Callable[[], None]], Timer]) -> None:
+    def __init__(
+        self, limit: int, call_later: Callable[[float, Callable[[], None]], Timer]
+    ) -> None:
         self._limit = limit
         self._call_later = call_later
         self._holds: set[Hold] = set()

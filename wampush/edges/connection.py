@@ -11,21 +11,13 @@ client or every message (figures in ``docs/explanation/performance.md``):
 * complete text frames and empty pongs, which are nearly all that clients send, are unmasked at
   once when nothing else is pending; whatever else comes, and all that follows it in the same read,
   goes to Autobahn;
-* Autobahn's per-connection options, statistics, futures and buffers are class attributes, since
-  they are the same for all or not needed.
-
-``tests/edges/test_connection.py`` compares these class attributes with what Autobahn sets, so that
-a new release of it can not change them unnoticed.
+* Autobahn's options, statistics and futures are shared, see ``slim_autobahn``.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from autobahn.twisted.websocket import WebSocketServerProtocol
-from autobahn.websocket.protocol import TrafficStats
-from autobahn.websocket.utf8validator import Utf8Validator
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -35,19 +27,19 @@ from wampush.edges.compression import Agreement, agree
 from wampush.edges.framing import PING, close_frame
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.outboxes import ClientOutbox, outbox_for
+from wampush.edges.slim_autobahn import SlimServerProtocol
 from wampush.errors import CloseReason, MessageRefused, Refusal
 from wampush.wamp.session import Session
 
 if TYPE_CHECKING:
     from wampush.edges.websocket import WebSocketEdge
 
-CLOSED: Final = WebSocketServerProtocol.STATE_CLOSED
-CONNECTING: Final = WebSocketServerProtocol.STATE_CONNECTING
-OPEN: Final = WebSocketServerProtocol.STATE_OPEN
+CLOSED: Final = SlimServerProtocol.STATE_CLOSED
+CONNECTING: Final = SlimServerProtocol.STATE_CONNECTING
+OPEN: Final = SlimServerProtocol.STATE_OPEN
 
 _COMPLETE_TEXT: Final = 0x81
 _EMPTY_PONG: Final = b"\x8a\x80"
-_END_OF_HEADER: Final = b"\r\n\r\n"
 _HEADER_BYTES: Final = 6
 _LONG_HEADER_BYTES: Final = 8
 #: Seconds that a client gets to read what is left after its connection was ended.
@@ -58,13 +50,6 @@ _REASON_OF_CODE: Final = {
     1007: CloseReason.INVALID_PAYLOAD,
     1009: CloseReason.MESSAGE_TOO_LARGE,
 }
-
-
-class _NobodyWaits:
-    """Stands in for the futures that Autobahn resolves when a connection opens and closes."""
-
-    def callback(self, result: object) -> None:
-        """Nobody waits for it."""
 
 
 def unmask(key: bytes, data: bytes) -> bytes:
@@ -78,84 +63,20 @@ def unmask(key: bytes, data: bytes) -> bytes:
     return mixed.to_bytes(size, "little")
 
 
-class Connection(WebSocketServerProtocol):
+class Connection(SlimServerProtocol):
     """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
 
-    # What Autobahn's _connectionMade and __init__ set on each instance.
-    state = CONNECTING
-    send_state = WebSocketServerProtocol.SEND_STATE_GROUND
-    data = b""
-    triggered = False
-    current_frame: Any = None
-    inside_message = False
-    trackedTimings = None  # noqa: N815
-    trafficStats = TrafficStats()  # noqa: N815
-    wasMaxFramePayloadSizeExceeded = False  # noqa: N815
-    wasMaxMessagePayloadSizeExceeded = False  # noqa: N815
-    closedByMe = False  # noqa: N815
-    failedByMe = False  # noqa: N815
-    droppedByMe = False  # noqa: N815
-    wasClean = False  # noqa: N815
-    wasNotCleanReason = None  # noqa: N815
-    wasServerConnectionDropTimeout = False  # noqa: N815
-    wasOpenHandshakeTimeout = False  # noqa: N815
-    wasCloseHandshakeTimeout = False  # noqa: N815
-    wasServingFlashSocketPolicyFile = False  # noqa: N815
-    localCloseCode = None  # noqa: N815
-    localCloseReason = None  # noqa: N815
-    remoteCloseCode = None  # noqa: N815
-    remoteCloseReason = None  # noqa: N815
-    openHandshakeTimeoutCall = None  # noqa: N815
-    closeHandshakeTimeoutCall = None  # noqa: N815
-    autoPingTimeoutCall = None  # noqa: N815
-    autoPingPending = None  # noqa: N815
-    autoPingPendingCall = None  # noqa: N815
-    autoPingPendingSeq = 0  # noqa: N815
-    autoPingPendingSent = None  # noqa: N815
-    is_closed = _NobodyWaits()
-    is_open = _NobodyWaits()
-    _perMessageCompress: Any = None  # noqa: N815
-    _transport_details = None
-    websocket_version = 13
-
-    # Autobahn's options; the timers are ours, and frames are limited by the message's size.
-    logOctets = False  # noqa: N815
-    logFrames = False  # noqa: N815
-    trackTimings = False  # noqa: N815
-    utf8validateIncoming = True  # noqa: N815
-    requireMaskedClientFrames = True  # noqa: N815
-    maskServerFrames = False  # noqa: N815
-    applyMask = True  # noqa: N815
-    maxFramePayloadSize = 0  # noqa: N815
-    autoFragmentSize = 0  # noqa: N815
-    failByDrop = True  # noqa: N815
-    echoCloseCodeReason = False  # noqa: N815
-    openHandshakeTimeout = 0  # noqa: N815
-    closeHandshakeTimeout = 0  # noqa: N815
-    autoPingInterval = 0  # noqa: N815
-    autoPingTimeout = 0  # noqa: N815
-    autoPingSize = 12  # noqa: N815
-    autoPingRestartOnAnyTraffic = False  # noqa: N815
-
     factory: WebSocketEdge
-    noisy: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        # Autobahn's __init__ is left out on purpose: it makes futures, an event table and transport
-        # details for each connection, 3 KiB that nothing here reads.
         self.slot = 0
         self.heard = 0
         self.reason: CloseReason | None = None
         self.subscriber: Subscriber | None = None
         self.outbox: ClientOutbox | None = None
 
-    @cached_property
-    def utf8validator(self) -> Any:
-        """Autobahn's incremental validator; made when a message needs it, which few do."""
-        return Utf8Validator()
-
     @property
-    def maxMessagePayloadSize(self) -> int:  # noqa: N802
+    def maxMessagePayloadSize(self) -> int:
         """The longest message, for Autobahn's checks."""
         return self.factory.settings.max_message_bytes
 
@@ -205,19 +126,16 @@ class Connection(WebSocketServerProtocol):
     # The handshake.
 
     def _read_header(self) -> None:
-        end = self.data.find(_END_OF_HEADER)
-        limit = self.factory.settings.max_header_bytes
         try:
-            if end > limit or (end < 0 and len(self.data) > limit):
-                raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
-            if end < 0:
+            head = handshake.complete_head(self.data, self.factory.settings.max_header_bytes)
+            if head is None:
                 return
-            request = handshake.parse(self.data[:end])
+            request = handshake.parse(head)
             if request is None:
                 self._answer(handshake.page(self.factory.server), CloseReason.PLAIN_REQUEST)
                 return
             self.factory.admit()
-            self._open(request, self.data[end + len(_END_OF_HEADER) :])
+            self._open(request, self.data[len(head) + len(handshake.END_OF_HEAD) :])
         except HandshakeRefused as error:
             self._answer(handshake.refusal(error), error.reason, error.detail)
 
@@ -297,13 +215,13 @@ class Connection(WebSocketServerProtocol):
         if self.subscriber is not None:
             self.factory.broker.received(self.subscriber, text)
 
-    def onMessageFrame(self, payload: list[bytes]) -> None:  # noqa: N802
+    def onMessageFrame(self, payload: list[bytes]) -> None:
         """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""
         data = b"".join(payload)
         if data and not self.failedByMe:
             self.message_data.append(data)
 
-    def onMessageEnd(self) -> None:  # noqa: N802
+    def onMessageEnd(self) -> None:
         """A message that Autobahn read is complete."""
         payload = b"".join(self.message_data)
         self.message_data = []
@@ -317,9 +235,7 @@ class Connection(WebSocketServerProtocol):
 
     # Bytes out.
 
-    def sendData(  # noqa: N802
-        self, data: bytes, sync: bool = False, chopsize: int | None = None
-    ) -> None:
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Queue bytes of the WebSocket layer behind what is queued already."""
         if self.outbox is not None:
             self.factory.broker.fanout.send(self.outbox, data)
@@ -392,7 +308,7 @@ class Connection(WebSocketServerProtocol):
             self.sendData(close_frame(code, reason))
             self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
 
-    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+    def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""
         if self.state != CLOSED:
             self._finish(CloseReason.PEER_CLOSED)

@@ -20,6 +20,7 @@ from typing import Final
 from wampush.errors import CloseReason, WampushError
 
 SUBPROTOCOL: Final = "wamp"
+END_OF_HEAD: Final = b"\r\n\r\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SINGLE: Final = frozenset(
     ("host", "sec-websocket-key", "sec-websocket-version", "origin", "upgrade")
@@ -88,6 +89,19 @@ def _check_key(key: str) -> None:
         raise _bad(f"Sec-WebSocket-Key {key[:40]!r} is not 16 bytes in Base64.")
 
 
+def complete_head(data: bytes, limit: int) -> bytes | None:
+    """The request header at the front of what has come so far.
+
+    :param limit: its longest size in bytes.
+    :returns: request line and headers without the empty line at the end; None while it lacks.
+    :raises HandshakeRefused: when it is too long already.
+    """
+    end = data.find(END_OF_HEAD)
+    if end > limit or (end < 0 and len(data) > limit):
+        raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
+    return None if end < 0 else data[:end]
+
+
 def parse(head: bytes) -> Handshake | None:
     """The handshake in a request header.
 
@@ -137,12 +151,12 @@ def accept(handshake: Handshake, chosen: str | None, extension: str = "") -> byt
     :param chosen: the subprotocol, None for none.
     :param extension: the value of Sec-WebSocket-Extensions, "" for none.
     """
-    digest = base64.b64encode(hashlib.sha1(handshake.key.encode() + _GUID).digest())
+    proof = hashlib.sha1(handshake.key.encode() + _GUID, usedforsecurity=False)
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
         b"Upgrade: websocket",
         b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + digest,
+        b"Sec-WebSocket-Accept: " + base64.b64encode(proof.digest()),
     ]
     if chosen is not None:
         lines.append(b"Sec-WebSocket-Protocol: " + chosen.encode())

@@ -27,7 +27,7 @@ SERVER: Final = f"wampush/{__version__}"
 _REFUSED_AT_ONCE: Final = 64
 
 
-class WebSocketEdge(WebSocketServerFactory):  # type: ignore[misc]
+class WebSocketEdge(WebSocketServerFactory):
     """Makes and keeps the connections.
 
     :param settings: the ``[websocket]`` table.
@@ -71,7 +71,7 @@ class WebSocketEdge(WebSocketServerFactory):  # type: ignore[misc]
         """Begin to keep time."""
         self.wheel.start()
 
-    def buildProtocol(self, addr: IAddress) -> Any:  # noqa: N802
+    def buildProtocol(self, addr: IAddress) -> Any:
         """A connection for an accepted socket; None, which closes it, far beyond the limit."""
         if len(self.connections) >= self.most + _REFUSED_AT_ONCE:
             self.broker.ledger.end(CloseReason.TOO_MANY_CONNECTIONS, str(addr))

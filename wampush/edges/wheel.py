@@ -13,6 +13,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 
+
 class Timed(Protocol):
     """What waits on a wheel."""
 

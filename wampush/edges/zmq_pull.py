@@ -34,14 +34,18 @@ TURN_SECONDS: Final = 0.005
 _HARD_LIMIT_FACTOR: Final = 16
 
 
-class BoundedPull(ZmqPullConnection):  # type: ignore[misc]
+class BoundedPull(ZmqPullConnection):
     """A PULL socket that reads a bounded share a turn.
 
     :param factory: txzmq's factory with the ZeroMQ context.
+    :param address: as in ``zmq.pull``.
     :param high_water_mark: messages that libzmq may hold for each peer.
     :param hard_limit: bytes after which libzmq cuts a peer off.
-    :param on_messages: gets the messages of a turn; returns whether to go on.
+    :param on_message: takes a message and returns its size in bytes.
+    :param may_read: whether this is a time to read.
     """
+
+    read_scheduled: Any
 
     def __init__(
         self,
@@ -76,7 +80,7 @@ class BoundedPull(ZmqPullConnection):  # type: ignore[misc]
         except zmq.ZMQError as error:
             raise ListenError(self.address, str(error), _remedy(error)) from error
 
-    def doRead(self) -> None:  # noqa: N802
+    def doRead(self) -> None:
         """Read this turn's share; the reactor calls it for the descriptor, and we for the rest."""
         if self.read_scheduled is not None:
             if self.read_scheduled.active():
@@ -145,9 +149,7 @@ class PullBridge:
         self._factory = factory
         hard_limit = ingest.max_bytes * _HARD_LIMIT_FACTOR
         self._pulls = [
-            BoundedPull(
-                factory, address, high_water_mark, hard_limit, self._push, self._may_read
-            )
+            BoundedPull(factory, address, high_water_mark, hard_limit, self._push, self._may_read)
             for address in addresses
         ]
         for pull in self._pulls:

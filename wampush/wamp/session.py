@@ -69,12 +69,12 @@ class Session:
         :raises MessageRefused: when the text is none of the messages that a client sends.
         """
         message = codec.decode_client(text)
-        if type(message) is Prefix:
+        if isinstance(message, Prefix):
             self._define(message)
             return None
-        if type(message) is Call:
+        if isinstance(message, Call):
             return self._resolve_call(message)
-        if type(message) is Publish:
+        if isinstance(message, Publish):
             return self._resolve_publish(message)
         if not self._prefixes:
             return message
@@ -87,9 +87,7 @@ class Session:
         """
         return codec.encode(CallResult(call_id, result))
 
-    def call_error(
-        self, call_id: str, uri: str, description: str, details: object = None
-    ) -> bytes:
+    def call_error(self, call_id: str, uri: str, description: str, details: object = None) -> bytes:
         """The text that refuses a call; the error URI becomes a CURIE where a prefix matches.
 
         :raises NotSerialisable: when the details have no JSON form.
@@ -105,7 +103,7 @@ class Session:
         arguments = message.arguments
         if self.dialect.unpacks_single_list and len(arguments) == 1:
             only = arguments[0]
-            arguments = tuple(only) if type(only) is list else arguments
+            arguments = tuple(only) if isinstance(only, list) else arguments
         return Call(message.call_id, procedure, arguments)
 
     def _resolve_publish(self, message: Publish) -> Publish:
