@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "wampush"
@@ -44,12 +43,18 @@ def imported_modules(module: Path) -> set[str]:
     return names
 
 
-def test_the_import_contracts_hold(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    status = lint_imports(config_filename="setup.cfg", no_cache=True)
-    assert status == os.EX_OK, capsys.readouterr().out
+def test_the_import_contracts_hold() -> None:
+    # In a process of its own: the linter fails where another test has imported a Twisted reactor.
+    linter = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run(
+        [linter, "--config", "setup.cfg", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
