@@ -125,7 +125,8 @@ class Ledger:
     def _say(self, reason: Refusal | CloseReason, line: str) -> None:
         now = self._now()
         last = self._last_line.get(reason)
-        if last is not None and now - last < SECONDS_BETWEEN_LINES:
+        # The clock may be set back; then the next line is not held until it has caught up.
+        if last is not None and 0 <= now - last < SECONDS_BETWEEN_LINES:
             self._unlogged[reason] += 1
             return
         self._last_line[reason] = now

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from wampush.broker.subscriber import Subscriber
@@ -81,10 +81,6 @@ class Connection(SlimServerProtocol):
         return self.factory.settings.max_message_bytes
 
     # From the transport.
-
-    def makeConnection(self, transport: Any) -> None:
-        """Accepted by the listener: prepare for the handshake."""
-        Protocol.makeConnection(self, transport)
 
     def connectionMade(self) -> None:
         """The TCP connection is there; the handshake has to follow in time."""

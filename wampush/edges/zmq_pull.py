@@ -64,6 +64,7 @@ class BoundedPull(ZmqPullConnection):
         self.reading = True
         super().__init__(factory)
         self.socket.set(zmq.MAXMSGSIZE, hard_limit)
+        self.socket.set(zmq.IPV6, 1)
 
     def open(self) -> None:
         """Bind or connect.
