@@ -16,7 +16,7 @@ client or every message (figures in ``docs/explanation/performance.md``):
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
