@@ -9,8 +9,14 @@ same word for the same thing; a test compares the document with this module.
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from enum import Enum, unique
+from typing import Final
+
+_SHOWN: Final = 80
+_REPR: Final = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _SHOWN
 
 
 @unique
@@ -200,6 +206,15 @@ class CloseReason(Enum):
     def sentence(self) -> str:
         """What happened."""
         return self.value.sentence
+
+
+def shown(value: object) -> str:
+    """A peer's value for the detail of a refusal, at most about 80 characters long.
+
+    The built-in ``repr`` raises RecursionError for a list that a peer has nested a thousand times.
+    """
+    text = _REPR.repr(value[:_SHOWN] if isinstance(value, bytes) else value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 class WampushError(Exception):

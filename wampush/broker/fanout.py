@@ -178,10 +178,17 @@ class Fanout:
 
     def _put_or_drop(self, outbox: Outbox, frame: bytes) -> None:
         policy = self._slow_client
-        if policy is SlowClient.LATEST and outbox.blocked and not outbox.closed:
+        # Asking may send what waits, so it can block or close the outbox.
+        room = outbox.room_for(len(frame))
+        if outbox.closed:
+            return
+        if policy is SlowClient.LATEST and outbox.blocked:
             if outbox.replace_latest(self._topic, frame):
                 self._ledger.drop_event(policy.value)
-        elif outbox.room_for(len(frame)):
+            if outbox.queued > outbox.limit and outbox.queued - outbox.in_flight > len(frame):
+                # The newest events of its topics alone are too much for this client.
+                outbox.overflow()
+        elif room:
             self._put(outbox, frame)
         else:
             self._ledger.drop_event(policy.value)

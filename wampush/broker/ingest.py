@@ -16,14 +16,7 @@ from dataclasses import dataclass
 import orjson
 
 from wampush.broker.publication import EVERYONE, Audience, Publication
-from wampush.errors import PushRefused, Refusal
-
-_SHOWN = 80
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+from wampush.errors import PushRefused, Refusal, shown
 
 
 def _json(part: bytes) -> object:
@@ -48,17 +41,17 @@ def _session_ids(options: dict[str, object], key: str) -> frozenset[str] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise PushRefused(Refusal.BAD_OPTIONS, f"{key} is {_show(value)}.")
+        raise PushRefused(Refusal.BAD_OPTIONS, f"{key} is {shown(value)}.")
     return frozenset(value)
 
 
 def _audience(part: bytes) -> Audience:
     options = _json(part)
     if not isinstance(options, dict):
-        raise PushRefused(Refusal.BAD_OPTIONS, f"The options are {_show(options)}.")
+        raise PushRefused(Refusal.BAD_OPTIONS, f"The options are {shown(options)}.")
     unknown = sorted(options.keys() - {"exclude", "eligible"})
     if unknown:
-        raise PushRefused(Refusal.BAD_OPTIONS, f"Unknown option {_show(unknown[0])}.")
+        raise PushRefused(Refusal.BAD_OPTIONS, f"Unknown option {shown(unknown[0])}.")
     exclude = _session_ids(options, "exclude")
     eligible = _session_ids(options, "eligible")
     if not exclude and eligible is None:
@@ -100,12 +93,12 @@ class Ingest:
             raise PushRefused(Refusal.EMPTY)
         value = _json(part)
         if not isinstance(value, dict):
-            raise PushRefused(Refusal.NOT_AN_OBJECT, f"It is {_show(value)}.")
+            raise PushRefused(Refusal.NOT_AN_OBJECT, f"It is {shown(value)}.")
         if self.topic_key not in value:
             raise PushRefused(Refusal.NO_TOPIC, f"The key is {self.topic_key!r}.")
         topic = value[self.topic_key]
         if not isinstance(topic, str):
-            raise PushRefused(Refusal.TOPIC_NOT_STRING, f"It is {_show(topic)}.")
+            raise PushRefused(Refusal.TOPIC_NOT_STRING, f"It is {shown(topic)}.")
         self._check_topic(topic)
         return Publication(topic, part)
 

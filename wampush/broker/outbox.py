@@ -21,8 +21,11 @@ from __future__ import annotations
 import sys
 from abc import ABC, abstractmethod
 from enum import Enum, unique
+from typing import Final
 
 from wampush.broker.pressure import Pressure
+
+_COUNT_EVERY: Final = 64
 
 
 @unique
@@ -116,7 +119,9 @@ class Outbox(ABC):
             self.queued -= len(old)
             self._pressure.shrank(len(old))
             replaced = True
-            if len(self.chunks) > 64 and self.chunks.count(b"") * 2 > len(self.chunks):
+            size = len(self.chunks)
+            # Counting takes time in proportion to the queue, so it is done now and then only.
+            if not size % _COUNT_EVERY and self.chunks.count(b"") * 2 > size:
                 self._compact()
         self._latest[topic] = self._gone + len(self.chunks)
         self.append(chunk)

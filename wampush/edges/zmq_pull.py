@@ -64,7 +64,8 @@ class BoundedPull(ZmqPullConnection):
         self.reading = True
         super().__init__(factory)
         self.socket.set(zmq.MAXMSGSIZE, hard_limit)
-        self.socket.set(zmq.IPV6, 1)
+        # Only where it is asked for: libzmq would bind IPv4 addresses as mapped ones.
+        self.socket.set(zmq.IPV6, int("[" in address))
 
     def open(self) -> None:
         """Bind or connect.

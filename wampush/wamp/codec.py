@@ -16,7 +16,7 @@ from typing import Final
 
 import orjson
 
-from wampush.errors import MessageRefused, NotSerialisable, Refusal
+from wampush.errors import MessageRefused, NotSerialisable, Refusal, shown
 from wampush.wamp.messages import (
     Call,
     CallError,
@@ -32,22 +32,15 @@ from wampush.wamp.messages import (
     Welcome,
 )
 
-_SHOWN: Final = 80
-
 # Strings are matched first, so that brackets and commas inside them do not count.
 _STRUCTURE: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]')
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _dumps(value: object) -> bytes:
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:
-        raise NotSerialisable(f"{_show(value)} cannot be written as JSON: {error}") from error
+        raise NotSerialisable(f"{shown(value)} cannot be written as JSON: {error}") from error
 
 
 def raw_elements(text: bytes) -> list[bytes]:
@@ -78,7 +71,7 @@ def _string(items: list[object], index: int) -> str:
     value = items[index]
     if type(value) is not str:
         raise MessageRefused(
-            Refusal.WRONG_TYPE, f"Element {index} is {_show(value)}, not a string."
+            Refusal.WRONG_TYPE, f"Element {index} is {shown(value)}, not a string."
         )
     return value
 
@@ -124,7 +117,7 @@ def _publish(items: list[object], text: bytes) -> Publish:
 def _welcome(items: list[object], text: bytes) -> Welcome:
     version = items[2]
     if type(version) is not int:
-        raise MessageRefused(Refusal.WRONG_TYPE, f"Protocol version {_show(version)}.")
+        raise MessageRefused(Refusal.WRONG_TYPE, f"Protocol version {shown(version)}.")
     return Welcome(_string(items, 1), _string(items, 3), version)
 
 
@@ -169,15 +162,15 @@ def _decode(text: bytes, shapes: Mapping[int, _Shape]) -> Message:
     try:
         items = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise MessageRefused(Refusal.MESSAGE_NOT_JSON, f"{error}: {_show(text)}") from error
+        raise MessageRefused(Refusal.MESSAGE_NOT_JSON, f"{error}: {shown(text)}") from error
     if type(items) is not list:
-        raise MessageRefused(Refusal.MESSAGE_NOT_LIST, _show(text))
+        raise MessageRefused(Refusal.MESSAGE_NOT_LIST, shown(text))
     if not items:
         raise MessageRefused(Refusal.MESSAGE_EMPTY)
     kind = items[0]
     shape = shapes.get(kind) if type(kind) is int else None
     if shape is None:
-        raise MessageRefused(Refusal.UNKNOWN_TYPE, f"Type {_show(kind)}.")
+        raise MessageRefused(Refusal.UNKNOWN_TYPE, f"Type {shown(kind)}.")
     if len(items) < shape.fewest or (shape.most is not None and len(items) > shape.most):
         raise MessageRefused(Refusal.WRONG_ARITY, f"{len(items)} elements for type {kind}.")
     return shape.parse(items, text)

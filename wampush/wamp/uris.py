@@ -57,7 +57,9 @@ class Dialect:
         curie = uri
         for prefix, start in prefixes.items():
             stem = start + self.joint
-            if prefix and len(stem) > len(best) and uri.startswith(stem):
+            # A CURIE ends its prefix at the first colon.
+            usable = prefix and ":" not in prefix
+            if usable and len(stem) > len(best) and uri.startswith(stem):
                 best = stem
                 curie = f"{prefix}:{uri[len(stem) :]}"
         return curie
