@@ -1,0 +1,100 @@
+"""Origins and proxies: who is believed, and what."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wampush.edges.origins import Origins, Proxies, canonical
+
+SAME = Origins(("same-host",), null=False)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host", "permitted"),
+    [
+        ("http://www.example.com", "www.example.com:8080", True),
+        ("https://www.example.com:8443", "WWW.example.com", True),
+        ("http://www.example.com.", "www.example.com", False),
+        ("http://example.com", "www.example.com", False),
+        ("http://www.example.com.evil.org", "www.example.com", False),
+        ("http://localhost:8000", "127.0.0.1:8080", True),
+        ("http://127.0.0.1:8000", "localhost:8080", True),
+        ("http://[::1]:8000", "localhost:8080", True),
+        ("http://localhost", "push.example.com", False),
+        ("http://[2001:db8::1]", "[2001:db8::1]:8080", True),
+        ("null", "www.example.com", False),
+        ("file://", "www.example.com", False),
+        ("http://", "www.example.com", False),
+        ("http://user@www.example.com", "www.example.com", False),
+        ("http://www.example.com/path", "www.example.com", False),
+        ("http://www.example.com:port", "www.example.com", False),
+        ("", "www.example.com", False),
+        ("http://www.example.com", "", False),
+        ("http://www.example.com", "[", False),
+    ],
+)
+def test_same_host(origin, host, permitted):
+    assert SAME.permit({"origin": origin, "host": host}) is permitted
+
+
+def test_programs_send_no_origin_and_may_connect():
+    assert SAME.permit({"host": "www.example.com"})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "origin", "permitted"),
+    [
+        ("https://*.example.com", "https://shop.example.com", True),
+        ("https://*.example.com", "https://a.b.example.com", True),
+        ("https://*.example.com", "https://example.com", False),
+        ("https://*.example.com", "http://shop.example.com", False),
+        ("https://*.example.com", "https://shop.example.com:8443", False),
+        ("https://*.example.com", "https://evil.org/.example.com", False),
+        ("https://Shop.example.com:443", "https://shop.example.com", False),
+        ("https://shop.example.com", "https://SHOP.example.com:443", True),
+        ("http://[2001:db8::1]:*", "http://[2001:db8::1]:8000", True),
+        ("*", "https://anything.example", True),
+        ("*", "null", False),
+    ],
+)
+def test_patterns(pattern, origin, permitted):
+    assert Origins((pattern,), null=False).permit({"origin": origin, "host": "h"}) is permitted
+
+
+def test_the_null_origin_may_connect_where_allowed():
+    assert Origins((), null=True).permit({"origin": "null", "host": "h"})
+
+
+@given(st.text())
+def test_no_origin_raises(origin):
+    canonical(origin)
+    SAME.permit({"origin": origin, "host": origin})
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peer", "forwarded", "client"),
+    [
+        ([], "10.0.0.1", "1.2.3.4", "10.0.0.1"),
+        (["10.0.0.0/8"], "10.0.0.1", "1.2.3.4", "1.2.3.4"),
+        (["10.0.0.0/8"], "192.0.2.9", "1.2.3.4", "192.0.2.9"),
+        (["10.0.0.0/8"], "10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.7", "1.2.3.4"),
+        (["10.0.0.0/8"], "10.0.0.1", "10.0.0.9, 10.0.0.7", "10.0.0.9"),
+        (["10.0.0.0/8"], "10.0.0.1", "", "10.0.0.1"),
+        (["10.0.0.0/8"], "10.0.0.1", "1.2.3.4, <script>", "10.0.0.1"),
+        (["::1"], "::1", "2001:DB8::5", "2001:db8::5"),
+        (["127.0.0.1"], "unix", "1.2.3.4", "unix"),
+    ],
+)
+def test_the_client_behind_proxies(trusted, peer, forwarded, client):
+    headers = {"x-forwarded-for": forwarded}
+    assert Proxies.of(trusted).client(peer, headers) == client
+
+
+def test_the_scheme_is_believed_from_trusted_proxies_only():
+    proxies = Proxies.of(["10.0.0.1"])
+    headers = {"x-forwarded-proto": "https"}
+    assert proxies.scheme("10.0.0.1", headers, "http") == "https"
+    assert proxies.scheme("192.0.2.9", headers, "http") == "http"
+    assert proxies.scheme("10.0.0.1", {"x-forwarded-proto": "gopher"}, "http") == "http"
