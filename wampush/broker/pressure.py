@@ -155,7 +155,7 @@ class Pressure:
         for backlog, queued in before.items():
             if backlog in self._waiting and backlog.queued >= queued:
                 backlog.overflow()
-        if Hold.TOTAL in self._holds:
+        if Hold.TOTAL in self._holds and self._total_deadline is None:
             self._watch_total()
 
     def _patience_ended(self) -> None:

@@ -1,0 +1,142 @@
+"""Counts, log lines, and the refusals that are kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wampush.broker.ledger import Ledger, Source
+from wampush.errors import CloseReason, MessageRefused, PushRefused, Refusal
+
+
+class Book:
+    def __init__(self) -> None:
+        self.time = 50.0
+        self.lines: list[str] = []
+        self.ledger = Ledger(lambda: self.time, self.lines.append)
+
+    def push(self, refusal: Refusal = Refusal.NOT_JSON, raw: bytes = b"x") -> None:
+        self.ledger.refuse(Source.PUSH, "tcp://*:5555", PushRefused(refusal, "Why."), raw)
+
+    def message(self, refusal: Refusal = Refusal.WRONG_ARITY) -> None:
+        self.ledger.refuse(Source.CLIENT, "session s", MessageRefused(refusal), b"[5]")
+
+
+@pytest.fixture
+def book():
+    return Book()
+
+
+def test_a_line_says_what_where_and_why(book):
+    book.push(raw=b"bad\n\xff")
+    (line,) = book.lines
+    assert line == (
+        "refused push from tcp://*:5555: not-json: The text is not JSON (RFC 8259). Why. "
+        "It began with b'bad\\n\\xff'."
+    )
+    book.message()
+    assert "client from session s: wrong-arity: " in book.lines[1]
+
+
+def test_one_line_a_second_for_each_reason(book):
+    for _ in range(5):
+        book.push()
+    book.push(Refusal.EMPTY)
+    assert len(book.lines) == 2
+    book.time += 0.75
+    book.push()
+    assert len(book.lines) == 2
+    book.time += 0.25
+    book.push()
+    assert book.lines[2].endswith("(5 more like it had no line)")
+    book.time += 1
+    book.push()
+    assert "more like it" not in book.lines[3]
+    assert book.ledger.refusals() == {"not-json": 8, "empty": 1}
+
+
+def test_a_clock_set_back_silences_nothing(book):
+    book.push()
+    book.time -= 3600
+    book.push()
+    assert len(book.lines) == 2
+
+
+def test_the_last_hundred_refusals_are_kept(book):
+    for number in range(130):
+        book.time = number
+        book.push(raw=b"%d" % number)
+    kept = list(book.ledger.recent)
+    assert [each.excerpt for each in kept] == [b"%d" % number for number in range(30, 130)]
+    assert [each.time for each in kept] == list(range(30, 130))
+    first = kept[0]
+    assert (first.source, first.origin) == (Source.PUSH, "tcp://*:5555")
+    assert (first.refusal, first.detail) == (Refusal.NOT_JSON, "Why.")
+
+
+def test_two_hundred_bytes_are_kept(book):
+    book.push(raw=bytes(range(250)))
+    assert book.ledger.recent[0].excerpt == bytes(range(200))
+    book.ledger.refuse(Source.PUSH, "x", PushRefused(Refusal.EMPTY), bytearray(b"ab"))
+    assert type(book.ledger.recent[1].excerpt) is bytes
+
+
+def test_ends_of_connections(book):
+    ledger = book.ledger
+    ledger.end(CloseReason.SLOW_CLIENT, "10.0.0.1:5")
+    ledger.end(CloseReason.SLOW_CLIENT, "10.0.0.2:5")
+    ledger.end(CloseReason.BAD_HANDSHAKE, "10.0.0.3:5", "No key.")
+    ledger.end(CloseReason.PEER_CLOSED, "10.0.0.4:5")
+    assert ledger.ended == {
+        CloseReason.SLOW_CLIENT: 2,
+        CloseReason.BAD_HANDSHAKE: 1,
+        CloseReason.PEER_CLOSED: 1,
+    }
+    slow = "More than clients.queue_bytes waited for a client that reads too slowly."
+    assert book.lines[0] == f"10.0.0.1:5: slow-client: {slow}"
+    assert book.lines[1].endswith("(RFC 6455 section 4.2.1). No key.")
+    assert len(book.lines) == 2
+
+
+@pytest.mark.parametrize("reason", list(CloseReason))
+def test_which_ends_are_worth_a_line(book, reason):
+    book.ledger.end(reason, "peer")
+    assert len(book.lines) == int(reason.value.worth_a_line)
+
+
+def test_dropped_events(book):
+    book.ledger.drop_event("latest")
+    book.ledger.drop_event("latest", 3)
+    book.ledger.drop_event("drop-newest")
+    assert book.ledger.dropped_events == {"latest": 4, "drop-newest": 1}
+
+
+@settings(database=None, deadline=None, max_examples=80)
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0, 0.25, 0.5, 1.0])), max_size=60))
+def test_no_input_is_counted_twice_or_not_at_all(inputs):
+    book = Book()
+    reasons = [Refusal.NOT_JSON, Refusal.EMPTY, Refusal.NO_TOPIC]
+    count: Counter[object] = Counter()
+    for kind, passed in inputs:
+        book.time += passed
+        if kind == 3:
+            book.ledger.accept(Source.PUSH, 2)
+            count["accepted"] += 2
+        else:
+            book.push(reasons[kind])
+            count[reasons[kind].code] += 1
+    ledger = book.ledger
+    assert ledger.accepted[Source.PUSH] == count.pop("accepted", 0)
+    assert ledger.refusals() == count
+    refused = sum(ledger.refused.values())
+    assert ledger.received[Source.PUSH] == ledger.accepted[Source.PUSH] + refused
+    told = sum(int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "more like" in line)
+    assert len(book.lines) + told <= refused
+    book.time += 1
+    for refusal in reasons:
+        book.push(refusal)
+    told = sum(int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "more like" in line)
+    assert len(book.lines) + told == refused + len(reasons)

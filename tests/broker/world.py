@@ -1,0 +1,265 @@
+"""A broker with everything around it replaced by parts that a test moves by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from wampush.broker.broker import Broker
+from wampush.broker.fanout import Fanout
+from wampush.broker.hub import Hub
+from wampush.broker.ledger import Ledger
+from wampush.broker.outbox import Outbox, SlowClient
+from wampush.broker.policy import Policy, TopicRule
+from wampush.broker.pressure import Pressure
+from wampush.broker.subscriber import Subscriber
+from wampush.wamp.session import Session
+from wampush.wamp.uris import WAMP1, Dialect
+
+#: Handed to the fake transport at a time while an outbox is blocked.
+SLICE = 48
+#: What the fake buffering transport holds before it calls itself stuffed.
+HIGH_WATER = 64
+
+_HEAD = re.compile(rb"(z?)(\d+):")
+
+
+def encode(text: bytes, variant: object | None) -> bytes:
+    """A frame that a test can take apart: its length, a colon, the text."""
+    return (b"z" if variant else b"") + b"%d:" % len(text) + text
+
+
+def frames(data: bytes) -> tuple[list[bytes], bytes]:
+    """The texts of the whole frames in what a client got, and the rest of a broken last one."""
+    texts = []
+    position = 0
+    while head := _HEAD.match(data, position):
+        end = head.end() + int(head[2])
+        if end > len(data):
+            break
+        texts.append(data[head.end() : end])
+        position = end
+    return texts, data[position:]
+
+
+@dataclass
+class Wire:
+    """The way to one client.
+
+    ``room`` is what it takes before it is stuffed, None for anything; once ``dead`` it fails.
+    """
+
+    room: int | None = None
+    dead: bool = False
+    received: bytearray = field(default_factory=bytearray)
+
+    def take(self, data: bytes) -> int:
+        size = len(data) if self.room is None else min(self.room, len(data))
+        self.received += data[:size]
+        if self.room is not None:
+            self.room -= size
+        return size
+
+
+class FakeOutbox(Outbox):
+    """What both fakes share: a wire, and a transport with a buffer of its own."""
+
+    def __init__(self, limit: int, pressure: Pressure, wire: Wire) -> None:
+        super().__init__(limit, pressure)
+        self.wire = wire
+        self.buffer = b""
+        self.overflows = 0
+        self.flushes = 0
+
+    def overflow(self) -> None:
+        self.overflows += 1
+        self.close()
+
+    def close(self) -> None:
+        super().close()
+        self.buffer = b""
+
+    def drain(self, size: int) -> None:
+        """The client reads so many bytes of what is stuck."""
+        while size and self.buffer:
+            part = self.buffer[:size]
+            self.wire.received += part
+            self.buffer = self.buffer[size:]
+            size -= len(part)
+            if not self.buffer:
+                self.emptied()
+
+    def emptied(self) -> None:
+        """The transport's buffer ran empty."""
+        raise NotImplementedError
+
+
+class DirectOutbox(FakeOutbox):
+    """Sends straight; while blocked the transport asks for the next slice."""
+
+    def flush(self) -> None:
+        self.flushes += 1
+        data = b"".join(self.chunks)
+        self.chunks.clear()
+        if self.wire.dead:
+            self.close()
+            return
+        sent = self.wire.take(data)
+        if sent == len(data):
+            self.queued = 0
+        else:
+            self.chunks.append(data[sent:])
+            self.block(0)
+            self.emptied()
+
+    def emptied(self) -> None:
+        data = self.take(SLICE) if self.chunks else b""
+        self.progress(len(data))
+        self.buffer = data
+        if not data:
+            self.unblock()
+
+
+class BufferedOutbox(FakeOutbox):
+    """Writes all to a transport that says when it is stuffed and when it is empty again."""
+
+    def flush(self) -> None:
+        self.flushes += 1
+        data = self.take(self.queued)
+        self.queued = 0
+        if self.wire.dead:
+            self.close()
+            return
+        self.buffer = data[self.wire.take(data) :]
+        if len(self.buffer) > HIGH_WATER:
+            self.block(len(data))
+        else:
+            self.wire.received += self.buffer
+            self.buffer = b""
+
+    def emptied(self) -> None:
+        self.progress(0)
+        self.unblock()
+        if self.chunks:
+            self.flush()
+
+
+class FakeTimer:
+    """A call that waits for its time."""
+
+    def __init__(self, time: float, function: Callable[[], None]) -> None:
+        self.time = time
+        self.function = function
+        self.active = True
+
+    def cancel(self) -> None:
+        assert self.active
+        self.active = False
+
+
+class FakeClock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.timers: list[FakeTimer] = []
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> FakeTimer:
+        timer = FakeTimer(self.now + seconds, function)
+        self.timers.append(timer)
+        return timer
+
+    @property
+    def pending(self) -> list[FakeTimer]:
+        return [timer for timer in self.timers if timer.active]
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+        for timer in [timer for timer in self.pending if timer.time <= self.now]:
+            if timer.active:
+                timer.active = False
+                timer.function()
+
+
+@dataclass
+class Client:
+    """A connected client and what it got."""
+
+    subscriber: Subscriber
+    outbox: FakeOutbox
+    wire: Wire
+
+    @property
+    def id(self) -> str:
+        return self.subscriber.session_id
+
+    @property
+    def texts(self) -> list[bytes]:
+        """The texts after WELCOME; there must be no broken frame behind them."""
+        texts, rest = frames(bytes(self.wire.received))
+        assert not rest
+        return [text for text in texts if not text.startswith(b"[0,")]
+
+
+RULES = (
+    TopicRule("log*", SlowClient.DROP_NEWEST),
+    TopicRule("price*", SlowClient.LATEST),
+)
+
+
+class World:
+    """A broker, its clients, the reactor's turns and the clock."""
+
+    def __init__(
+        self,
+        *,
+        total: int = 1_000_000,
+        clients_publish: bool = True,
+        topic_bytes: int = 100,
+    ) -> None:
+        self.clock = FakeClock()
+        self.lines: list[str] = []
+        self.turn: list[Callable[[], None]] = []
+        self.pressure = Pressure(total, self.clock.call_later)
+        self.ledger = Ledger(lambda: self.clock.now, self.lines.append)
+        self.encoded: list[tuple[bytes, object | None]] = []
+        self.fanout = Fanout(self._encode, self.turn.append, self.pressure, self.ledger)
+        self.hub: Hub[Subscriber] = Hub()
+        self.broker = Broker(
+            self.hub, self.fanout, Policy(clients_publish, RULES), self.ledger, topic_bytes
+        )
+
+    def _encode(self, text: bytes, variant: object | None) -> bytes:
+        self.encoded.append((text, variant))
+        return encode(text, variant)
+
+    def client(
+        self,
+        *topics: str,
+        dialect: Dialect = WAMP1,
+        limit: int = 400,
+        room: int | None = None,
+        buffered: bool = False,
+        variant: object | None = None,
+    ) -> Client:
+        """A client that has got its WELCOME and then a wire of that room."""
+        wire = Wire()
+        kind = BufferedOutbox if buffered else DirectOutbox
+        outbox = kind(limit, self.pressure, wire)
+        outbox.variant = variant
+        subscriber = Subscriber(Session(dialect, "test/1"), outbox)
+        self.broker.opened(subscriber)
+        self.end_turn()
+        wire.room = room
+        for topic in topics:
+            self.hub.add(subscriber, topic)
+        return Client(subscriber, outbox, wire)
+
+    def says(self, client: Client, text: str | bytes) -> None:
+        self.broker.received(client.subscriber, text.encode() if isinstance(text, str) else text)
+
+    def end_turn(self) -> None:
+        """Run what was scheduled for the end of the turn, and what that schedules in turn."""
+        while self.turn:
+            self.turn.pop(0)()

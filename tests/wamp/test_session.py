@@ -1,0 +1,203 @@
+"""Prefixes and defaults in both dialects."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.wamp.json_text import near_messages
+from wampush.errors import Fault, MessageRefused, NotSerialisable, Refusal
+from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
+from wampush.wamp.session import Session, new_session_id
+from wampush.wamp.uris import DIALECTS, RATCHET, WAMP1
+
+unhurried = settings(database=None, deadline=None, max_examples=150)
+
+BLOG = "http://example.com/blog"
+PREFIXES = {"blog": BLOG, "b": "urn:b:", "": "urn:nothing:", "http": "urn:web:"}
+
+
+def with_prefixes(dialect):
+    session = Session(dialect, "test/1")
+    for prefix, uri in PREFIXES.items():
+        assert session.receive(json.dumps([1, prefix, uri]).encode()) is None
+    return session
+
+
+RESOLVED = [
+    # text, wamp1, ratchet
+    ("blog:kittens", f"{BLOG}kittens", f"{BLOG}#kittens"),
+    ("blog:", BLOG, f"{BLOG}#"),
+    ("blog:a:b", f"{BLOG}a:b", f"{BLOG}#a:b"),
+    ("b:x", "urn:b:x", "urn:b:#x"),
+    (":x", ":x", ":x"),
+    (":", ":", ":"),
+    ("", "", ""),
+    ("blog", "blog", "blog"),
+    ("unknown:x", "unknown:x", "unknown:x"),
+    ("Blog:x", "Blog:x", "Blog:x"),
+    ("http://example.com/a", "urn:web://example.com/a", "http://example.com/a"),
+    ("https://example.com/a", "https://example.com/a", "https://example.com/a"),
+    ("blog:http://x", f"{BLOG}http://x", "blog:http://x"),
+    ("blog:https://x", f"{BLOG}https://x", "blog:https://x"),
+    ("http:x", "urn:web:x", "urn:web:#x"),
+]
+
+
+@pytest.mark.parametrize(("text", "wamp1", "ratchet"), RESOLVED)
+def test_curies(text, wamp1, ratchet):
+    for dialect, uri in ((WAMP1, wamp1), (RATCHET, ratchet)):
+        session = with_prefixes(dialect)
+        assert dialect.resolve(text, PREFIXES) == uri
+        for kind, request in ((5, Subscribe(uri)), (6, Unsubscribe(uri))):
+            assert session.receive(json.dumps([kind, text]).encode()) == request
+        published = session.receive(json.dumps([7, text, 1]).encode())
+        assert isinstance(published, Publish)
+        assert published.topic == uri
+        assert session.receive(json.dumps([2, "id", text]).encode()) == Call("id", uri)
+
+
+def test_without_prefixes_everything_stands_as_it_is():
+    session = Session(WAMP1, "test/1")
+    assert session.prefixes == {}
+    assert session.receive(b'[5,"blog:kittens"]') == Subscribe("blog:kittens")
+
+
+def test_a_new_definition_replaces_the_old_one():
+    session = with_prefixes(WAMP1)
+    session.receive(b'[1,"blog","urn:other:"]')
+    assert session.receive(b'[5,"blog:x"]') == Subscribe("urn:other:x")
+    assert session.prefixes["blog"] == "urn:other:"
+
+
+def test_sessions_do_not_share_prefixes():
+    first, second = Session(WAMP1, "a"), Session(WAMP1, "b")
+    first.receive(b'[1,"p","urn:p:"]')
+    assert second.receive(b'[5,"p:x"]') == Subscribe("p:x")
+
+
+def test_a_refused_prefix_changes_nothing():
+    session = with_prefixes(WAMP1)
+    with pytest.raises(MessageRefused) as caught:
+        session.receive(b'[1,"blog",5]')
+    assert caught.value.refusal is Refusal.WRONG_TYPE
+    assert session.prefixes == PREFIXES
+
+
+SHRUNK = [
+    ("http://a/b#c", {"p": "http://a/"}, "p:b#c"),
+    ("http://a/b#c", {"p": "http://a/", "q": "http://a/b#"}, "q:c"),
+    ("http://a/b#c", {"q": "http://a/b#", "p": "http://a/"}, "q:c"),
+    ("http://a/b#c", {"p": "http://a/b#c"}, "p:"),
+    ("http://a/b#c", {"p": "http://x/"}, "http://a/b#c"),
+    ("http://a/b#c", {}, "http://a/b#c"),
+    ("http://a/b#c", {"": "http://a/"}, "http://a/b#c"),
+    ("http://a/b#c", {"p": ""}, "http://a/b#c"),
+    # A reader splits at the first colon, so such a prefix stands for nothing.
+    ("http://a/b#c", {"p:q": "http://a/"}, "http://a/b#c"),
+    ("http://a/b#c", {"p:q": "http://a/b#", "p": "http://a/"}, "p:b#c"),
+]
+
+
+@pytest.mark.parametrize(("uri", "prefixes", "curie"), SHRUNK)
+def test_shrinking(uri, prefixes, curie):
+    assert WAMP1.shrink(uri, prefixes) == curie
+
+
+def test_shrinking_in_ratchet_takes_the_joint_out():
+    assert RATCHET.shrink("http://a/b#c", {"p": "http://a/b"}) == "p:c"
+    assert RATCHET.shrink("http://a/b#c", {"p": "http://a/"}) == "http://a/b#c"
+
+
+@unhurried
+@given(
+    st.text("ab:#/", max_size=8),
+    st.dictionaries(st.text("ab:", max_size=3), st.text("ab:#/", max_size=4), max_size=4),
+)
+def test_a_curie_stands_for_the_uri_that_it_was_made_of(uri, prefixes):
+    curie = WAMP1.shrink(uri, prefixes)
+    assert curie == uri or WAMP1.resolve(curie, prefixes) == uri
+
+
+PUBLISHED = [
+    # elements after the event; then exclude_me, exclude and eligible in wamp1 and in ratchet
+    ([], (True, None, None), (False, None, None)),
+    ([None], (True, None, None), (False, None, None)),
+    (["x"], (True, None, None), (False, None, None)),
+    ([True], (True, None, None), (True, None, None)),
+    ([False], (False, None, None), (False, None, None)),
+    ([[]], (None, (), None), (None, (), None)),
+    ([["a"]], (None, ("a",), None), (None, ("a",), None)),
+    ([["a"], []], (None, ("a",), ()), (None, ("a",), None)),
+    ([["a"], ["b"]], (None, ("a",), ("b",)), (None, ("a",), ("b",))),
+    ([None, []], (True, None, ()), (False, None, None)),
+    ([None, ["b"]], (True, None, ("b",)), (False, None, ("b",))),
+    ([True, ["b"]], (True, None, ("b",)), (True, None, ("b",))),
+    ([False, None], (False, None, None), (False, None, None)),
+]
+
+
+@pytest.mark.parametrize(("rest", "wamp1", "ratchet"), PUBLISHED)
+def test_defaults_of_publish(rest, wamp1, ratchet):
+    text = json.dumps([7, "t", {"a": 1}, *rest]).encode()
+    for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
+        request = Session(dialect, "test/1").receive(text)
+        assert request == Publish("t", b'{"a": 1}', *expected)
+
+
+CALLED = [
+    ([], (), ()),
+    ([1], (1,), (1,)),
+    ([[1, 2]], ([1, 2],), (1, 2)),
+    ([[]], ([],), ()),
+    ([[[1]]], ([[1]],), ([1],)),
+    ([{"a": 1}], ({"a": 1},), ({"a": 1},)),
+    ([[1], [2]], ([1], [2]), ([1], [2])),
+]
+
+
+@pytest.mark.parametrize(("arguments", "wamp1", "ratchet"), CALLED)
+def test_arguments_of_a_call(arguments, wamp1, ratchet):
+    text = json.dumps([2, "id", "urn:f", *arguments]).encode()
+    for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
+        assert Session(dialect, "test/1").receive(text) == Call("id", "urn:f", expected)
+
+
+def test_dialects_are_known_by_the_names_of_the_setting():
+    assert DIALECTS == {"wamp1": WAMP1, "ratchet": RATCHET}
+
+
+def test_welcome():
+    session = Session(WAMP1, "wampush/1.2")
+    assert json.loads(session.welcome()) == [0, session.session_id, 1, "wampush/1.2"]
+
+
+def test_session_ids_are_url_safe_and_do_not_repeat():
+    ids = {new_session_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert all(len(each) >= 16 and each.replace("-", "").replace("_", "").isalnum() for each in ids)
+
+
+def test_answers_to_calls():
+    session = with_prefixes(WAMP1)
+    assert json.loads(session.call_result("1", {"a": None})) == [3, "1", {"a": None}]
+    assert json.loads(session.call_error("1", f"{BLOG}x", "d")) == [4, "1", "blog:x", "d"]
+    assert json.loads(session.call_error("1", "e", "d", [0])) == [4, "1", "e", "d", [0]]
+    with pytest.raises(NotSerialisable):
+        session.call_result("1", object())
+
+
+@unhurried
+@given(st.sampled_from([WAMP1, RATCHET]), st.lists(near_messages | st.binary(max_size=20)))
+def test_whatever_a_client_sends(dialect, inputs):
+    session = with_prefixes(dialect)
+    refusals = []
+    for text in inputs:
+        try:
+            session.receive(text)
+        except MessageRefused as refused:
+            refusals.append(refused.refusal)
+    assert {refusal.fault for refusal in refusals} <= {Fault.CLIENT}
