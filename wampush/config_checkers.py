@@ -173,6 +173,19 @@ class Text(_Word):
 
 
 @dataclass(frozen=True, slots=True)
+class FilePath(_Word):
+    """The path of a file, or nothing; whether it can be read is seen when it is."""
+
+    allowed: str = 'the path of a file, or "" for none'
+
+    def check(self, value: object) -> object:
+        """Accept text that can be a path."""
+        if not isinstance(value, str):
+            return _wrong_type(self, value)
+        return value if _is_utf8(value) and "\0" not in value else Rejected(self.allowed, value)
+
+
+@dataclass(frozen=True, slots=True)
 class TopicPattern(_Word):
     """A topic, or the beginning of topics followed by ``*``."""
 

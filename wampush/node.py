@@ -56,6 +56,10 @@ class Node:
             "refusals": self.broker.ledger.refusals(),
         }
 
+    def refusals(self) -> list[Mapping[str, object]]:
+        """The last refused inputs, newest first."""
+        return [each.as_json() for each in reversed(self.broker.ledger.recent)]
+
     def let_clients_publish(self) -> None:
         """From now on clients may PUBLISH."""
         self.broker.policy = replace(self.broker.policy, clients_publish=True)

@@ -22,6 +22,7 @@ from twisted.python import usage
 from wampush import __version__, listeners
 from wampush.config import LoadedSettings, load
 from wampush.edges.http import HttpEdge
+from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
 from wampush.settings import Settings
 
@@ -32,6 +33,7 @@ _log = Logger(namespace="wampush")
 
 #: Seconds that clients get to read what was published before the daemon was asked to stop.
 STOP_PATIENCE: Final = 5.0
+_SHORTEST_TOKEN: Final = 16
 
 
 class Options(usage.Options):
@@ -86,6 +88,25 @@ def makeService(options: Options) -> WampushService:
     """The service that twistd runs."""
     sys.excepthook = _one_line_for_operators
     return WampushService(options["loaded"])
+
+
+def _read_token(path: str) -> bytes | None:
+    """The bearer token of the HTTP port, or None when no file is configured.
+
+    :raises OperatorError: when the file can not be read or holds no token.
+    """
+    if not path:
+        return None
+    try:
+        token = Path(path).read_bytes().strip()
+    except OSError as error:
+        raise OperatorError(f"http.token_file {path!r}: {error.strerror}") from error
+    if len(token) < _SHORTEST_TOKEN:
+        raise OperatorError(
+            f"http.token_file {path!r} holds {len(token)} bytes; a token has at least "
+            f"{_SHORTEST_TOKEN}, for example from: openssl rand -hex 32"
+        )
+    return token
 
 
 def _one_line_for_operators(
@@ -181,7 +202,8 @@ class WampushService(Service):
         return {"status": "stopping" if self._stopping else "ok", **node.status()}
 
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
-        edge = HttpEdge(lambda: self._status(node), self._websocket_url)
+        access = HttpAccess(_read_token(self._loaded.settings.http.token_file))
+        edge = HttpEdge(lambda: self._status(node), self._websocket_url, node.refusals, access)
         port = listeners.listen(reactor, endpoint, edge.site())
         self._http_ports.append(port)
         at = listeners.describe(port)

@@ -19,6 +19,7 @@ from wampush.config_checkers import (
     Checker,
     Choice,
     Endpoint,
+    FilePath,
     Flag,
     Number,
     PullAddress,
@@ -185,6 +186,14 @@ class HttpSettings:
             "",
             "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
             Endpoint(off=True),
+        ),
+    )
+    token_file: str = field(
+        default="",
+        metadata=_about(
+            "",
+            "File with the bearer token for counts and refusals; without one, only this machine.",
+            FilePath(),
         ),
     )
 

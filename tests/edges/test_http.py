@@ -15,9 +15,11 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from wampush.edges.http import MAX_BODY_BYTES, MAX_DROPPED_BYTES, HttpEdge, host_of, static_folder
+from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
@@ -32,7 +34,9 @@ class Response:
 
 
 def run(edge: HttpEdge, request: bytes) -> bytes:
-    transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081))
+    transport = StringTransport(
+        IPv4Address("TCP", "127.0.0.1", 8081), IPv4Address("TCP", "127.0.0.1", 50000)
+    )
     channel = edge.site().buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
     channel.makeConnection(transport)
     channel.dataReceived(request)
@@ -61,11 +65,22 @@ def ask(
     return Response(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, body)
 
 
+def edge_with(
+    status: Callable[[], Mapping[str, object]],
+    *,
+    token: bytes | None = None,
+    folder: Path | None = None,
+) -> HttpEdge:
+    return HttpEdge(status, lambda _: None, list, HttpAccess(token), folder)
+
+
 @pytest.fixture
 def edge() -> HttpEdge:
     return HttpEdge(
         lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
         lambda host: f"ws://{host}:8080/",
+        lambda: [{"reason": "no-topic"}],
+        HttpAccess(None),
     )
 
 
@@ -83,7 +98,7 @@ def test_health_is_the_mapping_handed_in(edge: HttpEdge) -> None:
 
 
 def test_health_is_503_while_stopping() -> None:
-    edge = HttpEdge(lambda: {"status": "stopping", "sessions": 1}, lambda _: None)
+    edge = edge_with(lambda: {"status": "stopping", "sessions": 1})
     response = ask(edge, "/healthz")
     assert response.status == 503
     assert json.loads(response.body)["status"] == "stopping"
@@ -106,7 +121,7 @@ def test_demo_settings_follow_the_host(edge: HttpEdge, host: str | None, expecte
 
 
 def test_demo_settings_without_a_listener_are_503() -> None:
-    response = ask(HttpEdge(lambda: {"status": "ok"}, lambda _: None), "/demo/settings.json")
+    response = ask(edge_with(lambda: {"status": "ok"}), "/demo/settings.json")
     assert response.status == 503
 
 
@@ -198,7 +213,7 @@ def test_what_does_not_exist_is_404_and_says_what_does(tmp_path: Path, path: str
         (folder / name).write_text(name)
     (folder / "demo" / "demo.js").write_text("secret")
     (tmp_path / "setup.cfg").write_text("secret")
-    edge = HttpEdge(lambda: {"status": "ok"}, lambda _: None, folder)
+    edge = edge_with(lambda: {"status": "ok"}, folder=folder)
     response = ask(edge, path)
     assert response.status == 404
     assert response.headers["content-type"] == "text/plain; charset=utf-8"
@@ -253,7 +268,7 @@ def test_a_failing_status_shows_no_traceback() -> None:
     def broken() -> dict[str, object]:
         raise KeyError("secret")
 
-    response = ask(HttpEdge(broken, lambda _: None), "/healthz")
+    response = ask(edge_with(broken), "/healthz")
     assert response.status == 500
     assert b"secret" not in response.body
     assert b"Traceback" not in response.body
@@ -304,3 +319,59 @@ def test_the_static_folder_is_found_in_a_checkout(
 ) -> None:
     monkeypatch.setattr("wampush.edges.http.resources.files", lambda _: tmp_path)
     assert (static_folder() / "demo" / "index.html").is_file()
+
+
+TOKEN = b"0123456789abcdef"
+COUNTS = {"status": "ok", "sessions": 3}
+
+
+def test_state_is_shown_to_this_machine_while_no_token_is_set(edge):
+    assert json.loads(ask(edge, "/healthz").body)["sessions"] == 3
+    assert json.loads(ask(edge, "/refusals").body) == {"refusals": [{"reason": "no-topic"}]}
+
+
+@pytest.mark.parametrize(
+    ("host", "headers"),
+    [
+        ("rebound.example.org", ""),
+        ("127.0.0.1.example.org", ""),
+        ("localhost:8081", "X-Forwarded-For: 192.0.2.1\r\n"),
+        ("localhost:8081", "Forwarded: for=192.0.2.1\r\n"),
+    ],
+)
+def test_other_requests_see_the_status_alone(edge, host, headers):
+    response = ask(edge, "/healthz", host=host, headers=headers)
+    assert (response.status, json.loads(response.body)) == (200, {"status": "ok"})
+    refused = ask(edge, "/refusals", host=host, headers=headers)
+    assert refused.status == 401
+    assert b"http.token_file" in refused.body
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8081", "[::1]:8081", "LOCALHOST"])
+def test_every_name_of_this_machine_will_do(edge, host):
+    assert ask(edge, "/refusals", host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    ("authorization", "may"),
+    [
+        ("Bearer 0123456789abcdef", True),
+        ("bearer  0123456789abcdef", True),
+        ("Bearer 0123456789abcdeF", False),
+        ("Bearer 0123456789abcdef0", False),
+        ("Bearer", False),
+        ("Bearer \xff", False),
+        ("Basic 0123456789abcdef", False),
+    ],
+)
+def test_with_a_token_set_it_alone_decides(authorization, may):
+    edge = edge_with(lambda: COUNTS, token=TOKEN)
+    headers = f"Authorization: {authorization}\r\n"
+    assert ask(edge, "/refusals", headers=headers).status == (200 if may else 401)
+    far = ask(edge, "/healthz", host="push.example.org", headers=headers)
+    assert ("sessions" in json.loads(far.body)) is may
+    assert ask(edge, "/refusals").status == 401
+
+
+def test_the_token_is_not_shown_by_the_object_that_holds_it():
+    assert "0123" not in repr(HttpAccess(TOKEN))

@@ -49,6 +49,18 @@ class RefusedInput:
     detail: str
     excerpt: bytes
 
+    def as_json(self) -> Mapping[str, object]:
+        """The refusal for inspection; bytes that are no UTF-8 are shown as escapes."""
+        return {
+            "time": self.time,
+            "source": self.source.value,
+            "origin": self.origin,
+            "reason": self.refusal.code,
+            "sentence": self.refusal.sentence,
+            "detail": self.detail,
+            "excerpt": self.excerpt.decode("utf-8", "backslashreplace"),
+        }
+
     def line(self) -> str:
         """The refusal for a log."""
         detail = f" {self.detail}" if self.detail else ""

@@ -20,10 +20,11 @@ from twisted.web.static import File
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from twisted.python.failure import Failure
     from twisted.web.http import Request as HttpRequest
@@ -52,10 +53,16 @@ _SECURITY_HEADERS = {
     ),
 }
 
+_NO_ACCESS_TEXT = """\
+This needs "Authorization: Bearer TOKEN" with the token of http.token_file. Where none is set, only
+requests of this machine itself to 127.0.0.1 or localhost are answered.
+"""
+
 _NOT_FOUND_TEXT = """\
 Nothing is served at this address. There is:
   /          what this is
   /healthz   health and counts, JSON
+  /refusals  the last inputs that were refused, JSON
   /demo/     a page that shows pushes as they arrive
 """
 
@@ -226,6 +233,8 @@ class HttpEdge:
     :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
         brackets); None while no WebSocket listener is up. A callable, because a configured port
         may be 0.
+    :param refusals: the last refused inputs, newest first, as ``/refusals`` shows them.
+    :param access: who may see counts and refusals.
     :param folder: the static files; :func:`static_folder` when left out.
     :raises OperatorError: the static files are missing.
     """
@@ -236,9 +245,13 @@ class HttpEdge:
         self,
         status: Callable[[], Mapping[str, object]],
         websocket_url: Callable[[str], str | None],
+        refusals: Callable[[], Sequence[Mapping[str, object]]],
+        access: HttpAccess,
         folder: Path | None = None,
     ) -> None:
         self._status = status
+        self._refusals = refusals
+        self._access = access
         self._websocket_url = websocket_url
         self._folder = static_folder() if folder is None else folder
         self._not_found = _NotFound((self._folder / "not-found.html").read_bytes())
@@ -246,6 +259,11 @@ class HttpEdge:
     def site(self) -> Site:
         """What an endpoint listens with."""
         return _QuietSite(_Guard(self.app.resource()))
+
+    def _may_see(self, request: Request) -> bool:
+        header = request.getHeader(b"host")
+        host = host_of(header.decode("latin-1")) if header is not None else None
+        return self._access.permits(request, host)
 
     def _page(self, *names: str) -> IResource:
         page = _StaticFiles(self._folder.joinpath(*names), self._not_found)
@@ -260,9 +278,19 @@ class HttpEdge:
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
-        """Health and counts; 503 unless the status is "ok"."""
+        """Health, and counts for those who may see them; 503 unless the status is "ok"."""
         status = dict(self._status())
+        if not self._may_see(request):
+            status = {"status": status.get("status")}
         return _respond_json(request, 200 if status.get("status") == "ok" else 503, status)
+
+    @app.route("/refusals", methods=["GET"])
+    def refusals(self, request: Request) -> bytes:
+        """The last inputs that were refused, and why."""
+        if not self._may_see(request):
+            request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"')
+            return _respond_text(request, 401, _NO_ACCESS_TEXT)
+        return _respond_json(request, 200, {"refusals": self._refusals()})
 
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:
