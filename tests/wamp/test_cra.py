@@ -1,0 +1,69 @@
+"""WAMP-CRA: the vectors, the text of challenges, and what verifies."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wampush.wamp.cra import Challenge, Salting, derive, is_right, sign, verify
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@pytest.mark.parametrize(
+    ("iterations", "key_bytes", "expected"),
+    [
+        (1000, 32, "jGWlLJCPZCY2bD3JujEKiPNcVfoJ+T/q4/2uRDFI4k4="),
+        (10_000, 32, "ojv8BZ9kv62JBAo2awwsrLlNTwRzWjGI7vf7rSOt3fQ="),
+        (10, 16, "Esf+zyiGdbwdrV6Tyt7S+A=="),
+    ],
+)
+def test_keys_are_derived_as_other_implementations_do(iterations, key_bytes, expected):
+    assert derive("secret", Salting("SALT99", iterations, key_bytes)) == expected
+
+
+def test_the_usual_salting_is_the_one_clients_assume():
+    assert derive("secret", Salting("SALT99")) == derive("secret", Salting("SALT99", 10_000, 32))
+
+
+def test_signatures_are_as_other_implementations_make_them():
+    assert sign('{"a":1}', "secret2") == "tcOinNwUSdK9UUaZQGAfoXTttntPCZ3jyQe71Nh9KLI="
+
+
+def test_a_challenge_holds_what_the_specification_asks_for():
+    challenge = Challenge("a1", "alice", 1_700_000_000.1234, "s1", {"x": [1]})
+    assert json.loads(challenge.text()) == {
+        "authid": "a1",
+        "authkey": "alice",
+        "timestamp": "2023-11-14T22:13:20.123Z",
+        "sessionid": "s1",
+        "extra": {"x": [1]},
+        "permissions": {"pubsub": [], "rpc": []},
+    }
+
+
+def test_the_timestamp_has_milliseconds_also_on_the_full_second():
+    text = Challenge("a", "k", 1_700_000_000.0, "s").text()
+    assert json.loads(text)["timestamp"] == "2023-11-14T22:13:20.000Z"
+
+
+def test_a_salted_challenge_says_how_to_derive():
+    text = Challenge("a", "k", 0.0, "s", {}, Salting("pepper", 50, 16)).text()
+    assert json.loads(text)["authextra"] == {"salt": "pepper", "keylen": 16, "iterations": 50}
+
+
+@given(TEXT, TEXT)
+def test_what_was_signed_verifies_and_nothing_else(challenge, secret):
+    signature = sign(challenge, secret)
+    assert verify(challenge, secret, signature)
+    assert not verify(challenge + "x", secret, signature)
+    assert not verify(challenge, secret + "x", signature)
+
+
+@given(st.text(), TEXT)
+def test_any_text_may_be_offered_as_a_signature(offered, secret):
+    expected = sign("challenge", secret)
+    assert is_right(offered, expected) is (offered == expected)
