@@ -1,0 +1,371 @@
+"""Runs, flushes, limits, holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.broker.world import World, encode
+from wampush.broker.fanout import FLUSH_SLICE, RUN_BYTES
+from wampush.broker.outbox import SlowClient
+from wampush.broker.pressure import PATIENCE, Hold
+from wampush.broker.publication import Publication
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def publish(world, topic, *values):
+    for value in values:
+        world.broker.publish(Publication(topic, f'"{value}"'.encode()))
+
+
+def values(client):
+    return [text.split(b'"')[3].decode() for text in client.texts]
+
+
+def test_a_burst_is_encoded_once_and_sent_once(world):
+    clients = [world.client("t") for _ in range(5)]
+    before = len(world.encoded), [client.outbox.flushes for client in clients]
+    publish(world, "t", *"abc")
+    assert len(world.turn) == 1
+    world.end_turn()
+    assert len(world.encoded) - before[0] == 3
+    assert [client.outbox.flushes - 1 for client in clients] == before[1]
+    assert [values(client) for client in clients] == [list("abc")] * 5
+
+
+def test_receivers_share_one_chunk(world):
+    clients = [world.client("t") for _ in range(3)]
+    publish(world, "t", "a", "b")
+    world.fanout.settle()
+    first, second, third = (client.outbox.chunks for client in clients)
+    assert len(first) == 1
+    assert first[0] is second[0] is third[0]
+
+
+def test_each_variant_is_encoded_once(world):
+    plain = world.client("t")
+    packed = [world.client("t", variant="v") for _ in range(3)]
+    world.encoded.clear()
+    publish(world, "t", "a", "b")
+    world.end_turn()
+    assert len(world.encoded) == 4
+    assert [values(client) for client in (plain, *packed)] == [["a", "b"]] * 4
+    assert packed[0].wire.received.endswith(encode(b'[8,"t","b"]', "v"))
+
+
+@pytest.mark.parametrize("topic", ["log", "price"])
+def test_each_variant_is_encoded_once_under_every_policy(world, topic):
+    clients = [world.client(topic, variant=variant) for variant in (None, None, "v", "v", "w")]
+    world.encoded.clear()
+    publish(world, topic, "a", "b")
+    world.end_turn()
+    assert len(world.encoded) == 6
+    assert [values(client) for client in clients] == [["a", "b"]] * 5
+
+
+def test_a_long_run_is_cut(world):
+    client = world.client("t", limit=10 * RUN_BYTES)
+    for number in range(30):
+        publish(world, "t", f"{number}:" + "x" * (RUN_BYTES // 10))
+    world.fanout.settle()
+    assert len(client.outbox.chunks) > 1
+    assert max(map(len, client.outbox.chunks)) < RUN_BYTES * 1.2
+    world.end_turn()
+    assert [value.partition(":")[0] for value in values(client)] == [str(n) for n in range(30)]
+
+
+def test_flushing_many_takes_several_turns_and_holds_the_sources(world):
+    clients = [world.client("t") for _ in range(FLUSH_SLICE * 2 + 1)]
+    world.fanout.flush_all()
+    publish(world, "t", "a")
+    counts = []
+    while world.turn:
+        world.turn.pop(0)()
+        counts.append(sum(1 for client in clients if client.texts))
+        assert world.pressure.paused is bool(world.turn)
+        if len(counts) == 1:
+            publish(world, "t", "b")
+    assert counts[:3] == [FLUSH_SLICE, FLUSH_SLICE * 2, FLUSH_SLICE * 2 + 1]
+    assert all(values(client) == ["a", "b"] for client in clients)
+
+
+def test_flush_all(world):
+    clients = [world.client("t") for _ in range(FLUSH_SLICE + 5)]
+    publish(world, "t", "a")
+    world.fanout.flush_all()
+    assert all(values(client) == ["a"] for client in clients)
+    assert not world.pressure.paused
+
+
+def test_a_reply_behind_a_run_is_sent_behind_it(world):
+    client = world.client("t")
+    publish(world, "t", "a")
+    world.fanout.reply(client.outbox, b"reply")
+    publish(world, "t", "b")
+    world.fanout.send(client.outbox, encode(b"raw", None))
+    world.end_turn()
+    assert client.texts == [b'[8,"t","a"]', b"reply", b'[8,"t","b"]', b"raw"]
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_a_slow_client_is_dropped_and_the_others_get_everything(world, buffered):
+    slow = world.client("t", limit=200, room=0, buffered=buffered)
+    others = [world.client("t", limit=200) for _ in range(2)]
+    sent = []
+    while not slow.outbox.closed:
+        sent.append("x" * 60 + str(len(sent)))
+        publish(world, "t", sent[-1])
+        world.end_turn()
+        assert len(sent) < 10
+    assert slow.outbox.overflows == 1
+    assert (slow.outbox.chunks, world.pressure.total) == ([], 0)
+    publish(world, "t", "after")
+    world.end_turn()
+    assert slow.outbox.overflows == 1
+    assert [values(other) for other in others] == [[*sent, "after"]] * 2
+    assert not world.pressure.paused
+
+
+def test_a_reply_for_which_there_is_no_room_ends_the_connection(world):
+    client = world.client(limit=100, room=0)
+    for _ in range(3):
+        world.fanout.reply(client.outbox, b"x" * 60)
+        world.end_turn()
+    assert client.outbox.overflows == 1
+    assert world.pressure.total == 0
+
+
+def test_one_event_larger_than_the_limit_passes(world):
+    client = world.client("t", limit=100)
+    for number in range(3):
+        publish(world, "t", f"{number}" + "x" * 500)
+    world.end_turn()
+    assert len(values(client)) == 3
+    publish(world, "t", "x" * 500)
+    world.fanout.reply(client.outbox, b"reply")
+    world.end_turn()
+    assert client.texts[-1] == b"reply"
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_drop_newest(world, buffered):
+    client = world.client("log", limit=200, room=0, buffered=buffered)
+    publish(world, "log", "a" * 70)
+    world.end_turn()
+    publish(world, "log", "b" * 70, "c" * 70, "d" * 70)
+    publish(world, "log", "e")
+    world.end_turn()
+    assert not client.outbox.closed
+    assert world.ledger.dropped_events == {"drop-newest": 2}
+    client.wire.room = None
+    client.outbox.drain(1000)
+    publish(world, "log", "f")
+    world.end_turn()
+    assert [value[0] for value in values(client)] == ["a", "b", "e", "f"]
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_latest(world, buffered):
+    client = world.client("price:x", "price:y", "t", limit=400, room=0, buffered=buffered)
+    publish(world, "t", "a" * 70)
+    world.end_turn()
+    for number in range(50):
+        publish(world, "price:x", f"x{number}")
+        publish(world, "price:y", f"y{number}")
+        if number == 25:
+            publish(world, "t", "b")
+    world.end_turn()
+    assert world.ledger.dropped_events == {"latest": 98}
+    client.wire.room = None
+    client.outbox.drain(1000)
+    world.end_turn()
+    assert values(client)[1:] == ["b", "x49", "y49"]
+    assert world.pressure.total == 0
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+def test_latest_keeps_the_newest_also_when_the_wire_stuffs_in_mid_turn(world, buffered):
+    client = world.client("price", limit=200, room=0, buffered=buffered)
+    publish(world, "price", *(letter * 70 for letter in "abcdef"))
+    world.end_turn()
+    client.wire.room = None
+    client.outbox.drain(10_000)
+    world.end_turn()
+    got = [value[0] for value in values(client)]
+    assert got[-1] == "f"
+    assert world.ledger.dropped_events == {"latest": 6 - len(got)}
+
+
+def test_latest_of_large_events_stays_within_the_limit_and_one_chunk(world):
+    client = world.client("price", limit=200, room=0)
+    publish(world, "price", "a" * 150)
+    world.end_turn()
+    for number in range(5):
+        publish(world, "price", f"{number}" + "b" * 150)
+        world.end_turn()
+    assert not client.outbox.closed
+    client.wire.room = None
+    client.outbox.drain(10_000)
+    assert [value[0] for value in values(client)] == ["a", "4"]
+
+
+def test_latest_of_too_many_topics_ends_the_connection(world):
+    topics = [f"price:{number}" for number in range(50)]
+    client = world.client(*topics, limit=300, room=0)
+    other = world.client(*topics, limit=300)
+    for topic in topics:
+        publish(world, topic, "x" * 30)
+        world.end_turn()
+        assert client.outbox.closed or client.outbox.queued <= 300 + 50
+    assert client.outbox.overflows == 1
+    assert world.pressure.total == 0
+    assert len(values(other)) == 50
+
+
+@pytest.mark.parametrize("topic", ["log", "price"])
+def test_what_a_dead_client_misses_is_no_dropped_event(world, topic):
+    client = world.client(topic, limit=100)
+    client.wire.dead = True
+    publish(world, topic, *(letter * 70 for letter in "abcd"))
+    world.end_turn()
+    publish(world, topic, "e")
+    world.end_turn()
+    assert client.outbox.closed
+    assert not world.ledger.dropped_events
+
+
+@pytest.mark.parametrize("topic", ["t", "log", "price"])
+def test_a_client_that_dies_does_not_hurt_the_others(world, topic):
+    clients = [world.client(topic, limit=100) for _ in range(3)]
+    publish(world, topic, "a" * 70)
+    clients[1].wire.dead = True
+    publish(world, topic, "b" * 70)
+    world.fanout.reply(clients[1].outbox, b"reply")
+    world.end_turn()
+    publish(world, topic, "c")
+    world.end_turn()
+    for client in (clients[0], clients[2]):
+        assert [value[0] for value in values(client)] == ["a", "b", "c"]
+    assert world.pressure.total == 0
+
+
+def crowded(world, count, room=0):
+    """Clients of which each has more than half of its limit waiting."""
+    clients = [world.client("t", limit=400, room=room) for _ in range(count)]
+    publish(world, "t", "x" * 150)
+    world.end_turn()
+    return clients
+
+
+def test_a_crowd_of_slow_receivers_holds_the_sources(world):
+    clients = crowded(world, 3)
+    assert not world.pressure.paused
+    publish(world, "t", "y" * 60)
+    world.end_turn()
+    assert world.pressure.paused
+    for client in clients[:2]:
+        assert world.pressure.paused
+        client.wire.room = None
+        client.outbox.drain(1000)
+    assert not world.pressure.paused
+    assert world.clock.pending == []
+
+
+def test_half_of_the_receivers_are_no_crowd(world):
+    clients = crowded(world, 2)
+    for client in (world.client("t"), world.client("t")):
+        assert not client.outbox.blocked
+    publish(world, "t", "y" * 60)
+    world.end_turn()
+    assert all(client.outbox.queued > 200 for client in clients)
+    assert not world.pressure.paused
+
+
+def test_a_crowd_that_ends_holds_nobody(world):
+    clients = crowded(world, 3)
+    publish(world, "t", "y" * 60)
+    world.end_turn()
+    world.broker.lost(clients[0].subscriber)
+    assert world.pressure.paused
+    world.broker.lost(clients[1].subscriber)
+    assert not world.pressure.paused
+
+
+def test_the_stalled_hold_nobody_up_twice_and_are_dropped_when_full(world):
+    clients = crowded(world, 3)
+    publish(world, "t", "y" * 60)
+    world.end_turn()
+    world.clock.advance(PATIENCE)
+    assert not world.pressure.paused
+    assert all(client.outbox.stalled for client in clients)
+    while not clients[0].outbox.closed:
+        publish(world, "t", "z" * 60)
+        world.end_turn()
+        assert not world.pressure.paused
+    assert [client.outbox.overflows for client in clients] == [1, 1, 1]
+    assert world.pressure.total == 0
+
+
+def test_who_reads_again_counts_again(world):
+    clients = crowded(world, 1)
+    publish(world, "t", "y" * 60)
+    world.end_turn()
+    world.clock.advance(PATIENCE)
+    clients[0].outbox.drain(200)
+    assert clients[0].outbox.blocked
+    assert not clients[0].outbox.stalled
+    publish(world, "t", "z" * 200)
+    world.end_turn()
+    assert world.pressure.paused
+
+
+def test_total_holds_and_the_dead_are_dropped():
+    world = World(total=500)
+    clients = [world.client("t", limit=400, room=0) for _ in range(3)]
+    publish(world, "t", "x" * 180)
+    world.end_turn()
+    assert (world.pressure.paused, world.pressure.pauses) == (True, 1)
+    clients[0].outbox.drain(200)
+    assert world.pressure.paused is (world.pressure.total * 4 > 1500)
+    if world.pressure.paused:
+        world.clock.advance(PATIENCE)
+    assert not world.pressure.paused
+
+
+def test_only_the_dead_are_dropped():
+    world = World(total=300)
+    dead, alive = (world.client("t", limit=400, room=0) for _ in range(2))
+    publish(world, "t", "x" * 180)
+    world.end_turn()
+    publish(world, "t", "y" * 30)
+    world.end_turn()
+    assert world.pressure.paused
+    alive.outbox.drain(197)
+    assert alive.outbox.blocked
+    world.clock.advance(PATIENCE)
+    assert (dead.outbox.closed, alive.outbox.closed) == (True, False)
+    assert dead.outbox.overflows == 1
+    assert not world.pressure.paused
+    assert world.pressure.total == alive.outbox.queued
+    alive.wire.room = None
+    alive.outbox.drain(1000)
+    assert [value[0] for value in values(alive)] == ["x", "y"]
+    assert world.pressure.total == 0
+
+
+def test_a_free_client_is_never_counted(world):
+    clients = [world.client("t", limit=100) for _ in range(3)]
+    for _ in range(5):
+        publish(world, "t", "x" * 90)
+    assert world.pressure.total == 0
+    world.end_turn()
+    assert world.pressure.total == 0
+    assert all(len(values(client)) == 5 for client in clients)
+
+
+def test_the_policies_are_those_of_the_settings():
+    assert [policy.value for policy in SlowClient] == ["disconnect", "drop-newest", "latest"]
+    assert [hold.value for hold in Hold] == ["flushing", "total", "crowd"]

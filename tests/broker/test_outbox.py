@@ -1,0 +1,184 @@
+"""One queue: its limit, its states, its accounts, and the newest event per topic."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, Wire
+from wampush.broker.pressure import Pressure
+
+LIMIT = 100
+
+
+@pytest.fixture
+def pressure():
+    return Pressure(1_000_000, FakeClock().call_later)
+
+
+@pytest.fixture(params=[DirectOutbox, BufferedOutbox])
+def outbox(request, pressure):
+    return request.param(LIMIT, pressure, Wire())
+
+
+@pytest.fixture
+def blocked(pressure):
+    """A blocked outbox with 80 bytes: a slice in the transport, the rest here."""
+    outbox = DirectOutbox(LIMIT, pressure, Wire(room=0))
+    outbox.append(b"x" * 80)
+    outbox.flush()
+    assert (outbox.blocked, outbox.queued, outbox.in_flight) == (True, 80, 80)
+    assert pressure.total == 80
+    return outbox
+
+
+def test_free(outbox, pressure):
+    outbox.append(b"one")
+    outbox.append(b"two")
+    assert (outbox.queued, pressure.total) == (6, 0)
+    outbox.flush()
+    assert outbox.wire.received == b"onetwo"
+    assert (outbox.queued, outbox.blocked, outbox.chunks, pressure.total) == (0, False, [], 0)
+
+
+def test_one_chunk_larger_than_the_limit_is_taken_when_nothing_waits(outbox):
+    assert outbox.room_for(LIMIT * 10)
+    outbox.append(b"x" * LIMIT * 10)
+    assert outbox.queued == LIMIT * 10
+
+
+def test_up_to_the_limit(blocked):
+    assert blocked.room_for(20)
+    assert not blocked.room_for(21)
+    blocked.append(b"y" * 20)
+    assert not blocked.room_for(1)
+    assert not blocked.overflows
+
+
+def test_the_limit_within_one_turn_is_decided_by_the_wire(outbox, pressure):
+    outbox.append(b"x" * 80)
+    assert outbox.room_for(80)
+    assert (outbox.flushes, len(outbox.wire.received), outbox.queued) == (1, 80, 0)
+    outbox.append(b"y" * 80)
+    outbox.wire.room = 0
+    assert not outbox.room_for(80)
+    assert (outbox.blocked, outbox.queued, pressure.total) == (True, 80, 80)
+
+
+def test_a_wire_that_dies_has_no_room(outbox, pressure):
+    outbox.append(b"x" * 80)
+    outbox.wire.dead = True
+    assert not outbox.room_for(80)
+    assert (outbox.closed, pressure.total) == (True, 0)
+
+
+def test_a_blocked_outbox_counts_what_waits_until_it_is_read(outbox, pressure):
+    outbox.wire.room = 5
+    sent = b"".join(b"%03d" % number for number in range(60))
+    outbox.append(sent)
+    outbox.flush()
+    outbox.append(b"end")
+    assert outbox.blocked
+    while outbox.blocked:
+        assert pressure.total == outbox.queued == outbox.in_flight + sum(map(len, outbox.chunks))
+        outbox.wire.room = None
+        outbox.drain(7)
+    assert (pressure.total, outbox.queued, outbox.in_flight, outbox.chunks) == (0, 0, 0, [])
+    assert outbox.wire.received == sent + b"end"
+
+
+def test_close_frees_everything_at_once(outbox, pressure):
+    outbox.wire.room = 0
+    outbox.append(b"x" * 80)
+    outbox.flush()
+    outbox.append(b"y" * 10)
+    outbox.close()
+    outbox.close()
+    assert (outbox.chunks, pressure.total, outbox.closed) == ([], 0, True)
+    assert outbox.queued == sys.maxsize
+    assert not outbox.room_for(1)
+
+
+def test_close_of_a_free_outbox_takes_nothing_from_the_total(outbox, blocked, pressure):
+    outbox.append(b"x" * 50)
+    outbox.close()
+    assert pressure.total == 80
+
+
+def test_take(blocked):
+    for size in (10, 20, 30):
+        blocked.append(b"z" * size)
+    assert len(blocked.take(1)) == 10
+    assert len(blocked.take(21)) == 50
+    blocked.append(b"a")
+    assert blocked.take(1000) == b"a"
+
+
+def test_progress_ends_a_stall(blocked):
+    blocked.stalled = True
+    blocked.append(b"y" * 20)
+    blocked.drain(80)
+    assert (blocked.stalled, blocked.blocked, blocked.queued) == (False, True, 20)
+
+
+def waiting(outbox):
+    return [chunk for chunk in outbox.chunks if chunk]
+
+
+def test_the_newest_event_of_a_topic_replaces_the_waiting_one(blocked, pressure):
+    assert not blocked.replace_latest("a", b"a1")
+    assert not blocked.replace_latest("b", b"b1")
+    blocked.append(b"reply")
+    assert blocked.replace_latest("a", b"a2222")
+    assert waiting(blocked) == [b"b1", b"reply", b"a2222"]
+    assert blocked.replace_latest("b", b"b2")
+    assert waiting(blocked) == [b"reply", b"a2222", b"b2"]
+    assert pressure.total == blocked.queued == 80 + 12
+
+
+def test_what_the_transport_has_is_not_replaced(blocked, pressure):
+    blocked.replace_latest("a", b"a" * SLICE)
+    blocked.replace_latest("b", b"b1")
+    blocked.drain(80)
+    assert (blocked.in_flight, waiting(blocked)) == (SLICE, [b"b1"])
+    assert not blocked.replace_latest("a", b"a2")
+    assert blocked.replace_latest("b", b"b2")
+    assert waiting(blocked) == [b"a2", b"b2"]
+    assert blocked.replace_latest("a", b"a3")
+    assert waiting(blocked) == [b"b2", b"a3"]
+    assert pressure.total == blocked.queued == SLICE + 4
+    blocked.drain(1000)
+    assert (blocked.blocked, blocked.queued, pressure.total) == (False, 0, 0)
+    assert blocked.wire.received == b"x" * 80 + b"a" * SLICE + b"b2a3"
+
+
+def test_a_new_block_knows_nothing_of_the_last(blocked):
+    blocked.replace_latest("a", b"a1")
+    blocked.drain(1000)
+    assert not blocked.blocked
+    blocked.append(b"later")
+    blocked.flush()
+    assert blocked.blocked
+    assert not blocked.replace_latest("a", b"a2")
+    blocked.drain(1000)
+    assert blocked.wire.received == b"x" * 80 + b"a1latera2"
+
+
+def test_a_thousand_replacements_keep_the_queue_short(blocked, pressure):
+    topics = [f"t{number}" for number in range(20)]
+    blocked.append(b"first")
+    last = {}
+    for number in range(2000):
+        topic = topics[number * 7 % 20]
+        last[topic] = b"%d;" % number
+        assert blocked.replace_latest(topic, last[topic]) is (number >= 20)
+        if number == 1000:
+            blocked.append(b"middle")
+        assert len(blocked.chunks) < 256
+    newest = sorted(last.values(), key=lambda text: int(text[:-1]))
+    assert waiting(blocked) == [b"first", b"middle", *newest]
+    assert pressure.total == blocked.queued == 80 + len(b"".join(waiting(blocked)))
+    blocked.drain(100_000)
+    assert blocked.wire.received == b"x" * 80 + b"firstmiddle" + b"".join(newest)
+    assert pressure.total == 0

@@ -1,0 +1,163 @@
+"""When the sources pause, and that they always go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.broker.world import FakeClock
+from wampush.broker.pressure import PATIENCE, Hold, Pressure
+
+
+class Queue:
+    """A backlog that a test fills by hand."""
+
+    def __init__(self, pressure: Pressure, queued: int = 0) -> None:
+        self.pressure = pressure
+        self.queued = queued
+        self.stalled = False
+        self.dropped = False
+        pressure.blocked(self)
+        pressure.grew(queued)
+
+    def add(self, size: int) -> None:
+        self.queued += size
+        self.pressure.grew(size)
+
+    def read(self, size: int) -> None:
+        self.queued -= size
+        self.pressure.shrank(size)
+
+    def overflow(self) -> None:
+        self.dropped = True
+        self.pressure.unblocked(self)
+        self.pressure.shrank(self.queued)
+        self.queued = 0
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def released():
+    return []
+
+
+@pytest.fixture
+def pressure(clock, released):
+    pressure = Pressure(100, clock.call_later)
+    pressure.on_release(lambda: released.append(clock.now))
+    return pressure
+
+
+def test_release_comes_once_after_the_last_hold(pressure, released):
+    pressure.hold(Hold.FLUSHING)
+    pressure.hold(Hold.FLUSHING)
+    pressure.hold(Hold.CROWD)
+    pressure.release(Hold.FLUSHING)
+    assert (pressure.paused, released) == (True, [])
+    pressure.release(Hold.CROWD)
+    pressure.release(Hold.CROWD)
+    assert (pressure.paused, len(released)) == (False, 1)
+
+
+def test_total_holds_above_the_limit_until_a_quarter_is_free(pressure, clock, released):
+    queue = Queue(pressure, 100)
+    assert not pressure.paused
+    queue.add(1)
+    assert (pressure.paused, pressure.pauses) == (True, 1)
+    queue.read(25)
+    assert pressure.paused
+    queue.read(1)
+    assert (pressure.paused, len(released)) == (False, 1)
+    assert clock.pending == []
+
+
+def test_who_took_nothing_is_dropped_so_that_the_others_go_on(pressure, clock, released):
+    dead, alive = Queue(pressure, 60), Queue(pressure, 60)
+    clock.advance(PATIENCE / 2)
+    alive.read(5)
+    assert pressure.paused
+    clock.advance(PATIENCE / 2)
+    assert (dead.dropped, alive.dropped) == (True, False)
+    assert (pressure.paused, len(released)) == (False, 1)
+    assert (pressure.total, clock.pending) == (55, [])
+
+
+def test_total_goes_on_watching_while_it_holds(pressure, clock):
+    first, second = Queue(pressure, 50), Queue(pressure, 150)
+    second.read(1)
+    clock.advance(PATIENCE)
+    assert (first.dropped, second.dropped, pressure.paused) == (True, False, True)
+    second.read(1)
+    clock.advance(PATIENCE)
+    assert not second.dropped
+    clock.advance(PATIENCE)
+    assert second.dropped
+    assert (pressure.paused, pressure.total, clock.pending) == (False, 0, [])
+
+
+def test_who_came_later_or_left_is_not_dropped(pressure, clock):
+    left = Queue(pressure, 20)
+    stays = Queue(pressure, 90)
+    pressure.unblocked(left)
+    pressure.shrank(20)
+    late = Queue(pressure, 60)
+    clock.advance(PATIENCE)
+    assert (left.dropped, stays.dropped, late.dropped) == (False, True, False)
+
+
+def test_a_source_that_fills_up_again_at_once_is_watched_by_one_timer(pressure, clock):
+    queues = [Queue(pressure, 60), Queue(pressure, 60)]
+    pressure.on_release(lambda: queues.append(Queue(pressure, 200)))
+    clock.advance(PATIENCE)
+    assert pressure.paused
+    assert len(clock.pending) == 1
+
+
+def test_a_crowd_holds_until_half_have_caught_up(pressure, clock, released):
+    crowd = [Queue(pressure, 1) for _ in range(5)]
+    pressure.hold_for(crowd)
+    assert (pressure.paused, pressure.pauses) == (True, 1)
+    pressure.relieved(crowd[0])
+    pressure.relieved(crowd[0])
+    pressure.unblocked(crowd[1])
+    pressure.relieved(Queue(pressure))
+    assert pressure.paused
+    pressure.relieved(crowd[2])
+    assert (pressure.paused, len(released)) == (False, 1)
+    assert clock.pending == []
+    pressure.relieved(crowd[3])
+    assert len(released) == 1
+
+
+def test_patience_with_a_crowd_ends(pressure, clock, released):
+    dead, alive = Queue(pressure, 10), Queue(pressure, 10)
+    pressure.hold_for([dead, alive])
+    alive.read(1)
+    clock.advance(PATIENCE)
+    assert (dead.stalled, alive.stalled) == (True, False)
+    assert (dead.dropped, alive.dropped) == (False, False)
+    assert (pressure.paused, len(released), clock.pending) == (False, 1, [])
+
+
+def test_a_second_crowd_waits_for_the_first(pressure, clock):
+    first, second = Queue(pressure, 1), Queue(pressure, 1)
+    pressure.hold_for([first])
+    pressure.hold_for([second])
+    pressure.relieved(second)
+    assert pressure.paused
+    pressure.relieved(first)
+    assert not pressure.paused
+    pressure.hold_for([second])
+    assert (pressure.paused, pressure.pauses, len(clock.pending)) == (True, 2, 1)
+
+
+def test_stop_takes_the_timers_back(pressure, clock):
+    crowd = Queue(pressure, 200)
+    pressure.hold_for([crowd])
+    assert len(clock.pending) == 2
+    pressure.stop()
+    pressure.stop()
+    assert clock.pending == []
