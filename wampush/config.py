@@ -13,11 +13,12 @@ from __future__ import annotations
 import json
 from dataclasses import Field, dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wampush.config_checkers import takes_any_port
-from wampush.config_sources import DEFAULT, FIELDS, TOPIC_FIELDS, Origin, read_sources
+from wampush.config_sources import DEFAULT, FIELDS, LIST_FIELDS, Origin, read_sources
 from wampush.settings import (
+    LISTS,
     SECTIONS,
     ClientSettings,
     Dialect,
@@ -28,8 +29,8 @@ from wampush.settings import (
     SlowClientPolicy,
     TopicSettings,
     WebSocketSettings,
-    ZmqSettings,
 )
+from wampush.settings_security import PermissionSettings, ZmqSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +43,7 @@ __all__ = [
     "HttpSettings",
     "LimitSettings",
     "LoadedSettings",
+    "PermissionSettings",
     "PublishPolicy",
     "Settings",
     "SlowClientPolicy",
@@ -59,7 +61,7 @@ class LoadedSettings:
     """The settings in force and where each came from.
 
     :param settings: the checked settings.
-    :param origins: for each dotted key, and for ``topics`` as a whole: "default", "file NAME",
+    :param origins: for each dotted key, and for each list of tables as a whole: "default", "file NAME",
         "environment WAMPUSH_X" or "command line".
     """
 
@@ -89,7 +91,7 @@ def load(
     :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
     """
     values = {key: each.default for key, each in FIELDS.items()}
-    values["topics"] = ()
+    values.update(dict.fromkeys(LISTS, ()))
     origins = dict.fromkeys(values, DEFAULT)
     for given in read_sources(path, environ, overrides):
         values[given.key] = given.value
@@ -104,20 +106,23 @@ def describe(loaded: LoadedSettings) -> list[Described]:
     """List every setting in force, in the order of the documentation.
 
     Entries of ``[[topics]]`` have the keys ``topics[1].match`` and so on, counted from 1; without
-    an entry there is one row ``topics``.
+    an entry there is one row ``topics``. ``[[permissions]]`` is the same.
     """
     rows: list[Described] = []
     for key, each in FIELDS.items():
         section, name = key.split(".")
         value = getattr(getattr(loaded.settings, section), name)
         rows.append(_described(key, value, loaded.origins[key], each))
-    origin = loaded.origins["topics"]
-    for number, topic in enumerate(loaded.settings.topics, 1):
-        for name, each in TOPIC_FIELDS.items():
-            rows.append(_described(f"topics[{number}].{name}", getattr(topic, name), origin, each))
-    if not loaded.settings.topics:
-        topics = next(each for each in fields(Settings) if each.name == "topics")
-        rows.append(_described("topics", (), origin, topics))
+    for table, known in LIST_FIELDS.items():
+        origin = loaded.origins[table]
+        entries = getattr(loaded.settings, table)
+        for number, entry in enumerate(entries, 1):
+            for name, each in known.items():
+                key = f"{table}[{number}].{name}"
+                rows.append(_described(key, getattr(entry, name), origin, each))
+        if not entries:
+            empty = next(each for each in fields(Settings) if each.name == table)
+            rows.append(_described(table, (), origin, empty))
     return rows
 
 
@@ -142,7 +147,8 @@ def _assemble(values: Mapping[str, object]) -> Settings:
         name: section(**{each.name: values[f"{name}.{each.name}"] for each in fields(section)})
         for name, section in SECTIONS.items()
     }
-    return Settings(**sections, topics=cast("tuple[TopicSettings, ...]", values["topics"]))
+    lists: dict[str, Any] = {name: values[name] for name in LISTS}
+    return Settings(**sections, **lists)
 
 
 def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
@@ -177,6 +183,7 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
             key, http, "http.listen and websocket.listen must be different endpoints"
         )
     _check_topics(settings, origins["topics"])
+    _check_permissions(settings, origins["permissions"])
 
 
 def _check_topics(settings: Settings, origin: Origin) -> None:
@@ -195,4 +202,28 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
                     topic.match,
                     f"is never reached: topics[{earlier_number}] ({earlier.match!r}) matches all "
                     "of it; the first match wins, so put the narrower entry first",
+                )
+
+
+def _check_permissions(settings: Settings, origin: Origin) -> None:
+    longest = settings.limits.topic_bytes
+    for number, entry in enumerate(settings.permissions, 1):
+        place = f"permissions[{number}]"
+        if len(entry.match.removesuffix("*").encode()) > longest:
+            expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
+            raise origin.refuse(f"{place}.match", entry.match, expected)
+        for name in ("max_bytes", "per_second"):
+            if getattr(entry, name) and not entry.allow:
+                expected = "limits nothing, because the entry allows nothing; leave it out"
+                raise origin.refuse(f"{place}.{name}", getattr(entry, name), expected)
+        if entry.max_bytes and entry.actions == ("subscribe",):
+            expected = "limits nothing, because a subscription has no payload; leave it out"
+            raise origin.refuse(f"{place}.max_bytes", entry.max_bytes, expected)
+        for earlier_number, earlier in enumerate(settings.permissions[: number - 1], 1):
+            if earlier.hides(entry):
+                raise origin.refuse(
+                    f"{place}.match",
+                    entry.match,
+                    f"is never reached: permissions[{earlier_number}] ({earlier.match!r}) decides "
+                    "all of it; the first match wins, so put the narrower entry first",
                 )

@@ -11,6 +11,7 @@ import datetime as dt
 import math
 import re
 from dataclasses import dataclass
+from ipaddress import ip_network
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
@@ -183,6 +184,53 @@ class FilePath(_Word):
         if not isinstance(value, str):
             return _wrong_type(self, value)
         return value if _is_utf8(value) and "\0" not in value else Rejected(self.allowed, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Network(_Word):
+    """An IP address, or a network of them."""
+
+    allowed: str = "an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8"
+
+    def check(self, value: object) -> object:
+        """Accept what the standard library reads as a network."""
+        if not isinstance(value, str):
+            return _wrong_type(self, value)
+        try:
+            ip_network(value, strict=False)
+        except ValueError:
+            return Rejected(self.allowed, value)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class OriginPattern(_Word):
+    """The origin of pages, perhaps with ``*``, or ``same-host``."""
+
+    allowed: str = 'an origin such as "https://*.example.com", "same-host" or "*"'
+
+    def check(self, value: object) -> object:
+        """Accept scheme and host without path, or one of the two words."""
+        if not isinstance(value, str):
+            return _wrong_type(self, value)
+        scheme, separator, rest = value.partition("://")
+        usable = value in ("same-host", "*") or (
+            separator and scheme and rest and not any(each in rest for each in "/?#@ ")
+        )
+        return value if usable and _is_utf8(value) else Rejected(self.allowed, value)
+
+
+@dataclass(frozen=True, slots=True)
+class FileMode(_Word):
+    """The permissions of a file, as chmod(1) takes them."""
+
+    allowed: str = 'an octal mode such as "0660"'
+
+    def check(self, value: object) -> object:
+        """Accept text, because TOML would read a bare 0660 as an error and 660 as decimal."""
+        if not isinstance(value, str):
+            return _wrong_type(self, value)
+        return value if re.fullmatch("0?[0-7]{3}", value) else Rejected(self.allowed, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,8 +99,51 @@ class Refusal(Enum):
     CLIENT_TOPIC_TOO_LONG = Reason(
         "client-topic-too-long", Fault.CLIENT, "The topic is longer than limits.topic_bytes."
     )
+    TOO_MANY_SUBSCRIPTIONS = Reason(
+        "too-many-subscriptions",
+        Fault.CLIENT,
+        "The session has limits.subscriptions_per_session already.",
+    )
+    TOO_MANY_TOPICS = Reason(
+        "too-many-topics", Fault.CLIENT, "The node has limits.topics topics already."
+    )
+    TOO_MANY_PREFIXES = Reason(
+        "too-many-prefixes", Fault.CLIENT, "The session has limits.prefixes_per_session already."
+    )
+    SUBSCRIBE_FORBIDDEN = Reason(
+        "subscribe-forbidden",
+        Fault.CLIENT,
+        "This client may not subscribe here; see [[permissions]] and clients.subscribe.",
+    )
+    NOT_AUTHENTICATED = Reason(
+        "not-authenticated",
+        Fault.CLIENT,
+        "The session has to prove first whose it is (WAMP-CRA: authreq, then auth).",
+    )
     PUBLISH_FORBIDDEN = Reason(
-        "publish-forbidden", Fault.CLIENT, "Clients may not publish here; see clients.publish."
+        "publish-forbidden",
+        Fault.CLIENT,
+        "This client may not publish here; see [[permissions]] and clients.publish.",
+    )
+    CALL_FORBIDDEN = Reason(
+        "call-forbidden",
+        Fault.CLIENT,
+        "This client may not call this procedure; see [[permissions]] and clients.call.",
+    )
+    PUBLISH_TOO_LARGE = Reason(
+        "publish-too-large",
+        Fault.CLIENT,
+        "The event is longer than max_bytes of the entry of [[permissions]] that allows it.",
+    )
+    CALL_TOO_LARGE = Reason(
+        "call-too-large",
+        Fault.CLIENT,
+        "The call is longer than max_bytes of the entry of [[permissions]] that allows it.",
+    )
+    RATE_EXCEEDED = Reason(
+        "rate-exceeded",
+        Fault.CLIENT,
+        "The session does this more often than per_second of the entry of [[permissions]] allows.",
     )
 
     @property
@@ -155,6 +198,16 @@ class CloseReason(Enum):
     HEADER_TOO_LARGE = Ending(
         "header-too-large", "The request header is longer than websocket.max_header_bytes.", 431
     )
+    ORIGIN_FORBIDDEN = Ending(
+        "origin-forbidden",
+        "Pages of this origin may not connect; add it to websocket.origins.",
+        403,
+    )
+    TOO_MANY_FROM_ADDRESS = Ending(
+        "too-many-from-address",
+        "limits.connections_per_address are open from this address already.",
+        429,
+    )
     TOO_MANY_CONNECTIONS = Ending(
         "too-many-connections", "websocket.max_connections are open already.", 503
     )
@@ -165,6 +218,18 @@ class CloseReason(Enum):
         worth_a_line=False,
     )
     SHUTTING_DOWN = Ending("shutting-down", "The server is stopping; try again shortly.", 503)
+    TOKEN_REFUSED = Ending("token-refused", "The token does not tell who the client is.", 401)
+    AUTHENTICATION_REQUIRED = Ending(
+        "authentication-required",
+        "Nothing in the request tells who the client is, and auth.order allows nobody unknown.",
+        401,
+    )
+    AUTHENTICATION_FORBIDDEN = Ending(
+        "authentication-forbidden", "The web application does not let this client in.", 403
+    )
+    AUTHENTICATION_UNAVAILABLE = Ending(
+        "authentication-unavailable", "Who the client is could not be found out; try again.", 503
+    )
     HANDSHAKE_TIMEOUT = Ending(
         "handshake-timeout", "The handshake was not complete after websocket.handshake_timeout."
     )
@@ -179,6 +244,19 @@ class CloseReason(Enum):
     SILENT = Ending("silent", "Nothing came for websocket.silence_timeout, not even a pong.")
     SLOW_CLIENT = Ending(
         "slow-client", "More than clients.queue_bytes waited for a client that reads too slowly."
+    )
+    FLOODING = Ending(
+        "flooding",
+        "The client sent more than limits.messages_per_second for longer than "
+        "limits.message_burst covers.",
+    )
+    IDENTITY_EXPIRED = Ending(
+        "identity-expired",
+        "The token of the session expired and was not refreshed by wampush.refresh.",
+        worth_a_line=False,
+    )
+    AUTHENTICATION_TIMEOUT = Ending(
+        "authentication-timeout", "The session did not prove whose it is within cra.timeout."
     )
     MESSAGE_TOO_LARGE = Ending(
         "message-too-large",
@@ -240,6 +318,19 @@ class PushRefused(InputRefused):
 
 class MessageRefused(InputRefused):
     """A client's message is none that WAMP v1 knows, or may not be carried out."""
+
+
+class AuthenticationRefused(WampushError):
+    """It is not known who a client is, or who it is may not enter.
+
+    :param reason: the row of the table; its ``http_status`` is the answer to the handshake.
+    :param detail: what exactly was found, safe to log and to send; never a secret.
+    """
+
+    def __init__(self, reason: CloseReason, detail: str = "") -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason.sentence} {detail}".strip())
 
 
 class NotSerialisable(WampushError):

@@ -24,8 +24,10 @@ from wampush.broker.outbox import SlowClient
 from wampush.broker.policy import Policy, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
+from wampush.edges.admission import Admission
 from wampush.edges.framing import encode
-from wampush.edges.websocket import WebSocketEdge
+from wampush.edges.origins import Origins, Proxies
+from wampush.edges.websocket import ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.settings import Settings
 
@@ -72,7 +74,13 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param most: connections at the same time.
     """
+    pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
+    broker = _broker(settings, reactor, pressure)
+    websocket = _websocket(settings, reactor, most, broker, pressure)
+    return Node(broker, pressure, websocket, _pull(settings, broker, pressure))
 
+
+def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
@@ -80,17 +88,48 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
         reactor.callLater(0, flush)
 
     ledger = Ledger(time, report)
-    pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     fanout = Fanout(encode, end_of_turn, pressure, ledger)
     rules = [TopicRule(each.match, SlowClient(each.slow_client)) for each in settings.topics]
     hub: Hub[Subscriber] = Hub()
-    policy = Policy(clients_publish=False, rules=rules)
-    broker = Broker(hub, fanout, policy, ledger, settings.limits.topic_bytes)
-    queue_bytes = settings.clients.queue_bytes
-    websocket = WebSocketEdge(settings.websocket, queue_bytes, broker, pressure, reactor, most)
-    zmq = settings.zmq
-    ingest = Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
-    pull = PullBridge(
-        zmq.pull, zmq.high_water_mark, ingest, broker, pressure, queue_bytes, ZmqFactory()
+    limits = settings.limits
+    return Broker(
+        hub,
+        fanout,
+        Policy(clients_publish=False, rules=rules),
+        ledger,
+        limits.topic_bytes,
+        limits.subscriptions_per_session,
+        limits.topics,
     )
-    return Node(broker, pressure, websocket, pull)
+
+
+def _websocket(
+    settings: Settings, reactor: Any, most: int, broker: Broker, pressure: Pressure
+) -> WebSocketEdge:
+    limits = settings.limits
+    admission = Admission(
+        most,
+        limits.connections_per_address,
+        Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
+        Proxies.of(settings.proxy.trusted),
+    )
+    client_limits = ClientLimits(
+        settings.clients.queue_bytes,
+        limits.messages_per_second,
+        limits.message_burst,
+        limits.prefixes_per_session,
+    )
+    return WebSocketEdge(settings.websocket, client_limits, admission, broker, pressure, reactor)
+
+
+def _pull(settings: Settings, broker: Broker, pressure: Pressure) -> PullBridge:
+    zmq = settings.zmq
+    return PullBridge(
+        zmq.pull,
+        zmq.high_water_mark,
+        Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes),
+        broker,
+        pressure,
+        settings.clients.queue_bytes,
+        ZmqFactory(),
+    )

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -21,6 +22,7 @@ from twisted.python import usage
 
 from wampush import __version__, listeners
 from wampush.config import LoadedSettings, load
+from wampush.edges import tls
 from wampush.edges.http import HttpEdge
 from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
@@ -130,6 +132,9 @@ class WampushService(Service):
     def __init__(self, loaded: LoadedSettings) -> None:
         self._loaded = loaded
         self._websocket_ports: list[listeners.ListeningPort] = []
+        self._schemes: list[str] = []
+        self._tls: tls.ServerContext | None = None
+        self._hangup_before: Any = None
         self._http_ports: list[listeners.ListeningPort] = []
         self._node: Node | None = None
         self._stopping = False
@@ -150,10 +155,11 @@ class WampushService(Service):
         node = build(settings, reactor, min(settings.websocket.max_connections, room))
         self._node = node
         for endpoint in settings.websocket.listen:
-            self._websocket_ports.append(listeners.listen(reactor, endpoint, node.websocket))
+            self._websocket_ports.append(self._listen(reactor, endpoint, node.websocket))
+            self._schemes.append("wss" if tls.is_tls(endpoint) else "ws")
         pulled = node.pull.start()
-        for port in self._websocket_ports:
-            _log.info("WAMP v1 on ws://{at}/", at=listeners.describe(port))
+        for scheme, port in zip(self._schemes, self._websocket_ports, strict=True):
+            _log.info("WAMP v1 on {scheme}://{at}/", scheme=scheme, at=listeners.describe(port))
         for address in pulled:
             _log.info("pulling pushes from {address}", address=address)
         if settings.http.listen != "off":
@@ -162,7 +168,7 @@ class WampushService(Service):
             "open descriptors: the limit is {allowed}, it was {before}; at most {most} clients",
             allowed=allowed,
             before=before,
-            most=node.websocket.most,
+            most=node.websocket.admission.most,
         )
         self._decide_publishing(settings, node)
 
@@ -173,6 +179,7 @@ class WampushService(Service):
             self.privilegedStartService()
         if self._node is not None:
             self._node.websocket.start()
+        self._hangup_before = signal.signal(signal.SIGHUP, self._hangup)
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
         gc.collect()
@@ -195,25 +202,47 @@ class WampushService(Service):
     def _clients_gone(self, results: object, node: Node) -> Deferred[None]:
         node.pull.stop()
         node.pressure.stop()
+        signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
         return gatherResults(ended).addCallback(lambda _: None)
 
     def _status(self, node: Node) -> Mapping[str, object]:
         return {"status": "stopping" if self._stopping else "ok", **node.status()}
 
+    def _hangup(self, number: int, frame: FrameType | None) -> None:
+        """SIGHUP, which Twisted leaves to its default: the end of the process."""
+        from twisted.internet import reactor
+
+        # A signal comes between any two instructions; what it asks for waits for the reactor.
+        reactor.callFromThread(self._reload)
+
+    def _reload(self) -> None:
+        if self._tls is None:
+            _log.info("SIGHUP: no listener uses [tls], so there is nothing to read again")
+        else:
+            self._tls.reload()
+
+    def _listen(self, reactor: Any, endpoint: str, factory: Any) -> listeners.ListeningPort:
+        if not tls.uses_settings(endpoint):
+            return listeners.listen(reactor, endpoint, factory)
+        if self._tls is None:
+            self._tls = tls.ServerContext(self._loaded.settings.tls)
+        secured = self._tls.factory(factory)
+        return listeners.listen(reactor, endpoint, secured, tls.below(endpoint))
+
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
         access = HttpAccess(_read_token(self._loaded.settings.http.token_file))
         edge = HttpEdge(lambda: self._status(node), self._websocket_url, node.refusals, access)
-        port = listeners.listen(reactor, endpoint, edge.site())
+        port = self._listen(reactor, endpoint, edge.site())
         self._http_ports.append(port)
-        at = listeners.describe(port)
-        _log.info("health on http://{at}/healthz, demo on http://{at}/demo/", at=at)
+        at = f"{'https' if tls.is_tls(endpoint) else 'http'}://{listeners.describe(port)}"
+        _log.info("health on {at}/healthz, demo on {at}/demo/", at=at)
 
     def _websocket_url(self, host: str) -> str | None:
-        for port in self._websocket_ports:
+        for scheme, port in zip(self._schemes, self._websocket_ports, strict=True):
             number = getattr(port.getHost(), "port", None)
             if number is not None:
-                return f"ws://{host}:{number}/"
+                return f"{scheme}://{host}:{number}/"
         return None
 
     def _decide_publishing(self, settings: Settings, node: Node) -> None:

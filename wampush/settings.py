@@ -22,17 +22,18 @@ from wampush.config_checkers import (
     FilePath,
     Flag,
     Number,
-    PullAddress,
-    Text,
+    OriginPattern,
     TopicPattern,
     WholeNumber,
 )
+from wampush.settings_security import PermissionSettings, ProxySettings, TlsSettings, ZmqSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Dialect = Literal["wamp1", "ratchet"]
 PublishPolicy = Literal["auto", "always", "never"]
+DefaultPermission = Literal["allow", "deny"]
 SlowClientPolicy = Literal["disconnect", "drop-newest", "latest"]
 
 _DAY = 86_400
@@ -114,6 +115,23 @@ class WebSocketSettings:
             WholeNumber(64, _GIB),
         ),
     )
+    origins: tuple[str, ...] = field(
+        default=("same-host",),
+        metadata=_about(
+            "",
+            "Pages of the host they connect to, on any port; a stranger's page could use the "
+            "cookies of its visitors. All names of loopback are one host.",
+            Addresses(OriginPattern(), at_least=1),
+        ),
+    )
+    allow_null_origin: bool = field(
+        default=False,
+        metadata=_about(
+            "",
+            "Any page can make itself origin `null` by a sandboxed frame.",
+            Flag(),
+        ),
+    )
     max_connections: int = field(
         default=100_000,
         metadata=_about(
@@ -136,42 +154,6 @@ class WebSocketSettings:
             "bytes",
             "Below this, compressing costs more than the bytes it saves.",
             WholeNumber(0, _GIB),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class ZmqSettings:
-    """``[zmq]``: the ZeroMQ PULL sockets that backends push to. Sizes are in bytes."""
-
-    pull: tuple[str, ...] = field(
-        default=("tcp://127.0.0.1:5555",),
-        metadata=_about(
-            "",
-            "Existing backends push to this address; loopback, because a push is trusted.",
-            Addresses(PullAddress()),
-        ),
-    )
-    topic_key: str = field(
-        default="category",
-        metadata=_about(
-            "", "The key under which existing backends name the topic of a push.", Text()
-        ),
-    )
-    high_water_mark: int = field(
-        default=1000,
-        metadata=_about(
-            "messages",
-            "ZeroMQ's own default: a short burst fits, and memory stays bounded (0 would not be).",
-            WholeNumber(1, 10_000_000),
-        ),
-    )
-    max_message_bytes: int = field(
-        default=1_048_576,
-        metadata=_about(
-            "bytes",
-            "Far above any event for a page; every receiver may have to queue it.",
-            WholeNumber(64, _GIB),
         ),
     )
 
@@ -210,6 +192,22 @@ class ClientSettings:
             Choice(("auto", "always", "never")),
         ),
     )
+    subscribe: DefaultPermission = field(
+        default="allow",
+        metadata=_about(
+            "",
+            "Where no entry of `[[permissions]]` decides; what pages show is mostly for everybody.",
+            Choice(("allow", "deny")),
+        ),
+    )
+    call: DefaultPermission = field(
+        default="allow",
+        metadata=_about(
+            "",
+            "Where no entry of `[[permissions]]` decides; procedures are made to be called.",
+            Choice(("allow", "deny")),
+        ),
+    )
     queue_bytes: int = field(
         default=1_048_576,
         metadata=_about(
@@ -239,6 +237,55 @@ class LimitSettings:
             "bytes",
             "Longer than any sensible URI, and each subscription keeps its topic in memory.",
             WholeNumber(1, 65_535),
+        ),
+    )
+    connections_per_address: int = field(
+        default=1000,
+        metadata=_about(
+            "connections",
+            "One machine can not take all; a whole office behind one address fits. 0: no limit. "
+            "Loopback and trusted proxies are not counted.",
+            WholeNumber(0, 10_000_000),
+        ),
+    )
+    messages_per_second: float = field(
+        default=100.0,
+        metadata=_about(
+            "messages/s",
+            "Far more than a page sends; a client that sends more for long is dropped.",
+            Number(0.01, 1_000_000),
+        ),
+    )
+    message_burst: int = field(
+        default=2000,
+        metadata=_about(
+            "messages",
+            "What a client may send at once, such as its subscriptions after a reconnect.",
+            WholeNumber(1, 10_000_000),
+        ),
+    )
+    subscriptions_per_session: int = field(
+        default=1000,
+        metadata=_about(
+            "subscriptions",
+            "A page shows dozens of topics; each subscription costs memory.",
+            WholeNumber(1, 10_000_000),
+        ),
+    )
+    prefixes_per_session: int = field(
+        default=100,
+        metadata=_about(
+            "prefixes",
+            "Pages define a handful; each is kept as long as the session.",
+            WholeNumber(1, 100_000),
+        ),
+    )
+    topics: int = field(
+        default=1_000_000,
+        metadata=_about(
+            "topics",
+            "Topics with a subscriber, in all; about 1 KiB each with a long name.",
+            WholeNumber(1, 100_000_000),
         ),
     )
 
@@ -282,9 +329,15 @@ class Settings:
     http: HttpSettings = field(default_factory=HttpSettings)
     clients: ClientSettings = field(default_factory=ClientSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     topics: tuple[TopicSettings, ...] = field(
         default=(),
         metadata={"unit": "", "reason": "No topic needs anything else than the defaults."},
+    )
+    permissions: tuple[PermissionSettings, ...] = field(
+        default=(),
+        metadata={"unit": "", "reason": "What `[clients]` says holds for every topic."},
     )
 
 
@@ -295,6 +348,13 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "http": HttpSettings,
         "clients": ClientSettings,
         "limits": LimitSettings,
+        "proxy": ProxySettings,
+        "tls": TlsSettings,
     }
 )
 """The tables of the file, in the order of :class:`Settings`."""
+
+LISTS: Mapping[str, type[Any]] = MappingProxyType(
+    {"topics": TopicSettings, "permissions": PermissionSettings}
+)
+"""The lists of tables of the file, in the order of :class:`Settings`."""

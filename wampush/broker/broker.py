@@ -14,8 +14,10 @@ from typing import Any, Final
 
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
+from wampush.broker.identity import AWAITING
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.policy import Policy
+from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal
@@ -33,6 +35,8 @@ class Broker:
     :param policy: who may do what.
     :param ledger: what became of every input.
     :param topic_bytes: the longest topic that a client may name, in bytes of UTF-8.
+    :param most_subscriptions: subscriptions that one session may have.
+    :param most_topics: topics that may have subscribers, in all.
     """
 
     def __init__(
@@ -42,13 +46,19 @@ class Broker:
         policy: Policy,
         ledger: Ledger,
         topic_bytes: int,
+        most_subscriptions: int = 1000,
+        most_topics: int = 1_000_000,
     ) -> None:
         self.hub: Final = hub
         self.fanout: Final = fanout
         self.policy = policy
         self.ledger: Final = ledger
         self.sessions: Final[dict[str, Subscriber]] = {}
+        #: What the broker answers itself, by URI; no permission is needed to call these.
+        self.procedures: Procedures = {}
         self._topic_bytes = topic_bytes
+        self._most_subscriptions = most_subscriptions
+        self._most_topics = most_topics
         self._handlers: Mapping[type, Callable[[Subscriber, Any], None]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
@@ -80,6 +90,8 @@ class Broker:
 
         :raises MessageRefused: when it may not, or the topic is unusable.
         """
+        if subscriber.identity.source == AWAITING:
+            self._check_authenticating(subscriber, request)
         self._handlers[type(request)](subscriber, request)
 
     def refused(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
@@ -139,8 +151,18 @@ class Broker:
                 f"{len(topic.encode())} bytes, {self._topic_bytes} allowed.",
             )
 
+    def _check_room(self, subscriber: Subscriber, topic: str) -> None:
+        topics = self.hub.topics(subscriber)
+        if len(topics) >= self._most_subscriptions and topic not in topics:
+            raise MessageRefused(
+                Refusal.TOO_MANY_SUBSCRIPTIONS, f"{self._most_subscriptions} are allowed."
+            )
+        if self.hub.topic_count >= self._most_topics and not self.hub.subscribers(topic):
+            raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{self._most_topics} are allowed.")
+
     def _subscribe(self, subscriber: Subscriber, request: Subscribe) -> None:
         self._check_topic(request.topic)
+        self._check_room(subscriber, request.topic)
         self.fanout.settle()
         self.hub.add(subscriber, request.topic)
 
@@ -161,7 +183,21 @@ class Broker:
         audience = EVERYONE if everyone else Audience(exclude, eligible)
         self.publish(Publication(request.topic, request.event, audience))
 
+    def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
+        if isinstance(request, Call):
+            if request.procedure in self.procedures:
+                return
+            text = subscriber.session.call_error(
+                request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
+            )
+            self.fanout.reply(subscriber.outbox, text)
+        raise MessageRefused(Refusal.NOT_AUTHENTICATED)
+
     def _call(self, subscriber: Subscriber, request: Call) -> None:
+        procedure = self.procedures.get(request.procedure)
+        if procedure is not None:
+            self.fanout.reply(subscriber.outbox, answer(procedure, subscriber, request))
+            return
         text = subscriber.session.call_error(
             request.call_id,
             ERROR_NO_SUCH_PROCEDURE,

@@ -67,6 +67,8 @@ class Connection(SlimServerProtocol):
     """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
 
     factory: WebSocketEdge
+    #: Whether the admission counts it for its address; most connections are not.
+    counted = False
 
     def __init__(self) -> None:
         self.slot = 0
@@ -74,6 +76,11 @@ class Connection(SlimServerProtocol):
         self.reason: CloseReason | None = None
         self.subscriber: Subscriber | None = None
         self.outbox: ClientOutbox | None = None
+        #: Of the client, proxies believed; "" before the handshake.
+        self.address = ""
+        #: Messages it may send before more are earned.
+        self.allowance = 0.0
+        self.allowance_tick = 0
 
     @property
     def maxMessagePayloadSize(self) -> int:
@@ -85,7 +92,9 @@ class Connection(SlimServerProtocol):
     def connectionMade(self) -> None:
         """The TCP connection is there; the handshake has to follow in time."""
         edge = self.factory
-        self.outbox = outbox_for(self.transport, edge.queue_bytes, edge.pressure, self._overflow)
+        self.outbox = outbox_for(
+            self.transport, edge.limits.queue_bytes, edge.pressure, self._overflow
+        )
         edge.connections.add(self)
         edge.wheel.schedule(self, edge.settings.handshake_timeout)
 
@@ -117,6 +126,8 @@ class Connection(SlimServerProtocol):
         self.data = b""
         self.current_frame = None
         self.state = CLOSED
+        if self.counted:
+            edge.admission.left(self.address)
         edge.gone(self)
 
     # The handshake.
@@ -130,10 +141,17 @@ class Connection(SlimServerProtocol):
             if request is None:
                 self._answer(handshake.page(self.factory.server), CloseReason.PLAIN_REQUEST)
                 return
-            self.factory.admit()
+            self._admit(request)
             self._open(request, self.data[len(head) + len(handshake.END_OF_HEAD) :])
         except HandshakeRefused as error:
             self._answer(handshake.refusal(error), error.reason, error.detail)
+
+    def _admit(self, request: Handshake) -> None:
+        edge = self.factory
+        self.address = edge.admission.address(self._peer(), request.headers)
+        count = len(edge.connections)
+        if edge.admission.admit(count, self.address, request.headers):
+            self.counted = True
 
     def _open(self, request: Handshake, rest: bytes) -> None:
         edge = self.factory
@@ -152,7 +170,10 @@ class Connection(SlimServerProtocol):
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
             outbox.variant = agreement.variant(settings.compression_min_bytes)
         self.state = OPEN
-        self.subscriber = Subscriber(Session(edge.dialect, edge.server), outbox)
+        self.allowance = float(edge.limits.message_burst)
+        self.allowance_tick = edge.wheel.now
+        session = Session(edge.dialect, edge.server, edge.limits.prefixes)
+        self.subscriber = Subscriber(session, outbox)
         edge.wheel.schedule(self, settings.ping_interval)
         edge.broker.opened(self.subscriber)
         if rest:
@@ -208,8 +229,23 @@ class Connection(SlimServerProtocol):
         return True
 
     def _text(self, text: bytes) -> None:
-        if self.subscriber is not None:
+        if self.subscriber is not None and self._within_rate():
             self.factory.broker.received(self.subscriber, text)
+
+    def _within_rate(self) -> bool:
+        """Take one from the client's allowance; drop the client when none is left."""
+        edge = self.factory
+        limits = edge.limits
+        ticks = edge.wheel.now - self.allowance_tick
+        if ticks:
+            self.allowance_tick = edge.wheel.now
+            earned = ticks * edge.wheel.tick_seconds * limits.messages_per_second
+            self.allowance = min(float(limits.message_burst), self.allowance + earned)
+        self.allowance -= 1
+        if self.allowance < 0:
+            self.drop(CloseReason.FLOODING)
+            return False
+        return True
 
     def onMessageFrame(self, payload: list[bytes]) -> None:
         """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""
@@ -223,10 +259,10 @@ class Connection(SlimServerProtocol):
         self.message_data = []
         if self.failedByMe or self.subscriber is None:
             return
-        if self.message_is_binary:
+        if self.message_is_binary and self._within_rate():
             error = MessageRefused(Refusal.BINARY_FRAME)
             self.factory.broker.refused(self.subscriber, error, payload)
-        else:
+        elif not self.message_is_binary:
             self._text(payload)
 
     # Bytes out.
@@ -285,9 +321,11 @@ class Connection(SlimServerProtocol):
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
+        self.factory.broker.ledger.end(reason, self.address or self._peer(), detail)
+
+    def _peer(self) -> str:
         peer = self.transport.getPeer()
-        address = f"{peer.host}:{peer.port}" if hasattr(peer, "host") else str(peer)
-        self.factory.broker.ledger.end(reason, address, detail)
+        return str(getattr(peer, "host", None) or peer)
 
     def _finish(self, reason: CloseReason, detail: str = "") -> None:
         self.state = CLOSED

@@ -6,6 +6,7 @@ Must not import: the composition root; nor know what a WAMP message means.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -15,27 +16,41 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.pressure import Pressure
+from wampush.edges.admission import Admission
 from wampush.edges.connection import Connection
-from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.wheel import Wheel
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
 from wampush.wamp.uris import DIALECTS
 
 SERVER: Final = f"wampush/{__version__}"
-#: Connections beyond the limit that are accepted only to be told so.
-_REFUSED_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What one client may cost.
+
+    :param queue_bytes: how much may wait for it.
+    :param messages_per_second: how much it may send for long.
+    :param message_burst: how much it may send at once.
+    :param prefixes: how many prefixes it may define.
+    """
+
+    queue_bytes: int
+    messages_per_second: float
+    message_burst: int
+    prefixes: int
 
 
 class WebSocketEdge(WebSocketServerFactory):
     """Makes and keeps the connections.
 
     :param settings: the ``[websocket]`` table.
-    :param queue_bytes: how much may wait for one client.
+    :param limits: what one client may cost.
+    :param admission: who may connect.
     :param broker: gets what clients send.
     :param pressure: told of what waits.
     :param reactor: for timers.
-    :param most: connections at the same time, what the system allows considered.
     """
 
     protocol = Connection
@@ -44,18 +59,18 @@ class WebSocketEdge(WebSocketServerFactory):
     def __init__(
         self,
         settings: WebSocketSettings,
-        queue_bytes: int,
+        limits: ClientLimits,
+        admission: Admission,
         broker: Broker,
         pressure: Pressure,
         reactor: IReactorTime,
-        most: int,
     ) -> None:
         super().__init__(reactor=reactor, server=SERVER)
         self.settings = settings
-        self.queue_bytes = queue_bytes
+        self.limits = limits
+        self.admission = admission
         self.broker = broker
         self.pressure = pressure
-        self.most = most
         self.dialect = DIALECTS[settings.dialect]
         self.connections: set[Connection] = set()
         shortest = min(
@@ -64,7 +79,6 @@ class WebSocketEdge(WebSocketServerFactory):
             settings.silence_timeout - settings.ping_interval,
         )
         self.wheel = Wheel(reactor, min(1.0, shortest / 4))
-        self._stopping = False
         self._all_gone: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -73,22 +87,12 @@ class WebSocketEdge(WebSocketServerFactory):
 
     def buildProtocol(self, addr: IAddress) -> Any:
         """A connection for an accepted socket; None, which closes it, far beyond the limit."""
-        if len(self.connections) >= self.most + _REFUSED_AT_ONCE:
+        if not self.admission.takes(len(self.connections)):
             self.broker.ledger.end(CloseReason.TOO_MANY_CONNECTIONS, str(addr))
             return None
         connection = Connection()
         connection.factory = self
         return connection
-
-    def admit(self) -> None:
-        """Let one more WebSocket open.
-
-        :raises HandshakeRefused: when there are too many, or the node is stopping.
-        """
-        if self._stopping:
-            raise HandshakeRefused(CloseReason.SHUTTING_DOWN)
-        if len(self.connections) > self.most:
-            raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{self.most} are allowed.")
 
     def gone(self, connection: Connection) -> None:
         """A connection is lost."""
@@ -106,7 +110,7 @@ class WebSocketEdge(WebSocketServerFactory):
         :param patience: seconds; who has not read everything by then is dropped.
         :returns: fires when none is left.
         """
-        self._stopping = True
+        self.admission.stopping = True
         self.broker.fanout.flush_all()
         done: Deferred[None] = Deferred()
         timer = self.reactor.callLater(patience, self._abort_all)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
+from wampush.errors import MessageRefused, Refusal
 from wampush.wamp import codec
 from wampush.wamp.messages import (
     Call,
@@ -40,14 +41,16 @@ class Session:
 
     :param dialect: how this client's WAMP v1 is read.
     :param server: name and version told in WELCOME.
+    :param most_prefixes: how many prefixes this client may define.
     """
 
-    __slots__ = ("_prefixes", "dialect", "server", "session_id")
+    __slots__ = ("_most_prefixes", "_prefixes", "dialect", "server", "session_id")
 
-    def __init__(self, dialect: Dialect, server: str) -> None:
+    def __init__(self, dialect: Dialect, server: str, most_prefixes: int = 100) -> None:
         self.session_id = new_session_id()
         self.dialect = dialect
         self.server = server
+        self._most_prefixes = most_prefixes
         # Most pages define no prefix; the shared empty mapping keeps an idle session small.
         self._prefixes: Mapping[str, str] = _NO_PREFIXES
 
@@ -96,6 +99,8 @@ class Session:
         return codec.encode(CallError(call_id, error_uri, description, details))
 
     def _define(self, message: Prefix) -> None:
+        if len(self._prefixes) >= self._most_prefixes and message.prefix not in self._prefixes:
+            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{self._most_prefixes} are allowed.")
         self._prefixes = {**self._prefixes, message.prefix: message.uri}
 
     def _resolve_call(self, message: Call) -> Call:

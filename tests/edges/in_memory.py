@@ -1,0 +1,266 @@
+"""A WebSocket edge with a clock in the test's hand and transports in memory."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from wampush.broker.publication import Publication
+from wampush.broker.subscriber import Subscriber
+from wampush.edges.connection import Connection
+from wampush.errors import MessageRefused
+from wampush.node import build
+from wampush.settings import ClientSettings, LimitSettings, Settings, WebSocketSettings
+from wampush.settings_security import ProxySettings, ZmqSettings
+
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+
+
+def request(*more: str, subprotocol: str | None = "wamp", target: str = "/") -> bytes:
+    """A request that opens a WebSocket; ``more`` are further header lines."""
+    lines = [
+        f"GET {target} HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Key: {KEY}",
+        "Sec-WebSocket-Version: 13",
+        *more,
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+def masked(
+    payload: bytes = b"",
+    *,
+    first: int = 0x81,
+    key: bytes | None = b"\x11\x22\x33\x44",
+    length: int | None = None,
+    form: int | None = None,
+) -> bytes:
+    """A client's frame; everything about it may be wrong.
+
+    :param first: the first byte: FIN, reserved bits and opcode.
+    :param key: the mask; None for an unmasked frame.
+    :param length: the length told, if it is not the payload's.
+    :param form: 125, 126 or 127 for the form of the length; None for the shortest.
+    """
+    size = len(payload) if length is None else length
+    if form is None:
+        form = 125 if size < 126 else 126 if size < 65536 else 127
+    bit = 0 if key is None else 0x80
+    if form == 125:
+        head = bytes((first, bit | size))
+    elif form == 126:
+        head = struct.pack("!BBH", first, bit | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, bit | 127, size)
+    if key is None:
+        return head + payload
+    return head + key + bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))
+
+
+@dataclass(frozen=True)
+class Frame:
+    first: int
+    payload: bytes
+
+
+def frames(data: bytes) -> list[Frame]:
+    """The server's frames, which must be whole, unmasked, and of the shortest length form."""
+    found = []
+    while data:
+        first, size = data[0], data[1]
+        start = 2
+        if size == 126:
+            (size,) = struct.unpack("!H", data[2:4])
+            assert size > 125
+            start = 4
+        elif size == 127:
+            (size,) = struct.unpack("!Q", data[2:10])
+            assert size > 65535
+            start = 10
+        else:
+            assert size < 126, "a server must not mask"
+        assert len(data) >= start + size, "a frame is cut"
+        found.append(Frame(first, data[start : start + size]))
+        data = data[start + size :]
+    return found
+
+
+class MemoryTransport(StringTransport):
+    """Bytes in memory; as no socket stands behind it, the connection writes through it."""
+
+    def __init__(self) -> None:
+        super().__init__(peerAddress=IPv4Address("TCP", "127.0.0.1", 50000))
+
+    def getHandle(self) -> object:
+        return self
+
+
+@dataclass
+class Peer:
+    """The far end of a connection in memory."""
+
+    node: MemoryNode
+    connection: Connection
+    transport: MemoryTransport
+
+    def send(self, data: bytes, cut: Callable[[bytes], list[bytes]] | None = None) -> None:
+        """Deliver bytes in one read, or as ``cut`` divides them."""
+        for piece in [data] if cut is None else cut(data):
+            # Twisted reads nothing more once a connection is being ended.
+            if self.transport.disconnecting:
+                break
+            self.connection.dataReceived(piece)
+        self.node.turn()
+
+    def take(self) -> bytes:
+        """What the server has sent since the last look."""
+        self.node.turn()
+        data = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def open(self, *more: str) -> None:
+        """Shake hands and swallow WELCOME."""
+        self.send(request(*more))
+        answer = self.take()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), answer
+        (welcome,) = frames(rest)
+        assert welcome.payload.startswith(b"[0,")
+
+    def subscribe(self, topic: str) -> None:
+        self.send(masked(f'[5,"{topic}"]'.encode()))
+
+    def lose(self) -> None:
+        """The TCP connection is gone."""
+        self.transport.connected = False
+        self.connection.connectionLost(Failure(ConnectionDone()))
+        self.node.turn()
+
+
+@dataclass
+class MemoryNode:
+    """An edge and its broker."""
+
+    settings: WebSocketSettings = field(default_factory=WebSocketSettings)
+    queue_bytes: int = 1_048_576
+    most: int = 1000
+    most_per_address: int = 0
+    trusted: tuple[str, ...] = ()
+    per_second: float = 1000.0
+    burst: int = 100_000
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.lines: list[str] = []
+        settings = Settings(
+            websocket=self.settings,
+            zmq=ZmqSettings(pull=()),
+            clients=ClientSettings(queue_bytes=self.queue_bytes),
+            limits=LimitSettings(
+                connections_per_address=self.most_per_address,
+                messages_per_second=self.per_second,
+                message_burst=self.burst,
+            ),
+            proxy=ProxySettings(trusted=self.trusted),
+        )
+        node = build(settings, self.clock, self.most)
+        node.let_clients_publish()
+        self.broker = node.broker
+        self.pressure = node.pressure
+        self.edge = node.websocket
+        self.ledger = node.broker.ledger
+        self.ledger._report = self.lines.append
+        self.ledger._now = self.clock.seconds
+        self.edge.start()
+
+    def turn(self) -> None:
+        """The end of a reactor turn."""
+        self.clock.advance(0)
+
+    def connect(self) -> Peer:
+        """A TCP connection, accepted."""
+        connection = self.edge.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        assert connection is not None
+        transport = MemoryTransport()
+        connection.makeConnection(transport)
+        return Peer(self, connection, transport)
+
+    def open(self, *more: str) -> Peer:
+        """A client that has got WELCOME."""
+        peer = self.connect()
+        peer.open(*more)
+        return peer
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        self.broker.publish(Publication(topic, payload))
+        self.turn()
+
+
+@dataclass
+class Recorded:
+    """What a client's bytes led to."""
+
+    inputs: list[tuple[str, bytes]]
+    output: list[Frame]
+    ended: dict[str, int]
+    disconnecting: bool
+
+
+def record(
+    stream: bytes,
+    cut: Callable[[bytes], list[bytes]] | None = None,
+    *,
+    autobahn: bool = False,
+    extensions: str | None = None,
+    settings: WebSocketSettings | None = None,
+) -> Recorded:
+    """Send a stream after the handshake and tell what became of it.
+
+    :param cut: divides the stream into reads; None for one read.
+    :param autobahn: whether Autobahn reads all frames.
+    :param extensions: what to offer in Sec-WebSocket-Extensions.
+    """
+    settings = settings or WebSocketSettings()
+    if extensions is not None:
+        settings = replace(settings, compression=True)
+    node = MemoryNode(settings)
+    inputs: list[tuple[str, bytes]] = []
+
+    def received(subscriber: Subscriber, text: bytes) -> None:
+        inputs.append(("text", text))
+
+    def refused(subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+        inputs.append((error.refusal.code, raw))
+
+    node.broker.received = received  # type: ignore[method-assign]
+    node.broker.refused = refused  # type: ignore[method-assign]
+    peer = node.connect()
+    if autobahn:
+
+        def read_frames(data: bytes) -> None:
+            peer.connection.data += data
+            peer.connection.consumeData()
+
+        peer.connection._read_frames = read_frames
+    peer.open(*([] if extensions is None else [f"Sec-WebSocket-Extensions: {extensions}"]))
+    peer.send(stream, cut)
+    output = [
+        # The lanes may word the reason of a Close frame differently; its code is what counts.
+        Frame(each.first, each.payload[:2]) if each.first == 0x88 else each
+        for each in frames(peer.take())
+    ]
+    ended = {reason.code: count for reason, count in node.ledger.ended.items()}
+    return Recorded(inputs, output, ended, peer.transport.disconnecting)

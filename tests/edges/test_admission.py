@@ -1,0 +1,133 @@
+"""Who may open a WebSocket, how many, and how much they may send."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.edges.in_memory import MemoryNode, masked, request
+from wampush.edges.admission import Admission
+from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.origins import Origins, Proxies
+from wampush.errors import CloseReason, Refusal
+from wampush.settings import WebSocketSettings
+
+
+def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:
+    return Admission(most, per_address, Origins(("same-host",), null=False), Proxies.of(trusted))
+
+
+def refused(judge: Admission, connections: int, address: str, **headers: str) -> CloseReason:
+    with pytest.raises(HandshakeRefused) as caught:
+        judge.admit(connections, address, headers)
+    return caught.value.reason
+
+
+def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
+    judge = admission()
+    assert judge.admit(1, "192.0.2.1", {})
+    assert judge.admit(2, "192.0.2.1", {})
+    assert refused(judge, 3, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    assert judge.admit(3, "192.0.2.2", {})
+    judge.left("192.0.2.1")
+    assert judge.admit(4, "192.0.2.1", {})
+
+
+def test_loopback_and_trusted_proxies_are_not_counted():
+    judge = admission(trusted=("10.0.0.0/8",))
+    for address in ("127.0.0.1", "::1", "10.1.2.3"):
+        for _ in range(3):
+            assert not judge.admit(1, address, {})
+
+
+def test_no_limit_by_address():
+    judge = admission(per_address=0)
+    for _ in range(5):
+        assert not judge.admit(1, "192.0.2.1", {})
+
+
+def test_the_limit_in_all_and_the_end():
+    judge = admission(most=3)
+    assert refused(judge, 4, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
+    assert judge.takes(3)
+    assert not judge.takes(1000)
+    judge.stopping = True
+    assert refused(judge, 1, "192.0.2.1") is CloseReason.SHUTTING_DOWN
+
+
+def test_origins_are_judged():
+    stranger = {"origin": "http://evil.example", "host": "shop.example"}
+    assert refused(admission(), 1, "192.0.2.1", **stranger) is CloseReason.ORIGIN_FORBIDDEN
+
+
+def test_a_page_of_a_stranger_gets_403_with_the_reason():
+    node = MemoryNode()
+    peer = node.connect()
+    peer.send(request("Origin: http://evil.example"))
+    answer = peer.take()
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"websocket.origins" in answer
+    assert b"http://evil.example" in answer
+    assert node.ledger.ended[CloseReason.ORIGIN_FORBIDDEN] == 1
+
+
+def test_a_page_of_an_allowed_origin_connects():
+    node = MemoryNode(WebSocketSettings(origins=("https://*.example.com",)))
+    node.open("Origin: https://shop.example.com")
+
+
+def test_the_null_origin_is_refused_unless_allowed():
+    peer = MemoryNode().connect()
+    peer.send(request("Origin: null"))
+    assert peer.take().startswith(b"HTTP/1.1 403 ")
+    MemoryNode(WebSocketSettings(allow_null_origin=True)).open("Origin: null")
+
+
+def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
+    node = MemoryNode(most_per_address=1, trusted=("127.0.0.1",))
+    first = node.open("X-Forwarded-For: 192.0.2.1")
+    node.open("X-Forwarded-For: 192.0.2.2")
+    second = node.connect()
+    second.send(request("X-Forwarded-For: 192.0.2.1"))
+    assert second.take().startswith(b"HTTP/1.1 429 ")
+    first.lose()
+    node.open("X-Forwarded-For: 192.0.2.1")
+
+
+def test_a_flood_ends_the_session_and_others_notice_nothing():
+    node = MemoryNode(per_second=1.0, burst=5)
+    flooding, other = node.open(), node.open()
+    for _ in range(5):
+        flooding.subscribe("news")
+    assert not flooding.transport.disconnecting
+    flooding.subscribe("news")
+    assert flooding.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    other.subscribe("news")
+    assert not other.transport.disconnecting
+
+
+def test_the_allowance_comes_back_with_time():
+    node = MemoryNode(per_second=2.0, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.subscribe("news")
+        node.clock.advance(1)
+    assert not peer.transport.disconnecting
+
+
+def test_binary_frames_count_as_messages():
+    node = MemoryNode(per_second=0.01, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.send(masked(b"x", first=0x82))
+    assert peer.transport.disconnecting
+
+
+def test_a_session_has_so_many_prefixes():
+    node = MemoryNode()
+    peer = node.open()
+    for number in range(101):
+        peer.send(masked(b'[1,"p%d","http://example.com/"]' % number))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
+    peer.send(masked(b'[1,"p7","http://example.org/"]'))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
