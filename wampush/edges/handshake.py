@@ -140,7 +140,9 @@ def subprotocol(handshake: Handshake, required: bool) -> str | None:
     if SUBPROTOCOL in handshake.subprotocols:
         return SUBPROTOCOL
     if required:
-        offered = ", ".join(handshake.subprotocols)[:80] or "nothing"
+        # The representation, because this goes into the log and may hold any character.
+        names = ", ".join(handshake.subprotocols)[:80]
+        offered = repr(names) if names else "nothing"
         raise HandshakeRefused(CloseReason.SUBPROTOCOL_REQUIRED, f"Offered: {offered}.")
     return None
 

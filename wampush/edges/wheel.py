@@ -75,6 +75,10 @@ class Wheel:
 
     def _tick(self) -> None:
         self.now += 1
-        for timed in self._slots.pop(self.now, ()):
+        # The slot stays in its place meanwhile, so that who is due may cancel another one in it.
+        waiting = self._slots.get(self.now)
+        while waiting:
+            timed = waiting.pop()
             timed.slot = 0
             timed.due()
+        self._slots.pop(self.now, None)

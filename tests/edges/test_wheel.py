@@ -1,0 +1,199 @@
+"""The timer wheel, against a plain model."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from wampush.edges.wheel import Wheel
+
+
+class Alarm:
+    """Notes the time at which it was due."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.slot = 0
+        self.clock = clock
+        self.rang: list[float] = []
+
+    def due(self) -> None:
+        assert self.slot == 0, "it is off the wheel when it is called"
+        self.rang.append(self.clock.seconds())
+
+
+class Repeating(Alarm):
+    """Schedules itself again."""
+
+    def __init__(self, clock: Clock, wheel: Wheel, seconds: float) -> None:
+        super().__init__(clock)
+        self.wheel = wheel
+        self.seconds = seconds
+
+    def due(self) -> None:
+        super().due()
+        self.wheel.schedule(self, self.seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def wheel(clock: Clock) -> Wheel:
+    wheel = Wheel(clock, 1.0)
+    wheel.start()
+    return wheel
+
+
+def run(clock: Clock, seconds: int) -> None:
+    for _ in range(seconds * 4):
+        clock.advance(0.25)
+
+
+def test_due_once_and_in_time(clock: Clock, wheel: Wheel) -> None:
+    alarm = Alarm(clock)
+    wheel.schedule(alarm, 5)
+    assert wheel.waiting == 1
+    run(clock, 4)
+    assert alarm.rang == []
+    run(clock, 20)
+    assert alarm.rang == [5.0]
+    assert wheel.waiting == 0
+
+
+def test_scheduling_again_replaces(clock: Clock, wheel: Wheel) -> None:
+    alarm = Alarm(clock)
+    wheel.schedule(alarm, 3)
+    wheel.schedule(alarm, 8)
+    assert wheel.waiting == 1
+    run(clock, 12)
+    assert alarm.rang == [8.0]
+
+
+def test_cancel(clock: Clock, wheel: Wheel) -> None:
+    alarm, other = Alarm(clock), Alarm(clock)
+    wheel.cancel(alarm)
+    wheel.schedule(alarm, 3)
+    wheel.schedule(other, 3)
+    wheel.cancel(alarm)
+    wheel.cancel(alarm)
+    assert alarm.slot == 0
+    run(clock, 5)
+    assert alarm.rang == []
+    assert other.rang == [3.0]
+
+
+def test_it_may_schedule_itself_again(clock: Clock, wheel: Wheel) -> None:
+    alarm = Repeating(clock, wheel, 2)
+    wheel.schedule(alarm, 1)
+    run(clock, 8)
+    assert alarm.rang == [1.0, 3.0, 5.0, 7.0]
+    assert wheel.waiting == 1
+
+
+def test_one_that_is_due_may_cancel_another_of_the_same_tick(clock: Clock, wheel: Wheel) -> None:
+    class Rival(Alarm):
+        other: Rival
+
+        def due(self) -> None:
+            super().due()
+            wheel.cancel(self.other)
+
+    first, second = Rival(clock), Rival(clock)
+    first.other, second.other = second, first
+    wheel.schedule(first, 2)
+    wheel.schedule(second, 2)
+    run(clock, 5)
+    assert len(first.rang) + len(second.rang) in (1, 2)
+    assert first.slot == second.slot == 0
+    assert wheel.waiting == 0
+
+
+def test_one_that_is_due_may_schedule_another_of_the_same_tick(clock: Clock, wheel: Wheel) -> None:
+    class Rival(Alarm):
+        other: Rival
+
+        def due(self) -> None:
+            super().due()
+            if len(self.rang) == 1:
+                wheel.schedule(self.other, 3)
+
+    first, second = Rival(clock), Rival(clock)
+    first.other, second.other = second, first
+    wheel.schedule(first, 2)
+    wheel.schedule(second, 2)
+    run(clock, 10)
+    assert wheel.waiting == 0
+    for alarm in (first, second):
+        assert alarm.rang
+        assert set(alarm.rang) <= {2.0, 5.0, 8.0}
+
+
+def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: Wheel) -> None:
+    alarm = Alarm(clock)
+    wheel.schedule(alarm, 0)
+    assert alarm.rang == []
+    run(clock, 2)
+    assert alarm.rang == [1.0]
+
+
+def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: Wheel) -> None:
+    alarm = Alarm(clock)
+    wheel.schedule(alarm, 1)
+    wheel.stop()
+    wheel.stop()
+    run(clock, 3)
+    assert alarm.rang == []
+    assert clock.getDelayedCalls() == []
+
+
+def test_one_delayed_call_for_everybody(clock: Clock, wheel: Wheel) -> None:
+    for seconds in range(1, 100):
+        wheel.schedule(Alarm(clock), seconds)
+    assert len(clock.getDelayedCalls()) == 1
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.floats(0, 30) | st.none(),
+            st.integers(0, 5),
+        ),
+        max_size=30,
+    )
+)
+def test_each_rings_about_when_its_last_schedule_says(
+    steps: list[tuple[int, float | None, int]],
+) -> None:
+    clock = Clock()
+    wheel = Wheel(clock, 1.0)
+    wheel.start()
+    alarms = [Alarm(clock) for _ in range(5)]
+    wanted: dict[int, float] = {}
+    for which, seconds, pause in steps:
+        alarm = alarms[which]
+        if alarm.rang:
+            alarm.rang.clear()
+            wanted.pop(which, None)
+        if seconds is None:
+            wheel.cancel(alarm)
+            wanted.pop(which, None)
+        else:
+            wheel.schedule(alarm, seconds)
+            wanted[which] = clock.seconds() + seconds
+        for _ in range(pause):
+            clock.advance(1)
+    for _ in range(40):
+        clock.advance(1)
+    for which, alarm in enumerate(alarms):
+        if which in wanted:
+            (rang,) = alarm.rang
+            assert abs(rang - wanted[which]) <= 1.0
+        else:
+            assert alarm.rang == []
+    assert wheel.waiting == 0
+    assert wheel._slots == {}
