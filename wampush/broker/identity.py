@@ -1,6 +1,6 @@
 """Who a session belongs to.
 
-Owns: Identity. Must not import: anything of wampush.
+Owns: Identity, and the two that nobody has proved. Must not import: anything of wampush.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ class Identity:
     :param language: language tag such as ``de`` or ``pt-BR``, None when unknown.
     :param data: free attributes of the web application, JSON values.
     :param expires: when this stops being true, in seconds since the epoch; None for never.
-    :param source: what vouched for it: ``anonymous``, ``token``, ``callback`` or ``cra``.
+    :param source: what vouched for it: ``anonymous``, ``token``, ``callback`` or ``cra``;
+        ``awaiting-cra`` while nothing has and the session may do nothing else.
     """
 
     user: str | None = None
@@ -34,3 +35,5 @@ class Identity:
 
 
 ANONYMOUS: Final = Identity()
+
+AWAITING: Final = "awaiting-cra"

@@ -24,7 +24,6 @@ PROCEDURE_AUTH: Final = "http://api.wamp.ws/procedure#auth"
 
 ERROR_ALREADY_AUTHENTICATED: Final = "http://api.wamp.ws/error#already-authenticated"
 ERROR_ALREADY_REQUESTED: Final = "http://api.wamp.ws/error#authentication-already-requested"
-ERROR_INVALID_ARGUMENT: Final = "http://api.wamp.ws/error#invalid-argument"
 ERROR_ANONYMOUS_FORBIDDEN: Final = "http://api.wamp.ws/error#anonymous-auth-forbidden"
 ERROR_PERMISSIONS: Final = "http://api.wamp.ws/error#auth-permissions-error"
 ERROR_NOT_REQUESTED: Final = "http://api.wamp.ws/error#no-authentication-requested"

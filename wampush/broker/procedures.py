@@ -1,0 +1,81 @@
+"""Procedures that the broker itself answers, and how a call becomes its answer.
+
+Owns: the shape of a procedure, its refusal, and ``wampush.refresh``.
+Must not import: Twisted, the edges. What checks a token is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from wampush.broker.identity import Identity
+from wampush.broker.subscriber import Subscriber
+from wampush.errors import AuthenticationRefused, NotSerialisable, WampushError
+from wampush.wamp.messages import Call
+from wampush.wamp.uris import ERROR_INTERNAL
+
+Procedure = Callable[[Subscriber, Call], object]
+"""Takes who calls and the call, URI resolved; gives the result, or raises CallRefused."""
+
+Procedures = Mapping[str, Procedure]
+
+PROCEDURE_REFRESH: Final = "wampush.refresh"
+ERROR_TOKEN_REFUSED: Final = "http://api.wamp.ws/error#token-refused"  # noqa: S105
+ERROR_INVALID_ARGUMENT: Final = "http://api.wamp.ws/error#invalid-argument"
+ERROR_NOT_AUTHENTICATED: Final = "http://api.wamp.ws/error#not-authenticated"
+
+
+class CallRefused(WampushError):
+    """A call is answered by a CALLERROR.
+
+    :param uri: of the error.
+    :param description: for people; without secrets, it goes over the wire.
+    :param details: any JSON value; None for none.
+    """
+
+    def __init__(self, uri: str, description: str, details: object = None) -> None:
+        self.uri = uri
+        self.description = description
+        self.details = details
+        super().__init__(description)
+
+
+def answer(procedure: Procedure, subscriber: Subscriber, call: Call) -> bytes:
+    """Carry out a call and give the text of its answer; every call has one."""
+    session = subscriber.session
+    try:
+        return session.call_result(call.call_id, procedure(subscriber, call))
+    except CallRefused as error:
+        return session.call_error(call.call_id, error.uri, error.description, error.details)
+    except NotSerialisable:
+        return session.call_error(call.call_id, ERROR_INTERNAL, "the result has no JSON form")
+
+
+def refresh(identify: Callable[[str], Identity]) -> Procedure:
+    """``wampush.refresh``: a fresh token makes the session last longer.
+
+    It takes the token as its only argument and returns ``{"user": …, "expires": …}``, the latter in
+    seconds since the epoch, null for never. Groups, language and attributes become those of the
+    fresh token. The user must stay the same: another one is another session.
+
+    :param identify: who a token speaks of; raises AuthenticationRefused.
+    """
+
+    def carry_out(subscriber: Subscriber, call: Call) -> object:
+        token = call.arguments[0] if len(call.arguments) == 1 else None
+        if not isinstance(token, str):
+            raise CallRefused(ERROR_INVALID_ARGUMENT, "the one argument is a token, a string")
+        present = subscriber.identity
+        if present.source != "token":
+            raise CallRefused(ERROR_TOKEN_REFUSED, "this session was not opened with a token")
+        try:
+            fresh = identify(token)
+        except AuthenticationRefused as error:
+            raise CallRefused(ERROR_TOKEN_REFUSED, error.detail) from error
+        if fresh.user != present.user:
+            raise CallRefused(ERROR_TOKEN_REFUSED, "the token is of another user")
+        subscriber.become(fresh)
+        return {"user": fresh.user, "expires": fresh.expires}
+
+    return carry_out
