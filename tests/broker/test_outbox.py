@@ -46,6 +46,7 @@ def test_one_chunk_larger_than_the_limit_is_taken_when_nothing_waits(outbox):
     assert outbox.room_for(LIMIT * 10)
     outbox.append(b"x" * LIMIT * 10)
     assert outbox.queued == LIMIT * 10
+    assert outbox.flushes == 0
 
 
 def test_up_to_the_limit(blocked):
@@ -100,7 +101,8 @@ def test_close_frees_everything_at_once(outbox, pressure):
     assert not outbox.room_for(1)
 
 
-def test_close_of_a_free_outbox_takes_nothing_from_the_total(outbox, blocked, pressure):
+@pytest.mark.usefixtures("blocked")
+def test_close_of_a_free_outbox_takes_nothing_from_the_total(outbox, pressure):
     outbox.append(b"x" * 50)
     outbox.close()
     assert pressure.total == 80

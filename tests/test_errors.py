@@ -1,0 +1,138 @@
+"""The error tree, and the document that repeats its tables."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wampush.errors import (
+    CloseReason,
+    ConfigError,
+    Fault,
+    InputRefused,
+    ListenError,
+    MessageRefused,
+    NotSerialisable,
+    OperatorError,
+    PushRefused,
+    Refusal,
+    WampushError,
+    shown,
+)
+
+DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "reasons.md"
+
+
+def rows(columns: int) -> list[tuple[str, ...]]:
+    """The rows of the document's tables that have so many columns and begin with a code."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    lines = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", text, re.MULTILINE)
+    cells = [(code, *rest.split(" | ")) for code, rest in lines]
+    return [row for row in cells if len(row) == columns]
+
+
+def test_the_document_lists_every_refusal():
+    found = rows(3)
+    assert len(found) == len(Refusal)
+    assert set(found) == {(each.code, each.fault.value, each.sentence) for each in Refusal}
+
+
+def test_the_document_lists_every_end_of_a_connection():
+    found = rows(5)
+    assert len(found) == len(CloseReason)
+    assert set(found) == {
+        (
+            each.code,
+            str(each.value.http_status or "-"),
+            str(each.value.close_code or "-"),
+            "yes" if each.value.worth_a_line else "no",
+            each.sentence,
+        )
+        for each in CloseReason
+    }
+
+
+def test_the_document_has_no_other_rows():
+    assert len(re.findall(r"^\| `", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)) == (
+        len(Refusal) + len(CloseReason)
+    )
+
+
+def test_codes_are_words_of_their_own():
+    codes = [each.code for each in (*Refusal, *CloseReason)]
+    assert len(set(codes)) == len(codes)
+    assert all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", code) for code in codes)
+
+
+def test_every_row_says_something_to_somebody():
+    for each in (*Refusal, *CloseReason):
+        assert each.sentence.endswith(".")
+        assert "|" not in each.sentence
+    assert {each.fault for each in Refusal} == {Fault.CLIENT, Fault.BACKEND}
+
+
+def test_an_end_has_a_status_or_a_close_code_or_neither():
+    for each in CloseReason:
+        assert each.value.http_status is None or each.value.close_code is None
+
+
+@pytest.mark.parametrize("kind", [PushRefused, MessageRefused])
+def test_refused_inputs(kind):
+    error = kind(Refusal.EMPTY, "Nothing there.")
+    assert isinstance(error, InputRefused)
+    assert (error.refusal, error.detail) == (Refusal.EMPTY, "Nothing there.")
+    assert str(error) == "The message is empty; send a JSON object. Nothing there."
+    assert str(kind(Refusal.EMPTY)) == Refusal.EMPTY.sentence
+
+
+def test_the_tree():
+    assert issubclass(InputRefused, WampushError)
+    assert issubclass(NotSerialisable, WampushError)
+    assert issubclass(OperatorError, WampushError)
+    assert not issubclass(InputRefused, OperatorError)
+
+
+def test_config_error():
+    error = ConfigError("a.toml", "zmq.pul", "x", "an unknown key", "pull")
+    assert isinstance(error, OperatorError)
+    assert str(error) == "a.toml: zmq.pul = 'x': an unknown key; did you mean \"pull\"?"
+    assert str(ConfigError("a.toml", "", None, "cannot be read")) == "a.toml: cannot be read"
+
+
+def test_listen_error():
+    error = ListenError("tcp:80", "Permission denied", "choose a port above 1023")
+    assert isinstance(error, OperatorError)
+    assert str(error) == "cannot listen on tcp:80: Permission denied; choose a port above 1023"
+
+
+def nested(depth: int) -> list[object]:
+    value: list[object] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        nested(5000),
+        {"a": nested(5000)},
+        list(range(100_000)),
+        {str(number): number for number in range(1000)},
+        "x" * 100_000,
+        "\x00" * 1000,
+        b"\xff" * 100_000,
+        1.5,
+        None,
+    ],
+)
+def test_any_value_can_be_shown(value):
+    assert 0 < len(shown(value)) <= 81
+    assert shown(value).isprintable()
+
+
+@pytest.mark.parametrize("value", ["text", b"bytes\n", 5, [1, "a"], {"a": None}, True])
+def test_short_values_are_shown_as_they_are(value):
+    assert shown(value) == repr(value)
