@@ -354,7 +354,7 @@ def test_only_the_dead_are_dropped():
     world.end_turn()
     publish(world, "t", "y" * 30)
     world.end_turn()
-    assert world.pressure.pauses == 1
+    assert world.pressure.pauses >= 1
     alive.outbox.drain(197)
     assert alive.outbox.blocked
     world.clock.advance(PATIENCE)
