@@ -10,7 +10,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -66,6 +66,13 @@ class Options(usage.Options):
         """ZeroMQ address to pull from, e.g. tcp://127.0.0.1:5555, ipc:///run/wampush.sock or
         connect:tcp://10.0.0.5:5555; repeatable."""
         self["pull"].append(address)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line; a mistake ends the start with one line instead of the usage."""
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            raise SystemExit(f"wampush: {error}; see twistd wampush --help") from None
 
     def opt_version(self) -> None:
         """Print the version and exit."""
