@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from wampush.config import (
+    PermissionSettings,
     Settings,
     TopicSettings,
     WebSocketSettings,
@@ -16,6 +17,7 @@ from wampush.config import (
     load,
 )
 from wampush.errors import ConfigError
+from wampush.settings import LISTS
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_settings_are_frozen():
 
 def test_every_default_is_usable():
     for section in dataclasses.fields(Settings()):
-        if section.name == "topics":
+        if section.name in LISTS:
             continue
         values = getattr(Settings(), section.name)
         for each in dataclasses.fields(values):
@@ -443,6 +445,77 @@ def test_which_topics_an_entry_is_about():
     assert TopicSettings("*").matches("anything")
 
 
+RULE = {"match": "a", "actions": ["subscribe"], "to": ["anyone"]}
+
+
+@pytest.mark.parametrize(
+    ("entries", "key", "expected"),
+    [
+        ({}, "permissions", "a list of tables"),
+        ([1], "permissions[1]", "a table"),
+        ([{}], "permissions[1].match", "is missing"),
+        ([{"match": "a"}], "permissions[1].actions", "is missing; it must be a list"),
+        ([{"match": "a", "actions": ["call"]}], "permissions[1].to", '"anyone"'),
+        ([{**RULE, "mach": "b"}], "permissions[1].mach", 'did you mean "permissions[1].match"'),
+        ([{**RULE, "match": ""}], "permissions[1].match", "a topic, or a prefix"),
+        ([{**RULE, "match": "a*b"}], "permissions[1].match", "a topic, or a prefix"),
+        ([{**RULE, "match": "ö" * 513}], "permissions[1].match", "allows 1024 bytes"),
+        ([{**RULE, "match": "u.{usr}.x"}], "permissions[1].match", "no other braces"),
+        ([{**RULE, "match": "u.{user}*"}], "permissions[1].match", "between separators"),
+        ([{**RULE, "match": "u.{user}{group}"}], "permissions[1].match", "between separators"),
+        ([{**RULE, "match": "u{user}"}], "permissions[1].match", "between separators"),
+        ([{**RULE, "match": "{user}s.x"}], "permissions[1].match", "between separators"),
+        ([{**RULE, "actions": []}], "permissions[1].actions", "at least one of"),
+        ([{**RULE, "actions": "call"}], "permissions[1].actions", "a list of"),
+        ([{**RULE, "actions": ["read"]}], "permissions[1].actions", '"subscribe"'),
+        ([{**RULE, "actions": ["call", "call"]}], "permissions[1].actions", "in the list already"),
+        ([{**RULE, "to": ["alice"]}], "permissions[1].to", '"user:ID"'),
+        ([{**RULE, "to": ["user:"]}], "permissions[1].to", '"user:ID"'),
+        ([{**RULE, "to": ["role:x"]}], "permissions[1].to", '"user:ID"'),
+        ([{**RULE, "to": [7]}], "permissions[1].to", '"user:ID"'),
+        ([{**RULE, "allow": "no"}], "permissions[1].allow", "true or false"),
+        ([{**RULE, "max_bytes": 9}], "permissions[1].max_bytes", "has no payload"),
+        ([{**RULE, "max_bytes": -1}], "permissions[1].max_bytes", "whole number"),
+        (
+            [{**RULE, "allow": False, "per_second": 1}],
+            "permissions[1].per_second",
+            "limits nothing",
+        ),
+        ([RULE, RULE], "permissions[2].match", "permissions[1] ('a') decides all of it"),
+        ([{**RULE, "match": "*"}, {**RULE, "match": "a.{user}"}], "permissions[2].match", "never"),
+        (
+            [{**RULE, "to": ["authenticated"]}, {**RULE, "to": ["user:7"]}],
+            "permissions[2].match",
+            "never reached",
+        ),
+    ],
+)
+def test_unusable_permissions(entries, key, expected):
+    error = refusal(overrides={"permissions": entries})
+    assert error.key == key
+    assert expected in str(error)
+
+
+def test_permissions_that_only_look_alike():
+    entries = [
+        RULE,
+        {**RULE, "actions": ["subscribe", "call"]},
+        {**RULE, "match": "b.{user}.*", "to": ["user:7", "group:staff"]},
+        {**RULE, "match": "b.{user}.x", "to": ["authenticated"], "allow": False},
+        {**RULE, "match": "c*", "to": ["authenticated"]},
+        {**RULE, "match": "cd", "to": ["user:7", "group:staff"]},
+    ]
+    kept = load(None, {}, {"permissions": entries}).settings.permissions
+    assert len(kept) == len(entries)
+    assert kept[2] == PermissionSettings("b.{user}.*", ("subscribe",), ("user:7", "group:staff"))
+    assert (kept[0].allow, kept[0].max_bytes, kept[0].per_second) == (True, 0, 0.0)
+
+
+def test_lists_of_tables_can_not_come_from_the_environment():
+    error = refusal(environ={"WAMPUSH_PERMISSIONS": "x"})
+    assert "[[permissions]] can be set only in the file" in str(error)
+
+
 def test_description_names_value_origin_unit_and_reason(toml):
     path = toml("[websocket]\nping_interval = 20\n[[topics]]\nmatch = 'a'")
     rows = {row.key: row for row in describe(load(path, {}, {}))}
@@ -452,7 +525,10 @@ def test_description_names_value_origin_unit_and_reason(toml):
     assert rows["topics[1].match"][1:3] == ("a", f"file {path}")
     assert rows["topics[1].slow_client"].value == "disconnect"
     without = describe(load(None, {}, {}))
-    assert without[-1][:3] == ("topics", (), "default")
+    assert [row[:3] for row in without[-2:]] == [
+        ("topics", (), "default"),
+        ("permissions", (), "default"),
+    ]
     assert all(row.reason for row in without)
 
 

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from wampush.config import Settings, as_toml, load
-from wampush.settings import SECTIONS, TopicSettings
+from wampush.settings import LISTS, SECTIONS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 EXAMPLE = REFERENCE / "wampush.example.toml"
@@ -16,7 +16,7 @@ EXAMPLE = REFERENCE / "wampush.example.toml"
 
 def rows_of_the_code() -> dict[str, tuple[str, ...]]:
     rows = {}
-    for section, owner in {**SECTIONS, "topics": TopicSettings}.items():
+    for section, owner in {**SECTIONS, **LISTS}.items():
         for each in fields(owner):
             default = "required" if each.default is MISSING else f"`{as_toml(each.default)}`"
             rows[f"{section}.{each.name}"] = (
@@ -39,7 +39,8 @@ def test_the_document_lists_every_key_default_unit_range_and_reason():
 
 def test_sections_are_those_of_the_settings():
     names = {each.name: each.default_factory for each in fields(Settings)}
-    del names["topics"]
+    for name in LISTS:
+        del names[name]
     assert names == dict(SECTIONS)
 
 
@@ -51,9 +52,11 @@ def test_the_example_holds_every_key_with_its_default():
     assert load(EXAMPLE, {}, {}).settings == Settings()
 
 
-def test_the_commented_topics_of_the_example_are_usable(tmp_path):
+def test_the_commented_tables_of_the_example_are_usable(tmp_path):
     text = EXAMPLE.read_text(encoding="utf-8")
-    uncommented = text.replace("# [[", "[[").replace("# match", "match").replace("# slow", "slow")
+    uncommented = re.sub(r"^# (\[\[|\w+ = )", r"\1", text, flags=re.MULTILINE)
     path = tmp_path / "wampush.toml"
     path.write_text(uncommented, encoding="utf-8")
-    assert [topic.slow_client for topic in load(path, {}, {}).settings.topics] == ["latest"]
+    settings = load(path, {}, {}).settings
+    assert [topic.slow_client for topic in settings.topics] == ["latest"]
+    assert [each.match for each in settings.permissions] == ["user.{user}.*"]

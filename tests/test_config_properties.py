@@ -11,14 +11,31 @@ from hypothesis import strategies as st
 from wampush.config import LoadedSettings, as_toml, describe, load
 from wampush.config_sources import FIELDS
 from wampush.errors import ConfigError
+from wampush.settings import LISTS
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
 
-keys = st.sampled_from([*FIELDS, "topics"])
+ENTRY_KEYS = ["match", "slow_client", "actions", "to", "allow", "max_bytes", "per_second"]
+keys = st.sampled_from([*FIELDS, *LISTS])
 variables = keys.map(lambda key: "WAMPUSH_" + key.replace(".", "_").upper())
 any_text = st.text(st.characters(exclude_categories=()), max_size=30)
 plausible = st.sampled_from(
-    ["tcp:80", "tcp://127.0.0.1:1", "off", "true", "1", "0.5", "auto", "latest", "a*", "*", ""]
+    [
+        "tcp:80",
+        "tcp://127.0.0.1:1",
+        "off",
+        "true",
+        "1",
+        "0.5",
+        "auto",
+        "latest",
+        "a*",
+        "*",
+        "",
+        "u.{user}.*",
+        "anyone",
+        "call",
+    ]
 )
 scalars = (
     st.none()
@@ -35,7 +52,7 @@ values = st.recursive(
     scalars,
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["match", "slow_client"]) | any_text, inner, max_size=3)
+        | st.dictionaries(st.sampled_from(ENTRY_KEYS) | any_text, inner, max_size=3)
     ),
     max_leaves=8,
 )
@@ -49,10 +66,12 @@ toml_values = st.one_of(
     st.sampled_from(["1979-05-27", "07:32:00", "{a = 1}", "[[[]]]", "0xff", "=", "["]),
 )
 toml_lines = st.one_of(
-    st.sampled_from(["[websocket]", "[zmq]", "[http]", "[clients]", "[limits]", "[[topics]]"]),
+    st.sampled_from(
+        ["[websocket]", "[zmq]", "[http]", "[clients]", "[limits]", "[[topics]]", "[[permissions]]"]
+    ),
     st.builds(
         "{} = {}".format,
-        st.sampled_from([*(key.split(".")[1] for key in FIELDS), "match", "slow_client", "x"]),
+        st.sampled_from([*(key.split(".")[1] for key in FIELDS), *ENTRY_KEYS, "x"]),
         toml_values,
     ),
 )

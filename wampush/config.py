@@ -61,8 +61,8 @@ class LoadedSettings:
     """The settings in force and where each came from.
 
     :param settings: the checked settings.
-    :param origins: for each dotted key, and for each list of tables as a whole: "default", "file NAME",
-        "environment WAMPUSH_X" or "command line".
+    :param origins: for each dotted key, and for each list of tables as a whole: "default",
+        "file NAME", "environment WAMPUSH_X" or "command line".
     """
 
     settings: Settings

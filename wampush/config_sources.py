@@ -13,22 +13,22 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import Field, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wampush.config_checkers import Checker, Rejected
 from wampush.errors import ConfigError
-from wampush.settings import SECTIONS, TopicSettings
+from wampush.settings import LISTS, SECTIONS
 
 _PREFIX = "WAMPUSH_"
 _FILE_VARIABLE = "WAMPUSH_CONFIG"
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
     {f"{name}.{each.name}": each for name, section in SECTIONS.items() for each in fields(section)}
 )
-TOPIC_FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
-    {each.name: each for each in fields(TopicSettings)}
+LIST_FIELDS: Mapping[str, Mapping[str, Field[Any]]] = MappingProxyType(
+    {name: {each.name: each for each in fields(entry)} for name, entry in LISTS.items()}
 )
 _VARIABLES: Mapping[str, str] = MappingProxyType(
     {_PREFIX + key.replace(".", "_").upper(): key for key in FIELDS}
@@ -82,12 +82,12 @@ def read_sources(
     for key, value in overrides.items():
         if value is None:
             continue
-        if key == "topics":
-            yield Given(key, _topics(value, COMMAND_LINE), COMMAND_LINE)
+        if key in LISTS:
+            yield Given(key, _entries(key, value, COMMAND_LINE), COMMAND_LINE)
         elif key in FIELDS:
             yield Given(key, _checked(key, FIELDS[key], value, COMMAND_LINE), COMMAND_LINE)
         else:
-            near = _close(key, [*FIELDS, "topics"])
+            near = _close(key, [*FIELDS, *LISTS])
             raise _unknown(_shown_key(key), value, COMMAND_LINE, near)
 
 
@@ -135,11 +135,11 @@ def _syntax_error(message: str, text: str) -> str:
 
 def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given]:
     for section, table in tables.items():
-        if section == "topics":
-            yield Given("topics", _topics(table, origin), origin)
+        if section in LISTS:
+            yield Given(section, _entries(section, table, origin), origin)
             continue
         if section not in SECTIONS:
-            near = _close(section, [*SECTIONS, "topics"]) or _same_name(section)
+            near = _close(section, [*SECTIONS, *LISTS]) or _same_name(section)
             raise _unknown(_shown_key(section), table, origin, near)
         if not isinstance(table, dict):
             raise origin.refuse(section, table, f"must be a table, begun with [{section}]")
@@ -153,8 +153,9 @@ def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given
 
 
 def _from_variable(variable: str, text: str) -> Given:
-    if variable == "WAMPUSH_TOPICS":
-        expected = "[[topics]] can be set only in the file"
+    table = variable.removeprefix(_PREFIX).lower()
+    if table in LISTS and variable.isupper():
+        expected = f"[[{table}]] can be set only in the file"
         raise ConfigError("environment", variable, _presentable(text), expected)
     if variable not in _VARIABLES:
         # Compared without the prefix, which would make all of them alike.
@@ -174,25 +175,28 @@ def _from_variable(variable: str, text: str) -> Given:
     return Given(key, _checked(key, each, parsed, origin), origin)
 
 
-def _topics(entries: object, origin: Origin) -> tuple[TopicSettings, ...]:
+def _entries(table: str, entries: object, origin: Origin) -> tuple[object, ...]:
     if not isinstance(entries, list | tuple):
-        expected = "must be a list of tables, each begun with [[topics]]"
-        raise origin.refuse("topics", entries, expected)
-    topics: list[TopicSettings] = []
+        expected = f"must be a list of tables, each begun with [[{table}]]"
+        raise origin.refuse(table, entries, expected)
+    known = LIST_FIELDS[table]
+    made: list[object] = []
     for number, entry in enumerate(entries, 1):
-        place = f"topics[{number}]"
+        place = f"{table}[{number}]"
         if not isinstance(entry, Mapping):
-            raise origin.refuse(place, entry, "must be a table, begun with [[topics]]")
+            raise origin.refuse(place, entry, f"must be a table, begun with [[{table}]]")
         values: dict[str, Any] = {}
         for name, value in entry.items():
-            if name not in TOPIC_FIELDS:
-                near = [f"{place}.{each}" for each in _close(str(name), [*TOPIC_FIELDS])]
+            if name not in known:
+                near = [f"{place}.{each}" for each in _close(str(name), [*known])]
                 raise _unknown(f"{place}.{_shown_key(str(name))}", value, origin, near)
-            values[name] = _checked(f"{place}.{name}", TOPIC_FIELDS[name], value, origin)
-        if "match" not in values:
-            raise origin.refuse(f"{place}.match", None, "is missing; name the topics meant")
-        topics.append(TopicSettings(**values))
-    return tuple(topics)
+            values[name] = _checked(f"{place}.{name}", known[name], value, origin)
+        for name, each in known.items():
+            if each.default is MISSING and name not in values:
+                allowed = each.metadata["checker"].allowed
+                raise origin.refuse(f"{place}.{name}", None, f"is missing; it must be {allowed}")
+        made.append(LISTS[table](**values))
+    return tuple(made)
 
 
 def _checked(key: str, each: Field[Any], value: object, origin: Origin) -> object:

@@ -8,8 +8,8 @@ twistd has chosen its reactor and forked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from time import time
+from dataclasses import dataclass
+from time import monotonic, time
 from typing import Any
 
 from twisted.logger import Logger
@@ -21,6 +21,7 @@ from wampush.broker.hub import Hub
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
 from wampush.broker.outbox import SlowClient
+from wampush.broker.permissions import Permissions, usual
 from wampush.broker.policy import Policy, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
@@ -64,7 +65,7 @@ class Node:
 
     def let_clients_publish(self) -> None:
         """From now on clients may PUBLISH."""
-        self.broker.policy = replace(self.broker.policy, clients_publish=True)
+        self.broker.policy = self.broker.policy.letting_clients_publish()
 
 
 def build(settings: Settings, reactor: Any, most: int) -> Node:
@@ -95,12 +96,26 @@ def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
     return Broker(
         hub,
         fanout,
-        Policy(clients_publish=False, rules=rules),
+        Policy(clients_publish=False, rules=rules, permissions=_permissions(settings)),
         ledger,
         limits.topic_bytes,
         limits.subscriptions_per_session,
         limits.topics,
     )
+
+
+def _permissions(settings: Settings) -> Permissions | None:
+    """The permissions to ask; None where everybody may do the same, so that nobody has to."""
+    clients = settings.clients
+    if not settings.permissions and clients.subscribe == clients.call == "allow":
+        return None
+    usually = usual(clients.subscribe, clients.publish, clients.call)
+    _log.info(
+        "{count} entries of [[permissions]]; where none decides, {usually}",
+        count=len(settings.permissions),
+        usually=", ".join(decision.why for decision in usually.values()),
+    )
+    return Permissions(settings.permissions, usually, monotonic)
 
 
 def _websocket(

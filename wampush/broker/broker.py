@@ -16,15 +16,16 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.identity import AWAITING
 from wampush.broker.ledger import Ledger, Source
+from wampush.broker.permissions import Action, Permissions
 from wampush.broker.policy import Policy
 from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import MessageRefused, Refusal
+from wampush.errors import MessageRefused, Refusal, shown
 from wampush.wamp.codec import event_text
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
-from wampush.wamp.uris import ERROR_NO_SUCH_PROCEDURE
+from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE
 
 
 class Broker:
@@ -59,7 +60,7 @@ class Broker:
         self._topic_bytes = topic_bytes
         self._most_subscriptions = most_subscriptions
         self._most_topics = most_topics
-        self._handlers: Mapping[type, Callable[[Subscriber, Any], None]] = {
+        self._handlers: Mapping[type, Callable[[Subscriber, Any, int], None]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Publish: self._client_publish,
@@ -79,20 +80,21 @@ class Broker:
         try:
             request = subscriber.session.receive(text)
             if request is not None:
-                self.carry_out(subscriber, request)
+                self.carry_out(subscriber, request, len(text))
         except MessageRefused as error:
             self.refused(subscriber, error, text)
         else:
             self.ledger.accept(Source.CLIENT)
 
-    def carry_out(self, subscriber: Subscriber, request: Request) -> None:
+    def carry_out(self, subscriber: Subscriber, request: Request, size: int) -> None:
         """Do what a client asks for.
 
+        :param size: bytes of the whole message.
         :raises MessageRefused: when it may not, or the topic is unusable.
         """
         if subscriber.identity.source == AWAITING:
             self._check_authenticating(subscriber, request)
-        self._handlers[type(request)](subscriber, request)
+        self._handlers[type(request)](subscriber, request, size)
 
     def refused(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
         """Count a client's input that was not carried out."""
@@ -122,6 +124,25 @@ class Broker:
                 self.policy.slow_client(topic),
             )
         return len(receivers)
+
+    def review(self, subscriber: Subscriber) -> None:
+        """It has become somebody else: end the subscriptions that this one may not have.
+
+        They end silently, because WAMP v1 has no message for it.
+        """
+        permissions = self.policy.permissions
+        if permissions is None:
+            return
+        identity = subscriber.identity
+        lapsed = [
+            topic
+            for topic in self.hub.topics(subscriber)
+            if not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
+        ]
+        if lapsed:
+            self.fanout.settle()
+        for topic in lapsed:
+            self.hub.discard(subscriber, topic)
 
     def lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""
@@ -160,19 +181,39 @@ class Broker:
         if self.hub.topic_count >= self._most_topics and not self.hub.subscribers(topic):
             raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{self._most_topics} are allowed.")
 
-    def _subscribe(self, subscriber: Subscriber, request: Subscribe) -> None:
+    @staticmethod
+    def _permit(
+        permissions: Permissions, subscriber: Subscriber, action: Action, topic: str, size: int
+    ) -> None:
+        decision = permissions.decide(subscriber.identity, action, topic, size)
+        if decision.per_second and decision.allowed:
+            if subscriber.buckets is None:
+                subscriber.buckets = {}
+            decision = permissions.spend(decision, subscriber.buckets)
+        if decision.refusal is not None:
+            user = shown(subscriber.identity.user)
+            detail = f"Topic {shown(topic)}, user {user}: {decision.why}."
+            raise MessageRefused(decision.refusal, detail)
+
+    def _subscribe(self, subscriber: Subscriber, request: Subscribe, _: int) -> None:
         self._check_topic(request.topic)
+        if self.policy.permissions is not None:
+            self._permit(self.policy.permissions, subscriber, Action.SUBSCRIBE, request.topic, 0)
         self._check_room(subscriber, request.topic)
         self.fanout.settle()
         self.hub.add(subscriber, request.topic)
 
-    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe) -> None:
+    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, _: int) -> None:
         self.fanout.settle()
         self.hub.discard(subscriber, request.topic)
 
-    def _client_publish(self, subscriber: Subscriber, request: Publish) -> None:
+    def _client_publish(self, subscriber: Subscriber, request: Publish, _: int) -> None:
         self._check_topic(request.topic)
-        if not self.policy.clients_publish:
+        permissions = self.policy.permissions
+        if permissions is not None:
+            size = len(request.event)
+            self._permit(permissions, subscriber, Action.PUBLISH, request.topic, size)
+        elif not self.policy.clients_publish:
             raise MessageRefused(Refusal.PUBLISH_FORBIDDEN, f"Topic {request.topic[:80]!r}.")
         if request.exclude is not None:
             exclude = frozenset(request.exclude)
@@ -193,10 +234,16 @@ class Broker:
             self.fanout.reply(subscriber.outbox, text)
         raise MessageRefused(Refusal.NOT_AUTHENTICATED)
 
-    def _call(self, subscriber: Subscriber, request: Call) -> None:
+    def _call(self, subscriber: Subscriber, request: Call, size: int) -> None:
+        if self.policy.permissions is not None:
+            self._permit_call(self.policy.permissions, subscriber, request, size)
         procedure = self.procedures.get(request.procedure)
         if procedure is not None:
-            self.fanout.reply(subscriber.outbox, answer(procedure, subscriber, request))
+            before = subscriber.identity
+            text = answer(procedure, subscriber, request)
+            if subscriber.identity is not before:
+                self.review(subscriber)
+            self.fanout.reply(subscriber.outbox, text)
             return
         text = subscriber.session.call_error(
             request.call_id,
@@ -204,3 +251,18 @@ class Broker:
             f"no procedure is registered under {request.procedure[:200]!r}",
         )
         self.fanout.reply(subscriber.outbox, text)
+
+    def _permit_call(
+        self, permissions: Permissions, subscriber: Subscriber, request: Call, size: int
+    ) -> None:
+        try:
+            self._permit(permissions, subscriber, Action.CALL, request.procedure, size)
+        except MessageRefused as error:
+            text = subscriber.session.call_error(
+                request.call_id,
+                ERROR_FORBIDDEN,
+                error.refusal.sentence,
+                {"reason": error.refusal.code},
+            )
+            self.fanout.reply(subscriber.outbox, text)
+            raise

@@ -1,15 +1,18 @@
 """Who may do what, and what a slow client loses.
 
-Owns: the decision whether clients may publish, and the rules for topics.
+Owns: whether permissions are asked at all, and the rules for topics.
 Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import monotonic
 
+from wampush.broker.identity import Identity
 from wampush.broker.outbox import SlowClient
+from wampush.broker.permissions import Action, Permissions, usual
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,15 @@ class TopicRule:
 class Policy:
     """The rules in force.
 
-    :param clients_publish: whether clients may PUBLISH.
+    :param clients_publish: whether clients may PUBLISH where no permission decides.
     :param rules: the first that covers a topic decides.
+    :param permissions: who may subscribe, publish, call; None when that is the same for everybody:
+        everything, but for what ``clients_publish`` says.
     """
 
     clients_publish: bool
     rules: Sequence[TopicRule] = ()
+    permissions: Permissions | None = None
 
     def slow_client(self, topic: str) -> SlowClient:
         """What a slow client loses on this topic; without a rule its connection."""
@@ -47,3 +53,18 @@ class Policy:
             if rule.covers(topic):
                 return rule.slow_client
         return SlowClient.DISCONNECT
+
+    def letting_clients_publish(self) -> Policy:
+        """The same policy, with publishing allowed where no permission decides."""
+        permissions = self.permissions
+        if permissions is not None:
+            permissions = permissions.with_default(Action.PUBLISH, True)
+        return replace(self, clients_publish=True, permissions=permissions)
+
+    def effective(self, identity: Identity) -> Mapping[str, object]:
+        """What an identity may do, as the permissions object of WAMP-CRA."""
+        permissions = self.permissions
+        if permissions is None:
+            publish = "always" if self.clients_publish else "never"
+            permissions = Permissions((), usual(publish=publish), monotonic)
+        return permissions.effective(identity)

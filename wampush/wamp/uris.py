@@ -84,5 +84,6 @@ RATCHET: Final = Dialect(
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (WAMP1, RATCHET)}
 
 ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
+ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"

@@ -1,0 +1,96 @@
+"""The checkers for entries of ``[[permissions]]``.
+
+Owns: what a pattern with placeholders, a list of actions and a list of receivers may be.
+Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wampush.config_checkers import Rejected, Text, TopicPattern
+
+_PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionPattern:
+    """A topic or a prefix as in ``[[topics]]``, with ``{user}`` and ``{group}`` in it.
+
+    A placeholder stands between separators, so that where its value ends is never in doubt:
+    ``{user}*`` would give user 1 the topics of user 12.
+    """
+
+    allowed: str = (
+        'a topic, or a prefix that ends in "*" (the only place where "*" may stand); each {user} '
+        "or {group} in it stands between separators such as . / : #, and there are no other braces"
+    )
+
+    def check(self, value: object) -> object:
+        """Accept what :attr:`allowed` says."""
+        checked = TopicPattern(self.allowed).check(value)
+        if not isinstance(checked, str):
+            return checked
+        texts = _PLACEHOLDER.split(checked)
+        return checked if self._is_usable(texts) else Rejected(self.allowed, value)
+
+    def parse(self, text: str) -> object:
+        """Leave the text as it is."""
+        return text
+
+    @staticmethod
+    def _is_usable(texts: list[str]) -> bool:
+        if any("{" in text or "}" in text for text in texts):
+            return False
+        before = all(_separates(text[-1]) for text in texts[:-1] if text)
+        after = all(_separates(text[0]) for text in texts[1:] if text)
+        return before and after and all(texts[1:-1])
+
+
+def _separates(character: str) -> bool:
+    return character != "*" and not character.isalnum()
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list of words, at least one and none twice.
+
+    :param allowed: what is usable, as the end of a sentence that begins with "must be".
+    :param is_usable: tells whether a word may stand in the list.
+    """
+
+    allowed: str
+    is_usable: Callable[[str], bool]
+
+    def check(self, value: object) -> object:
+        """Accept lists of usable, different words and keep them as tuples."""
+        if not isinstance(value, list | tuple) or not value:
+            return Rejected(self.allowed, value)
+        for at, word in enumerate(value):
+            if not isinstance(word, str) or not self.is_usable(word):
+                return Rejected(self.allowed, word)
+            if word in value[:at]:
+                return Rejected("a word that is not in the list already", word)
+        return tuple(value)
+
+    def parse(self, text: str) -> object:
+        """Split at commas."""
+        return [part.strip() for part in text.split(",")]
+
+
+def _is_receiver(word: str) -> bool:
+    kind, colon, name = word.partition(":")
+    if not colon:
+        return word in ("anyone", "authenticated")
+    return kind in ("user", "group") and Text().check(name) == name
+
+
+ACTIONS = Listed(
+    'a list of at least one of: "subscribe", "publish", "call"',
+    ("subscribe", "publish", "call").__contains__,
+)
+RECEIVERS = Listed(
+    'a list of at least one of: "anyone", "authenticated", "user:ID", "group:NAME"', _is_receiver
+)
