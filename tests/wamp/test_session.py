@@ -87,6 +87,17 @@ def test_a_refused_prefix_changes_nothing():
     assert session.prefixes == PREFIXES
 
 
+def test_there_is_a_most_of_prefixes():
+    session = Session(WAMP1, "test/1", 2)
+    session.receive(b'[1,"a","urn:a:"]')
+    session.receive(b'[1,"b","urn:b:"]')
+    with pytest.raises(MessageRefused) as caught:
+        session.receive(b'[1,"c","urn:c:"]')
+    assert caught.value.refusal is Refusal.TOO_MANY_PREFIXES
+    session.receive(b'[1,"a","urn:z:"]')
+    assert session.prefixes == {"a": "urn:z:", "b": "urn:b:"}
+
+
 SHRUNK = [
     ("http://a/b#c", {"p": "http://a/"}, "p:b#c"),
     ("http://a/b#c", {"p": "http://a/", "q": "http://a/b#"}, "q:c"),
