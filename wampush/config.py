@@ -31,6 +31,7 @@ from wampush.settings import (
     WebSocketSettings,
 )
 from wampush.settings_security import PermissionSettings, ZmqSettings
+from wampush.settings_identity import conflicts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,6 +183,10 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
         raise origin.refuse(
             key, http, "http.listen and websocket.listen must be different endpoints"
         )
+    for key, found, expected in conflicts(
+        settings.auth, settings.token, settings.callback, settings.cra, websocket.handshake_timeout
+    ):
+        raise origins[key].refuse(key, found, expected)
     _check_topics(settings, origins["topics"])
     _check_permissions(settings, origins["permissions"])
 

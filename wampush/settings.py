@@ -26,6 +26,12 @@ from wampush.config_checkers import (
     TopicPattern,
     WholeNumber,
 )
+from wampush.settings_identity import (
+    AuthSettings,
+    CallbackSettings,
+    CraSettings,
+    TokenSettings,
+)
 from wampush.settings_security import PermissionSettings, ProxySettings, TlsSettings, ZmqSettings
 
 if TYPE_CHECKING:
@@ -331,6 +337,10 @@ class Settings:
     limits: LimitSettings = field(default_factory=LimitSettings)
     proxy: ProxySettings = field(default_factory=ProxySettings)
     tls: TlsSettings = field(default_factory=TlsSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    token: TokenSettings = field(default_factory=TokenSettings)
+    callback: CallbackSettings = field(default_factory=CallbackSettings)
+    cra: CraSettings = field(default_factory=CraSettings)
     topics: tuple[TopicSettings, ...] = field(
         default=(),
         metadata={"unit": "", "reason": "No topic needs anything else than the defaults."},
@@ -350,6 +360,10 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "limits": LimitSettings,
         "proxy": ProxySettings,
         "tls": TlsSettings,
+        "auth": AuthSettings,
+        "token": TokenSettings,
+        "callback": CallbackSettings,
+        "cra": CraSettings,
     }
 )
 """The tables of the file, in the order of :class:`Settings`."""
