@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -37,6 +38,7 @@ EXAMPLE = DOCS / "reference" / "wampush.example.toml"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
 FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"sh", "toml", "python", "php", "js", "html", "ini", "nginx", "json", "text", ""}
+ACCOUNT = {"--uid", "--gid"}
 SEPARATORS = {"|", "||", "&", "&&", ";"}
 
 
@@ -172,6 +174,8 @@ def check_command(words: list[str]) -> None:
     """Check the arguments of the programs that are ours; those of others are not looked at."""
     name = Path(words[0]).name
     words = [str(EXAMPLE) if re.fullmatch(r"\S+\.toml", word) else word for word in words[1:]]
+    # The account that an example names need not exist here.
+    words = ["0" if before in ACCOUNT else word for before, word in pairwise(["", *words])]
     if name == "wampush":
         arguments = cli._parser().parse_args(words)
         if getattr(arguments, "json", "-") != "-":
