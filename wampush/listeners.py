@@ -11,6 +11,7 @@ import resource
 import socket
 from typing import Any, Final
 
+from OpenSSL import SSL, crypto
 from twisted.internet import tcp
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred
@@ -46,18 +47,27 @@ def raise_descriptor_limit() -> tuple[int, int]:
     return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def listen(reactor: IReactorCore, text: str, factory: Any) -> ListeningPort:
+def listen(
+    reactor: IReactorCore, text: str, factory: Any, carrier: str | None = None
+) -> ListeningPort:
     """Serve a factory on an endpoint.
 
-    :param text: a Twisted endpoint string.
+    :param text: a Twisted endpoint string, as configured.
     :param factory: makes the protocols (``IProtocolFactory``).
+    :param carrier: the endpoint to open instead, where ours does what ``text`` asks for beyond it.
     :raises ListenError: when the string is none, or the address can not be used.
     """
     try:
-        endpoint = serverFromString(reactor, text)
+        endpoint = serverFromString(reactor, carrier or text)
     # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
     except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
         raise ListenError(text, f"it is no endpoint ({error})", _SHAPE) from error
+    except (SSL.Error, crypto.Error) as error:
+        raise ListenError(
+            text,
+            "its key or certificate can not be used",
+            "privateKey and certKey name PEM files of a key and its certificate",
+        ) from error
     outcome: list[Any] = []
     try:
         waiting: Deferred[Any] = endpoint.listen(factory)

@@ -156,6 +156,7 @@ class WampushService(Service):
 
         from wampush.node import build
 
+        self._hangup_before = signal.signal(signal.SIGHUP, self._hangup)
         settings = self._loaded.settings
         before, allowed = listeners.raise_descriptor_limit()
         room = max(1, allowed - listeners.RESERVED_DESCRIPTORS)
@@ -186,7 +187,6 @@ class WampushService(Service):
             self.privilegedStartService()
         if self._node is not None:
             self._node.websocket.start()
-        self._hangup_before = signal.signal(signal.SIGHUP, self._hangup)
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
         gc.collect()

@@ -73,11 +73,18 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def running_browser(profile: Path) -> Iterator[Browser]:
-    """Start a browser with its profile in the folder ``profile``, and end it after the block."""
+def running_browser(profile: Path, *, any_certificate: bool = False) -> Iterator[Browser]:
+    """Start a browser with its profile in the folder ``profile``, and end it after the block.
+
+    :param any_certificate: whether it takes certificates that no authority has signed.
+    """
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium(), headless=True, args=list(FLAGS)
+            profile,
+            executable_path=chromium(),
+            headless=True,
+            args=list(FLAGS),
+            ignore_https_errors=any_certificate,
         )
         browser = Browser(context, profile)
         try:

@@ -122,6 +122,7 @@ class Daemon(Process):
     :param extra: further options of the plugin.
     :param twistd: the twistd command with its own options.
     :param environment: see Process.
+    :param tls: whether the WebSocket listener speaks TLS; the key comes from ``extra``.
     """
 
     def __init__(
@@ -132,16 +133,17 @@ class Daemon(Process):
         extra: Sequence[str] = (),
         twistd: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        tls: bool = False,
     ) -> None:
         self.websocket_port, self.zmq_port, self.http_port = ports
-        self.websocket_url = f"ws://127.0.0.1:{self.websocket_port}"
+        self.websocket_url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.websocket_port}"
         self.zmq_address = f"tcp://127.0.0.1:{self.zmq_port}"
         self.http_url = f"http://127.0.0.1:{self.http_port}"
         command = [
             *(twistd_command() if twistd is None else twistd),
             "wampush",
             "--listen",
-            f"tcp:{self.websocket_port}:interface=127.0.0.1",
+            f"{'ssl' if tls else 'tcp'}:{self.websocket_port}:interface=127.0.0.1",
             "--pull",
             self.zmq_address,
             "--http",
@@ -194,10 +196,13 @@ def running_daemon(
     twistd: Sequence[str] | None = None,
     environment: Mapping[str, str] | None = None,
     traceback_expected: bool = False,
+    tls: bool = False,
 ) -> Iterator[Daemon]:
     """Start a daemon on free ports, yield it when it is ready, stop it at the end."""
     with reserved_ports(3) as ports:
-        daemon = Daemon(ports, cwd=cwd, extra=extra, twistd=twistd, environment=environment)
+        daemon = Daemon(
+            ports, cwd=cwd, extra=extra, twistd=twistd, environment=environment, tls=tls
+        )
         try:
             daemon.wait_until_ready()
             yield daemon

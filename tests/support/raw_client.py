@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import socket
+import ssl
 import struct
 from types import TracebackType
 from typing import Any, Self
@@ -16,10 +17,15 @@ class RawClient:
 
     :param port: port on loopback.
     :param patience: seconds after which a read counts as silence and raises TimeoutError.
+    :param tls: for a port that speaks TLS, how.
     """
 
-    def __init__(self, port: int, patience: float = 20.0) -> None:
+    def __init__(
+        self, port: int, patience: float = 20.0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), patience)
+        if tls is not None:
+            self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(

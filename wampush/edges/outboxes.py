@@ -22,6 +22,9 @@ from wampush.broker.pressure import Pressure
 
 #: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
 SLICE_BYTES: Final = 128 * 1024
+#: The same for a transport that takes all it gets: room for two turns of events, so that a client
+#: that keeps up also catches up.
+TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
 @implementer(IPullProducer)
@@ -115,13 +118,14 @@ class TransportOutbox(Outbox):
     """Writes joined data to any transport, TLS for one.
 
     It is the transport's push producer: the transport says when it is stuffed and when it is empty
-    again (``IPushProducer``).
+    again (``IPushProducer``). While blocked it hands over slices, so that the rest can still be
+    replaced or freed.
 
     :param transport: any Twisted transport that takes a producer.
     :param on_overflow: ends the connection of a client that is too slow.
     """
 
-    __slots__ = ("_on_overflow", "_transport", "_written")
+    __slots__ = ("_on_overflow", "_stuffed", "_transport")
 
     def __init__(
         self,
@@ -133,29 +137,31 @@ class TransportOutbox(Outbox):
         super().__init__(limit, pressure)
         self._transport = transport
         self._on_overflow: Callable[[], None] | None = on_overflow
-        self._written = 0
+        self._stuffed = False
         transport.registerProducer(self, True)
 
     def flush(self) -> None:
         """Write what is queued at once; the transport may call :meth:`pauseProducing` meanwhile."""
         data = self.take(self.queued)
-        self._written = len(data)
         self.queued = 0
         self._transport.write(data)
+        if self._stuffed and not self.closed:
+            self.block(len(data))
 
     def pauseProducing(self) -> None:
         """The transport is stuffed."""
-        if not self.blocked:
-            self.block(max(1, self._written))
+        self._stuffed = True
 
     def resumeProducing(self) -> None:
-        """The transport is empty: it gets the next slice, or the outbox is free again."""
-        if self.closed or not self.blocked:
-            return
-        self.progress(0)
-        self.unblock()
-        if self.chunks:
-            self.flush()
+        """The transport is empty: it gets slices until it is stuffed, or the outbox is free."""
+        self._stuffed = False
+        while self.blocked and not self.closed and not self._stuffed:
+            data = self.take(TRANSPORT_SLICE_BYTES) if self.chunks else b""
+            self.progress(len(data))
+            if data:
+                self._transport.write(data)
+            else:
+                self.unblock()
 
     def stopProducing(self) -> None:
         """The transport is gone."""

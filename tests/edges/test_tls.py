@@ -1,0 +1,322 @@
+"""TLS: what ``[tls]`` may say, resumption, new files, client certificates, slow clients."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import ssl
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+import zmq
+
+from tests.support.browser import running_browser
+from tests.support.certificates import Certificate, make_certificate
+from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.pages import PageServer
+from tests.support.raw_client import RawClient
+from tests.support.waiting import eventually
+from wampush.edges.tls import below, is_tls, make_context, uses_settings
+from wampush.errors import OperatorError
+from wampush.settings_security import TlsSettings
+
+
+def settings_of(made: Certificate, **other: str) -> TlsSettings:
+    files = {"certificate": str(made.certificate), "key": str(made.key)}
+    return TlsSettings(**{**files, **other})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Certificate:
+    return make_certificate(tmp_path)
+
+
+def tls_daemon(folder: Path, table: str) -> AbstractContextManager[Daemon]:
+    path = folder / "wampush.toml"
+    path.write_text(table, encoding="utf-8")
+    return running_daemon(folder, extra=["--config", str(path)], tls=True)
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, server: Certificate) -> Iterator[Daemon]:
+    with tls_daemon(tmp_path, server.table()) as running:
+        yield running
+
+
+def push(daemon: Daemon, topic: str, *values: object) -> None:
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket_:
+        socket_.connect(daemon.zmq_address)
+        for value in values:
+            socket_.send_multipart([topic.encode(), json.dumps(value).encode()])
+
+
+def serial(port: int) -> bytes:
+    """The certificate that a new connection is shown."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
+        shown = secure.getpeercert(binary_form=True)
+    assert shown
+    return shown
+
+
+def in_file(path: Path) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(path.read_text())
+
+
+# Endpoints.
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "ours"),
+    [
+        ("ssl:8443", True),
+        ("ssl:8443:interface=127.0.0.1", True),
+        (r"ssl:8443:interface=\:\:1:backlog=10", True),
+        ("ssl:8443:certKey=a.pem:privateKey=b.pem", False),
+        ("ssl:8443:key.pem", False),
+        ("tcp:8443", False),
+    ],
+)
+def test_which_endpoints_use_the_settings(endpoint: str, ours: bool) -> None:
+    assert uses_settings(endpoint) is ours
+    assert is_tls(endpoint) is endpoint.startswith("ssl:")
+    if ours:
+        assert below(endpoint) == endpoint.replace("ssl:", "tcp:")
+
+
+# What stops the start.
+
+
+def test_a_certificate_with_its_chain_is_usable(tmp_path: Path, server: Certificate) -> None:
+    other = make_certificate(tmp_path, "intermediate")
+    make_context(settings_of(server, chain=str(other.certificate)))
+    full = tmp_path / "full.pem"
+    full.write_bytes(server.certificate.read_bytes() + other.certificate.read_bytes())
+    make_context(settings_of(server, certificate=str(full), minimum_version="1.3"))
+
+
+def test_every_mistake_says_what_is_wrong_and_no_secret(
+    tmp_path: Path, server: Certificate
+) -> None:
+    other = make_certificate(tmp_path, "other")
+    locked = make_certificate(tmp_path, "locked", passphrase=b"opensesame")
+    garbage = tmp_path / "garbage.pem"
+    secret = server.key.read_text().splitlines()[1]
+    garbage.write_text(f"-----BEGIN PRIVATE KEY-----\nx{secret}\n-----END PRIVATE KEY-----\n")
+    missing = str(tmp_path / "missing.pem")
+    mistakes = [
+        (TlsSettings(), "tls.certificate is not set"),
+        (TlsSettings(certificate=str(server.certificate)), "tls.key is not set"),
+        (settings_of(server, certificate=missing), "cannot be read: No such file"),
+        (settings_of(server, key=missing), "cannot be read: No such file"),
+        (settings_of(server, key=str(tmp_path)), "cannot be read: Is a directory"),
+        (settings_of(server, key=str(other.key)), "does not belong to the first certificate"),
+        (settings_of(server, key=str(garbage)), "holds no private key"),
+        (settings_of(server, certificate=str(server.key)), "holds no certificate"),
+        (settings_of(locked), "protected by a passphrase"),
+        (settings_of(server, chain=str(server.key)), "tls.chain"),
+        (settings_of(server, ciphers="NONSENSE"), "tls.ciphers 'NONSENSE'"),
+        (settings_of(server, client_certificate="required"), "tls.client_ca is not set"),
+        (settings_of(server, client_ca=str(other.certificate)), 'tls.client_certificate is "off"'),
+        (
+            settings_of(server, client_certificate="optional", client_ca=str(garbage)),
+            "tls.client_ca",
+        ),
+    ]
+    for settings, said in mistakes:
+        with pytest.raises(OperatorError) as caught:
+            make_context(settings)
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert secret[:16] not in str(caught.value)
+        assert "opensesame" not in str(caught.value)
+
+
+def test_the_daemon_ends_with_one_line(tmp_path: Path, server: Certificate) -> None:
+    table = settings_of(server, key=str(make_certificate(tmp_path, "other").key))
+    config = tmp_path / "wampush.toml"
+    config.write_text(f'[tls]\ncertificate = "{table.certificate}"\nkey = "{table.key}"\n')
+    options = ["--config", str(config), "--listen", "ssl:0", "--pull", "ipc://*", "--http", "off"]
+    process = Process([*twistd_command(), "wampush", *options], cwd=tmp_path)
+    try:
+        assert process.wait() == 1
+    finally:
+        process.kill()
+    assert "wampush: tls.key" in process.log
+    assert "does not belong" in process.log
+    assert "Traceback" not in process.log
+
+
+# Connections.
+
+
+def test_events_come_over_tls_and_the_demo_is_told_so(daemon: Daemon, server: Certificate) -> None:
+    with RawClient(daemon.websocket_port, tls=server.context()) as client:
+        client.subscribe("t")
+        push(daemon, "t", 1, "x" * 200_000)
+        assert client.receive() == [8, "t", 1]
+        assert client.receive() == [8, "t", "x" * 200_000]
+    with urllib.request.urlopen(f"{daemon.http_url}/demo/settings.json", timeout=10) as answer:
+        assert json.load(answer)["websocket"] == f"{daemon.websocket_url}/"
+
+
+def connect(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSocket:
+    """A connection that has had an answer, so that a ticket is there."""
+    plain = socket.create_connection(("127.0.0.1", port), 20)
+    secure = context.wrap_socket(plain, server_hostname="localhost", session=session)
+    secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert secure.recv(4096).startswith(b"HTTP/1.1 200")
+    return secure
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("client_certificate", ["off", "required"])
+def test_sessions_are_resumed(
+    tmp_path: Path, server: Certificate, version: ssl.TLSVersion, client_certificate: str
+) -> None:
+    client = make_certificate(tmp_path, "client")
+    lines = [f'client_certificate = "{client_certificate}"']
+    context = server.context()
+    context.minimum_version = context.maximum_version = version
+    if client_certificate == "required":
+        lines.append(f'client_ca = "{client.certificate}"')
+        context.load_cert_chain(client.certificate, client.key)
+    with tls_daemon(tmp_path, server.table(*lines)) as daemon:
+        with connect(daemon.websocket_port, context, None) as first:
+            assert not first.session_reused
+            session = first.session
+        with connect(daemon.websocket_port, context, session) as second:
+            assert second.session_reused
+            assert second.version() == version.name.replace("_", ".")
+
+
+def test_an_old_version_is_refused(tmp_path: Path, server: Certificate) -> None:
+    context = server.context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with tls_daemon(tmp_path, server.table('minimum_version = "1.3"')) as daemon:
+        with pytest.raises(ssl.SSLError):
+            connect(daemon.websocket_port, context, None)
+        connect(daemon.websocket_port, server.context(), None).close()
+
+
+@pytest.mark.parametrize("wanted", ["optional", "required"])
+def test_client_certificates(tmp_path: Path, server: Certificate, wanted: str) -> None:
+    known, stranger = (make_certificate(tmp_path, name) for name in ("known", "stranger"))
+    lines = [f'client_certificate = "{wanted}"', f'client_ca = "{known.certificate}"']
+    with tls_daemon(tmp_path, server.table(*lines)) as daemon:
+        port = daemon.websocket_port
+        for presented, accepted in ((known, True), (stranger, False), (None, wanted == "optional")):
+            context = server.context()
+            if presented is not None:
+                context.load_cert_chain(presented.certificate, presented.key)
+            if accepted:
+                connect(port, context, None).close()
+            else:
+                # In TLS 1.3 the refusal comes after the client's part of the handshake.
+                with pytest.raises(OSError):
+                    connect(port, context, None)
+        eventually(lambda: daemon.counts()[2], lambda connections: connections == 0)
+
+
+def test_plain_text_on_a_tls_port_ends_quietly(daemon: Daemon, server: Certificate) -> None:
+    with socket.create_connection(("127.0.0.1", daemon.websocket_port), 20) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
+        while plain.recv(4096):
+            pass
+    connect(daemon.websocket_port, server.context(), None).close()
+
+
+# New files.
+
+
+def replace(target: Certificate, source: Certificate) -> None:
+    for new, old in ((source.certificate, target.certificate), (source.key, target.key)):
+        old.write_bytes(new.read_bytes())
+
+
+def test_new_files_hold_for_new_connections(
+    tmp_path: Path, daemon: Daemon, server: Certificate
+) -> None:
+    port = daemon.websocket_port
+    with RawClient(port, tls=server.context()) as early:
+        early.subscribe("t")
+        replace(server, make_certificate(tmp_path, "renewed"))
+        assert serial(port) != in_file(server.certificate)
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "the certificate that the files hold now" in log)
+        assert serial(port) == in_file(server.certificate)
+        push(daemon, "t", "still here")
+        assert early.receive() == [8, "t", "still here"]
+        kept = in_file(server.certificate)
+        server.certificate.write_text("half a file")
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "goes on with the key and certificate it has" in log)
+        (line,) = [line for line in daemon.lines if "goes on with" in line]
+        assert f"tls.certificate '{server.certificate}'" in line
+        assert serial(port) == kept
+        push(daemon, "t", "and still")
+        assert early.receive() == [8, "t", "and still"]
+
+
+def test_without_tls_a_hangup_changes_nothing(tmp_path: Path) -> None:
+    with running_daemon(tmp_path) as daemon:
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "SIGHUP: " in log)
+        with RawClient(daemon.websocket_port) as client:
+            client.subscribe("t")
+
+
+# Clients that do not read.
+
+
+def test_a_client_that_stops_reading_is_dropped_and_others_get_everything(
+    daemon: Daemon, server: Certificate
+) -> None:
+    port = daemon.websocket_port
+    payload = "x" * 20_000
+    with (
+        RawClient(port, tls=server.context()) as one,
+        RawClient(port, tls=server.context()) as two,
+        RawClient(port, tls=server.context()) as asleep,
+        zmq.Context() as context,
+        context.socket(zmq.PUSH) as pusher,
+    ):
+        for client in (one, two, asleep):
+            client.subscribe("t")
+        pusher.connect(daemon.zmq_address)
+        number = 0
+        while "slow-client" not in daemon.log:
+            pusher.send_multipart([b"t", json.dumps([number, payload]).encode()])
+            number += 1
+            for client in (one, two):
+                assert client.receive()[2][0] == number - 1
+        with pytest.raises((OSError, AssertionError)):  # noqa: PT012
+            while True:
+                asleep.receive()
+        eventually(daemon.counts, lambda counts: counts == (2, 1, 2))
+    assert number * len(payload) > 1_048_576
+
+
+# A browser.
+
+
+def test_a_page_gets_events_over_wss(tmp_path: Path, daemon: Daemon, pages: PageServer) -> None:
+    with running_browser(tmp_path / "profile", any_certificate=True) as browser:
+        page = browser.open(f"{pages.url}/plain.html")
+        page.evaluate("url => openSession('a', url)", daemon.websocket_url)
+        page.evaluate("() => sessions.a.subscribe('t', sessions.a.listener)")
+        page.evaluate("() => settled('a')")
+        push(daemon, "t", {"title": "ü"})
+        page.wait_for_function("() => sessions.a.received.length > 0")
+        assert page.evaluate("() => taken('a')") == [["t", {"title": "ü"}]]
+        assert browser.errors == []

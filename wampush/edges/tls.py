@@ -1,0 +1,225 @@
+"""TLS for listeners: the key and certificate in force, and taking new ones without a restart.
+
+Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, Twisted's TLS factory.
+Must not import: the broker, the other edges, the composition root.
+
+Every new connection asks :class:`ServerContext` for the context in force, so new files hold for
+new connections and the old context lives on in those that began with it. Sessions are resumed by
+tickets (RFC 8446 section 4.6.1, RFC 5077); nothing is kept on the server for them, and a new
+context begins with new ticket keys.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from wampush.errors import OperatorError
+from wampush.settings_security import TlsSettings
+
+_log = Logger(namespace="wampush")
+
+_OURS: Final = re.compile(r"ssl:[^:=]+(:(interface|backlog)=(\\.|[^:\\])*)*")
+_MINIMUM: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
+_VERIFY: Final = {
+    "off": SSL.VERIFY_NONE,
+    "optional": SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE,
+    "required": SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
+}
+#: A client that may renegotiate can make the server work for nothing (RFC 8446 forbids it anyway).
+_OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
+#: OpenSSL resumes no session with a client certificate unless a context says whose sessions it has.
+_SESSION_ID_CONTEXT: Final = b"wampush"
+
+#: What a TLS connection may send in a reactor turn. Twisted's 128 KiB is less than a turn of pushes
+#: may have, so that a client that reads fast enough would fall behind all the same.
+_SEND_LIMIT: Final = 1_048_576
+
+
+def is_tls(endpoint: str) -> bool:
+    """Whether clients speak TLS on an endpoint."""
+    return endpoint.startswith("ssl:")
+
+
+def uses_settings(endpoint: str) -> bool:
+    """Whether an endpoint takes its key from ``[tls]``: ``ssl:`` without a key of its own."""
+    return _OURS.fullmatch(endpoint) is not None
+
+
+def below(endpoint: str) -> str:
+    """The endpoint that carries the TLS of an endpoint for which :func:`uses_settings` holds."""
+    return f"tcp:{endpoint.removeprefix('ssl:')}"
+
+
+def _read(key: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise OperatorError(f"tls.{key} {path!r} cannot be read: {why}") from error
+
+
+def _certificates(key: str, path: str) -> list[x509.Certificate]:
+    """The certificates of a PEM file, at least one.
+
+    :param key: the setting that names the file.
+    """
+    try:
+        return x509.load_pem_x509_certificates(_read(key, path))
+    except ValueError as error:
+        raise OperatorError(
+            f"tls.{key} {path!r} holds no certificate that can be read; it must be PEM, "
+            "as between BEGIN CERTIFICATE and END CERTIFICATE"
+        ) from error
+
+
+def _private_key(path: str) -> Any:
+    # Errors of the parsers are not repeated: what they say must not come from a secret.
+    try:
+        return load_pem_private_key(_read("key", path), None)
+    except TypeError:
+        raise OperatorError(
+            f"tls.key {path!r} is protected by a passphrase, and nobody is there to type it; "
+            "store the key without one, readable by the daemon alone"
+        ) from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise OperatorError(
+            f"tls.key {path!r} holds no private key that can be read; it must be PEM, "
+            "as after BEGIN PRIVATE KEY"
+        ) from None
+
+
+def make_context(settings: TlsSettings) -> SSL.Context:
+    """An OpenSSL context with what the files hold now.
+
+    :raises OperatorError: when a file can not be used, or two of them do not belong together. No
+        message repeats anything of a file.
+    """
+    for name, path in (("certificate", settings.certificate), ("key", settings.key)):
+        if not path:
+            raise OperatorError(f"tls.{name} is not set; an ssl: listener needs it")
+    leaf, *chain = _certificates("certificate", settings.certificate)
+    if settings.chain:
+        chain += _certificates("chain", settings.chain)
+    key = _private_key(settings.key)
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.set_min_proto_version(_MINIMUM[settings.minimum_version])
+    context.set_options(_OPTIONS)
+    # Idle connections would each keep about 34 KiB of buffers that they use now and then only.
+    context.set_mode(SSL.MODE_RELEASE_BUFFERS)
+    context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+    context.set_session_id(_SESSION_ID_CONTEXT)
+    _set_certificate(context, settings, leaf, key)
+    for each in chain:
+        context.add_extra_chain_cert(each)
+    _set_client_authorities(context, settings)
+    try:
+        context.set_cipher_list(settings.ciphers.encode())
+    except (SSL.Error, UnicodeError) as error:
+        raise OperatorError(
+            f"tls.ciphers {settings.ciphers!r} selects nothing that OpenSSL has for TLS 1.2; "
+            "openssl ciphers shows what a list selects"
+        ) from error
+    return context
+
+
+def _set_certificate(
+    context: SSL.Context, settings: TlsSettings, leaf: x509.Certificate, key: Any
+) -> None:
+    if leaf.public_key() != key.public_key():
+        raise OperatorError(
+            f"tls.key {settings.key!r} does not belong to the first certificate of "
+            f"tls.certificate {settings.certificate!r}"
+        )
+    try:
+        context.use_certificate(leaf)
+        context.use_privatekey(key)
+    except (SSL.Error, TypeError, ValueError) as error:
+        raise OperatorError(
+            f"OpenSSL does not accept tls.certificate {settings.certificate!r} with tls.key "
+            f"{settings.key!r}: too weak, or of a kind that TLS does not use"
+        ) from error
+
+
+def _set_client_authorities(context: SSL.Context, settings: TlsSettings) -> None:
+    wanted = settings.client_certificate
+    if (wanted == "off") != (not settings.client_ca):
+        problem = "is not set" if wanted != "off" else f"is {settings.client_ca!r}"
+        raise OperatorError(
+            f'tls.client_certificate is "{wanted}" but tls.client_ca {problem}; '
+            "set both, or neither"
+        )
+    if wanted == "off":
+        return
+    _certificates("client_ca", settings.client_ca)
+    try:
+        context.load_verify_locations(settings.client_ca)
+        context.load_client_ca(settings.client_ca.encode())
+    except SSL.Error as error:
+        raise OperatorError(
+            f"tls.client_ca {settings.client_ca!r} holds a certificate that OpenSSL does not accept"
+        ) from error
+    context.set_verify(_VERIFY[wanted])
+
+
+class TlsTransport(TLSMemoryBIOProtocol):
+    """TLS on a TCP transport that sends what the system takes.
+
+    Unlike the kind that Twisted uses by default it does not hold small writes back for a turn;
+    outboxes write once a turn as it is.
+    """
+
+    def makeConnection(self, transport: Any) -> None:
+        """The TCP connection is there."""
+        transport.SEND_LIMIT = _SEND_LIMIT
+        super().makeConnection(transport)  # type: ignore[no-untyped-call]
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerContext:
+    """The context in force.
+
+    :param settings: the ``[tls]`` table.
+    :raises OperatorError: when a file can not be used.
+    """
+
+    def __init__(self, settings: TlsSettings) -> None:
+        self._settings = settings
+        self._context = make_context(settings)
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        """The TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
+        return SSL.Connection(self._context, None)
+
+    def reload(self) -> bool:
+        """Read the files again, for new connections; a broken one leaves everything as it is.
+
+        :returns: whether the new files are in force.
+        """
+        try:
+            self._context = make_context(self._settings)
+        except OperatorError as error:
+            _log.error("TLS goes on with the key and certificate it has: {error}", error=error)
+            return False
+        _log.info("TLS: new connections get the certificate that the files hold now")
+        return True
+
+    def factory(self, wrapped: Any) -> TLSMemoryBIOFactory:
+        """A factory whose connections speak TLS below those of another factory.
+
+        :param wrapped: makes the protocols inside (``IProtocolFactory``).
+        """
+        creator: Any = self
+        factory = TLSMemoryBIOFactory(creator, False, wrapped)
+        factory.protocol = TlsTransport
+        return factory
