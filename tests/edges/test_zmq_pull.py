@@ -107,13 +107,18 @@ class Pusher(threading.Thread):
         self._pause = threading.Event()
         self.error: zmq.ZMQError | None = None
         self.close = threading.Event()
+        self.stop = threading.Event()
         self.start()
 
     def run(self) -> None:
         try:
             with push_socket(self._address) as socket:
+                # So that it sees in time that it has to stop.
+                socket.set(zmq.SNDTIMEO, 3000)
                 for number in self._numbers:
                     socket.send_multipart([b"t", b'"%d %s"' % (number, self._padding)])
+                    if self.stop.is_set():
+                        return
                     if number % 1000 == 999:
                         self._pause.wait(next(self._pauses))
                 self.close.wait(PATIENCE)
@@ -430,3 +435,42 @@ def test_drain_publishes_what_has_arrived_and_stops_listening() -> None:
         # The address is free again.
         with bridge(running.addresses[0]):
             pass
+
+
+@pytest.mark.parametrize("size", [10, 2000, 8000])
+def test_drain_reads_all_that_libzmq_holds_whatever_its_size(size: int) -> None:
+    with bridge() as running, push_socket(running.addresses[0]) as backend:
+        (pull,) = running.node.pull._pulls
+        pull.reading = False
+        payload = b'"' + b"x" * size + b'"'
+        for _ in range(1000):
+            backend.send_multipart([b"t", payload])
+        running.turns(200)
+        running.node.pull.drain()
+        assert len(running.seen) == 1000
+
+
+def test_drain_ends_although_a_backend_goes_on() -> None:
+    with bridge() as running:
+        pusher = Pusher(running.addresses[0], range(10_000_000), itertools.repeat(0), 1000)
+        running.until(lambda: len(running.seen) > 1000)
+        running.node.pull.drain()
+        seen = numbers(running.seen)
+        assert seen == list(range(len(seen)))
+    # The backend's context ends with its thread, which ends with its patience at the latest.
+    pusher.stop.set()
+    pusher.join(PATIENCE)
+    assert not pusher.is_alive()
+
+
+def test_drain_stops_where_clients_can_not_follow() -> None:
+    with bridge() as running, push_socket(running.addresses[0]) as backend:
+        (pull,) = running.node.pull._pulls
+        pull.reading = False
+        for _ in range(900):
+            backend.send_multipart([b"t", b'"' + b"x" * 5000 + b'"'])
+        running.turns(200)
+        running.pressure.hold(Hold.CROWD)
+        running.node.pull.drain()
+        # One share before the address is given up and one after it.
+        assert 0 < len(running.seen) <= 2 * (zmq_pull.TURN_BYTES // 5000 + 1)

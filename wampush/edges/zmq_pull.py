@@ -29,6 +29,8 @@ CONNECT: Final = "connect:"
 TURN_MESSAGES: Final = 1000
 TURN_BYTES: Final = 256 * 1024
 TURN_SECONDS: Final = 0.005
+#: How long a socket is read at the end of the process; its peers may go on sending meanwhile.
+DRAIN_SECONDS: Final = 0.5
 #: libzmq itself drops the connection of a peer that sends more than this multiple of the limit, so
 #: that a hostile length can not take the memory that a refusal needs.
 _HARD_LIMIT_FACTOR: Final = 16
@@ -169,17 +171,28 @@ class PullBridge:
         return [self._bound(pull) for pull in self._pulls]
 
     def drain(self) -> None:
-        """Stop listening, then publish what has arrived already."""
+        """Publish what has arrived already, and stop listening.
+
+        Reading comes first, because libzmq ends connections together with their listener, and
+        throws away what it has not handed over by then.
+        """
         for pull in self._pulls:
             pull.reading = False
+            self._read_rest(pull)
             self._stop_listening(pull)
-            limit = pull.highWaterMark * 4
-            while limit > 0 and not pull.read_share():
-                limit -= TURN_MESSAGES
+            self._read_rest(pull)
 
     def stop(self) -> None:
         """Close the sockets and end the ZeroMQ context."""
         self._factory.shutdown()
+
+    def _read_rest(self, pull: BoundedPull) -> None:
+        deadline = monotonic() + DRAIN_SECONDS
+        while not pull.read_share() and monotonic() < deadline:
+            self._broker.fanout.flush_all()
+            if self._pressure.paused:
+                # More would only cut off the clients that have to read what they have.
+                break
 
     def _stop_listening(self, pull: BoundedPull) -> None:
         last: bytes = pull.socket.get(zmq.LAST_ENDPOINT)

@@ -1,0 +1,155 @@
+"""Endpoint strings to ports, errors for operators, descriptor limits."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet import reactor as installed
+from twisted.internet.protocol import Factory
+
+from wampush import listeners
+from wampush.errors import ListenError
+
+reactor: Any = installed
+
+
+@pytest.fixture
+def opened() -> Iterator[list[Any]]:
+    """Ports to close at the end."""
+    ports: list[Any] = []
+    yield ports
+    for port in ports:
+        port.stopListening()
+    reactor.iterate(0)
+
+
+def listen(opened: list[Any], text: str) -> Any:
+    port = listeners.listen(reactor, text, Factory())
+    opened.append(port)
+    return port
+
+
+def test_a_tcp_endpoint(opened: list[Any]) -> None:
+    port = listen(opened, "tcp:0:interface=127.0.0.1")
+    number = port.getHost().port
+    assert listeners.describe(port) == f"127.0.0.1:{number}"
+    assert listeners.is_loopback(port)
+    with socket.create_connection(("127.0.0.1", number), 5):
+        pass
+    # Accepted sockets inherit it.
+    assert port.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_an_ipv6_endpoint(opened: list[Any]) -> None:
+    port = listen(opened, "tcp6:0:interface=\\:\\:1")
+    assert listeners.describe(port) == f"[::1]:{port.getHost().port}"
+    assert listeners.is_loopback(port)
+
+
+def test_a_unix_endpoint_is_as_near_as_loopback(opened: list[Any], tmp_path: Path) -> None:
+    port = listen(opened, f"unix:{tmp_path}/socket")
+    assert listeners.is_loopback(port)
+    assert str(tmp_path) in listeners.describe(port)
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("127.8.9.10", True),
+        ("::1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("192.0.2.7", False),
+        ("", False),
+    ],
+)
+def test_what_counts_as_loopback(host: str, loopback: bool) -> None:
+    class Host:
+        port = 1
+
+    class Port:
+        def getHost(self) -> Host:  # noqa: N802
+            return self.host
+
+        host = Host()
+
+    Port.host.host = host  # type: ignore[attr-defined]
+    assert listeners.is_loopback(Port()) is loopback
+    if host:
+        assert ipaddress.ip_address(host).is_loopback is loopback
+
+
+UNUSABLE = {
+    "": "it is no endpoint",
+    "8080": "it is no endpoint",
+    "tcp:": "it is no endpoint",
+    "tcp:http-no-such": "it is no endpoint",
+    "tcp:8080x:interface=127.0.0.1": "it is no endpoint",
+    "tcp:0:interface=127.0.0.1:backlog=x": "it is no endpoint",
+    "tcp:0:bogus=1": "it is no endpoint",
+    "nonsense:0": "Unknown endpoint type",
+    "systemd:domain=INET:index=99": "it is no endpoint",
+    "ssl:0:privateKey=/nowhere/key.pem": "No such file",
+    "tcp:70000:interface=127.0.0.1": "0-65535",
+    "tcp:-1:interface=127.0.0.1": "",
+    "tcp:0:interface=192.0.2.1": "assign requested address",
+    "tcp:0:interface=300.1.1.1": "",
+    "unix:/nowhere/at/all": "No such file",
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), UNUSABLE.items())
+def test_unusable_endpoints_say_so(text: str, problem: str) -> None:
+    with pytest.raises(ListenError) as caught:
+        listeners.listen(reactor, text, Factory())
+    error = caught.value
+    assert error.address == text
+    assert problem in error.problem
+    assert error.remedy
+    assert "\n" not in str(error)
+
+
+def test_a_port_in_use(opened: list[Any]) -> None:
+    number = listen(opened, "tcp:0:interface=127.0.0.1").getHost().port
+    with pytest.raises(ListenError, match="Address already in use; stop the other program"):
+        listen(opened, f"tcp:{number}:interface=127.0.0.1")
+
+
+@pytest.mark.parametrize("key", ["nonsense", "-----BEGIN PRIVATE KEY-----\nAA==\n"])
+def test_files_that_hold_no_key(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text(key)
+    with pytest.raises(ListenError, match="its key or certificate can not be used"):
+        listeners.listen(
+            reactor, f"ssl:0:interface=127.0.0.1:privateKey={file}:certKey={file}", Factory()
+        )
+
+
+PROGRAM = """
+import json, resource, sys
+from wampush.listeners import raise_descriptor_limit
+soft, hard = map(int, sys.argv[1:])
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(json.dumps([raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)]))
+"""
+
+
+@pytest.mark.parametrize(("soft", "hard"), [(100, 300), (300, 300)])
+def test_the_limit_of_descriptors_is_raised_as_far_as_allowed(soft: int, hard: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(soft), str(hard)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [[soft, hard], [hard, hard]]
