@@ -120,6 +120,9 @@ class Refusal(Enum):
         Fault.CLIENT,
         "The session has to prove first whose it is (WAMP-CRA: authreq, then auth).",
     )
+    PREFIX_TOO_LONG = Reason(
+        "prefix-too-long", Fault.CLIENT, "The prefix and its URI exceed limits.topic_bytes."
+    )
     PUBLISH_FORBIDDEN = Reason(
         "publish-forbidden",
         Fault.CLIENT,

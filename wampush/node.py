@@ -31,6 +31,7 @@ from wampush.edges.origins import Origins, Proxies
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.settings import Settings
+from wampush.wamp.session import PrefixLimits
 
 _log = Logger(namespace="wampush")
 
@@ -132,7 +133,7 @@ def _websocket(
         settings.clients.queue_bytes,
         limits.messages_per_second,
         limits.message_burst,
-        limits.prefixes_per_session,
+        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
     )
     return WebSocketEdge(settings.websocket, client_limits, admission, broker, pressure, reactor)
 

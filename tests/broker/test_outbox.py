@@ -117,11 +117,13 @@ def test_take(blocked):
     assert blocked.take(1000) == b"a"
 
 
-def test_progress_ends_a_stall(blocked):
+def test_a_stall_ends_when_the_queue_was_empty(blocked):
     blocked.stalled = True
     blocked.append(b"y" * 20)
     blocked.drain(80)
-    assert (blocked.stalled, blocked.blocked, blocked.queued) == (False, True, 20)
+    assert (blocked.stalled, blocked.blocked, blocked.queued) == (True, True, 20)
+    blocked.drain(20)
+    assert (blocked.stalled, blocked.blocked, blocked.queued) == (False, False, 0)
 
 
 def waiting(outbox):

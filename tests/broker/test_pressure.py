@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import FakeClock
-from wampush.broker.pressure import PATIENCE, Hold, Pressure
+from wampush.broker.pressure import CROWD_PATIENCE, CROWD_REST, PATIENCE, Hold, Pressure
 
 
 class Queue:
@@ -133,13 +133,33 @@ def test_a_crowd_holds_until_half_have_caught_up(pressure, clock, released):
 
 
 def test_patience_with_a_crowd_ends(pressure, clock, released):
-    dead, alive = Queue(pressure, 10), Queue(pressure, 10)
-    pressure.hold_for([dead, alive])
-    alive.read(1)
-    clock.advance(PATIENCE)
-    assert (dead.stalled, alive.stalled) == (True, False)
-    assert (dead.dropped, alive.dropped) == (False, False)
-    assert (pressure.paused, len(released), clock.pending) == (False, 1, [])
+    dead, trickling, alive = (Queue(pressure, 10) for _ in range(3))
+    pressure.hold_for([dead, trickling, alive])
+    trickling.read(1)
+    pressure.relieved(alive)
+    clock.advance(CROWD_PATIENCE)
+    assert (dead.stalled, trickling.stalled, alive.stalled) == (True, True, False)
+    assert (dead.dropped, trickling.dropped, alive.dropped) == (False, False, False)
+    assert (pressure.paused, len(released)) == (False, 1)
+
+
+def test_clients_that_trickle_can_not_hold_the_sources_all_the_time(pressure, clock):
+    pressure.hold_for([Queue(pressure, 10)])
+    clock.advance(CROWD_PATIENCE)
+    pressure.hold_for([Queue(pressure, 10)])
+    assert (pressure.paused, pressure.pauses) == (False, 1)
+    clock.advance(CROWD_REST)
+    assert clock.pending == []
+    pressure.hold_for([Queue(pressure, 10)])
+    assert (pressure.paused, pressure.pauses) == (True, 2)
+
+
+def test_a_crowd_that_caught_up_needs_no_rest(pressure):
+    crowd = Queue(pressure, 10)
+    pressure.hold_for([crowd])
+    pressure.relieved(crowd)
+    pressure.hold_for([crowd])
+    assert pressure.paused
 
 
 def test_a_second_crowd_waits_for_the_first(pressure, clock):

@@ -111,7 +111,7 @@ class Ledger:
             now, source, origin, error.refusal, error.detail, bytes(raw[:SHOWN_BYTES])
         )
         self.recent.append(refused)
-        self._say(error.refusal, refused.line())
+        self._say(error.refusal, refused.line)
 
     def end(self, reason: CloseReason, peer: str, detail: str = "") -> None:
         """A connection ended, or its handshake was refused.
@@ -121,7 +121,7 @@ class Ledger:
         """
         self.ended[reason] += 1
         if reason.value.worth_a_line:
-            self._say(reason, f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip())
+            self._say(reason, lambda: f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip())
 
     def drop_event(self, policy: str, count: int = 1) -> None:
         """Events were left out for a slow client, as its topic's policy says."""
@@ -134,7 +134,7 @@ class Ledger:
             totals[refusal.code] += count
         return totals
 
-    def _say(self, reason: Refusal | CloseReason, line: str) -> None:
+    def _say(self, reason: Refusal | CloseReason, line: Callable[[], str]) -> None:
         now = self._now()
         last = self._last_line.get(reason)
         # The clock may be set back; then the next line is not held until it has caught up.
@@ -143,4 +143,5 @@ class Ledger:
             return
         self._last_line[reason] = now
         unlogged = self._unlogged.pop(reason, 0)
-        self._report(f"{line} ({unlogged} more like it had no line)" if unlogged else line)
+        more = f" ({unlogged} more like it had no line)" if unlogged else ""
+        self._report(line() + more)

@@ -68,7 +68,7 @@ class Outbox(ABC):
         self.in_flight = 0
         self.blocked = False
         self.closed = False
-        #: Set when the client took nothing for a whole pause of the sources.
+        #: Set when the client did not catch up in a pause of the sources; until it has.
         self.stalled = False
         #: The compression this client negotiated, as a key for shared frames; None for none.
         self.variant: object | None = None
@@ -160,13 +160,13 @@ class Outbox(ABC):
         self.queued -= self.in_flight
         self._pressure.shrank(self.in_flight)
         self.in_flight = in_flight
-        self.stalled = False
         if self.queued * 2 <= self.limit:
             self._pressure.relieved(self)
 
     def unblock(self) -> None:
         """The wire takes data again and nothing waits in the transport."""
         self.blocked = False
+        self.stalled = False
         self._latest = None
         self._gone = 0
         # From here on the queue empties at the end of the turn and no longer counts as waiting.

@@ -9,9 +9,10 @@ Three things pause the sources, and each ends by an event:
 * ``limits.queued_bytes`` wait in total: ends when a quarter of it is free again; who took nothing
   for :data:`PATIENCE` seconds meanwhile is dropped, so that the dead do not hold up the living;
 * most receivers of a publication are close to their own limits: ends when half of those have
-  caught up, or after :data:`PATIENCE` seconds. Who took nothing in that time is stalled: it no
-  longer counts here, so a dead client can not hold anybody up twice, and is dropped when its queue
-  is full.
+  caught up, or after :data:`CROWD_PATIENCE` seconds. Who has not caught up by then is stalled until
+  its queue has been empty: it no longer counts here and is dropped when its queue is full. After a
+  hold that ended so there is none for :data:`CROWD_REST` seconds, so that clients that read a
+  trickle on purpose can not keep the backends waiting.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from enum import Enum, unique
 from typing import Final, Protocol
 
 PATIENCE: Final = 1.0
+CROWD_PATIENCE: Final = 0.5
+CROWD_REST: Final = 2.0
 
 
 class Backlog(Protocol):
@@ -63,9 +66,10 @@ class Pressure:
         self._call_later = call_later
         self._holds: set[Hold] = set()
         self._on_release: list[Callable[[], None]] = []
-        self._awaited: dict[Backlog, int] = {}
+        self._awaited: set[Backlog] = set()
         self._enough = 0
         self._deadline: Timer | None = None
+        self._rest: Timer | None = None
         self._waiting: set[Backlog] = set()
         self._total_deadline: Timer | None = None
         #: Bytes that wait in blocked outboxes.
@@ -122,18 +126,19 @@ class Pressure:
 
     def hold_for(self, crowd: Iterable[Backlog]) -> None:
         """Pause until half of these have caught up, or patience ends."""
-        if Hold.CROWD in self._holds:
+        if Hold.CROWD in self._holds or self._rest is not None:
             return
         self.pauses += 1
-        self._awaited = {backlog: backlog.queued for backlog in crowd}
+        self._awaited = set(crowd)
         self._enough = len(self._awaited) // 2
-        self._deadline = self._call_later(PATIENCE, self._patience_ended)
+        self._deadline = self._call_later(CROWD_PATIENCE, self._patience_ended)
         self.hold(Hold.CROWD)
 
     def relieved(self, backlog: Backlog) -> None:
         """An outbox has room again, or is gone."""
-        if self._awaited.pop(backlog, None) is None:
+        if backlog not in self._awaited:
             return
+        self._awaited.discard(backlog)
         if len(self._awaited) <= self._enough:
             if self._deadline is not None:
                 self._deadline.cancel()
@@ -141,10 +146,10 @@ class Pressure:
 
     def stop(self) -> None:
         """Take back the timers; for the end of the process."""
-        for timer in (self._deadline, self._total_deadline):
+        for timer in (self._deadline, self._total_deadline, self._rest):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._total_deadline = None
+        self._deadline = self._total_deadline = self._rest = None
 
     def _watch_total(self) -> None:
         before = {backlog: backlog.queued for backlog in self._waiting}
@@ -159,11 +164,15 @@ class Pressure:
             self._watch_total()
 
     def _patience_ended(self) -> None:
-        for backlog, before in self._awaited.items():
-            backlog.stalled = backlog.queued >= before
+        for backlog in self._awaited:
+            backlog.stalled = True
+        self._rest = self._call_later(CROWD_REST, self._rested)
         self._end_crowd()
+
+    def _rested(self) -> None:
+        self._rest = None
 
     def _end_crowd(self) -> None:
         self._deadline = None
-        self._awaited = {}
+        self._awaited = set()
         self.release(Hold.CROWD)

@@ -21,6 +21,7 @@ from wampush.edges.connection import Connection
 from wampush.edges.wheel import Wheel
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
+from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
 
 SERVER: Final = f"wampush/{__version__}"
@@ -33,13 +34,13 @@ class ClientLimits:
     :param queue_bytes: how much may wait for it.
     :param messages_per_second: how much it may send for long.
     :param message_burst: how much it may send at once.
-    :param prefixes: how many prefixes it may define.
+    :param prefixes: what its prefixes may cost.
     """
 
     queue_bytes: int
     messages_per_second: float
     message_burst: int
-    prefixes: int
+    prefixes: PrefixLimits
 
 
 class WebSocketEdge(WebSocketServerFactory):

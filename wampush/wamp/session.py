@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from wampush.errors import MessageRefused, Refusal
 from wampush.wamp import codec
@@ -31,6 +31,20 @@ Request = Call | Subscribe | Unsubscribe | Publish
 _NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+class PrefixLimits(NamedTuple):
+    """What prefixes may cost.
+
+    :param count: how many a session may define.
+    :param size: the longest prefix with its URI, in bytes of UTF-8.
+    """
+
+    count: int
+    size: int
+
+
+DEFAULT_PREFIX_LIMITS: Final = PrefixLimits(100, 1024)
+
+
 def new_session_id() -> str:
     """A session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)
@@ -41,16 +55,18 @@ class Session:
 
     :param dialect: how this client's WAMP v1 is read.
     :param server: name and version told in WELCOME.
-    :param most_prefixes: how many prefixes this client may define.
+    :param limits: how many prefixes this client may define, and how long one with its URI may be.
     """
 
-    __slots__ = ("_most_prefixes", "_prefixes", "dialect", "server", "session_id")
+    __slots__ = ("_limits", "_prefixes", "dialect", "server", "session_id")
 
-    def __init__(self, dialect: Dialect, server: str, most_prefixes: int = 100) -> None:
+    def __init__(
+        self, dialect: Dialect, server: str, limits: PrefixLimits = DEFAULT_PREFIX_LIMITS
+    ) -> None:
         self.session_id = new_session_id()
         self.dialect = dialect
         self.server = server
-        self._most_prefixes = most_prefixes
+        self._limits = limits
         # Most pages define no prefix; the shared empty mapping keeps an idle session small.
         self._prefixes: Mapping[str, str] = _NO_PREFIXES
 
@@ -99,8 +115,14 @@ class Session:
         return codec.encode(CallError(call_id, error_uri, description, details))
 
     def _define(self, message: Prefix) -> None:
-        if len(self._prefixes) >= self._most_prefixes and message.prefix not in self._prefixes:
-            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{self._most_prefixes} are allowed.")
+        limits = self._limits
+        if len(self._prefixes) >= limits.count and message.prefix not in self._prefixes:
+            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{limits.count} are allowed.")
+        size = len(message.prefix.encode()) + len(message.uri.encode())
+        if size > limits.size:
+            raise MessageRefused(
+                Refusal.PREFIX_TOO_LONG, f"{size} bytes with its URI, {limits.size} allowed."
+            )
         self._prefixes = {**self._prefixes, message.prefix: message.uri}
 
     def _resolve_call(self, message: Call) -> Call:
