@@ -34,7 +34,7 @@ def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
 
 def test_loopback_and_trusted_proxies_are_not_counted():
     judge = admission(trusted=("10.0.0.0/8",))
-    for address in ("127.0.0.1", "::1", "10.1.2.3"):
+    for address in ("127.0.0.1", "::1", "10.1.2.3", "unix socket"):
         for _ in range(3):
             assert not judge.admit(1, address, {})
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.wamp.json_text import near_messages
 from wampush.errors import Fault, MessageRefused, NotSerialisable, Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
-from wampush.wamp.session import Session, new_session_id
+from wampush.wamp.session import PrefixLimits, Session, new_session_id
 from wampush.wamp.uris import DIALECTS, RATCHET, WAMP1
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
@@ -88,7 +88,7 @@ def test_a_refused_prefix_changes_nothing():
 
 
 def test_there_is_a_most_of_prefixes():
-    session = Session(WAMP1, "test/1", 2)
+    session = Session(WAMP1, "test/1", PrefixLimits(2, 40))
     session.receive(b'[1,"a","urn:a:"]')
     session.receive(b'[1,"b","urn:b:"]')
     with pytest.raises(MessageRefused) as caught:
@@ -212,3 +212,12 @@ def test_whatever_a_client_sends(dialect, inputs):
         except MessageRefused as refused:
             refusals.append(refused.refusal)
     assert {refusal.fault for refusal in refusals} <= {Fault.CLIENT}
+
+
+def test_a_prefix_with_its_uri_has_a_longest_size():
+    session = Session(WAMP1, "test/1", PrefixLimits(2, 10))
+    session.receive(b'[1,"p","123456789"]')
+    with pytest.raises(MessageRefused) as caught:
+        session.receive('[1,"p","12345678ü"]'.encode())
+    assert caught.value.refusal is Refusal.PREFIX_TOO_LONG
+    assert session.prefixes == {"p": "123456789"}

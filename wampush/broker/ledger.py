@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
+from functools import partial
 from typing import Final
 
 from wampush.errors import CloseReason, InputRefused, Refusal
@@ -70,6 +71,10 @@ class RefusedInput:
         )
 
 
+def _line_of_end(peer: str, reason: CloseReason, detail: str) -> str:
+    return f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip()
+
+
 class Ledger:
     """Counts inputs and their outcomes, connections and their ends.
 
@@ -121,7 +126,7 @@ class Ledger:
         """
         self.ended[reason] += 1
         if reason.value.worth_a_line:
-            self._say(reason, lambda: f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip())
+            self._say(reason, partial(_line_of_end, peer, reason, detail))
 
     def drop_event(self, policy: str, count: int = 1) -> None:
         """Events were left out for a slow client, as its topic's policy says."""

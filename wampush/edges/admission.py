@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.origins import Origins, Proxies, is_loopback_name
+from wampush.edges.origins import Origins, Proxies, is_ip_address, is_loopback_name
 from wampush.errors import CloseReason
 
 #: Connections beyond the limit that are accepted only to be told so.
@@ -67,7 +67,7 @@ class Admission:
         if not self._origins.permit(headers):
             origin = headers.get("origin", "")[:100]
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
-        if not self._most_per_address or is_loopback_name(address) or self._proxies.trusts(address):
+        if not self._counts(address):
             return False
         if self._open[address] >= self._most_per_address:
             raise HandshakeRefused(
@@ -75,6 +75,15 @@ class Admission:
             )
         self._open[address] += 1
         return True
+
+    def _counts(self, address: str) -> bool:
+        """Whether an address has a limit: not loopback, a trusted proxy or a UNIX socket."""
+        return bool(
+            self._most_per_address
+            and is_ip_address(address)
+            and not is_loopback_name(address)
+            and not self._proxies.trusts(address)
+        )
 
     def left(self, address: str) -> None:
         """A counted client is gone."""

@@ -325,7 +325,7 @@ class Connection(SlimServerProtocol):
 
     def _peer(self) -> str:
         peer = self.transport.getPeer()
-        return str(getattr(peer, "host", None) or peer)
+        return str(getattr(peer, "host", None) or "unix socket")
 
     def _finish(self, reason: CloseReason, detail: str = "") -> None:
         self.state = CLOSED

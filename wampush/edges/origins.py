@@ -44,6 +44,15 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
+def is_ip_address(text: str) -> bool:
+    """Whether a text is an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def canonical(origin: str) -> str | None:
     """An origin in its one spelling: lower-case, the port only where it is not the scheme's own.
 
