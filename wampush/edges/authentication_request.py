@@ -1,0 +1,72 @@
+"""What of a handshake tells who a client is.
+
+Owns: AuthenticationRequest, and how query, cookies and bearer tokens are read from it. Pure.
+Must not import: Twisted, Autobahn, the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import parse_qsl
+
+from wampush.errors import AuthenticationRefused, CloseReason
+
+_MOST_PARAMETERS: Final = 100
+_SCHEME: Final = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticationRequest:
+    """The handshake. Its representation shows only the address: the rest may hold secrets.
+
+    :param target: path and query as sent.
+    :param headers: by lower-case name; repeated ones joined by a comma.
+    :param address: of the client, proxies believed; for the log.
+    """
+
+    target: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    address: str
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, as sent; "" for nothing."""
+        return self.target.partition("?")[2].partition("#")[0]
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies by name (RFC 6265 section 4.2.1); of equal names the first one counts."""
+        found: dict[str, str] = {}
+        for pair in self.headers.get("cookie", "").split(";"):
+            name, equals, value = pair.partition("=")
+            if equals:
+                found.setdefault(name.strip(), value.strip().strip('"'))
+        return found
+
+    @property
+    def bearer(self) -> str:
+        """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1); "" for none."""
+        header = self.headers.get("authorization", "").strip()
+        if header[: len(_SCHEME)].lower() != _SCHEME:
+            return ""
+        return header[len(_SCHEME) :].strip()
+
+    def parameter(self, name: str) -> str:
+        """A parameter of the query, decoded; "" when it is missing or empty.
+
+        :raises AuthenticationRefused: when it is there more than once, or there are too many.
+        """
+        try:
+            pairs = parse_qsl(self.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        except ValueError as error:
+            raise AuthenticationRefused(
+                CloseReason.TOKEN_REFUSED, f"The query has over {_MOST_PARAMETERS} parameters."
+            ) from error
+        values = [value for each, value in pairs if each == name]
+        if len(values) > 1:
+            raise AuthenticationRefused(
+                CloseReason.TOKEN_REFUSED, f"The query holds {name!r} {len(values)} times."
+            )
+        return values[0] if values else ""
