@@ -34,12 +34,12 @@ _NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
 class PrefixLimits(NamedTuple):
     """What prefixes may cost.
 
-    :param count: how many a session may define.
-    :param size: the longest prefix with its URI, in bytes of UTF-8.
+    :param most: how many a session may define.
+    :param longest: the longest prefix with its URI, in bytes of UTF-8.
     """
 
-    count: int
-    size: int
+    most: int
+    longest: int
 
 
 DEFAULT_PREFIX_LIMITS: Final = PrefixLimits(100, 1024)
@@ -116,12 +116,12 @@ class Session:
 
     def _define(self, message: Prefix) -> None:
         limits = self._limits
-        if len(self._prefixes) >= limits.count and message.prefix not in self._prefixes:
-            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{limits.count} are allowed.")
+        if len(self._prefixes) >= limits.most and message.prefix not in self._prefixes:
+            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{limits.most} are allowed.")
         size = len(message.prefix.encode()) + len(message.uri.encode())
-        if size > limits.size:
+        if size > limits.longest:
             raise MessageRefused(
-                Refusal.PREFIX_TOO_LONG, f"{size} bytes with its URI, {limits.size} allowed."
+                Refusal.PREFIX_TOO_LONG, f"{size} bytes with its URI, {limits.longest} allowed."
             )
         self._prefixes = {**self._prefixes, message.prefix: message.uri}
 
