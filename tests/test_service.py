@@ -121,9 +121,7 @@ def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize(
-    ("arguments", "variables", "words"), REFUSED.values(), ids=REFUSED.keys()
-)
+@pytest.mark.parametrize(("arguments", "variables", "words"), REFUSED.values(), ids=REFUSED.keys())
 def test_what_an_operator_can_mend_is_one_line(
     arguments: Sequence[str], variables: Mapping[str, str], words: Sequence[str], tmp_path: Path
 ) -> None:
@@ -206,9 +204,7 @@ def test_the_limit_of_descriptors_bounds_the_clients(tmp_path: Path) -> None:
 
 
 def test_a_listener_for_everybody_takes_the_right_to_publish(tmp_path: Path) -> None:
-    with running(
-        tmp_path, *HERE, "--listen", "tcp:0"
-    ) as process:
+    with running(tmp_path, *HERE, "--listen", "tcp:0") as process:
         assert "clients may not publish: a WebSocket listener is not on loopback" in process.log
         assert 'clients.publish = "always"' in process.log
         with RawClient(websocket_port(process)) as client:

@@ -348,10 +348,10 @@ FLOODS: dict[str, Callable[[int], bytes]] = {
     "unsubscriptions": lambda n: masked(b'[6,"topic-%d"]' % n),
     "calls": lambda n: masked(b'[2,"call-%d","http://example.com/none"]' % n),
     "refused messages": lambda n: masked(b"[%d" % n),
-    "pings": lambda n: masked(b"p" * 125, first=0x89),
-    "pongs": lambda n: masked(b"", first=0x8A),
-    "empty texts": lambda n: masked(b""),
-    "binaries": lambda n: masked(b"x", first=0x82),
+    "pings": lambda _: masked(b"p" * 125, first=0x89),
+    "pongs": lambda _: masked(b"", first=0x8A),
+    "empty texts": lambda _: masked(b""),
+    "binaries": lambda _: masked(b"x", first=0x82),
     "publications to itself": lambda n: masked(b'[7,"mine",%d,false]' % n),
 }
 

@@ -1,10 +1,13 @@
 """A WebSocket edge with a clock in the test's hand and transports in memory."""
 
+# ruff: noqa: N802 (Twisted's name)
+
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
@@ -13,13 +16,13 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from wampush.broker.publication import Publication
-from wampush.broker.subscriber import Subscriber
 from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.node import build
 from wampush.settings import ClientSettings, LimitSettings, Settings, WebSocketSettings
 from wampush.settings_security import ProxySettings, ZmqSettings
 
+ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -101,7 +104,7 @@ class MemoryTransport(StringTransport):
     """Bytes in memory; as no socket stands behind it, the connection writes through it."""
 
     def __init__(self) -> None:
-        super().__init__(peerAddress=IPv4Address("TCP", "127.0.0.1", 50000))
+        super().__init__(peerAddress=ADDRESS)
 
     def getHandle(self) -> object:
         return self
@@ -113,7 +116,8 @@ class Peer:
 
     node: MemoryNode
     connection: Connection
-    transport: MemoryTransport
+    #: A MemoryTransport; mypy would take its flags for constants.
+    transport: Any
 
     def send(self, data: bytes, cut: Callable[[bytes], list[bytes]] | None = None) -> None:
         """Deliver bytes in one read, or as ``cut`` divides them."""
@@ -192,7 +196,7 @@ class MemoryNode:
 
     def connect(self) -> Peer:
         """A TCP connection, accepted."""
-        connection = self.edge.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+        connection = self.edge.buildProtocol(ADDRESS)
         assert connection is not None
         transport = MemoryTransport()
         connection.makeConnection(transport)
@@ -239,22 +243,24 @@ def record(
     node = MemoryNode(settings)
     inputs: list[tuple[str, bytes]] = []
 
-    def received(subscriber: Subscriber, text: bytes) -> None:
+    def received(_: object, text: bytes) -> None:
         inputs.append(("text", text))
 
-    def refused(subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+    def refused(_: object, error: MessageRefused, raw: bytes) -> None:
         inputs.append((error.refusal.code, raw))
 
-    node.broker.received = received  # type: ignore[method-assign]
-    node.broker.refused = refused  # type: ignore[method-assign]
+    broker: Any = node.broker
+    broker.received = received
+    broker.refused = refused
     peer = node.connect()
+    connection: Any = peer.connection
     if autobahn:
 
         def read_frames(data: bytes) -> None:
-            peer.connection.data += data
-            peer.connection.consumeData()
+            connection.data += data
+            connection.consumeData()
 
-        peer.connection._read_frames = read_frames
+        connection._read_frames = read_frames
     peer.open(*([] if extensions is None else [f"Sec-WebSocket-Extensions: {extensions}"]))
     peer.send(stream, cut)
     output = [

@@ -1,5 +1,7 @@
 """Frames of the server and permessage-deflate, against an independent decoder."""
 
+# ruff: noqa: N802, N803 (Autobahn's names)
+
 from __future__ import annotations
 
 import json

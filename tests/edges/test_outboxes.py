@@ -1,9 +1,11 @@
 """The two ways of bytes to a socket: order, whole frames, limits, ends."""
 
+# ruff: noqa: N802, ARG002 (Twisted's names)
+
 from __future__ import annotations
 
 import contextlib
-import datetime
+import datetime as dt
 import gc
 import random
 import socket
@@ -73,7 +75,8 @@ class Wire(FileDescriptor):
 
     def __init__(self) -> None:
         self.selector = Selector()
-        super().__init__(self.selector)
+        selector: Any = self.selector
+        super().__init__(selector)
         self.connected = 1
         self.capacity = 0
         self.sent = bytearray()
@@ -119,14 +122,16 @@ class Rig:
 
     def __init__(self, kind: type[ClientOutbox], limit: int = 1_048_576) -> None:
         self.clock = Clock()
+        self.lines: list[str] = []
         self.wire = Wire()
         self.pressure = Pressure(10**9, self.clock.callLater)
-        self.ledger = Ledger(self.clock.seconds, lambda line: None)
+        self.ledger = Ledger(self.clock.seconds, self.lines.append)
         self.fanout = Fanout(
             encode, lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
         )
         self.overflows = 0
-        self.outbox = kind(self.wire, limit, self.pressure, self.overflow)
+        #: mypy would take its flags for constants.
+        self.outbox: Any = kind(self.wire, limit, self.pressure, self.overflow)
         self.queued = bytearray()
 
     def overflow(self) -> None:
@@ -177,7 +182,7 @@ def test_one_turn_is_one_send() -> None:
         sends.append(len(data))
         return original(data)
 
-    rig.outbox._send = send  # type: ignore[union-attr]
+    rig.outbox._send = send
     rig.wire.capacity = 10_000
     for _ in range(5):
         rig.queue(b"x" * 100)
@@ -561,15 +566,15 @@ def write_certificate(folder: Path) -> tuple[Path, Path]:
     """A self-signed certificate for localhost; returns the files of key and certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -712,8 +717,8 @@ def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path]) -> No
 def test_the_way_depends_on_the_handle() -> None:
     pressure = Pressure(1000, Clock().callLater)
     wire = Wire()
-    assert type(outbox_for(wire, 1000, pressure, list)) is TransportOutbox
+    assert type(outbox_for(wire, 1000, pressure, pressure.stop)) is TransportOutbox
     wire = Wire()
     with socket.socket() as plain:
         wire.getHandle = lambda: plain  # type: ignore[method-assign, assignment, return-value]
-        assert type(outbox_for(wire, 1000, pressure, list)) is SocketOutbox
+        assert type(outbox_for(wire, 1000, pressure, pressure.stop)) is SocketOutbox

@@ -37,7 +37,8 @@ class Bridge:
         )
         self.seen: list[Publication] = []
         self.node.broker.publish = self._publish  # type: ignore[method-assign]
-        self.node.broker.ledger._report = lambda line: None
+        self.lines: list[str] = []
+        self.node.broker.ledger._report = self.lines.append
         self.addresses = self.node.pull.start()
 
     def _publish(self, publication: Publication) -> int:
