@@ -14,12 +14,13 @@ import math
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import orjson
 
-from wampush import __version__
+from wampush import __version__, cli_permissions
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -66,9 +67,13 @@ examples:
   wampush check
   wampush check --config /etc/wampush.toml
   WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
+  wampush check --user alice --groups staff --action subscribe user.alice.inbox
 
 One line a setting: key, value, and where the value comes from. Command line overrides environment
 overrides file overrides defaults.
+
+With a TOPIC, one line for each topic and action instead: whether this identity may do it, and which
+entry of [[permissions]] or [clients] decides.
 """
 
 
@@ -249,15 +254,23 @@ def _listen(arguments: argparse.Namespace) -> int:
 # check
 
 
-def _check(arguments: argparse.Namespace) -> int:
+def _check(parser: _Parser, arguments: argparse.Namespace) -> int:
     from wampush import config
+
+    if not arguments.topics and (arguments.user or arguments.groups or arguments.action):
+        parser.error("--user, --groups and --action need a TOPIC")
 
     overrides: dict[str, object] = {
         "websocket.listen": arguments.listen,
         "zmq.pull": arguments.pull,
         "http.listen": arguments.http,
     }
-    rows = config.describe(config.load(arguments.config, os.environ, overrides))
+    loaded = config.load(arguments.config, os.environ, overrides)
+    if arguments.topics:
+        for line in cli_permissions.explain(arguments, loaded.settings):
+            print(line)
+        return 0
+    rows = config.describe(loaded)
     keys = max(len(row.key) for row in rows)
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
@@ -315,7 +328,7 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     parser = commands.add_parser(
         "check",
         help="check the configuration and print what would be in force",
-        description="Check the configuration and print what would be in force.",
+        description="Check the configuration and print what would be in force, or who may do what.",
         epilog=_CHECK_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -329,7 +342,8 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--pull", metavar="ADDRESS", action="append", help="as given to twistd; repeatable"
     )
     parser.add_argument("--http", metavar="ENDPOINT|off", help="as given to twistd")
-    parser.set_defaults(run=_check)
+    cli_permissions.add_arguments(parser)
+    parser.set_defaults(run=partial(_check, parser))
 
 
 def _parser() -> _Parser:

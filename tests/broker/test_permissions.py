@@ -1,0 +1,466 @@
+"""Which rule decides: tables, a plain model, values that try to be patterns, rates."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.permissions import (
+    ALWAYS_CALLABLE,
+    Action,
+    Permissions,
+    Rule,
+    TokenBucket,
+    usual,
+)
+from wampush.broker.policy import Policy
+from wampush.config import PermissionSettings
+from wampush.errors import Refusal
+from wampush.permission_checkers import PermissionPattern
+
+SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL
+ALL = ("subscribe", "publish", "call")
+
+
+def rule(match, actions=ALL, to=("anyone",), **more):
+    return PermissionSettings(match, tuple(actions), tuple(to), **more)
+
+
+def person(user=None, *groups):
+    return Identity(user=user, groups=frozenset(groups), source="token")
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def permissions(*rules, clock=None, **defaults):
+    return Permissions(rules, usual(**defaults), clock or Clock())
+
+
+RULES = permissions(
+    rule("orders.secret", to=["group:audit"], actions=["subscribe"]),
+    rule("orders.*", to=["group:staff", "user:7"]),
+    rule("orders.*", actions=["subscribe"], allow=False),
+    rule("user.{user}.*", actions=["subscribe"], to=["authenticated"]),
+    rule("group.{group}", actions=["subscribe", "publish"], to=["anyone"]),
+    rule("members", actions=["publish"], to=["authenticated"]),
+    rule("admin.*", allow=False, to=["anyone"]),
+    rule("api/{group}/{user}", actions=["call"], to=["group:staff"]),
+)
+STAFF = person("1", "staff")
+BOTH = person("2", "audit", "staff")
+
+
+@pytest.mark.parametrize(
+    ("identity", "action", "topic", "allowed", "number"),
+    [
+        (ANONYMOUS, SUBSCRIBE, "news", True, None),
+        (ANONYMOUS, PUBLISH, "news", False, None),
+        (ANONYMOUS, CALL, "news", True, None),
+        (ANONYMOUS, SUBSCRIBE, "orders.1", False, 3),
+        (ANONYMOUS, PUBLISH, "orders.1", False, None),
+        (ANONYMOUS, SUBSCRIBE, "orders", True, None),
+        (ANONYMOUS, SUBSCRIBE, "orders.", False, 3),
+        (STAFF, SUBSCRIBE, "orders.1", True, 2),
+        (STAFF, PUBLISH, "orders.1", True, 2),
+        (STAFF, SUBSCRIBE, "orders.secret", True, 2),
+        (BOTH, SUBSCRIBE, "orders.secret", True, 1),
+        (BOTH, SUBSCRIBE, "orders.secrets", True, 2),
+        (person("7"), CALL, "orders.x", True, 2),
+        (person("77"), SUBSCRIBE, "orders.x", False, 3),
+        (person("staff"), SUBSCRIBE, "orders.x", False, 3),
+        (person(None, "7"), SUBSCRIBE, "orders.x", False, 3),
+        (person("7"), SUBSCRIBE, "user.7.inbox", True, 4),
+        (person("7"), SUBSCRIBE, "user.7.", True, 4),
+        (person("7"), SUBSCRIBE, "user.7", True, None),
+        (person("7"), PUBLISH, "user.7.inbox", False, None),
+        (person("7", "x", "y"), SUBSCRIBE, "group.x", True, 5),
+        (person("7", "x", "y"), PUBLISH, "group.y", True, 5),
+        (person(None, "y"), PUBLISH, "group.y", True, 5),
+        (person("7", "x", "y"), PUBLISH, "group.z", False, None),
+        (person("7", "x", "y"), PUBLISH, "group.x.y", False, None),
+        (person("7"), PUBLISH, "members", True, 6),
+        (ANONYMOUS, PUBLISH, "members", False, None),
+        (person(""), PUBLISH, "members", False, None),
+        (person("7", "staff"), CALL, "admin.stop", False, 7),
+        (person("7", "staff", "b"), CALL, "api/staff/7", True, 8),
+        (person("7", "staff", "b"), CALL, "api/b/7", True, 8),
+        (person("7", "staff", "b"), CALL, "api/c/7", True, None),
+    ],
+)
+def test_the_first_rule_for_action_identity_and_topic_decides(
+    identity, action, topic, allowed, number
+):
+    decision = RULES.decide(identity, action, topic)
+    assert (decision.allowed, decision.rule) == (allowed, number)
+    assert (decision.refusal is None) is allowed
+    assert decision.why
+
+
+@pytest.mark.parametrize(
+    ("defaults", "allowed"),
+    [
+        ({}, (True, False, True)),
+        ({"subscribe": "deny", "call": "deny"}, (False, False, False)),
+        ({"publish": "always"}, (True, True, True)),
+        ({"publish": "never"}, (True, False, True)),
+    ],
+)
+def test_without_a_rule_the_default_decides(defaults, allowed):
+    decisions = [permissions(**defaults).decide(ANONYMOUS, action, "x") for action in Action]
+    assert tuple(each.allowed for each in decisions) == allowed
+    assert all(each.rule is None for each in decisions)
+    assert decisions[0].why == f'clients.subscribe = "{defaults.get("subscribe", "allow")}"'
+
+
+def test_a_default_can_be_changed():
+    changed = RULES.with_default(PUBLISH, True)
+    assert changed.decide(ANONYMOUS, PUBLISH, "news").allowed
+    assert not RULES.decide(ANONYMOUS, PUBLISH, "news").allowed
+    assert changed.decide(ANONYMOUS, PUBLISH, "news").why == 'clients.publish = "auto"'
+    assert changed.decide(ANONYMOUS, SUBSCRIBE, "orders.1").rule == 3
+    policy = Policy(clients_publish=False, permissions=RULES).letting_clients_publish()
+    assert policy.clients_publish
+    assert policy.permissions is not None
+    assert policy.permissions.decide(ANONYMOUS, PUBLISH, "news").allowed
+    assert Policy(clients_publish=False).letting_clients_publish() == Policy(clients_publish=True)
+
+
+def test_the_reason_names_rule_pattern_and_receivers():
+    assert RULES.decide(STAFF, PUBLISH, "orders.1").why == (
+        "permissions[2] allows publish on 'orders.*' to group:staff, user:7"
+    )
+    assert RULES.decide(STAFF, CALL, "admin.x").why == (
+        "permissions[7] denies call on 'admin.*' to anyone"
+    )
+
+
+@pytest.mark.parametrize("procedure", sorted(ALWAYS_CALLABLE))
+def test_who_one_is_can_always_be_told(procedure):
+    closed = permissions(rule("*", allow=False), call="deny")
+    assert closed.decide(ANONYMOUS, CALL, procedure).allowed
+    assert not closed.decide(ANONYMOUS, SUBSCRIBE, procedure).allowed
+    assert not closed.decide(ANONYMOUS, CALL, procedure + "x").allowed
+
+
+# Values that try to be more than a value.
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        None,
+        "",
+        "*",
+        ".",
+        "..",
+        "a.b",
+        ".*",
+        "{user}",
+        "{group}",
+        "b.",
+        ".b",
+        "[^.]*",
+        "b\0",
+        "b*",
+        "B",
+    ],
+)
+def test_no_user_reaches_the_topics_of_another(user):
+    own = Rule(1, rule("user.{user}.*"))
+    exact = Rule(1, rule("user.{user}"))
+    for topic in ("user.b.inbox", "user.b.", "user..x", "user.x", "user.a.b.c", "user.*x", "user."):
+        assert not own.covers(person(user, "b"), topic)
+    assert not exact.covers(person(user, "b"), "user.b")
+    assert not exact.covers(person(user, "b"), "user.a.b")
+    assert own.covers(person("b"), "user.b.inbox")
+
+
+def test_values_are_never_patterns():
+    own = Rule(1, rule("user.{user}.*"))
+    assert own.covers(person("*"), "user.*.inbox")
+    assert own.covers(person("{group}", "b"), "user.{group}.inbox")
+    assert not own.covers(person("{group}", "b"), "user.b.inbox")
+    both = Rule(1, rule("{group}/{user}"))
+    assert both.covers(person("{group}", "{user}"), "{user}/{group}")
+    assert not both.covers(person("{group}", "{user}"), "{group}/{user}")
+
+
+def test_a_value_may_hold_what_is_no_separator_of_the_rule():
+    assert Rule(1, rule("user/{user}/*")).covers(person("a.b@c.de"), "user/a.b@c.de/inbox")
+    assert not Rule(1, rule("user/{user}/*")).covers(person("a/b"), "user/a/b/inbox")
+    assert Rule(1, rule("{user}")).covers(person("a/b.c"), "a/b.c")
+
+
+ids = st.text(st.sampled_from("ab.*/{}") | st.characters(), max_size=6)
+
+
+@given(user=ids, other=ids.filter(lambda each: "." not in each), rest=ids)
+@settings(database=None, deadline=None)
+def test_only_the_same_user_is_the_same_user(user, other, rest):
+    own = Rule(1, rule("user.{user}.*"))
+    if user != other:
+        assert not own.covers(person(user), f"user.{other}.{rest}")
+    elif other:
+        assert own.covers(person(user), f"user.{other}.{rest}")
+
+
+# A plain model.
+
+VALUES = ["a", "b", "a.b", "*", "{user}", "{group}", "", "ab"]
+PATTERNS = [
+    "*", "a", "a*", "a.*", "ab", "u.{user}", "u.{user}.*", "u.{user}.a", "{group}.{user}",
+    "{group}.*", "{user}", "g.{group}.{group}", "u.a.*", "u.*", "u.a", "{user}.{group}.*",
+]  # fmt: skip
+RECEIVERS = ["anyone", "authenticated", "user:a", "user:b", "group:a", "group:b", "user:a.b"]
+rules = st.builds(
+    PermissionSettings,
+    st.sampled_from(PATTERNS),
+    st.lists(st.sampled_from(ALL), min_size=1, max_size=3, unique=True).map(tuple),
+    st.lists(st.sampled_from(RECEIVERS), min_size=1, max_size=2, unique=True).map(tuple),
+    st.booleans(),
+)
+identities = st.builds(
+    lambda user, groups: person(user, *groups),
+    st.none() | st.sampled_from(VALUES),
+    st.lists(st.sampled_from(VALUES), max_size=3),
+)
+topics = st.lists(st.sampled_from(["u", "g", "a", "b", "*", "{user}", ""]), max_size=4).map(
+    ".".join
+)
+defaults = st.fixed_dictionaries(
+    {
+        "subscribe": st.sampled_from(["allow", "deny"]),
+        "publish": st.sampled_from(["always", "never"]),
+        "call": st.sampled_from(["allow", "deny"]),
+    }
+)
+
+
+def is_for(to, identity):
+    names = {"anyone"} | {f"group:{group}" for group in identity.groups}
+    if identity.user:
+        names |= {"authenticated", f"user:{identity.user}"}
+    return bool(names & set(to))
+
+
+def is_about(match, identity, topic):
+    for group in identity.groups or {None}:
+        values = {"{user}": identity.user, "{group}": group}
+        usable = True
+        pattern = ""
+        tokens = re.split(r"(\{user\}|\{group\})", match)
+        for at, token in enumerate(tokens):
+            if at % 2:
+                separators = tokens[at - 1][-1:] + tokens[at + 1][:1]
+                value = values[token]
+                usable = usable and bool(value) and not set(value) & set(separators)
+                pattern += re.escape(value or "")
+            elif token.endswith("*"):
+                pattern += re.escape(token[:-1]) + ".*"
+            else:
+                pattern += re.escape(token)
+        if usable and re.fullmatch(pattern, topic, re.DOTALL):
+            return True
+    return False
+
+
+def answer_of_the_model(rows, identity, action, topic, preset):
+    for number, row in enumerate(rows, 1):
+        concerned = action.value in row.actions and is_for(row.to, identity)
+        if concerned and is_about(row.match, identity, topic):
+            return row.allow, number
+    return preset[action.value] in ("allow", "always"), None
+
+
+@given(st.lists(rules, max_size=6), identities, st.sampled_from(Action), topics, defaults)
+@settings(database=None, deadline=None, max_examples=300)
+def test_decisions_are_those_of_a_plain_model(rows, identity, action, topic, preset):
+    decision = permissions(*rows, **preset).decide(identity, action, topic)
+    expected = answer_of_the_model(rows, identity, action, topic, preset)
+    assert (decision.allowed, decision.rule) == expected
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_the_patterns_of_these_tests_are_usable(pattern):
+    assert PermissionPattern().check(pattern) == pattern
+
+
+@given(st.lists(st.sampled_from([*"ab.*/{}", "{user}", "{group}"]), max_size=8).map("".join))
+@settings(database=None, deadline=None)
+def test_what_is_no_usable_pattern_is_not_taken(text):
+    checked = PermissionPattern().check(text)
+    if checked == text:
+        assert not re.search(r"\}\*|\}\{|\w\{|\}\w|\*.", text)
+        assert not set(re.sub(r"\{user\}|\{group\}", "", text)) & set("{}")
+
+
+# Payloads and rates.
+
+
+@pytest.mark.parametrize(
+    ("action", "size", "refusal"),
+    [
+        (PUBLISH, 10, None),
+        (PUBLISH, 11, Refusal.PUBLISH_TOO_LARGE),
+        (CALL, 10, None),
+        (CALL, 11, Refusal.CALL_TOO_LARGE),
+        (SUBSCRIBE, 11, None),
+    ],
+)
+def test_the_longest_payload(action, size, refusal):
+    rules = permissions(rule("a", max_bytes=10), rule("*"), publish="always")
+    decision = rules.decide(ANONYMOUS, action, "a", size)
+    assert decision.refusal is refusal
+    assert decision.allowed is (refusal is None)
+    assert decision.rule == 1
+    if refusal is not None:
+        assert decision.why.endswith(", at most 10 bytes; it had 11")
+    assert rules.decide(ANONYMOUS, action, "b", size).allowed
+
+
+def test_a_bucket_allows_a_burst_and_then_the_rate():
+    bucket = TokenBucket(3.0, 0.0)
+    assert [bucket.take(0.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.take(0.3)
+    assert bucket.take(0.34)
+    assert not bucket.take(0.34)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_bucket_slower_than_one_a_second():
+    bucket = TokenBucket(0.1, 0.0)
+    assert bucket.take(0.0)
+    assert [bucket.take(float(second)) for second in range(1, 12)].count(True) == 1
+
+
+def test_a_clock_set_back_gives_nothing_away():
+    bucket = TokenBucket(1.0, 100.0)
+    assert bucket.take(100.0)
+    assert not bucket.take(50.0)
+    assert not bucket.take(50.5)
+    assert bucket.take(51.0)
+
+
+@given(
+    st.floats(0.01, 1000),
+    st.lists(st.floats(0, 10), min_size=1, max_size=60),
+)
+@settings(database=None, deadline=None)
+def test_a_bucket_never_gives_more_than_burst_and_rate(rate, waits):
+    bucket = TokenBucket(rate, 0.0)
+    now = 0.0
+    taken = 0
+    for wait in waits:
+        now += wait
+        taken += bucket.take(now)
+    assert taken <= max(1.0, rate) + rate * now + 1e-6
+    assert taken >= 1
+
+
+def test_the_rate_is_of_one_session_and_one_rule():
+    clock = Clock()
+    rules = permissions(
+        rule("a", per_second=1.0), rule("b*", per_second=2.0), clock=clock, publish="always"
+    )
+    first: dict[int, TokenBucket] = {}
+    second: dict[int, TokenBucket] = {}
+
+    def may(topic, buckets, action=PUBLISH):
+        return rules.spend(rules.decide(ANONYMOUS, action, topic), buckets).allowed
+
+    assert may("a", first)
+    assert not may("a", first)
+    assert not may("a", first, SUBSCRIBE)
+    assert may("a", second)
+    assert may("b1", first)
+    assert may("b2", first)
+    assert not may("b3", first)
+    assert may("c", first)
+    assert set(first) == {1, 2}
+    clock.now += 1.0
+    assert may("a", first)
+    refused = rules.spend(rules.decide(ANONYMOUS, PUBLISH, "a"), first)
+    assert refused.refusal is Refusal.RATE_EXCEEDED
+    assert refused.rule == 1
+    assert refused.why.endswith(", 1 per second in one session")
+
+
+def test_what_is_refused_costs_no_rate():
+    rules = permissions(rule("a", per_second=1.0, max_bytes=1))
+    buckets: dict[int, TokenBucket] = {}
+    assert not rules.spend(rules.decide(ANONYMOUS, PUBLISH, "a", 2), buckets).allowed
+    assert buckets == {}
+
+
+# The permissions object.
+
+
+def test_the_permissions_object_of_an_identity():
+    assert RULES.effective(person("7", "x")) == {
+        "pubsub": [
+            {"uri": "group.x", "prefix": False, "pub": True, "sub": True},
+            {"uri": "members", "prefix": False, "pub": True, "sub": True},
+            {"uri": "orders.", "prefix": True, "pub": True, "sub": True},
+            {"uri": "admin.", "prefix": True, "pub": False, "sub": False},
+            {"uri": "", "prefix": True, "pub": False, "sub": True},
+        ],
+        "rpc": [
+            {"uri": "admin.", "call": False, "prefix": True},
+            {"uri": "", "call": True, "prefix": True},
+        ],
+    }
+
+
+def test_what_nobody_may_do_is_not_listed():
+    closed = permissions(
+        rule("internal.*", allow=False),
+        rule("api.now", actions=["call"]),
+        rule("staff", to=["group:staff"]),
+        subscribe="deny",
+        call="deny",
+    )
+    assert closed.effective(ANONYMOUS) == {"pubsub": [], "rpc": [{"uri": "api.now", "call": True}]}
+
+
+def test_the_permissions_object_without_rules():
+    assert Policy(clients_publish=True).effective(ANONYMOUS) == {
+        "pubsub": [{"uri": "", "prefix": True, "pub": True, "sub": True}],
+        "rpc": [{"uri": "", "call": True, "prefix": True}],
+    }
+    assert Policy(clients_publish=False).effective(ANONYMOUS)["pubsub"] == [
+        {"uri": "", "prefix": True, "pub": False, "sub": True}
+    ]
+    assert Policy(clients_publish=False, permissions=RULES).effective(STAFF) == (
+        RULES.effective(STAFF)
+    )
+
+
+def looked_up(entries, topic, key):
+    for entry in entries:
+        if topic == entry["uri"] or (entry.get("prefix") and topic.startswith(entry["uri"])):
+            return entry[key]
+    return False
+
+
+@given(st.lists(rules, max_size=6), identities, topics, defaults)
+@settings(database=None, deadline=None, max_examples=300)
+def test_the_permissions_object_tells_every_decision(rows, identity, topic, preset):
+    rules = permissions(*rows, **preset)
+    told = rules.effective(identity)
+    for action, table, key in (
+        (SUBSCRIBE, "pubsub", "sub"),
+        (PUBLISH, "pubsub", "pub"),
+        (CALL, "rpc", "call"),
+    ):
+        expected = rules.decide(identity, action, topic).allowed
+        assert looked_up(told[table], topic, key) is expected

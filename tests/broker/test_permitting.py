@@ -1,0 +1,196 @@
+"""What the broker does with a permission: on the wire, in the counts, in the log."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from tests.broker.world import World
+from wampush.broker.identity import Identity
+from wampush.broker.ledger import Source
+from wampush.broker.permissions import Permissions, usual
+from wampush.broker.publication import Publication
+from wampush.config import PermissionSettings
+from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE
+
+ALICE = Identity(user="alice", groups=frozenset({"staff"}), source="token")
+RULES = (
+    PermissionSettings("user.{user}.*", ("subscribe", "publish"), ("authenticated",)),
+    PermissionSettings("staff", ("subscribe", "publish"), ("group:staff",), max_bytes=5),
+    PermissionSettings("chat", ("publish",), ("anyone",), per_second=2.0),
+    PermissionSettings("api.slow", ("call",), ("anyone",), per_second=1.0),
+    PermissionSettings("api.small", ("call",), ("anyone",), max_bytes=40),
+    PermissionSettings("api.*", ("call",), ("group:staff",)),
+)
+
+
+@pytest.fixture
+def world():
+    return world_with(*RULES, call="deny")
+
+
+def world_with(*rules, **defaults):
+    made = World()
+    permissions = Permissions(rules, usual(**defaults), lambda: made.clock.now)
+    made.broker.policy = dataclasses.replace(made.broker.policy, permissions=permissions)
+    return made
+
+
+def test_subscribing_is_asked_for():
+    world = world_with(
+        RULES[0], PermissionSettings("user.*", ("subscribe",), ("anyone",), allow=False)
+    )
+    alice, nobody = world.client(), world.client()
+    alice.subscriber.become(ALICE)
+    for client in (alice, nobody):
+        for topic in ("user.alice.inbox", "user.bob.inbox", "public"):
+            world.says(client, json.dumps([5, topic]))
+    world.end_turn()
+    assert set(world.hub.topics(alice.subscriber)) == {"user.alice.inbox", "public"}
+    assert set(world.hub.topics(nobody.subscriber)) == {"public"}
+    push_to_alice = Publication("user.alice.inbox", b"1")
+    assert world.broker.publish(push_to_alice) == 1
+
+
+def test_refused_subscriptions_are_silent_counted_and_logged():
+    world = world_with(RULES[0], subscribe="deny")
+    alice = world.client()
+    alice.subscriber.become(ALICE)
+    world.says(alice, '[5,"user.alice.inbox"]')
+    world.says(alice, '[5,"user.bob.inbox"]')
+    world.end_turn()
+    assert set(world.hub.topics(alice.subscriber)) == {"user.alice.inbox"}
+    assert alice.texts == []
+    assert world.ledger.refusals() == {"subscribe-forbidden": 1}
+    assert world.ledger.received[Source.CLIENT] == 2
+    (line,) = world.lines
+    assert f"session {alice.id}" in line
+    assert "Topic 'user.bob.inbox', user 'alice': clients.subscribe = \"deny\"." in line
+
+
+def test_refused_publications_reach_nobody(world):
+    alice, other = world.client("staff"), world.client("staff", "else")
+    for text in ('[7,"staff",1]', '[7,"else",1]'):
+        world.says(other, text)
+    world.end_turn()
+    assert alice.texts == []
+    assert world.ledger.refusals() == {"publish-forbidden": 2}
+    alice.subscriber.become(ALICE)
+    world.says(alice, '[7,"staff",12345]')
+    world.says(alice, '[7,"staff",123456]')
+    world.end_turn()
+    assert other.texts == [b'[8,"staff",12345]']
+    assert world.ledger.refusals() == {"publish-forbidden": 2, "publish-too-large": 1}
+    assert alice.texts == []
+
+
+def test_the_rate_of_a_session(world):
+    first, second = world.client(), world.client("chat")
+    assert first.subscriber.buckets is None
+    for number in range(4):
+        world.says(first, f'[7,"chat",{number}]')
+    world.says(second, '[7,"chat","mine",false]')
+    world.clock.advance(0.5)
+    world.says(first, '[7,"chat",4]')
+    world.says(first, '[7,"chat",5]')
+    world.end_turn()
+    assert [json.loads(text)[2] for text in second.texts] == [0, 1, "mine", 4]
+    assert world.ledger.refusals() == {"rate-exceeded": 3}
+
+
+def answers(client):
+    return [json.loads(text) for text in client.texts]
+
+
+@pytest.mark.parametrize(
+    ("calls", "reason"),
+    [
+        (['[2,"1","other"]'], "call-forbidden"),
+        (['[2,"1","api.other"]'], "call-forbidden"),
+        (['[2,"0","api.slow"]', '[2,"1","api.slow"]'], "rate-exceeded"),
+        (['[2,"1","api.small","12345678901234567890"]'], "call-too-large"),
+    ],
+)
+def test_a_refused_call_is_answered(world, calls, reason):
+    client = world.client()
+    for call in calls:
+        world.says(client, call)
+    world.end_turn()
+    kind, call_id, uri, description, details = answers(client)[-1]
+    assert (kind, call_id, uri) == (4, "1", ERROR_FORBIDDEN)
+    assert details == {"reason": reason}
+    assert description
+    assert world.ledger.refusals() == {reason: 1}
+    assert len(answers(client)) == len(calls)
+
+
+def test_a_call_that_is_allowed_goes_on(world):
+    client = world.client()
+    client.subscriber.become(ALICE)
+    world.broker.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
+    world.says(client, '[2,"1","api.who"]')
+    world.says(client, '[2,"2","api.small"]')
+    world.end_turn()
+    assert answers(client)[0] == [3, "1", "alice"]
+    assert answers(client)[1][2] == ERROR_NO_SUCH_PROCEDURE
+    assert world.ledger.refusals() == {}
+
+
+def test_who_becomes_somebody_else_loses_what_that_one_may_not_have():
+    world = world_with(RULES[0], RULES[1], subscribe="deny")
+    client = world.client()
+    client.subscriber.become(ALICE)
+    for topic in ("user.alice.a", "user.alice.b", "staff"):
+        world.says(client, json.dumps([5, topic]))
+    fresh = dataclasses.replace(ALICE, groups=frozenset())
+
+    def refresh(subscriber, call):
+        subscriber.become(fresh)
+        return call.arguments[0]
+
+    world.broker.procedures = {"wampush.refresh": refresh}
+    world.says(client, '[2,"1","wampush.refresh","token"]')
+    world.end_turn()
+    assert answers(client) == [[3, "1", "token"]]
+    assert set(world.hub.topics(client.subscriber)) == {"user.alice.a", "user.alice.b"}
+    assert not world.hub.subscribers("staff")
+
+
+def test_whoever_stays_the_same_keeps_everything():
+    world = world_with(RULES[0], subscribe="deny")
+    client = world.client("staff")
+    world.broker.procedures = {"other": lambda *_: None}
+    world.says(client, '[2,"1","other"]')
+    assert world.hub.subscribers("staff")
+    world.broker.review(client.subscriber)
+    assert not world.hub.subscribers("staff")
+
+
+def test_events_before_a_review_are_delivered_and_none_after():
+    world = world_with(subscribe="deny")
+    client = world.client("a", "b")
+    world.broker.publish(Publication("a", b"1"))
+    world.broker.review(client.subscriber)
+    world.broker.publish(Publication("a", b"2"))
+    world.end_turn()
+    assert client.texts == [b'[8,"a",1]']
+
+
+def test_without_permissions_a_review_changes_nothing():
+    world = World()
+    client = world.client("a")
+    world.broker.review(client.subscriber)
+    assert world.hub.subscribers("a")
+
+
+def test_values_of_strangers_are_bounded_and_quoted_in_the_log():
+    world = world_with(subscribe="deny")
+    client = world.client()
+    client.subscriber.become(Identity(user="x\n\x1b[31m" + "u" * 5000, source="token"))
+    world.says(client, json.dumps([5, "t\r\n" + "é" * 40]))
+    (line,) = world.lines
+    assert line.isprintable()
+    assert "user 'x\\n\\x1b[31m" in line
+    assert len(line) < 900

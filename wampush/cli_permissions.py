@@ -1,0 +1,142 @@
+"""Explains for ``wampush check`` what an identity may do, and which rule says so.
+
+Owns: the arguments about an identity, the words of the explanation. Must not import: Twisted,
+ZeroMQ.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.permissions import Action, Decision, Permissions, Rule, usual
+from wampush.settings import Settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the topics, and who would do something with them."""
+    parser.add_argument(
+        "topics",
+        metavar="TOPIC",
+        nargs="*",
+        help="explain who decides whether this topic or procedure may be used",
+    )
+    parser.add_argument("--user", metavar="ID", help="as this user (default: nobody logged in)")
+    parser.add_argument(
+        "--groups",
+        metavar="NAME[,NAME]",
+        action="append",
+        help="as somebody in these groups; repeatable",
+    )
+    parser.add_argument(
+        "--action",
+        choices=[action.value for action in Action],
+        action="append",
+        help="only this action (default: all three); repeatable",
+    )
+
+
+def identity_of(arguments: argparse.Namespace) -> Identity:
+    """Whom the arguments describe."""
+    names = {name for given in arguments.groups or () for name in given.split(",") if name}
+    if arguments.user is None and not names:
+        return ANONYMOUS
+    return Identity(user=arguments.user, groups=frozenset(names), source="command line")
+
+
+def explain(arguments: argparse.Namespace, settings: Settings) -> Iterator[str]:
+    """One line for each topic and action.
+
+    :param settings: what would be in force.
+    """
+    clients = settings.clients
+    loopback = _all_on_loopback(settings.websocket.listen)
+    permissions = Permissions(
+        settings.permissions,
+        usual(clients.subscribe, clients.publish, clients.call),
+        time.monotonic,
+    )
+    identity = identity_of(arguments)
+    actions = [Action(value) for value in arguments.action or [each.value for each in Action]]
+    width = max(len(_shown(topic)) for topic in arguments.topics)
+    for topic in arguments.topics:
+        for action in actions:
+            decision = permissions.decide(identity, action, topic)
+            verdict = "allowed" if decision.allowed else "refused"
+            why = [decision.why, *_limits(permissions, decision, action)]
+            if action is Action.PUBLISH and decision.rule is None and clients.publish == "auto":
+                verdict, more = _AUTO[loopback]
+                why.append(more)
+            why.extend(_misses(permissions, identity, action, topic, decision))
+            line = f"{verdict:<7}  {action.value:<9}  {_shown(topic):<{width}}"
+            yield f"{line}  # {'; '.join(why)}"
+
+
+_AUTO = {
+    True: ("allowed", "every WebSocket listener is on loopback"),
+    False: ("refused", "a WebSocket listener is not on loopback"),
+    None: ("depends", "it shows at the start whether every WebSocket listener is on loopback"),
+}
+
+
+def _limits(permissions: Permissions, decision: Decision, action: Action) -> Iterator[str]:
+    if not decision.allowed or decision.rule is None:
+        return
+    entry = permissions.rules[decision.rule - 1].entry
+    if entry.max_bytes and action is not Action.SUBSCRIBE:
+        yield f"at most {entry.max_bytes} bytes"
+    if entry.per_second:
+        yield f"at most {entry.per_second:g} per second in one session"
+
+
+def _misses(
+    permissions: Permissions, identity: Identity, action: Action, topic: str, decision: Decision
+) -> Iterator[str]:
+    """Why rules do not decide that look as if they should."""
+    last = len(permissions.rules) if decision.rule is None else decision.rule - 1
+    for rule in permissions.rules[:last]:
+        if action in rule.decisions and rule.resembles(topic):
+            yield f"permissions[{rule.number}] ({rule.entry.match!r}) {_miss(rule, identity)}"
+
+
+def _miss(rule: Rule, identity: Identity) -> str:
+    if not rule.concerns(identity):
+        return f"is for {', '.join(rule.entry.to)}"
+    held = " and ".join(repr(each) for each in sorted(rule.separators))
+    if "{user}" in rule.entry.match and not rule.is_usable(identity.user):
+        return f"takes no user id that holds {held}" if identity.user else "needs a user"
+    if "{group}" in rule.entry.match and not any(map(rule.is_usable, identity.groups)):
+        return f"takes no group that holds {held}" if identity.groups else "needs a group"
+    return "stands for other topics with the values of this identity"
+
+
+def _all_on_loopback(endpoints: tuple[str, ...]) -> bool | None:
+    """Whether only this machine reaches the listeners; None when their addresses do not say."""
+    found = [_is_on_loopback(endpoint) for endpoint in endpoints]
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def _is_on_loopback(endpoint: str) -> bool | None:
+    kind, *fields = re.split(r"(?<!\\):", endpoint)
+    if kind == "unix":
+        return True
+    named = [each.partition("=")[2] for each in fields if each.startswith("interface=")]
+    if kind in ("tcp", "tcp6"):
+        # The second argument of these is the interface, also without its name.
+        named += [each for each in fields[1:2] if "=" not in each]
+    elif kind != "ssl":
+        return None
+    try:
+        return ip_address(named[0].replace("\\", "")).is_loopback if named else False
+    except ValueError:
+        return None
+
+
+def _shown(topic: str) -> str:
+    return topic if topic.isprintable() else repr(topic)
