@@ -15,6 +15,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -34,6 +35,7 @@ def _host(header: str) -> str | None:
     return name.rstrip(".") if name else None
 
 
+@lru_cache(maxsize=4096)
 def is_loopback_name(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
@@ -44,6 +46,7 @@ def is_loopback_name(host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=4096)
 def is_ip_address(text: str) -> bool:
     """Whether a text is an IPv4 or IPv6 address."""
     try:
