@@ -15,7 +15,7 @@ help:
 	@echo "make run    start the daemon, a demo publisher, and print the page to open"
 	@echo "make test   install what the tests need, then run lint and all tests"
 	@echo "make lint   ruff, mypy --strict and the import rules"
-	@echo "make bench  measure"
+	@echo "make bench  measure; SCENARIOS=\"paced burst\" for some, BENCH_ARGS=--help for more"
 	@echo "make lock   write requirements/*.lock anew from requirements/*.in"
 	@echo "make clean  remove $(VENV), .cache and build results"
 
@@ -36,7 +36,7 @@ pytest: $(VENV)/.test
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
 
 bench: $(VENV)/.test
-	$(MAKE) -C bench PYTHON=$(abspath $(BIN)/python)
+	$(BIN)/python -m bench $(SCENARIOS) $(BENCH_ARGS)
 
 $(VENV)/.runtime: $(LOCKS) pyproject.toml scripts/make_venv.sh
 	PYTHON="$(PYTHON)" scripts/make_venv.sh $(VENV)

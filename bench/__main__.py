@@ -1,0 +1,85 @@
+"""``python -m bench [SCENARIO]...``: measure, and print one table.
+
+Owns: the command line and the order of the scenarios. Must not import: wampush.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import connections, fanout, pressure, table
+from bench.native import BenchError, build
+from bench.processes import cores
+from bench.run import Run
+
+SCENARIOS: dict[str, Callable[[Run], list[table.Row]]] = {
+    "paced": fanout.paced,
+    "burst": fanout.burst,
+    "latency": fanout.latency,
+    "connects": connections.connects,
+    "stalled": pressure.stalled,
+    "pressure": pressure.pressure,
+    "churn": connections.churn,
+}
+
+
+def _arguments() -> argparse.Namespace:
+    listed = "\n".join(
+        f"  {name:9} {(function.__doc__ or '').splitlines()[0]}"
+        for name, function in SCENARIOS.items()
+    )
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measure wampush. Each figure stands beside a floor, measured in the same run.",
+        epilog=f"scenarios:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="all when none is named")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=3,
+        help="of all but pressure and churn; medians are shown",
+    )
+    parser.add_argument("--scale", type=float, default=1.0, help="sizes are multiplied by this")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"no scenario is called {unknown[0]!r}; there are {', '.join(SCENARIOS)}")
+    if arguments.rounds < 1 or not 0 < arguments.scale <= 10:
+        parser.error("--rounds is 1 or more, --scale is above 0 and at most 10")
+    return arguments
+
+
+def main() -> int:
+    """Run what was asked for; returns the exit status."""
+    arguments = _arguments()
+    server, load = cores()
+    os.sched_setaffinity(0, {load})
+    try:
+        programs = build()
+        with tempfile.TemporaryDirectory(prefix="wampush-bench-") as folder:
+            run = Run(programs, Path(folder), arguments.scale, arguments.rounds)
+            print(f"server on core {server}, load and publisher on core {load}", end="")
+            print("" if server != load else ": only one core, figures mean little", end="")
+            print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}\n\n{table.head()}")
+            for name in arguments.scenarios or SCENARIOS:
+                begun = time.monotonic()
+                for row in SCENARIOS[name](run):
+                    print(table.line(row.cells()), flush=True)
+                took = time.monotonic() - begun
+                print(f"{name}: {took:.0f} s", file=sys.stderr, flush=True)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

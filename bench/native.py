@@ -1,0 +1,73 @@
+"""Compiles the two C programs when their sources have changed.
+
+Owns: where they are built. Must not import: the scenarios.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = Path(__file__).with_name("native")
+BUILD = ROOT / ".cache" / "bench"
+
+_NO_COMPILER = """\
+The benchmark's load generator is written in C, and there is no C compiler here (looked for cc, gcc
+and clang). On Debian and Ubuntu:  apt-get install gcc libc6-dev"""
+
+
+class BenchError(Exception):
+    """The benchmark can not run here; the text says what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """The built programs.
+
+    :param load: the load generator.
+    :param floor: the least that a fan-out server can do.
+    """
+
+    load: Path
+    floor: Path
+
+
+def build(folder: Path = BUILD) -> Programs:
+    """Compile what has changed since the last time.
+
+    :param folder: where the programs go.
+    :raises BenchError: when there is no compiler, or it fails.
+    """
+    return Programs(_compile("load", folder), _compile("floor", folder))
+
+
+def _compile(name: str, folder: Path) -> Path:
+    program = folder / name
+    sources = [SOURCES / f"{name}.c", SOURCES / "common.h"]
+    newest = max(source.stat().st_mtime for source in sources)
+    if program.exists() and program.stat().st_mtime > newest:
+        return program
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if compiler is None:
+        raise BenchError(_NO_COMPILER)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Built beside and renamed, so that two runs at once never start half a program.
+    fresh = program.with_suffix(".new")
+    options = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
+    result = subprocess.run(
+        [compiler, *options, "-o", str(fresh), str(sources[0])],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if result.returncode:
+        raise BenchError(
+            f"{compiler} can not compile {sources[0].name}; if headers are missing: "
+            f"apt-get install libc6-dev\n{result.stderr}"
+        )
+    fresh.replace(program)
+    return program

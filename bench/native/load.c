@@ -1,0 +1,445 @@
+/* load - many WebSocket clients of one server, and what reaches them.
+ *
+ *   load [options] PORT
+ *
+ *   -n N     clients (1)                     -c M     how many may be opening at once (64)
+ *   -s TOPIC subscribe to it (bench); %d becomes the client's number
+ *   -e N     events that each client shall get; ends when all have them
+ *   -t S     seconds from "ready" at most (30)
+ *   -z K     the last K clients stop reading once all are open; they are left out of the counts
+ *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
+ *   -L       local addresses of all of 127.0.0.0/8, for more clients than one address has ports
+ *
+ * A client is open when it got 101 with the right proof and WELCOME.  When all are open, a line
+ * {"open":...} is printed.  The run ends by -e, by -t or by the end of standard input; then
+ * the last line, a JSON object, tells what was received.
+ *
+ * An event is a text frame that begins with [8, and whose payload holds "n":SEQUENCE and
+ * "t":CLOCK_MONOTONIC-nanoseconds within its first bytes.  Per client, a sequence that does not
+ * follow the one before is a gap or, when it is not larger, disorder.  The latency of an event is
+ * the time from "t" to the return of the read that completed it.
+ */
+#define _GNU_SOURCE
+#include "common.h"
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+
+enum { IDLE, CONNECTING, UPGRADING, OPEN, GONE };
+/* Bytes of a frame that are looked at: the longest control frame, or the front of an event. */
+enum { HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
+
+typedef struct {
+	int fd, state, number;
+	int stalled;
+	uint32_t have; /* bytes in head */
+	uint64_t skip; /* bytes of the frame in hand that need not be looked at */
+	int64_t received, last, sequence;
+	uint64_t sent_at; /* of the frame in hand; 0: not an event */
+	uint8_t head[HEAD];
+} client;
+
+static struct {
+	int port, clients, at_once, stalled, spread;
+	long expected, cycles;
+	double seconds;
+	const char *topic;
+} opt = {.clients = 1, .at_once = 64, .expected = -1, .seconds = 30, .topic = "bench"};
+
+static client *clients;
+static int poller;
+static long opened, opening, failed, closed_by_server, complete, cycles_begun, cycles_done;
+static int64_t total, bytes, gaps, disorder;
+static uint64_t first_sent, last_received, longest;
+static int64_t histogram[BUCKETS], measured;
+static double latency_sum;
+static int close_code, all_open;
+static char stdin_mark;
+
+/* Latencies in microseconds: exact below SUB_BUCKETS, then SUB_BUCKETS steps for each doubling. */
+static int bucket_of(uint64_t us)
+{
+	if (us < SUB_BUCKETS)
+		return (int)us;
+	int shift = 63 - __builtin_clzll(us) - 7;
+	int bucket = SUB_BUCKETS * (shift + 1) + (int)((us >> shift) - SUB_BUCKETS);
+	return bucket < BUCKETS ? bucket : BUCKETS - 1;
+}
+
+static double quantile(double part)
+{
+	int64_t wanted = (int64_t)((double)measured * part), seen = 0;
+	for (int i = 0; i < BUCKETS; i++) {
+		seen += histogram[i];
+		if (seen > wanted) {
+			int shift = i / SUB_BUCKETS - 1;
+			return shift < 0 ? i
+					 : (double)((uint64_t)(i % SUB_BUCKETS + SUB_BUCKETS) << shift);
+		}
+	}
+	return 0;
+}
+
+static void start(client *c)
+{
+	int one = 1, small = 4096;
+	struct sockaddr_in at = loopback(opt.port);
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	if (c->fd < 0)
+		die("socket");
+	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	if (c->stalled)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	if (opt.spread) {
+		struct sockaddr_in from = loopback(0);
+		long turn = opt.cycles ? cycles_begun : c->number;
+		from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)(turn % 200 * 256));
+		setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
+		if (bind(c->fd, (void *)&from, sizeof from))
+			die("bind");
+	}
+	if (connect(c->fd, (void *)&at, sizeof at) && errno != EINPROGRESS)
+		die("connect");
+	c->state = CONNECTING;
+	c->have = 0;
+	c->skip = 0;
+	c->last = -1;
+	c->sent_at = 0;
+	opening++;
+	struct epoll_event event = {.events = EPOLLOUT, .data.ptr = c};
+	if (epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event))
+		die("epoll_ctl");
+}
+
+static void end(client *c)
+{
+	close(c->fd);
+	if (c->state == OPEN)
+		closed_by_server++;
+	else {
+		opening--;
+		failed++;
+	}
+	c->state = GONE;
+	if (opt.cycles && cycles_begun < opt.cycles) {
+		cycles_begun++;
+		start(c);
+	}
+}
+
+static int send_text(client *c, const char *text, size_t size)
+{
+	uint8_t frame[2048];
+	size_t header = frame_header(frame, OP_TEXT, size, 0x80);
+	static const uint8_t key[4] = {0x3a, 0x91, 0x5c, 0xe7};
+	memcpy(frame + header, key, 4);
+	for (size_t i = 0; i < size; i++)
+		frame[header + 4 + i] = (uint8_t)text[i] ^ key[i & 3];
+	size_t whole = header + 4 + size;
+	return send(c->fd, frame, whole, MSG_NOSIGNAL) == (ssize_t)whole;
+}
+
+/* WELCOME came: subscribe; in a churn, also leave and begin anew. */
+static void welcomed(client *c)
+{
+	char topic[512], text[600];
+	c->state = OPEN;
+	opening--;
+	opened++;
+	const char *number = strstr(opt.topic, "%d");
+	if (number)
+		snprintf(topic, sizeof topic, "%.*s%ld%s", (int)(number - opt.topic), opt.topic,
+			 opt.cycles ? cycles_begun : (long)c->number, number + 2);
+	else
+		snprintf(topic, sizeof topic, "%s", opt.topic);
+	int size = snprintf(text, sizeof text, "[5,\"%s\"]", topic);
+	if (!send_text(c, text, (size_t)size)) {
+		end(c);
+		return;
+	}
+	if (opt.cycles) {
+		close(c->fd);
+		c->state = GONE;
+		cycles_done++;
+		if (cycles_begun < opt.cycles) {
+			cycles_begun++;
+			start(c);
+		}
+	}
+}
+
+static int64_t number_after(const uint8_t *from, const uint8_t *to, const char *name)
+{
+	const uint8_t *at = memmem(from, (size_t)(to - from), name, strlen(name));
+	int64_t value = 0;
+	if (!at)
+		return -1;
+	for (at += strlen(name); at < to && *at >= '0' && *at <= '9'; at++)
+		value = value * 10 + (*at - '0');
+	return value;
+}
+
+static void finish_event(client *c, uint64_t now)
+{
+	c->received++;
+	total++;
+	if (c->received == opt.expected && !c->stalled)
+		complete++;
+	if (c->last >= 0) {
+		if (c->sequence <= c->last)
+			disorder++;
+		else
+			gaps += c->sequence - c->last - 1;
+	}
+	c->last = c->sequence;
+	if (!first_sent || c->sent_at < first_sent)
+		first_sent = c->sent_at;
+	last_received = now;
+	if (now > c->sent_at) {
+		uint64_t took = now - c->sent_at;
+		histogram[bucket_of(took / 1000)]++;
+		measured++;
+		latency_sum += (double)took;
+		if (took > longest)
+			longest = took;
+	}
+	c->sent_at = 0;
+}
+
+/* The front of a frame is there. Returns 0 when the client is gone. */
+static int look_at(client *c, const uint8_t *frame, size_t header, size_t have, uint64_t size)
+{
+	const uint8_t *payload = frame + header, *to = frame + have;
+	int opcode = frame[0] & 15;
+	if (opcode == OP_PING) {
+		uint8_t pong[160];
+		size_t front = frame_header(pong, OP_PONG, size, 0x80);
+		memset(pong + front, 0, 4);
+		memcpy(pong + front + 4, payload, size);
+		if (send(c->fd, pong, front + 4 + size, MSG_NOSIGNAL) < 0)
+			perror("pong");
+	} else if (opcode == OP_CLOSE) {
+		if (size >= 2)
+			close_code = payload[0] << 8 | payload[1];
+	} else if (size > 3 && payload[0] == '[' && payload[2] == ',') {
+		if (payload[1] == '0' && c->state == UPGRADING)
+			welcomed(c);
+		else if (payload[1] == '8') {
+			int64_t sent = number_after(payload, to, "\"t\":");
+			c->sequence = number_after(payload, to, "\"n\":");
+			c->sent_at = sent > 0 ? (uint64_t)sent : 0;
+			bytes += (int64_t)size;
+		}
+	}
+	return c->state != GONE;
+}
+
+/* Take frames out of new bytes; of each, only the first HEAD bytes are kept until they suffice. */
+static void take_frames(client *c, const uint8_t *data, size_t size, uint64_t now)
+{
+	while (size) {
+		if (c->skip) {
+			size_t step = c->skip < size ? (size_t)c->skip : size;
+			c->skip -= step;
+			data += step;
+			size -= step;
+			if (!c->skip && c->sent_at)
+				finish_event(c, now);
+			continue;
+		}
+		const uint8_t *frame = data;
+		size_t have = size, before = c->have;
+		if (before) {
+			size_t step = HEAD - before < size ? HEAD - before : size;
+			memcpy(c->head + before, data, step);
+			frame = c->head;
+			have = before + step;
+		}
+		uint64_t payload = 0;
+		size_t header = parse_header(frame, have, &payload);
+		uint64_t whole = header + payload;
+		size_t front = whole < HEAD ? (size_t)whole : HEAD;
+		if (!header || have < front) {
+			if (!before)
+				memcpy(c->head, data, size);
+			c->have = (uint32_t)have;
+			return;
+		}
+		if (have > whole)
+			have = (size_t)whole;
+		c->have = 0;
+		if (!look_at(c, frame, header, have < HEAD ? have : HEAD, payload))
+			return;
+		data += have - before;
+		size -= have - before;
+		c->skip = whole - have;
+		if (!c->skip && c->sent_at)
+			finish_event(c, now);
+	}
+}
+
+/* The answer to the upgrade, and perhaps frames behind it. */
+static void take_answer(client *c, const uint8_t *data, size_t size)
+{
+	const uint8_t *rest = memmem(data, size, "\r\n\r\n", 4);
+	/* Servers send their short answer whole; a split one counts as failed, and is seen. */
+	if (!rest || size < 12 || memcmp(data + 9, "101", 3) ||
+	    !memmem(data, size, HANDSHAKE_PROOF, strlen(HANDSHAKE_PROOF))) {
+		if (failed < 3)
+			fprintf(stderr, "upgrade refused: %.80s\n", (const char *)data);
+		end(c);
+		return;
+	}
+	rest += 4;
+	c->state = UPGRADING;
+	c->sequence = 1; /* the header is over */
+	if (rest < data + size)
+		take_frames(c, rest, (size_t)(data + size - rest), now_ns());
+}
+
+static void connected(client *c)
+{
+	int error = 0;
+	socklen_t size = sizeof error;
+	char request[512];
+	getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+	int length = snprintf(request, sizeof request,
+			      "GET / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+			      "Connection: Upgrade\r\nSec-WebSocket-Key: " HANDSHAKE_KEY "\r\n"
+			      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: wamp\r\n\r\n",
+			      opt.port);
+	if (error || send(c->fd, request, (size_t)length, MSG_NOSIGNAL) != length) {
+		if (failed < 3)
+			fprintf(stderr, "connect: %s\n", strerror(error ? error : errno));
+		end(c);
+		return;
+	}
+	c->state = UPGRADING;
+	c->sequence = 0; /* still in the header of the answer */
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+	epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &event);
+}
+
+static void readable(client *c)
+{
+	static uint8_t data[1 << 20];
+	if (c->stalled && all_open) {
+		epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, 0);
+		return;
+	}
+	ssize_t size = recv(c->fd, data, sizeof data - 1, 0);
+	if (size <= 0) {
+		if (size == 0 || errno != EAGAIN)
+			end(c);
+		return;
+	}
+	data[size] = 0;
+	if (c->state == UPGRADING && !c->sequence)
+		take_answer(c, data, (size_t)size);
+	else
+		take_frames(c, data, (size_t)size, now_ns());
+}
+
+static void say_open(double seconds)
+{
+	printf("{\"open\":%ld,\"failed\":%ld,\"seconds\":%.4f,\"per_second\":%.0f}\n", opened, failed,
+	       seconds, (double)(opened + cycles_done) / seconds);
+	fflush(stdout);
+}
+
+static void say_result(double seconds)
+{
+	struct rusage used;
+	getrusage(RUSAGE_SELF, &used);
+	double span = last_received > first_sent ? (double)(last_received - first_sent) / 1e9 : 0;
+	printf("{\"seconds\":%.4f,\"open\":%ld,\"failed\":%ld,\"closed_by_server\":%ld,"
+	       "\"close_code\":%d,\"complete\":%ld,\"events\":%ld,\"bytes\":%ld,\"gaps\":%ld,"
+	       "\"disorder\":%ld,\"span_s\":%.6f,\"cycles\":%ld,\"p50_us\":%.0f,\"p99_us\":%.0f,"
+	       "\"mean_us\":%.1f,\"max_us\":%.0f,\"cpu_s\":%.3f}\n",
+	       seconds, opened, failed, closed_by_server, close_code, complete, (long)total,
+	       (long)bytes, (long)gaps, (long)disorder, span, cycles_done, quantile(.5), quantile(.99),
+	       measured ? latency_sum / (double)measured / 1e3 : 0, (double)longest / 1e3,
+	       (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
+		       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
+}
+
+static void read_options(int argc, char **argv)
+{
+	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:C:L")) != -1;)
+		switch (o) {
+		case 'n': opt.clients = atoi(optarg); break;
+		case 'c': opt.at_once = atoi(optarg); break;
+		case 's': opt.topic = optarg; break;
+		case 'e': opt.expected = atol(optarg); break;
+		case 't': opt.seconds = atof(optarg); break;
+		case 'z': opt.stalled = atoi(optarg); break;
+		case 'C': opt.cycles = atol(optarg); break;
+		case 'L': opt.spread = 1; break;
+		default: exit(1);
+		}
+	if (optind + 1 != argc || opt.clients < 1 || opt.stalled > opt.clients) {
+		fprintf(stderr, "usage: load [options] PORT; the options are in load.c\n");
+		exit(1);
+	}
+	opt.port = atoi(argv[optind]);
+	if (opt.cycles)
+		opt.at_once = opt.clients;
+}
+
+/* Serve what is ready; returns 0 when standard input has ended. */
+static int turn(int timeout_ms)
+{
+	struct epoll_event events[TURN];
+	int count = epoll_wait(poller, events, TURN, timeout_ms);
+	for (int i = 0; i < count; i++) {
+		client *c = events[i].data.ptr;
+		if ((void *)c == &stdin_mark) {
+			char ignored[256];
+			if (read(0, ignored, sizeof ignored) <= 0)
+				return 0;
+		} else if (c->state == CONNECTING)
+			connected(c);
+		else if (c->state != GONE)
+			readable(c);
+	}
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	read_options(argc, argv);
+	prepare_process();
+	poller = epoll_create1(0);
+	clients = need(calloc((size_t)opt.clients, sizeof *clients));
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &stdin_mark};
+	/* A file or /dev/null can not be watched, and never ends a run. */
+	epoll_ctl(poller, EPOLL_CTL_ADD, 0, &event);
+	uint64_t begun = now_ns(), ready = 0;
+	int started = 0;
+	for (;;) {
+		while (started < opt.clients && opening < opt.at_once &&
+		       (!opt.cycles || cycles_begun < opt.cycles)) {
+			client *c = &clients[started];
+			c->number = started++;
+			c->stalled = c->number >= opt.clients - opt.stalled;
+			cycles_begun++;
+			start(c);
+		}
+		int more = turn(100);
+		uint64_t now = now_ns();
+		double since = (double)(now - (ready ? ready : begun)) / 1e9;
+		if (!ready && (opt.cycles ? cycles_done + failed >= opt.cycles
+					  : opened + failed >= opt.clients)) {
+			all_open = 1;
+			ready = now;
+			say_open((double)(ready - begun) / 1e9);
+			if (opt.cycles)
+				break;
+		}
+		if (!more || since > opt.seconds)
+			break;
+		if (ready && opt.expected >= 0 && complete >= opt.clients - opt.stalled)
+			break;
+	}
+	say_result((double)(now_ns() - begun) / 1e9);
+	return 0;
+}

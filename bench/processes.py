@@ -1,0 +1,324 @@
+"""The processes of a measurement: started on their core, looked at in /proc, stopped by their id.
+
+Owns: ports, cores, the server, the floor, the load generator, the publisher.
+Must not import: the scenarios.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from bench.native import ROOT, BenchError, Programs
+
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+_QUIET_SECONDS = 0.2
+_QUIET_SHARE = 0.02
+
+
+@cache
+def cores() -> tuple[int, int]:
+    """The core for the server, and the one for everything else; the same where there is one.
+
+    Settled by the first call, because the driver then leaves the server's core.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[0], allowed[1 % len(allowed)]
+
+
+@contextlib.contextmanager
+def free_ports(count: int) -> Iterator[list[int]]:
+    """Ports on loopback that nobody else is handed meanwhile.
+
+    Each is held by a socket that is bound and does not listen; a server with SO_REUSEADDR may
+    listen beside it.
+    """
+    with contextlib.ExitStack() as stack:
+        ports = []
+        for _ in range(count):
+            holder = stack.enter_context(socket.socket())
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind(("127.0.0.1", 0))
+            ports.append(holder.getsockname()[1])
+        yield ports
+
+
+def spawn(core: int, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
+    """Start a program on a core.
+
+    The caller's own core is changed for a moment: a child inherits it, from its first instruction.
+    """
+    before = os.sched_getaffinity(0)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("WAMPUSH_")}
+    environment["PYTHONPATH"] = str(ROOT)
+    os.sched_setaffinity(0, {core})
+    try:
+        return subprocess.Popen(list(command), cwd=ROOT, env=environment, text=True, **options)
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a process, in order if it can."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+@dataclass(slots=True)
+class Server:
+    """A running server under measurement.
+
+    :param pid: its process.
+    :param port: where clients connect.
+    :param feed: where the publisher sends.
+    :param kind: how it sends, "zmq" or "tcp".
+    :param http: the port of health, 0 where there is none.
+    :param log: what it has written, None for the floor.
+    :param process: its handle.
+    """
+
+    pid: int
+    port: int
+    feed: int
+    kind: str
+    http: int
+    log: Path | None
+    process: subprocess.Popen[str]
+
+    def cpu(self) -> float:
+        """Seconds of CPU that all its threads have used; in steps of a nanosecond."""
+        total = 0
+        for task in Path(f"/proc/{self.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                total += int((task / "schedstat").read_text().split()[0])
+        return total / 1e9
+
+    def memory(self, field: str = "VmRSS") -> int:
+        """Resident bytes; ``VmHWM`` for their peak since :meth:`forget_peak`."""
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+        raise BenchError(f"the server under measurement (pid {self.pid}) has ended")
+
+    def forget_peak(self) -> None:
+        """Let ``VmHWM`` begin anew."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def descriptors(self) -> int:
+        """How many it has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def health(self) -> dict[str, Any]:
+        """What ``/healthz`` says; empty where there is none."""
+        if not self.http:
+            return {}
+        url = f"http://127.0.0.1:{self.http}/healthz"
+        with urllib.request.urlopen(url, timeout=30) as response:
+            document: dict[str, Any] = json.load(response)
+            return document
+
+    def settle(self, most: float = 30.0) -> None:
+        """Wait until it has nothing to do: it used hardly any CPU for a while.
+
+        :param most: seconds to wait at most.
+        """
+        deadline = time.monotonic() + most
+        quiet = 0
+        before = self.cpu()
+        while quiet < 2 and time.monotonic() < deadline:
+            time.sleep(_QUIET_SECONDS)
+            now = self.cpu()
+            quiet = quiet + 1 if now - before < _QUIET_SECONDS * _QUIET_SHARE else 0
+            before = now
+
+    def complaints(self) -> int:
+        """How many tracebacks and unhandled errors are in its log."""
+        if self.log is None:
+            return 0
+        text = self.log.read_text(errors="replace")
+        return text.count("Traceback") + text.count("Unhandled")
+
+
+def _wait_for(server: Server, ready: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    assert server.log is not None
+    while ready not in server.log.read_text(errors="replace"):
+        if server.process.poll() is not None or time.monotonic() > deadline:
+            raise BenchError(f"the server did not start:\n{server.log.read_text()[-2000:]}")
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def wampush(
+    folder: Path, http: bool = False, watched: bool = False, config: Path | None = None
+) -> Iterator[Server]:
+    """The daemon as users start it, on the server's core.
+
+    :param folder: where its log goes.
+    :param http: whether its HTTP port is on.
+    :param watched: start it so that SIGUSR1 makes it count its timers, see ``bench.watched``.
+    :param config: its TOML file.
+    """
+    twistd = Path(sys.executable).with_name("twistd")
+    program = [sys.executable, "-m", "bench.watched"] if watched else [str(twistd)]
+    with free_ports(3) as (port, feed, http_port), contextlib.ExitStack() as stack:
+        endpoint = f"tcp:{http_port}:interface=127.0.0.1" if http else "off"
+        log = folder / f"wampush-{port}.log"
+        command = [*program, "-n", "--pidfile=", "wampush"]
+        command += ["--listen", f"tcp:{port}:interface=127.0.0.1"]
+        command += ["--pull", f"tcp://127.0.0.1:{feed}", "--http", endpoint]
+        if config is not None:
+            command += ["--config", str(config)]
+        output = stack.enter_context(log.open("w"))
+        process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        stack.callback(stop, process)
+        server = Server(process.pid, port, feed, "zmq", http_port if http else 0, log, process)
+        _wait_for(server, "open descriptors: the limit is")
+        server.settle(5.0)
+        yield server
+
+
+@contextlib.contextmanager
+def floor(programs: Programs, each_alone: bool = False) -> Iterator[Server]:
+    """The floor, on the server's core.
+
+    :param each_alone: one send for each event instead of one for all that have come.
+    """
+    with free_ports(2) as (port, feed), contextlib.ExitStack() as stack:
+        command = [str(programs.floor), *(["-1"] if each_alone else []), str(port), str(feed)]
+        process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        stack.callback(stop, process)
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "listening":
+            raise BenchError("the floor program did not start")
+        yield Server(process.pid, port, feed, "tcp", 0, None, process)
+
+
+class Load:
+    """The load generator against a server.
+
+    :param programs: where it is.
+    :param server: whom it connects to.
+    :param clients: how many clients it opens.
+    :param options: its further options, see ``native/load.c``.
+    :param seconds: how long it may take from ready to its end.
+    """
+
+    def __init__(
+        self,
+        programs: Programs,
+        server: Server,
+        clients: int,
+        *options: str,
+        seconds: float = 60.0,
+    ) -> None:
+        self._seconds = seconds
+        command = [str(programs.load), "-n", str(clients), "-t", str(seconds), *options]
+        self._process = spawn(
+            cores()[1],
+            [*command, str(server.port)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        stop(self._process)
+
+    def ready(self, clients: int, seconds: float = 120.0) -> dict[str, Any]:
+        """Wait until all clients are open.
+
+        :param clients: how many must be.
+        :raises BenchError: when they are not.
+        """
+        line = self._line(seconds)
+        if line.get("open", 0) < clients:
+            raise BenchError(f"only {line.get('open', 0)} of {clients} clients could connect")
+        return line
+
+    def wait(self, during: Callable[[], object] | None = None) -> dict[str, Any]:
+        """Wait until every client has its events, and return what was received.
+
+        :param during: called over and over meanwhile.
+        """
+        deadline = time.monotonic() + self._seconds + 30.0
+        stream = self._process.stdout
+        assert stream is not None
+        if during is not None:
+            during()
+            while not select.select([stream], [], [], 0.02)[0] and time.monotonic() < deadline:
+                during()
+        return self._line(max(1.0, deadline - time.monotonic()))
+
+    def finish(self) -> dict[str, Any]:
+        """End it now, and return what was received."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._line(30.0)
+
+    def _line(self, seconds: float) -> dict[str, Any]:
+        stream = self._process.stdout
+        assert stream is not None
+        if not select.select([stream], [], [], seconds)[0]:
+            raise BenchError(f"the load generator said nothing for {seconds:.0f} s")
+        text = stream.readline()
+        if not text:
+            raise BenchError("the load generator has ended early")
+        line: dict[str, Any] = json.loads(text)
+        return line
+
+
+class Publisher:
+    """Sends pushes to a server, from a process of its own; see ``bench.publisher``."""
+
+    def __init__(self, server: Server, count: int, rate: float, size: int) -> None:
+        arguments = [server.kind, str(server.feed), str(count), str(rate), str(size)]
+        self._process = spawn(
+            cores()[1],
+            [sys.executable, "-m", "bench.publisher", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline().strip() != "connected":
+            raise BenchError("the publisher could not connect")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        stop(self._process)
+
+    def go(self) -> None:
+        """Begin to publish."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def done(self) -> bool:
+        """Whether everything is handed over."""
+        return self._process.poll() is not None

@@ -1,0 +1,212 @@
+"""``python -m bench.stress``: random clients for a while, with an invariant.
+
+Clients subscribe, unsubscribe, publish, stall and die at random, while a backend pushes in bursts,
+small events and large ones, to a server whose queues are short. The invariant is in
+``bench.stress_client``. The seed is printed; it fixes what is decided, not when it happens.
+
+Owns: the run. Must not import: wampush.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+import zmq
+import zmq.asyncio
+
+from bench.native import BenchError
+from bench.processes import Server, cores, wampush
+from bench.stress_client import Phase, Stream, StressClient
+
+QUEUE_BYTES = 262_144
+PUSH_TOPICS = tuple(f"push-{number}" for number in range(12))
+CHAT_TOPICS = tuple(f"chat-{number}" for number in range(4))
+TOPICS = PUSH_TOPICS + CHAT_TOPICS
+BACKEND = "backend"
+_MOST_SHOWN = 20
+_CATCH_UP_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class Stress:
+    """One run.
+
+    :param server: the daemon under stress.
+    :param seconds: how long things happen.
+    :param clients: how many at a time.
+    :param chance: what is decided at random.
+    """
+
+    server: Server
+    seconds: float
+    clients: int
+    chance: random.Random
+    sent: Counter[Stream] = field(default_factory=Counter)
+    breaches: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    living: dict[int, StressClient] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    pushed: int = 0
+
+    async def run(self) -> None:
+        """Let it happen, then compare."""
+        deadline = time.monotonic() + self.seconds
+        pushing = asyncio.create_task(self._push(deadline))
+        lives = [asyncio.create_task(self._lives(each, deadline)) for each in range(self.clients)]
+        await pushing
+        await asyncio.gather(*lives)
+        await self._compare()
+        for client in self.living.values():
+            client.dying = True
+            client.die(self.chance)
+        await asyncio.to_thread(self.server.settle)
+        health = await asyncio.to_thread(self.server.health)
+        for name in ("sessions", "topics", "connections"):
+            if health[name]:
+                self.breaches.append(f"{health[name]} {name} left when all clients are gone")
+
+    async def _push(self, deadline: float) -> None:
+        context = zmq.asyncio.Context()
+        push = context.socket(zmq.PUSH)
+        push.connect(f"tcp://127.0.0.1:{self.server.feed}")
+        chance = self.chance
+        while time.monotonic() < deadline:
+            burst = chance.choice((1, 1, 2, 5, 20, 100))
+            for _ in range(burst):
+                await push.send(self._next_push())
+            await asyncio.sleep(burst / 300)
+        push.close()
+        context.term()
+
+    def _next_push(self) -> bytes:
+        topic = self.chance.choice(PUSH_TOPICS)
+        large = self.chance.random() < 0.1
+        size = self.chance.randrange(8000, 60_000) if large else self.chance.randrange(500)
+        stream = (topic, BACKEND)
+        event = {"category": topic, "from": BACKEND, "n": self.sent[stream], "g": self.pushed}
+        self.sent[stream] += 1
+        self.pushed += 1
+        return orjson.dumps({**event, "p": "x" * size})
+
+    async def _lives(self, number: int, deadline: float) -> None:
+        """One client after the other, each with a life of its own."""
+        life = 0
+        while time.monotonic() < deadline:
+            client = StressClient(f"{number}.{life}", self.sent, self.breaches.append)
+            life += 1
+            try:
+                await client.open(self.server.port, self.chance.choice((0, 4096, 65_536)))
+            except (OSError, TimeoutError) as error:
+                self.breaches.append(f"client {client.name}: can not connect: {error!r}")
+                return
+            self.living[number] = client
+            self.counts["lives"] += 1
+            await self._live(client, deadline)
+            self.counts["events seen"] += client.watch.seen
+            if client.lost and not client.dying:
+                self.counts["dropped as slow"] += 1
+            if client.lost or client.dying:
+                self.ended.add(client.name)
+                del self.living[number]
+
+    async def _live(self, client: StressClient, deadline: float) -> None:
+        chance = self.chance
+        everything = chance.random() < 0.2
+        for topic in TOPICS if everything else chance.sample(TOPICS, chance.randrange(1, 7)):
+            client.subscribe(topic)
+        while not client.lost and time.monotonic() < deadline:
+            await asyncio.sleep(chance.random() * 0.4)
+            act = chance.random()
+            topic = chance.choice(TOPICS)
+            if act < 0.5:
+                self._change(client, topic)
+            elif act < 0.88:
+                client.publish(chance.choice(CHAT_TOPICS), "y" * chance.randrange(200))
+                self.counts["published"] += 1
+            elif act < 0.97:
+                left = max(0.1, deadline - time.monotonic())
+                await client.stall(min(left, chance.random() ** 2 * 8))
+                self.counts["stalls"] += 1
+            elif not client.lost:
+                client.die(chance)
+                self.counts["deaths"] += 1
+                return
+
+    def _change(self, client: StressClient, topic: str) -> None:
+        phase = client.watch.phase(topic)
+        if phase is Phase.OFF:
+            client.subscribe(topic)
+            self.counts["subscribed"] += 1
+        elif phase is Phase.ON:
+            client.unsubscribe(topic)
+            self.counts["unsubscribed"] += 1
+
+    async def _compare(self) -> None:
+        """Everybody who is still there gets everything that was sent before."""
+        deadline = time.monotonic() + _CATCH_UP_SECONDS
+        lacking: list[str] = []
+        while time.monotonic() < deadline:
+            lacking = [
+                f"client {client.name} lacks {what}"
+                for client in self.living.values()
+                if not client.lost
+                for what in client.watch.behind(self.ended | self._lost())
+            ]
+            if not lacking:
+                break
+            await asyncio.sleep(0.1)
+        self.breaches += lacking
+
+    def _lost(self) -> set[str]:
+        return {client.name for client in self.living.values() if client.lost}
+
+
+def stress(seconds: float, clients: int, seed: int) -> int:
+    """Run, print what happened and what was wrong; returns how much was."""
+    print(f"stress: {clients} clients for {seconds:g} s, seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="wampush-stress-") as name:
+        folder = Path(name)
+        config = folder / "wampush.toml"
+        config.write_text(f"[clients]\nqueue_bytes = {QUEUE_BYTES}\n")
+        with wampush(folder, http=True, config=config) as server:
+            run = Stress(server, seconds, clients, random.Random(seed))
+            asyncio.run(run.run())
+            if server.complaints() and server.log is not None:
+                run.breaches.append("tracebacks in the server's log:\n" + server.log.read_text())
+    counts = ", ".join(f"{name} {count:,}" for name, count in sorted(run.counts.items()))
+    print(f"pushes {run.pushed:,}, {counts}")
+    for breach in run.breaches[:_MOST_SHOWN]:
+        print(f"BREACH {breach}")
+    print(f"{len(run.breaches)} breaches")
+    return len(run.breaches)
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m bench.stress", description=stress.__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--clients", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=None, help="one that was printed, to run again")
+    arguments = parser.parse_args()
+    os.sched_setaffinity(0, {cores()[1]})
+    seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed
+    try:
+        return 1 if stress(arguments.seconds, arguments.clients, seed) else 0
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
