@@ -141,6 +141,26 @@ def test_a_slow_client_is_dropped_by_abort() -> None:
     assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
 
 
+@pytest.mark.parametrize("frame", [masked(b"", first=0x88), masked(b"\xff")])
+def test_an_end_without_room_for_its_close_frame_is_counted_once(frame: bytes) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.subscribe("t")
+    outbox = peer.connection.outbox
+    assert isinstance(outbox, TransportOutbox)
+    outbox.pauseProducing()
+    node.publish("t", b"1")
+    node.publish("t", b"2")
+    outbox.limit = outbox.queued
+    peer.send(frame)
+    assert peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+    peer.send(masked(b"", first=0x88))
+    peer.lose()
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+    assert node.edge.wheel.waiting == 0
+
+
 def test_the_server_stops_without_a_close_frame() -> None:
     node = MemoryNode(SETTINGS)
     peers = [node.open() for _ in range(3)]

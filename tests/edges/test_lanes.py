@@ -66,6 +66,18 @@ STREAMS: dict[str, tuple[bytes, list[tuple[str, bytes]], list[Frame], str]] = {
     "invalid in fragments": (masked(b"a", first=0x01) + masked(b"\xff", first=0x80), [], [],
                              "invalid-payload"),
     "unmasked text": (masked(b"abcdef", key=None), [], [], "protocol-violation"),
+    "unmasked text and more": (
+        masked(b"abcdef", key=None) + TEXT * 2,
+        [],
+        [],
+        "protocol-violation",
+    ),
+    "unmasked long text and more": (
+        masked(b"a" * 126, key=None) + TEXT * 2,
+        [],
+        [],
+        "protocol-violation",
+    ),
     "unmasked long text": (masked(b"a" * 126, key=None), [], [], "protocol-violation"),
     "unmasked pong": (masked(b"abcdef", first=0x8A, key=None), [], [], "protocol-violation"),
     "continuation of nothing": (masked(b"a", first=0x80), [], [], "protocol-violation"),

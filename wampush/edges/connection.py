@@ -340,9 +340,12 @@ class Connection(SlimServerProtocol):
         if self.state == OPEN:
             self.failedByMe = True
             self.sendData(close_frame(code, reason))
-            self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
+            if self.reason is None:
+                self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""
-        if self.state != CLOSED:
+        if self.reason is None:
             self._finish(CloseReason.PEER_CLOSED)
+        # Autobahn says "closing" by now, even when the answer found no room and we dropped it.
+        self.state = CLOSED
