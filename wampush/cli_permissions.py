@@ -105,7 +105,7 @@ def _misses(
 
 def _miss(rule: Rule, identity: Identity) -> str:
     if not rule.concerns(identity):
-        return f"is for {', '.join(rule.entry.to)}"
+        return f"is for {rule.receivers}"
     held = " and ".join(repr(each) for each in sorted(rule.separators))
     if "{user}" in rule.entry.match and not rule.is_usable(identity.user):
         return f"takes no user id that holds {held}" if identity.user else "needs a user"

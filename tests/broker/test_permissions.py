@@ -144,6 +144,12 @@ def test_the_reason_names_rule_pattern_and_receivers():
     )
 
 
+def test_the_reason_of_a_rule_for_many_stays_short():
+    many = permissions(rule("a", to=[f"user:{number}" for number in range(1000)]))
+    why = many.decide(person("999"), CALL, "a").why
+    assert why.endswith(" to user:0, user:1, user:2, user:3, user:4 and 995 more")
+
+
 @pytest.mark.parametrize("procedure", sorted(ALWAYS_CALLABLE))
 def test_who_one_is_can_always_be_told(procedure):
     closed = permissions(rule("*", allow=False), call="deny")
@@ -443,6 +449,12 @@ def test_the_permissions_object_without_rules():
     assert Policy(clients_publish=False, permissions=RULES).effective(STAFF) == (
         RULES.effective(STAFF)
     )
+
+
+def test_many_groups_cost_little_more_than_few():
+    rows = [rule(f"{number}.{{group}}.*") for number in range(5)]
+    told = permissions(*rows).effective(person("1", *map(str, range(500))))
+    assert len(told["pubsub"]) == 2501
 
 
 def looked_up(entries, topic, key):
