@@ -424,29 +424,46 @@ def test_drain_publishes_what_has_arrived_and_stops_listening() -> None:
         running.pressure.hold(Hold.TOTAL)
         for number in range(500):
             backend.send_multipart([b"t", str(number).encode()])
-        # Nothing tells when libzmq has taken them off the wire.
         running.until(lambda: running.node.pull._pulls[0].socket.get(zmq.EVENTS) & zmq.POLLIN)
-        running.turns(100)
         running.node.pull.drain()
-        assert numbers(running.seen) == list(range(500))
+        # How many had arrived, only libzmq knows.
+        count = len(running.seen)
+        assert count > 0
+        assert numbers(running.seen) == list(range(count))
         backend.send_multipart([b"t", b"500"])
         running.pressure.release(Hold.TOTAL)
         running.turns(20)
-        assert len(running.seen) == 500
+        assert len(running.seen) == count
         # The address is free again.
         with bridge(running.addresses[0]):
             pass
 
 
+def has_open_connections(port: int) -> bool:
+    """Whether the kernel knows a connection to this port that its server has not closed."""
+    listening, time_wait = "0A", "06"
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    rows = [line.split() for line in lines]
+    return any(
+        local.endswith(f":{port:04X}") and state not in (listening, time_wait)
+        for _, local, _, state, *_ in rows
+    )
+
+
 @pytest.mark.parametrize("size", [10, 2000, 8000])
 def test_drain_reads_all_that_libzmq_holds_whatever_its_size(size: int) -> None:
-    with bridge() as running, push_socket(running.addresses[0]) as backend:
+    with bridge() as running:
         (pull,) = running.node.pull._pulls
         pull.reading = False
-        payload = b'"' + b"x" * size + b'"'
-        for _ in range(1000):
-            backend.send_multipart([b"t", payload])
-        running.turns(200)
+        with push_socket(running.addresses[0]) as backend:
+            backend.set(zmq.LINGER, int(PATIENCE * 1000))
+            for _ in range(1000):
+                backend.send_multipart([b"t", b'"' + b"x" * size + b'"'])
+            # Reading the state makes libzmq take in the new connection.
+            running.until(lambda: bool(pull.socket.get(zmq.EVENTS) & zmq.POLLIN))
+        # The backend has sent everything and is gone; libzmq closes its side at the last byte.
+        port = int(running.addresses[0].rpartition(":")[2])
+        running.until(lambda: not has_open_connections(port))
         running.node.pull.drain()
         assert len(running.seen) == 1000
 
@@ -470,7 +487,7 @@ def test_drain_stops_where_clients_can_not_follow() -> None:
         pull.reading = False
         for _ in range(900):
             backend.send_multipart([b"t", b'"' + b"x" * 5000 + b'"'])
-        running.turns(200)
+        running.until(lambda: bool(pull.socket.get(zmq.EVENTS) & zmq.POLLIN))
         running.pressure.hold(Hold.CROWD)
         running.node.pull.drain()
         # One share before the address is given up and one after it.
