@@ -50,7 +50,7 @@ def test_nothing_given_means_the_defaults():
 
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Settings().websocket.dialect = "ratchet"
+        setattr(Settings().websocket, "dialect", "ratchet")  # noqa: B010
 
 
 def test_every_default_is_usable():

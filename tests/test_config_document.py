@@ -15,7 +15,7 @@ EXAMPLE = REFERENCE / "wampush.example.toml"
 
 
 def rows_of_the_code() -> dict[str, tuple[str, ...]]:
-    rows = {}
+    rows: dict[str, tuple[str, ...]] = {}
     for section, owner in {**SECTIONS, **LISTS}.items():
         for each in fields(owner):
             default = "required" if each.default is MISSING else f"`{as_toml(each.default)}`"
@@ -38,10 +38,10 @@ def test_the_document_lists_every_key_default_unit_range_and_reason():
 
 
 def test_sections_are_those_of_the_settings():
-    names = {each.name: each.default_factory for each in fields(Settings)}
+    names: dict[str, object] = {each.name: each.default_factory for each in fields(Settings)}
     for name in LISTS:
         del names[name]
-    assert names == dict(SECTIONS)
+    assert names == dict[str, object](SECTIONS)
 
 
 def test_the_example_holds_every_key_with_its_default():

@@ -30,8 +30,8 @@ from wampush.settings import (
     TopicSettings,
     WebSocketSettings,
 )
-from wampush.settings_security import PermissionSettings, ZmqSettings
 from wampush.settings_identity import conflicts
+from wampush.settings_security import PermissionSettings, ZmqSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
