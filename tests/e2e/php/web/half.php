@@ -1,0 +1,3 @@
+<?php
+header('Content-Length: 1000');
+echo 'secret7';

@@ -1,0 +1,1 @@
+<html>secret7</html>

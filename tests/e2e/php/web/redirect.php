@@ -1,0 +1,2 @@
+<?php
+header('Location: /login.php?user=secret7');
