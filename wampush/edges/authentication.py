@@ -1,0 +1,152 @@
+"""Finds out who a client is, before its session opens.
+
+Owns: the order in which proofs are looked for, what of them ends the search, and when an identity
+ends a session.
+Must not import: Autobahn, the composition root.
+
+The first source in ``auth.order`` that finds its proof in the handshake decides. A proof that is
+wrong is refused: nobody becomes anonymous by an expired token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+
+from wampush.broker.cra import CraDesk, CraKeys
+from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
+from wampush.broker.procedures import PROCEDURE_REFRESH, Procedure, Procedures, refresh
+from wampush.edges import cra_keys
+from wampush.edges.authentication_request import AuthenticationRequest
+from wampush.edges.callback import Callback
+from wampush.edges.http_post import HttpPost
+from wampush.edges.tokens import Tokens
+from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.settings import Settings
+
+__all__ = [
+    "AuthenticationRefused",
+    "AuthenticationRequest",
+    "Authenticator",
+    "reason_of_end",
+]
+
+Source = Callable[[AuthenticationRequest], Deferred[Identity | None]]
+"""Gives an identity, or None where the handshake holds no proof of its kind."""
+
+
+def reason_of_end(identity: Identity) -> CloseReason:
+    """Why a session ends when its identity expires."""
+    if identity.source == AWAITING:
+        return CloseReason.AUTHENTICATION_TIMEOUT
+    return CloseReason.IDENTITY_EXPIRED
+
+
+class Authenticator:
+    """Knows clients as the settings say.
+
+    :param settings: all of them; the tables ``auth``, ``token``, ``callback`` and ``cra`` are read.
+    :param reactor: for connections to the web application.
+    :param now: seconds since the epoch.
+    :raises OperatorError: when a file of keys can not be used.
+    """
+
+    def __init__(self, settings: Settings, reactor: Any, now: Callable[[], float]) -> None:
+        self._settings = settings
+        self._now = now
+        order = settings.auth.order
+        self._tokens = Tokens(settings.token) if "token" in order else None
+        self._callback: Callback | None = None
+        if "callback" in order:
+            post = HttpPost(reactor, settings.callback.url)
+            self._callback = Callback(settings.callback, post, reactor.callLater)
+        self._cra: CraKeys | None = None
+        if "cra" in order:
+            self._cra = cra_keys.load(settings.cra.keys_file)
+        self._sources: Sequence[Source] = [self._source(name) for name in order]
+        self._anonymous = "anonymous" in order
+        self._knows_nobody = order == ("anonymous",)
+
+    def authenticate(self, request: AuthenticationRequest) -> Deferred[Identity]:
+        """Who a client is; fires at once where nothing has to be waited for.
+
+        It fails with AuthenticationRefused. Cancelling it gives up a question to the web
+        application.
+        """
+        if self._knows_nobody:
+            return succeed(ANONYMOUS)
+        return Deferred.fromCoroutine(self._search(request))
+
+    def procedures(self, permissions_for: Callable[[Identity], object]) -> Procedures:
+        """What sessions call to prove whose they are, or still are.
+
+        :param permissions_for: the permissions object of WAMP-CRA for an identity.
+        """
+        found: dict[str, Procedure] = {}
+        if self._cra is not None:
+            timeout = self._settings.cra.timeout
+            desk = CraDesk(self._cra_keys, permissions_for, self._now, timeout, self._anonymous)
+            found.update(desk.procedures)
+        if self._tokens is not None:
+            found[PROCEDURE_REFRESH] = refresh(self._tokens.identify)
+        return found
+
+    def reload(self) -> None:
+        """Read the files of keys again; sessions that are open stay as they are.
+
+        :raises OperatorError: when one can not be used; its present keys stay in force.
+        """
+        if self._tokens is not None:
+            self._tokens.reload()
+        if self._cra is not None:
+            self._cra = cra_keys.load(self._settings.cra.keys_file)
+
+    def close(self) -> None:
+        """Give up what is asked of the web application."""
+        if self._callback is not None:
+            self._callback.close()
+
+    async def _search(self, request: AuthenticationRequest) -> Identity:
+        for source in self._sources:
+            identity = await source(request)
+            if identity is not None:
+                if identity.expires is not None and identity.expires <= self._now():
+                    raise AuthenticationRefused(
+                        CloseReason.AUTHENTICATION_REQUIRED, "What is known of it has expired."
+                    )
+                return identity
+        raise AuthenticationRefused(CloseReason.AUTHENTICATION_REQUIRED)
+
+    def _source(self, name: str) -> Source:
+        if name == "token":
+            return self._by_token
+        if name == "callback" and self._callback is not None:
+            return self._callback.ask
+        if name == "cra":
+            return self._by_cra
+        return self._anonymously
+
+    async def _token(self, request: AuthenticationRequest) -> Identity | None:
+        if self._tokens is None:
+            return None
+        token = self._tokens.find(request)
+        return self._tokens.identify(token) if token else None
+
+    def _by_token(self, request: AuthenticationRequest) -> Deferred[Identity | None]:
+        return Deferred.fromCoroutine(self._token(request))
+
+    def _by_cra(self, request: AuthenticationRequest) -> Deferred[Identity | None]:
+        """A session that may do nothing but prove whose it is, where nobody is anonymous."""
+        if self._anonymous:
+            return succeed(None)
+        until = self._now() + self._settings.cra.timeout
+        return succeed(Identity(expires=until, source=AWAITING))
+
+    @staticmethod
+    def _anonymously(request: AuthenticationRequest) -> Deferred[Identity | None]:
+        return succeed(ANONYMOUS)
+
+    def _cra_keys(self) -> CraKeys:
+        return CraKeys({}) if self._cra is None else self._cra
