@@ -492,3 +492,23 @@ def test_drain_stops_where_clients_can_not_follow() -> None:
         running.node.pull.drain()
         # One share before the address is given up and one after it.
         assert 0 < len(running.seen) <= 2 * (zmq_pull.TURN_BYTES // 5000 + 1)
+
+
+def test_drain_reads_before_and_after_it_gives_up_the_address() -> None:
+    with bridge() as running:
+        (pull,) = running.node.pull._pulls
+        steps: list[str] = []
+        stop_listening = running.node.pull._stop_listening
+
+        def read_share() -> bool:
+            steps.append("read")
+            return True
+
+        def stop(pull: zmq_pull.BoundedPull) -> None:
+            steps.append("stop")
+            stop_listening(pull)
+
+        pull.read_share = read_share  # type: ignore[method-assign]
+        running.node.pull._stop_listening = stop  # type: ignore[method-assign]
+        running.node.pull.drain()
+        assert steps == ["read", "stop", "read"]
