@@ -130,7 +130,8 @@ def test_push_says_when_nobody_pulls(capfd: pytest.CaptureFixture[str]) -> None:
         address = f"tcp://127.0.0.1:{port}"
         assert main(["push", "t", "1", "--to", address, "--timeout", "0.05"]) == 1
     assert one_line(capfd) == (
-        f"wampush: nobody pulls at {address}: is wampush running, and with --pull {address}?\n"
+        f"wampush: nobody pulls at {address}: is wampush running, with --pull {address}, "
+        "and does it accept this address and key?\n"
     )
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import orjson
 
-from wampush import __version__, cli_permissions
+from wampush import __version__, cli_curve, cli_permissions
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -150,8 +150,8 @@ def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
         except zmq.Again:
             if sent == 0:
                 raise _Failed(
-                    f"nobody pulls at {arguments.to}: is wampush running, and with --pull "
-                    f"{arguments.to}?"
+                    f"nobody pulls at {arguments.to}: is wampush running, with --pull "
+                    f"{arguments.to}, and does it accept this address and key?"
                 ) from None
             raise _Failed(
                 f"{arguments.to} took no more for {arguments.timeout:g} s; "
@@ -161,7 +161,9 @@ def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
     return sent
 
 
-def _push(arguments: argparse.Namespace) -> int:
+def _push(parser: _Parser, arguments: argparse.Namespace) -> int:
+    if problem := cli_curve.missing(arguments):
+        parser.error(problem)
     import zmq
 
     milliseconds = max(1, math.ceil(arguments.timeout * 1000))
@@ -174,6 +176,7 @@ def _push(arguments: argparse.Namespace) -> int:
     socket.set(zmq.SNDHWM, 100)
     socket.set(zmq.LINGER, 0)
     try:
+        cli_curve.apply(arguments, socket)
         try:
             socket.connect(arguments.to)
         except zmq.ZMQError as error:
@@ -306,7 +309,8 @@ def _add_push(commands: argparse._SubParsersAction[_Parser]) -> None:
         default=PUSH_TIMEOUT,
         help="how long to wait for somebody who pulls (default: %(default)s)",
     )
-    parser.set_defaults(run=_push)
+    cli_curve.add_arguments(parser)
+    parser.set_defaults(run=partial(_push, parser))
 
 
 def _add_listen(commands: argparse._SubParsersAction[_Parser]) -> None:

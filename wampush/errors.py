@@ -77,6 +77,14 @@ class Refusal(Enum):
         'The third part is a JSON object: "exclude" and "eligible" are lists of session ids.',
     )
 
+    # The connection of a backend.
+    BACKEND_ADDRESS = Reason(
+        "backend-address", Fault.BACKEND, "The backend's address is not in zmq.allow."
+    )
+    BACKEND_KEY = Reason(
+        "backend-key", Fault.BACKEND, "The backend's CURVE key is not in zmq.curve_client_keys."
+    )
+
     # A message of a client.
     BINARY_FRAME = Reason(
         "binary-frame", Fault.CLIENT, "WAMP v1 speaks in text frames; this one was binary."

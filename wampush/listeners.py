@@ -7,8 +7,10 @@ Must not import: the broker, the edges.
 from __future__ import annotations
 
 import ipaddress
+import os
 import resource
 import socket
+from collections.abc import Iterable
 from typing import Any, Final
 
 from OpenSSL import SSL, crypto
@@ -101,6 +103,27 @@ def _tune(port: ListeningPort, text: str) -> None:
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if "backlog=" not in text:
         listening.listen(BACKLOG)
+
+
+def hand_over(path: str, user: int, group: int) -> None:
+    """Give the file of a socket to an account, which else could not remove it.
+
+    :raises ListenError: when the system does not allow it.
+    """
+    try:
+        os.chown(path, user, group)
+    except OSError as error:
+        raise ListenError(
+            path,
+            f"it can not be given to user {user} and group {group}: {error.strerror}",
+            "start as root, or without --uid and --gid",
+        ) from error
+
+
+def files(ports: Iterable[ListeningPort]) -> list[str]:
+    """The paths of ports that are UNIX sockets in the file system."""
+    names = [port.getHost().name for port in ports if isinstance(port.getHost(), UNIXAddress)]
+    return [os.fsdecode(name) for name in names if name and not name.startswith(b"\0")]
 
 
 def is_loopback(port: ListeningPort) -> bool:

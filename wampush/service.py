@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import pwd
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -96,7 +97,22 @@ class Options(usage.Options):
 def makeService(options: Options) -> WampushService:
     """The service that twistd runs."""
     sys.excepthook = _one_line_for_operators
-    return WampushService(options["loaded"])
+    return WampushService(options["loaded"], _account(options))
+
+
+def _account(options: Options) -> tuple[int, int] | None:
+    """The user and group that twistd will change to, as it works them out itself."""
+    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+    user: int | None = twistd.get("uid")
+    group: int | None = twistd.get("gid")
+    if user is not None and group is None:
+        try:
+            group = pwd.getpwuid(user).pw_gid
+        except KeyError:
+            raise OperatorError(f"user {user} is not known here; give its --gid too") from None
+    if group is None:
+        return None
+    return (-1 if user is None else user), group
 
 
 def _read_token(path: str) -> bytes | None:
@@ -132,12 +148,15 @@ class WampushService(Service):
     """A node that listens, until it is stopped.
 
     :param loaded: the settings and where they came from.
+    :param account: the user and group that twistd changes to after the sockets are bound, by
+        number; -1 keeps the one there is. None: it does not change.
     """
 
     name = "wampush"
 
-    def __init__(self, loaded: LoadedSettings) -> None:
+    def __init__(self, loaded: LoadedSettings, account: tuple[int, int] | None = None) -> None:
         self._loaded = loaded
+        self._account = account
         self._websocket_ports: list[listeners.ListeningPort] = []
         self._schemes: list[str] = []
         self._tls: tls.ServerContext | None = None
@@ -179,6 +198,7 @@ class WampushService(Service):
             most=node.websocket.admission.most,
         )
         self._decide_publishing(settings, node)
+        self._hand_over(node)
 
     def startService(self) -> None:
         """The reactor is about to run."""
@@ -208,6 +228,7 @@ class WampushService(Service):
 
     def _clients_gone(self, results: object, node: Node) -> Deferred[None]:
         node.pull.stop()
+        node.authenticator.close()
         node.pressure.stop()
         signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
@@ -224,10 +245,28 @@ class WampushService(Service):
         reactor.callFromThread(self._reload)
 
     def _reload(self) -> None:
+        if self._node is not None:
+            self._node.pull.security.reload()
+            self._reload_keys(self._node)
         if self._tls is None:
-            _log.info("SIGHUP: no listener uses [tls], so there is nothing to read again")
+            _log.info("SIGHUP: no listener uses [tls], so no certificate is read again")
         else:
             self._tls.reload()
+
+    @staticmethod
+    def _reload_keys(node: Node) -> None:
+        try:
+            node.authenticator.reload()
+        except OperatorError as error:
+            _log.warn("SIGHUP: the present keys stay in force: {error}", error=error)
+
+    def _hand_over(self, node: Node) -> None:
+        if self._account is not None:
+            for path in (*node.pull.files(), *listeners.files(self._ports())):
+                listeners.hand_over(path, *self._account)
+
+    def _ports(self) -> list[listeners.ListeningPort]:
+        return [*self._websocket_ports, *self._http_ports]
 
     def _listen(self, reactor: Any, endpoint: str, factory: Any) -> listeners.ListeningPort:
         if not tls.uses_settings(endpoint):

@@ -29,6 +29,7 @@ class Source(Enum):
 
     PUSH = "push"
     CLIENT = "client"
+    CONNECTION = "backend connection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RefusedInput:
 
     :param time: when, in seconds of the clock handed in.
     :param source: where it came from.
-    :param origin: the ZeroMQ address or the session id.
+    :param origin: the ZeroMQ address, the session id, or the address of who wanted to connect.
     :param refusal: why.
     :param detail: what exactly was found.
     :param excerpt: the first 200 bytes.
@@ -65,9 +66,11 @@ class RefusedInput:
     def line(self) -> str:
         """The refusal for a log."""
         detail = f" {self.detail}" if self.detail else ""
+        # Who only wanted to connect has sent nothing yet.
+        began = f" It began with {self.excerpt!r}." if self.source is not Source.CONNECTION else ""
         return (
             f"refused {self.source.value} from {self.origin}: {self.refusal.code}: "
-            f"{self.refusal.sentence}{detail} It began with {self.excerpt!r}."
+            f"{self.refusal.sentence}{detail}{began}"
         )
 
 

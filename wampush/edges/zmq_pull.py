@@ -22,6 +22,7 @@ from wampush.broker.broker import Broker
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.pressure import Pressure
+from wampush.edges.zmq_security import ZmqSecurity
 from wampush.errors import ListenError, PushRefused
 
 CONNECT: Final = "connect:"
@@ -69,9 +70,10 @@ class BoundedPull(ZmqPullConnection):
         # Only where it is asked for: libzmq would bind IPv4 addresses as mapped ones.
         self.socket.set(zmq.IPV6, int("[" in address))
 
-    def open(self) -> None:
+    def open(self, security: ZmqSecurity) -> None:
         """Bind or connect.
 
+        :param security: protects the socket when it is bound.
         :raises ListenError: when libzmq can not.
         """
         kind = ZmqEndpointType.bind
@@ -79,10 +81,22 @@ class BoundedPull(ZmqPullConnection):
         if address.startswith(CONNECT):
             kind = ZmqEndpointType.connect
             address = address.removeprefix(CONNECT)
+        else:
+            security.protect(self.socket, address)
         try:
-            self.addEndpoints([ZmqEndpoint(kind, address)])
+            with security.files_are_ours():
+                self.addEndpoints([ZmqEndpoint(kind, address)])
         except zmq.ZMQError as error:
             raise ListenError(self.address, str(error), _remedy(error)) from error
+        if kind == ZmqEndpointType.bind:
+            security.bound(self.where())
+
+    def where(self) -> str:
+        """The address in full: a port of ``*`` is filled in."""
+        if self.address.startswith(CONNECT):
+            return self.address
+        last: Any = self.socket.get(zmq.LAST_ENDPOINT)
+        return str(last.rstrip(b"\0").decode())
 
     def doRead(self) -> None:
         """Read this turn's share; the reactor calls it for the descriptor, and we for the rest."""
@@ -134,6 +148,7 @@ class PullBridge:
     :param queue_bytes: what may wait for one client; a turn reads a quarter of it at most, so that
         a client that keeps up is never over its limit.
     :param factory: txzmq's factory.
+    :param security: who may connect.
     """
 
     def __init__(
@@ -145,12 +160,14 @@ class PullBridge:
         pressure: Pressure,
         queue_bytes: int,
         factory: ZmqFactory,
+        security: ZmqSecurity,
     ) -> None:
         self._ingest = ingest
         self._broker = broker
         self._ledger: Ledger = broker.ledger
         self._pressure = pressure
         self._factory = factory
+        self.security = security
         hard_limit = ingest.max_bytes * _HARD_LIMIT_FACTOR
         self._pulls = [
             BoundedPull(factory, address, high_water_mark, hard_limit, self._push, self._may_read)
@@ -166,9 +183,16 @@ class PullBridge:
         :returns: what each address became; a port of ``*`` is filled in.
         :raises ListenError: for the first address that can not be used.
         """
+        self.security.start(self._factory)
         for pull in self._pulls:
-            pull.open()
-        return [self._bound(pull) for pull in self._pulls]
+            pull.open(self.security)
+        return [pull.where() for pull in self._pulls]
+
+    def files(self) -> list[str]:
+        """The paths of bound ``ipc://`` sockets."""
+        bound = [pull.where() for pull in self._pulls]
+        paths = [each.removeprefix("ipc://") for each in bound if each.startswith("ipc://")]
+        return [each for each in paths if not each.startswith("@")]
 
     def drain(self) -> None:
         """Publish what has arrived already, and stop listening.
@@ -198,12 +222,6 @@ class PullBridge:
         last: bytes = pull.socket.get(zmq.LAST_ENDPOINT)
         if last and not pull.address.startswith(CONNECT):
             pull.socket.unbind(last.rstrip(b"\0").decode())
-
-    def _bound(self, pull: BoundedPull) -> str:
-        if pull.address.startswith(CONNECT):
-            return pull.address
-        last: Any = pull.socket.get(zmq.LAST_ENDPOINT)
-        return str(last.rstrip(b"\0").decode())
 
     def _may_read(self) -> bool:
         return not self._pressure.paused

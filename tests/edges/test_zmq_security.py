@@ -1,0 +1,394 @@
+"""Who may connect to bound ZeroMQ sockets: CURVE keys, addresses, modes of files, accounts."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import zmq
+import zmq.auth
+
+from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.php import php_command
+from tests.support.raw_client import RawClient
+from tests.support.waiting import PATIENCE, eventually
+from wampush.broker.ledger import Ledger
+from wampush.edges import zmq_keys
+from wampush.edges.zmq_security import ZmqSecurity, is_allowed
+from wampush.errors import OperatorError
+from wampush.settings_security import ZmqSettings
+
+#: As twistd and a group that is not ours would have it; without root, our own.
+ACCOUNT = (65_534, 65_534) if os.getuid() == 0 else (os.getuid(), os.getgid())
+
+
+class Keys:
+    """A server, a backend that it knows, and a stranger; files as zmq.auth writes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.known = folder / "clients"
+        self.known.mkdir(parents=True)
+        self.server, self.server_secret = zmq.auth.create_certificates(folder, "server")
+        self.backend, self.backend_secret = zmq.auth.create_certificates(self.known, "backend")
+        self.stranger, self.stranger_secret = zmq.auth.create_certificates(folder, "stranger")
+
+    def lines(self) -> str:
+        return (
+            f'curve_secret_key_file = "{self.server_secret}"\ncurve_client_keys = "{self.known}"\n'
+        )
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Keys:
+    return Keys(tmp_path / "keys")
+
+
+def secured(folder: Path, lines: str) -> contextlib.AbstractContextManager[Daemon]:
+    path = folder / "wampush.toml"
+    path.write_text(f"[zmq]\n{lines}", encoding="utf-8")
+    return running_daemon(folder, extra=["--config", str(path)])
+
+
+def push(
+    address: str, *options: str, topic: str = "t", timeout: float = PATIENCE
+) -> subprocess.CompletedProcess[str]:
+    """Run ``wampush push``."""
+    command = [sys.executable, "-m", "wampush.cli", "push", topic, "1", "--to", address]
+    return subprocess.run(
+        [*command, "--timeout", str(timeout), *options],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# Keys in files.
+
+
+def test_both_formats_of_key_files(keys: Keys, tmp_path: Path) -> None:
+    public, secret = zmq.auth.load_certificate(keys.backend_secret)
+    assert secret is not None
+    assert zmq_keys.secret_key("it", keys.backend_secret) == secret
+    assert zmq_keys.public_keys("it", keys.backend) == {public}
+    assert zmq_keys.public_keys("it", keys.backend_secret) == {public}
+    assert zmq_keys.public_keys("it", str(keys.known)) == {public}
+    other = zmq.curve_keypair()[0]
+    plain = tmp_path / "plain"
+    text = f"# those of the shop\n\n{public.decode()} shop\n  {other.decode()}\n"
+    plain.write_text(text, encoding="utf-8")
+    assert zmq_keys.public_keys("it", str(plain)) == {public, other}
+    plain.write_bytes(secret + b"\n")
+    assert zmq_keys.secret_key("it", str(plain)) == secret
+    assert zmq_keys.public_of(secret) == public
+
+
+def test_unusable_key_files_are_named_without_what_they_hold(keys: Keys, tmp_path: Path) -> None:
+    secret = zmq.curve_keypair()[1].decode()
+    empty, twice, short, binary = (tmp_path / name for name in ("empty", "twice", "short", "bin"))
+    empty.write_text("# none\n")
+    twice.write_text(f"{secret}\n{secret}\n")
+    short.write_text(f"{secret[:-1]}\n")
+    binary.write_bytes(b"\xff\xfe")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    missing = str(tmp_path / "missing")
+    attempts = [
+        (zmq_keys.secret_key, missing, "cannot be read: No such file"),
+        (zmq_keys.secret_key, str(empty), "holds 0 secret keys"),
+        (zmq_keys.secret_key, str(twice), "holds 2 secret keys"),
+        (zmq_keys.secret_key, str(short), "line 1: is no key"),
+        (zmq_keys.secret_key, str(binary), "is no text file"),
+        (zmq_keys.secret_key, keys.server, "holds 0 secret keys"),
+        (zmq_keys.public_keys, missing, "cannot be read: No such file"),
+        (zmq_keys.public_keys, str(folder), "holds no public key"),
+        (zmq_keys.public_keys, str(empty), "holds no public key"),
+    ]
+    for read, path, said in attempts:
+        with pytest.raises(OperatorError) as caught:
+            read("zmq.x", path)
+        assert said in str(caught.value)
+        assert f"zmq.x {path!r}" in str(caught.value)
+        assert secret[:10] not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["curve_secret_key_file", "curve_client_keys"])
+def test_keys_of_one_side_only_stop_the_start(keys: Keys, name: str) -> None:
+    files = {"curve_secret_key_file": keys.server_secret, "curve_client_keys": keys.backend}
+    settings = ZmqSettings(**{name: files[name]})  # type: ignore[arg-type]
+    with pytest.raises(OperatorError, match="set both, or neither"):
+        ZmqSecurity(settings, Ledger(lambda: 0.0, print))
+
+
+# Decisions.
+
+
+@pytest.mark.parametrize(
+    ("address", "allowed"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("192.0.2.7", True),
+        ("192.0.2.8", False),
+        ("2001:db8::5", True),
+        ("2001:db9::5", False),
+        ("", False),
+        ("nonsense", False),
+    ],
+)
+def test_addresses(address: str, allowed: bool) -> None:
+    networks = [ip_network(each) for each in ("10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32")]
+    assert is_allowed(address, networks) is allowed
+
+
+def test_requests_that_libzmq_never_makes_are_refused(keys: Keys) -> None:
+    settings = ZmqSettings(curve_secret_key_file=keys.server_secret, curve_client_keys=keys.backend)
+    lines: list[str] = []
+    security = ZmqSecurity(settings, Ledger(lambda: 0.0, lines.append))
+
+    def status(*request: bytes) -> bytes:
+        reply = security.answer(request)
+        assert len(reply) == 6
+        return reply[2]
+
+    head = (b"1.0", b"7", b"wampush", b"10.0.0.1", b"")
+    assert status() == b"500"
+    assert status(b"1.0", b"7") == b"500"
+    assert status(b"2.0", *head[1:], b"NULL") == b"500"
+    assert status(*head, b"NULL") == b"400"
+    assert status(*head, b"PLAIN", b"admin", b"secret") == b"400"
+    assert status(*head, b"CURVE") == b"400"
+    assert status(*head, b"CURVE", bytes(32)) == b"400"
+    assert len(lines) == 1
+    assert "backend-key" in lines[0]
+    assert "secret" not in "".join(lines)
+
+
+# Keys, with the daemon.
+
+
+def test_only_authorised_keys_may_push(keys: Keys, tmp_path: Path) -> None:
+    own = ["--server-key", keys.server, "--secret-key", keys.backend_secret]
+    strange = ["--server-key", keys.server, "--secret-key", keys.stranger_secret]
+    with (
+        secured(tmp_path, keys.lines()) as daemon,
+        RawClient(daemon.websocket_port) as client,
+    ):
+        client.subscribe("t")
+        assert push(daemon.zmq_address, *strange, timeout=1).returncode == 1
+        refused = push(daemon.zmq_address, timeout=1)
+        assert refused.returncode == 1
+        assert "accept this address and key" in refused.stderr
+        done = push(daemon.zmq_address, *own)
+        assert done.returncode == 0, done.stderr
+        assert client.receive() == [8, "t", 1]
+        assert daemon.health()["refusals"]["backend-key"] > 0
+        public = zmq.auth.load_certificate(keys.stranger)[0].decode()
+        assert f"Its public key is {public}" in daemon.log
+        for path in (keys.server_secret, keys.backend_secret):
+            secret = zmq.auth.load_certificate(path)[1]
+            assert secret is not None
+            assert secret.decode() not in daemon.log
+
+
+def test_one_key_without_the_other_is_an_error_of_arguments(keys: Keys) -> None:
+    done = push("tcp://127.0.0.1:1", "--server-key", keys.server)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "wampush push: --server-key and --secret-key go together; see wampush push --help\n"
+    )
+    done = push("tcp://127.0.0.1:1", "--server-key", keys.server, "--secret-key", keys.server)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == f"wampush: --secret-key {keys.server!r} holds 0 secret keys; it must be one\n"
+    )
+
+
+def test_a_php_backend_with_a_key(keys: Keys, tmp_path: Path) -> None:
+    with (
+        secured(tmp_path, keys.lines()) as daemon,
+        RawClient(daemon.websocket_port) as client,
+    ):
+        client.subscribe("prices")
+        public, secret = zmq.auth.load_certificate(keys.backend_secret)
+        assert secret is not None
+        server = zmq.auth.load_certificate(keys.server)[0]
+        command = php_command("push_curve.php", daemon.zmq_address)
+        done = subprocess.run(
+            [*command, server.decode(), public.decode()],
+            input=secret.decode(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout + done.stderr) == (0, "")
+        assert client.receive() == [8, "prices", {"category": "prices", "price": 101.25}]
+
+
+def test_new_client_keys_on_hangup(keys: Keys, tmp_path: Path) -> None:
+    strange = ["--server-key", keys.server, "--secret-key", keys.stranger_secret]
+    with secured(tmp_path, keys.lines()) as daemon:
+        added = keys.known / "stranger.key"
+        added.write_bytes(Path(keys.stranger).read_bytes())
+        assert push(daemon.zmq_address, *strange, timeout=1).returncode == 1
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "2 client keys may connect" in log)
+        assert push(daemon.zmq_address, *strange).returncode == 0
+        added.write_text("half a k")
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "goes on with the client keys it has" in log)
+        assert push(daemon.zmq_address, *strange).returncode == 0
+
+
+# Addresses, with the daemon.
+
+
+def test_a_flood_of_refused_backends_has_few_lines_and_harms_nobody(tmp_path: Path) -> None:
+    flood = 200
+    with (
+        secured(tmp_path, 'allow = ["192.0.2.0/24"]\n') as daemon,
+        RawClient(daemon.websocket_port) as client,
+        zmq.Context() as context,
+        contextlib.ExitStack() as stack,
+    ):
+        # libzmq does not try again after it was refused, so that each one is counted once.
+        for _ in range(flood):
+            backend = stack.enter_context(context.socket(zmq.PUSH))
+            backend.set(zmq.LINGER, 0)
+            backend.connect(daemon.zmq_address)
+        refused = eventually(
+            lambda: daemon.health()["refusals"].get("backend-address", 0),
+            lambda count: count >= flood,
+        )
+        assert refused == flood
+        lines = [line for line in daemon.lines if "backend-address" in line]
+        assert 0 < len(lines) < flood / 4
+        assert "refused backend connection from 127.0.0.1: backend-address" in lines[0]
+        assert "It began with" not in lines[0]
+        client.subscribe("t")
+
+
+def test_an_allowed_address_may_push(tmp_path: Path) -> None:
+    with (
+        secured(tmp_path, 'allow = ["192.0.2.0/24", "127.0.0.0/8"]\n') as daemon,
+        RawClient(daemon.websocket_port) as client,
+    ):
+        client.subscribe("t")
+        assert push(daemon.zmq_address).returncode == 0
+        assert client.receive() == [8, "t", 1]
+        assert daemon.health()["refusals"] == {}
+
+
+def daemon_on(folder: Path, *options: str) -> Process:
+    """A daemon that pulls from where the options say."""
+    command = [*twistd_command(), "wampush", "--listen", "tcp:0:interface=127.0.0.1"]
+    return Process([*command, "--http", "off", *options], cwd=folder)
+
+
+WARNING = "pushes from anybody who reaches"
+
+
+@pytest.mark.parametrize(
+    ("address", "lines", "warned"),
+    [
+        ("tcp://0.0.0.0:*", "", True),
+        ("tcp://0.0.0.0:*", 'allow = ["127.0.0.1"]', False),
+        ("tcp://127.0.0.1:*", "", False),
+        ("tcp://[::1]:*", "", False),
+        ("ipc://*", "", False),
+    ],
+)
+def test_a_warning_says_how_to_close_an_open_address(
+    tmp_path: Path, address: str, lines: str, warned: bool
+) -> None:
+    config = tmp_path / "wampush.toml"
+    config.write_text(f"[zmq]\n{lines}\n")
+    daemon = daemon_on(tmp_path, "--pull", address, "--config", str(config))
+    try:
+        daemon.wait_for_log(lambda log: "clients may publish" in log)
+        found = [line for line in daemon.lines if WARNING in line]
+        assert bool(found) is warned
+        assert all("zmq.allow" in line and "zmq.curve_client_keys" in line for line in found)
+    finally:
+        daemon.terminate()
+
+
+# Files and accounts.
+
+
+@pytest.mark.parametrize(("lines", "mode"), [("", 0o600), ('ipc_mode = "0660"', 0o660)])
+def test_the_mode_of_ipc_files(tmp_path: Path, lines: str, mode: int) -> None:
+    config = tmp_path / "wampush.toml"
+    config.write_text(f"[zmq]\n{lines}\n")
+    path = tmp_path / "push"
+    daemon = daemon_on(tmp_path, "--pull", f"ipc://{path}", "--config", str(config))
+    try:
+        daemon.wait_for_log(lambda log: "clients may publish" in log)
+        assert stat.S_IMODE(path.stat().st_mode) == mode
+        assert push(f"ipc://{path}").returncode == 0
+    finally:
+        daemon.terminate()
+    assert "Traceback" not in daemon.log
+
+
+def free_privileged_port() -> int:
+    """A port below 1024 that nothing listens on; where only root may bind them, ours if we are."""
+    for port in range(1023, 600, -1):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except PermissionError:
+                return 0
+            except OSError:
+                continue
+            return port
+    message = "no port below 1024 is free"
+    raise AssertionError(message)
+
+
+def test_sockets_are_bound_before_the_account_changes(tmp_path: Path) -> None:
+    user, group = ACCOUNT
+    # The folders that pytest makes are closed to other accounts.
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
+            folder.chmod(folder.stat().st_mode | 0o111)
+    run = tmp_path / "run"
+    run.mkdir()
+    os.chown(run, user, group)
+    port = free_privileged_port()
+    command = [*twistd_command(), "--uid", str(user), "--gid", str(group), "wampush"]
+    listeners = [f"tcp:{port}:interface=127.0.0.1", f"unix:{run / 'ws'}"]
+    options = [word for each in listeners for word in ("--listen", each)]
+    address = f"ipc://{run / 'push'}"
+    daemon = Process([*command, *options, "--pull", address, "--http", "off"], cwd=run)
+    try:
+        daemon.wait_for_log(lambda log: "set uid/gid" in log or "clients may publish" in log)
+        eventually(lambda: Path(f"/proc/{daemon.pid}").stat().st_uid, lambda owner: owner == user)
+        status = Path(f"/proc/{daemon.pid}/status").read_text()
+        assert f"Uid:\t{user}\t{user}\t{user}\t{user}\n" in status
+        (line,) = [line for line in daemon.lines if "WAMP v1 on ws://127.0.0.1" in line]
+        with RawClient(int(line.rpartition(":")[2].strip("/"))) as client:
+            client.subscribe("t")
+            assert push(address).returncode == 0
+            assert client.receive() == [8, "t", 1]
+        for name in ("push", "ws"):
+            assert ((run / name).stat().st_uid, (run / name).stat().st_gid) == (user, group)
+        daemon.terminate()
+        assert "Traceback" not in daemon.log, daemon.log
+        assert "Error" not in daemon.log, daemon.log
+        # libzmq leaves its file behind; the next start replaces it.
+        assert not (run / "ws").exists()
+    finally:
+        daemon.kill()
