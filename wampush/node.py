@@ -26,7 +26,6 @@ from wampush.broker.policy import Policy, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
-from wampush.edges.authentication import Authenticator
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
@@ -44,14 +43,12 @@ class Node:
 
     :param broker: the use cases.
     :param pressure: when sources pause.
-    :param authenticator: who clients are.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
     """
 
     broker: Broker
     pressure: Pressure
-    authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
 
@@ -82,12 +79,8 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
     """
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
-    authenticator = Authenticator(settings, reactor, time)
-    # The policy is asked for late: it is replaced once it is known whether clients may publish.
-    broker.procedures = authenticator.procedures(lambda who: broker.policy.effective(who))
-    websocket = _websocket(settings, reactor, most, authenticator, broker, pressure)
-    pull = _pull(settings, broker, pressure)
-    return Node(broker, pressure, authenticator, websocket, pull)
+    websocket = _websocket(settings, reactor, most, broker, pressure)
+    return Node(broker, pressure, websocket, _pull(settings, broker, pressure))
 
 
 def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
@@ -128,12 +121,7 @@ def _permissions(settings: Settings) -> Permissions | None:
 
 
 def _websocket(
-    settings: Settings,
-    reactor: Any,
-    most: int,
-    authenticator: Authenticator,
-    broker: Broker,
-    pressure: Pressure,
+    settings: Settings, reactor: Any, most: int, broker: Broker, pressure: Pressure
 ) -> WebSocketEdge:
     limits = settings.limits
     admission = Admission(
@@ -148,9 +136,7 @@ def _websocket(
         limits.message_burst,
         PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
     )
-    return WebSocketEdge(
-        settings.websocket, client_limits, admission, authenticator, broker, pressure, reactor
-    )
+    return WebSocketEdge(settings.websocket, client_limits, admission, broker, pressure, reactor)
 
 
 def _pull(settings: Settings, broker: Broker, pressure: Pressure) -> PullBridge:
