@@ -1,4 +1,4 @@
-"""The ``wampush`` command: push, listen, check.
+"""The ``wampush`` command: push, listen, check, token.
 
 Owns: arguments, what is printed, exit statuses. Must not import at module level: Twisted's reactor
 or ZeroMQ, which would make ``wampush --help`` wait; each command imports what it needs.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import orjson
 
 from wampush import __version__, cli_curve, cli_permissions
+from wampush.cli_token import add as add_token
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -362,6 +363,7 @@ def _parser() -> _Parser:
     _add_push(commands)
     _add_listen(commands)
     _add_check(commands)
+    add_token(commands)
     return parser
 
 

@@ -146,6 +146,11 @@ class Tokens:
         )
 
 
-def issue(key: TokenKey, claims: Mapping[str, object]) -> str:
-    """A signed token."""
-    return jwt.encode(dict(claims), key.key, algorithm=key.algorithm)
+def issue(
+    key: TokenKey, claims: Mapping[str, object], headers: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """A signed token.
+
+    :param headers: further ones, such as ``kid``.
+    """
+    return jwt.encode(dict(claims), key.key, algorithm=key.algorithm, headers=dict(headers))
