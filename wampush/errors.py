@@ -280,6 +280,9 @@ class CloseReason(Enum):
     INVALID_PAYLOAD = Ending(
         "invalid-payload", "A text frame or close reason was not UTF-8.", close_code=1007
     )
+    INTERNAL_ERROR = Ending(
+        "internal-error", "A defect of wampush itself; the log holds the traceback."
+    )
     SERVER_STOPPED = Ending(
         "server-stopped",
         "The server stopped and dropped the connection so that clients retry.",

@@ -26,6 +26,7 @@ from wampush.broker.policy import Policy, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
+from wampush.edges.authentication import Authenticator
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
@@ -43,12 +44,14 @@ class Node:
 
     :param broker: the use cases.
     :param pressure: when sources pause.
+    :param authenticator: who clients are.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
     """
 
     broker: Broker
     pressure: Pressure
+    authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
 
@@ -79,8 +82,11 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
     """
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
-    websocket = _websocket(settings, reactor, most, broker, pressure)
-    return Node(broker, pressure, websocket, _pull(settings, broker, pressure))
+    authenticator = Authenticator(settings, reactor, time)
+    broker.procedures = authenticator.procedures(broker.effective_permissions)
+    websocket = _websocket(settings, reactor, most, authenticator, broker, pressure)
+    pull = _pull(settings, broker, pressure)
+    return Node(broker, pressure, authenticator, websocket, pull)
 
 
 def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
@@ -121,7 +127,12 @@ def _permissions(settings: Settings) -> Permissions | None:
 
 
 def _websocket(
-    settings: Settings, reactor: Any, most: int, broker: Broker, pressure: Pressure
+    settings: Settings,
+    reactor: Any,
+    most: int,
+    authenticator: Authenticator,
+    broker: Broker,
+    pressure: Pressure,
 ) -> WebSocketEdge:
     limits = settings.limits
     admission = Admission(
@@ -136,7 +147,9 @@ def _websocket(
         limits.message_burst,
         PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
     )
-    return WebSocketEdge(settings.websocket, client_limits, admission, broker, pressure, reactor)
+    return WebSocketEdge(
+        settings.websocket, client_limits, admission, authenticator, broker, pressure, reactor
+    )
 
 
 def _pull(settings: Settings, broker: Broker, pressure: Pressure) -> PullBridge:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
-from wampush.broker.identity import AWAITING
+from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.permissions import Action, Permissions
 from wampush.broker.policy import Policy
@@ -143,6 +143,10 @@ class Broker:
             self.fanout.settle()
         for topic in lapsed:
             self.hub.discard(subscriber, topic)
+
+    def effective_permissions(self, identity: Identity) -> object:
+        """What somebody may do, as WAMP-CRA tells it."""
+        return self.policy.effective(identity)
 
     def lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""

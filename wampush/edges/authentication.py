@@ -67,7 +67,10 @@ class Authenticator:
             self._cra = cra_keys.load(settings.cra.keys_file)
         self._sources: Sequence[Source] = [self._source(name) for name in order]
         self._anonymous = "anonymous" in order
-        self._knows_nobody = order == ("anonymous",)
+        #: Whether everybody is anonymous, so that nobody has to be asked.
+        self.knows_nobody = order == ("anonymous",)
+        #: Whether an identity may change while a session is open.
+        self.changes_identities = self._cra is not None or self._tokens is not None
 
     def authenticate(self, request: AuthenticationRequest) -> Deferred[Identity]:
         """Who a client is; fires at once where nothing has to be waited for.
@@ -75,7 +78,7 @@ class Authenticator:
         It fails with AuthenticationRefused. Cancelling it gives up a question to the web
         application.
         """
-        if self._knows_nobody:
+        if self.knows_nobody:
             return succeed(ANONYMOUS)
         return Deferred.fromCoroutine(self._search(request))
 

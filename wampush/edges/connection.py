@@ -16,16 +16,22 @@ client or every message (figures in ``docs/explanation/performance.md``):
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wampush.broker.identity import Identity
 from wampush.broker.subscriber import Subscriber
 from wampush.edges import handshake
+from wampush.edges.authentication import reason_of_end
 from wampush.edges.compression import Agreement, agree
 from wampush.edges.framing import PING, close_frame
-from wampush.edges.handshake import Handshake, HandshakeRefused
+from wampush.edges.handshake import Handshake
+from wampush.edges.opening import Opening
 from wampush.edges.outboxes import ClientOutbox, outbox_for
 from wampush.edges.slim_autobahn import SlimServerProtocol
 from wampush.errors import CloseReason, MessageRefused, Refusal
@@ -33,6 +39,8 @@ from wampush.wamp.session import Session
 
 if TYPE_CHECKING:
     from wampush.edges.websocket import WebSocketEdge
+
+_log = Logger(namespace="wampush")
 
 CLOSED: Final = SlimServerProtocol.STATE_CLOSED
 CONNECTING: Final = SlimServerProtocol.STATE_CONNECTING
@@ -76,6 +84,7 @@ class Connection(SlimServerProtocol):
         self.reason: CloseReason | None = None
         self.subscriber: Subscriber | None = None
         self.outbox: ClientOutbox | None = None
+        self.opening: Opening | None = None
         #: Of the client, proxies believed; "" before the handshake.
         self.address = ""
         #: Messages it may send before more are earned.
@@ -95,6 +104,7 @@ class Connection(SlimServerProtocol):
         self.outbox = outbox_for(
             self.transport, edge.limits.queue_bytes, edge.pressure, self._overflow
         )
+        self.opening = Opening(self)
         edge.connections.add(self)
         edge.wheel.schedule(self, edge.settings.handshake_timeout)
 
@@ -107,9 +117,8 @@ class Connection(SlimServerProtocol):
             else:
                 self.data += data
                 self.consumeData()
-        elif self.state == CONNECTING:
-            self.data += data
-            self._read_header()
+        elif self.opening is not None:
+            self.opening.received(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The TCP connection is gone: clear the indexes first, then count its end."""
@@ -120,6 +129,9 @@ class Connection(SlimServerProtocol):
         if self.subscriber is not None:
             edge.broker.lost(self.subscriber)
             self.subscriber = None
+        if self.opening is not None:
+            self.opening.cancel()
+            self.opening = None
         if self.outbox is not None:
             self.outbox.close()
             self.outbox = None
@@ -130,33 +142,27 @@ class Connection(SlimServerProtocol):
             edge.admission.left(self.address)
         edge.gone(self)
 
-    # The handshake.
+    # The opening, see ``opening``.
 
-    def _read_header(self) -> None:
-        try:
-            head = handshake.complete_head(self.data, self.factory.settings.max_header_bytes)
-            if head is None:
-                return
-            request = handshake.parse(head)
-            if request is None:
-                self._answer(handshake.page(self.factory.server), CloseReason.PLAIN_REQUEST)
-                return
-            self._admit(request)
-            self._open(request, self.data[len(head) + len(handshake.END_OF_HEAD) :])
-        except HandshakeRefused as error:
-            self._answer(handshake.refusal(error), error.reason, error.detail)
+    def admit(self, headers: Mapping[str, str]) -> None:
+        """Learn the client's address and whether one more may open.
 
-    def _admit(self, request: Handshake) -> None:
+        :param headers: of the request, by lower-case name.
+        :raises HandshakeRefused: with the reason why not.
+        """
         edge = self.factory
-        self.address = edge.admission.address(self._peer(), request.headers)
-        count = len(edge.connections)
-        if edge.admission.admit(count, self.address, request.headers):
+        self.address = edge.admission.address(self._peer(), headers)
+        if edge.admission.admit(len(edge.connections), self.address, headers):
             self.counted = True
 
-    def _open(self, request: Handshake, rest: bytes) -> None:
+    def open(self, request: Handshake, identity: Identity, rest: bytes) -> None:
+        """It is known who this is: answer the handshake and begin the session.
+
+        :param rest: what the client has sent behind its request.
+        """
         edge = self.factory
         outbox = self.outbox
-        if outbox is None:
+        if outbox is None or self.state != CONNECTING:
             return
         settings = edge.settings
         chosen = handshake.subprotocol(request, settings.require_subprotocol)
@@ -164,7 +170,7 @@ class Connection(SlimServerProtocol):
         if settings.compression:
             agreement = agree(request.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
-        self.data = b""
+        self.opening = None
         self.sendData(handshake.accept(request, chosen, extension))
         if agreement is not None:
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
@@ -173,15 +179,24 @@ class Connection(SlimServerProtocol):
         self.allowance = float(edge.limits.message_burst)
         self.allowance_tick = edge.wheel.now
         session = Session(edge.dialect, edge.server, edge.limits.prefixes)
-        self.subscriber = Subscriber(session, outbox)
-        edge.wheel.schedule(self, settings.ping_interval)
+        self.subscriber = Subscriber(session, outbox, identity)
+        if identity.expires is not None or edge.authenticator.changes_identities:
+            self.subscriber.on_identity = self._wait
+        self._wait()
         edge.broker.opened(self.subscriber)
         if rest:
             self._read_frames(rest)
 
-    def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
-        self.sendData(response)
-        self._finish(reason, detail)
+    def answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
+        """Answer the request by something else than a WebSocket, and end the connection."""
+        if self.state == CONNECTING:
+            self.sendData(response)
+            self._finish(reason, detail)
+
+    def broken(self, failure: Failure) -> None:
+        """A defect of ours came up while the connection opened: log it, drop the connection."""
+        _log.failure("a connection could not be opened", failure)
+        self.drop(CloseReason.INTERNAL_ERROR)
 
     # Frames in.
 
@@ -282,6 +297,8 @@ class Connection(SlimServerProtocol):
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
         elif self.state != OPEN:
             self.transport.abortConnection()
+        elif self._expires_in() <= 0:
+            self.drop(self._reason_of_expiry())
         else:
             silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
             if silent >= settings.silence_timeout:
@@ -289,10 +306,29 @@ class Connection(SlimServerProtocol):
                 return
             if silent >= settings.ping_interval:
                 self.sendData(PING)
-                left = settings.silence_timeout - silent
-                edge.wheel.schedule(self, min(settings.ping_interval, left))
-            else:
-                edge.wheel.schedule(self, settings.ping_interval - silent)
+            self._wait()
+
+    def _wait(self) -> None:
+        """Be due when the client may be silent for too long, or its identity expires."""
+        edge = self.factory
+        settings = edge.settings
+        silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
+        if silent < settings.ping_interval:
+            seconds = settings.ping_interval - silent
+        else:
+            seconds = min(settings.ping_interval, settings.silence_timeout - silent)
+        edge.wheel.schedule(self, min(seconds, self._expires_in()))
+
+    def _expires_in(self) -> float:
+        subscriber = self.subscriber
+        if subscriber is None or subscriber.identity.expires is None:
+            return inf
+        return subscriber.identity.expires - self.factory.now()
+
+    def _reason_of_expiry(self) -> CloseReason:
+        if self.subscriber is None:
+            return CloseReason.IDENTITY_EXPIRED
+        return reason_of_end(self.subscriber.identity)
 
     # Ends.
 

@@ -7,6 +7,7 @@ Must not import: the composition root; nor know what a WAMP message means.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import time
 from typing import Any, Final
 
 from autobahn.twisted.websocket import WebSocketServerFactory
@@ -17,6 +18,7 @@ from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.pressure import Pressure
 from wampush.edges.admission import Admission
+from wampush.edges.authentication import Authenticator
 from wampush.edges.connection import Connection
 from wampush.edges.wheel import Wheel
 from wampush.errors import CloseReason
@@ -49,6 +51,7 @@ class WebSocketEdge(WebSocketServerFactory):
     :param settings: the ``[websocket]`` table.
     :param limits: what one client may cost.
     :param admission: who may connect.
+    :param authenticator: who clients are.
     :param broker: gets what clients send.
     :param pressure: told of what waits.
     :param reactor: for timers.
@@ -62,6 +65,7 @@ class WebSocketEdge(WebSocketServerFactory):
         settings: WebSocketSettings,
         limits: ClientLimits,
         admission: Admission,
+        authenticator: Authenticator,
         broker: Broker,
         pressure: Pressure,
         reactor: IReactorTime,
@@ -70,6 +74,9 @@ class WebSocketEdge(WebSocketServerFactory):
         self.settings = settings
         self.limits = limits
         self.admission = admission
+        self.authenticator = authenticator
+        #: Seconds since the epoch, by which identities expire.
+        self.now = time
         self.broker = broker
         self.pressure = pressure
         self.dialect = DIALECTS[settings.dialect]
