@@ -228,6 +228,7 @@ class WampushService(Service):
 
     def _clients_gone(self, results: object, node: Node) -> Deferred[None]:
         node.pull.stop()
+        node.authenticator.close()
         node.pressure.stop()
         signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
@@ -246,10 +247,18 @@ class WampushService(Service):
     def _reload(self) -> None:
         if self._node is not None:
             self._node.pull.security.reload()
+            self._reload_keys(self._node)
         if self._tls is None:
             _log.info("SIGHUP: no listener uses [tls], so no certificate is read again")
         else:
             self._tls.reload()
+
+    @staticmethod
+    def _reload_keys(node: Node) -> None:
+        try:
+            node.authenticator.reload()
+        except OperatorError as error:
+            _log.warn("SIGHUP: the present keys stay in force: {error}", error=error)
 
     def _hand_over(self, node: Node) -> None:
         if self._account is not None:
