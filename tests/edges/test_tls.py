@@ -300,7 +300,8 @@ def test_a_client_that_stops_reading_is_dropped_and_others_get_everything(
             number += 1
             for client in (one, two):
                 assert client.receive()[2][0] == number - 1
-        with pytest.raises((OSError, AssertionError)):  # noqa: PT012
+        # The last frame may be cut short, so that it is no JSON.
+        with pytest.raises((OSError, AssertionError, ValueError)):  # noqa: PT012
             while True:
                 asleep.receive()
         eventually(daemon.counts, lambda counts: counts == (2, 1, 2))
