@@ -62,13 +62,13 @@ class PhpServer:
 
 
 @contextlib.contextmanager
-def php_server(folder: Path) -> Iterator[PhpServer]:
+def php_server(folder: Path, scripts: Path = WEB) -> Iterator[PhpServer]:
     """Run PHP's own web server on a free port; its sessions are kept in ``folder``."""
     php = shutil.which("php")
     assert php, "PHP is missing: apt-get install php-cli"
     with reserved_ports(1) as (port,):
         address = f"127.0.0.1:{port}"
-        command = [php, "-d", f"session.save_path={folder}", "-S", address, "-t", str(WEB)]
+        command = [php, "-d", f"session.save_path={folder}", "-S", address, "-t", str(scripts)]
         with subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as process:
