@@ -219,6 +219,9 @@ class CloseReason(Enum):
         "limits.connections_per_address are open from this address already.",
         429,
     )
+    TOO_MANY_OF_USER = Ending(
+        "too-many-of-user", "limits.connections_per_user are open of this user already.", 429
+    )
     TOO_MANY_CONNECTIONS = Ending(
         "too-many-connections", "websocket.max_connections are open already.", 503
     )

@@ -138,6 +138,7 @@ def _websocket(
     admission = Admission(
         most,
         limits.connections_per_address,
+        limits.connections_per_user,
         Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
         Proxies.of(settings.proxy.trusted),
     )

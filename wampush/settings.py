@@ -254,6 +254,14 @@ class LimitSettings:
             WholeNumber(0, 10_000_000),
         ),
     )
+    connections_per_user: int = field(
+        default=100,
+        metadata=_about(
+            "connections",
+            "Every tab and device of a person; a leaked token can not take all. 0: no limit.",
+            WholeNumber(0, 10_000_000),
+        ),
+    )
     messages_per_second: float = field(
         default=100.0,
         metadata=_about(

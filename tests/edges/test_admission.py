@@ -13,7 +13,7 @@ from wampush.settings import WebSocketSettings
 
 
 def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:
-    return Admission(most, per_address, Origins(("same-host",), null=False), Proxies.of(trusted))
+    return Admission(most, per_address, 2, Origins(("same-host",), null=False), Proxies.of(trusted))
 
 
 def refused(judge: Admission, connections: int, address: str, **headers: str) -> CloseReason:
@@ -24,25 +24,44 @@ def refused(judge: Admission, connections: int, address: str, **headers: str) ->
 
 def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
     judge = admission()
-    assert judge.admit(1, "192.0.2.1", {})
-    assert judge.admit(2, "192.0.2.1", {})
+    first = judge.admit(1, "192.0.2.1", {})
+    judge.admit(2, "192.0.2.1", {})
     assert refused(judge, 3, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
-    assert judge.admit(3, "192.0.2.2", {})
-    judge.left("192.0.2.1")
-    assert judge.admit(4, "192.0.2.1", {})
+    judge.admit(3, "192.0.2.2", {})
+    first.give_back()
+    first.give_back()
+    judge.admit(4, "192.0.2.1", {})
+    assert refused(judge, 5, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+
+
+def test_a_user_may_open_as_many_as_allowed_from_anywhere():
+    judge = admission()
+    tickets = [judge.admit(1, f"192.0.2.{number}", {}) for number in range(3)]
+    tickets[0].belong_to("7")
+    tickets[1].belong_to("7")
+    tickets[1].belong_to("7")
+    with pytest.raises(HandshakeRefused) as caught:
+        tickets[2].belong_to("7")
+    assert caught.value.reason is CloseReason.TOO_MANY_OF_USER
+    tickets[2].belong_to("8")
+    tickets[0].belong_to(None)
+    tickets[2].belong_to("7")
+    for ticket in tickets:
+        ticket.give_back()
+    assert not judge._users
 
 
 def test_loopback_and_trusted_proxies_are_not_counted():
     judge = admission(trusted=("10.0.0.0/8",))
     for address in ("127.0.0.1", "::1", "10.1.2.3", "unix socket"):
         for _ in range(3):
-            assert not judge.admit(1, address, {})
+            judge.admit(1, address, {})
 
 
 def test_no_limit_by_address():
     judge = admission(per_address=0)
     for _ in range(5):
-        assert not judge.admit(1, "192.0.2.1", {})
+        judge.admit(1, "192.0.2.1", {})
 
 
 def test_the_limit_in_all_and_the_end():

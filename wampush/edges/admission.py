@@ -22,18 +22,26 @@ class Admission:
 
     :param most: connections at the same time.
     :param most_per_address: of these from one address, 0 for no limit of its own.
+    :param most_per_user: of these of one user, 0 for no limit of its own.
     :param origins: the pages that may connect.
     :param proxies: whose word on a client's address is believed.
     """
 
     def __init__(
-        self, most: int, most_per_address: int, origins: Origins, proxies: Proxies
+        self,
+        most: int,
+        most_per_address: int,
+        most_per_user: int,
+        origins: Origins,
+        proxies: Proxies,
     ) -> None:
         self.most = most
         self._most_per_address = most_per_address
+        self._most_per_user = most_per_user
         self._origins = origins
         self._proxies = proxies
         self._open: Counter[str] = Counter()
+        self._users: Counter[str] = Counter()
         self.stopping = False
 
     def takes(self, connections: int) -> bool:
@@ -43,21 +51,13 @@ class Admission:
         """
         return connections < self.most + _REFUSED_AT_ONCE
 
-    def address(self, peer: str, headers: Mapping[str, str]) -> str:
-        """The address of the client behind a connection.
-
-        :param peer: the address at the other end of it.
-        :param headers: of the handshake, by lower-case name.
-        """
-        return self._proxies.client(peer, headers)
-
-    def admit(self, connections: int, address: str, headers: Mapping[str, str]) -> bool:
+    def admit(self, connections: int, peer: str, headers: Mapping[str, str]) -> Ticket:
         """Let a WebSocket open.
 
         :param connections: how many there are, this one included.
-        :param address: of the client.
+        :param peer: the address at the other end of the connection.
         :param headers: of the handshake, by lower-case name.
-        :returns: whether the address was counted, and :meth:`left` must be called.
+        :returns: what has to be given back when the connection ends.
         :raises HandshakeRefused: with the reason why not.
         """
         if self.stopping:
@@ -67,14 +67,37 @@ class Admission:
         if not self._origins.permit(headers):
             origin = headers.get("origin", "")[:100]
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
-        if not self._counts(address):
-            return False
+        address = self._proxies.client(peer, headers)
+        counted = self._counts(address)
+        if counted:
+            self._enter_address(address)
+        return Ticket(self, address, counted)
+
+    def enter_user(self, user: str) -> None:
+        """Count one more session of a user.
+
+        :raises HandshakeRefused: when the user has too many.
+        """
+        if self._most_per_user and self._users[user] >= self._most_per_user:
+            raise HandshakeRefused(
+                CloseReason.TOO_MANY_OF_USER, f"{self._most_per_user} are allowed."
+            )
+        self._users[user] += 1
+
+    def leave_user(self, user: str) -> None:
+        """Count one session of a user less."""
+        _take_one(self._users, user)
+
+    def leave_address(self, address: str) -> None:
+        """Count one connection from an address less."""
+        _take_one(self._open, address)
+
+    def _enter_address(self, address: str) -> None:
         if self._open[address] >= self._most_per_address:
             raise HandshakeRefused(
                 CloseReason.TOO_MANY_FROM_ADDRESS, f"{self._most_per_address} are allowed."
             )
         self._open[address] += 1
-        return True
 
     def _counts(self, address: str) -> bool:
         """Whether an address has a limit: not loopback, a trusted proxy or a UNIX socket."""
@@ -85,8 +108,47 @@ class Admission:
             and not self._proxies.trusts(address)
         )
 
-    def left(self, address: str) -> None:
-        """A counted client is gone."""
-        self._open[address] -= 1
-        if not self._open[address]:
-            del self._open[address]
+
+class Ticket:
+    """What one connection counts for.
+
+    :param admission: who gave it.
+    :param address: of the client, proxies believed.
+    :param counted: whether it counts for its address.
+    """
+
+    __slots__ = ("_admission", "_counted", "_user", "address")
+
+    def __init__(self, admission: Admission, address: str, counted: bool) -> None:
+        self._admission = admission
+        self._counted = counted
+        self._user: str | None = None
+        self.address = address
+
+    def belong_to(self, user: str | None) -> None:
+        """Count for a user, and no longer for the one before.
+
+        :param user: None for nobody.
+        :raises HandshakeRefused: when the user has too many; then it counts for nobody.
+        """
+        if user == self._user:
+            return
+        if self._user is not None:
+            self._admission.leave_user(self._user)
+            self._user = None
+        if user is not None:
+            self._admission.enter_user(user)
+            self._user = user
+
+    def give_back(self) -> None:
+        """The connection has ended."""
+        self.belong_to(None)
+        if self._counted:
+            self._admission.leave_address(self.address)
+            self._counted = False
+
+
+def _take_one(counter: Counter[str], key: str) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]

@@ -27,10 +27,11 @@ from twisted.python.failure import Failure
 from wampush.broker.identity import Identity
 from wampush.broker.subscriber import Subscriber
 from wampush.edges import handshake
+from wampush.edges.admission import Ticket
 from wampush.edges.authentication import reason_of_end
 from wampush.edges.compression import Agreement, agree
 from wampush.edges.framing import PING, close_frame
-from wampush.edges.handshake import Handshake
+from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.opening import Opening
 from wampush.edges.outboxes import ClientOutbox, outbox_for
 from wampush.edges.slim_autobahn import SlimServerProtocol
@@ -75,8 +76,6 @@ class Connection(SlimServerProtocol):
     """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
 
     factory: WebSocketEdge
-    #: Whether the admission counts it for its address; most connections are not.
-    counted = False
 
     def __init__(self) -> None:
         self.slot = 0
@@ -85,8 +84,7 @@ class Connection(SlimServerProtocol):
         self.subscriber: Subscriber | None = None
         self.outbox: ClientOutbox | None = None
         self.opening: Opening | None = None
-        #: Of the client, proxies believed; "" before the handshake.
-        self.address = ""
+        self.ticket: Ticket | None = None
         #: Messages it may send before more are earned.
         self.allowance = 0.0
         self.allowance_tick = 0
@@ -138,31 +136,33 @@ class Connection(SlimServerProtocol):
         self.data = b""
         self.current_frame = None
         self.state = CLOSED
-        if self.counted:
-            edge.admission.left(self.address)
+        if self.ticket is not None:
+            self.ticket.give_back()
         edge.gone(self)
 
     # The opening, see ``opening``.
 
-    def admit(self, headers: Mapping[str, str]) -> None:
-        """Learn the client's address and whether one more may open.
+    def admit(self, headers: Mapping[str, str]) -> str:
+        """Learn whether one more may open.
 
         :param headers: of the request, by lower-case name.
+        :returns: the client's address.
         :raises HandshakeRefused: with the reason why not.
         """
         edge = self.factory
-        self.address = edge.admission.address(self._peer(), headers)
-        if edge.admission.admit(len(edge.connections), self.address, headers):
-            self.counted = True
+        self.ticket = edge.admission.admit(len(edge.connections), self._peer(), headers)
+        return self.ticket.address
 
     def open(self, request: Handshake, identity: Identity, rest: bytes) -> None:
         """It is known who this is: answer the handshake and begin the session.
 
         :param rest: what the client has sent behind its request.
+        :raises HandshakeRefused: when the user has too many connections already.
         """
         edge = self.factory
         outbox = self.outbox
-        if outbox is None or self.state != CONNECTING:
+        ticket = self.ticket
+        if outbox is None or ticket is None or self.state != CONNECTING:
             return
         settings = edge.settings
         chosen = handshake.subprotocol(request, settings.require_subprotocol)
@@ -170,6 +170,7 @@ class Connection(SlimServerProtocol):
         if settings.compression:
             agreement = agree(request.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
+        ticket.belong_to(identity.user)
         self.opening = None
         self.sendData(handshake.accept(request, chosen, extension))
         if agreement is not None:
@@ -181,7 +182,7 @@ class Connection(SlimServerProtocol):
         session = Session(edge.dialect, edge.server, edge.limits.prefixes)
         self.subscriber = Subscriber(session, outbox, identity)
         if identity.expires is not None or edge.authenticator.changes_identities:
-            self.subscriber.on_identity = self._wait
+            self.subscriber.on_identity = self._identity_changed
         self._wait()
         edge.broker.opened(self.subscriber)
         if rest:
@@ -319,6 +320,16 @@ class Connection(SlimServerProtocol):
             seconds = min(settings.ping_interval, settings.silence_timeout - silent)
         edge.wheel.schedule(self, min(seconds, self._expires_in()))
 
+    def _identity_changed(self) -> None:
+        if self.subscriber is None or self.ticket is None:
+            return
+        try:
+            self.ticket.belong_to(self.subscriber.identity.user)
+        except HandshakeRefused as error:
+            self.drop(error.reason)
+        else:
+            self._wait()
+
     def _expires_in(self) -> float:
         subscriber = self.subscriber
         if subscriber is None or subscriber.identity.expires is None:
@@ -357,7 +368,8 @@ class Connection(SlimServerProtocol):
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        self.factory.broker.ledger.end(reason, self.address or self._peer(), detail)
+        address = self._peer() if self.ticket is None else self.ticket.address
+        self.factory.broker.ledger.end(reason, address, detail)
 
     def _peer(self) -> str:
         peer = self.transport.getPeer()

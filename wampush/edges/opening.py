@@ -65,14 +65,14 @@ class Opening:
             connection.answer(handshake.page(edge.server), CloseReason.PLAIN_REQUEST)
             return
         handshake.subprotocol(request, edge.settings.require_subprotocol)
-        connection.admit(request.headers)
+        address = connection.admit(request.headers)
         self._data = self._data[len(head) + len(handshake.END_OF_HEAD) :]
         self._request = request
         if edge.authenticator.knows_nobody:
             self._open(ANONYMOUS)
             return
         self._waiting = edge.authenticator.authenticate(
-            AuthenticationRequest(request.target, request.headers, connection.address)
+            AuthenticationRequest(request.target, request.headers, address)
         )
         self._waiting.addCallbacks(self._open, self._refused)
         self._waiting.addErrback(connection.broken)
@@ -83,8 +83,13 @@ class Opening:
             raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, "Frames came too early.")
 
     def _open(self, identity: Identity) -> None:
-        if self._request is not None:
-            self._connection.open(self._request, identity, self._data)
+        connection = self._connection
+        if self._request is None:
+            return
+        try:
+            connection.open(self._request, identity, self._data)
+        except HandshakeRefused as error:
+            connection.answer(handshake.refusal(error), error.reason, error.detail)
 
     def _refused(self, failure: Failure) -> None:
         if failure.check(CancelledError):
