@@ -107,10 +107,10 @@ REFUSED = {
     "key is not base64": (changed(KEY, "!" * 24), "Sec-WebSocket-Key '!!"),
     "key is not ASCII": (changed(KEY, "\xe9" * 24), "Sec-WebSocket-Key"),
     "two keys": (request(f"Sec-WebSocket-Key: {KEY}"), "appears more than once"),
-    "header without colon": (request("nonsense"), "The header line 'nonsense' is malformed."),
-    "header without name": (request(": x"), "The header line ': x' is malformed."),
-    "folded header": (request("X: 1", "  2: folded"), "The header line '  2: folded'"),
-    "space before the colon": (request("Host : b"), "The header line 'Host : b'"),
+    "header without colon": (request("nonsense"), "Header line 6 is malformed."),
+    "header without name": (request(": x"), "Header line 6 is malformed."),
+    "folded header": (request("X: 1", "  2: folded"), "Header line 7 is malformed."),
+    "space before the colon": (request("Host : b"), "Header line 6 is malformed."),
     "bare line feeds": (request().replace(b"\r\n", b"\n") + b"\r\n\r\n", "The request line is"),
 }
 

@@ -26,6 +26,8 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from wampush.broker.identity import Identity
 from wampush.edges.authentication_request import AuthenticationRequest
+from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.handshake import parse as parse_handshake
 from wampush.edges.token_keys import load_signing_key
 from wampush.edges.tokens import Tokens, issue
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
@@ -493,3 +495,18 @@ def test_what_does_not_sign(tmp_path, content):
     (tmp_path / "key").write_bytes(content)
     with pytest.raises(OperatorError, match="no private key"):
         load_signing_key(str(tmp_path / "key"), "RS256", "--key-file")
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /?token=abc.def HTTP/1.0",
+        b"GET /?token=abc.def HTTP/1.1\nCookie: a=abc.def",
+        b"GET / HTTP/1.1\r\nAuthorization : Bearer abc.def",
+        b"GET / HTTP/1.1\r\nCookie: a=1;\r\n b=abc.def",
+    ],
+)
+def test_a_malformed_request_does_not_tell_its_token(head):
+    with pytest.raises(HandshakeRefused) as error:
+        parse_handshake(head)
+    assert "abc" not in str(error.value)

@@ -9,6 +9,7 @@ Every input ends in exactly one outcome: ``accepted`` or refused with a reason o
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from wampush.errors import CloseReason, InputRefused, Refusal
 REMEMBERED_REFUSALS: Final = 100
 SHOWN_BYTES: Final = 200
 SECONDS_BETWEEN_LINES: Final = 1.0
+# A JSON Web Token begins with the Base64 of an object's brace.
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.=-]*")
+_TOKEN_BYTES: Final = re.compile(_TOKEN.pattern.encode())
 
 
 @unique
@@ -110,14 +114,14 @@ class Ledger:
 
         :param origin: the ZeroMQ address or the session id.
         :param error: why.
-        :param raw: the input; only its first 200 bytes are kept.
+        :param raw: the input; only its first 200 bytes are kept, and of them no signed token.
         """
         self.received[source] += 1
         self.refused[source, error.refusal] += 1
         now = self._now()
-        refused = RefusedInput(
-            now, source, origin, error.refusal, error.detail, bytes(raw[:SHOWN_BYTES])
-        )
+        detail = _TOKEN.sub("[token]", error.detail)
+        excerpt = _TOKEN_BYTES.sub(b"[token]", bytes(raw[:SHOWN_BYTES]))
+        refused = RefusedInput(now, source, origin, error.refusal, detail, excerpt)
         self.recent.append(refused)
         self._say(error.refusal, refused.line)
 

@@ -62,10 +62,11 @@ def _bad(detail: str) -> HandshakeRefused:
 
 def _headers(lines: list[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for line in lines:
+    for number, line in enumerate(lines, 1):
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
-            raise _bad(f"The header line {line[:80]!r} is malformed.")
+            # Not the line itself: it may be a cookie or a token.
+            raise _bad(f"Header line {number} is malformed.")
         name = name.lower()
         value = value.strip()
         if name in headers:
@@ -112,7 +113,9 @@ def parse(head: bytes) -> Handshake | None:
     request_line, *lines = head.decode("latin-1").split("\r\n")
     words = request_line.split(" ")
     if len(words) != 3 or words[2] != "HTTP/1.1" or not words[1].startswith("/"):
-        raise _bad(f"The request line is {request_line[:80]!r}.")
+        # The query is left out, because it may hold a token.
+        query = "?…" if "?" in request_line else ""
+        raise _bad(f"The request line is {request_line.partition('?')[0][:80] + query!r}.")
     if words[0] != "GET":
         raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
     headers = _headers(lines)
