@@ -9,7 +9,7 @@ WS_PORT ?= 8080
 ZMQ_PORT ?= 5555
 HTTP_PORT ?= 8081
 
-.PHONY: run test lint pytest bench lock clean help
+.PHONY: run test lint pytest bench fuzz lock clean help
 
 help:
 	@echo "make run    start the daemon, a demo publisher, and print the page to open"
@@ -29,11 +29,16 @@ test:
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy wampush tests scripts twisted/plugins/wampush_plugin.py
+	$(BIN)/mypy wampush tests scripts fuzz twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
 pytest: $(VENV)/.test
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
+
+EXAMPLES ?= 20000
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m fuzz --examples $(EXAMPLES)
 
 bench: $(VENV)/.test
 	$(BIN)/python -m bench $(SCENARIOS) $(BENCH_ARGS)

@@ -1,0 +1,127 @@
+"""What is fuzzed: functions that may raise one kind of error and nothing else.
+
+Owns: the targets. Must not import: the daemon's reactor.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from wampush.broker.ingest import Ingest
+from wampush.config import load
+from wampush.edges import compression, handshake, origins
+from wampush.edges.authentication_request import AuthenticationRequest
+from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.tokens import Tokens
+from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
+from wampush.settings_identity import TokenSettings
+from wampush.wamp.codec import decode_client, decode_server, encode
+from wampush.wamp.session import Session
+from wampush.wamp.uris import RATCHET, WAMP1
+
+_INGEST = Ingest("category", 65_536, 1024)
+
+
+def codec(data: bytes) -> None:
+    """Whatever decodes must encode and decode to the same."""
+    for decode in (decode_client, decode_server):
+        try:
+            message = decode(data)
+        except MessageRefused:
+            continue
+        assert decode(encode(message)) == message
+
+
+def session(data: bytes) -> None:
+    """Several messages of one client, in both dialects."""
+    for dialect in (WAMP1, RATCHET):
+        client = Session(dialect, "fuzz")
+        for line in data.split(b"\n"):
+            try:
+                client.receive(line)
+            except MessageRefused:
+                continue
+
+
+def ingest(data: bytes) -> None:
+    """One push in one, two and three parts."""
+    for parts in ([data], data.split(b"\n", 1), data.split(b"\n", 2)):
+        try:
+            publication = _INGEST.publication(parts)
+        except PushRefused:
+            continue
+        assert publication.payload in parts
+
+
+def opening(data: bytes) -> None:
+    """A request header, its origin, its compression offers and its proxies."""
+    try:
+        head = handshake.complete_head(data, 8192)
+        request = None if head is None else handshake.parse(head)
+        if request is not None:
+            handshake.subprotocol(request, required=True)
+    except HandshakeRefused as error:
+        assert handshake.refusal(error).startswith(b"HTTP/1.1 4")
+    text = data.decode("latin-1")
+    headers = {"origin": text, "host": text, "x-forwarded-for": text, "x-forwarded-proto": text}
+    origins.Origins(("same-host", "https://*.example.com"), null=False).permit(headers)
+    proxies = origins.Proxies.of(("127.0.0.0/8",))
+    proxies.client("127.0.0.1", headers)
+    proxies.scheme("127.0.0.1", headers, "http")
+    compression.agree(text)
+
+
+def token(data: bytes) -> None:
+    """A token in the query, in a cookie and in a header."""
+    text = data.decode("latin-1")
+    requests = (
+        AuthenticationRequest(f"/?token={text}", {}, "192.0.2.1"),
+        AuthenticationRequest("/", {"cookie": f"token={text}"}, "192.0.2.1"),
+        AuthenticationRequest("/", {"authorization": f"Bearer {text}"}, "192.0.2.1"),
+    )
+    for request in requests:
+        try:
+            found = _tokens().find(request)
+            if found:
+                _tokens().identify(found)
+        except AuthenticationRefused:
+            continue
+
+
+def configuration(data: bytes) -> None:
+    """A TOML file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "wampush.toml"
+        path.write_bytes(data)
+        try:
+            load(path, {}, {})
+        except ConfigError as error:
+            assert len(str(error).splitlines()) == 1
+
+
+_made: list[Tokens] = []
+
+
+def _tokens() -> Tokens:
+    if not _made:
+        with tempfile.TemporaryDirectory() as folder:
+            key = Path(folder) / "key"
+            key.write_bytes(b"0123456789abcdef0123456789abcdef")
+            key.chmod(0o600)
+            _made.append(Tokens(TokenSettings(key_file=str(key), cookie="token")))
+    return _made[0]
+
+
+TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
+    {
+        "codec": codec,
+        "session": session,
+        "ingest": ingest,
+        "opening": opening,
+        "token": token,
+        "configuration": configuration,
+    }
+)
