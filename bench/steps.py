@@ -1,0 +1,159 @@
+"""``python -m bench.steps``: what each step of a push costs, one by one, in this process.
+
+The steps are the daemon's own functions, called with what they get there. Their sum is less than
+what a delivery costs the daemon, which also polls, wakes and collects garbage.
+
+Owns: the list of steps. The only module of the benchmark that imports wampush.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable
+from statistics import median
+
+import orjson
+import zmq
+
+from wampush.broker.fanout import Fanout
+from wampush.broker.ingest import Ingest
+from wampush.broker.ledger import Ledger
+from wampush.broker.outbox import SlowClient
+from wampush.broker.pressure import Pressure
+from wampush.broker.subscriber import Subscriber
+from wampush.edges.framing import encode
+from wampush.edges.outboxes import SocketOutbox
+from wampush.wamp.codec import event_text
+from wampush.wamp.session import Session
+from wampush.wamp.uris import DIALECTS
+
+CLIENTS = 500
+ROUNDS = 60
+TOPIC = "MainCategory"
+
+
+class _Transport:
+    """As much of a Twisted transport as an outbox that never blocks asks for."""
+
+    def __init__(self, handle: socket.socket) -> None:
+        self._handle = handle
+
+    def getHandle(self) -> socket.socket:  # noqa: N802 - Twisted's name
+        return self._handle
+
+
+class _NoTimer:
+    def cancel(self) -> None:
+        """There is nothing to take back."""
+
+
+def _each(action: Callable[[], object], times: int) -> float:
+    """Microseconds of one call: the median of rounds."""
+    rounds = []
+    for _ in range(ROUNDS):
+        begun = time.perf_counter_ns()
+        for _ in range(times):
+            action()
+        rounds.append((time.perf_counter_ns() - begun) / times / 1e3)
+    return median(rounds)
+
+
+def _receive() -> float:
+    """Microseconds to take one waiting message from a PULL socket."""
+    context = zmq.Context()
+    pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
+    port = pull.bind_to_random_port("tcp://127.0.0.1")
+    push.connect(f"tcp://127.0.0.1:{port}")
+    rounds = []
+    for _ in range(ROUNDS):
+        for _ in range(200):
+            push.send(b"x" * 200)
+        time.sleep(0.005)
+        begun = time.perf_counter_ns()
+        for _ in range(200):
+            pull.recv_multipart()
+        rounds.append((time.perf_counter_ns() - begun) / 200 / 1e3)
+    push.close()
+    pull.close()
+    context.term()
+    return median(rounds)
+
+
+class _Clients:
+    """Outboxes on loopback connections whose other ends this process empties."""
+
+    def __init__(self) -> None:
+        self.flushes: list[Callable[[], None]] = []
+        pressure = Pressure(1 << 28, lambda _seconds, _call: _NoTimer())
+        ledger = Ledger(time.time, print)
+        self.fanout = Fanout(encode, self.flushes.append, pressure, ledger)
+        self.near: list[socket.socket] = []
+        self.far: list[socket.socket] = []
+        self.subscribers: set[Subscriber] = set()
+        with socket.create_server(("127.0.0.1", 0), backlog=CLIENTS) as listening:
+            for _ in range(CLIENTS):
+                self.far.append(socket.create_connection(listening.getsockname()))
+                near, _ = listening.accept()
+                near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                near.setblocking(False)
+                self.near.append(near)
+                outbox = SocketOutbox(_Transport(near), 1 << 20, pressure, lambda: None)
+                session = Session(DIALECTS["wamp1"], "wampush")
+                self.subscribers.add(Subscriber(session, outbox))
+
+    def empty(self) -> None:
+        for far in self.far:
+            far.recv(1 << 20)
+
+    def close(self) -> None:
+        for each in (*self.near, *self.far):
+            each.close()
+
+    def costs(self, text: bytes) -> tuple[float, float, float]:
+        """Microseconds a receiver: into its outbox, flushed, and of that the bare send."""
+        frame = encode(text, None)
+        queued, flushed, bare = [], [], []
+        for _ in range(ROUNDS):
+            begun = time.perf_counter_ns()
+            self.fanout.deliver(TOPIC, text, self.subscribers, SlowClient.DISCONNECT)
+            self.fanout.settle()
+            between = time.perf_counter_ns()
+            self.flushes.pop()()
+            ended = time.perf_counter_ns()
+            queued.append((between - begun) / CLIENTS / 1e3)
+            flushed.append((ended - between) / CLIENTS / 1e3)
+            self.empty()
+            sends = [each.send for each in self.near]
+            begun = time.perf_counter_ns()
+            for send in sends:
+                send(frame)
+            bare.append((time.perf_counter_ns() - begun) / CLIENTS / 1e3)
+            self.empty()
+        return median(queued), median(flushed), median(bare)
+
+
+def main() -> None:
+    """Measure and print."""
+    payload = orjson.dumps({"category": TOPIC, "n": 1, "t": 123456789, "p": "x" * 150})
+    ingest = Ingest("category", 1 << 20, 1024)
+    text = event_text(TOPIC, payload)
+    print(f"a push of {len(payload)} bytes; microseconds, medians of {ROUNDS} rounds\n")
+    print("once a push")
+    print(f"  take it from ZeroMQ           {_receive():6.2f}")
+    print(
+        f"  check it, find its topic      {_each(lambda: ingest.publication([payload]), 500):6.2f}"
+    )
+    print(f"  make the EVENT                {_each(lambda: event_text(TOPIC, payload), 500):6.2f}")
+    print(f"  make the frame                {_each(lambda: encode(text, None), 500):6.2f}")
+    clients = _Clients()
+    queued, flushed, bare = clients.costs(text)
+    clients.close()
+    print(f"once a receiver ({CLIENTS} of them)")
+    print(f"  into its outbox               {queued:6.2f}")
+    print(f"  flush                         {flushed:6.2f}")
+    print(f"    of that the send itself     {bare:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
