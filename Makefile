@@ -16,6 +16,7 @@ help:
 	@echo "make test   install what the tests need, then run lint and all tests"
 	@echo "make lint   ruff, mypy --strict and the import rules"
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" for some, BENCH_ARGS=--help for more"
+	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N inputs for each"
 	@echo "make lock   write requirements/*.lock anew from requirements/*.in"
 	@echo "make clean  remove $(VENV), .cache and build results"
 

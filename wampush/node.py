@@ -68,6 +68,26 @@ class Node:
         """The last refused inputs, newest first."""
         return [each.as_json() for each in reversed(self.broker.ledger.recent)]
 
+    def session(self, session_id: str) -> Mapping[str, object] | None:
+        """What is known of a session; None when none has this id."""
+        subscriber = self.broker.sessions.get(session_id)
+        if subscriber is None:
+            return None
+        identity = subscriber.identity
+        origin = self.broker.origin_of(subscriber)
+        return {
+            "session": session_id,
+            "user": identity.user,
+            "groups": sorted(identity.groups),
+            "language": identity.language,
+            "source": identity.source,
+            "expires": identity.expires,
+            "topics": sorted(self.broker.hub.topics(subscriber)),
+            "prefixes": dict(subscriber.session.prefixes),
+            "waiting_bytes": subscriber.outbox.queued if subscriber.outbox.blocked else 0,
+            "refusals": [each for each in self.refusals() if each["origin"] == origin],
+        }
+
     def let_clients_publish(self) -> None:
         """From now on clients may PUBLISH."""
         self.broker.policy = self.broker.policy.letting_clients_publish()

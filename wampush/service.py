@@ -278,7 +278,9 @@ class WampushService(Service):
 
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
         access = HttpAccess(_read_token(self._loaded.settings.http.token_file))
-        edge = HttpEdge(lambda: self._status(node), self._websocket_url, node.refusals, access)
+        edge = HttpEdge(
+            lambda: self._status(node), self._websocket_url, node.refusals, node.session, access
+        )
         port = self._listen(reactor, endpoint, edge.site())
         self._http_ports.append(port)
         at = f"{'https' if tls.is_tls(endpoint) else 'http'}://{listeners.describe(port)}"

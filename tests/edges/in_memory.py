@@ -182,6 +182,7 @@ class MemoryNode:
         )
         node = build(settings, self.clock, self.most)
         node.let_clients_publish()
+        self.node = node
         self.broker = node.broker
         self.pressure = node.pressure
         self.edge = node.websocket

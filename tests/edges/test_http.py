@@ -71,7 +71,7 @@ def edge_with(
     token: bytes | None = None,
     folder: Path | None = None,
 ) -> HttpEdge:
-    return HttpEdge(status, lambda _: None, list, HttpAccess(token), folder)
+    return HttpEdge(status, lambda _: None, list, lambda _: None, HttpAccess(token), folder)
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def edge() -> HttpEdge:
         lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
         lambda host: f"ws://{host}:8080/",
         lambda: [{"reason": "no-topic"}],
+        lambda session_id: {"user": "7"} if session_id == "abc" else None,
         HttpAccess(None),
     )
 
@@ -375,3 +376,10 @@ def test_with_a_token_set_it_alone_decides(authorization, may):
 
 def test_the_token_is_not_shown_by_the_object_that_holds_it():
     assert "0123" not in repr(HttpAccess(TOKEN))
+
+
+def test_one_session(edge):
+    assert json.loads(ask(edge, "/sessions/abc").body) == {"user": "7"}
+    missing = ask(edge, "/sessions/other")
+    assert (missing.status, json.loads(missing.body)) == (404, {"error": "no session has this id"})
+    assert ask(edge, "/sessions/abc", host="rebound.example.org").status == 401

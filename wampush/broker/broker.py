@@ -98,7 +98,12 @@ class Broker:
 
     def refused(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
         """Count a client's input that was not carried out."""
-        self.ledger.refuse(Source.CLIENT, f"session {subscriber.session_id}", error, raw)
+        self.ledger.refuse(Source.CLIENT, self.origin_of(subscriber), error, raw)
+
+    @staticmethod
+    def origin_of(subscriber: Subscriber) -> str:
+        """How refusals name a client."""
+        return f"session {subscriber.session_id}"
 
     def publish(self, publication: Publication) -> int:
         """Publish on behalf of anybody who may.

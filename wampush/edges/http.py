@@ -63,6 +63,7 @@ Nothing is served at this address. There is:
   /          what this is
   /healthz   health and counts, JSON
   /refusals  the last inputs that were refused, JSON
+  /sessions/ID  who a session is, its topics, what was refused of it, JSON
   /demo/     a page that shows pushes as they arrive
 """
 
@@ -109,6 +110,11 @@ def _respond_text(request: Request, code: int, text: str) -> bytes:
 
 def _respond_json(request: Request, code: int, value: object) -> bytes:
     return _respond(request, code, b"application/json", orjson.dumps(value) + b"\n")
+
+
+def _respond_no_access(request: Request) -> bytes:
+    request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"')
+    return _respond_text(request, 401, _NO_ACCESS_TEXT)
 
 
 class _NotFound(Resource):
@@ -234,6 +240,7 @@ class HttpEdge:
         brackets); None while no WebSocket listener is up. A callable, because a configured port
         may be 0.
     :param refusals: the last refused inputs, newest first, as ``/refusals`` shows them.
+    :param session: what is known of one session, None when there is none of that id.
     :param access: who may see counts and refusals.
     :param folder: the static files; :func:`static_folder` when left out.
     :raises OperatorError: the static files are missing.
@@ -246,11 +253,13 @@ class HttpEdge:
         status: Callable[[], Mapping[str, object]],
         websocket_url: Callable[[str], str | None],
         refusals: Callable[[], Sequence[Mapping[str, object]]],
+        session: Callable[[str], Mapping[str, object] | None],
         access: HttpAccess,
         folder: Path | None = None,
     ) -> None:
         self._status = status
         self._refusals = refusals
+        self._session = session
         self._access = access
         self._websocket_url = websocket_url
         self._folder = static_folder() if folder is None else folder
@@ -288,9 +297,18 @@ class HttpEdge:
     def refusals(self, request: Request) -> bytes:
         """The last inputs that were refused, and why."""
         if not self._may_see(request):
-            request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"')
-            return _respond_text(request, 401, _NO_ACCESS_TEXT)
+            return _respond_no_access(request)
         return _respond_json(request, 200, {"refusals": self._refusals()})
+
+    @app.route("/sessions/<string:session_id>", methods=["GET"])
+    def session(self, request: Request, session_id: str) -> bytes:
+        """What is known of one session: who it is, its topics, what was refused of it."""
+        if not self._may_see(request):
+            return _respond_no_access(request)
+        found = self._session(session_id)
+        if found is None:
+            return _respond_json(request, 404, {"error": "no session has this id"})
+        return _respond_json(request, 200, found)
 
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:
