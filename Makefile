@@ -30,7 +30,7 @@ test:
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy wampush tests scripts fuzz twisted/plugins/wampush_plugin.py
+	$(BIN)/mypy wampush tests scripts fuzz bench twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
 pytest: $(VENV)/.test

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import resource
 import socket
+import sys
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -31,6 +32,13 @@ BACKLOG: Final = 4096
 
 #: ``IListeningPort``; zope interfaces are no types to mypy.
 ListeningPort = Any
+
+#: What the kernel takes for a client before it has sent what it took earlier. Without it, each
+#: client that stops reading gets megabytes of kernel memory that no limit here counts, and filling
+#: them slows down all others.
+UNSENT_BYTES: Final = 128 * 1024
+# tcp(7); the constant is in Python's socket module from 3.12 on.
+_TCP_NOTSENT_LOWAT: Final = 25
 
 _SHAPE: Final = (
     "an endpoint is like tcp:8080:interface=127.0.0.1 or unix:/run/wampush.sock "
@@ -101,6 +109,8 @@ def _tune(port: ListeningPort, text: str) -> None:
         return
     if isinstance(port, tcp.Port) and listening.family in (socket.AF_INET, socket.AF_INET6):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if sys.platform == "linux":
+            listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     if "backlog=" not in text:
         listening.listen(BACKLOG)
 
