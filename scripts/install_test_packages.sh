@@ -8,6 +8,7 @@ missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v php >/dev/null || missing+=(php-cli)
 php -m 2>/dev/null | grep --quiet --ignore-case '^zmq$' || missing+=(php-zmq)
+command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v nginx >/dev/null || missing+=(nginx)
 if [ ! -x .venv/bin/python ]; then
     "${PYTHON:-python3}" -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
