@@ -92,22 +92,21 @@ class Fanout:
 
     def settle(self) -> None:
         """End the run: put its joined frames into the outboxes of its receivers."""
-        run = self._run
+        run, receivers = self._take_run()
         if not run:
             return
-        receivers = self._receivers
-        self._run = []
-        self._run_bytes = 0
-        self._receivers = ()
         if self._slow_client is SlowClient.DISCONNECT:
-            self._put_run(run, receivers)
+            self._queue_run(run, receivers)
         else:
             self._put_by_policy(run, receivers)
 
     def flush(self) -> None:
         """Send what is queued, one send an outbox; a slice of them if there are many."""
         self._scheduled = False
-        self.settle()
+        if len(self._receivers) > FLUSH_SLICE or self._slow_client is not SlowClient.DISCONNECT:
+            self.settle()
+        else:
+            self._send_run(*self._take_run())
         touched = self._touched
         if len(touched) > FLUSH_SLICE:
             self._touched = touched[FLUSH_SLICE:]
@@ -139,29 +138,61 @@ class Fanout:
             return encode(run[0], variant)
         return b"".join([encode(text, variant) for text in run])
 
-    def _put_run(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
+    def _take_run(self) -> tuple[list[bytes], Collection[Subscriber]]:
+        run, receivers = self._run, self._receivers
+        if run:
+            self._run = []
+            self._run_bytes = 0
+            self._receivers = ()
+        return run, receivers
+
+    def _queue_run(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
         plain = self._join(run, None)
         size = len(plain)
-        variants: dict[object, bytes] = {}
-        crowd: list[Outbox] = []
+        others: list[Outbox] = []
         touch = self._touched.append
         for subscriber in receivers:
             outbox = subscriber.outbox
             if outbox.queued or outbox.variant is not None:
-                chunk = plain
-                variant = outbox.variant
-                if variant is not None:
-                    if variant not in variants:
-                        variants[variant] = self._join(run, variant)
-                    chunk = variants[variant]
-                self._put(outbox, chunk)
-                if outbox.blocked and self._is_crowded(outbox):
-                    crowd.append(outbox)
+                others.append(outbox)
             else:
                 outbox.queued = size
                 outbox.chunks.append(plain)
                 touch(outbox)
-        if len(crowd) * 2 > len(receivers):
+        self._put_others(run, others, len(receivers))
+
+    def _send_run(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
+        """The run is the last of the turn, so outboxes in which nothing waits send it at once.
+
+        Queueing it for all and then flushing all goes through the memory of every receiver twice,
+        which costs more than anything else here but the sends themselves.
+        """
+        if not run:
+            return
+        plain = self._join(run, None)
+        others: list[Outbox] = []
+        for subscriber in receivers:
+            outbox = subscriber.outbox
+            if outbox.queued or outbox.variant is not None:
+                others.append(outbox)
+            else:
+                outbox.send(plain)
+        self._put_others(run, others, len(receivers))
+
+    def _put_others(self, run: list[bytes], outboxes: list[Outbox], receivers: int) -> None:
+        """Put a run into outboxes in which something waits, or that want it compressed."""
+        if not outboxes:
+            return
+        chunks: dict[object | None, bytes] = {}
+        crowd: list[Outbox] = []
+        for outbox in outboxes:
+            variant = outbox.variant
+            if variant not in chunks:
+                chunks[variant] = self._join(run, variant)
+            self._put(outbox, chunks[variant])
+            if outbox.blocked and self._is_crowded(outbox):
+                crowd.append(outbox)
+        if len(crowd) * 2 > receivers:
             self._pressure.hold_for(crowd)
 
     def _put_by_policy(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:

@@ -81,6 +81,11 @@ class Outbox(ABC):
     def flush(self) -> None:
         """Hand what is queued to the wire; called only while free and not empty."""
 
+    def send(self, chunk: bytes) -> None:
+        """Hand a chunk to the wire without queueing it first; called only while free and empty."""
+        self.append(chunk)
+        self.flush()
+
     @abstractmethod
     def overflow(self) -> None:
         """The client is too slow: end its connection; calls :meth:`close`."""

@@ -58,18 +58,21 @@ class SocketOutbox(Outbox):
         chunks = self.chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
+        self.queued = 0
+        self.send(data)
+
+    def send(self, chunk: bytes) -> None:
+        """Send a chunk, and block when the socket does not take all of it."""
         try:
-            sent = self._send(data)
+            sent = self._send(chunk)
         except BlockingIOError:
             sent = 0
         except OSError:
             # The reset or broken pipe is reported by the reactor as well, with its reason.
             self.close()
             return
-        if sent == len(data):
-            self.queued = 0
-        else:
-            chunks.append(data[sent:] if sent else data)
+        if sent != len(chunk):
+            self.chunks.append(chunk[sent:] if sent else chunk)
             self.block(0)
             self._transport.registerProducer(self, False)
 
