@@ -66,11 +66,9 @@ def opening(data: bytes) -> None:
     except HandshakeRefused as error:
         assert handshake.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")
-    headers = {"origin": text, "host": text, "x-forwarded-for": text, "x-forwarded-proto": text}
+    headers = {"origin": text, "host": text, "x-forwarded-for": text}
     origins.Origins(("same-host", "https://*.example.com"), null=False).permit(headers)
-    proxies = origins.Proxies.of(("127.0.0.0/8",))
-    proxies.client("127.0.0.1", headers)
-    proxies.scheme("127.0.0.1", headers, "http")
+    origins.Proxies.of(("127.0.0.0/8",)).client("127.0.0.1", headers)
     compression.agree(text)
 
 

@@ -436,15 +436,6 @@ def test_topics_from_narrow_to_wide():
     assert len(load(None, {}, {"topics": entries}).settings.topics) == 4
 
 
-def test_which_topics_an_entry_is_about():
-    assert TopicSettings("a").matches("a")
-    assert not TopicSettings("a").matches("ab")
-    assert TopicSettings("a*").matches("a")
-    assert TopicSettings("a*").matches("ab")
-    assert not TopicSettings("a*").matches("b")
-    assert TopicSettings("*").matches("anything")
-
-
 RULE = {"match": "a", "actions": ["subscribe"], "to": ["anyone"]}
 
 

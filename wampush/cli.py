@@ -78,10 +78,6 @@ entry of [[permissions]] or [clients] decides.
 """
 
 
-class _Failed(Exception):
-    """A command cannot do what it was asked to; the text is shown as one line."""
-
-
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line instead of repeating the usage."""
 
@@ -125,7 +121,7 @@ def _checked_json(text: bytes, where: str) -> bytes:
     except orjson.JSONDecodeError as error:
         shown = text.decode(errors="backslashreplace")
         shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
-        raise _Failed(f"{where} is not JSON: {error}: {shown!r}") from error
+        raise OperatorError(f"{where} is not JSON: {error}: {shown!r}") from error
     return text
 
 
@@ -150,11 +146,11 @@ def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
             socket.send_multipart([topic, payload])
         except zmq.Again:
             if sent == 0:
-                raise _Failed(
+                raise OperatorError(
                     f"nobody pulls at {arguments.to}: is wampush running, with --pull "
                     f"{arguments.to}, and does it accept this address and key?"
                 ) from None
-            raise _Failed(
+            raise OperatorError(
                 f"{arguments.to} took no more for {arguments.timeout:g} s; "
                 f"{sent} pushes were handed over before"
             ) from None
@@ -181,7 +177,7 @@ def _push(parser: _Parser, arguments: argparse.Namespace) -> int:
         try:
             socket.connect(arguments.to)
         except zmq.ZMQError as error:
-            raise _Failed(
+            raise OperatorError(
                 f"{arguments.to!r} cannot be connected to: {error}; "
                 "write tcp://HOST:PORT or ipc://PATH"
             ) from error
@@ -196,7 +192,7 @@ def _push(parser: _Parser, arguments: argparse.Namespace) -> int:
     finally:
         context.destroy(0)
     if lingered >= arguments.timeout:
-        raise _Failed(
+        raise OperatorError(
             f"{arguments.to} did not take everything within {arguments.timeout:g} s; "
             "the last pushes may be lost"
         )
@@ -377,7 +373,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments = _parser().parse_args(argv)
         status: int = arguments.run(arguments)
         sys.stdout.flush()
-    except (OperatorError, _Failed) as error:
+    except OperatorError as error:
         _complain(str(error))
         return 1
     except BrokenPipeError:

@@ -1,8 +1,8 @@
 """The configuration in force: command line over environment over TOML file over defaults.
 
 Owns: merging the sources, the checks between settings, and the names other modules import.
-Must not import: Twisted, Autobahn, or anything of wampush but ``settings``, ``config_checkers``
-and ``config_sources``.
+Must not import: Twisted, Autobahn, or anything of wampush but the settings, their checkers,
+``config_sources`` and ``topic_patterns``.
 
 Every value of every source is checked, also one that another source overrides, so that a mistake
 shows when it is made. What the values mean and may be stands in ``settings.py``.
@@ -17,37 +17,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wampush.config_checkers import takes_any_port
 from wampush.config_sources import DEFAULT, FIELDS, LIST_FIELDS, Origin, read_sources
-from wampush.settings import (
-    LISTS,
-    SECTIONS,
-    ClientSettings,
-    Dialect,
-    HttpSettings,
-    LimitSettings,
-    PublishPolicy,
-    Settings,
-    SlowClientPolicy,
-    TopicSettings,
-    WebSocketSettings,
-)
+from wampush.settings import LISTS, SECTIONS, Settings, TopicSettings, WebSocketSettings
 from wampush.settings_identity import conflicts
 from wampush.settings_security import PermissionSettings, ZmqSettings
+from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = [
-    "ClientSettings",
     "Described",
-    "Dialect",
-    "HttpSettings",
-    "LimitSettings",
     "LoadedSettings",
     "PermissionSettings",
-    "PublishPolicy",
     "Settings",
-    "SlowClientPolicy",
     "TopicSettings",
     "WebSocketSettings",
     "ZmqSettings",
@@ -199,9 +182,7 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
             expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
             raise origin.refuse(key, topic.match, expected)
         for earlier_number, earlier in enumerate(settings.topics[: number - 1], 1):
-            if earlier.match == topic.match or (
-                earlier.match.endswith("*") and earlier.matches(topic.match)
-            ):
+            if covers_all_of(earlier.match, topic.match):
                 raise origin.refuse(
                     key,
                     topic.match,

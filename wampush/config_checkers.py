@@ -132,8 +132,8 @@ class Number:
         return number if math.isfinite(number) else Rejected(self.allowed, text)
 
 
-class _Word:
-    """What the checkers of text have in common."""
+class Word:
+    """What the checkers of text have in common: the text of a variable is the value."""
 
     __slots__ = ()
 
@@ -143,7 +143,7 @@ class _Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(_Word):
+class Choice(Word):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -161,7 +161,7 @@ class Choice(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Text(_Word):
+class Text(Word):
     """Any text that is not empty."""
 
     allowed: str = "a string that is not empty"
@@ -174,7 +174,7 @@ class Text(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class FilePath(_Word):
+class FilePath(Word):
     """The path of a file, or nothing; whether it can be read is seen when it is."""
 
     allowed: str = 'the path of a file, or "" for none'
@@ -187,7 +187,7 @@ class FilePath(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Network(_Word):
+class Network(Word):
     """An IP address, or a network of them."""
 
     allowed: str = "an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8"
@@ -204,7 +204,7 @@ class Network(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class OriginPattern(_Word):
+class OriginPattern(Word):
     """The origin of pages, perhaps with ``*``, or ``same-host``."""
 
     allowed: str = 'an origin such as "https://*.example.com", "same-host" or "*"'
@@ -221,7 +221,7 @@ class OriginPattern(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class FileMode(_Word):
+class FileMode(Word):
     """The permissions of a file, as chmod(1) takes them."""
 
     allowed: str = 'an octal mode such as "0660"'
@@ -234,7 +234,7 @@ class FileMode(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class TopicPattern(_Word):
+class TopicPattern(Word):
     """A topic, or the beginning of topics followed by ``*``."""
 
     allowed: str = 'a topic, or a prefix that ends in "*" (the only place where "*" may stand)'
@@ -248,7 +248,7 @@ class TopicPattern(_Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint(_Word):
+class Endpoint(Word):
     """A Twisted server endpoint string; only its ``kind:`` is looked at here.
 
     Which kinds exist and what they take is known to Twisted's plugins, so the rest of the text
@@ -280,7 +280,7 @@ _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) has 108 bytes, the last of the
 
 
 @dataclass(frozen=True, slots=True)
-class PullAddress(_Word):
+class PullAddress(Word):
     """A ZeroMQ address to bind, or with ``connect:`` in front, to connect to."""
 
     allowed: str = (

@@ -1,6 +1,7 @@
-"""Every error wampush raises on purpose, and the tables of reasons and close codes.
+"""The tree of errors that wampush raises on purpose, and the tables of reasons and close codes.
 
-Owns: the error tree, whose fault an error is, why an input was refused, why a connection ended.
+Owns: the root of the tree and what several modules raise, whose fault an error is, why an input was
+refused, why a connection ended.
 Must not import: anything of wampush, Twisted or Autobahn; all other modules may import this one.
 
 Reasons are a table because code, log lines, metrics and ``docs/reference/reasons.md`` must say the

@@ -1,6 +1,6 @@
 """The checkers for the settings about who clients are.
 
-Owns: what a name, a list of names and the URL of a web application may be.
+Owns: what a name, optional text and the URL of a web application may be.
 Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
 """
 
@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wampush.config_checkers import Rejected, Text
+from wampush.config_checkers import Rejected, Text, Word
 
 # RFC 9110 section 5.6.2: names of headers; RFC 6265 section 4.1.1: of cookies.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class TextOrNone:
+class TextOrNone(Word):
     """Any text; the empty one means none."""
 
     allowed: str = 'a string, or "" for none'
@@ -26,13 +26,9 @@ class TextOrNone:
         """Accept text that UTF-8 can express."""
         return "" if value == "" else Text(self.allowed).check(value)
 
-    def parse(self, text: str) -> object:
-        """Leave the text as it is."""
-        return text
-
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Name(Word):
     """The name of a header, cookie or query parameter.
 
     :param or_none: whether it may be empty, for none.
@@ -54,13 +50,9 @@ class Name:
         usable = isinstance(checked, str) and _TOKEN.fullmatch(checked)
         return checked if usable or isinstance(checked, Rejected) else Rejected(self.allowed, value)
 
-    def parse(self, text: str) -> object:
-        """Leave the text as it is."""
-        return text
-
 
 @dataclass(frozen=True, slots=True)
-class HttpUrl:
+class HttpUrl(Word):
     """The address of a web application; nothing of it may be secret, since it is logged."""
 
     allowed: str = 'an http:// or https:// URL without user name and fragment, or "" for none'
@@ -71,10 +63,6 @@ class HttpUrl:
         if not isinstance(checked, str) or not checked:
             return checked
         return checked if self._is_usable(checked) else Rejected(self.allowed, value)
-
-    def parse(self, text: str) -> object:
-        """Leave the text as it is."""
-        return text
 
     @staticmethod
     def _is_usable(url: str) -> bool:

@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wampush.config_checkers import Rejected, Text, TopicPattern
+from wampush.config_checkers import Rejected, Text, TopicPattern, Word
 
 _PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class PermissionPattern:
+class PermissionPattern(Word):
     """A topic or a prefix as in ``[[topics]]``, with ``{user}`` and ``{group}`` in it.
 
     A placeholder stands between separators, so that where its value ends is never in doubt:
@@ -35,10 +35,6 @@ class PermissionPattern:
             return checked
         texts = _PLACEHOLDER.split(checked)
         return checked if self._is_usable(texts) else Rejected(self.allowed, value)
-
-    def parse(self, text: str) -> object:
-        """Leave the text as it is."""
-        return text
 
     @staticmethod
     def _is_usable(texts: list[str]) -> bool:

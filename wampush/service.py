@@ -23,7 +23,7 @@ from twisted.python import usage
 
 from wampush import __version__, listeners
 from wampush.config import LoadedSettings, load
-from wampush.edges import tls
+from wampush.edges import secret_files, tls
 from wampush.edges.http import HttpEdge
 from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
@@ -122,10 +122,7 @@ def _read_token(path: str) -> bytes | None:
     """
     if not path:
         return None
-    try:
-        token = Path(path).read_bytes().strip()
-    except OSError as error:
-        raise OperatorError(f"http.token_file {path!r}: {error.strerror}") from error
+    token = secret_files.read(path, "http.token_file").strip()
     if len(token) < _SHORTEST_TOKEN:
         raise OperatorError(
             f"http.token_file {path!r} holds {len(token)} bytes; a token has at least "

@@ -2,8 +2,8 @@
 
 Owns: the frozen settings classes, with ``unit``, ``reason`` and ``checker`` in the metadata of
 each field.
-Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``. Where values
-come from is the business of ``config.py``; other modules import these classes from there.
+Must not import: Twisted, Autobahn, or anything of wampush but the checkers and the other
+``settings_`` modules. Where values come from is the business of ``config.py``.
 
 The tables of ``docs/reference/configuration.md`` repeat what stands here; a test compares them.
 """
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from wampush.config_checkers import (
     Addresses,
-    Checker,
     Choice,
     Endpoint,
     FilePath,
@@ -32,7 +31,14 @@ from wampush.settings_identity import (
     CraSettings,
     TokenSettings,
 )
-from wampush.settings_security import PermissionSettings, ProxySettings, TlsSettings, ZmqSettings
+from wampush.settings_security import (
+    GIB,
+    PermissionSettings,
+    ProxySettings,
+    TlsSettings,
+    ZmqSettings,
+    about,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +49,6 @@ DefaultPermission = Literal["allow", "deny"]
 SlowClientPolicy = Literal["disconnect", "drop-newest", "latest"]
 
 _DAY = 86_400
-_GIB = 2**30
-
-
-def _about(unit: str, reason: str, checker: Checker) -> Mapping[str, Any]:
-    return {"unit": unit, "reason": reason, "checker": checker}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class WebSocketSettings:
 
     listen: tuple[str, ...] = field(
         default=("tcp:8080:interface=127.0.0.1",),
-        metadata=_about(
+        metadata=about(
             "",
             "Existing pages connect to this port; loopback, so that nothing is public unasked.",
             Addresses(Endpoint(), at_least=1),
@@ -67,7 +68,7 @@ class WebSocketSettings:
     )
     dialect: Dialect = field(
         default="wamp1",
-        metadata=_about(
+        metadata=about(
             "",
             "WAMP v1 as specified; `ratchet` is for apps that rely on its differences.",
             Choice(("wamp1", "ratchet")),
@@ -75,7 +76,7 @@ class WebSocketSettings:
     )
     require_subprotocol: bool = field(
         default=True,
-        metadata=_about(
+        metadata=about(
             "",
             "A client that does not offer `wamp` most likely came to the wrong server.",
             Flag(),
@@ -83,7 +84,7 @@ class WebSocketSettings:
     )
     ping_interval: float = field(
         default=30.0,
-        metadata=_about(
+        metadata=about(
             "s",
             "Half of the 60 s after which common proxies cut an idle connection.",
             Number(0.01, _DAY),
@@ -91,7 +92,7 @@ class WebSocketSettings:
     )
     silence_timeout: float = field(
         default=60.0,
-        metadata=_about(
+        metadata=about(
             "s",
             "Two pings unanswered: the client is gone. Must be longer than `ping_interval`.",
             Number(0.01, _DAY),
@@ -99,7 +100,7 @@ class WebSocketSettings:
     )
     handshake_timeout: float = field(
         default=5.0,
-        metadata=_about(
+        metadata=about(
             "s",
             "Ample for a slow link, and half-open connections do not pile up.",
             Number(0.01, _DAY),
@@ -107,7 +108,7 @@ class WebSocketSettings:
     )
     max_header_bytes: int = field(
         default=8192,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "Room for long cookies, as much as common web servers allow.",
             WholeNumber(512, 2**20),
@@ -115,15 +116,15 @@ class WebSocketSettings:
     )
     max_message_bytes: int = field(
         default=65_536,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "Clients send subscriptions and small events; larger is a mistake or an attack.",
-            WholeNumber(64, _GIB),
+            WholeNumber(64, GIB),
         ),
     )
     origins: tuple[str, ...] = field(
         default=("same-host",),
-        metadata=_about(
+        metadata=about(
             "",
             "Pages of the host they connect to, on any port; a stranger's page could use the "
             "cookies of its visitors. All names of loopback are one host.",
@@ -132,7 +133,7 @@ class WebSocketSettings:
     )
     allow_null_origin: bool = field(
         default=False,
-        metadata=_about(
+        metadata=about(
             "",
             "Any page can make itself origin `null` by a sandboxed frame.",
             Flag(),
@@ -140,7 +141,7 @@ class WebSocketSettings:
     )
     max_connections: int = field(
         default=100_000,
-        metadata=_about(
+        metadata=about(
             "connections",
             "Ends a flood before memory does; the system's limit of open files may end it earlier.",
             WholeNumber(1, 10_000_000),
@@ -148,7 +149,7 @@ class WebSocketSettings:
     )
     compression: bool = field(
         default=False,
-        metadata=_about(
+        metadata=about(
             "",
             "Small events gain little from permessage-deflate (RFC 7692), and it costs CPU.",
             Flag(),
@@ -156,10 +157,10 @@ class WebSocketSettings:
     )
     compression_min_bytes: int = field(
         default=512,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "Below this, compressing costs more than the bytes it saves.",
-            WholeNumber(0, _GIB),
+            WholeNumber(0, GIB),
         ),
     )
 
@@ -170,7 +171,7 @@ class HttpSettings:
 
     listen: str = field(
         default="tcp:8081:interface=127.0.0.1",
-        metadata=_about(
+        metadata=about(
             "",
             "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
             Endpoint(off=True),
@@ -178,7 +179,7 @@ class HttpSettings:
     )
     token_file: str = field(
         default="",
-        metadata=_about(
+        metadata=about(
             "",
             "File with the bearer token for counts and refusals; without one, only this machine.",
             FilePath(),
@@ -192,7 +193,7 @@ class ClientSettings:
 
     publish: PublishPolicy = field(
         default="auto",
-        metadata=_about(
+        metadata=about(
             "",
             "`auto`: clients may publish only while every WebSocket listener is on loopback.",
             Choice(("auto", "always", "never")),
@@ -200,7 +201,7 @@ class ClientSettings:
     )
     subscribe: DefaultPermission = field(
         default="allow",
-        metadata=_about(
+        metadata=about(
             "",
             "Where no entry of `[[permissions]]` decides; what pages show is mostly for everybody.",
             Choice(("allow", "deny")),
@@ -208,7 +209,7 @@ class ClientSettings:
     )
     call: DefaultPermission = field(
         default="allow",
-        metadata=_about(
+        metadata=about(
             "",
             "Where no entry of `[[permissions]]` decides; procedures are made to be called.",
             Choice(("allow", "deny")),
@@ -216,10 +217,10 @@ class ClientSettings:
     )
     queue_bytes: int = field(
         default=1_048_576,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "Seconds of events for a client that stalls; one that needs more is dropped.",
-            WholeNumber(1024, _GIB),
+            WholeNumber(1024, GIB),
         ),
     )
 
@@ -230,16 +231,16 @@ class LimitSettings:
 
     queued_bytes: int = field(
         default=268_435_456,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "All queues together; above it pulling pauses. Must not be less than "
             "`clients.queue_bytes`.",
-            WholeNumber(1024, 1024 * _GIB),
+            WholeNumber(1024, 1024 * GIB),
         ),
     )
     topic_bytes: int = field(
         default=1024,
-        metadata=_about(
+        metadata=about(
             "bytes",
             "Longer than any sensible URI, and each subscription keeps its topic in memory.",
             WholeNumber(1, 65_535),
@@ -247,7 +248,7 @@ class LimitSettings:
     )
     connections_per_address: int = field(
         default=1000,
-        metadata=_about(
+        metadata=about(
             "connections",
             "One machine can not take all; a whole office behind one address fits. 0: no limit. "
             "Loopback and trusted proxies are not counted.",
@@ -256,7 +257,7 @@ class LimitSettings:
     )
     connections_per_user: int = field(
         default=100,
-        metadata=_about(
+        metadata=about(
             "connections",
             "Every tab and device of a person; a leaked token can not take all. 0: no limit.",
             WholeNumber(0, 10_000_000),
@@ -264,7 +265,7 @@ class LimitSettings:
     )
     messages_per_second: float = field(
         default=100.0,
-        metadata=_about(
+        metadata=about(
             "messages/s",
             "Far more than a page sends; a client that sends more for long is dropped.",
             Number(0.01, 1_000_000),
@@ -272,7 +273,7 @@ class LimitSettings:
     )
     message_burst: int = field(
         default=2000,
-        metadata=_about(
+        metadata=about(
             "messages",
             "What a client may send at once, such as its subscriptions after a reconnect.",
             WholeNumber(1, 10_000_000),
@@ -280,7 +281,7 @@ class LimitSettings:
     )
     subscriptions_per_session: int = field(
         default=1000,
-        metadata=_about(
+        metadata=about(
             "subscriptions",
             "A page shows dozens of topics; each subscription costs memory.",
             WholeNumber(1, 10_000_000),
@@ -288,7 +289,7 @@ class LimitSettings:
     )
     prefixes_per_session: int = field(
         default=100,
-        metadata=_about(
+        metadata=about(
             "prefixes",
             "Pages define a handful; each is kept as long as the session.",
             WholeNumber(1, 100_000),
@@ -296,7 +297,7 @@ class LimitSettings:
     )
     topics: int = field(
         default=1_000_000,
-        metadata=_about(
+        metadata=about(
             "topics",
             "Topics with a subscriber, in all; about 1 KiB each with a long name.",
             WholeNumber(1, 100_000_000),
@@ -309,7 +310,7 @@ class TopicSettings:
     """One entry of ``[[topics]]``: what holds for some topics. The first that matches wins."""
 
     match: str = field(
-        metadata=_about(
+        metadata=about(
             "",
             "Which topics the entry is about: one topic, or all that begin with what precedes `*`.",
             TopicPattern(),
@@ -317,21 +318,12 @@ class TopicSettings:
     )
     slow_client: SlowClientPolicy = field(
         default="disconnect",
-        metadata=_about(
+        metadata=about(
             "",
             "A page that reconnects is right again; with events left out it is wrong unnoticed.",
             Choice(("disconnect", "drop-newest", "latest")),
         ),
     )
-
-    def matches(self, topic: str) -> bool:
-        """Tell whether this entry is about a topic.
-
-        :param topic: the resolved topic, not a CURIE.
-        """
-        if self.match.endswith("*"):
-            return topic.startswith(self.match[:-1])
-        return topic == self.match
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
-"""The settings about who may connect and how that is protected.
+"""The settings about who may connect, how that is protected, and who may do what.
 
-Owns: the tables that ``settings.py`` joins to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers.
+Owns: the tables ``[proxy]``, ``[zmq]``, ``[tls]`` and ``[[permissions]]``, which ``settings.py``
+joins to the others; the form of a setting's metadata.
+Must not import: Twisted, Autobahn, or anything of wampush but the checkers and ``topic_patterns``.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from wampush.config_checkers import (
     WholeNumber,
 )
 from wampush.permission_checkers import ACTIONS, RECEIVERS, PermissionPattern
+from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ClientCertificate = Literal["off", "optional", "required"]
 
-_GIB = 2**30
+GIB = 2**30
 
 
 def about(unit: str, reason: str, checker: Checker) -> Mapping[str, Any]:
@@ -45,7 +47,7 @@ class ProxySettings:
         default=(),
         metadata=about(
             "",
-            "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; anybody can send them.",
+            "Whose `X-Forwarded-For` is believed; anybody can send it.",
             Addresses(Network()),
         ),
     )
@@ -82,7 +84,7 @@ class ZmqSettings:
         metadata=about(
             "bytes",
             "Far above any event for a page; every receiver may have to queue it.",
-            WholeNumber(64, _GIB),
+            WholeNumber(64, GIB),
         ),
     )
     curve_secret_key_file: str = field(
@@ -205,7 +207,7 @@ class PermissionSettings:
         metadata=about(
             "bytes",
             "The longest event, or message of a call. 0: only `websocket.max_message_bytes` holds.",
-            WholeNumber(0, _GIB),
+            WholeNumber(0, GIB),
         ),
     )
     per_second: float = field(
@@ -232,7 +234,6 @@ class PermissionSettings:
         return all(each in self.to or (users and each.startswith("user:")) for each in later.to)
 
     def _covers_all_of(self, later: PermissionSettings) -> bool:
-        if self.match == later.match:
-            return True
-        wide = self.match.endswith("*") and "{" not in self.match
-        return wide and later.match.startswith(self.match[:-1])
+        if "{" in self.match:
+            return self.match == later.match
+        return covers_all_of(self.match, later.match)

@@ -36,6 +36,31 @@ def test_a_burst_is_encoded_once_and_sent_once(world):
     assert [values(client) for client in clients] == [list("abc")] * 5
 
 
+def test_a_source_may_flush_by_itself(world):
+    client = world.client("t")
+    world.fanout.begin()
+    publish(world, "t", *"ab")
+    assert world.turn == []
+    world.fanout.flush()
+    assert values(client) == ["a", "b"]
+    publish(world, "t", "c")
+    assert len(world.turn) == 1
+    world.end_turn()
+    assert values(client) == ["a", "b", "c"]
+
+
+def test_a_flush_by_a_source_keeps_the_order_of_what_waits(world):
+    client, other = world.client("t", "u"), world.client("t")
+    publish(world, "u", "first")
+    world.fanout.begin()
+    publish(world, "t", "second")
+    world.fanout.flush()
+    assert values(client) == ["first", "second"]
+    assert values(other) == ["second"]
+    world.end_turn()
+    assert values(client) == ["first", "second"]
+
+
 def test_receivers_share_one_chunk(world):
     clients = [world.client("t") for _ in range(3)]
     publish(world, "t", "a", "b")

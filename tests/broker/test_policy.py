@@ -41,6 +41,6 @@ def test_without_rules():
 
 
 def test_a_star_covers_everything():
-    rule = TopicRule("*", SlowClient.LATEST)
-    assert rule.covers("x")
-    assert rule.covers("*")
+    policy = Policy(clients_publish=True, rules=[TopicRule("*", SlowClient.LATEST)])
+    assert policy.slow_client("x") is SlowClient.LATEST
+    assert policy.slow_client("*") is SlowClient.LATEST

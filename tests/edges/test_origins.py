@@ -90,11 +90,3 @@ def test_no_origin_raises(origin):
 def test_the_client_behind_proxies(trusted, peer, forwarded, client):
     headers = {"x-forwarded-for": forwarded}
     assert Proxies.of(trusted).client(peer, headers) == client
-
-
-def test_the_scheme_is_believed_from_trusted_proxies_only():
-    proxies = Proxies.of(["10.0.0.1"])
-    headers = {"x-forwarded-proto": "https"}
-    assert proxies.scheme("10.0.0.1", headers, "http") == "https"
-    assert proxies.scheme("192.0.2.9", headers, "http") == "http"
-    assert proxies.scheme("10.0.0.1", {"x-forwarded-proto": "gopher"}, "http") == "http"

@@ -100,6 +100,10 @@ class Fanout:
         else:
             self._put_by_policy(run, receivers)
 
+    def begin(self) -> None:
+        """The caller publishes now and calls :meth:`flush` itself; nothing need be scheduled."""
+        self._scheduled = True
+
     def flush(self) -> None:
         """Send what is queued, one send an outbox; a slice of them if there are many."""
         self._scheduled = False

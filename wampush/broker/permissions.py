@@ -16,6 +16,8 @@ from typing import Final
 from wampush.broker.identity import Identity
 from wampush.broker.permission_rule import FORBIDDEN, Action, Decision, Entry, Rule
 from wampush.errors import Refusal
+from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
+from wampush.wamp.uris import PROCEDURE_REFRESH
 
 __all__ = [
     "ALWAYS_CALLABLE",
@@ -29,13 +31,7 @@ __all__ = [
 ]
 
 #: A session says by these calls who it is, so no rule is asked.
-ALWAYS_CALLABLE: Final = frozenset(
-    (
-        "http://api.wamp.ws/procedure#authreq",
-        "http://api.wamp.ws/procedure#auth",
-        "wampush.refresh",
-    )
-)
+ALWAYS_CALLABLE: Final = frozenset((PROCEDURE_AUTHREQ, PROCEDURE_AUTH, PROCEDURE_REFRESH))
 
 
 class TokenBucket:

@@ -13,6 +13,7 @@ from time import monotonic
 from wampush.broker.identity import Identity
 from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Action, Permissions, usual
+from wampush.topic_patterns import covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,6 @@ class TopicRule:
 
     match: str
     slow_client: SlowClient
-
-    def covers(self, topic: str) -> bool:
-        """Whether this rule is about the topic."""
-        if self.match.endswith("*"):
-            return topic.startswith(self.match[:-1])
-        return topic == self.match
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +45,7 @@ class Policy:
     def slow_client(self, topic: str) -> SlowClient:
         """What a slow client loses on this topic; without a rule its connection."""
         for rule in self.rules:
-            if rule.covers(topic):
+            if covers(rule.match, topic):
                 return rule.slow_client
         return SlowClient.DISCONNECT
 

@@ -20,7 +20,6 @@ Procedure = Callable[[Subscriber, Call], object]
 
 Procedures = Mapping[str, Procedure]
 
-PROCEDURE_REFRESH: Final = "wampush.refresh"
 ERROR_TOKEN_REFUSED: Final = "http://api.wamp.ws/error#token-refused"  # noqa: S105
 ERROR_INVALID_ARGUMENT: Final = "http://api.wamp.ws/error#invalid-argument"
 ERROR_NOT_AUTHENTICATED: Final = "http://api.wamp.ws/error#not-authenticated"

@@ -1,4 +1,4 @@
 """Where bytes come in and go out.
 
-Owns: WebSocket, ZeroMQ and HTTP on Twisted. Must not import: ``wampush.service``, ``wampush.cli``.
+Owns: WebSocket, ZeroMQ and HTTP on Twisted. Must not import: ``service``, ``node``, ``cli``.
 """

@@ -1,6 +1,6 @@
 """Whether one more WebSocket may open.
 
-Owns: the count of connections in all and by address, and the order of the checks.
+Owns: the count of connections in all, by address and by user, and the order of the checks.
 Must not import: Twisted, Autobahn, the broker.
 """
 

@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 
 from wampush.broker.cra import CraDesk, CraKeys
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.broker.procedures import PROCEDURE_REFRESH, Procedure, Procedures, refresh
+from wampush.broker.procedures import Procedure, Procedures, refresh
 from wampush.edges import cra_keys
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
@@ -25,6 +25,7 @@ from wampush.edges.http_post import HttpPost
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.settings import Settings
+from wampush.wamp.uris import PROCEDURE_REFRESH
 
 __all__ = [
     "AuthenticationRefused",

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wampush.errors import WampushError
 
-class Unusable(ValueError):
+
+class Unusable(WampushError):
     """A value is of the wrong kind; the text says which and what would be right."""
 
 

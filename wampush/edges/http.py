@@ -1,8 +1,8 @@
 """The HTTP edge: health, the demo page and static files, on a port of their own.
 
 Owns: the klein routes, what every response carries (security and cache headers), and where the
-static files are. Must not import: wampush.wamp, wampush.broker, other edges; what it shows is
-handed in as callables, so that it can be tested and replaced alone.
+static files are. Must not import: wampush.wamp, wampush.broker, of the edges only ``http_access``;
+what it shows is handed in as callables, so that it can be tested and replaced alone.
 """
 
 from __future__ import annotations
@@ -88,6 +88,11 @@ def host_of(header: str) -> str | None:
         return None
     match = _HOST.fullmatch(header)
     return match.group(1) if match else None
+
+
+def _host_asked_for(request: Request) -> str | None:
+    header = request.getHeader(b"host")
+    return None if header is None else host_of(header.decode("latin-1"))
 
 
 def _wants_html(request: Request) -> bool:
@@ -194,8 +199,7 @@ class _Guard(Resource):
             return _respond_text(request, 400, "The request method is not valid.\n")
         if isinstance(request, _BoundedRequest) and request.body_bytes > MAX_BODY_BYTES:
             return _respond_text(request, 413, "The request body is too long.\n")
-        header = request.getHeader(b"host")
-        if header is not None and host_of(header.decode("latin-1")) is None:
+        if request.getHeader(b"host") is not None and _host_asked_for(request) is None:
             return _respond_text(request, 400, "The Host header is not valid.\n")
         try:
             b"/".join(request.postpath or ()).decode()
@@ -270,9 +274,7 @@ class HttpEdge:
         return _QuietSite(_Guard(self.app.resource()))
 
     def _may_see(self, request: Request) -> bool:
-        header = request.getHeader(b"host")
-        host = host_of(header.decode("latin-1")) if header is not None else None
-        return self._access.permits(request, host)
+        return self._access.permits(request, _host_asked_for(request))
 
     def _page(self, *names: str) -> IResource:
         page = _StaticFiles(self._folder.joinpath(*names), self._not_found)
@@ -324,9 +326,7 @@ class HttpEdge:
     @app.route("/demo/settings.json", methods=["GET"])
     def demo_settings(self, request: Request) -> bytes:
         """Where the demo page finds the WebSocket."""
-        header = request.getHeader(b"host")
-        host = host_of(header.decode("latin-1")) if header is not None else None
-        url = self._websocket_url(host or "127.0.0.1")
+        url = self._websocket_url(_host_asked_for(request) or "127.0.0.1")
         if url is None:
             return _respond_json(request, 503, {"error": "no WebSocket listener is up"})
         return _respond_json(request, 200, {"websocket": url})

@@ -21,10 +21,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
+from wampush.errors import WampushError
+
 MOST_BYTES: Final = 65_536
 
 
-class AnswerTooLong(Exception):
+class AnswerTooLong(WampushError):
     """The body of an answer is longer than :data:`MOST_BYTES`."""
 
 

@@ -1,7 +1,7 @@
 """Which pages may open a WebSocket, and who is behind a proxy.
 
-Owns: the judgement of the Origin header (RFC 6454, RFC 6455 section 10.2) and of X-Forwarded-For
-and X-Forwarded-Proto. Pure: no I/O, no state.
+Owns: the judgement of the Origin header (RFC 6454, RFC 6455 section 10.2) and of X-Forwarded-For.
+Pure: no I/O, no state.
 Must not import: Twisted, Autobahn, the broker.
 
 A browser tells the origin of the page that opens a WebSocket, and no page can forge it; other
@@ -155,13 +155,3 @@ class Proxies:
             if not self.trusts(client):
                 return client
         return client
-
-    def scheme(self, peer: str, headers: Mapping[str, str], own: str) -> str:
-        """The scheme that the client used.
-
-        :param own: the scheme of the connection itself, ``http`` or ``https``.
-        """
-        told = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-        if told in ("http", "https") and self.trusts(peer):
-            return told
-        return own

@@ -1,7 +1,7 @@
 """TLS for listeners: the key and certificate in force, and taking new ones without a restart.
 
 Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, Twisted's TLS factory.
-Must not import: the broker, the other edges, the composition root.
+Must not import: the broker, the composition root; of the edges only ``secret_files``.
 
 Every new connection asks :class:`ServerContext` for the context in force, so new files hold for
 new connections and the old context lives on in those that began with it. Sessions are resumed by
@@ -12,7 +12,6 @@ context begins with new ticket keys.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
@@ -24,6 +23,7 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from wampush.edges import secret_files
 from wampush.errors import OperatorError
 from wampush.settings_security import TlsSettings
 
@@ -61,21 +61,13 @@ def below(endpoint: str) -> str:
     return f"tcp:{endpoint.removeprefix('ssl:')}"
 
 
-def _read(key: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise OperatorError(f"tls.{key} {path!r} cannot be read: {why}") from error
-
-
 def _certificates(key: str, path: str) -> list[x509.Certificate]:
     """The certificates of a PEM file, at least one.
 
     :param key: the setting that names the file.
     """
     try:
-        return x509.load_pem_x509_certificates(_read(key, path))
+        return x509.load_pem_x509_certificates(secret_files.read(path, f"tls.{key}"))
     except ValueError as error:
         raise OperatorError(
             f"tls.{key} {path!r} holds no certificate that can be read; it must be PEM, "
@@ -86,7 +78,7 @@ def _certificates(key: str, path: str) -> list[x509.Certificate]:
 def _private_key(path: str) -> Any:
     # Errors of the parsers are not repeated: what they say must not come from a secret.
     try:
-        return load_pem_private_key(_read("key", path), None)
+        return load_pem_private_key(secret_files.read(path, "tls.key"), None)
     except TypeError:
         raise OperatorError(
             f"tls.key {path!r} is protected by a passphrase, and nobody is there to type it; "

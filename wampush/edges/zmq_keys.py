@@ -1,7 +1,8 @@
 """CURVE keys in files: the server's own, and those of the backends that may connect.
 
 Owns: the formats of such files, and what is wrong with one.
-Must not import: Twisted, txzmq, anything of wampush but ``errors``; the command line uses it too.
+Must not import: Twisted, txzmq, anything of wampush but ``errors`` and ``secret_files``; the command
+line uses it too.
 
 Two formats are read. One key a line: 40 characters of Z85 (ZeroMQ RFC 32), with anything behind
 it. And the certificates that ``zmq.auth.create_certificates`` writes (ZPL, ZeroMQ RFC 4), where it
@@ -17,6 +18,7 @@ from typing import Final
 
 import zmq
 
+from wampush.edges import secret_files
 from wampush.errors import OperatorError
 
 #: Files of a folder of public keys; ``.key_secret``, as zmq.auth names the other kind, is none.
@@ -29,10 +31,7 @@ _OTHER: Final = re.compile(r"\s*(#.*|metadata|curve|[A-Za-z][\w/-]*\s*=.*)?\s*")
 
 def _lines(what: str, path: Path) -> list[str]:
     try:
-        return path.read_bytes().decode().splitlines()
-    except OSError as error:
-        why = error.strerror or type(error).__name__
-        raise OperatorError(f"{what} {str(path)!r} cannot be read: {why}") from error
+        return secret_files.read(str(path), what).decode().splitlines()
     except UnicodeDecodeError:
         raise OperatorError(f"{what} {str(path)!r} is no text file") from None
 

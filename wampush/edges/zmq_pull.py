@@ -1,7 +1,7 @@
 """ZeroMQ PULL sockets to the broker.
 
 Owns: the sockets of backends, how much is read from them in a reactor turn, refusals of pushes.
-Must not import: Autobahn, the other edges.
+Must not import: Autobahn; of the edges only ``zmq_security``.
 
 txzmq alone reads until nothing is left before the reactor runs again, and its default high-water
 mark is 0, which means none. Here a turn reads a bounded share. ZeroMQ's descriptor is
@@ -19,6 +19,7 @@ import zmq
 from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
 
 from wampush.broker.broker import Broker
+from wampush.broker.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.pressure import Pressure
@@ -46,6 +47,7 @@ class BoundedPull(ZmqPullConnection):
     :param hard_limit: bytes after which libzmq cuts a peer off.
     :param on_message: takes a message and returns its size in bytes.
     :param may_read: whether this is a time to read.
+    :param fanout: flushed after each share, which is sooner than at the end of the turn.
     """
 
     read_scheduled: Any
@@ -58,11 +60,13 @@ class BoundedPull(ZmqPullConnection):
         hard_limit: int,
         on_message: Callable[[BoundedPull, Sequence[bytes]], int],
         may_read: Callable[[], bool],
+        fanout: Fanout,
     ) -> None:
         self.address = address
         self.highWaterMark = high_water_mark
         self._on_message = on_message
         self._may_read = may_read
+        self._fanout = fanout
         self.turn_bytes = TURN_BYTES
         self.reading = True
         super().__init__(factory)
@@ -106,7 +110,13 @@ class BoundedPull(ZmqPullConnection):
             self.read_scheduled = None
         if self.factory is None or not self.reading or not self._may_read():
             return
-        if not self.read_share():
+        self._fanout.begin()
+        try:
+            is_empty = self.read_share()
+        finally:
+            self._fanout.flush()
+        # The flush may have woken this socket already, by the end of a pause.
+        if not is_empty and self.factory is not None and self.read_scheduled is None:
             self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
 
     def read_share(self) -> bool:
@@ -170,7 +180,15 @@ class PullBridge:
         self.security = security
         hard_limit = ingest.max_bytes * _HARD_LIMIT_FACTOR
         self._pulls = [
-            BoundedPull(factory, address, high_water_mark, hard_limit, self._push, self._may_read)
+            BoundedPull(
+                factory,
+                address,
+                high_water_mark,
+                hard_limit,
+                self._push,
+                self._may_read,
+                broker.fanout,
+            )
             for address in addresses
         ]
         for pull in self._pulls:

@@ -2,7 +2,7 @@
 
 Owns: CURVE (ZeroMQ RFC 26), the handler that libzmq asks about each peer (ZAP, ZeroMQ RFC 27), the
 mode of ``ipc://`` files, the warning about sockets that are open to everybody.
-Must not import: Autobahn, the other edges.
+Must not import: Autobahn; of the edges only ``zmq_keys``.
 
 libzmq asks over a socket of the same context, ``inproc://zeromq.zap.01``. The handler is a reader
 of the reactor like any other ZeroMQ socket here; no thread is needed. Until it answers, the peer's

@@ -121,8 +121,3 @@ def is_right(given: str, expected: str) -> bool:
     :param given: what a client sent; any text.
     """
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
-
-
-def verify(challenge: str, key: str, signature: str) -> bool:
-    """Whether a signature was made with a key, compared in constant time."""
-    return is_right(signature, sign(challenge, key))

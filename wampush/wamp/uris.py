@@ -1,6 +1,7 @@
 """URIs, prefixes and the two dialects.
 
-Owns: how a CURIE becomes a URI and back, and what else differs between the dialects.
+Owns: how a CURIE becomes a URI and back, what else differs between the dialects, URIs of errors and
+of our own procedure.
 Must not import: anything of wampush.
 
 ``wamp1`` is the WAMP v1 specification. ``ratchet`` is what Ratchet 0.4.4 does instead, for
@@ -83,7 +84,8 @@ RATCHET: Final = Dialect(
 )
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (WAMP1, RATCHET)}
 
-ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
 ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+
+PROCEDURE_REFRESH: Final = "wampush.refresh"
