@@ -13,6 +13,7 @@ from wampush.broker.procedures import CallRefused, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.wamp.messages import Call
+from wampush.wamp.uris import PROCEDURE_REFRESH
 
 PRESENT = Identity(user="7", groups=frozenset({"old"}), expires=2000.0, source="token")
 

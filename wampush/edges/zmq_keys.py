@@ -1,8 +1,8 @@
 """CURVE keys in files: the server's own, and those of the backends that may connect.
 
 Owns: the formats of such files, and what is wrong with one.
-Must not import: Twisted, txzmq, anything of wampush but ``errors`` and ``secret_files``; the command
-line uses it too.
+Must not import: Twisted, txzmq, anything of wampush but ``errors`` and ``secret_files``; the
+command line uses it too.
 
 Two formats are read. One key a line: 40 characters of Z85 (ZeroMQ RFC 32), with anything behind
 it. And the certificates that ``zmq.auth.create_certificates`` writes (ZPL, ZeroMQ RFC 4), where it
