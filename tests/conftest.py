@@ -49,7 +49,7 @@ def pages(autobahn_js: bytes) -> Iterator[PageServer]:
 
 @pytest.fixture
 def seed_page(pages: PageServer, daemon: Daemon) -> Callable[[str], str]:
-    """Puts a page of the seed's shape, for one category, on the web server; returns its address."""
+    """Puts a page as in the README, for one category, on the web server; returns its address."""
     template = (PAGES / "seed.html").read_text(encoding="utf-8")
 
     def publish(category: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -90,9 +91,9 @@ class FakeOutbox(Outbox):
             if not self.buffer:
                 self.emptied()
 
+    @abstractmethod
     def emptied(self) -> None:
         """The transport's buffer ran empty."""
-        raise NotImplementedError
 
 
 class DirectOutbox(FakeOutbox):
