@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import connections, fanout, pressure, table
+from bench import connections, encrypted, fanout, pressure, table
 from bench.native import BenchError, build
 from bench.processes import cores
 from bench.run import Run
@@ -26,6 +26,7 @@ SCENARIOS: dict[str, Callable[[Run], list[table.Row]]] = {
     "stalled": pressure.stalled,
     "pressure": pressure.pressure,
     "churn": connections.churn,
+    "tls": encrypted.tls,
 }
 
 

@@ -172,7 +172,11 @@ def _wait_for(server: Server, ready: str) -> None:
 
 @contextlib.contextmanager
 def wampush(
-    folder: Path, http: bool = False, watched: bool = False, config: Path | None = None
+    folder: Path,
+    http: bool = False,
+    watched: bool = False,
+    config: Path | None = None,
+    scheme: str = "tcp",
 ) -> Iterator[Server]:
     """The daemon as users start it, on the server's core.
 
@@ -180,6 +184,7 @@ def wampush(
     :param http: whether its HTTP port is on.
     :param watched: start it so that SIGUSR1 makes it count its timers, see ``bench.watched``.
     :param config: its TOML file.
+    :param scheme: of its endpoint, "tcp" or "ssl".
     """
     twistd = Path(sys.executable).with_name("twistd")
     program = [sys.executable, "-m", "bench.watched"] if watched else [str(twistd)]
@@ -187,7 +192,7 @@ def wampush(
         endpoint = f"tcp:{http_port}:interface=127.0.0.1" if http else "off"
         log = folder / f"wampush-{port}.log"
         command = [*program, "-n", "--pidfile=", "wampush"]
-        command += ["--listen", f"tcp:{port}:interface=127.0.0.1"]
+        command += ["--listen", f"{scheme}:{port}:interface=127.0.0.1"]
         command += ["--pull", f"tcp://127.0.0.1:{feed}", "--http", endpoint]
         if config is not None:
             command += ["--config", str(config)]
