@@ -55,7 +55,7 @@ def test_clients_are_known_by_the_address_that_the_proxy_tells(tmp_path: Path) -
                     answer = read_until(again, b"are allowed.")
                     assert answer.startswith(b"HTTP/1.1 429 ")
                 client.sendall(SUBSCRIBE)
-                eventually(lambda: daemon.counts()[1] == 1)
+                eventually(daemon.counts, lambda counts: counts[1] == 1)
                 push(daemon, {"category": "news", "text": "through"})
                 assert b'[8,"news",{"category"' in read_until(client, b"through")
             assert "192.0.2.1: too-many-from-address" in daemon.log
