@@ -272,6 +272,24 @@ def test_any_payload_arrives_as_it_left(payload, topic):
     assert decode_server(event_text(topic, payload)) == Event(topic, payload.strip())
 
 
+@unhurried
+@given(texts(st.lists(values, min_size=1, max_size=3)), st.text(st.characters(codec="utf-8")))
+def test_an_event_is_the_third_element_whatever_follows(rest, topic):
+    text = b"[ 7 ,\t" + json.dumps(topic).encode() + b" , " + rest.lstrip()[1:]
+    message = decode_client(text)
+    assert isinstance(message, Publish)
+    assert message.event == raw_elements(text)[2]
+
+
+def test_an_event_too_deep_to_find_its_end_is_refused():
+    event = "[" * 1010 + "]" * 1010
+    message = decoded(decode_client, f'[7,"t",{event},true]'.encode())
+    assert isinstance(message, Publish | MessageRefused)
+    alone = decode_client(f'[7,"t",{event}]'.encode())
+    assert isinstance(alone, Publish)
+    assert alone.event == event.encode()
+
+
 NESTINGS = [
     ("[", "]"),
     ('{"a":', "}"),

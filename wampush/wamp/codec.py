@@ -9,6 +9,7 @@ came in between the type and the closing bracket, and a PUBLISH keeps the slice 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ from wampush.wamp.messages import (
 
 # Strings are matched first, so that brackets and commas inside them do not count.
 _STRUCTURE: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]')
+
+
+# Of a PUBLISH; what follows is the event.
+_BEFORE_EVENT: Final = re.compile(rb'\A\s*\[\s*7\s*,\s*"[^"\\]*(?:\\.[^"\\]*)*"\s*,\s*')
+_DECODER: Final = json.JSONDecoder()
 
 
 def _dumps(value: object) -> bytes:
@@ -99,9 +105,28 @@ def _unsubscribe(items: list[object], text: bytes) -> Unsubscribe:
     return Unsubscribe(_string(items, 1))
 
 
+def _published(text: bytes, count: int) -> bytes:
+    """The event of a PUBLISH as a slice of its text.
+
+    :func:`raw_elements` would do, but takes twenty times as long for a long event of many brackets.
+
+    :param text: valid JSON; its second element is a string.
+    :param count: how many elements it has.
+    """
+    rest = _BEFORE_EVENT.sub(b"", text, count=1)
+    if count == 3:
+        return rest.rstrip()[:-1].rstrip()
+    characters = rest.decode()
+    try:
+        _, end = _DECODER.raw_decode(characters)
+    except RecursionError as error:
+        raise MessageRefused(Refusal.MESSAGE_NOT_JSON, "The event is nested too deeply.") from error
+    return characters[:end].encode()
+
+
 def _publish(items: list[object], text: bytes) -> Publish:
     topic = _string(items, 1)
-    event = raw_elements(text)[2]
+    event = _published(text, len(items))
     if len(items) == 3:
         return Publish(topic, event)
     third = items[3]
