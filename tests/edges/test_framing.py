@@ -320,6 +320,41 @@ def test_a_compressed_message_is_never_longer_than_allowed() -> None:
         assert all(len(text) <= 65_536 for _, text in seen.inputs)
 
 
+def compressing(node: MemoryNode) -> Peer:
+    peer = node.connect()
+    peer.send(request("Sec-WebSocket-Extensions: permessage-deflate"))
+    peer.take()
+    return peer
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        zlib.compress(b"x", wbits=-15),  # the stream ends; what follows inflates to nothing
+        b"\0\0\0\xff\xff",  # an empty block
+    ],
+)
+def test_what_inflates_to_nothing_does_not_pile_up(first: bytes) -> None:
+    node = MemoryNode(WebSocketSettings(compression=True, max_message_bytes=1000))
+    peer = compressing(node)
+    peer.connection.dataReceived(masked(first, first=0x41))
+    filling = masked(b"\0\0\0\xff\xff" * 100, first=0x00)
+    peer.connection.dataReceived(filling)
+    assert not peer.transport.disconnecting
+    peer.connection.dataReceived(filling)
+    assert peer.transport.disconnecting
+    assert node.ledger.ended[CloseReason.MESSAGE_TOO_LARGE] == 1
+
+
+def test_an_idle_connection_holds_no_inflater() -> None:
+    peer = compressing(MemoryNode(WebSocketSettings(compression=True)))
+    connection: Any = peer.connection
+    for _ in range(2):
+        peer.send(masked(deflated(b'[5,"news"]'), first=0xC1))
+        assert connection._perMessageCompress._decompressor is None
+    assert not peer.transport.disconnecting
+
+
 def events(peer: Peer, extension: str = "") -> list[bytes]:
     return decode(peer.take(), extension)
 

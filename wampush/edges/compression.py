@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
 from wampush.edges.framing import Deflate
@@ -22,6 +23,37 @@ _MOST_WINDOW_BITS: Final = 15
 # zlib cannot make raw streams with a window of 8 bits, so an offer that insists on it is declined.
 _WINDOW_BITS: Final = frozenset(str(bits) for bits in range(9, _MOST_WINDOW_BITS + 1))
 _FLAGS: Final = frozenset(("server_no_context_takeover", "client_no_context_takeover"))
+
+
+class _Inflater(PerMessageDeflate):
+    """Autobahn's processor, which also counts what goes in and keeps nothing between messages.
+
+    Autobahn bounds what comes out. What follows the end of a deflate stream comes out as nothing,
+    so endless fragments of it would pile up in zlib.
+    """
+
+    _received = 0
+
+    def start_decompress_message(self) -> None:
+        """A message begins."""
+        self._received = 0
+        super().start_decompress_message()
+
+    def decompress_message_data(self, data: bytes, max_output_len: int | None = None) -> bytes:
+        """Inflate a piece of a message.
+
+        :raises PayloadExceededError: when it is too long, compressed or not.
+        """
+        self._received += len(data)
+        if self._received > self.max_message_size:
+            raise PayloadExceededError(f"over {self.max_message_size} bytes, compressed")
+        inflated: bytes = super().decompress_message_data(data, max_output_len)
+        return inflated
+
+    def end_decompress_message(self) -> None:
+        """A message is complete; the next one gets a new inflater, of about 40 KiB."""
+        super().end_decompress_message()
+        self._decompressor = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +78,7 @@ class Agreement:
 
         :param max_bytes: the longest message after inflating.
         """
-        return PerMessageDeflate(
+        return _Inflater(
             is_server=True,
             server_no_context_takeover=True,
             client_no_context_takeover=True,
