@@ -125,6 +125,31 @@ def test_a_flood_ends_the_session_and_others_notice_nothing():
     assert not other.transport.disconnecting
 
 
+@pytest.mark.parametrize(
+    "flood",
+    [
+        masked(b"", first=0x89) * 6,
+        masked(b"x", first=0x8A) * 6,
+        masked(b"[", first=0x01) + masked(b"", first=0x00) * 6,
+    ],
+    ids=["pings", "pongs", "fragments"],
+)
+def test_small_frames_that_are_no_messages_are_a_flood_too(flood):
+    node = MemoryNode(per_second=1.0, burst=5)
+    peer = node.open()
+    peer.send(flood)
+    assert peer.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    assert node.ledger.refusals() == {}
+
+
+def test_a_client_out_of_allowance_may_close():
+    node = MemoryNode(per_second=1.0, burst=1)
+    peer = node.open()
+    peer.send(masked(b"", first=0x89) + masked(b"\x03\xe8", first=0x88))
+    assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
+
+
 def test_the_allowance_comes_back_with_time():
     node = MemoryNode(per_second=2.0, burst=2)
     peer = node.open()

@@ -335,6 +335,21 @@ def test_a_flood_beyond_the_limit_is_not_accepted_at_all() -> None:
     assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
 
 
+def test_what_comes_after_a_refusal_is_thrown_away() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.connect()
+    peer.connection.dataReceived(request(subprotocol=None))
+    assert peer.transport.disconnecting
+    opening = peer.connection.opening
+    assert opening is not None
+    kept = len(opening._data)
+    # TLS delivers until the peer has ended its side too.
+    peer.connection.dataReceived(b"x" * 100_000)
+    peer.connection.dataReceived(request())
+    assert len(opening._data) == kept
+    assert node.broker.sessions == {}
+
+
 def test_fragments_do_not_pile_up() -> None:
     node = MemoryNode(WebSocketSettings(max_message_bytes=1000))
     peer = node.open()

@@ -30,7 +30,7 @@ from wampush.edges import handshake
 from wampush.edges.admission import Ticket
 from wampush.edges.authentication import reason_of_end
 from wampush.edges.compression import Agreement, agree
-from wampush.edges.framing import PING, close_frame
+from wampush.edges.framing import PING, close_frame, unmask
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.opening import Opening
 from wampush.edges.outboxes import ClientOutbox, outbox_for
@@ -49,6 +49,8 @@ OPEN: Final = SlimServerProtocol.STATE_OPEN
 
 _COMPLETE_TEXT: Final = 0x81
 _EMPTY_PONG: Final = b"\x8a\x80"
+#: Text and binary are counted as messages; a Close frame is the last of its connection.
+_COUNTED_LATER: Final = frozenset((1, 2, 8))
 _HEADER_BYTES: Final = 6
 _LONG_HEADER_BYTES: Final = 8
 #: Seconds that a client gets to read what is left after its connection was ended.
@@ -59,17 +61,6 @@ _REASON_OF_CODE: Final = {
     1007: CloseReason.INVALID_PAYLOAD,
     1009: CloseReason.MESSAGE_TOO_LARGE,
 }
-
-
-def unmask(key: bytes, data: bytes) -> bytes:
-    """The payload under a mask (RFC 6455 section 5.3).
-
-    :param key: the four bytes of the mask.
-    """
-    size = len(data)
-    stream = (key * (size // 4 + 1))[:size]
-    mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream, "little")
-    return mixed.to_bytes(size, "little")
 
 
 class Connection(SlimServerProtocol):
@@ -115,7 +106,8 @@ class Connection(SlimServerProtocol):
             else:
                 self.data += data
                 self.consumeData()
-        elif self.opening is not None:
+        elif self.state == CONNECTING and self.opening is not None:
+            # Over TLS a peer may go on sending after the answer that ends the connection.
             self.opening.received(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -262,6 +254,12 @@ class Connection(SlimServerProtocol):
             self.drop(CloseReason.FLOODING)
             return False
         return True
+
+    def onFrameBegin(self) -> None:
+        """Count control frames and fragments like messages: Autobahn takes long for each."""
+        if self.current_frame.opcode not in _COUNTED_LATER and not self._within_rate():
+            return
+        super().onFrameBegin()
 
     def onMessageFrame(self, payload: list[bytes]) -> None:
         """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""

@@ -1,6 +1,6 @@
 """WebSocket frames of a server (RFC 6455 section 5).
 
-Owns: the bytes of unmasked, unfragmented frames, plain and compressed.
+Owns: the bytes of unmasked, unfragmented frames, plain and compressed; taking a client's mask off.
 Must not import: Twisted, the broker.
 """
 
@@ -26,6 +26,17 @@ def _frame(first: int, payload: bytes) -> bytes:
     if size < 65536:
         return struct.pack("!BBH", first, 126, size) + payload
     return struct.pack("!BBQ", first, 127, size) + payload
+
+
+def unmask(key: bytes, data: bytes) -> bytes:
+    """The payload under a mask (RFC 6455 section 5.3).
+
+    :param key: the four bytes of the mask.
+    """
+    size = len(data)
+    stream = (key * (size // 4 + 1))[:size]
+    mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream, "little")
+    return mixed.to_bytes(size, "little")
 
 
 def text_frame(text: bytes) -> bytes:
