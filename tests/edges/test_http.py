@@ -337,6 +337,10 @@ def test_state_is_shown_to_this_machine_while_no_token_is_set(edge):
         ("rebound.example.org", ""),
         ("127.0.0.1.example.org", ""),
         ("localhost:8081", "X-Forwarded-For: 192.0.2.1\r\n"),
+        ("localhost:8081", "X-Forwarded-For:\r\n"),
+        ("localhost:8081", "X-Real-IP: 192.0.2.1\r\n"),
+        ("localhost:8081", "X-Forwarded-Proto: https\r\n"),
+        ("localhost:8081", "Via: 1.1 proxy\r\n"),
         ("localhost:8081", "Forwarded: for=192.0.2.1\r\n"),
     ],
 )

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from twisted.web.http import Request
 
 _SCHEME = b"bearer "
+_OF_PROXIES = (
+    b"forwarded",
+    b"via",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-real-ip",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,7 @@ class HttpAccess:
             return hmac.compare_digest(header[len(_SCHEME) :].strip(), self.token)
         if host is None or not is_loopback_name(host.strip("[]").rstrip(".").lower()):
             return False
-        if request.getHeader(b"x-forwarded-for") or request.getHeader(b"forwarded"):
+        if any(request.requestHeaders.hasHeader(name) for name in _OF_PROXIES):
             return False
         peer = request.getClientAddress()
         return is_loopback_name(getattr(peer, "host", ""))
