@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import json
 import socket
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from twisted.internet import reactor as installed
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
 from wampush import listeners
@@ -116,6 +118,29 @@ def test_unusable_endpoints_say_so(text: str, problem: str) -> None:
     assert problem in error.problem
     assert error.remedy
     assert "\n" not in str(error)
+
+
+REMEDIES = {
+    "ssl:0:privateKey=/nowhere/key.pem": "may read",
+    "tcp:0:interface=192.0.2.1": "an address of this machine",
+    "unix:/nowhere/at/all": "a folder that is there",
+}
+
+
+@pytest.mark.parametrize(("text", "remedy"), REMEDIES.items())
+def test_the_remedy_is_that_of_the_problem(text: str, remedy: str) -> None:
+    with pytest.raises(ListenError) as caught:
+        listeners.listen(reactor, text, Factory())
+    assert remedy in caught.value.remedy
+    assert "Errno" not in str(caught.value)
+
+
+def test_a_port_that_needs_root() -> None:
+    error = CannotListenError("127.0.0.1", 80, PermissionError(errno.EACCES, "Permission denied"))
+    said = str(listeners.explained("tcp:80", error))
+    assert said.endswith(
+        "Permission denied; choose a port from 1024 on, or start as root, with --uid and --gid"
+    )
 
 
 def test_a_port_in_use(opened: list[Any]) -> None:

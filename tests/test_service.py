@@ -68,7 +68,7 @@ def websocket_port(process: Process) -> int:
 REFUSED: Mapping[str, tuple[Sequence[str], Mapping[str, str], Sequence[str]]] = {
     "unknown option": (["--bogus"], {}, ["--bogus", "--help"]),
     "option without value": (["--listen"], {}, ["--listen", "argument"]),
-    "stray argument": (["stray"], {}, ["arguments"]),
+    "stray argument": (["stray"], {}, ["'stray' is no option", "--listen"]),
     "endpoint that is none": (
         ["--listen", "nonsense:0:x", *HERE[2:]],
         {},
@@ -77,7 +77,7 @@ REFUSED: Mapping[str, tuple[Sequence[str], Mapping[str, str], Sequence[str]]] = 
     "address that is not ours": (
         ["--listen", "tcp:0:interface=192.0.2.1", *HERE[2:]],
         {},
-        ["cannot listen on tcp:0:interface=192.0.2.1", "choose another"],
+        ["cannot listen on tcp:0:interface=192.0.2.1", "an address of this machine"],
     ),
     "pull address that is none": (
         [*HERE[:2], "--pull", "5555", *HERE[4:]],

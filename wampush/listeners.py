@@ -6,6 +6,7 @@ Must not import: the broker, the edges.
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import resource
@@ -70,7 +71,13 @@ def listen(
     try:
         endpoint = serverFromString(reactor, carrier or text)
     # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
-    except (ValueError, TypeError, LookupError, AttributeError, OSError) as error:
+    except OSError as error:
+        raise ListenError(
+            text,
+            f"{str(error.filename)!r} can not be read: {error.strerror}",
+            "name a file that is there and that this user may read",
+        ) from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ListenError(text, f"it is no endpoint ({error})", _SHAPE) from error
     except (SSL.Error, crypto.Error) as error:
         raise ListenError(
@@ -88,18 +95,27 @@ def listen(
         raise ListenError(text, "it does not listen at once", "use a tcp:, ssl: or unix: endpoint")
     port = outcome[0]
     if isinstance(port, Failure):
-        raise _explained(text, port.value or RuntimeError(str(port)))
+        raise explained(text, port.value or RuntimeError(str(port)))
     _tune(port, text)
     return port
 
 
-def _explained(text: str, error: BaseException) -> ListenError:
-    if isinstance(error, CannotListenError):
-        problem = str(getattr(error.socketError, "strerror", None) or error.socketError)
-        return ListenError(
-            text, problem, "stop the other program, or choose another address or port"
-        )
-    return ListenError(text, str(error), _SHAPE)
+def explained(text: str, error: BaseException) -> ListenError:
+    """What a failure to listen means to an operator."""
+    cause = error.socketError if isinstance(error, CannotListenError) else error
+    if isinstance(cause, OSError):
+        return ListenError(text, cause.strerror or str(cause), _remedy(text, cause))
+    return ListenError(text, str(cause), _SHAPE)
+
+
+def _remedy(text: str, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return "stop the other program, or choose another address or port"
+    if text.startswith("unix:"):
+        return "name a path in a folder that is there and that this user may write to"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "choose a port from 1024 on, or start as root, with --uid and --gid"
+    return "let interface= name an address of this machine"
 
 
 def _tune(port: ListeningPort, text: str) -> None:

@@ -68,6 +68,14 @@ class Options(usage.Options):
         connect:tcp://10.0.0.5:5555; repeatable."""
         self["pull"].append(address)
 
+    def parseArgs(self, *rest: str) -> None:
+        """There is nothing but options.
+
+        :raises UsageError: there is something else.
+        """
+        if rest:
+            raise usage.UsageError(f"{rest[0]!r} is no option; addresses go behind --listen")
+
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Read the command line; a mistake ends the start with one line instead of the usage."""
         try:

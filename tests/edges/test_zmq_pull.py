@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -401,7 +402,7 @@ def test_a_backend_that_binds_later_is_found() -> None:
     ("address", "problem", "remedy"),
     [
         ("tcp://127.0.0.1:{port}", "in use", "choose another address with --pull"),
-        ("tcp://192.0.2.1:5555", "assign requested address", "tcp://HOST:PORT"),
+        ("tcp://192.0.2.1:5555", "assign requested address", "an address of this machine"),
         ("ipc:///nowhere/at/all", "No such file", "ipc://PATH"),
         ("bogus", "nvalid", "tcp://HOST:PORT"),
         ("connect:tcp://127.0.0.1", "nvalid", "connect: before it"),
@@ -417,6 +418,28 @@ def test_an_unusable_address_says_so(address: str, problem: str, remedy: str) ->
         assert problem in caught.value.problem
         assert remedy in caught.value.remedy
         assert str(caught.value).isprintable()
+
+
+def test_an_ipc_address_spares_a_file_that_is_no_socket(tmp_path: Path) -> None:
+    file = tmp_path / "notes"
+    file.write_text("mine")
+    with pytest.raises(ListenError, match="no socket is there; remove it"), bridge(f"ipc://{file}"):
+        pass
+    assert file.read_text() == "mine"
+
+
+def test_an_ipc_address_in_use_says_so_and_one_that_was_left_is_taken(tmp_path: Path) -> None:
+    address = f"ipc://{tmp_path}/pushes"
+    with bridge(address) as running:
+        with pytest.raises(ListenError, match="another program listens there"), bridge(address):
+            pass
+        with push_socket(address) as backend:
+            backend.send_multipart([b"t", b"1"])
+            running.until(lambda: bool(running.seen))
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(f"{tmp_path}/left")
+    with bridge(f"ipc://{tmp_path}/left"):
+        pass
 
 
 def test_drain_publishes_what_has_arrived_and_stops_listening() -> None:

@@ -11,7 +11,11 @@ that stopped early is taken up again by a call, never by waiting for the descrip
 
 from __future__ import annotations
 
+import errno
+import socket
+import stat
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
@@ -86,12 +90,13 @@ class BoundedPull(ZmqPullConnection):
             kind = ZmqEndpointType.connect
             address = address.removeprefix(CONNECT)
         else:
+            _refuse_taken_file(address)
             security.protect(self.socket, address)
         try:
             with security.files_are_ours():
                 self.addEndpoints([ZmqEndpoint(kind, address)])
         except zmq.ZMQError as error:
-            raise ListenError(self.address, str(error), _remedy(error)) from error
+            raise ListenError(self.address, str(error), _remedy(address, error)) from error
         if kind == ZmqEndpointType.bind:
             security.bound(self.where())
 
@@ -141,9 +146,46 @@ class BoundedPull(ZmqPullConnection):
         return False
 
 
-def _remedy(error: zmq.ZMQError) -> str:
+def _refuse_taken_file(address: str) -> None:
+    """Spare a file that libzmq would replace without a word.
+
+    :raises ListenError: it is no socket, or somebody listens there.
+    """
+    path = address.removeprefix("ipc://")
+    if path == address or path.startswith("@"):
+        return
+    try:
+        if not stat.S_ISSOCK(Path(path).stat().st_mode):
+            raise ListenError(
+                address, "a file that is no socket is there", "remove it, or choose another path"
+            )
+        with socket.socket(socket.AF_UNIX) as attempt:
+            attempt.setblocking(False)
+            attempt.connect(path)
+    except BlockingIOError:
+        # Somebody listens, and has no time for more connections.
+        pass
+    except OSError:
+        # Nothing is there, or what a dead process has left; else libzmq will say what is wrong.
+        return
+    raise ListenError(
+        address,
+        "another program listens there",
+        "stop the other program, or choose another address with --pull",
+    )
+
+
+def _remedy(address: str, error: zmq.ZMQError) -> str:
     if error.errno == zmq.EADDRINUSE:
         return "stop the other program, or choose another address with --pull"
+    if error.errno in (zmq.EADDRNOTAVAIL, errno.ENODEV):
+        return (
+            "name an address of this machine, as in tcp://127.0.0.1:5555, or tcp://*:5555 for all"
+        )
+    if error.errno == errno.EACCES and address.startswith("tcp://"):
+        return "choose a port from 1024 on, or start as root, with --uid and --gid"
+    if address.startswith("ipc://"):
+        return "ipc://PATH needs a folder that is there and that this user may write to"
     return "an address is tcp://HOST:PORT or ipc://PATH, with connect: before it to connect"
 
 
