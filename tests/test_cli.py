@@ -15,7 +15,7 @@ import orjson
 import pytest
 import zmq
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, running_daemon
 from tests.support.ports import reserved_ports
 from tests.support.waiting import eventually
 from wampush import __version__
@@ -288,6 +288,24 @@ def wait_for_topics(daemon: Daemon, number: int) -> None:
 
 def push(daemon: Daemon, topic: str, value: str) -> None:
     assert main(["push", topic, value, "--to", daemon.zmq_address]) == 0
+
+
+def test_listen_says_why_it_is_refused_and_shows_no_token(tmp_path: Path) -> None:
+    (tmp_path / "token.key").write_text("a shared secret of 32 bytes or more")
+    (tmp_path / "wampush.toml").write_text(
+        '[auth]\norder = ["token"]\n[token]\nkey_file = "token.key"\n'
+    )
+    with running_daemon(tmp_path, extra=["--config", "wampush.toml"]) as daemon:
+        for query, words in (
+            ("", "Nothing in the request tells who the client is"),
+            ("/?token=not.a.token", "The token does not tell who the client is"),
+        ):
+            with contextlib.closing(Listener(daemon.websocket_url + query, "a")) as listener:
+                first = listener.err.readline().decode()
+                second = listener.err.readline().decode()
+                assert words in second
+                assert "[401]" in second
+                assert "not.a.token" not in first + second
 
 
 def test_listen_prints_what_push_sends_and_ends_with_ctrl_c(daemon: Daemon) -> None:

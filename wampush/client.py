@@ -25,7 +25,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
-from wampush.client_transport import Channel, Listener, reconnecting_service
+from wampush.client_transport import Channel, Listener, reconnecting_service, without_secrets
 from wampush.errors import MessageRefused, NotSerialisable, WampushError
 from wampush.wamp import codec
 from wampush.wamp.messages import (
@@ -269,7 +269,7 @@ class WampClient:
     # What the connection reports
 
     def _connecting(self) -> None:
-        self._tell(ClientState.CONNECTING, f"connecting to {self.url}")
+        self._tell(ClientState.CONNECTING, f"connecting to {without_secrets(self.url)}")
 
     def _opened(self, channel: Channel) -> None:
         self._channel = channel
@@ -338,7 +338,7 @@ class WampClient:
         for topic in self._callbacks:
             self._send(Subscribe(topic))
         waiting, self._waiting = self._waiting, []
-        self._tell(ClientState.OPEN, f"connected to {self.url} ({welcome.server})")
+        self._tell(ClientState.OPEN, f"connected to {without_secrets(self.url)} ({welcome.server})")
         for deferred, _ in waiting:
             deferred.callback(welcome.session_id)
 
@@ -384,7 +384,7 @@ class WampClient:
 
     def _send(self, message: ClientMessage) -> None:
         if self._channel is None or self.session_id is None or self._closing:
-            raise NotConnected(f"not connected to {self.url}")
+            raise NotConnected(f"not connected to {without_secrets(self.url)}")
         self._channel.send(codec.encode(message))
 
     def _tell(self, state: ClientState, detail: str) -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 16_777_216
 #: Seconds between pings, and until an unanswered one ends the connection.
 PING_INTERVAL = 30.0
+#: Bytes of a refusal that are shown.
+_SHOWN_BYTES = 400
 
 
 class Channel(WebSocketClientProtocol):  # type: ignore[misc]
@@ -59,6 +61,11 @@ class Channel(WebSocketClientProtocol):  # type: ignore[misc]
         """Pass it on."""
         self.listener.received(payload, isBinary)
 
+    def failHandshake(self, reason: str) -> None:
+        """Add what a server says of a handshake that it refused."""
+        said = _plain_text(self.data)
+        super().failHandshake(f"{reason}: {said}" if said else reason)
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Pass it on, in words; also called when the handshake failed."""
         if wasClean:
@@ -66,6 +73,21 @@ class Channel(WebSocketClientProtocol):  # type: ignore[misc]
             self.listener.closed(f"the server closed the connection (code {code}{said})")
         else:
             self.listener.closed(reason or "the connection was lost")
+
+
+def _plain_text(answer: bytes) -> str:
+    """The first line of a text/plain answer, as far as it is here and is printable; else ""."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    if b"\ncontent-type: text/plain" not in head.lower():
+        return ""
+    line = body[:_SHOWN_BYTES].decode(errors="replace").strip().partition("\n")[0].strip()
+    return line if line.isprintable() else ""
+
+
+def without_secrets(url: str) -> str:
+    """A URL for people to read: its query may hold a token."""
+    address, mark, _ = url.partition("?")
+    return f"{address}?…" if mark else address
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +154,9 @@ def endpoint_of(url: str, reactor: object) -> IStreamClientEndpoint:
 
     :raises OperatorError: it is none.
     """
-    wrong = OperatorError(f"{url!r} is no WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/")
+    wrong = OperatorError(
+        f"{without_secrets(url)!r} is no WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/"
+    )
     try:
         parts = urlsplit(url)
         port = parts.port
