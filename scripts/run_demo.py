@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,12 @@ from types import FrameType
 from demo_publisher import publish
 
 PUSHES_PER_SECOND = 5.0
+
+
+def is_taken(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as attempt:
+        return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
 def announce(page: str, health: str, stop: threading.Event) -> None:
@@ -41,6 +48,15 @@ def main() -> int:
     parser.add_argument("--zmq-port", type=int, default=5555, help="port for backends")
     parser.add_argument("--http-port", type=int, default=8081, help="port of the demo page")
     arguments = parser.parse_args()
+    for name, port in vars(arguments).items():
+        # Another daemon there would get the pushes, and answer as if it were ours.
+        if is_taken(port):
+            print(
+                f"Port {port} is taken: stop the program that listens on it, or choose another "
+                f"with make run {name.upper()}=NUMBER",
+                file=sys.stderr,
+            )
+            return 1
     push = f"tcp://127.0.0.1:{arguments.zmq_port}"
     http = f"http://127.0.0.1:{arguments.http_port}"
     command = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import sys
 from pathlib import Path
 
@@ -14,6 +15,25 @@ from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_a_port_that_is_taken_stops_the_demo_before_it_starts(tmp_path: Path) -> None:
+    with reserved_ports(2) as (websocket, http), socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        demo = Process(
+            [
+                sys.executable,
+                str(ROOT / "scripts" / "run_demo.py"),
+                f"--ws-port={websocket}",
+                f"--zmq-port={taken}",
+                f"--http-port={http}",
+            ],
+            cwd=tmp_path,
+        )
+        assert demo.wait() == 1
+    (line,) = demo.lines
+    assert f"Port {taken} is taken" in line
+    assert "make run ZMQ_PORT=" in line
 
 
 def test_the_demo_page_is_fed(browser: Browser, tmp_path: Path) -> None:
