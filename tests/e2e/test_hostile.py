@@ -374,8 +374,8 @@ def test_endless_fragments(target: Target) -> None:
     for _ in range(20):
         send(peer, masked(b"", first=0x00) * 1000)
         target.event_arrives()
-    send(peer, masked(b'[2,"c","p"]', first=0x80))
-    assert b'[4,"c"' in peer.recv(65536)
+    with contextlib.suppress(ConnectionResetError):
+        assert peer.recv(65536) == b""
 
 
 # Sockets.
