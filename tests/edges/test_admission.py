@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from tests.edges.in_memory import MemoryNode, masked, request
+import pytest
+from twisted.internet.address import IPv4Address
+
+from tests.edges.in_memory import MemoryNode, MemoryTransport, masked, request
 from wampush.edges.admission import Admission
 from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.origins import Origins, Proxies
@@ -67,8 +70,8 @@ def test_no_limit_by_address():
 def test_the_limit_in_all_and_the_end():
     judge = admission(most=3)
     assert refused(judge, 4, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
-    assert judge.takes(3)
-    assert not judge.takes(1000)
+    assert judge.refuses(3, "unix socket") is None
+    assert judge.refuses(1000, "unix socket") is CloseReason.TOO_MANY_CONNECTIONS
     judge.stopping = True
     assert refused(judge, 1, "192.0.2.1") is CloseReason.SHUTTING_DOWN
 
@@ -110,6 +113,32 @@ def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
     assert second.take().startswith(b"HTTP/1.1 429 ")
     first.lose()
     node.open("X-Forwarded-For: 192.0.2.1")
+
+
+def test_one_address_can_not_take_all_places_before_its_handshakes():
+    judge = Admission(1000, 5, 0, Origins(("*",), True), Proxies.of(["10.0.0.1"]))
+    for _ in range(5 + 64):
+        for peer in ("192.0.2.1", "10.0.0.1", "127.0.0.1", "unix socket"):
+            assert judge.refuses(0, peer) is None
+            judge.arrive(peer)
+    assert judge.refuses(0, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    for peer in ("192.0.2.2", "10.0.0.1", "127.0.0.1", "unix socket"):
+        assert judge.refuses(0, peer) is None
+    judge.depart("192.0.2.1")
+    assert judge.refuses(0, "192.0.2.1") is None
+
+
+def test_sockets_are_no_longer_counted_when_they_are_gone():
+    node = MemoryNode(most_per_address=1)
+    address: Any = IPv4Address("TCP", "192.0.2.1", 50000)
+    for _ in range(3 * 65):
+        connection = node.edge.buildProtocol(address)
+        transport = MemoryTransport()
+        transport.peerAddr = address
+        connection.makeConnection(transport)
+        assert not transport.disconnecting
+        connection.connectionLost()
+    assert not node.edge.admission._arrived
 
 
 def test_a_flood_ends_the_session_and_others_notice_nothing():

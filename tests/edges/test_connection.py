@@ -8,7 +8,15 @@ import weakref
 
 import pytest
 
-from tests.edges.in_memory import ADDRESS, Frame, MemoryNode, frames, masked, request
+from tests.edges.in_memory import (
+    ADDRESS,
+    Frame,
+    MemoryNode,
+    MemoryTransport,
+    frames,
+    masked,
+    request,
+)
 from wampush.broker.publication import Publication
 from wampush.edges.outboxes import TransportOutbox
 from wampush.errors import CloseReason
@@ -331,8 +339,12 @@ def test_a_flood_beyond_the_limit_is_not_accepted_at_all() -> None:
     node = MemoryNode(SETTINGS, most=3)
     for _ in range(3 + 64):
         node.connect()
-    assert node.edge.buildProtocol(ADDRESS) is None
+    late = node.edge.buildProtocol(ADDRESS)
+    transport = MemoryTransport()
+    late.makeConnection(transport)
+    assert transport.disconnecting
     assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
+    assert len(node.edge.connections) == 3 + 64
 
 
 def test_what_comes_after_a_refusal_is_thrown_away() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -321,3 +322,18 @@ def test_a_page_gets_events_over_wss(tmp_path: Path, daemon: Daemon, pages: Page
         page.wait_for_function("() => sessions.a.received.length > 0")
         assert page.evaluate("() => taken('a')") == [["t", {"title": "ü"}]]
         assert browser.errors == []
+
+
+def test_who_is_far_beyond_the_limit_is_cut_off_without_a_traceback(
+    tmp_path: Path, server: Certificate
+) -> None:
+    lines = ("[websocket]", "max_connections = 1")
+    with tls_daemon(tmp_path, "\n".join((server.table(), *lines))) as daemon:
+        address = ("127.0.0.1", daemon.websocket_port)
+        with contextlib.ExitStack() as stack:
+            for _ in range(1 + 64):
+                stack.enter_context(socket.create_connection(address, 20))
+            late = stack.enter_context(socket.create_connection(address, 20))
+            with contextlib.suppress(ConnectionResetError):
+                assert late.recv(1) == b""
+        assert "Traceback" not in daemon.log

@@ -13,7 +13,7 @@ from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.origins import Origins, Proxies, is_ip_address, is_loopback_name
 from wampush.errors import CloseReason
 
-#: Connections beyond the limit that are accepted only to be told so.
+#: Connections beyond a limit that are accepted only to be told so.
 _REFUSED_AT_ONCE = 64
 
 
@@ -42,14 +42,32 @@ class Admission:
         self._proxies = proxies
         self._open: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
+        self._arrived: Counter[str] = Counter()
         self.stopping = False
 
-    def takes(self, connections: int) -> bool:
-        """Whether an accepted socket is looked at; far beyond the limit it is closed at once.
+    def refuses(self, connections: int, peer: str) -> CloseReason | None:
+        """Whether an accepted socket is not even looked at, because it is far beyond a limit.
+
+        Without the limit by address here, one machine could take all places before any handshake.
 
         :param connections: how many there are.
+        :param peer: the address at the other end.
         """
-        return connections < self.most + _REFUSED_AT_ONCE
+        if connections >= self.most + _REFUSED_AT_ONCE:
+            return CloseReason.TOO_MANY_CONNECTIONS
+        if self._arrived.get(peer, 0) >= self._most_per_address + _REFUSED_AT_ONCE:
+            return CloseReason.TOO_MANY_FROM_ADDRESS
+        return None
+
+    def arrive(self, peer: str) -> None:
+        """Count one more socket from an address, whatever it is going to ask for."""
+        if self._counts(peer):
+            self._arrived[peer] += 1
+
+    def depart(self, peer: str) -> None:
+        """Count one socket from an address less."""
+        if peer in self._arrived:
+            _take_one(self._arrived, peer)
 
     def admit(self, connections: int, peer: str, headers: Mapping[str, str]) -> Ticket:
         """Let a WebSocket open.

@@ -95,6 +95,7 @@ class Connection(SlimServerProtocol):
         )
         self.opening = Opening(self)
         edge.connections.add(self)
+        edge.admission.arrive(self._peer())
         edge.wheel.schedule(self, edge.settings.handshake_timeout)
 
     def dataReceived(self, data: bytes) -> None:
@@ -130,6 +131,7 @@ class Connection(SlimServerProtocol):
         self.state = CLOSED
         if self.ticket is not None:
             self.ticket.give_back()
+        edge.admission.depart(self._peer())
         edge.gone(self)
 
     # The opening, see ``opening``.

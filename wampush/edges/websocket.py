@@ -13,6 +13,7 @@ from typing import Any, Final
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Protocol
 
 from wampush import __version__
 from wampush.broker.broker import Broker
@@ -43,6 +44,15 @@ class ClientLimits:
     messages_per_second: float
     message_burst: int
     prefixes: PrefixLimits
+
+
+class TurnedAway(Protocol):
+    """Ends its connection; Twisted's TLS can not do without a protocol, as plain TCP can."""
+
+    def connectionMade(self) -> None:
+        """The TCP connection is there."""
+        transport: Any = self.transport
+        transport.abortConnection()
 
 
 class WebSocketEdge(WebSocketServerFactory):
@@ -94,10 +104,12 @@ class WebSocketEdge(WebSocketServerFactory):
         self.wheel.start()
 
     def buildProtocol(self, addr: IAddress) -> Any:
-        """A connection for an accepted socket; None, which closes it, far beyond the limit."""
-        if not self.admission.takes(len(self.connections)):
-            self.broker.ledger.end(CloseReason.TOO_MANY_CONNECTIONS, str(addr))
-            return None
+        """A connection for an accepted socket; one that ends at once, far beyond a limit."""
+        peer = str(getattr(addr, "host", None) or "unix socket")
+        reason = self.admission.refuses(len(self.connections), peer)
+        if reason is not None:
+            self.broker.ledger.end(reason, peer)
+            return TurnedAway()
         connection = Connection()
         connection.factory = self
         return connection
