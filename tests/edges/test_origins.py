@@ -90,3 +90,9 @@ def test_no_origin_raises(origin):
 def test_the_client_behind_proxies(trusted, peer, forwarded, client):
     headers = {"x-forwarded-for": forwarded}
     assert Proxies.of(trusted).client(peer, headers) == client
+
+
+def test_a_zone_is_no_part_of_a_clients_address():
+    proxies = Proxies.of(["10.0.0.1"])
+    headers = {"x-forwarded-for": "fe80::1%a\nforged line"}
+    assert proxies.client("10.0.0.1", headers) == "fe80::1"

@@ -147,7 +147,8 @@ class Proxies:
             return peer
         client = peer
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
-            address = hop.strip()
+            # The zone of an IPv6 address may be any text, even one that forges lines of the log.
+            address = hop.partition("%")[0].strip()
             try:
                 client = str(ipaddress.ip_address(address))
             except ValueError:
