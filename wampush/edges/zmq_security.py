@@ -125,8 +125,7 @@ class ZmqSecurity:
 
     def start(self, factory: ZmqFactory) -> None:
         """Begin to answer; before the first socket is bound."""
-        if self.asks:
-            ZapHandler(factory, self)
+        ZapHandler(factory, self)
 
     def reload(self) -> None:
         """Read the keys of the backends again, for new connections; a broken file changes nothing.
@@ -150,10 +149,11 @@ class ZmqSecurity:
         if not address.startswith("tcp://"):
             return
         socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MILLISECONDS)
-        if self.asks:
-            socket.set(zmq.ZAP_DOMAIN, _DOMAIN)
-            # Without it libzmq lets peers in while nobody answers.
-            socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        # Also where everybody may push: libzmq then refuses peers without a greeting (ZMTP 1.0). It
+        # would take the POST of any web page in a browser on this machine for one of them.
+        socket.set(zmq.ZAP_DOMAIN, _DOMAIN)
+        # Without it libzmq lets peers in while nobody answers.
+        socket.set(zmq.ZAP_ENFORCE_DOMAIN, 1)
         if self._secret is not None:
             socket.set(zmq.CURVE_SERVER, 1)
             socket.set(zmq.CURVE_SECRETKEY, self._secret)
