@@ -27,19 +27,10 @@ SLICE_BYTES: Final = 128 * 1024
 TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
-@implementer(IPullProducer)
-class SocketOutbox(Outbox):
-    """Sends straight on the socket; what it does not take goes through the transport.
+class _TransportsOutbox(Outbox):
+    """What both ways have in common: the transport, and the end of the connection."""
 
-    While blocked it is the transport's pull producer: the transport asks for more each time its
-    buffer has run empty (``IPullProducer``), and gets one slice. The rest stays here, where it is
-    counted and can still be replaced or freed.
-
-    :param transport: a Twisted TCP or UNIX server transport.
-    :param on_overflow: ends the connection of a client that is too slow.
-    """
-
-    __slots__ = ("_on_overflow", "_send", "_transport")
+    __slots__ = ("_on_overflow", "_transport")
 
     def __init__(
         self,
@@ -50,8 +41,46 @@ class SocketOutbox(Outbox):
     ) -> None:
         super().__init__(limit, pressure)
         self._transport = transport
-        self._send: Callable[[bytes], int] = transport.getHandle().send
         self._on_overflow: Callable[[], None] | None = on_overflow
+
+    def stopProducing(self) -> None:
+        """The transport is gone."""
+        self.close()
+
+    def overflow(self) -> None:
+        """End the connection: the client is too slow."""
+        if self._on_overflow is not None:
+            self._on_overflow()
+
+    def close(self) -> None:
+        """Free the queue at once and take nothing any more."""
+        super().close()
+        self._on_overflow = None
+
+
+@implementer(IPullProducer)
+class SocketOutbox(_TransportsOutbox):
+    """Sends straight on the socket; what it does not take goes through the transport.
+
+    While blocked it is the transport's pull producer: the transport asks for more each time its
+    buffer has run empty (``IPullProducer``), and gets one slice. The rest stays here, where it is
+    counted and can still be replaced or freed.
+
+    :param transport: a Twisted TCP or UNIX server transport.
+    :param on_overflow: ends the connection of a client that is too slow.
+    """
+
+    __slots__ = ("_send",)
+
+    def __init__(
+        self,
+        transport: Any,
+        limit: int,
+        pressure: Pressure,
+        on_overflow: Callable[[], None],
+    ) -> None:
+        super().__init__(transport, limit, pressure, on_overflow)
+        self._send: Callable[[bytes], int] = transport.getHandle().send
 
     def flush(self) -> None:
         """Send what is queued with one send, and block when the socket does not take all."""
@@ -90,15 +119,6 @@ class SocketOutbox(Outbox):
             self._transport.unregisterProducer()
             self.unblock()
 
-    def stopProducing(self) -> None:
-        """The transport is gone."""
-        self.close()
-
-    def overflow(self) -> None:
-        """End the connection: the client is too slow."""
-        if self._on_overflow is not None:
-            self._on_overflow()
-
     def finish(self) -> None:
         """Hand everything to the transport, which ends the connection once it is sent."""
         if self.closed:
@@ -112,14 +132,9 @@ class SocketOutbox(Outbox):
             self._transport.loseConnection()
             self.close()
 
-    def close(self) -> None:
-        """Free the queue at once and take nothing any more."""
-        super().close()
-        self._on_overflow = None
-
 
 @implementer(IPushProducer)
-class TransportOutbox(Outbox):
+class TransportOutbox(_TransportsOutbox):
     """Writes joined data to any transport, TLS for one.
 
     It is the transport's push producer: the transport says when it is stuffed and when it is empty
@@ -130,7 +145,7 @@ class TransportOutbox(Outbox):
     :param on_overflow: ends the connection of a client that is too slow.
     """
 
-    __slots__ = ("_on_overflow", "_stuffed", "_transport")
+    __slots__ = ("_stuffed",)
 
     def __init__(
         self,
@@ -139,9 +154,7 @@ class TransportOutbox(Outbox):
         pressure: Pressure,
         on_overflow: Callable[[], None],
     ) -> None:
-        super().__init__(limit, pressure)
-        self._transport = transport
-        self._on_overflow: Callable[[], None] | None = on_overflow
+        super().__init__(transport, limit, pressure, on_overflow)
         self._stuffed = False
         transport.registerProducer(self, True)
 
@@ -168,15 +181,6 @@ class TransportOutbox(Outbox):
             else:
                 self.unblock()
 
-    def stopProducing(self) -> None:
-        """The transport is gone."""
-        self.close()
-
-    def overflow(self) -> None:
-        """End the connection: the client is too slow."""
-        if self._on_overflow is not None:
-            self._on_overflow()
-
     def finish(self) -> None:
         """Hand everything to the transport, which ends the connection once it is sent."""
         if self.closed:
@@ -186,11 +190,6 @@ class TransportOutbox(Outbox):
         self._transport.unregisterProducer()
         self._transport.loseConnection()
         self.close()
-
-    def close(self) -> None:
-        """Free the queue at once and take nothing any more."""
-        super().close()
-        self._on_overflow = None
 
 
 ClientOutbox = SocketOutbox | TransportOutbox
