@@ -14,8 +14,11 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from wampush.edges.http import MAX_BODY_BYTES, MAX_DROPPED_BYTES, HttpEdge, host_of, static_folder
+from wampush.edges.http import HttpEdge
 from wampush.edges.http_access import HttpAccess
+from wampush.edges.http_answers import host_of
+from wampush.edges.http_files import static_folder
+from wampush.edges.http_site import MAX_BODY_BYTES, MAX_DROPPED_BYTES
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -309,8 +312,8 @@ def test_pages_load_only_what_exists_and_run_nothing_inline(
 
 
 def test_the_static_folder_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("wampush.edges.http.resources.files", lambda _: tmp_path)
-    monkeypatch.setattr("wampush.edges.http.__file__", str(tmp_path / "a" / "b" / "http.py"))
+    monkeypatch.setattr("wampush.edges.http_files.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("wampush.edges.http_files.__file__", str(tmp_path / "a" / "b" / "http.py"))
     with pytest.raises(OperatorError, match="install the package again"):
         static_folder()
 
@@ -318,7 +321,7 @@ def test_the_static_folder_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_the_static_folder_is_found_in_a_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("wampush.edges.http.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("wampush.edges.http_files.resources.files", lambda _: tmp_path)
     assert (static_folder() / "demo" / "index.html").is_file()
 
 

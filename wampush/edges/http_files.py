@@ -1,0 +1,108 @@
+"""The pages of the HTTP port: files, and what is said where there is none.
+
+Owns: where the static files are, which of them are served, the answer to unknown addresses.
+Must not import: wampush.wamp, wampush.broker, of the edges only ``http_answers``.
+"""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from twisted.web.resource import Resource
+from twisted.web.static import File
+
+from wampush.edges.http_answers import respond, respond_text, wants_html
+from wampush.errors import OperatorError
+
+if TYPE_CHECKING:
+    from twisted.web.server import Request
+
+_STATIC_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+
+_NOT_FOUND_TEXT = """\
+Nothing is served at this address. There is:
+  /          what this is
+  /healthz   health and counts, JSON
+  /refusals  the last inputs that were refused, JSON
+  /sessions/ID  who a session is, its topics, what was refused of it, JSON
+  /demo/     a page that shows pushes as they arrive
+"""
+
+
+def static_folder() -> Path:
+    """Where the static files are: the installed package ``wampush.static``, or the checkout.
+
+    :raises OperatorError: neither exists; the installation is incomplete.
+    """
+    installed = resources.files("wampush").joinpath("static")
+    if isinstance(installed, Path) and (installed / "index.html").is_file():
+        return installed
+    checkout = Path(__file__).resolve().parents[2] / "static"
+    if (checkout / "index.html").is_file():
+        return checkout
+    raise OperatorError("the static files of wampush are missing; install the package again")
+
+
+class NotFound(Resource):
+    """Says what exists: a page to browsers, plain text to everybody else."""
+
+    isLeaf = True
+
+    def __init__(self, page: bytes) -> None:
+        Resource.__init__(self)
+        self._page = page
+
+    def render(self, request: Request) -> bytes:
+        """The answer to any method."""
+        if wants_html(request):
+            return respond(request, 404, b"text/html; charset=utf-8", self._page)
+        return respond_text(request, 404, _NOT_FOUND_TEXT)
+
+
+class StaticFiles(File):
+    """Files of known types below one folder; folders, hidden and other files do not exist."""
+
+    contentTypes = {  # noqa: RUF012 - Twisted wants a plain dict here
+        ".css": "text/css; charset=utf-8",
+        ".html": "text/html; charset=utf-8",
+        ".ico": "image/x-icon",
+        ".js": "text/javascript; charset=utf-8",
+        ".json": "application/json",
+        ".png": "image/png",
+        ".svg": "image/svg+xml",
+        ".txt": "text/plain; charset=utf-8",
+        ".woff2": "font/woff2",
+    }
+
+    def __init__(self, path: Path, not_found: Resource) -> None:
+        File.__init__(self, str(path))
+        self.childNotFound: Resource = not_found  # type: ignore[assignment]
+
+    def createSimilarFile(self, path: str) -> StaticFiles:
+        """A child; Twisted's own version repeats its constructor's arguments."""
+        return StaticFiles(Path(path), self.childNotFound)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """The file or folder of one path segment, or the page for what does not exist."""
+        name = path.decode("ascii", "replace")
+        # An empty name, which would list the folder, is none of these either.
+        if _STATIC_NAME.fullmatch(name) is None:
+            return self.childNotFound
+        child = File.getChild(self, path, request)
+        if isinstance(child, StaticFiles) and not request.postpath and not child.is_served():
+            return self.childNotFound
+        return cast("Resource", child)
+
+    def is_served(self) -> bool:
+        """Whether this is a regular file of a known type."""
+        return bool(self.isfile() and self.splitext()[1].lower() in self.contentTypes)
+
+    def render_GET(self, request: Request) -> bytes | int:
+        """Send the file; caches keep it but ask each time whether it changed."""
+        request.setHeader(b"Cache-Control", b"no-cache")
+        return cast("bytes | int", File.render_GET(self, request))
+
+    render_HEAD = render_GET
