@@ -16,19 +16,21 @@ from twisted.logger import Logger
 from txzmq import ZmqFactory
 
 from wampush.broker.broker import Broker
+from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ingest import Ingest
-from wampush.broker.ledger import Ledger
+from wampush.broker.ledger import Ledger, Source
 from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, TopicRule
+from wampush.broker.policy import Policy, Publishing, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
+from wampush.edges.single_pushes import SinglePushes
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
@@ -42,18 +44,22 @@ _log = Logger(namespace="wampush")
 class Node:
     """The parts that a service starts and stops.
 
-    :param broker: the use cases.
+    :param broker: from publications to receivers.
+    :param clients: what clients ask for.
     :param pressure: when sources pause.
     :param authenticator: who clients are.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
+    :param posted: pushes over HTTP.
     """
 
     broker: Broker
+    clients: Clients
     pressure: Pressure
     authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
+    posted: SinglePushes
 
     def status(self) -> Mapping[str, object]:
         """Counts for a health check."""
@@ -74,7 +80,7 @@ class Node:
         if subscriber is None:
             return None
         identity = subscriber.identity
-        origin = self.broker.origin_of(subscriber)
+        origin = self.clients.origin_of(subscriber)
         return {
             "session": session_id,
             "user": identity.user,
@@ -88,13 +94,13 @@ class Node:
             "refusals": [each for each in self.refusals() if each["origin"] == origin],
         }
 
-    def let_clients_publish(self) -> None:
-        """From now on clients may PUBLISH."""
-        self.broker.policy = self.broker.policy.letting_clients_publish()
+    def let_publish(self, publishing: Publishing) -> None:
+        """From now on these clients may PUBLISH where no permission decides."""
+        self.broker.policy = self.broker.policy.letting_publish(publishing)
 
 
 def build(settings: Settings, reactor: Any, most: int) -> Node:
-    """Make a node; its clients may not publish until :meth:`Node.let_clients_publish` says so.
+    """Make a node; its clients may not publish until :meth:`Node.let_publish` says so.
 
     :param settings: what is in force.
     :param reactor: for timers and the end of a turn (``IReactorTime``).
@@ -103,10 +109,13 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
     authenticator = Authenticator(settings, reactor, time)
-    broker.procedures = authenticator.procedures(broker.effective_permissions)
-    websocket = _websocket(settings, reactor, most, authenticator, broker, pressure)
-    pull = _pull(settings, broker, pressure)
-    return Node(broker, pressure, authenticator, websocket, pull)
+    clients = _clients(settings, broker)
+    clients.procedures = authenticator.procedures(broker.permissions_for)
+    websocket = _websocket(settings, reactor, most, authenticator, clients, pressure)
+    ingest = _ingest(settings)
+    pull = _pull(settings, ingest, broker, pressure)
+    posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
+    return Node(broker, clients, pressure, authenticator, websocket, pull, posted)
 
 
 def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
@@ -120,16 +129,19 @@ def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
     fanout = Fanout(encode, end_of_turn, pressure, ledger)
     rules = [TopicRule(each.match, SlowClient(each.slow_client)) for each in settings.topics]
     hub: Hub[Subscriber] = Hub()
+    policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
+    return Broker(hub, fanout, policy, ledger)
+
+
+def _clients(settings: Settings, broker: Broker) -> Clients:
     limits = settings.limits
-    return Broker(
-        hub,
-        fanout,
-        Policy(clients_publish=False, rules=rules, permissions=_permissions(settings)),
-        ledger,
+    allowed = RequestLimits(
         limits.topic_bytes,
         limits.subscriptions_per_session,
         limits.topics,
+        limits.pending_per_session,
     )
+    return Clients(broker, allowed)
 
 
 def _permissions(settings: Settings) -> Permissions | None:
@@ -151,7 +163,7 @@ def _websocket(
     reactor: Any,
     most: int,
     authenticator: Authenticator,
-    broker: Broker,
+    clients: Clients,
     pressure: Pressure,
 ) -> WebSocketEdge:
     limits = settings.limits
@@ -169,16 +181,21 @@ def _websocket(
         PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
     )
     return WebSocketEdge(
-        settings.websocket, client_limits, admission, authenticator, broker, pressure, reactor
+        settings.websocket, client_limits, admission, authenticator, clients, pressure, reactor
     )
 
 
-def _pull(settings: Settings, broker: Broker, pressure: Pressure) -> PullBridge:
+def _ingest(settings: Settings) -> Ingest:
+    zmq = settings.zmq
+    return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
+
+
+def _pull(settings: Settings, ingest: Ingest, broker: Broker, pressure: Pressure) -> PullBridge:
     zmq = settings.zmq
     return PullBridge(
         zmq.pull,
         zmq.high_water_mark,
-        Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes),
+        ingest,
         broker,
         pressure,
         settings.clients.queue_bytes,

@@ -22,9 +22,10 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from wampush import __version__, listeners
+from wampush.broker.policy import Publishing
 from wampush.config import LoadedSettings, load
 from wampush.edges import secret_files, tls
-from wampush.edges.http import HttpEdge
+from wampush.edges.http import HttpEdge, HttpView
 from wampush.edges.http_access import HttpAccess
 from wampush.errors import OperatorError
 from wampush.settings import Settings
@@ -225,6 +226,7 @@ class WampushService(Service):
             return succeed(None)
         self._stopping = True
         node.pull.drain()
+        node.posted.stop()
         ended: list[Deferred[Any]] = [
             maybeDeferred(port.stopListening) for port in self._websocket_ports
         ]
@@ -282,10 +284,12 @@ class WampushService(Service):
         return listeners.listen(reactor, endpoint, secured, tls.below(endpoint))
 
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
-        access = HttpAccess(_read_token(self._loaded.settings.http.token_file))
-        edge = HttpEdge(
-            lambda: self._status(node), self._websocket_url, node.refusals, node.session, access
+        settings = self._loaded.settings
+        access = HttpAccess(_read_token(settings.http.token_file))
+        view = HttpView(
+            lambda: self._status(node), node.refusals, node.session, self._websocket_url
         )
+        edge = HttpEdge(view, node.posted, access, settings.zmq.max_message_bytes)
         port = self._listen(reactor, endpoint, edge.site())
         self._http_ports.append(port)
         at = f"{'https' if tls.is_tls(endpoint) else 'http'}://{listeners.describe(port)}"
@@ -302,7 +306,7 @@ class WampushService(Service):
         loopback = all(map(listeners.is_loopback, self._websocket_ports))
         choice = settings.clients.publish
         if choice == "always" or (choice == "auto" and loopback):
-            node.let_clients_publish()
+            node.let_publish(Publishing.EVERYBODY if choice == "always" else Publishing.LOCAL)
             may = "clients may publish"
         else:
             may = "clients may not publish"

@@ -295,6 +295,14 @@ class LimitSettings:
             WholeNumber(1, 100_000),
         ),
     )
+    pending_per_session: int = field(
+        default=100,
+        metadata=about(
+            "requests",
+            "Calls, subscriptions and events that wait for application code; each costs memory.",
+            WholeNumber(1, 100_000),
+        ),
+    )
     topics: int = field(
         default=1_000_000,
         metadata=about(

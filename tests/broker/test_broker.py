@@ -217,7 +217,7 @@ def test_publishing_may_be_forbidden():
 
 def test_a_refusal_from_the_edge_is_counted(world):
     client = world.client()
-    world.broker.refused(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
+    world.clients.refused(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
     assert world.ledger.refusals() == {"binary-frame": 1}
     assert world.ledger.received[Source.CLIENT] == 1
 

@@ -11,6 +11,7 @@ import pytest
 from tests.broker.world import Client, World
 from wampush.broker.cra import CraDesk, CraKey, CraKeys
 from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal, WampushError
 from wampush.wamp.cra import Salting, derive, sign
 
@@ -37,7 +38,7 @@ class Desk:
         self.desk = CraDesk(
             lambda: self.keys, self._permissions, lambda: self.world.clock.now, 5.0, anonymous
         )
-        self.world.broker.procedures = self.desk.procedures
+        self.world.clients.procedures = self.desk.procedures
         self.client = self.open(source)
 
     def open(self, source: str = "anonymous") -> Client:
@@ -45,7 +46,7 @@ class Desk:
         client.subscriber.become(Identity(source=source))
         return client
 
-    def _permissions(self, identity: Identity) -> object:
+    def _permissions(self, _: Subscriber, identity: Identity) -> object:
         self.asked.append(identity)
         if self.failure is not None:
             raise self.failure
@@ -81,9 +82,9 @@ class Desk:
 )
 def test_the_right_secret_makes_the_session_the_users(name, secret, identity):
     desk = Desk(source=AWAITING)
-    told: list[Identity] = []
     subscriber = desk.client.subscriber
-    subscriber.on_identity = lambda: told.append(subscriber.identity)
+    told = desk.client.peer.identities
+    told.clear()
     assert desk.log_in(name, secret) == PERMISSIONS
     assert subscriber.identity is identity
     assert told == [identity]

@@ -17,7 +17,7 @@ from wampush.broker.permissions import (
     TokenBucket,
     usual,
 )
-from wampush.broker.policy import Policy
+from wampush.broker.policy import Policy, Publishing
 from wampush.config import PermissionSettings
 from wampush.errors import Refusal
 from wampush.permission_checkers import PermissionPattern
@@ -128,11 +128,24 @@ def test_a_default_can_be_changed():
     assert not RULES.decide(ANONYMOUS, PUBLISH, "news").allowed
     assert changed.decide(ANONYMOUS, PUBLISH, "news").why == 'clients.publish = "auto"'
     assert changed.decide(ANONYMOUS, SUBSCRIBE, "orders.1").rule == 3
-    policy = Policy(clients_publish=False, permissions=RULES).letting_clients_publish()
-    assert policy.clients_publish
-    assert policy.permissions is not None
-    assert policy.permissions.decide(ANONYMOUS, PUBLISH, "news").allowed
-    assert Policy(clients_publish=False).letting_clients_publish() == Policy(clients_publish=True)
+
+
+@pytest.mark.parametrize(
+    ("publishing", "local", "remote"),
+    [
+        (Publishing.NOBODY, False, False),
+        (Publishing.LOCAL, True, False),
+        (Publishing.EVERYBODY, True, True),
+    ],
+)
+def test_who_may_publish_where_no_rule_decides(publishing, local, remote):
+    policy = Policy(Publishing.NOBODY, permissions=RULES).letting_publish(publishing)
+    assert policy.publishing.includes(is_local=True) is local
+    assert policy.publishing.includes(is_local=False) is remote
+    for is_local, allowed in ((True, local), (False, remote)):
+        permissions = policy.for_client(is_local)
+        assert permissions.decide(ANONYMOUS, PUBLISH, "news").allowed is allowed
+        assert permissions.decide(ANONYMOUS, SUBSCRIBE, "orders.1").rule == 3
 
 
 def test_the_reason_names_rule_pattern_and_receivers():
@@ -439,16 +452,15 @@ def test_what_nobody_may_do_is_not_listed():
 
 
 def test_the_permissions_object_without_rules():
-    assert Policy(clients_publish=True).effective(ANONYMOUS) == {
+    assert Policy(Publishing.LOCAL).effective(ANONYMOUS, is_local=True) == {
         "pubsub": [{"uri": "", "prefix": True, "pub": True, "sub": True}],
         "rpc": [{"uri": "", "call": True, "prefix": True}],
     }
-    assert Policy(clients_publish=False).effective(ANONYMOUS)["pubsub"] == [
+    assert Policy(Publishing.LOCAL).effective(ANONYMOUS, is_local=False)["pubsub"] == [
         {"uri": "", "prefix": True, "pub": False, "sub": True}
     ]
-    assert Policy(clients_publish=False, permissions=RULES).effective(STAFF) == (
-        RULES.effective(STAFF)
-    )
+    policy = Policy(Publishing.NOBODY, permissions=RULES)
+    assert policy.effective(STAFF, is_local=True) == RULES.effective(STAFF)
 
 
 def test_many_groups_cost_little_more_than_few():

@@ -11,6 +11,7 @@ from tests.broker.world import World
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.permissions import Permissions, usual
+from wampush.broker.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.config import PermissionSettings
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE
@@ -34,7 +35,11 @@ def world():
 def world_with(*rules, **defaults):
     made = World()
     permissions = Permissions(rules, usual(**defaults), lambda: made.clock.now)
-    made.broker.policy = dataclasses.replace(made.broker.policy, permissions=permissions)
+    always = defaults.get("publish") == "always"
+    publishing = Publishing.EVERYBODY if always else Publishing.NOBODY
+    made.broker.policy = dataclasses.replace(
+        made.broker.policy, publishing=publishing, permissions=permissions
+    )
     return made
 
 
@@ -129,7 +134,7 @@ def test_a_refused_call_is_answered(world, calls, reason):
 def test_a_call_that_is_allowed_goes_on(world):
     client = world.client()
     client.subscriber.become(ALICE)
-    world.broker.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
+    world.clients.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
     world.says(client, '[2,"1","api.who"]')
     world.says(client, '[2,"2","api.small"]')
     world.end_turn()
@@ -150,7 +155,7 @@ def test_who_becomes_somebody_else_loses_what_that_one_may_not_have():
         subscriber.become(fresh)
         return call.arguments[0]
 
-    world.broker.procedures = {"wampush.refresh": refresh}
+    world.clients.procedures = {"wampush.refresh": refresh}
     world.says(client, '[2,"1","wampush.refresh","token"]')
     world.end_turn()
     assert answers(client) == [[3, "1", "token"]]
@@ -161,7 +166,7 @@ def test_who_becomes_somebody_else_loses_what_that_one_may_not_have():
 def test_whoever_stays_the_same_keeps_everything():
     world = world_with(RULES[0], subscribe="deny")
     client = world.client("staff")
-    world.broker.procedures = {"other": lambda *_: None}
+    world.clients.procedures = {"other": lambda *_: None}
     world.says(client, '[2,"1","other"]')
     assert world.hub.subscribers("staff")
     world.broker.review(client.subscriber)

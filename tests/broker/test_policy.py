@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wampush.broker.outbox import SlowClient
-from wampush.broker.policy import Policy, TopicRule
+from wampush.broker.policy import Policy, Publishing, TopicRule
 
 RULES = (
     TopicRule("prices.eur", SlowClient.DISCONNECT),
@@ -33,14 +33,14 @@ RULES = (
     ],
 )
 def test_the_first_rule_that_covers_a_topic_decides(topic, expected):
-    assert Policy(clients_publish=False, rules=RULES).slow_client(topic) is expected
+    assert Policy(Publishing.NOBODY, rules=RULES).slow_client(topic) is expected
 
 
 def test_without_rules():
-    assert Policy(clients_publish=True).slow_client("x") is SlowClient.DISCONNECT
+    assert Policy(Publishing.EVERYBODY).slow_client("x") is SlowClient.DISCONNECT
 
 
 def test_a_star_covers_everything():
-    policy = Policy(clients_publish=True, rules=[TopicRule("*", SlowClient.LATEST)])
+    policy = Policy(Publishing.EVERYBODY, rules=[TopicRule("*", SlowClient.LATEST)])
     assert policy.slow_client("x") is SlowClient.LATEST
     assert policy.slow_client("*") is SlowClient.LATEST

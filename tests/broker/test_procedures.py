@@ -37,7 +37,7 @@ def raise_refused(*_: object) -> object:
 
 def test_results_errors_and_what_has_no_json_form():
     world = World()
-    world.broker.procedures = {
+    world.clients.procedures = {
         "echo": echo,
         "none": lambda *_: None,
         "odd": lambda *_: object(),
@@ -53,7 +53,7 @@ def test_results_errors_and_what_has_no_json_form():
 
 def test_the_error_uri_is_shrunk_by_a_prefix_of_the_client():
     world = World()
-    world.broker.procedures = {"no": raise_refused}
+    world.clients.procedures = {"no": raise_refused}
     got = answers(world, [1, "e", "http://example.com/error#"], [2, "1", "no"])
     assert got[0][2] == "e:no"
 
@@ -64,14 +64,14 @@ class Refreshed:
     def __init__(self, present: Identity = PRESENT) -> None:
         self.world = World()
         self.fresh: Identity | None = None
-        self.world.broker.procedures = {PROCEDURE_REFRESH: refresh(self._identify)}
+        self.world.clients.procedures = {PROCEDURE_REFRESH: refresh(self._identify)}
         self.client = self.world.client(limit=10_000)
         self.client.subscriber.become(present)
-        self.changes = 0
-        self.client.subscriber.on_identity = self._count
+        self.client.peer.identities.clear()
 
-    def _count(self) -> None:
-        self.changes += 1
+    @property
+    def changes(self) -> int:
+        return len(self.client.peer.identities)
 
     def _identify(self, _: str) -> Identity:
         if self.fresh is None:

@@ -8,13 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wampush.broker.broker import Broker
+from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
+from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.outbox import Outbox, SlowClient
-from wampush.broker.policy import Policy, TopicRule
+from wampush.broker.policy import Policy, Publishing, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
+from wampush.errors import CloseReason
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1, Dialect
 
@@ -184,12 +187,32 @@ class FakeClock:
 
 
 @dataclass
+class FakePeer:
+    """A connection that passes on what it hears."""
+
+    clients: Clients
+    subscriber: Subscriber
+    address: str = "192.0.2.1"
+    is_local: bool = False
+    identities: list[Identity] = field(default_factory=list)
+    ends: list[tuple[CloseReason, str]] = field(default_factory=list)
+
+    def identity_changed(self, before: Identity) -> None:
+        self.identities.append(self.subscriber.identity)
+        self.clients.identified(self.subscriber, before)
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        self.ends.append((reason, detail))
+
+
+@dataclass
 class Client:
     """A connected client and what it got."""
 
     subscriber: Subscriber
     outbox: FakeOutbox
     wire: Wire
+    peer: FakePeer
 
     @property
     def id(self) -> str:
@@ -227,9 +250,9 @@ class World:
         self.encoded: list[tuple[bytes, object | None]] = []
         self.fanout = Fanout(self._encode, self.turn.append, self.pressure, self.ledger)
         self.hub: Hub[Subscriber] = Hub()
-        self.broker = Broker(
-            self.hub, self.fanout, Policy(clients_publish, RULES), self.ledger, topic_bytes
-        )
+        publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
+        self.broker = Broker(self.hub, self.fanout, Policy(publishing, RULES), self.ledger)
+        self.clients = Clients(self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5))
 
     def _encode(self, text: bytes, variant: object | None) -> bytes:
         self.encoded.append((text, variant))
@@ -250,15 +273,17 @@ class World:
         outbox = kind(limit, self.pressure, wire)
         outbox.variant = variant
         subscriber = Subscriber(Session(dialect, "test/1"), outbox)
-        self.broker.opened(subscriber)
+        peer = FakePeer(self.clients, subscriber)
+        subscriber.peer = peer
+        self.clients.opened(subscriber)
         self.end_turn()
         wire.room = room
         for topic in topics:
             self.hub.add(subscriber, topic)
-        return Client(subscriber, outbox, wire)
+        return Client(subscriber, outbox, wire, peer)
 
     def says(self, client: Client, text: str | bytes) -> None:
-        self.broker.received(client.subscriber, text.encode() if isinstance(text, str) else text)
+        self.clients.received(client.subscriber, text.encode() if isinstance(text, str) else text)
 
     def end_turn(self) -> None:
         """Run what was scheduled for the end of the turn, and what that schedules in turn."""

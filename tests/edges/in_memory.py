@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from wampush.broker.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
@@ -181,7 +182,7 @@ class MemoryNode:
             proxy=ProxySettings(trusted=self.trusted),
         )
         node = build(settings, self.clock, self.most)
-        node.let_clients_publish()
+        node.let_publish(Publishing.EVERYBODY)
         self.node = node
         self.broker = node.broker
         self.pressure = node.pressure
@@ -250,9 +251,9 @@ def record(
     def refused(_: object, error: MessageRefused, raw: bytes) -> None:
         inputs.append((error.refusal.code, raw))
 
-    broker: Any = node.broker
-    broker.received = received
-    broker.refused = refused
+    clients: Any = node.node.clients
+    clients.received = received
+    clients.refused = refused
     peer = node.connect()
     connection: Any = peer.connection
     if autobahn:

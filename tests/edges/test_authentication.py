@@ -89,7 +89,7 @@ def test_by_default_everybody_is_anonymous():
     authenticator = Authenticator(Settings(), Clock(), time.time)
     request = AuthenticationRequest("/?token=x", {"cookie": "a=1"}, "192.0.2.1")
     assert result_of(authenticator.authenticate(request)) is ANONYMOUS
-    assert authenticator.procedures(lambda _: {}) == {}
+    assert authenticator.procedures(lambda *_: {}) == {}
 
 
 def test_a_token_or_nobody(chain):
@@ -192,7 +192,9 @@ def test_procedures_are_those_of_the_order(chain):
 def test_a_login_by_cra_over_the_broker(chain):
     cra = chain("cra")
     world = World()
-    world.broker.procedures = cra.authenticator.procedures(lambda identity: {"for": identity.user})
+    world.clients.procedures = cra.authenticator.procedures(
+        lambda _, identity: {"for": identity.user}
+    )
     client = world.client(limit=10_000)
     client.subscriber.become(cra.outcome())
 

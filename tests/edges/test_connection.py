@@ -115,8 +115,8 @@ def test_nothing_is_read_after_the_end() -> None:
 def test_drop_and_finish_after_the_end_do_nothing() -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
-    peer.connection.finish(CloseReason.SERVER_STOPPED)
-    peer.connection.finish(CloseReason.SERVER_STOPPED)
+    peer.connection.end(CloseReason.SERVER_STOPPED)
+    peer.connection.end(CloseReason.SERVER_STOPPED)
     peer.connection.drop(CloseReason.SLOW_CLIENT)
     assert node.ledger.ended == {CloseReason.SERVER_STOPPED: 1}
     assert not peer.transport.disconnected

@@ -473,7 +473,7 @@ def test_order_and_whole_frames_with_direct_and_buffered_sends() -> None:
             if number % 7 == 3:
                 # A reply in between, asked for by the client.
                 call = f"call {number}"
-                node.broker.received(
+                node.node.clients.received(
                     connection.subscriber,  # type: ignore[arg-type]
                     f'[2,"{call}","p"]'.encode(),
                 )
@@ -491,7 +491,7 @@ def test_order_and_whole_frames_with_direct_and_buffered_sends() -> None:
                     return not outbox.queued
 
                 loop.until(caught_up)
-        connection.finish(CloseReason.SERVER_STOPPED)
+        connection.end(CloseReason.SERVER_STOPPED)
 
         def ended() -> bool:
             reader.read()
@@ -666,7 +666,7 @@ def test_events_over_tls_arrive_whole_and_in_order(certificate: tuple[Path, Path
             expected.append(b'[8,"t",' + payload + b"]")
             if dice.random() < 0.5:
                 loop.turn()
-        connection.finish(CloseReason.SERVER_STOPPED)
+        connection.end(CloseReason.SERVER_STOPPED)
         loop.until(lambda: not reader.is_alive())
         assert reader.error is None
         assert reader.messages()[2:] == expected
@@ -687,7 +687,7 @@ def test_finish_over_tls_delivers_what_waits_for_a_stuffed_client(
             count += 1
             loop.turn()
         assert outbox.chunks
-        connection.finish(CloseReason.SERVER_STOPPED)
+        connection.end(CloseReason.SERVER_STOPPED)
         reader.reads.set()
         loop.until(lambda: not reader.is_alive())
         assert reader.error is None

@@ -141,7 +141,7 @@ class CraDesk:
     """Answers ``authreq`` and ``auth``.
 
     :param keys: gives the keys in force; asked for each request, so that they can change.
-    :param permissions_for: the permissions object of an identity (WAMP-CRA); may raise
+    :param permissions_for: the permissions object of a session that becomes an identity; may raise
         WampushError.
     :param now: the time in seconds since the epoch.
     :param timeout: seconds that a client has between ``authreq`` and ``auth``.
@@ -151,7 +151,7 @@ class CraDesk:
     def __init__(
         self,
         keys: Callable[[], KeySource],
-        permissions_for: Callable[[Identity], object],
+        permissions_for: Callable[[Subscriber, Identity], object],
         now: Callable[[], float],
         timeout: float,
         anonymous: bool,
@@ -230,7 +230,7 @@ class CraDesk:
         if pending.identity is None or not right:
             raise CallRefused(cra.ERROR_INVALID_SIGNATURE, "the signature is not right")
         try:
-            permissions = self._permissions_for(pending.identity)
+            permissions = self._permissions_for(subscriber, pending.identity)
         except WampushError as error:
             raise CallRefused(cra.ERROR_PERMISSIONS, "permissions can not be told") from error
         subscriber.become(pending.identity)

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum, unique
 from time import monotonic
 
 from wampush.broker.identity import Identity
 from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Action, Permissions, usual
 from wampush.topic_patterns import covers
+
+
+@unique
+class Publishing(Enum):
+    """Which clients may PUBLISH where no permission decides."""
+
+    NOBODY = "clients.publish lets no client publish"
+    #: Clients on this machine; a page counts as one only if it came from this machine too.
+    LOCAL = 'clients.publish = "auto" lets clients and pages of this machine alone publish'
+    EVERYBODY = 'clients.publish = "always"'
+
+    def includes(self, is_local: bool) -> bool:
+        """Whether a client is one of them."""
+        return self is Publishing.EVERYBODY or (self is Publishing.LOCAL and is_local)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +47,13 @@ class TopicRule:
 class Policy:
     """The rules in force.
 
-    :param clients_publish: whether clients may PUBLISH where no permission decides.
+    :param publishing: which clients may PUBLISH where no permission decides.
     :param rules: the first that covers a topic decides.
     :param permissions: who may subscribe, publish, call; None when that is the same for everybody:
-        everything, but for what ``clients_publish`` says.
+        everything, but for what ``publishing`` says.
     """
 
-    clients_publish: bool
+    publishing: Publishing
     rules: Sequence[TopicRule] = ()
     permissions: Permissions | None = None
 
@@ -49,17 +64,18 @@ class Policy:
                 return rule.slow_client
         return SlowClient.DISCONNECT
 
-    def letting_clients_publish(self) -> Policy:
-        """The same policy, with publishing allowed where no permission decides."""
-        permissions = self.permissions
-        if permissions is not None:
-            permissions = permissions.with_default(Action.PUBLISH, True)
-        return replace(self, clients_publish=True, permissions=permissions)
+    def letting_publish(self, publishing: Publishing) -> Policy:
+        """The same policy, with publishing allowed to these where no permission decides."""
+        return replace(self, publishing=publishing)
 
-    def effective(self, identity: Identity) -> Mapping[str, object]:
-        """What an identity may do, as the permissions object of WAMP-CRA."""
+    def for_client(self, is_local: bool) -> Permissions:
+        """The permissions as they hold for a client."""
         permissions = self.permissions
+        allowed = self.publishing.includes(is_local)
         if permissions is None:
-            publish = "always" if self.clients_publish else "never"
-            permissions = Permissions((), usual(publish=publish), monotonic)
-        return permissions.effective(identity)
+            return Permissions((), usual(publish="always" if allowed else "never"), monotonic)
+        return permissions.with_default(Action.PUBLISH, allowed)
+
+    def effective(self, identity: Identity, is_local: bool) -> Mapping[str, object]:
+        """What an identity may do on such a client, as the permissions object of WAMP-CRA."""
+        return self.for_client(is_local).effective(identity)

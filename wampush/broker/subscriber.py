@@ -6,42 +6,72 @@ edges.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.outbox import Outbox
 from wampush.broker.permissions import TokenBucket
+from wampush.broker.waiting import Waiting
+from wampush.errors import CloseReason
 from wampush.wamp.session import Session
+
+
+class Peer(Protocol):
+    """The connection that a client came by."""
+
+    @property
+    def address(self) -> str:
+        """The client's address, proxies believed."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it came from this machine, and from no page of another host."""
+
+    def identity_changed(self, before: Identity) -> None:
+        """The session's identity is another one than before."""
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """End the connection once what is queued for it is sent."""
 
 
 class Subscriber:
     """One client: what it has said (``session``), what waits for it (``outbox``), who it is.
 
     :param identity: who is behind it, as known so far.
+    :param peer: its connection; None where there is none, as in tests.
     """
 
-    __slots__ = ("__weakref__", "buckets", "identity", "on_identity", "outbox", "session")
+    __slots__ = ("__weakref__", "buckets", "identity", "outbox", "peer", "session", "waiting")
 
-    def __init__(self, session: Session, outbox: Outbox, identity: Identity = ANONYMOUS) -> None:
+    def __init__(
+        self,
+        session: Session,
+        outbox: Outbox,
+        identity: Identity = ANONYMOUS,
+        peer: Peer | None = None,
+    ) -> None:
         self.session = session
         self.outbox = outbox
         self.identity = identity
-        #: Called when the identity has changed; the connection watches when it expires.
-        self.on_identity: Callable[[], None] | None = None
+        self.peer = peer
         #: By the number of the rule; None until a rule with a rate is met, which keeps idle small.
         self.buckets: dict[int, TokenBucket] | None = None
+        #: What application code has not decided yet; None while there is nothing.
+        self.waiting: Waiting | None = None
 
     @property
     def session_id(self) -> str:
         """The id told in WELCOME."""
         return self.session.session_id
 
-    def become(self, identity: Identity) -> None:
-        """It is known who this is.
+    @property
+    def is_local(self) -> bool:
+        """Whether it came from this machine, and from no page of another host."""
+        return self.peer is not None and self.peer.is_local
 
-        What it is subscribed to is another matter, see
-        :meth:`wampush.broker.broker.Broker.review`.
-        """
+    def become(self, identity: Identity) -> None:
+        """It is known who this is; the connection hears of it, and tells the broker."""
+        before = self.identity
         self.identity = identity
-        if self.on_identity is not None:
-            self.on_identity()
+        if self.peer is not None:
+            self.peer.identity_changed(before)

@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, succeed
 from wampush.broker.cra import CraDesk, CraKeys
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.procedures import Procedure, Procedures, refresh
+from wampush.broker.subscriber import Subscriber
 from wampush.edges import cra_keys
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
@@ -83,10 +84,11 @@ class Authenticator:
             return succeed(ANONYMOUS)
         return Deferred.fromCoroutine(self._search(request))
 
-    def procedures(self, permissions_for: Callable[[Identity], object]) -> Procedures:
+    def procedures(self, permissions_for: Callable[[Subscriber, Identity], object]) -> Procedures:
         """What sessions call to prove whose they are, or still are.
 
-        :param permissions_for: the permissions object of WAMP-CRA for an identity.
+        :param permissions_for: the permissions object of WAMP-CRA for a session that becomes
+            an identity.
         """
         found: dict[str, Procedure] = {}
         if self._cra is not None:

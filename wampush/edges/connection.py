@@ -33,6 +33,7 @@ from wampush.edges.compression import Agreement, agree
 from wampush.edges.framing import PING, close_frame, unmask
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.opening import Opening
+from wampush.edges.origins import is_from_here
 from wampush.edges.outboxes import ClientOutbox, outbox_for
 from wampush.edges.slim_autobahn import SlimServerProtocol
 from wampush.errors import CloseReason, MessageRefused, Refusal
@@ -49,10 +50,10 @@ OPEN: Final = SlimServerProtocol.STATE_OPEN
 
 _COMPLETE_TEXT: Final = 0x81
 _EMPTY_PONG: Final = b"\x8a\x80"
-#: Text and binary are counted as messages; a Close frame is the last of its connection.
-_COUNTED_LATER: Final = frozenset((1, 2, 8))
 _HEADER_BYTES: Final = 6
 _LONG_HEADER_BYTES: Final = 8
+#: Text and binary are counted as messages; a Close frame is the last of its connection.
+_COUNTED_LATER: Final = frozenset((1, 2, 8))
 #: Seconds that a client gets to read what is left after its connection was ended.
 _LINGER: Final = 10.0
 
@@ -76,6 +77,7 @@ class Connection(SlimServerProtocol):
         self.outbox: ClientOutbox | None = None
         self.opening: Opening | None = None
         self.ticket: Ticket | None = None
+        self.is_local = False
         #: Messages it may send before more are earned.
         self.allowance = 0.0
         self.allowance_tick = 0
@@ -84,8 +86,6 @@ class Connection(SlimServerProtocol):
     def maxMessagePayloadSize(self) -> int:
         """The longest message, for Autobahn's checks."""
         return self.factory.settings.max_message_bytes
-
-    # From the transport.
 
     def connectionMade(self) -> None:
         """The TCP connection is there; the handshake has to follow in time."""
@@ -115,10 +115,10 @@ class Connection(SlimServerProtocol):
         """The TCP connection is gone: clear the indexes first, then count its end."""
         edge = self.factory
         edge.wheel.cancel(self)
-        if self.subscriber is not None and self.reason is None:
-            self._count(CloseReason.PEER_LOST)
         if self.subscriber is not None:
-            edge.broker.lost(self.subscriber)
+            if self.reason is None:
+                self._count(CloseReason.PEER_LOST)
+            edge.clients.lost(self.subscriber)
             self.subscriber = None
         if self.opening is not None:
             self.opening.cancel()
@@ -174,11 +174,10 @@ class Connection(SlimServerProtocol):
         self.allowance = float(edge.limits.message_burst)
         self.allowance_tick = edge.wheel.now
         session = Session(edge.dialect, edge.server, edge.limits.prefixes)
-        self.subscriber = Subscriber(session, outbox, identity)
-        if identity.expires is not None or edge.authenticator.changes_identities:
-            self.subscriber.on_identity = self._identity_changed
+        self.is_local = is_from_here(self._peer(), request.headers)
+        self.subscriber = Subscriber(session, outbox, identity, self)
         self._wait()
-        edge.broker.opened(self.subscriber)
+        edge.clients.opened(self.subscriber)
         if rest:
             self._read_frames(rest)
 
@@ -240,7 +239,7 @@ class Connection(SlimServerProtocol):
 
     def _text(self, text: bytes) -> None:
         if self.subscriber is not None and self._within_rate():
-            self.factory.broker.received(self.subscriber, text)
+            self.factory.clients.received(self.subscriber, text)
 
     def _within_rate(self) -> bool:
         """Take one from the client's allowance; drop the client when none is left."""
@@ -277,7 +276,7 @@ class Connection(SlimServerProtocol):
             return
         if self.message_is_binary and self._within_rate():
             error = MessageRefused(Refusal.BINARY_FRAME)
-            self.factory.broker.refused(self.subscriber, error, payload)
+            self.factory.clients.refused(self.subscriber, error, payload)
         elif not self.message_is_binary:
             self._text(payload)
 
@@ -288,8 +287,6 @@ class Connection(SlimServerProtocol):
         if self.outbox is not None:
             self.factory.broker.fanout.send(self.outbox, data)
 
-    # Time.
-
     def due(self) -> None:
         """The wheel says that something may be late: the handshake, a pong, or the end."""
         edge = self.factory
@@ -298,8 +295,8 @@ class Connection(SlimServerProtocol):
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
         elif self.state != OPEN:
             self.transport.abortConnection()
-        elif self._expires_in() <= 0:
-            self.drop(self._reason_of_expiry())
+        elif self.subscriber is not None and self._expires_in() <= 0:
+            self.drop(reason_of_end(self.subscriber.identity))
         else:
             silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
             if silent >= settings.silence_timeout:
@@ -320,26 +317,28 @@ class Connection(SlimServerProtocol):
             seconds = min(settings.ping_interval, settings.silence_timeout - silent)
         edge.wheel.schedule(self, min(seconds, self._expires_in()))
 
-    def _identity_changed(self) -> None:
+    @property
+    def address(self) -> str:
+        """The client's address, proxies believed."""
+        return self._peer() if self.ticket is None else self.ticket.address
+
+    def identity_changed(self, before: Identity) -> None:
+        """The session has become somebody else, or has a fresh proof of who it is."""
         if self.subscriber is None or self.ticket is None:
             return
         try:
             self.ticket.belong_to(self.subscriber.identity.user)
         except HandshakeRefused as error:
             self.drop(error.reason)
-        else:
-            self._wait()
+            return
+        self._wait()
+        self.factory.clients.identified(self.subscriber, before)
 
     def _expires_in(self) -> float:
         subscriber = self.subscriber
         if subscriber is None or subscriber.identity.expires is None:
             return inf
         return subscriber.identity.expires - self.factory.now()
-
-    def _reason_of_expiry(self) -> CloseReason:
-        if self.subscriber is None:
-            return CloseReason.IDENTITY_EXPIRED
-        return reason_of_end(self.subscriber.identity)
 
     # Ends.
 
@@ -355,21 +354,22 @@ class Connection(SlimServerProtocol):
                 self.outbox.close()
             self.transport.abortConnection()
 
-    def finish(self, reason: CloseReason) -> None:
-        """End the connection without a Close frame once what is queued is sent.
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """End the connection once what is queued is sent.
 
-        :param reason: counted and logged.
+        :param reason: counted and logged; where it has a close code, a Close frame tells it.
         """
+        if self.state == OPEN and reason.value.close_code is not None:
+            self.sendData(close_frame(reason.value.close_code, detail))
         if self.state != CLOSED:
-            self._finish(reason)
+            self._finish(reason, detail)
 
     def _overflow(self) -> None:
         self.drop(CloseReason.SLOW_CLIENT)
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        address = self._peer() if self.ticket is None else self.ticket.address
-        self.factory.broker.ledger.end(reason, address, detail)
+        self.factory.broker.ledger.end(reason, self.address, detail)
 
     def _peer(self) -> str:
         peer = self.transport.getPeer()

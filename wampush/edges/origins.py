@@ -156,3 +156,36 @@ class Proxies:
             if not self.trusts(client):
                 return client
         return client
+
+
+#: Headers by which a proxy gives itself away.
+OF_PROXIES: Final = (
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-real-ip",
+)
+
+
+def is_from_here(peer: str, headers: Mapping[str, str]) -> bool:
+    """Whether a handshake was made by this machine for itself.
+
+    A page counts by the host it came from: one of another site may have its own name resolved to
+    127.0.0.1 (DNS rebinding). What a reverse proxy on this machine passes on comes from loopback
+    too; most proxies say so in a header, and browsers behind them tell the public origin.
+
+    :param peer: the address at the other end of the TCP connection.
+    :param headers: by lower-case name.
+    """
+    if is_ip_address(peer) and not is_loopback_name(peer):
+        return False
+    if any(name in headers for name in OF_PROXIES):
+        return False
+    origin = headers.get("origin")
+    if origin is None:
+        return True
+    name = canonical(origin)
+    host = urlsplit(name).hostname if name else None
+    return host is not None and is_loopback_name(host)

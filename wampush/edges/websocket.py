@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol
 
 from wampush import __version__
-from wampush.broker.broker import Broker
+from wampush.broker.clients import Clients
 from wampush.broker.pressure import Pressure
 from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
@@ -62,7 +62,7 @@ class WebSocketEdge(WebSocketServerFactory):
     :param limits: what one client may cost.
     :param admission: who may connect.
     :param authenticator: who clients are.
-    :param broker: gets what clients send.
+    :param clients: gets what clients send.
     :param pressure: told of what waits.
     :param reactor: for timers.
     """
@@ -76,7 +76,7 @@ class WebSocketEdge(WebSocketServerFactory):
         limits: ClientLimits,
         admission: Admission,
         authenticator: Authenticator,
-        broker: Broker,
+        clients: Clients,
         pressure: Pressure,
         reactor: IReactorTime,
     ) -> None:
@@ -87,7 +87,8 @@ class WebSocketEdge(WebSocketServerFactory):
         self.authenticator = authenticator
         #: Seconds since the epoch, by which identities expire.
         self.now = time
-        self.broker = broker
+        self.clients = clients
+        self.broker = clients.broker
         self.pressure = pressure
         self.dialect = DIALECTS[settings.dialect]
         self.connections: set[Connection] = set()
@@ -146,7 +147,7 @@ class WebSocketEdge(WebSocketServerFactory):
             return done
         self._all_gone = done
         for connection in list(self.connections):
-            connection.finish(CloseReason.SERVER_STOPPED)
+            connection.end(CloseReason.SERVER_STOPPED)
         return done
 
     def _abort_all(self) -> None:

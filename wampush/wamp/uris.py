@@ -88,4 +88,6 @@ ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
 
+#: Topics and procedures that begin so are our own.
+RESERVED: Final = "wampush."
 PROCEDURE_REFRESH: Final = "wampush.refresh"

@@ -1,0 +1,336 @@
+"""The clients' side: sessions open, ask for things, become somebody, and are lost.
+
+Owns: what a client may ask for, the checks of it, and the order in which it takes effect.
+Must not import: Twisted, the edges, the apps.
+
+A request is checked when it arrives. If application code has a say in it, it takes effect once that
+has spoken, and whatever the session asks for meanwhile waits behind it (see ``waiting``); events
+for the session do not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from wampush.broker.application import PASS, Application, Verdict
+from wampush.broker.broker import Broker
+from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.ledger import Source
+from wampush.broker.permissions import ALWAYS_CALLABLE, Action
+from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
+from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.subscriber import Subscriber
+from wampush.broker.waiting import Entry, Waiting
+from wampush.errors import MessageRefused, Refusal, shown
+from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
+from wampush.wamp.session import Request
+from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE, RESERVED
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What one session may ask for.
+
+    :param topic_bytes: the longest topic that a client may name, in bytes of UTF-8.
+    :param subscriptions: that one session may have.
+    :param topics: that may have subscribers, in all.
+    :param pending: requests of one session that may wait for application code.
+    """
+
+    topic_bytes: int = 1024
+    subscriptions: int = 1000
+    topics: int = 1_000_000
+    pending: int = 100
+
+
+class Clients:
+    """Carries out what clients ask for.
+
+    :param broker: where it takes effect.
+    :param limits: what one session may ask for.
+    """
+
+    def __init__(self, broker: Broker, limits: RequestLimits) -> None:
+        self.broker: Final = broker
+        self._limits = limits
+        #: What is answered at once, by URI; no permission is needed to call these.
+        self.procedures: Procedures = {}
+        #: What has a say in the rest; None where nothing has.
+        self.application: Application | None = None
+        self._checks: Final[Mapping[type, Callable[[Subscriber, Any, int], None]]] = {
+            Subscribe: self._check_subscribe,
+            Publish: self._check_publish,
+            Call: self._check_call,
+        }
+        self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict], None]]] = {
+            Subscribe: self._subscribe,
+            Unsubscribe: self._unsubscribe,
+            Publish: self._publish,
+            Call: self._call,
+        }
+
+    # Sessions.
+
+    def opened(self, subscriber: Subscriber) -> None:
+        """A session begins: it is known by its id and gets WELCOME."""
+        self.broker.opened(subscriber)
+        if self.application is not None:
+            self.application.opened(subscriber)
+
+    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+        """A session has become somebody else, or has a fresh proof of who it is."""
+        self.broker.review(subscriber)
+        if self.application is not None:
+            self.application.identified(subscriber, before)
+
+    def lost(self, subscriber: Subscriber) -> None:
+        """A session ended: the indexes are cleared, then application code hears of it."""
+        self.broker.lost(subscriber)
+        waiting, subscriber.waiting = subscriber.waiting, None
+        if waiting is not None:
+            for entry in waiting.entries:
+                self.refused(subscriber, MessageRefused(Refusal.SESSION_ENDED), entry.text)
+            waiting.entries.clear()
+        if self.application is not None:
+            self.application.lost(subscriber)
+
+    # Requests.
+
+    def received(self, subscriber: Subscriber, text: bytes) -> None:
+        """A client sent a text frame. Whatever is in it, nothing is raised.
+
+        :param text: the frame's payload.
+        """
+        try:
+            request = subscriber.session.receive(text)
+            done = request is None or self.carry_out(subscriber, request, text)
+        except MessageRefused as error:
+            self.refused(subscriber, error, text)
+        else:
+            if done:
+                self.broker.ledger.accept(Source.CLIENT)
+
+    def carry_out(self, subscriber: Subscriber, request: Request, text: bytes) -> bool:
+        """Do what a client asks for, now or when application code has decided.
+
+        :param text: the whole message.
+        :returns: whether it is done; if not, the ledger hears of it later.
+        :raises MessageRefused: when it may not be done.
+        """
+        if subscriber.identity.source == AWAITING:
+            self._check_authenticating(subscriber, request)
+        check = self._checks.get(type(request))
+        if check is not None:
+            check(subscriber, request, len(text))
+        waiting = subscriber.waiting
+        judge = self._judge(request)
+        if judge is None and (waiting is None or not waiting.entries):
+            self._effects[type(request)](subscriber, request, PASS)
+            return True
+        waiting = self._waiting_of(subscriber, request)
+        entry = Entry(request, text, None if judge else PASS)
+        waiting.entries.append(entry)
+        if judge is not None:
+            judge(subscriber, request, partial(self._decided, subscriber, entry))
+        return False
+
+    def refused(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+        """Count a client's input that was not carried out."""
+        self.broker.ledger.refuse(Source.CLIENT, self.origin_of(subscriber), error, raw)
+
+    @staticmethod
+    def origin_of(subscriber: Subscriber) -> str:
+        """How refusals name a client."""
+        return f"session {subscriber.session_id}"
+
+    # What application code decides.
+
+    def _judge(self, request: Request) -> Callable[..., None] | None:
+        application = self.application
+        if application is None:
+            return None
+        if isinstance(request, Subscribe) and application.judges_subscribing:
+            return application.subscribing
+        if isinstance(request, Publish) and application.judges_publishing:
+            return None if application.has_action(request.topic) else application.publishing
+        return None
+
+    def _waiting_of(self, subscriber: Subscriber, request: Request) -> Waiting:
+        waiting = subscriber.waiting
+        if waiting is None:
+            waiting = subscriber.waiting = Waiting()
+        if len(waiting) >= self._limits.pending:
+            if isinstance(request, Call):
+                self._refuse_call(subscriber, request, Refusal.TOO_MANY_PENDING)
+            raise MessageRefused(Refusal.TOO_MANY_PENDING, f"{self._limits.pending} are allowed.")
+        return waiting
+
+    def _decided(self, subscriber: Subscriber, entry: Entry, verdict: Verdict) -> None:
+        entry.verdict = verdict
+        waiting = subscriber.waiting
+        if waiting is None:
+            return
+        while (first := waiting.take()) is not None:
+            self._take_effect(subscriber, first)
+        self._forget_waiting(subscriber, waiting)
+
+    def _take_effect(self, subscriber: Subscriber, entry: Entry) -> None:
+        verdict = entry.verdict or PASS
+        if verdict.refusal is not None:
+            error = MessageRefused(verdict.refusal, verdict.detail)
+            self.refused(subscriber, error, entry.text)
+            return
+        try:
+            self._effects[type(entry.request)](subscriber, entry.request, verdict)
+        except MessageRefused as error:
+            self.refused(subscriber, error, entry.text)
+        else:
+            self.broker.ledger.accept(Source.CLIENT)
+
+    @staticmethod
+    def _forget_waiting(subscriber: Subscriber, waiting: Waiting) -> None:
+        if not len(waiting) and subscriber.waiting is waiting:
+            subscriber.waiting = None
+
+    # Checks.
+
+    def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
+        if isinstance(request, Call):
+            if request.procedure in self.procedures or request.procedure in ALWAYS_CALLABLE:
+                return
+            text = subscriber.session.call_error(
+                request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
+            )
+            self.broker.fanout.reply(subscriber.outbox, text)
+        raise MessageRefused(Refusal.NOT_AUTHENTICATED)
+
+    def _check_topic(self, topic: str) -> None:
+        if not topic:
+            raise MessageRefused(Refusal.CLIENT_TOPIC_EMPTY)
+        most = self._limits.topic_bytes
+        if len(topic) * 4 > most and len(topic.encode()) > most:
+            raise MessageRefused(
+                Refusal.CLIENT_TOPIC_TOO_LONG, f"{len(topic.encode())} bytes, {most} allowed."
+            )
+
+    def _check_room(self, subscriber: Subscriber, topic: str) -> None:
+        limits, hub = self._limits, self.broker.hub
+        topics = hub.topics(subscriber)
+        if len(topics) >= limits.subscriptions and topic not in topics:
+            raise MessageRefused(
+                Refusal.TOO_MANY_SUBSCRIPTIONS, f"{limits.subscriptions} are allowed."
+            )
+        if hub.topic_count >= limits.topics and not hub.subscribers(topic):
+            raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{limits.topics} are allowed.")
+
+    def _permit(self, subscriber: Subscriber, action: Action, topic: str, size: int) -> None:
+        permissions = self.broker.policy.permissions
+        if permissions is None:
+            return
+        decision = permissions.decide(subscriber.identity, action, topic, size)
+        if decision.rule is None and action is Action.PUBLISH:
+            self._check_publishing(subscriber, topic)
+            return
+        if decision.per_second and decision.allowed:
+            if subscriber.buckets is None:
+                subscriber.buckets = {}
+            decision = permissions.spend(decision, subscriber.buckets)
+        if decision.refusal is not None:
+            user = shown(subscriber.identity.user)
+            detail = f"Topic {shown(topic)}, user {user}: {decision.why}."
+            raise MessageRefused(decision.refusal, detail)
+
+    def _check_publishing(self, subscriber: Subscriber, topic: str) -> None:
+        """Whether a client may publish where no permission decides."""
+        publishing = self.broker.policy.publishing
+        if not publishing.includes(subscriber.is_local):
+            detail = f"Topic {shown(topic)}: {publishing.value}."
+            raise MessageRefused(Refusal.PUBLISH_FORBIDDEN, detail)
+
+    def _check_subscribe(self, subscriber: Subscriber, request: Subscribe, _: int) -> None:
+        self._check_topic(request.topic)
+        self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)
+        self._check_room(subscriber, request.topic)
+
+    def _check_publish(self, subscriber: Subscriber, request: Publish, _: int) -> None:
+        topic, size = request.topic, len(request.event)
+        self._check_topic(topic)
+        if self.application is not None and self.application.has_action(topic):
+            # An action runs code of the server, as a call does; nobody else hears of it.
+            self._permit(subscriber, Action.CALL, topic, size)
+            return
+        if topic.startswith(RESERVED):
+            raise MessageRefused(Refusal.RESERVED_TOPIC, f"It is {shown(topic)}.")
+        if self.broker.policy.permissions is None:
+            self._check_publishing(subscriber, topic)
+        else:
+            self._permit(subscriber, Action.PUBLISH, topic, size)
+
+    def _check_call(self, subscriber: Subscriber, request: Call, size: int) -> None:
+        try:
+            self._permit(subscriber, Action.CALL, request.procedure, size)
+        except MessageRefused as error:
+            self._refuse_call(subscriber, request, error.refusal)
+            raise
+
+    def _refuse_call(self, subscriber: Subscriber, request: Call, refusal: Refusal) -> None:
+        text = subscriber.session.call_error(
+            request.call_id, ERROR_FORBIDDEN, refusal.sentence, {"reason": refusal.code}
+        )
+        self.broker.fanout.reply(subscriber.outbox, text)
+
+    # Effects.
+
+    def _subscribe(self, subscriber: Subscriber, request: Subscribe, _: Verdict) -> None:
+        # Others may have taken the room meanwhile.
+        self._check_room(subscriber, request.topic)
+        self.broker.subscribe(subscriber, request.topic)
+
+    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, _: Verdict) -> None:
+        self.broker.unsubscribe(subscriber, request.topic)
+
+    def _publish(self, subscriber: Subscriber, request: Publish, verdict: Verdict) -> None:
+        application = self.application
+        if application is not None and application.has_action(request.topic):
+            waiting = self._waiting_of(subscriber, request)
+            waiting.calls += 1
+            application.act(subscriber, request, partial(self._done, subscriber, waiting))
+            return
+        if request.exclude is not None:
+            exclude = frozenset(request.exclude)
+        else:
+            exclude = frozenset((subscriber.session_id,) if request.exclude_me else ())
+        eligible = None if request.eligible is None else frozenset(request.eligible)
+        everyone = not exclude and eligible is None
+        audience = EVERYONE if everyone else Audience(exclude, eligible)
+        payload = request.event if verdict.payload is None else verdict.payload
+        self.broker.publish(Publication(request.topic, payload, audience))
+
+    def _call(self, subscriber: Subscriber, request: Call, _: Verdict) -> None:
+        procedure = self.procedures.get(request.procedure)
+        application = self.application
+        reply = self.broker.fanout.reply
+        if procedure is not None:
+            reply(subscriber.outbox, answer(procedure, subscriber, request))
+        elif application is not None and application.has_procedure(request.procedure):
+            waiting = self._waiting_of(subscriber, request)
+            waiting.calls += 1
+            application.call(subscriber, request, partial(self._answered, subscriber, waiting))
+        else:
+            text = subscriber.session.call_error(
+                request.call_id,
+                ERROR_NO_SUCH_PROCEDURE,
+                f"no procedure is registered under {request.procedure[:200]!r}",
+            )
+            reply(subscriber.outbox, text)
+
+    def _done(self, subscriber: Subscriber, waiting: Waiting) -> None:
+        waiting.calls -= 1
+        self._forget_waiting(subscriber, waiting)
+
+    def _answered(self, subscriber: Subscriber, waiting: Waiting, text: bytes) -> None:
+        self._done(subscriber, waiting)
+        self.broker.fanout.reply(subscriber.outbox, text)
