@@ -252,6 +252,66 @@ def test_refusals_are_counted_and_harm_nothing() -> None:
         assert numbers(running.seen) == list(range(len(REFUSED)))
 
 
+def test_endless_parts_are_thrown_away_in_bounded_shares() -> None:
+    turn = zmq_pull.TURN_MESSAGES
+    with (
+        bridge() as running,
+        push_socket(running.addresses[0]) as hostile,
+        push_socket(running.addresses[0]) as backend,
+    ):
+        frames = 0
+        pull = running.node.pull._pulls[0]
+        read_share = pull.read_share
+
+        class Counting:
+            """The socket, with a count of what is read."""
+
+            def recv(self, flags: int, copy: bool) -> zmq.Frame:
+                nonlocal frames
+                frame: zmq.Frame = genuine.recv(flags, copy)
+                frames += 1
+                return frame
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(genuine, name)
+
+        most = 0
+
+        def counting() -> bool:
+            nonlocal most
+            before = frames
+            is_empty = read_share()
+            most = max(most, frames - before)
+            return is_empty
+
+        genuine, pull.socket = pull.socket, Counting()
+        pull.read_share = counting  # type: ignore[method-assign]
+        hostile.send_multipart([b"t", b"1"])
+        for parts in (20_000, 5, 4):
+            hostile.send_multipart([b"t"] * parts)
+            hostile.send_multipart([b"t", b"2", b"{}"])
+        backend.send_multipart([b"t", b"3"])
+        running.until(lambda: len(running.seen) == 5)
+        assert sorted(numbers(running.seen)) == [1, 2, 2, 2, 3]
+        assert running.refused() == {Refusal.WRONG_PART_COUNT: 3}
+        # What begins a refused message is read with it.
+        assert most <= turn + 3 * zmq_pull._MOST_PARTS
+        pull.socket = genuine
+
+
+def test_whoever_goes_in_the_middle_of_endless_parts_leaves_the_next_push_whole() -> None:
+    with bridge() as running, push_socket(running.addresses[0]) as backend:
+        pull = running.node.pull._pulls[0]
+        with push_socket(running.addresses[0]) as hostile:
+            hostile.send_multipart([b"t", b"1"])
+            hostile.send_multipart([b"t"] * 20_000)
+            running.until(lambda: pull._skipping)
+        backend.send_multipart([b"t", b"2"])
+        running.until(lambda: len(running.seen) == 2)
+        assert numbers(running.seen) == [1, 2]
+        assert running.refused() == {Refusal.WRONG_PART_COUNT: 1}
+
+
 def test_a_push_of_the_longest_size_arrives() -> None:
     with (
         bridge(max_message_bytes=2000) as running,

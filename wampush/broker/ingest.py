@@ -86,7 +86,8 @@ class Ingest:
             return self._one_part(parts[0])
         if count in (2, 3):
             return self._with_topic(parts)
-        raise PushRefused(Refusal.WRONG_PART_COUNT, f"{count} parts.")
+        found = "more than three" if count else "none"
+        raise PushRefused(Refusal.WRONG_PART_COUNT, f"It has {found}.")
 
     def _one_part(self, part: bytes) -> Publication:
         if not part:

@@ -35,6 +35,11 @@ CONNECT: Final = "connect:"
 TURN_MESSAGES: Final = 1000
 TURN_BYTES: Final = 256 * 1024
 TURN_SECONDS: Final = 0.005
+#: Parts of one message that are kept; one more than a push may have. What follows is thrown away.
+_MOST_PARTS: Final = 4
+# As plain numbers: pyzmq's enumerations take longer than what is done with them here.
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_POLLIN: Final = int(zmq.POLLIN)
 #: How long a socket is read at the end of the process; its peers may go on sending meanwhile.
 DRAIN_SECONDS: Final = 0.5
 #: libzmq itself drops the connection of a peer that sends more than this multiple of the limit, so
@@ -73,6 +78,8 @@ class BoundedPull(ZmqPullConnection):
         self._fanout = fanout
         self.turn_bytes = TURN_BYTES
         self.reading = True
+        #: Whether the next frame belongs to a message that is refused already.
+        self._skipping = False
         super().__init__(factory)
         self.socket.set(zmq.MAXMSGSIZE, hard_limit)
         # Only where it is asked for: libzmq would bind IPv4 addresses as mapped ones.
@@ -131,19 +138,44 @@ class BoundedPull(ZmqPullConnection):
         """
         left = self.turn_bytes
         deadline = monotonic() + TURN_SECONDS
-        receive = self.socket.recv_multipart
+        receive = self.socket.recv
         for count in range(TURN_MESSAGES):
             try:
-                parts = receive(zmq.NOBLOCK)
+                # Not copied yet: a frame knows whether more follow, which else is one more question
+                # to libzmq for each.
+                frame = receive(_NOBLOCK, False)
             except zmq.Again:
-                # Reading EVENTS re-arms the descriptor; what came in between must not be missed.
-                if not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                if self._is_empty():
                     return True
                 continue
-            left -= self._on_message(self, parts)
+            if self._skipping:
+                self._skipping = frame.more
+            elif frame.more:
+                left -= self._on_message(self, self._parts(frame))
+            else:
+                left -= self._on_message(self, (frame.bytes,))
             if left < 0 or (not count & 15 and monotonic() > deadline):
                 return False
+            # Mostly a push comes alone, and asking takes less time than being told by an error.
+            if not count and self._is_empty():
+                return True
         return False
+
+    def _is_empty(self) -> bool:
+        """Whether nothing waits; asking also re-arms the descriptor."""
+        return not self.socket.get(zmq.EVENTS) & _POLLIN
+
+    def _parts(self, frame: zmq.Frame) -> list[bytes]:
+        """The parts of a message; libzmq hands over whole messages, so none has to be awaited.
+
+        Of a message with endless parts the rest is left to the next turns.
+        """
+        parts = [frame.bytes]
+        while frame.more and len(parts) < _MOST_PARTS:
+            frame = self.socket.recv(_NOBLOCK, False)
+            parts.append(frame.bytes)
+        self._skipping = frame.more
+        return parts
 
 
 def _refuse_taken_file(address: str) -> None:
@@ -297,7 +329,7 @@ class PullBridge:
         try:
             publication = self._ingest.publication(parts)
         except PushRefused as error:
-            raw = b"|".join(part[:200] for part in parts[:4])
+            raw = b"|".join(part[:200] for part in parts)
             self._ledger.refuse(Source.PUSH, pull.address, error, raw)
         else:
             self._broker.publish(publication)
