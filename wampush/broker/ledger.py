@@ -32,6 +32,7 @@ class Source(Enum):
     """Where an input came from."""
 
     PUSH = "push"
+    HTTP = "http"
     CLIENT = "client"
     CONNECTION = "backend connection"
 

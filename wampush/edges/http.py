@@ -1,12 +1,13 @@
-"""The HTTP edge: health, the demo page and static files, on a port of their own.
+"""The HTTP edge: publishing, health, the demo page and static files, on a port of their own.
 
 Owns: the klein routes.
 Must not import: wampush.wamp, wampush.broker, of the edges only the other ``http_`` modules; what
-it shows is handed in as callables, so that it can be tested and replaced alone.
+it shows, and what publishes, is handed in, so that it can be tested and replaced alone.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from klein import Klein
@@ -20,60 +21,81 @@ from wampush.edges.http_answers import (
     respond_text,
 )
 from wampush.edges.http_files import NotFound, StaticFiles, static_folder
-from wampush.edges.http_site import Guard, QuietSite
+from wampush.edges.http_publish import PublishRoute, TopicConverter
+from wampush.edges.http_site import BoundedSite, Guard
+from wampush.errors import PushRefused, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
     from twisted.web.server import Request, Site
 
     from wampush.edges.http_access import HttpAccess
+    from wampush.edges.http_publish import Publisher
+    from wampush.edges.http_site import BoundedRequest
 
 
-class HttpEdge:
-    """Health, demo page and static files.
+@dataclass(frozen=True, slots=True)
+class HttpView:
+    """What the port shows; callables, because it is made anew for each request.
 
     :param status: what ``/healthz`` answers; its ``status`` is "ok" or a word that makes the
         answer a 503, e.g. "stopping".
-    :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
-        brackets); None while no WebSocket listener is up. A callable, because a configured port
-        may be 0.
     :param refusals: the last refused inputs, newest first, as ``/refusals`` shows them.
     :param session: what is known of one session, None when there is none of that id.
-    :param access: who may see counts and refusals.
+    :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
+        brackets); None while no WebSocket listener is up. A configured port may be 0.
+    """
+
+    status: Callable[[], Mapping[str, object]]
+    refusals: Callable[[], Sequence[Mapping[str, object]]]
+    session: Callable[[str], Mapping[str, object] | None]
+    websocket_url: Callable[[str], str | None]
+
+
+class HttpEdge:
+    """Publishing, health, demo page and static files.
+
+    :param view: what it shows.
+    :param publisher: carries out what is published.
+    :param access: who may publish and see counts and refusals.
+    :param max_bytes: the longest body that is published, in bytes.
     :param folder: the static files; those of :func:`~wampush.edges.http_files.static_folder` when
         left out.
     :raises OperatorError: the static files are missing.
     """
 
     app = Klein()
+    app.url_map.converters["topic"] = TopicConverter
 
     def __init__(
         self,
-        status: Callable[[], Mapping[str, object]],
-        websocket_url: Callable[[str], str | None],
-        refusals: Callable[[], Sequence[Mapping[str, object]]],
-        session: Callable[[str], Mapping[str, object] | None],
+        view: HttpView,
+        publisher: Publisher,
         access: HttpAccess,
+        max_bytes: int,
         folder: Path | None = None,
     ) -> None:
-        self._status = status
-        self._refusals = refusals
-        self._session = session
+        self._view = view
         self._access = access
-        self._websocket_url = websocket_url
+        self._publishing = PublishRoute(access, publisher, max_bytes)
         self._folder = static_folder() if folder is None else folder
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
 
     def site(self) -> Site:
         """What an endpoint listens with."""
-        return QuietSite(Guard(self.app.resource()))
+        guard = Guard(self.app.resource(), self._path_is_not_text)
+        return BoundedSite(guard, self._publishing.body_limit)
 
-    def _may_see(self, request: Request) -> bool:
-        return self._access.permits(request, host_asked_for(request))
+    def _path_is_not_text(self, request: Request) -> bytes:
+        if (request.postpath or [b""])[0] == b"publish":
+            error = PushRefused(Refusal.NOT_UTF8, "It is the topic in the path.")
+            return self._publishing.refuse(request, error, [request.path])
+        return respond_text(request, 400, "The path is not UTF-8.\n")
 
     def _page(self, *names: str) -> IResource:
         page = StaticFiles(self._folder.joinpath(*names), self._not_found)
@@ -86,27 +108,37 @@ class HttpEdge:
         """What this is, with links."""
         return self._page("index.html")
 
+    @app.route("/publish", methods=["POST"])
+    def publish_object(self, request: BoundedRequest) -> bytes | Deferred[bytes]:
+        """Publish an object that names its topic."""
+        return self._publishing.answer(request, None)
+
+    @app.route("/publish/<topic:topic>", methods=["POST"])
+    def publish(self, request: BoundedRequest, topic: str) -> bytes | Deferred[bytes]:
+        """Publish any JSON value to a topic."""
+        return self._publishing.answer(request, topic)
+
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
         """Health, and counts for those who may see them; 503 unless the status is "ok"."""
-        status = dict(self._status())
-        if not self._may_see(request):
+        status = dict(self._view.status())
+        if not self._access.permits(request):
             status = {"status": status.get("status")}
         return respond_json(request, 200 if status.get("status") == "ok" else 503, status)
 
     @app.route("/refusals", methods=["GET"])
     def refusals(self, request: Request) -> bytes:
         """The last inputs that were refused, and why."""
-        if not self._may_see(request):
+        if not self._access.permits(request):
             return respond_no_access(request)
-        return respond_json(request, 200, {"refusals": self._refusals()})
+        return respond_json(request, 200, {"refusals": self._view.refusals()})
 
     @app.route("/sessions/<string:session_id>", methods=["GET"])
     def session(self, request: Request, session_id: str) -> bytes:
         """What is known of one session: who it is, its topics, what was refused of it."""
-        if not self._may_see(request):
+        if not self._access.permits(request):
             return respond_no_access(request)
-        found = self._session(session_id)
+        found = self._view.session(session_id)
         if found is None:
             return respond_json(request, 404, {"error": "no session has this id"})
         return respond_json(request, 200, found)
@@ -125,7 +157,7 @@ class HttpEdge:
     @app.route("/demo/settings.json", methods=["GET"])
     def demo_settings(self, request: Request) -> bytes:
         """Where the demo page finds the WebSocket."""
-        url = self._websocket_url(host_asked_for(request) or "127.0.0.1")
+        url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
         if url is None:
             return respond_json(request, 503, {"error": "no WebSocket listener is up"})
         return respond_json(request, 200, {"websocket": url})

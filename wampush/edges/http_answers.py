@@ -1,6 +1,6 @@
 """What every answer of the HTTP port has in common.
 
-Owns: the forms of an answer, and the host that a request asks for.
+Owns: the forms of an answer; the host that a request asks for, and the token that it bears.
 Must not import: anything of wampush.
 """
 
@@ -18,6 +18,7 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 #: RFC 9110 section 7.2: host name, IPv4 address or bracketed IPv6 address, then perhaps a port.
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{0,5}})?")
 _MAX_HOST_LENGTH = 260
+_SCHEME = b"bearer "
 
 _NO_ACCESS_TEXT = """\
 This needs "Authorization: Bearer TOKEN" with the token of http.token_file. Where none is set, only
@@ -64,7 +65,22 @@ def respond_json(request: Request, code: int, value: object) -> bytes:
     return respond(request, code, b"application/json", orjson.dumps(value) + b"\n")
 
 
+def bearer(request: Request) -> bytes | None:
+    """The bearer token of a request (RFC 6750 section 2.1), None when it has none."""
+    header = (request.getHeader(b"authorization") or b"").strip()
+    if header[: len(_SCHEME)].lower() != _SCHEME:
+        return None
+    return header[len(_SCHEME) :].strip()
+
+
+def challenge(request: Request) -> None:
+    """Tell in the answer how to get in (RFC 6750 section 3)."""
+    # Without a token there is no error to tell of, as section 3.1 says.
+    error = b"" if bearer(request) is None else b', error="invalid_token"'
+    request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"' + error)
+
+
 def respond_no_access(request: Request) -> bytes:
-    """Answer to who may not see state (RFC 6750 section 3)."""
-    request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"')
+    """Answer to who may not see state."""
+    challenge(request)
     return respond_text(request, 401, _NO_ACCESS_TEXT)

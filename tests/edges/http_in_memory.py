@@ -1,0 +1,96 @@
+"""The HTTP edge in memory: bytes of a request in, bytes of the response out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from wampush.edges.http import HttpEdge, HttpView
+from wampush.edges.http_access import HttpAccess
+from wampush.errors import InputRefused
+
+MAX_BYTES = 1000
+
+reactor: Any = installed
+
+
+@dataclass
+class RecordedPushes:
+    """Publishes nothing, but keeps what it was told to."""
+
+    receivers: int = 0
+    error: InputRefused | None = None
+    published: list[list[bytes]] = field(default_factory=list)
+    refused: list[tuple[str, str, list[bytes]]] = field(default_factory=list)
+
+    def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:  # noqa: ARG002
+        self.published.append(list(parts))
+        return succeed(self.receivers) if self.error is None else fail(self.error)
+
+    def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
+        self.refused.append((error.refusal.code, origin, list(parts)))
+
+
+@dataclass
+class Response:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def run(edge: HttpEdge, request: bytes, peer: str = "127.0.0.1") -> bytes:
+    """What the edge answers to a connection that sends these bytes."""
+    address = IPv4Address("TCP", peer, 50000)
+    transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081), address)
+    channel = edge.site().buildProtocol(address)
+    channel.makeConnection(transport)
+    channel.dataReceived(request)
+    # Files are sent piece by piece by Twisted's cooperator, which needs the reactor to turn.
+    while not transport.disconnecting:
+        reactor.iterate(0.01)
+    answer = transport.value()
+    channel.connectionLost(Failure(ConnectionDone()))
+    return answer
+
+
+def ask(
+    edge: HttpEdge,
+    path: str,
+    *,
+    method: str = "GET",
+    host: str | None = "127.0.0.1:8081",
+    headers: str = "",
+    body: bytes = b"",
+    peer: str = "127.0.0.1",
+) -> Response:
+    """One request on a connection of its own."""
+    host_line = "" if host is None else f"Host: {host}\r\n"
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    version = "1.0" if host is None else "1.1"
+    start = f"{method} {path} HTTP/{version}\r\n{host_line}Connection: close\r\n"
+    request = f"{start}{length}{headers}\r\n".encode("latin-1") + body
+    head, _, answer = run(edge, request, peer).partition(b"\r\n\r\n")
+    lines = head.decode("latin-1").split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    return Response(int(lines[0].split()[1]), {k.lower(): v for k, v in fields.items()}, answer)
+
+
+def edge_with(
+    status: Callable[[], Mapping[str, object]] = lambda: {"status": "ok"},
+    *,
+    publisher: RecordedPushes | None = None,
+    token: bytes | None = None,
+    folder: Path | None = None,
+) -> HttpEdge:
+    """An edge that knows little."""
+    view = HttpView(status, list, lambda _: None, lambda _: None)
+    return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), MAX_BYTES, folder)

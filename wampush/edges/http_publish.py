@@ -1,0 +1,162 @@
+"""Publishing over HTTP: from a request to the parts of a push, and the answer.
+
+Owns: which part of a request is which part of a push, and the status of each refusal.
+Must not import: wampush.wamp, wampush.broker, of the edges only the other ``http_`` modules; what
+publishes is handed in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import parse_qsl
+
+import orjson
+from werkzeug.routing import BaseConverter
+
+from wampush.edges.http_answers import challenge, respond_json
+from wampush.errors import InputRefused, PushRefused, Refusal, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twisted.internet.defer import Deferred
+    from twisted.python.failure import Failure
+    from twisted.web.server import Request
+
+    from wampush.edges.http_access import HttpAccess
+    from wampush.edges.http_site import BoundedRequest
+
+#: Bytes of a body that are kept of a request that may not publish: what a refusal shows.
+EXCERPT_BYTES: Final = 200
+_OPTIONS: Final = ("to", "exclude", "eligible")
+_STATUSES: Final = {
+    Refusal.NO_ACCESS: 401,
+    Refusal.FOREIGN_PAGE: 403,
+    Refusal.TOO_LARGE: 413,
+    Refusal.CLIENTS_BEHIND: 503,
+    Refusal.STOPPING: 503,
+}
+_RETRY_SECONDS: Final = b"1"
+
+
+class Publisher(Protocol):
+    """What carries out pushes, and counts them."""
+
+    def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
+        """Publish one push.
+
+        :param parts: as of a ZeroMQ message.
+        :param origin: who sent it, for refusals.
+        :returns: fires with the number of receivers, fails with InputRefused.
+        """
+
+    def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
+        """Count one that was refused before it could be published."""
+
+
+class TopicConverter(BaseConverter):
+    """The rest of a path, whatever is in it: a topic may begin or end with a slash."""
+
+    regex = r"[\s\S]*"
+    part_isolating = False
+
+
+class PublishRoute:
+    """Answers requests to publish.
+
+    :param access: who may.
+    :param publisher: carries them out.
+    :param max_bytes: the longest body, in bytes.
+    """
+
+    def __init__(self, access: HttpAccess, publisher: Publisher, max_bytes: int) -> None:
+        self._access = access
+        self._publisher = publisher
+        self._max_bytes = max_bytes
+
+    def body_limit(self, request: Request) -> int:
+        """How many bytes of its body are worth keeping, by the header of a request."""
+        if self._access.refuses_change(request) is None:
+            return self._max_bytes
+        return EXCERPT_BYTES
+
+    def answer(self, request: BoundedRequest, topic: str | None) -> bytes | Deferred[bytes]:
+        """Publish the body of a request.
+
+        :param topic: the topic; None when the body names it.
+        """
+        body = request.body()
+        parts = [body] if topic is None else [topic.encode(), body]
+        try:
+            self._check(request)
+            parts += _options(request.uri.partition(b"?")[2], topic is not None)
+        except PushRefused as error:
+            return self.refuse(request, error, parts)
+        done = self._publisher.publish(parts, _origin(request))
+        return done.addCallbacks(_published, _refused, (request,), errbackArgs=(request,))
+
+    def refuse(self, request: Request, error: PushRefused, parts: Sequence[bytes]) -> bytes:
+        """Count and answer what is refused."""
+        self._publisher.refuse(error, _origin(request), parts)
+        return _respond_refused(request, error)
+
+    def _check(self, request: BoundedRequest) -> None:
+        refusal = self._access.refuses_change(request)
+        if refusal is not None:
+            raise PushRefused(refusal)
+        if request.body_bytes > self._max_bytes:
+            detail = f"{request.body_bytes} bytes, {self._max_bytes} allowed."
+            raise PushRefused(Refusal.TOO_LARGE, detail)
+
+
+def _origin(request: Request) -> str:
+    return str(getattr(request.getClientAddress(), "host", None) or "unix socket")
+
+
+def _options(query: bytes, allowed: bool) -> list[bytes]:
+    """The third part of a push, if a query asks for one; each value goes into it as it was sent."""
+    values: dict[str, bytes] = {}
+    text = query.decode("latin-1")
+    for key, escaped in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
+        if key not in _OPTIONS:
+            raise PushRefused(
+                Refusal.BAD_OPTIONS, f"The query has {shown(key)}; known are {', '.join(_OPTIONS)}."
+            )
+        if key in values:
+            raise PushRefused(Refusal.BAD_OPTIONS, f"The query has {key} more than once.")
+        value = escaped.encode("utf-8", "surrogateescape")
+        try:
+            orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise PushRefused(
+                Refusal.BAD_OPTIONS, f"In the query, {key} is not JSON: {error}."
+            ) from error
+        values[key] = value
+    if not values:
+        return []
+    if not allowed:
+        raise PushRefused(Refusal.BAD_OPTIONS, "With them, name the topic in the path.")
+    return [b"{%s}" % b",".join(b'"%s":%s' % (key.encode(), each) for key, each in values.items())]
+
+
+def _published(receivers: int, request: Request) -> bytes:
+    return respond_json(request, 200, {"receivers": receivers})
+
+
+def _refused(failure: Failure, request: Request) -> bytes:
+    failure.trap(InputRefused)
+    return _respond_refused(request, cast("InputRefused", failure.value))
+
+
+def _respond_refused(request: Request, error: InputRefused) -> bytes:
+    status = _STATUSES.get(error.refusal, 400)
+    if status == 401:
+        challenge(request)
+    if status == 503:
+        request.setHeader(b"Retry-After", _RETRY_SECONDS)
+    answer = {
+        "code": error.refusal.code,
+        "sentence": error.refusal.sentence,
+        "detail": error.detail,
+    }
+    return respond_json(request, status, answer)
