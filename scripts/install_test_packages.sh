@@ -8,8 +8,10 @@ missing=()
 command -v chromium >/dev/null || missing+=(chromium)
 command -v php >/dev/null || missing+=(php-cli)
 php -m 2>/dev/null | grep --quiet --ignore-case '^zmq$' || missing+=(php-zmq)
+php -m 2>/dev/null | grep --quiet --ignore-case '^redis$' || missing+=(php-redis)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 command -v nginx >/dev/null || missing+=(nginx)
+command -v redis-server >/dev/null || missing+=(redis-server)
 if [ ! -x .venv/bin/python ]; then
     "${PYTHON:-python3}" -c 'import venv, ensurepip' 2>/dev/null || missing+=(python3-venv)
 fi

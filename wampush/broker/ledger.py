@@ -35,6 +35,7 @@ class Source(Enum):
     HTTP = "http"
     CLIENT = "client"
     CONNECTION = "backend connection"
+    REDIS = "redis"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class RefusedInput:
 
     :param time: when, in seconds of the clock handed in.
     :param source: where it came from.
-    :param origin: the ZeroMQ address, the session id, or the address of who wanted to connect.
+    :param origin: the ZeroMQ address, the Redis and its channel, the session id, or the address
+        of who wanted to connect.
     :param refusal: why.
     :param detail: what exactly was found.
     :param excerpt: the first 200 bytes.

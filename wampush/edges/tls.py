@@ -1,7 +1,7 @@
 """TLS for listeners: the key and certificate in force, and taking new ones without a restart.
 
 Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, Twisted's TLS factory.
-Must not import: the broker, the composition root; of the edges only ``secret_files``.
+Must not import: the broker, the composition root; of the edges only ``pem_files``.
 
 Every new connection asks :class:`ServerContext` for the context in force, so new files hold for
 new connections and the old context lives on in those that began with it. Sessions are resumed by
@@ -15,15 +15,13 @@ import re
 from typing import Any, Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from wampush.edges import secret_files
+from wampush.edges import pem_files
 from wampush.errors import OperatorError
 from wampush.settings_security import TlsSettings
 
@@ -61,36 +59,6 @@ def below(endpoint: str) -> str:
     return f"tcp:{endpoint.removeprefix('ssl:')}"
 
 
-def _certificates(key: str, path: str) -> list[x509.Certificate]:
-    """The certificates of a PEM file, at least one.
-
-    :param key: the setting that names the file.
-    """
-    try:
-        return x509.load_pem_x509_certificates(secret_files.read(path, f"tls.{key}"))
-    except ValueError as error:
-        raise OperatorError(
-            f"tls.{key} {path!r} holds no certificate that can be read; it must be PEM, "
-            "as between BEGIN CERTIFICATE and END CERTIFICATE"
-        ) from error
-
-
-def _private_key(path: str) -> Any:
-    # Errors of the parsers are not repeated: what they say must not come from a secret.
-    try:
-        return load_pem_private_key(secret_files.read(path, "tls.key"), None)
-    except TypeError:
-        raise OperatorError(
-            f"tls.key {path!r} is protected by a passphrase, and nobody is there to type it; "
-            "store the key without one, readable by the daemon alone"
-        ) from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise OperatorError(
-            f"tls.key {path!r} holds no private key that can be read; it must be PEM, "
-            "as after BEGIN PRIVATE KEY"
-        ) from None
-
-
 def make_context(settings: TlsSettings) -> SSL.Context:
     """An OpenSSL context with what the files hold now.
 
@@ -100,10 +68,10 @@ def make_context(settings: TlsSettings) -> SSL.Context:
     for name, path in (("certificate", settings.certificate), ("key", settings.key)):
         if not path:
             raise OperatorError(f"tls.{name} is not set; an ssl: listener needs it")
-    leaf, *chain = _certificates("certificate", settings.certificate)
+    leaf, *chain = pem_files.certificates("tls.certificate", settings.certificate)
     if settings.chain:
-        chain += _certificates("chain", settings.chain)
-    key = _private_key(settings.key)
+        chain += pem_files.certificates("tls.chain", settings.chain)
+    key = pem_files.private_key("tls.key", settings.key)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(_MINIMUM[settings.minimum_version])
     context.set_options(_OPTIONS)
@@ -153,7 +121,7 @@ def _set_client_authorities(context: SSL.Context, settings: TlsSettings) -> None
         )
     if wanted == "off":
         return
-    _certificates("client_ca", settings.client_ca)
+    pem_files.certificates("tls.client_ca", settings.client_ca)
     try:
         context.load_verify_locations(settings.client_ca)
         context.load_client_ca(settings.client_ca.encode())

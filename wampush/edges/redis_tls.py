@@ -1,0 +1,64 @@
+"""How to reach a Redis: plainly, or through TLS.
+
+Owns: the endpoint of a source, the certificates that it trusts and shows.
+Must not import: the broker; of the edges only ``pem_files``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
+
+from wampush.edges import pem_files
+from wampush.errors import OperatorError
+from wampush.settings_sources import RedisSourceSettings
+
+CONNECT_SECONDS: Final = 10
+
+
+def endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any:
+    """What to connect to (``IStreamClientEndpoint``).
+
+    :param place: the entry's name in the configuration, for errors.
+    :raises OperatorError: when a file can not be used.
+    """
+    url = entry.url
+    plain: Any = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_SECONDS)
+    return wrapClientTLS(_options(entry, place), plain) if url.tls else plain
+
+
+def _x509(certificate: x509.Certificate) -> crypto.X509:
+    return crypto.X509.from_cryptography(certificate)
+
+
+def _options(entry: RedisSourceSettings, place: str) -> Any:
+    """TLS in which the server's certificate must be for its host."""
+    trusted: Any = None
+    if entry.ca:
+        authorities = pem_files.certificates(f"{place}.ca", entry.ca)
+        trusted = trustRootFromCertificates([Certificate(_x509(each)) for each in authorities])
+    own: dict[str, Any] = {}
+    if entry.certificate:
+        leaf, *chain = pem_files.certificates(f"{place}.certificate", entry.certificate)
+        key = pem_files.private_key(f"{place}.key", entry.key)
+        if leaf.public_key() != key.public_key():
+            raise OperatorError(
+                f"{place}.key {entry.key!r} does not belong to the first certificate of "
+                f"{place}.certificate {entry.certificate!r}"
+            )
+        own = {
+            "certificate": _x509(leaf),
+            "privateKey": crypto.PKey.from_cryptography_key(key),
+            "extraCertChain": list(map(_x509, chain)),
+        }
+    try:
+        return optionsForClientTLS(entry.url.host, trusted, extraCertificateOptions=own)
+    except SSL.Error as error:
+        raise OperatorError(
+            f"OpenSSL does not accept {place}.certificate {entry.certificate!r} with {place}.key "
+            f"{entry.key!r}: too weak, or of a kind that TLS does not use"
+        ) from error
