@@ -25,7 +25,7 @@ import wampush
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, Process, running_daemon
 from tests.support.pages import PageServer
-from tests.support.php import php_command
+from tests.support.php import php_command, php_push
 from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
@@ -334,8 +334,9 @@ def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
                 eventually(partial(page_at, port), lambda page: "WAMP" in page)
                 with RawClient(port) as client:
                     client.subscribe("MainCategory")
-                    client.send(7, "MainCategory", {"title": "hello"}, False)
-                    assert client.receive() == [8, "MainCategory", {"title": "hello"}]
+                    event = {"category": "MainCategory", "title": "hello"}
+                    php_push(daemon.zmq_address, event)
+                    assert client.receive() == [8, "MainCategory", event]
 
 
 # Between documents

@@ -77,7 +77,7 @@ def explain(arguments: argparse.Namespace, settings: Settings) -> Iterator[str]:
 
 
 _AUTO = {
-    True: ("allowed", "every WebSocket listener is on loopback"),
+    True: ("allowed", "to clients and pages of this machine; every listener is on loopback"),
     False: ("refused", "a WebSocket listener is not on loopback"),
     None: ("depends", "it shows at the start whether every WebSocket listener is on loopback"),
 }

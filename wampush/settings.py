@@ -195,7 +195,8 @@ class ClientSettings:
         default="auto",
         metadata=about(
             "",
-            "`auto`: clients may publish only while every WebSocket listener is on loopback.",
+            "`auto`: while every WebSocket listener is on loopback, clients and pages of this "
+            "machine may publish.",
             Choice(("auto", "always", "never")),
         ),
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.edges.origins import Origins, Proxies, canonical
+from wampush.edges.origins import Origins, Proxies, canonical, is_from_here
 
 SAME = Origins(("same-host",), null=False)
 
@@ -96,3 +96,27 @@ def test_a_zone_is_no_part_of_a_clients_address():
     proxies = Proxies.of(["10.0.0.1"])
     headers = {"x-forwarded-for": "fe80::1%a\nforged line"}
     assert proxies.client("10.0.0.1", headers) == "fe80::1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "expected"),
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("127.0.0.1", {"origin": "http://localhost:8081", "host": "127.0.0.1:8080"}, True),
+        ("127.0.0.1", {"origin": "http://127.0.0.1", "host": "127.0.0.1:8080"}, True),
+        ("unix socket", {}, True),
+        ("192.0.2.7", {}, False),
+        ("192.0.2.7", {"origin": "http://localhost"}, False),
+        # A page whose own name was made to mean 127.0.0.1.
+        ("127.0.0.1", {"origin": "http://evil.example:8080", "host": "evil.example:8080"}, False),
+        ("127.0.0.1", {"origin": "null"}, False),
+        ("127.0.0.1", {"origin": "no origin"}, False),
+        # A reverse proxy on this machine.
+        ("127.0.0.1", {"x-forwarded-for": "192.0.2.7"}, False),
+        ("127.0.0.1", {"forwarded": "for=192.0.2.7"}, False),
+        ("127.0.0.1", {"origin": "https://www.example.com", "host": "www.example.com"}, False),
+    ],
+)
+def test_what_comes_from_this_machine(peer, headers, expected):
+    assert is_from_here(peer, headers) is expected
