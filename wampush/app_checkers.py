@@ -1,0 +1,29 @@
+"""The checkers for the settings that name application code.
+
+Owns: the form of such names, and of the paths that lead to it.
+Must not import: Twisted, or anything of wampush but ``config_checkers``. Whether there is such a
+module is the business of ``apps/loader.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from wampush.config_checkers import Rejected, Text, Word
+
+_NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectName(Word):
+    """The name of a Python object: ``module:attribute``."""
+
+    allowed: str = 'the name of a Python object: "module:attribute", e.g. "shop.live:app"'
+
+    def check(self, value: object) -> object:
+        """Accept text of that form."""
+        checked = Text(self.allowed).check(value)
+        usable = isinstance(checked, str) and _NAME.fullmatch(checked)
+        return checked if usable or isinstance(checked, Rejected) else Rejected(self.allowed, value)

@@ -1,0 +1,121 @@
+"""Finds the objects of application code that the configuration names: ``"shop.live:app"``.
+
+Owns: where modules are looked for, and what the operator is told when that fails.
+Must not import: Twisted, or anything of wampush but ``errors``: ``wampush check`` uses it too.
+
+A module is found as any import finds it, or else beside the configuration file, whose folder
+becomes the last one on ``sys.path``, so that modules there can import their neighbours.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wampush.errors import OperatorError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def load(name: str, beside: Path | None = None, setting: str = "") -> object:
+    """Import what the configuration names. Call it after the reactor is installed.
+
+    :param name: ``module:attribute``; the module may be dotted.
+    :param beside: the folder of the configuration file, if there is one.
+    :param setting: the dotted key that holds the name, for messages.
+    :returns: the attribute of the module.
+    :raises OperatorError: when there is no such module or attribute, or the module itself raises.
+    """
+    _join_path(beside)
+    module_name, _, attribute = name.partition(":")
+    prefix = _prefix(setting, name)
+    module = _module(module_name, prefix, beside)
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        at = getattr(module, "__file__", None) or "no file"
+        raise OperatorError(f"{prefix}: {module_name} ({at}) has no {attribute!r}") from None
+
+
+def check(name: str, beside: Path | None = None, setting: str = "") -> None:
+    """Look for the module that the configuration names, without running anything of it.
+
+    :raises OperatorError: when there is no such module.
+    """
+    _join_path(beside)
+    module_name = name.partition(":")[0]
+    spec: ModuleSpec | None = None
+    for number, part in enumerate(module_name.split(".")):
+        if number == 0:
+            spec = _top(part)
+        elif spec is not None:
+            # Only packages have somewhere to look for more.
+            folders = spec.submodule_search_locations
+            spec = None if folders is None else PathFinder.find_spec(part, list(folders))
+        if spec is None:
+            raise _not_found(_prefix(setting, name), module_name, beside)
+
+
+def _top(name: str) -> ModuleSpec | None:
+    try:
+        return find_spec(name)
+    except ValueError:
+        # It is loaded, and does not know from where; so it can be imported too.
+        return PathFinder.find_spec(name)
+
+
+def _module(name: str, prefix: str, beside: Path | None) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise _not_found(prefix, name, beside) from None
+        raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
+    except (Exception, SystemExit) as error:
+        raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
+
+
+def _what_raised(error: BaseException) -> str:
+    """The last line of a traceback, with the place in the code that was to be loaded."""
+    if isinstance(error, SyntaxError):
+        text, place = f"SyntaxError: {error.msg}", f"{error.filename}:{error.lineno}"
+    else:
+        text = " ".join(traceback.format_exception_only(error)[-1].split())
+        place = place_of(error)
+    return f"{text} ({place})"
+
+
+def place_of(error: BaseException) -> str:
+    """File and line where an error was raised, as ``FILE:LINE``; the import system's own left out.
+
+    :param error: one that was raised.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith("<frozen ")]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else "unknown place"
+
+
+def _join_path(beside: Path | None) -> None:
+    if beside is not None:
+        folder = str(beside.resolve())
+        if folder not in sys.path:
+            sys.path.append(folder)
+            importlib.invalidate_caches()
+
+
+def _prefix(setting: str, name: str) -> str:
+    return f'{setting} = "{name}"' if setting else f'"{name}"'
+
+
+def _not_found(prefix: str, module: str, beside: Path | None) -> OperatorError:
+    near = "" if beside is None else f", nor beside the configuration file in {beside.resolve()}"
+    return OperatorError(
+        f"{prefix}: there is no module {module} on Python's path (installed packages and "
+        f"PYTHONPATH){near}"
+    )
