@@ -73,17 +73,21 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
-def running_browser(profile: Path, *, any_certificate: bool = False) -> Iterator[Browser]:
+def running_browser(
+    profile: Path, *, any_certificate: bool = False, host_here: str = ""
+) -> Iterator[Browser]:
     """Start a browser with its profile in the folder ``profile``, and end it after the block.
 
     :param any_certificate: whether it takes certificates that no authority has signed.
+    :param host_here: a host name that it takes for this machine.
     """
+    rules = [f"--host-resolver-rules=MAP {host_here} 127.0.0.1"] if host_here else []
     with sync_playwright() as playwright:
         context = playwright.chromium.launch_persistent_context(
             profile,
             executable_path=chromium(),
             headless=True,
-            args=list(FLAGS),
+            args=[*FLAGS, *rules],
             ignore_https_errors=any_certificate,
         )
         browser = Browser(context, profile)
