@@ -22,8 +22,8 @@ from wampush.edges.authentication import (
     Authenticator,
     reason_of_end,
 )
-from wampush.edges.http_post import Answer
 from wampush.errors import CloseReason, OperatorError
+from wampush.http_post import Answer
 from wampush.settings import Settings
 from wampush.settings_identity import AuthSettings, CallbackSettings, CraSettings, TokenSettings
 from wampush.wamp.cra import sign

@@ -18,8 +18,8 @@ from tests.support.php import php_server
 from wampush.broker.identity import Identity
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
-from wampush.edges.http_post import Answer
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.http_post import Answer
 from wampush.settings_identity import CallbackSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
-from wampush.edges.http_post import HttpPost
 from wampush.errors import AuthenticationRefused
+from wampush.http_post import HttpPost
 from wampush.settings_identity import CallbackSettings
 
 

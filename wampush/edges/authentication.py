@@ -22,9 +22,9 @@ from wampush.broker.subscriber import Subscriber
 from wampush.edges import cra_keys
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
-from wampush.edges.http_post import HttpPost
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.http_post import HttpPost
 from wampush.settings import Settings
 from wampush.wamp.uris import PROCEDURE_REFRESH
 

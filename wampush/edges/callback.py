@@ -26,8 +26,8 @@ from twisted.python.failure import Failure
 from wampush.broker.identity import Identity
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
-from wampush.edges.http_post import Answer, problem_of
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.http_post import Answer, problem_of
 from wampush.settings_identity import CallbackSettings
 
 _log = Logger(namespace="wampush")

@@ -1,17 +1,24 @@
-"""Posts JSON to one URL.
+"""Posts JSON to one URL of the web application.
 
 Owns: the HTTP client, the limit of an answer's size, the words for what went wrong.
-Must not import: Autobahn, the broker.
+Must not import: Autobahn, the edges, the apps, the broker.
+
+Each question has a connection of its own. One that is kept open may be closed by the server just as
+a question goes out; then nobody knows whether it was carried out, and a POST must not be sent twice
+on a guess (RFC 9110 section 9.2.2). So every restart of a web server would fail a few questions
+that a fresh connection would have brought there.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import DNSLookupError, NoRouteError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -24,6 +31,7 @@ from zope.interface import implementer
 from wampush.errors import WampushError
 
 MOST_BYTES: Final = 65_536
+_NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class AnswerTooLong(WampushError):
@@ -115,9 +123,6 @@ class _Connections(HTTPConnectionPool):
 class HttpPost:
     """Sends questions to one URL; certificates are checked as the system's store says.
 
-    Each has a connection of its own: one that was kept open may be closed by the server just as a
-    question goes out, and a POST must not be sent twice.
-
     :param reactor: for connections.
     :param url: ``http://`` or ``https://``.
     """
@@ -126,11 +131,14 @@ class HttpPost:
         self._agent = Agent(reactor, pool=_Connections(reactor))
         self._url = url.encode("ascii")
 
-    def __call__(self, body: bytes, cookie: bytes) -> Deferred[Answer]:
-        """Send one.
+    def __call__(
+        self, body: bytes, cookie: bytes = b"", more: Mapping[str, str] = _NO_HEADERS
+    ) -> Deferred[Answer]:
+        """Send one; cancelling it drops its connection.
 
         :param body: JSON text.
         :param cookie: the Cookie header; empty for none.
+        :param more: further headers.
         """
         headers = Headers(
             {
@@ -141,6 +149,8 @@ class HttpPost:
         )
         if cookie:
             headers.addRawHeader(b"Cookie", cookie)
+        for name, value in more.items():
+            headers.addRawHeader(name, value)
         question: Any = _Question(body)
         return self._agent.request(b"POST", self._url, headers, question).addCallback(_read)
 
@@ -151,14 +161,16 @@ def _read(response: Any) -> Deferred[Answer]:
     return body.done
 
 
+def never_sent(failure: Failure) -> bool:
+    """Whether it is certain that the server has not seen the question."""
+    return isinstance(
+        _cause(failure), RefusedByPeer | DNSLookupError | ConnectTimeout | NoRouteError
+    )
+
+
 def problem_of(failure: Failure) -> str:
     """What went wrong, for a log; without anything that was sent or received."""
-    value = failure.value
-    # ResponseFailed and its like wrap what happened.
-    reasons = getattr(value, "reasons", None)
-    while reasons and isinstance(reasons[0], Failure):
-        value = reasons[0].value
-        reasons = getattr(value, "reasons", None)
+    value = _cause(failure)
     if isinstance(value, RefusedByPeer):
         return "it refuses connections; is the web application running?"
     if isinstance(value, DNSLookupError):
@@ -168,3 +180,12 @@ def problem_of(failure: Failure) -> str:
     if isinstance(value, AnswerTooLong):
         return f"its answer is longer than {MOST_BYTES} bytes"
     return f"the request failed ({type(value).__name__})"
+
+
+def _cause(failure: Failure) -> BaseException | None:
+    # ResponseFailed and its like wrap what happened.
+    reasons = getattr(failure.value, "reasons", None)
+    while reasons and isinstance(reasons[0], Failure):
+        failure = reasons[0]
+        reasons = getattr(failure.value, "reasons", None)
+    return failure.value
