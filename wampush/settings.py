@@ -252,7 +252,8 @@ class LimitSettings:
         metadata=about(
             "connections",
             "One machine can not take all; a whole office behind one address fits. 0: no limit. "
-            "Loopback and trusted proxies are not counted.",
+            "IPv6 addresses count by their first 64 bits, which one customer has; loopback and "
+            "trusted proxies do not.",
             WholeNumber(0, 10_000_000),
         ),
     )

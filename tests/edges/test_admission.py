@@ -59,6 +59,42 @@ def test_loopback_and_trusted_proxies_are_not_counted():
     for address in ("127.0.0.1", "::1", "10.1.2.3", "unix socket"):
         for _ in range(3):
             judge.admit(1, address, {})
+    # As a socket for both kinds of addresses tells them.
+    for address in ("::ffff:127.0.0.1", "::ffff:10.1.2.3"):
+        for _ in range(3):
+            judge.admit(1, address, {})
+
+
+def test_an_ipv6_network_of_64_bits_counts_as_one_address():
+    judge = admission()
+    tickets = [judge.admit(1, f"2001:db8:0:1::{number}", {}) for number in (1, 2)]
+    assert [ticket.address for ticket in tickets] == ["2001:db8:0:1::1", "2001:db8:0:1::2"]
+    with pytest.raises(HandshakeRefused, match=r"from 2001:db8:0:1::/64\.") as caught:
+        judge.admit(3, "2001:db8:0:1:ffff::", {})
+    assert caught.value.reason is CloseReason.TOO_MANY_FROM_ADDRESS
+    judge.admit(3, "2001:db8:0:2::1", {})
+    tickets[0].give_back()
+    judge.admit(3, "2001:db8:0:1:ffff::", {})
+
+
+def test_an_ipv4_address_counts_once_however_it_is_told():
+    judge = admission()
+    judge.admit(1, "192.0.2.1", {})
+    judge.admit(2, "::ffff:192.0.2.1", {})
+    for address in ("192.0.2.1", "::ffff:192.0.2.1"):
+        assert refused(judge, 3, address) is CloseReason.TOO_MANY_FROM_ADDRESS
+    judge.admit(3, "::ffff:192.0.2.2", {})
+
+
+def test_sockets_of_an_ipv6_network_are_counted_together_before_their_handshakes():
+    judge = admission(per_address=5)
+    for number in range(5 + 64):
+        judge.arrive(f"2001:db8::{number:x}")
+    assert judge.refuses(0, "2001:db8::ffff") is CloseReason.TOO_MANY_FROM_ADDRESS
+    assert judge.refuses(0, "2001:db8:0:1::") is None
+    for number in range(5 + 64):
+        judge.depart(f"2001:db8::{number:x}")
+    assert not judge._arrived
 
 
 def test_no_limit_by_address():

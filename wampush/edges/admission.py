@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from wampush.edges.client_addresses import counted_as
 from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.origins import Origins, Proxies, is_ip_address, is_loopback_name
+from wampush.edges.origins import Origins, Proxies
 from wampush.errors import CloseReason
 
 #: Connections beyond a limit that are accepted only to be told so.
@@ -55,19 +56,22 @@ class Admission:
         """
         if connections >= self.most + _REFUSED_AT_ONCE:
             return CloseReason.TOO_MANY_CONNECTIONS
-        if self._arrived.get(peer, 0) >= self._most_per_address + _REFUSED_AT_ONCE:
+        name = self._counted_as(peer)
+        if name and self._arrived.get(name, 0) >= self._most_per_address + _REFUSED_AT_ONCE:
             return CloseReason.TOO_MANY_FROM_ADDRESS
         return None
 
     def arrive(self, peer: str) -> None:
         """Count one more socket from an address, whatever it is going to ask for."""
-        if self._counts(peer):
-            self._arrived[peer] += 1
+        name = self._counted_as(peer)
+        if name is not None:
+            self._arrived[name] += 1
 
     def depart(self, peer: str) -> None:
         """Count one socket from an address less."""
-        if peer in self._arrived:
-            _take_one(self._arrived, peer)
+        name = self._counted_as(peer)
+        if name is not None and name in self._arrived:
+            _take_one(self._arrived, name)
 
     def admit(self, connections: int, peer: str, headers: Mapping[str, str]) -> Ticket:
         """Let a WebSocket open.
@@ -86,10 +90,10 @@ class Admission:
             origin = headers.get("origin", "")[:100]
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
         address = self._proxies.client(peer, headers)
-        counted = self._counts(address)
-        if counted:
-            self._enter_address(address)
-        return Ticket(self, address, counted)
+        name = self._counted_as(address)
+        if name is not None:
+            self._enter_address(name)
+        return Ticket(self, address, name)
 
     def enter_user(self, user: str) -> None:
         """Count one more session of a user.
@@ -106,25 +110,27 @@ class Admission:
         """Count one session of a user less."""
         _take_one(self._users, user)
 
-    def leave_address(self, address: str) -> None:
-        """Count one connection from an address less."""
-        _take_one(self._open, address)
+    def leave_address(self, name: str) -> None:
+        """Count one connection less for the name that an address is counted under."""
+        _take_one(self._open, name)
 
-    def _enter_address(self, address: str) -> None:
-        if self._open[address] >= self._most_per_address:
+    def _enter_address(self, name: str) -> None:
+        if self._open[name] >= self._most_per_address:
             raise HandshakeRefused(
-                CloseReason.TOO_MANY_FROM_ADDRESS, f"{self._most_per_address} are allowed."
+                CloseReason.TOO_MANY_FROM_ADDRESS,
+                f"{self._most_per_address} are allowed from {name}.",
             )
-        self._open[address] += 1
+        self._open[name] += 1
 
-    def _counts(self, address: str) -> bool:
-        """Whether an address has a limit: not loopback, a trusted proxy or a UNIX socket."""
-        return bool(
-            self._most_per_address
-            and is_ip_address(address)
-            and not is_loopback_name(address)
-            and not self._proxies.trusts(address)
-        )
+    def _counted_as(self, address: str) -> str | None:
+        """Under which name an address is counted; None where it has no limit of its own.
+
+        Loopback, trusted proxies and UNIX sockets have none.
+        """
+        if not self._most_per_address:
+            return None
+        name = counted_as(address)
+        return None if name is None or self._proxies.trusts(address) else name
 
 
 class Ticket:
@@ -132,14 +138,14 @@ class Ticket:
 
     :param admission: who gave it.
     :param address: of the client, proxies believed.
-    :param counted: whether it counts for its address.
+    :param counted_as: under which name it counts for its address; None when it does not.
     """
 
-    __slots__ = ("_admission", "_counted", "_user", "address")
+    __slots__ = ("_admission", "_counted_as", "_user", "address")
 
-    def __init__(self, admission: Admission, address: str, counted: bool) -> None:
+    def __init__(self, admission: Admission, address: str, counted_as: str | None) -> None:
         self._admission = admission
-        self._counted = counted
+        self._counted_as = counted_as
         self._user: str | None = None
         self.address = address
 
@@ -161,9 +167,9 @@ class Ticket:
     def give_back(self) -> None:
         """The connection has ended."""
         self.belong_to(None)
-        if self._counted:
-            self._admission.leave_address(self.address)
-            self._counted = False
+        if self._counted_as is not None:
+            self._admission.leave_address(self._counted_as)
+            self._counted_as = None
 
 
 def _take_one(counter: Counter[str], key: str) -> None:

@@ -11,19 +11,17 @@ users, and is no access control beyond that.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
+
+from wampush.edges.client_addresses import Network, network, parsed
 
 SAME_HOST: Final = "same-host"
 _NULL: Final = "null"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _host(header: str) -> str | None:
@@ -35,25 +33,12 @@ def _host(header: str) -> str | None:
     return name.rstrip(".") if name else None
 
 
-@lru_cache(maxsize=4096)
 def is_loopback_name(host: str) -> bool:
     """Whether a host name or address can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-@lru_cache(maxsize=4096)
-def is_ip_address(text: str) -> bool:
-    """Whether a text is an IPv4 or IPv6 address."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    address = parsed(host)
+    return address is not None and address.is_loopback
 
 
 def canonical(origin: str) -> str | None:
@@ -124,15 +109,14 @@ class Proxies:
     @classmethod
     def of(cls, addresses: Sequence[str]) -> Proxies:
         """From addresses and networks as configured, checked by then."""
-        return cls(tuple(ipaddress.ip_network(each, strict=False) for each in addresses))
+        return cls(tuple(map(network, addresses)))
 
     def trusts(self, address: str) -> bool:
         """Whether an address is one of them."""
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
+        if not self.trusted:
             return False
-        return any(parsed in network for network in self.trusted)
+        found = parsed(address)
+        return found is not None and any(found in each for each in self.trusted)
 
     def client(self, peer: str, headers: Mapping[str, str]) -> str:
         """The address of the client.
@@ -143,16 +127,15 @@ class Proxies:
         :param peer: the address at the other end of the TCP connection.
         :param headers: by lower-case name.
         """
-        if not self.trusted or not self.trusts(peer):
+        if not self.trusts(peer):
             return peer
         client = peer
         for hop in reversed(headers.get("x-forwarded-for", "").split(",")):
             # The zone of an IPv6 address may be any text, even one that forges lines of the log.
-            address = hop.partition("%")[0].strip()
-            try:
-                client = str(ipaddress.ip_address(address))
-            except ValueError:
+            address = parsed(hop.partition("%")[0].strip())
+            if address is None:
                 return client
+            client = str(address)
             if not self.trusts(client):
                 return client
         return client
@@ -179,7 +162,8 @@ def is_from_here(peer: str, headers: Mapping[str, str]) -> bool:
     :param peer: the address at the other end of the TCP connection.
     :param headers: by lower-case name.
     """
-    if is_ip_address(peer) and not is_loopback_name(peer):
+    address = parsed(peer)
+    if address is not None and not address.is_loopback:
         return False
     if any(name in headers for name in OF_PROXIES):
         return False

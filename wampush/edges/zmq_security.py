@@ -2,7 +2,7 @@
 
 Owns: CURVE (ZeroMQ RFC 26), the handler that libzmq asks about each peer (ZAP, ZeroMQ RFC 27), the
 mode of ``ipc://`` files, the warning about sockets that are open to everybody.
-Must not import: Autobahn; of the edges only ``zmq_keys``.
+Must not import: Autobahn; of the edges only ``zmq_keys`` and ``client_addresses``.
 
 libzmq asks over a socket of the same context, ``inproc://zeromq.zap.01``. The handler is a reader
 of the reactor like any other ZeroMQ socket here; no thread is needed. Until it answers, the peer's
@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from zmq.utils import z85
 
 from wampush.broker.ledger import Ledger, Source
 from wampush.edges import zmq_keys
+from wampush.edges.client_addresses import Network, network, parsed
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
 from wampush.settings_security import ZmqSettings
 
@@ -48,18 +48,11 @@ _OPEN: Final = (
     "backends, or zmq.curve_secret_key_file and zmq.curve_client_keys, or bind 127.0.0.1"
 )
 
-IPNetwork = IPv4Network | IPv6Network
 
-
-def is_allowed(address: str, networks: Iterable[IPNetwork]) -> bool:
+def is_allowed(address: str, networks: Iterable[Network]) -> bool:
     """Whether an address of a peer, as libzmq tells it, is in one of the networks."""
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
-        peer = peer.ipv4_mapped
-    return any(peer in network for network in networks)
+    peer = parsed(address)
+    return peer is not None and any(peer in each for each in networks)
 
 
 class ZapHandler(ZmqConnection):
@@ -106,7 +99,7 @@ class ZmqSecurity:
 
     def __init__(self, settings: ZmqSettings, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._networks = [ip_network(each, strict=False) for each in settings.allow]
+        self._networks = [network(each) for each in settings.allow]
         self._ipc_mode = int(settings.ipc_mode, 8)
         self._clients_from = settings.curve_client_keys
         self._secret: bytes | None = None
@@ -219,10 +212,5 @@ class ZmqSecurity:
 
 def _is_loopback(address: str) -> bool:
     host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]").partition("%")[0]
-    try:
-        peer = ip_address(host)
-    except ValueError:
-        return False
-    if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
-        return peer.ipv4_mapped.is_loopback
-    return peer.is_loopback
+    found = parsed(host)
+    return found is not None and found.is_loopback
