@@ -10,6 +10,7 @@ command -v php >/dev/null || missing+=(php-cli)
 php -m 2>/dev/null | grep --quiet --ignore-case '^zmq$' || missing+=(php-zmq)
 php -m 2>/dev/null | grep --quiet --ignore-case '^redis$' || missing+=(php-redis)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
+command -v curl >/dev/null || missing+=(curl)
 command -v nginx >/dev/null || missing+=(nginx)
 command -v redis-server >/dev/null || missing+=(redis-server)
 if [ ! -x .venv/bin/python ]; then

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -24,6 +23,7 @@ from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 import wampush
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, Process, running_daemon
+from tests.support.guides import FENCE, Block, blocks_in, blocks_of, on
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
 from tests.support.ports import reserved_ports
@@ -36,32 +36,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "reference" / "wampush.example.toml"
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
-FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"sh", "toml", "python", "php", "js", "html", "ini", "nginx", "json", "text", ""}
 ACCOUNT = {"--uid", "--gid"}
 SEPARATORS = {"|", "||", "&", "&&", ";"}
-
-
-@dataclass(frozen=True)
-class Block:
-    """One fenced block of a document."""
-
-    document: Path
-    line: int
-    language: str
-    code: str
-
-    def __str__(self) -> str:
-        return f"{self.document.relative_to(ROOT).as_posix()}:{self.line}"
-
-
-def blocks_of(document: Path) -> Iterator[Block]:
-    """All fenced blocks of a document."""
-    text = document.read_text(encoding="utf-8")
-    for found in FENCE.finditer(text):
-        indent = found[1]
-        code = "".join(line.removeprefix(indent) for line in found[3].splitlines(keepends=True))
-        yield Block(document, text.count("\n", 0, found.start()) + 1, found[2], code)
 
 
 BLOCKS = [block for document in DOCUMENTS for block in blocks_of(document)]
@@ -76,18 +53,7 @@ def each_block(*languages: str) -> pytest.MarkDecorator:
 
 def block_in(name: str, language: str, number: int = 0) -> str:
     """The code of one block, by the name of its document."""
-    document = ROOT / name
-    return [block.code for block in blocks_of(document) if block.language == language][number]
-
-
-def on(daemon: Daemon, code: str) -> str:
-    """An example with the usual ports replaced by those of a test's daemon."""
-    ports = {"8080": daemon.websocket_port, "5555": daemon.zmq_port, "8081": daemon.http_port}
-    changed = re.sub(
-        r"(?<=127\.0\.0\.1:)(8080|5555|8081)\b", lambda found: str(ports[found[0]]), code
-    )
-    assert changed != code
-    return changed
+    return blocks_in(name, language)[number]
 
 
 def run(*command: str | Path, text: str = "") -> str:
