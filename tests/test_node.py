@@ -17,6 +17,7 @@ def test_counts_of_a_node() -> None:
         "topics": 1,
         "connections": 2,
         "refusals": {"message-not-json": 1},
+        "redis_sources": [],
     }
 
 

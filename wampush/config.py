@@ -20,6 +20,7 @@ from wampush.config_sources import DEFAULT, FIELDS, LIST_FIELDS, Origin, read_so
 from wampush.settings import LISTS, SECTIONS, Settings, TopicSettings, WebSocketSettings
 from wampush.settings_identity import conflicts
 from wampush.settings_security import PermissionSettings, ZmqSettings
+from wampush.settings_sources import redis_conflicts
 from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def describe(loaded: LoadedSettings) -> list[Described]:
     """List every setting in force, in the order of the documentation.
 
     Entries of ``[[topics]]`` have the keys ``topics[1].match`` and so on, counted from 1; without
-    an entry there is one row ``topics``. ``[[permissions]]`` is the same.
+    an entry there is one row ``topics``. The other lists are the same.
     """
     rows: list[Described] = []
     for key, each in FIELDS.items():
@@ -172,6 +173,7 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
         raise origins[key].refuse(key, found, expected)
     _check_topics(settings, origins["topics"])
     _check_permissions(settings, origins["permissions"])
+    _check_redis(settings, origins["redis_source"])
 
 
 def _check_topics(settings: Settings, origin: Origin) -> None:
@@ -189,6 +191,12 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
                     f"is never reached: topics[{earlier_number}] ({earlier.match!r}) matches all "
                     "of it; the first match wins, so put the narrower entry first",
                 )
+
+
+def _check_redis(settings: Settings, origin: Origin) -> None:
+    for number, entry in enumerate(settings.redis_source, 1):
+        for name, value, expected in redis_conflicts(entry, settings.limits.topic_bytes):
+            raise origin.refuse(f"redis_source[{number}].{name}", value, expected)
 
 
 def _check_permissions(settings: Settings, origin: Origin) -> None:

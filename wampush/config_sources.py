@@ -1,8 +1,8 @@
 """Reads the sources of the configuration: TOML file, environment, command line.
 
 Owns: how each source is read, strictly, and how its errors are worded.
-Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings`` and
-``config_checkers``; ``config.py`` merges what this module reads.
+Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings``,
+``config_checkers`` and ``redaction``; ``config.py`` merges what this module reads.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from wampush.config_checkers import Checker, Rejected
 from wampush.errors import ConfigError
+from wampush.redaction import HIDDEN, names_a_secret, without_password
 from wampush.settings import LISTS, SECTIONS
 
 _PREFIX = "WAMPUSH_"
@@ -162,9 +163,8 @@ def _from_variable(variable: str, text: str) -> Given:
         known = [each.removeprefix(_PREFIX) for each in (*_VARIABLES, _FILE_VARIABLE)]
         likely = [_PREFIX + each for each in _close(variable.removeprefix(_PREFIX), known)]
         expected = "no setting has this name"
-        raise ConfigError(
-            "environment", _shown_key(variable), _presentable(text), expected, "".join(likely)
-        )
+        shown = HIDDEN if names_a_secret(variable) else _presentable(text)
+        raise ConfigError("environment", _shown_key(variable), shown, expected, "".join(likely))
     key = _VARIABLES[variable]
     each = FIELDS[key]
     origin = Origin(2, "environment", f"environment {variable}", variable)
@@ -212,6 +212,8 @@ def _checked(key: str, each: Field[Any], value: object, origin: Origin) -> objec
 
 
 def _unknown(key: str, value: object, origin: Origin, near: list[str]) -> ConfigError:
+    if names_a_secret(key.rpartition(".")[2]):
+        value = HIDDEN
     return origin.refuse(key, value, "no setting has this name", "".join(near[:1]))
 
 
@@ -240,7 +242,9 @@ def _presentable(value: object, depth: int = 2) -> object:
         # repr() of an int refuses thousands of digits, which hexadecimal TOML can bring.
         shown = value if value.bit_length() <= 256 else f"a number of {value.bit_length()} bits"
     elif isinstance(value, str):
-        shown = value if len(value) <= 200 else f"{value[:200]}…"
+        # Hidden first: the cut may take away the "@" behind a password.
+        text = without_password(value)
+        shown = text if len(text) <= 200 else f"{text[:200]}…"
     elif isinstance(value, dt.date | dt.time):
         shown = value.isoformat()
     elif isinstance(value, list | tuple | dict) and not depth:
@@ -250,7 +254,8 @@ def _presentable(value: object, depth: int = 2) -> object:
         shown = [*elements, "…"] if len(value) > 8 else elements
     elif isinstance(value, dict):
         table = {
-            str(key)[:100]: _presentable(each, depth - 1) for key, each in list(value.items())[:8]
+            str(key)[:100]: HIDDEN if names_a_secret(str(key)) else _presentable(each, depth - 1)
+            for key, each in list(value.items())[:8]
         }
         shown = {**table, "…": "…"} if len(value) > 8 else table
     return shown

@@ -30,6 +30,7 @@ from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
+from wampush.edges.redis_source import RedisSources
 from wampush.edges.single_pushes import SinglePushes
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
@@ -50,6 +51,7 @@ class Node:
     :param authenticator: who clients are.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
+    :param redis: what is published on channels of Redis.
     :param posted: pushes over HTTP.
     """
 
@@ -59,6 +61,7 @@ class Node:
     authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
+    redis: RedisSources
     posted: SinglePushes
 
     def status(self) -> Mapping[str, object]:
@@ -68,6 +71,7 @@ class Node:
             "topics": self.broker.hub.topic_count,
             "connections": len(self.websocket.connections),
             "refusals": self.broker.ledger.refusals(),
+            "redis_sources": self.redis.status(),
         }
 
     def refusals(self) -> list[Mapping[str, object]]:
@@ -114,8 +118,10 @@ def build(settings: Settings, reactor: Any, most: int) -> Node:
     websocket = _websocket(settings, reactor, most, authenticator, clients, pressure)
     ingest = _ingest(settings)
     pull = _pull(settings, ingest, broker, pressure)
+    queue_bytes = settings.clients.queue_bytes
+    redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
     posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
-    return Node(broker, clients, pressure, authenticator, websocket, pull, posted)
+    return Node(broker, clients, pressure, authenticator, websocket, pull, redis, posted)
 
 
 def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:

@@ -213,6 +213,7 @@ class WampushService(Service):
             self.privilegedStartService()
         if self._node is not None:
             self._node.websocket.start()
+            self._node.redis.start()
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
         gc.collect()
@@ -230,7 +231,7 @@ class WampushService(Service):
         ended: list[Deferred[Any]] = [
             maybeDeferred(port.stopListening) for port in self._websocket_ports
         ]
-        ended.append(node.websocket.stop(STOP_PATIENCE))
+        ended.append(node.redis.stop().addCallback(lambda _: node.websocket.stop(STOP_PATIENCE)))
         return gatherResults(ended).addCallback(self._clients_gone, node)
 
     def _clients_gone(self, results: object, node: Node) -> Deferred[None]:
@@ -254,6 +255,7 @@ class WampushService(Service):
     def _reload(self) -> None:
         if self._node is not None:
             self._node.pull.security.reload()
+            self._node.redis.reload()
             self._reload_keys(self._node)
         if self._tls is None:
             _log.info("SIGHUP: no listener uses [tls], so no certificate is read again")

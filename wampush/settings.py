@@ -39,6 +39,7 @@ from wampush.settings_security import (
     ZmqSettings,
     about,
 )
+from wampush.settings_sources import RedisSourceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -359,6 +360,10 @@ class Settings:
         default=(),
         metadata={"unit": "", "reason": "What `[clients]` says holds for every topic."},
     )
+    redis_source: tuple[RedisSourceSettings, ...] = field(
+        default=(),
+        metadata={"unit": "", "reason": "Backends push over ZeroMQ."},
+    )
 
 
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
@@ -379,6 +384,10 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
 """The tables of the file, in the order of :class:`Settings`."""
 
 LISTS: Mapping[str, type[Any]] = MappingProxyType(
-    {"topics": TopicSettings, "permissions": PermissionSettings}
+    {
+        "topics": TopicSettings,
+        "permissions": PermissionSettings,
+        "redis_source": RedisSourceSettings,
+    }
 )
 """The lists of tables of the file, in the order of :class:`Settings`."""

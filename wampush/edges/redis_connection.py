@@ -235,7 +235,7 @@ class RedisConnection(SubscriberProtocol):
             try:
                 is_empty = self._read_share()
             except BrokenReply as error:
-                self._give_up(f"it sent {error}; does Redis listen at this port?")
+                self._give_up(f"it sent {error} (does Redis listen at this port?)")
             finally:
                 reading.fanout.flush()
         if not self._is_open:

@@ -32,12 +32,21 @@ _ANSWERS: Final = (
     ("NOPERM", "its access control list does not let this user subscribe to all of the channels"),
 )
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (RefusedByPeer, "it refuses connections; is Redis running?"),
+    (RefusedByPeer, "it refuses connections (is Redis running?)"),
     (DNSLookupError, "its host name is unknown"),
     (ConnectTimeout, "the connection takes too long"),
     (ConnectionDone, "it closed the connection"),
     (ConnectionLost, "the connection was lost"),
 )
+
+
+_FAILED: Final = "the connection failed"
+_AWAY: Final = frozenset(problem for _, problem in _FAILURES)
+
+
+def is_absence(problem: str) -> bool:
+    """Whether Redis is just not there, so that nobody here can mend it."""
+    return problem in _AWAY or problem.startswith(_FAILED)
 
 
 def of_answer(text: str) -> str:
@@ -62,11 +71,11 @@ def of_failure(failure: Failure) -> str:
         return f"TLS failed{_why(value)}"
     number = getattr(value, "osError", None) or getattr(value, "errno", None)
     more = f", error {number}" if isinstance(number, int) else ""
-    return f"the connection failed ({type(value).__name__}{more})"
+    return f"{_FAILED} ({type(value).__name__}{more})"
 
 
 def _why(error: SSL.Error) -> str:
     """The last word of OpenSSL, such as "certificate verify failed"."""
     queue = error.args[0] if error.args else ()
     last = queue[-1][-1] if isinstance(queue, list | tuple) and queue and queue[-1] else ""
-    return f": {shown(last)}" if last else "; does it speak TLS at this port?"
+    return f": {shown(last)}" if last else " (does it speak TLS at this port?)"

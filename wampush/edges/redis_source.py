@@ -41,6 +41,7 @@ LONGEST_DELAY: Final = 15.0
 #: A connection that ends sooner counts as one more failure, so that a Redis that comes and goes
 #: makes neither load nor many lines in the log.
 STEADY_SECONDS: Final = 10.0
+_AWAY: Final = ""
 #: Different problems that get a line until Redis is back.
 _MOST_LINES: Final = 8
 #: What all sources together may read in a reactor turn.
@@ -226,9 +227,10 @@ class RedisSource:
             self._since = now
         self._failures += 1
         self._problem = problem
-        # The same problem at the next attempt is no news.
-        if problem not in self._said and len(self._said) < _MOST_LINES:
-            self._said.add(problem)
+        # That a Redis which has gone refuses connections is no news, nor is the same problem again.
+        news = _AWAY if redis_problems.is_absence(problem) else problem
+        if news not in self._said and len(self._said) < _MOST_LINES:
+            self._said.add(news)
             _log.warn(
                 "{redis}: {problem}; trying again until it answers",
                 redis=self.address,

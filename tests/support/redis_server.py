@@ -1,0 +1,131 @@
+"""A Redis of its own for a test: Debian's redis-server on a free port, with nothing on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from tests.support.daemon import Process
+from tests.support.ports import reserved_ports
+
+
+def redis_program(name: str) -> str:
+    """Where redis-server or redis-cli is.
+
+    :raises AssertionError: it is not installed; says how to install it.
+    """
+    found = shutil.which(name)
+    assert found, f"{name} is missing: apt-get install redis-server"
+    return found
+
+
+class RedisClient:
+    """A blocking client that sends commands (RESP2), independent of every library under test."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), 20)
+        self._stream = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def send(self, *words: bytes | str | int) -> None:
+        """Send a command without waiting for its answer."""
+        parts = [each if isinstance(each, bytes) else str(each).encode() for each in words]
+        text = b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts)
+        self._socket.sendall(b"*%d\r\n%s" % (len(parts), text))
+
+    def answer(self) -> object:
+        """The next answer: an int, text, a list of answers, or None.
+
+        :raises AssertionError: it is an error.
+        """
+        line = self._stream.readline().rstrip(b"\r\n")
+        kind, rest = line[:1], line[1:]
+        assert kind in b":+$*", line
+        if kind == b":":
+            return int(rest)
+        if kind == b"+":
+            return rest
+        if rest == b"-1":
+            return None
+        if kind == b"*":
+            return [self.answer() for _ in range(int(rest))]
+        return self._stream.read(int(rest) + 2)[:-2]
+
+    def do(self, *words: bytes | str | int) -> object:
+        """Send a command and return its answer."""
+        self.send(*words)
+        return self.answer()
+
+    def publish(self, channel: str | bytes, message: bytes | str) -> int:
+        """Publish; return how many subscriptions got it."""
+        count = self.do("PUBLISH", channel, message)
+        assert isinstance(count, int)
+        return count
+
+
+class RedisServer:
+    """A redis-server that can be stopped and started again on the same port.
+
+    :param folder: where it runs; nothing is left there.
+    :param port: its port on loopback.
+    :param options: further options of redis-server, such as ``--requirepass``.
+    """
+
+    def __init__(self, folder: Path, port: int, options: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._options = options
+        self._process: Process | None = None
+        self.port = port
+        self.url = f"redis://127.0.0.1:{port}"
+
+    def start(self) -> None:
+        """Start it; it accepts connections when this returns."""
+        assert self._process is None
+        fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [redis_program("redis-server"), "--port", str(self.port), *fixed]
+        self._process = Process([*command, *self._options], cwd=self._folder)
+        self._process.wait_for_log(lambda log: "Ready to accept connections" in log)
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.terminate()
+
+    def client(self) -> RedisClient:
+        """A new connection."""
+        return RedisClient(self.port)
+
+    def publish(self, channel: str | bytes, *messages: bytes | str) -> None:
+        """Publish messages in order over a connection of their own."""
+        with self.client() as client:
+            for message in messages:
+                client.publish(channel, message)
+
+
+@contextlib.contextmanager
+def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
+    """Run a redis-server on a free port."""
+    with reserved_ports(1) as (port,):
+        server = RedisServer(folder, port, options)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
