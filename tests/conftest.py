@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from autobahn_js import autobahn_js as fetch_autobahn_js
 
-from tests.support.autobahn_js import autobahn_js as fetch_autobahn_js
 from tests.support.browser import Browser, running_browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer, page_server
