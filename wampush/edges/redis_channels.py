@@ -20,13 +20,13 @@ _SPECIAL: Final = b"\\?[]"
 class Pattern:
     """A name in which each ``*`` stands for any characters, none included.
 
-    :param text: as in ``redis_source.channels``; nothing else in it has a meaning.
+    :param text: with one at least; nothing else in it has a meaning.
     """
 
     def __init__(self, text: str) -> None:
         name = text.encode()
         self._first, *rest = name.split(b"*")
-        self._last = rest.pop() if rest else b""
+        self._last = rest.pop()
         self._between = rest
         #: As Redis takes it.
         self.glob = b"".join(

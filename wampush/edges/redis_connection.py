@@ -214,8 +214,8 @@ class RedisConnection(SubscriberProtocol):
         """Bytes came, at most 64 KiB; the transport reads no more before they are used up."""
         self._heard = True
         self._reader.feed(data)
-        # TLS hands on what it has taken out of the socket before a pause.
-        if not self._pauses:
+        # TLS hands on what it has taken out of the socket before a pause, or before the end.
+        if self._is_open and not self._pauses:
             self._read_on()
 
     def wake(self) -> None:
