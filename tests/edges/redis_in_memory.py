@@ -83,6 +83,10 @@ class Attempt:
         self.transport.clear()
         return data
 
+    def is_ending(self) -> bool:
+        """Whether the source has ended the connection."""
+        return bool(self.transport.disconnecting)
+
     def lose(self, *, clean: bool = True) -> None:
         """The connection is gone."""
         self.protocol.connectionLost(Failure(ConnectionDone() if clean else ConnectionLost()))

@@ -214,7 +214,7 @@ def test_a_refused_login_is_said_once_and_tried_again(
     for _ in range(4):
         world.attempt.succeed()
         world.attempt.says(f"-{answer}\r\n-NOAUTH no\r\n-NOAUTH no\r\n".encode())
-        assert world.attempt.transport.disconnecting
+        assert world.attempt.is_ending()
         world.attempt.lose(clean=False)
         world.clock.advance(LONGEST_DELAY)
     assert world.lines == [f"{ADDRESS}: {problem}; trying again until it answers"]
@@ -240,7 +240,7 @@ def test_a_redis_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -
     world.attempt.succeed()
     world.attempt.says(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
     world.clock.advance(ANSWER_SECONDS)
-    assert world.attempt.transport.disconnecting
+    assert world.attempt.is_ending()
     world.attempt.lose()
     assert world.status()["problem"] == "it does not answer within 10 s"
 
@@ -262,7 +262,7 @@ def test_what_nobody_asked_for_ends_the_connection(
     world = RedisWorld(monkeypatch)
     attempt = world.subscribe()
     attempt.says(noise)
-    assert attempt.transport.disconnecting
+    assert attempt.is_ending()
     attempt.says(message(b"orders", b"1"))
     attempt.lose()
     assert "does Redis listen at this port?" in world.status()["problem"]
@@ -300,7 +300,7 @@ def test_a_silent_redis_is_asked_and_then_left(monkeypatch: pytest.MonkeyPatch) 
     world.clock.advance(PING_SECONDS)
     assert attempt.sent() == command(b"PING")
     world.clock.advance(PING_SECONDS)
-    assert attempt.transport.disconnecting
+    assert attempt.is_ending()
     attempt.lose()
     assert "not even an answer to PING" in world.status()["problem"]
 
@@ -311,7 +311,7 @@ def test_a_refused_ping_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> No
     for _ in range(3):
         world.clock.advance(PING_SECONDS)
         attempt.says(b"-NOPERM this user has no permissions to run the 'ping' command\r\n")
-    assert not attempt.transport.disconnecting
+    assert not attempt.is_ending()
 
 
 def test_while_reading_pauses_nobody_waits_for_a_sign_of_life(
@@ -325,7 +325,7 @@ def test_while_reading_pauses_nobody_waits_for_a_sign_of_life(
     assert attempt.sent() == b""
     world.pressure.release(Hold.TOTAL)
     world.clock.advance(PING_SECONDS)
-    assert not attempt.transport.disconnecting
+    assert not attempt.is_ending()
     assert attempt.sent() == command(b"PING")
 
 
@@ -530,10 +530,10 @@ def test_what_was_published_before_the_end_is_handed_over(monkeypatch: pytest.Mo
         b"PUNSUBSCRIBE", b"live_*"
     )
     attempt.says(message(b"orders", b"1"), b"*3\r\n$11\r\nunsubscribe\r\n$1\r\nc\r\n:1\r\n")
-    assert not attempt.transport.disconnecting
+    assert not attempt.is_ending()
     attempt.says(pmessage(b"live_*", b"live_x", b"2"))
     attempt.says(b"*3\r\n$12\r\npunsubscribe\r\n$1\r\nc\r\n:0\r\n")
-    assert attempt.transport.disconnecting
+    assert attempt.is_ending()
     assert world.payloads == [("orders", b"1"), ("live_x", b"2")]
     assert outcome == []
     attempt.lose()
@@ -547,7 +547,7 @@ def test_the_end_does_not_wait_for_long(monkeypatch: pytest.MonkeyPatch) -> None
     attempt = world.subscribe()
     outcome = stopped(world)
     world.clock.advance(DRAIN_SECONDS)
-    assert attempt.transport.disconnecting
+    assert attempt.is_ending()
     attempt.lose(clean=False)
     assert outcome == [[None]]
     assert timers(world) == []
@@ -559,7 +559,7 @@ def test_the_end_in_the_middle_of_a_login(monkeypatch: pytest.MonkeyPatch) -> No
     world.attempt.sent()
     outcome = stopped(world)
     assert world.attempt.sent() == b""
-    assert world.attempt.transport.disconnecting
+    assert world.attempt.is_ending()
     world.attempt.says(b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n")
     world.attempt.says(b"*3\r\n$10\r\npsubscribe\r\n$1\r\nc\r\n:1\r\n")
     world.attempt.lose()
