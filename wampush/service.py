@@ -253,21 +253,16 @@ class WampushService(Service):
         reactor.callFromThread(self._reload)
 
     def _reload(self) -> None:
+        """Read again what may be; each part says in the log what came of it."""
+        _log.info("SIGHUP: keys and certificates are read again")
         if self._node is not None:
             self._node.pull.security.reload()
             self._node.redis.reload()
-            self._reload_keys(self._node)
-        if self._tls is None:
-            _log.info("SIGHUP: no listener uses [tls], so no certificate is read again")
-        else:
+            self._node.authenticator.reload()
+        if self._tls is not None:
             self._tls.reload()
-
-    @staticmethod
-    def _reload_keys(node: Node) -> None:
-        try:
-            node.authenticator.reload()
-        except OperatorError as error:
-            _log.warn("SIGHUP: the present keys stay in force: {error}", error=error)
+        elif "wss" in self._schemes:
+            _log.info("no listener uses [tls]; endpoints keep the key that they name themselves")
 
     def _hand_over(self, node: Node) -> None:
         if self._account is not None:

@@ -80,6 +80,11 @@ class CraKeys:
         self._alphabet = _alphabet(salts)
         self._seed = seed or self._made_of_keys()
 
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._keys)
+
     def find(self, name: str) -> CraKey | None:
         """The key of a name, None when there is none."""
         return self._keys.get(name)

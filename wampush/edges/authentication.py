@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 
 from wampush.broker.cra import CraDesk, CraKeys
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
@@ -23,10 +24,12 @@ from wampush.edges import cra_keys
 from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
 from wampush.edges.tokens import Tokens
-from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.http_post import HttpPost
 from wampush.settings import Settings
 from wampush.wamp.uris import PROCEDURE_REFRESH
+
+_log = Logger(namespace="wampush")
 
 __all__ = [
     "AuthenticationRefused",
@@ -102,12 +105,23 @@ class Authenticator:
     def reload(self) -> None:
         """Read the files of keys again; sessions that are open stay as they are.
 
-        :raises OperatorError: when one can not be used; its present keys stay in force.
+        A file that can not be used changes nothing; the log has a line for each.
         """
         if self._tokens is not None:
-            self._tokens.reload()
+            try:
+                self._tokens.reload()
+            except OperatorError as error:
+                _log.error("tokens are checked with the keys as before: {error}", error=error)
+            else:
+                count = self._tokens.key_count
+                _log.info("tokens: keys read again, {count} in force", count=count)
         if self._cra is not None:
-            self._cra = cra_keys.load(self._settings.cra.keys_file)
+            try:
+                self._cra = cra_keys.load(self._settings.cra.keys_file)
+            except OperatorError as error:
+                _log.error("WAMP-CRA goes on with the keys it has: {error}", error=error)
+            else:
+                _log.info("WAMP-CRA: keys read again, {count} in force", count=self._cra.count)
 
     def close(self) -> None:
         """Give up what is asked of the web application."""

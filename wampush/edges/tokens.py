@@ -55,6 +55,11 @@ class Tokens:
         self._settings = settings
         self._keys = token_keys.load(settings)
 
+    @property
+    def key_count(self) -> int:
+        """How many keys a token may be signed with."""
+        return len(self._keys)
+
     def reload(self) -> None:
         """Read the keys again; when they can not be used, the present ones stay.
 
