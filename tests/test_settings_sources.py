@@ -1,0 +1,224 @@
+"""Sources of pushes in the configuration: what is accepted, and that no password is ever shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wampush import cli
+from wampush.config import describe, load
+from wampush.errors import ConfigError
+from wampush.redaction import HIDDEN, names_a_secret, without_password
+from wampush.settings_sources import RedisSourceSettings
+from wampush.source_checkers import RedisUrl
+
+unhurried = settings(database=None, deadline=None)
+SECRET = "correct-horse"
+ENTRY = {"url": "redis://127.0.0.1", "channels": ["live_*"]}
+
+
+def entry(**more: Any) -> RedisSourceSettings:
+    """One entry as it is kept."""
+    (kept,) = load(None, {}, {"redis_source": [{**ENTRY, **more}]}).settings.redis_source
+    return kept
+
+
+def refusal(read: Callable[[], object]) -> str:
+    """The error of reading, in which there must be no secret."""
+    with pytest.raises(ConfigError) as caught:
+        read()
+    text = str(caught.value)
+    assert SECRET not in text
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("redis://localhost", RedisUrl("localhost")),
+        ("redis://localhost/", RedisUrl("localhost")),
+        ("redis://LocalHost:6380/15", RedisUrl("localhost", 6380)),
+        ("rediss://redis.example.com", RedisUrl("redis.example.com", tls=True)),
+        ("REDIS://[::1]:1", RedisUrl("::1", 1)),
+        ("redis://:p%40ss%2Fw%C3%B6rd@h", RedisUrl("h", password="p@ss/wörd")),
+        ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b")),
+    ],
+)
+def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
+    assert entry(url=text).url == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost",
+        "localhost:6379",
+        "redis:localhost",
+        "redis://",
+        "redis:///0",
+        "redis://:6379",
+        "redis://h:0",
+        "redis://h:65536",
+        "redis://h:port",
+        "redis://h/database",
+        "redis://h/1/2",
+        "redis://h/²",
+        "redis://h?db=1",
+        "redis://h#1",
+        " redis://h",
+        "redis://h\n",
+        "redis://[::1",
+        "unix:///run/redis.sock",
+        f"http://:{SECRET}@h",
+        f"redis://:{SECRET}@h:port",
+        f"redis://:{SECRET}%ff@h",
+        f"redis://:{SECRET}/@h",
+        f"redis://:{SECRET}#@h",
+        f"redis://{SECRET}@h",
+        f"redis://:{SECRET}",
+        f"redis//:{SECRET}@h",
+        f"{SECRET}@h",
+        5,
+        ["redis://h"],
+        {"host": SECRET},
+    ],
+)
+def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
+    assert "redis_source[1].url: " in refusal(lambda: entry(url=text))
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "words"),
+    [
+        ({"channels": []}, "channels", "at least one channel"),
+        ({"channels": "live_*"}, "channels", "at least one channel"),
+        ({"channels": [""]}, "channels", "not empty"),
+        ({"channels": ["a", 5]}, "channels", "a string"),
+        ({"channels": ["a", "a"]}, "channels", "not in the list already"),
+        ({"topic": ""}, "topic", "{channel}"),
+        ({"topic": "{topic}"}, "topic", "without other braces"),
+        ({"topic": "{channel"}, "topic", "without other braces"),
+        ({"topic": "x" * 1025}, "topic", "limits.topic_bytes allows 1024 bytes"),
+        ({"topic": "wampush.{channel}"}, "topic", "must not begin with wampush."),
+        ({"url": "redis://live@h"}, "url", "a user without a password"),
+        ({"url": f"redis://:{SECRET}@h", "password_file": "f"}, "password_file", "must be empty"),
+        ({"ca": "f"}, "ca", "not rediss://"),
+        ({"certificate": "f", "key": "f"}, "certificate", "not rediss://"),
+        ({"url": "rediss://h", "certificate": "f"}, "key", "must be set where certificate is"),
+        ({"url": "rediss://h", "key": "f"}, "key", "only there"),
+    ],
+)
+def test_what_can_not_be_used_stops_the_start(more: dict[str, Any], key: str, words: str) -> None:
+    text = refusal(lambda: entry(**more))
+    assert f"redis_source[1].{key}" in text
+    assert words.replace("{channel}", "") in text.replace("{channel}", "")
+
+
+def test_what_can_be_left_out_can_be_given_too() -> None:
+    everything = {
+        "url": "rediss://live@h",
+        "channels": ["a*b*", "c"],
+        "topic": "shop.{channel}.{channel}",
+        "password_file": "password",
+        "ca": "ca.pem",
+        "certificate": "own.pem",
+        "key": "own-key.pem",
+    }
+    kept = entry(**everything)
+    assert kept.channels == ("a*b*", "c")
+    assert (kept.ca, kept.certificate, kept.key) == ("ca.pem", "own.pem", "own-key.pem")
+    assert entry().topic == "{channel}"
+    with pytest.raises(ConfigError, match=r"redis_source\[1\].channels: is missing"):
+        load(None, {}, {"redis_source": [{"url": "redis://h"}]})
+
+
+# Secrets.
+
+MISTAKES = [
+    f"[[redis_source]]\nurl = 'redis://:{SECRET}@h'\n",
+    f"[[redis_source]]\nurll = 'redis://:{SECRET}@h'\n",
+    f"[[redis_source]]\npassword = '{SECRET}'\n",
+    f"[redis_source]\nurl = 'redis://:{SECRET}@h'\n",
+    f"[redis]\nurl = 'redis://:{SECRET}@h'\npassword = '{SECRET}'\n",
+    f"redis_source = ['redis://:{SECRET}@h']\n",
+    f"[zmq]\npull = ['redis://:{SECRET}@h']\n",
+    f"[zmq]\npull = ['redis://:{'x' * 300}{SECRET}@h']\n",
+    f"redis = 'redis://live:{SECRET}@h'\n",
+    f"[http]\ntoken = '{SECRET}'\n",
+    f"[callback]\nurl = 'ftp://live:{SECRET}@h'\n",
+    f"[[redis_source]]\nurl = 'redis://:{SECRET}@h'\nchannels = []\n",
+    f"[[redis_source]]\nurl = 'redis://:{SECRET}@h\n",
+]
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_a_mistake_beside_a_password_does_not_show_it(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "wampush.toml"
+    path.write_text(text, encoding="utf-8")
+    refusal(lambda: load(path, {}, {}))
+
+
+@pytest.mark.parametrize("name", ["WAMPUSH_REDIS_PASSWORD", "WAMPUSH_REDIS_URL"])
+def test_a_password_in_the_environment_is_not_shown(name: str) -> None:
+    text = refusal(lambda: load(None, {name: f"redis://:{SECRET}@h"}, {}))
+    assert name in text
+    assert HIDDEN in text
+
+
+def test_a_password_is_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "wampush.toml"
+    url = f"redis://live-user:{SECRET}@h:7/1"
+    path.write_text(f'[[redis_source]]\nurl = "{url}"\nchannels = ["a"]\n', encoding="utf-8")
+    loaded = load(path, {}, {})
+    assert cli.main(["check", "--config", str(path)]) == 0
+    shown = (
+        f"{capsys.readouterr()} {loaded} {describe(loaded)} {loaded.settings.redis_source[0].url}"
+    )
+    assert f'= "redis://{HIDDEN}@h:7" ' in shown
+    assert SECRET not in shown
+    assert "live-user" not in shown
+    assert loaded.settings.redis_source[0].url.address == "redis://h:7"
+
+
+def test_an_ipv6_address_is_shown_in_brackets() -> None:
+    assert RedisUrl("::1", password=SECRET).address == "redis://[::1]:6379"
+
+
+@unhurried
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_nothing_before_the_last_at_sign_is_left_of_a_url(before: str, after: str) -> None:
+    url = f"redis://{before}{SECRET}@{after}"
+    assert SECRET not in without_password(url)
+    assert without_password(url).startswith(f"redis://{HIDDEN}@")
+
+
+@pytest.mark.parametrize("text", ["tcp://127.0.0.1:5555", "a@b", "http://h/path", ""])
+def test_other_texts_are_shown_as_they_are(text: str) -> None:
+    assert without_password(text) == text
+
+
+def test_names_of_secrets() -> None:
+    assert names_a_secret("REDIS_PASSWORD")
+    assert names_a_secret("passwd")
+    assert not names_a_secret("url")
+
+
+@unhurried
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+def test_any_url_gives_settings_or_one_line(text: str) -> None:
+    try:
+        kept = entry(url=f"redis://{text}")
+    except ConfigError as error:
+        lines = str(error).splitlines()
+    else:
+        lines = [repr(kept.url)]
+        assert kept.url.host
+        assert 0 < kept.url.port < 65_536
+    assert len(lines) == 1
