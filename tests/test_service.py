@@ -189,7 +189,7 @@ def test_each_listener_has_its_line(tmp_path: Path) -> None:
         assert re.search(
             r"open descriptors: the limit is \d+, it was \d+; at most \d+ clients", log
         )
-        assert "clients may publish: every WebSocket listener is on loopback" in log
+        assert "clients of this machine may publish: every WebSocket listener is on loopback" in log
 
 
 def test_the_limit_of_descriptors_bounds_the_clients(tmp_path: Path) -> None:
@@ -201,6 +201,27 @@ def test_the_limit_of_descriptors_bounds_the_clients(tmp_path: Path) -> None:
         process.terminate()
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    ("publish", "line"),
+    [
+        ("auto", "clients of this machine may publish: every WebSocket listener is on loopback"),
+        ("always", 'clients may publish: clients.publish = "always"'),
+        ("never", 'clients may not publish: clients.publish = "never"'),
+    ],
+)
+def test_with_permissions_the_line_about_publishing_is_about_the_rest(
+    tmp_path: Path, publish: str, line: str
+) -> None:
+    path = tmp_path / "wampush.toml"
+    path.write_text(
+        f'[clients]\npublish = "{publish}"\n'
+        '[[permissions]]\nmatch = "chat.*"\nactions = ["publish"]\nto = ["authenticated"]\n',
+        encoding="utf-8",
+    )
+    with running(tmp_path, *HERE, "--config", str(path)) as process:
+        assert f"where no permission decides, {line}" in process.log
 
 
 def test_a_listener_for_everybody_takes_the_right_to_publish(tmp_path: Path) -> None:

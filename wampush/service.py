@@ -302,11 +302,15 @@ class WampushService(Service):
     def _decide_publishing(self, settings: Settings, node: Node) -> None:
         loopback = all(map(listeners.is_loopback, self._websocket_ports))
         choice = settings.clients.publish
-        if choice == "always" or (choice == "auto" and loopback):
-            node.let_publish(Publishing.EVERYBODY if choice == "always" else Publishing.LOCAL)
+        may = "clients may not publish"
+        if choice == "always":
+            node.let_publish(Publishing.EVERYBODY)
             may = "clients may publish"
-        else:
-            may = "clients may not publish"
+        elif choice == "auto" and loopback:
+            node.let_publish(Publishing.LOCAL)
+            may = "clients of this machine may publish"
+        if settings.permissions:
+            may = f"where no permission decides, {may}"
         reason = {
             "always": 'clients.publish = "always"',
             "never": 'clients.publish = "never"',

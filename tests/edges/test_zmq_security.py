@@ -316,7 +316,7 @@ def test_a_warning_says_how_to_close_an_open_address(
     config.write_text(f"[zmq]\n{lines}\n")
     daemon = daemon_on(tmp_path, "--pull", address, "--config", str(config))
     try:
-        daemon.wait_for_log(lambda log: "clients may publish" in log)
+        daemon.wait_for_log(lambda log: " publish: " in log)
         found = [line for line in daemon.lines if WARNING in line]
         assert bool(found) is warned
         assert all("zmq.allow" in line and "zmq.curve_client_keys" in line for line in found)
@@ -334,7 +334,7 @@ def test_the_mode_of_ipc_files(tmp_path: Path, lines: str, mode: int) -> None:
     path = tmp_path / "push"
     daemon = daemon_on(tmp_path, "--pull", f"ipc://{path}", "--config", str(config))
     try:
-        daemon.wait_for_log(lambda log: "clients may publish" in log)
+        daemon.wait_for_log(lambda log: " publish: " in log)
         assert stat.S_IMODE(path.stat().st_mode) == mode
         assert push(f"ipc://{path}").returncode == 0
     finally:
@@ -374,7 +374,7 @@ def test_sockets_are_bound_before_the_account_changes(tmp_path: Path) -> None:
     address = f"ipc://{run / 'push'}"
     daemon = Process([*command, *options, "--pull", address, "--http", "off"], cwd=run)
     try:
-        daemon.wait_for_log(lambda log: "set uid/gid" in log or "clients may publish" in log)
+        daemon.wait_for_log(lambda log: "set uid/gid" in log or " publish: " in log)
         eventually(lambda: Path(f"/proc/{daemon.pid}").stat().st_uid, lambda owner: owner == user)
         status = Path(f"/proc/{daemon.pid}/status").read_text()
         assert f"Uid:\t{user}\t{user}\t{user}\t{user}\n" in status
