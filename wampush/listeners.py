@@ -26,7 +26,8 @@ from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
 
-#: Descriptors that are not client connections: listeners, ZeroMQ, log files, HTTP.
+#: Descriptors that are connections neither of clients nor to the HTTP port: listeners, ZeroMQ, log
+#: files.
 RESERVED_DESCRIPTORS: Final = 128
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096

@@ -259,6 +259,10 @@ class CloseReason(Enum):
     TOO_MANY_CONNECTIONS = Ending(
         "too-many-connections", "websocket.max_connections are open already.", 503
     )
+    TOO_MANY_HTTP_CONNECTIONS = Ending(
+        "too-many-http-connections",
+        "http.max_connections are open already; this one was closed before it was read.",
+    )
     PLAIN_REQUEST = Ending(
         "plain-request",
         "An ordinary GET, answered by a page that says what this port is.",

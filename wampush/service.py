@@ -12,6 +12,7 @@ import pwd
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
@@ -27,7 +28,8 @@ from wampush.config import LoadedSettings, load
 from wampush.edges import secret_files, tls
 from wampush.edges.http import HttpEdge, HttpView
 from wampush.edges.http_access import HttpAccess
-from wampush.errors import OperatorError
+from wampush.edges.http_site import HttpLimits
+from wampush.errors import CloseReason, OperatorError
 from wampush.settings import Settings
 
 if TYPE_CHECKING:
@@ -184,7 +186,10 @@ class WampushService(Service):
         self._hangup_before = signal.signal(signal.SIGHUP, self._hangup)
         settings = self._loaded.settings
         before, allowed = listeners.raise_descriptor_limit()
-        room = max(1, allowed - listeners.RESERVED_DESCRIPTORS)
+        reserved = listeners.RESERVED_DESCRIPTORS
+        if settings.http.listen != "off":
+            reserved += settings.http.max_connections
+        room = max(1, allowed - reserved)
         node = build(settings, reactor, min(settings.websocket.max_connections, room))
         self._node = node
         for endpoint in settings.websocket.listen:
@@ -286,8 +291,10 @@ class WampushService(Service):
         view = HttpView(
             lambda: self._status(node), node.refusals, node.session, self._websocket_url
         )
-        edge = HttpEdge(view, node.posted, access, settings.zmq.max_message_bytes)
-        port = self._listen(reactor, endpoint, edge.site())
+        limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)
+        edge = HttpEdge(view, node.posted, access, limits)
+        turned_away = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
+        port = self._listen(reactor, endpoint, edge.site(reactor, turned_away))
         self._http_ports.append(port)
         at = f"{'https' if tls.is_tls(endpoint) else 'http'}://{listeners.describe(port)}"
         _log.info("health on {at}/healthz, demo on {at}/demo/", at=at)

@@ -18,13 +18,13 @@ from wampush.config_checkers import (
     Addresses,
     Choice,
     Endpoint,
-    FilePath,
     Flag,
     Number,
     OriginPattern,
     TopicPattern,
     WholeNumber,
 )
+from wampush.settings_http import HttpSettings
 from wampush.settings_identity import (
     AuthSettings,
     CallbackSettings,
@@ -162,28 +162,6 @@ class WebSocketSettings:
             "bytes",
             "Below this, compressing costs more than the bytes it saves.",
             WholeNumber(0, GIB),
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class HttpSettings:
-    """``[http]``: the port for health, the demo page and static files."""
-
-    listen: str = field(
-        default="tcp:8081:interface=127.0.0.1",
-        metadata=about(
-            "",
-            "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
-            Endpoint(off=True),
-        ),
-    )
-    token_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "File with the bearer token for counts and refusals; without one, only this machine.",
-            FilePath(),
         ),
     )
 

@@ -16,9 +16,11 @@ from twisted.python.failure import Failure
 
 from wampush.edges.http import HttpEdge, HttpView
 from wampush.edges.http_access import HttpAccess
+from wampush.edges.http_site import HttpLimits
 from wampush.errors import InputRefused
 
 MAX_BYTES = 1000
+LIMITS = HttpLimits(2, MAX_BYTES)
 
 reactor: Any = installed
 
@@ -47,11 +49,15 @@ class Response:
     body: bytes
 
 
+def refuse(peer: str) -> None:
+    raise AssertionError(peer)
+
+
 def run(edge: HttpEdge, request: bytes, peer: str = "127.0.0.1") -> bytes:
     """What the edge answers to a connection that sends these bytes."""
-    address = IPv4Address("TCP", peer, 50000)
+    address: Any = IPv4Address("TCP", peer, 50000)
     transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081), address)
-    channel = edge.site().buildProtocol(address)
+    channel = edge.site(reactor, refuse).buildProtocol(address)
     channel.makeConnection(transport)
     channel.dataReceived(request)
     # Files are sent piece by piece by Twisted's cooperator, which needs the reactor to turn.
@@ -93,4 +99,4 @@ def edge_with(
 ) -> HttpEdge:
     """An edge that knows little."""
     view = HttpView(status, list, lambda _: None, lambda _: None)
-    return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), MAX_BYTES, folder)
+    return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), LIMITS, folder)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.edges.http_in_memory import MAX_BYTES, RecordedPushes, ask, edge_with, run
+from tests.edges.http_in_memory import LIMITS, MAX_BYTES, RecordedPushes, ask, edge_with, run
 from wampush.edges.http import HttpEdge, HttpView
 from wampush.edges.http_access import HttpAccess
 from wampush.edges.http_answers import host_of
@@ -28,7 +28,7 @@ def edge() -> HttpEdge:
         lambda session_id: {"user": "7"} if session_id == "abc" else None,
         lambda host: f"ws://{host}:8080/",
     )
-    return HttpEdge(view, RecordedPushes(), HttpAccess(None), MAX_BYTES)
+    return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
 
 
 def test_health_is_the_mapping_handed_in(edge: HttpEdge) -> None:

@@ -8,7 +8,7 @@ it shows, and what publishes, is handed in, so that it can be tested and replace
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from klein import Klein
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
     from twisted.web.resource import IResource
-    from twisted.web.server import Request, Site
+    from twisted.web.server import Request
 
     from wampush.edges.http_access import HttpAccess
     from wampush.edges.http_publish import Publisher
-    from wampush.edges.http_site import BoundedRequest
+    from wampush.edges.http_site import BoundedRequest, HttpLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class HttpEdge:
     :param view: what it shows.
     :param publisher: carries out what is published.
     :param access: who may publish and see counts and refusals.
-    :param max_bytes: the longest body that is published, in bytes.
+    :param limits: what it may cost.
     :param folder: the static files; those of :func:`~wampush.edges.http_files.static_folder` when
         left out.
     :raises OperatorError: the static files are missing.
@@ -77,19 +77,25 @@ class HttpEdge:
         view: HttpView,
         publisher: Publisher,
         access: HttpAccess,
-        max_bytes: int,
+        limits: HttpLimits,
         folder: Path | None = None,
     ) -> None:
         self._view = view
         self._access = access
-        self._publishing = PublishRoute(access, publisher, max_bytes)
+        self._publishing = PublishRoute(access, publisher, limits.body_bytes)
+        self._limits = limits
         self._folder = static_folder() if folder is None else folder
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
 
-    def site(self) -> Site:
-        """What an endpoint listens with."""
+    def site(self, reactor: Any, turned_away: Callable[[str], None]) -> BoundedSite:
+        """What an endpoint listens with.
+
+        :param reactor: for timers (``IReactorTime``).
+        :param turned_away: told the address of whom there is no room for.
+        """
         guard = Guard(self.app.resource(), self._path_is_not_text)
-        return BoundedSite(guard, self._publishing.body_limit)
+        most = self._limits.connections
+        return BoundedSite(guard, most, self._publishing.body_limit, turned_away, reactor)
 
     def _path_is_not_text(self, request: Request) -> bytes:
         if (request.postpath or [b""])[0] == b"publish":

@@ -15,7 +15,7 @@ from wampush.edges.origins import canonical, is_loopback_name
 from wampush.errors import Refusal
 
 if TYPE_CHECKING:
-    from twisted.web.http import Request
+    from twisted.web.server import Request
 
 _OF_PROXIES: Final = (
     b"forwarded",

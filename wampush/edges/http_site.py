@@ -1,23 +1,29 @@
 """The wall of the HTTP port: what holds for every request, whatever it asks for.
 
-Owns: the headers of every answer, the limits on a request, what no route should have to see.
-Must not import: wampush.wamp, wampush.broker, of the edges only ``http_answers``.
+Owns: the headers of every answer, the limits on requests and connections, what no route should have
+to see.
+Must not import: wampush.wamp, wampush.broker, of the edges only ``http_answers``, ``http_channel``
+and ``turned_away``.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
 from wampush.edges.http_answers import host_asked_for, respond_text
+from wampush.edges.http_channel import BoundedChannel
+from wampush.edges.turned_away import TurnedAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from twisted.internet.interfaces import IAddress
     from twisted.web.http import Request as HttpRequest
 
 #: Bytes of a request body after which the connection ends, whatever is kept of it; up to here the
@@ -25,8 +31,6 @@ if TYPE_CHECKING:
 MAX_DROPPED_BYTES: Final = 1_048_576
 #: The same for a body of which more is kept, as a multiple of that.
 DROPPED_FACTOR: Final = 16
-#: Seconds without a byte after which an HTTP connection is closed.
-IDLE_TIMEOUT: Final = 60.0
 
 _METHOD: Final = re.compile(rb"[A-Z]{1,20}")
 
@@ -82,7 +86,8 @@ class BoundedRequest(Request):
         """The header is complete: decide how much of the body is kept."""
         # No route reads the type, and Twisted would take forms apart, at any size.
         self.requestHeaders.removeHeader(b"content-type")
-        site = cast("BoundedSite", self.channel.site)
+        channel: Any = self.channel
+        site = cast("BoundedSite", channel.site)
         self._kept = site.body_limit(self)
         self._most = max(MAX_DROPPED_BYTES, self._kept * DROPPED_FACTOR)
         self.content = BytesIO()
@@ -101,19 +106,70 @@ class BoundedRequest(Request):
         return cast("BytesIO", self.content).getvalue()
 
 
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What the port may cost.
+
+    :param connections: at the same time.
+    :param body_bytes: the longest body that anybody may send.
+    """
+
+    connections: int
+    body_bytes: int
+
+
 class BoundedSite(Site):
     """A site with limits, and without an access log: a health check every few seconds is no news.
 
     :param root: answers the requests.
+    :param connections: how many there may be at the same time.
     :param body_limit: how many bytes of its body are kept, by the header of a request.
+    :param turned_away: told the address of whom there is no room for.
+    :param reactor: for timers.
     """
 
     noisy = False
     displayTracebacks = False
+    protocol = BoundedChannel  # type: ignore[assignment]
 
-    def __init__(self, root: Resource, body_limit: Callable[[Request], int]) -> None:
-        Site.__init__(self, root, requestFactory=BoundedRequest, timeout=IDLE_TIMEOUT)
+    def __init__(
+        self,
+        root: Resource,
+        connections: int,
+        body_limit: Callable[[Request], int],
+        turned_away: Callable[[str], None],
+        reactor: Any,
+    ) -> None:
+        Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
         self.body_limit = body_limit
+        self.channels: set[BoundedChannel] = set()
+        self._most = connections
+        self._turned_away = turned_away
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """A channel for an accepted socket, or what ends it when there are too many."""
+        if len(self.channels) >= self._most:
+            self._turned_away(str(getattr(addr, "host", None) or "unix socket"))
+            return TurnedAway()
+        return Site.buildProtocol(self, addr)
+
+    def opened(self, channel: BoundedChannel) -> None:
+        """A connection is there."""
+        self.channels.add(channel)
+
+    def closed(self, channel: BoundedChannel) -> None:
+        """A connection is gone."""
+        self.channels.discard(channel)
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS may negotiate (RFC 7301): the one protocol that is spoken."""
+        return [b"http/1.1"]
+
+    def startFactory(self) -> None:
+        """Without the clock of the access log, which would wake the process every second."""
+
+    def stopFactory(self) -> None:
+        """Nothing was started."""
 
     def log(self, request: HttpRequest) -> None:
         """Write nothing."""
