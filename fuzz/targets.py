@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
 from wampush.config import load
 from wampush.edges import compression, handshake, origins
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
@@ -76,9 +76,9 @@ def token(data: bytes) -> None:
     """A token in the query, in a cookie and in a header."""
     text = data.decode("latin-1")
     requests = (
-        AuthenticationRequest(f"/?token={text}", {}, "192.0.2.1"),
-        AuthenticationRequest("/", {"cookie": f"token={text}"}, "192.0.2.1"),
-        AuthenticationRequest("/", {"authorization": f"Bearer {text}"}, "192.0.2.1"),
+        ConnectRequest(f"/?token={text}", {}, "192.0.2.1"),
+        ConnectRequest("/", {"cookie": f"token={text}"}, "192.0.2.1"),
+        ConnectRequest("/", {"authorization": f"Bearer {text}"}, "192.0.2.1"),
     )
     for request in requests:
         try:

@@ -29,8 +29,7 @@ def test_one_session_can_be_looked_at() -> None:
     peer.send(masked(b'[1,"p","http://example.com/"]'))
     peer.send(masked(b"no json"))
     other.send(masked(b"[]"))
-    subscriber = peer.connection.subscriber
-    assert subscriber is not None
+    subscriber = peer.subscriber
     subscriber.become(Identity("7", frozenset({"staff", "beta"}), language="de", source="token"))
     found = memory.node.session(subscriber.session_id)
     assert found is not None
@@ -53,7 +52,6 @@ def test_one_session_can_be_looked_at() -> None:
 def test_a_session_that_ended_is_not_known() -> None:
     memory = MemoryNode()
     peer = memory.open()
-    subscriber = peer.connection.subscriber
-    assert subscriber is not None
+    subscriber = peer.subscriber
     peer.lose()
     assert memory.node.session(subscriber.session_id) is None

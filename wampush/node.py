@@ -28,15 +28,18 @@ from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
+from wampush.edges.conversation import Routes
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
 from wampush.edges.redis_source import RedisSources
 from wampush.edges.single_pushes import SinglePushes
-from wampush.edges.websocket import ClientLimits, WebSocketEdge
+from wampush.edges.wamp_conversation import WampRoute
+from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
 from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
+from wampush.wamp.uris import DIALECTS
 
 _log = Logger(namespace="wampush")
 
@@ -181,13 +184,26 @@ def _websocket(
         Proxies.of(settings.proxy.trusted),
     )
     client_limits = ClientLimits(
-        settings.clients.queue_bytes,
-        limits.messages_per_second,
-        limits.message_burst,
-        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
+        settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
     )
+    wamp = WampRoute(
+        clients,
+        DIALECTS[settings.websocket.dialect],
+        SERVER,
+        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
+        settings.websocket.require_subprotocol,
+    )
+    broker = clients.broker
     return WebSocketEdge(
-        settings.websocket, client_limits, admission, authenticator, clients, pressure, reactor
+        settings.websocket,
+        client_limits,
+        admission,
+        authenticator,
+        Routes(wamp),
+        broker.fanout,
+        pressure,
+        broker.ledger,
+        reactor,
     )
 
 

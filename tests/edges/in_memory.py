@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from wampush.broker.policy import Publishing
 from wampush.broker.publication import Publication
+from wampush.broker.subscriber import Subscriber
 from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.node import build
@@ -145,6 +146,14 @@ class Peer:
         (welcome,) = frames(rest)
         assert welcome.payload.startswith(b"[0,")
 
+    @property
+    def subscriber(self) -> Subscriber:
+        """The client, as the broker sees it."""
+        conversation = self.connection.conversation
+        assert conversation is not None
+        assert conversation.subscriber is not None
+        return conversation.subscriber
+
     def subscribe(self, topic: str) -> None:
         self.send(masked(f'[5,"{topic}"]'.encode()))
 
@@ -262,7 +271,7 @@ def record(
             connection.data += data
             connection.consumeData()
 
-        connection._read_frames = read_frames
+        connection.read_frames = read_frames
     peer.open(*([] if extensions is None else [f"Sec-WebSocket-Extensions: {extensions}"]))
     peer.send(stream, cut)
     output = [

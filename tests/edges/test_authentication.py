@@ -14,11 +14,11 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.broker.world import World
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.edges import authentication
 from wampush.edges.authentication import (
     AuthenticationRefused,
-    AuthenticationRequest,
     Authenticator,
     reason_of_end,
 )
@@ -54,7 +54,7 @@ class Chain:
         return self.asked[-1]
 
     def start(self, target: str = "/", **headers: str) -> Deferred[Identity]:
-        return self.authenticator.authenticate(AuthenticationRequest(target, headers, "192.0.2.1"))
+        return self.authenticator.authenticate(ConnectRequest(target, headers, "192.0.2.1"))
 
     def outcome(self, target: str = "/", **headers: str) -> Any:
         """What is known at once: an identity or the reason of the refusal."""
@@ -87,7 +87,7 @@ def token(**more: object) -> str:
 
 def test_by_default_everybody_is_anonymous():
     authenticator = Authenticator(Settings(), Clock(), time.time)
-    request = AuthenticationRequest("/?token=x", {"cookie": "a=1"}, "192.0.2.1")
+    request = ConnectRequest("/?token=x", {"cookie": "a=1"}, "192.0.2.1")
     assert result_of(authenticator.authenticate(request)) is ANONYMOUS
     assert authenticator.procedures(lambda *_: {}) == {}
 

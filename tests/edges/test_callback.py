@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from tests.support.php import php_server
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.http_post import Answer
@@ -28,7 +28,7 @@ URL = "http://127.0.0.1:1/who"
 
 def request(cookie: str | None = "PHPSESSID=s1", target: str = "/", **more: str):
     headers = dict(more) if cookie is None else {"cookie": cookie, **more}
-    return AuthenticationRequest(target, headers, "192.0.2.1")
+    return ConnectRequest(target, headers, "192.0.2.1")
 
 
 class Application:

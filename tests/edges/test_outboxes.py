@@ -473,10 +473,8 @@ def test_order_and_whole_frames_with_direct_and_buffered_sends() -> None:
             if number % 7 == 3:
                 # A reply in between, asked for by the client.
                 call = f"call {number}"
-                node.node.clients.received(
-                    connection.subscriber,  # type: ignore[arg-type]
-                    f'[2,"{call}","p"]'.encode(),
-                )
+                assert connection.conversation is not None
+                connection.conversation.text(f'[2,"{call}","p"]'.encode())
                 expected.append(call.encode())
             node.broker.publish(Publication("t", payload))
             expected.append(b'[8,"t",' + payload + b"]")

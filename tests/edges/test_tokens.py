@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.handshake import parse as parse_handshake
 from wampush.edges.token_keys import load_signing_key
@@ -328,8 +328,8 @@ def test_nothing_but_the_refusal_is_ever_raised(make, data):
 # Where a handshake holds the token.
 
 
-def request(target: str = "/", **headers: str) -> AuthenticationRequest:
-    return AuthenticationRequest(target, headers, "192.0.2.1")
+def request(target: str = "/", **headers: str) -> ConnectRequest:
+    return ConnectRequest(target, headers, "192.0.2.1")
 
 
 @pytest.mark.parametrize(

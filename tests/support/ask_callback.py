@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from wampush.edges.authentication_request import AuthenticationRequest
+from wampush.broker.arrival import ConnectRequest
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused
 from wampush.http_post import HttpPost
@@ -23,7 +23,7 @@ from wampush.settings_identity import CallbackSettings
 
 async def ask_all(callback: Callback, cookies: list[str]) -> None:
     for cookie in cookies:
-        request = AuthenticationRequest("/", {"cookie": cookie}, "127.0.0.1")
+        request = ConnectRequest("/", {"cookie": cookie}, "127.0.0.1")
         outcome: object = None
         try:
             identity = await callback.ask(request)

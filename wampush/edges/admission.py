@@ -73,12 +73,19 @@ class Admission:
         if name is not None and name in self._arrived:
             _take_one(self._arrived, name)
 
-    def admit(self, connections: int, peer: str, headers: Mapping[str, str]) -> Ticket:
+    def admit(
+        self,
+        connections: int,
+        peer: str,
+        headers: Mapping[str, str],
+        origins: Origins | None = None,
+    ) -> Ticket:
         """Let a WebSocket open.
 
         :param connections: how many there are, this one included.
         :param peer: the address at the other end of the connection.
         :param headers: of the handshake, by lower-case name.
+        :param origins: the pages that may connect; None for those that may everywhere.
         :returns: what has to be given back when the connection ends.
         :raises HandshakeRefused: with the reason why not.
         """
@@ -86,7 +93,7 @@ class Admission:
             raise HandshakeRefused(CloseReason.SHUTTING_DOWN)
         if connections > self.most:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{self.most} are allowed.")
-        if not self._origins.permit(headers):
+        if not (origins or self._origins).permit(headers):
             origin = headers.get("origin", "")[:100]
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
         address = self._proxies.client(peer, headers)

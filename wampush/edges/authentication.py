@@ -16,12 +16,12 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.cra import CraDesk, CraKeys
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.edges import cra_keys
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.callback import Callback
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
@@ -33,12 +33,11 @@ _log = Logger(namespace="wampush")
 
 __all__ = [
     "AuthenticationRefused",
-    "AuthenticationRequest",
     "Authenticator",
     "reason_of_end",
 ]
 
-Source = Callable[[AuthenticationRequest], Deferred[Identity | None]]
+Source = Callable[[ConnectRequest], Deferred[Identity | None]]
 """Gives an identity, or None where the handshake holds no proof of its kind."""
 
 
@@ -77,7 +76,7 @@ class Authenticator:
         #: Whether an identity may change while a session is open.
         self.changes_identities = self._cra is not None or self._tokens is not None
 
-    def authenticate(self, request: AuthenticationRequest) -> Deferred[Identity]:
+    def authenticate(self, request: ConnectRequest) -> Deferred[Identity]:
         """Who a client is; fires at once where nothing has to be waited for.
 
         It fails with AuthenticationRefused. Cancelling it gives up a question to the web
@@ -128,7 +127,7 @@ class Authenticator:
         if self._callback is not None:
             self._callback.close()
 
-    async def _search(self, request: AuthenticationRequest) -> Identity:
+    async def _search(self, request: ConnectRequest) -> Identity:
         for source in self._sources:
             identity = await source(request)
             if identity is not None:
@@ -148,16 +147,16 @@ class Authenticator:
             return self._by_cra
         return self._anonymously
 
-    async def _token(self, request: AuthenticationRequest) -> Identity | None:
+    async def _token(self, request: ConnectRequest) -> Identity | None:
         if self._tokens is None:
             return None
         token = self._tokens.find(request)
         return self._tokens.identify(token) if token else None
 
-    def _by_token(self, request: AuthenticationRequest) -> Deferred[Identity | None]:
+    def _by_token(self, request: ConnectRequest) -> Deferred[Identity | None]:
         return Deferred.fromCoroutine(self._token(request))
 
-    def _by_cra(self, request: AuthenticationRequest) -> Deferred[Identity | None]:
+    def _by_cra(self, request: ConnectRequest) -> Deferred[Identity | None]:
         """A session that may do nothing but prove whose it is, where nobody is anonymous."""
         if self._anonymous:
             return succeed(None)
@@ -165,7 +164,7 @@ class Authenticator:
         return succeed(Identity(expires=until, source=AWAITING))
 
     @staticmethod
-    def _anonymously(request: AuthenticationRequest) -> Deferred[Identity | None]:
+    def _anonymously(request: ConnectRequest) -> Deferred[Identity | None]:
         return succeed(ANONYMOUS)
 
     def _cra_keys(self) -> CraKeys:

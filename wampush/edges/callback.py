@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.http_post import Answer, problem_of
@@ -78,7 +78,7 @@ class Callback:
         self._last_line = -inf
         self._unlogged = 0
 
-    def ask(self, request: AuthenticationRequest) -> Deferred[Identity | None]:
+    def ask(self, request: ConnectRequest) -> Deferred[Identity | None]:
         """Who a client is; None when the web application does not know it (401).
 
         It fails with AuthenticationRefused when the web application forbids it (403), or does not
@@ -113,7 +113,7 @@ class Callback:
 
     # The question.
 
-    def _written(self, request: AuthenticationRequest) -> tuple[bytes, bytes]:
+    def _written(self, request: ConnectRequest) -> tuple[bytes, bytes]:
         """The body and the Cookie header; both empty when there is nothing to judge by."""
         names = self._settings.cookies
         cookies = {

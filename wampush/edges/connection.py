@@ -1,17 +1,12 @@
-"""One WebSocket connection of a WAMP v1 client.
+"""One WebSocket connection.
 
-Owns: the states of a connection from accept to loss, and the way of its bytes in and out.
-Must not import: the composition root; nor know what a WAMP message means.
+Owns: the states of a connection from accept to loss, the way of its frames in and out, its time and
+its limits.
+Must not import: the composition root, any conversation; what is said over it is the business of
+its ``conversation``.
 
-The base is Autobahn's server protocol: it reads frames, joins fragments, checks UTF-8, inflates,
-answers pings and closes. Three things are done here instead, because they are done for every
-client or every message (figures in ``docs/explanation/performance.md``):
-
-* the handshake, see ``handshake``;
-* complete text frames and empty pongs, which are nearly all that clients send, are unmasked at
-  once when nothing else is pending; whatever else comes, and all that follows it in the same read,
-  goes to Autobahn;
-* Autobahn's options, statistics and futures are shared, see ``slim_autobahn``.
+Frames are read by ``frame_reader``; the handshake is our own, because it is done for every client
+(figures in ``docs/explanation/performance.md``), see ``opening``.
 """
 
 from __future__ import annotations
@@ -25,35 +20,28 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
-from wampush.broker.subscriber import Subscriber
 from wampush.edges import handshake
 from wampush.edges.admission import Ticket
 from wampush.edges.authentication import reason_of_end
 from wampush.edges.compression import Agreement, agree
-from wampush.edges.framing import PING, close_frame, unmask
+from wampush.edges.conversation import Conversation, Route
+from wampush.edges.frame_reader import FrameReader
+from wampush.edges.framing import PING, close_frame, encode_binary
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.opening import Opening
-from wampush.edges.origins import is_from_here
+from wampush.edges.origins import Origins
 from wampush.edges.outboxes import ClientOutbox, outbox_for
-from wampush.edges.slim_autobahn import SlimServerProtocol
-from wampush.errors import CloseReason, MessageRefused, Refusal
-from wampush.wamp.session import Session
+from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from wampush.edges.websocket import WebSocketEdge
 
 _log = Logger(namespace="wampush")
 
-CLOSED: Final = SlimServerProtocol.STATE_CLOSED
-CONNECTING: Final = SlimServerProtocol.STATE_CONNECTING
-OPEN: Final = SlimServerProtocol.STATE_OPEN
+CLOSED: Final = FrameReader.STATE_CLOSED
+CONNECTING: Final = FrameReader.STATE_CONNECTING
+OPEN: Final = FrameReader.STATE_OPEN
 
-_COMPLETE_TEXT: Final = 0x81
-_EMPTY_PONG: Final = b"\x8a\x80"
-_HEADER_BYTES: Final = 6
-_LONG_HEADER_BYTES: Final = 8
-#: Text and binary are counted as messages; a Close frame is the last of its connection.
-_COUNTED_LATER: Final = frozenset((1, 2, 8))
 #: Seconds that a client gets to read what is left after its connection was ended.
 _LINGER: Final = 10.0
 
@@ -64,7 +52,7 @@ _REASON_OF_CODE: Final = {
 }
 
 
-class Connection(SlimServerProtocol):
+class Connection(FrameReader):
     """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
 
     factory: WebSocketEdge
@@ -73,11 +61,11 @@ class Connection(SlimServerProtocol):
         self.slot = 0
         self.heard = 0
         self.reason: CloseReason | None = None
-        self.subscriber: Subscriber | None = None
+        #: What is said here, while it is open.
+        self.conversation: Conversation | None = None
         self.outbox: ClientOutbox | None = None
         self.opening: Opening | None = None
         self.ticket: Ticket | None = None
-        self.is_local = False
         #: Messages it may send before more are earned.
         self.allowance = 0.0
         self.allowance_tick = 0
@@ -95,7 +83,7 @@ class Connection(SlimServerProtocol):
         )
         self.opening = Opening(self)
         edge.connections.add(self)
-        edge.admission.arrive(self._peer())
+        edge.admission.arrive(self.peer)
         edge.wheel.schedule(self, edge.settings.handshake_timeout)
 
     def dataReceived(self, data: bytes) -> None:
@@ -103,7 +91,7 @@ class Connection(SlimServerProtocol):
         self.heard = self.factory.wheel.now
         if self.state == OPEN:
             if self.current_frame is None and not self.data and not self.inside_message:
-                self._read_frames(data)
+                self.read_frames(data)
             else:
                 self.data += data
                 self.consumeData()
@@ -115,11 +103,11 @@ class Connection(SlimServerProtocol):
         """The TCP connection is gone: clear the indexes first, then count its end."""
         edge = self.factory
         edge.wheel.cancel(self)
-        if self.subscriber is not None:
+        conversation, self.conversation = self.conversation, None
+        if conversation is not None:
             if self.reason is None:
                 self._count(CloseReason.PEER_LOST)
-            edge.clients.lost(self.subscriber)
-            self.subscriber = None
+            conversation.lost()
         if self.opening is not None:
             self.opening.cancel()
             self.opening = None
@@ -131,55 +119,66 @@ class Connection(SlimServerProtocol):
         self.state = CLOSED
         if self.ticket is not None:
             self.ticket.give_back()
-        edge.admission.depart(self._peer())
+        edge.admission.depart(self.peer)
         edge.gone(self)
 
     # The opening, see ``opening``.
 
-    def admit(self, headers: Mapping[str, str]) -> str:
+    def admit(self, headers: Mapping[str, str], origins: Origins | None) -> str:
         """Learn whether one more may open.
 
         :param headers: of the request, by lower-case name.
+        :param origins: the pages that may connect; None for those of ``[websocket]``.
         :returns: the client's address.
         :raises HandshakeRefused: with the reason why not.
         """
-        edge = self.factory
-        self.ticket = edge.admission.admit(len(edge.connections), self._peer(), headers)
+        admission = self.factory.admission
+        self.ticket = admission.admit(len(self.factory.connections), self.peer, headers, origins)
         return self.ticket.address
 
-    def open(self, request: Handshake, identity: Identity, rest: bytes) -> None:
-        """It is known who this is: answer the handshake and begin the session.
+    def begin(
+        self, route: Route, request: Handshake, identity: Identity, subprotocol: str | None
+    ) -> Conversation | None:
+        """It is known who this is: make the conversation that may open.
 
+        :returns: None when the connection has ended meanwhile.
+        :raises HandshakeRefused: when the user has too many connections, or may not speak so.
+        """
+        if self.state != CONNECTING or self.outbox is None or self.ticket is None:
+            return None
+        self.ticket.belong_to(identity.user)
+        return route.begin(self, self.outbox, request, identity, subprotocol)
+
+    def open(
+        self, request: Handshake, conversation: Conversation, subprotocol: str | None, rest: bytes
+    ) -> None:
+        """Answer the handshake and begin what is said.
+
+        :param subprotocol: to answer with; None for none.
         :param rest: what the client has sent behind its request.
-        :raises HandshakeRefused: when the user has too many connections already.
         """
         edge = self.factory
         outbox = self.outbox
-        ticket = self.ticket
-        if outbox is None or ticket is None or self.state != CONNECTING:
+        if outbox is None or self.state != CONNECTING:
             return
         settings = edge.settings
-        chosen = handshake.subprotocol(request, settings.require_subprotocol)
         agreement: Agreement | None = None
         if settings.compression:
             agreement = agree(request.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
-        ticket.belong_to(identity.user)
         self.opening = None
-        self.sendData(handshake.accept(request, chosen, extension))
+        self.sendData(handshake.accept(request, subprotocol, extension))
         if agreement is not None:
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
             outbox.variant = agreement.variant(settings.compression_min_bytes)
         self.state = OPEN
         self.allowance = float(edge.limits.message_burst)
         self.allowance_tick = edge.wheel.now
-        session = Session(edge.dialect, edge.server, edge.limits.prefixes)
-        self.is_local = is_from_here(self._peer(), request.headers)
-        self.subscriber = Subscriber(session, outbox, identity, self)
+        self.conversation = conversation
         self._wait()
-        edge.clients.opened(self.subscriber)
-        if rest:
-            self._read_frames(rest)
+        conversation.opened()
+        if rest and self.state == OPEN:
+            self.read_frames(rest)
 
     def answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
         """Answer the request by something else than a WebSocket, and end the connection."""
@@ -192,56 +191,19 @@ class Connection(SlimServerProtocol):
         _log.failure("a connection could not be opened", failure)
         self.drop(CloseReason.INTERNAL_ERROR)
 
-    # Frames in.
+    # Messages in, see ``frame_reader``.
 
-    def _read_frames(self, data: bytes) -> None:
-        """Take complete text frames and empty pongs; leave the rest to Autobahn."""
-        position = 0
-        size = len(data)
-        most = self.maxMessagePayloadSize
-        while size - position >= _HEADER_BYTES:
-            first, second = data[position], data[position + 1]
-            if first != _COMPLETE_TEXT:
-                if data[position : position + 2] != _EMPTY_PONG:
-                    break
-                position += _HEADER_BYTES
-                continue
-            start = position + _HEADER_BYTES
-            length = second & 0x7F
-            if length > 125:
-                start = position + _LONG_HEADER_BYTES
-                length = int.from_bytes(data[position + 2 : position + 4], "big")
-                if second != 0xFE or length < 126:
-                    break
-            elif not second & 0x80:
-                break
-            end = start + length
-            if end > size or length > most:
-                break
-            text = unmask(data[start - 4 : start], data[start:end])
-            if not text.isascii() and not self._is_utf8(text):
-                return
-            position = end
-            self._text(text)
-            if self.state != OPEN:
-                return
-        if position < size:
-            self.data = data[position:] if position else data
-            self.consumeData()
+    def text_received(self, text: bytes) -> None:
+        """The client sent a text, of UTF-8."""
+        if self.conversation is not None and self.within_rate():
+            self.conversation.text(text)
 
-    def _is_utf8(self, text: bytes) -> bool:
-        try:
-            text.decode()
-        except UnicodeDecodeError:
-            self._invalid_payload("a text frame is not UTF-8")
-            return False
-        return True
+    def binary_received(self, data: bytes) -> None:
+        """The client sent a binary message."""
+        if self.conversation is not None and self.within_rate():
+            self.conversation.binary(data)
 
-    def _text(self, text: bytes) -> None:
-        if self.subscriber is not None and self._within_rate():
-            self.factory.clients.received(self.subscriber, text)
-
-    def _within_rate(self) -> bool:
+    def within_rate(self) -> bool:
         """Take one from the client's allowance; drop the client when none is left."""
         edge = self.factory
         limits = edge.limits
@@ -256,36 +218,25 @@ class Connection(SlimServerProtocol):
             return False
         return True
 
-    def onFrameBegin(self) -> None:
-        """Count control frames and fragments like messages: Autobahn takes long for each."""
-        if self.current_frame.opcode not in _COUNTED_LATER and not self._within_rate():
-            return
-        super().onFrameBegin()
-
-    def onMessageFrame(self, payload: list[bytes]) -> None:
-        """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""
-        data = b"".join(payload)
-        if data and not self.failedByMe:
-            self.message_data.append(data)
-
-    def onMessageEnd(self) -> None:
-        """A message that Autobahn read is complete."""
-        payload = b"".join(self.message_data)
-        self.message_data = []
-        if self.failedByMe or self.subscriber is None:
-            return
-        if self.message_is_binary and self._within_rate():
-            error = MessageRefused(Refusal.BINARY_FRAME)
-            self.factory.clients.refused(self.subscriber, error, payload)
-        elif not self.message_is_binary:
-            self._text(payload)
-
     # Bytes out.
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Queue bytes of the WebSocket layer behind what is queued already."""
         if self.outbox is not None:
-            self.factory.broker.fanout.send(self.outbox, data)
+            self.factory.fanout.send(self.outbox, data)
+
+    def write_text(self, text: bytes) -> None:
+        """Queue a text behind what is queued already; nothing when the connection has ended.
+
+        :param text: UTF-8.
+        """
+        if self.outbox is not None and self.state == OPEN:
+            self.factory.fanout.reply(self.outbox, text)
+
+    def write_binary(self, data: bytes) -> None:
+        """Queue a binary message behind what is queued; nothing when the connection has ended."""
+        if self.outbox is not None and self.state == OPEN:
+            self.sendData(encode_binary(data, self.outbox.variant))
 
     def due(self) -> None:
         """The wheel says that something may be late: the handshake, a pong, or the end."""
@@ -295,8 +246,8 @@ class Connection(SlimServerProtocol):
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
         elif self.state != OPEN:
             self.transport.abortConnection()
-        elif self.subscriber is not None and self._expires_in() <= 0:
-            self.drop(reason_of_end(self.subscriber.identity))
+        elif self.conversation is not None and self._expires_in() <= 0:
+            self.drop(reason_of_end(self.conversation.identity))
         else:
             silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
             if silent >= settings.silence_timeout:
@@ -320,47 +271,61 @@ class Connection(SlimServerProtocol):
     @property
     def address(self) -> str:
         """The client's address, proxies believed."""
-        return self._peer() if self.ticket is None else self.ticket.address
+        return self.peer if self.ticket is None else self.ticket.address
 
-    def identity_changed(self, before: Identity) -> None:
-        """The session has become somebody else, or has a fresh proof of who it is."""
-        if self.subscriber is None or self.ticket is None:
-            return
+    @property
+    def peer(self) -> str:
+        """The address at the other end of the TCP connection."""
+        peer = self.transport.getPeer()
+        return str(getattr(peer, "host", None) or "unix socket")
+
+    def belongs_to(self, identity: Identity) -> bool:
+        """Who is at the other end has become somebody else, or has a fresh proof of who it is.
+
+        :returns: whether that is so on an open connection; the user may have too many.
+        """
+        if self.ticket is None or self.state == CLOSED:
+            return False
         try:
-            self.ticket.belong_to(self.subscriber.identity.user)
+            self.ticket.belong_to(identity.user)
         except HandshakeRefused as error:
             self.drop(error.reason)
-            return
+        if self.state != OPEN:
+            return False
         self._wait()
-        self.factory.clients.identified(self.subscriber, before)
+        return True
 
     def _expires_in(self) -> float:
-        subscriber = self.subscriber
-        if subscriber is None or subscriber.identity.expires is None:
+        conversation = self.conversation
+        if conversation is None:
             return inf
-        return subscriber.identity.expires - self.factory.now()
+        expires = conversation.identity.expires
+        return inf if expires is None else expires - self.factory.now()
 
     # Ends.
 
-    def drop(self, reason: CloseReason) -> None:
+    def drop(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection at once by TCP abort; clients of ``ab.connect`` come back after it.
 
         :param reason: counted and logged.
+        :param detail: what exactly was found.
         """
         if self.state != CLOSED:
             self.state = CLOSED
-            self._count(reason)
+            self._count(reason, detail)
             if self.outbox is not None:
                 self.outbox.close()
             self.transport.abortConnection()
 
-    def end(self, reason: CloseReason, detail: str = "") -> None:
+    def end(self, reason: CloseReason, detail: str = "", code: int | None = None) -> None:
         """End the connection once what is queued is sent.
 
         :param reason: counted and logged; where it has a close code, a Close frame tells it.
+        :param code: another close code than the reason's.
         """
-        if self.state == OPEN and reason.value.close_code is not None:
-            self.sendData(close_frame(reason.value.close_code, detail))
+        code = reason.value.close_code if code is None else code
+        if self.state == OPEN and code is not None:
+            self.sendData(close_frame(code, detail))
         if self.state != CLOSED:
             self._finish(reason, detail)
 
@@ -369,16 +334,12 @@ class Connection(SlimServerProtocol):
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        self.factory.broker.ledger.end(reason, self.address, detail)
-
-    def _peer(self) -> str:
-        peer = self.transport.getPeer()
-        return str(getattr(peer, "host", None) or "unix socket")
+        self.factory.ledger.end(reason, self.address, detail)
 
     def _finish(self, reason: CloseReason, detail: str = "") -> None:
         self.state = CLOSED
         self._count(reason, detail)
-        self.factory.broker.fanout.settle()
+        self.factory.fanout.settle()
         if self.outbox is not None:
             self.outbox.finish()
         self.factory.wheel.schedule(self, _LINGER)

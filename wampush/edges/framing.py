@@ -14,7 +14,9 @@ from typing import Final
 PING: Final = b"\x89\x00"
 
 _TEXT: Final = 0x81
-_COMPRESSED_TEXT: Final = 0xC1
+_BINARY: Final = 0x82
+#: RSV1, which marks a compressed message (RFC 7692 section 6).
+_COMPRESSED: Final = 0x40
 _CLOSE: Final = 0x88
 _EMPTY_BLOCK: Final = b"\x00\x00\xff\xff"
 
@@ -73,11 +75,18 @@ class Deflate:
 
     def text_frame(self, text: bytes) -> bytes:
         """The frame of a text, compressed if it is long enough."""
-        if len(text) < self.min_bytes:
-            return text_frame(text)
+        return self._frame(_TEXT, text)
+
+    def binary_frame(self, data: bytes) -> bytes:
+        """The frame of binary data, compressed if it is long enough."""
+        return self._frame(_BINARY, data)
+
+    def _frame(self, first: int, payload: bytes) -> bytes:
+        if len(payload) < self.min_bytes:
+            return _frame(first, payload)
         deflate = zlib.compressobj(wbits=-self.window_bits)
-        data = deflate.compress(text) + deflate.flush(zlib.Z_SYNC_FLUSH)
-        return _frame(_COMPRESSED_TEXT, data.removesuffix(_EMPTY_BLOCK))
+        data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        return _frame(first | _COMPRESSED, data.removesuffix(_EMPTY_BLOCK))
 
 
 def encode(text: bytes, variant: object | None) -> bytes:
@@ -86,3 +95,11 @@ def encode(text: bytes, variant: object | None) -> bytes:
     :param variant: the :class:`Deflate` that the client negotiated, None for no compression.
     """
     return variant.text_frame(text) if isinstance(variant, Deflate) else text_frame(text)
+
+
+def encode_binary(data: bytes, variant: object | None) -> bytes:
+    """The frame of binary data for a client.
+
+    :param variant: the :class:`Deflate` that the client negotiated, None for no compression.
+    """
+    return variant.binary_frame(data) if isinstance(variant, Deflate) else _frame(_BINARY, data)

@@ -1,24 +1,25 @@
-"""The opening of one connection: request header, admission, identity.
+"""The opening of one connection: request header, admission, identity, the doorkeeper.
 
-Owns: what is needed before a session opens, and only until then.
-Must not import: Autobahn, the composition root.
+Owns: what is needed before a conversation begins, and only until then.
+Must not import: Autobahn, the composition root, any conversation.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
+from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.edges import handshake
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.errors import AuthenticationRefused, CloseReason
 
 if TYPE_CHECKING:
     from wampush.edges.connection import Connection
+    from wampush.edges.conversation import Conversation, Route
 
 
 class Opening:
@@ -27,13 +28,15 @@ class Opening:
     :param connection: the connection that opens.
     """
 
-    __slots__ = ("_connection", "_data", "_request", "_waiting")
+    __slots__ = ("_connection", "_data", "_request", "_route", "_subprotocol", "_waiting")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._data = b""
         self._request: Handshake | None = None
-        self._waiting: Deferred[Identity] | None = None
+        self._route: Route | None = None
+        self._subprotocol: str | None = None
+        self._waiting: Deferred[Any] | None = None
 
     def received(self, data: bytes) -> None:
         """Bytes of the client."""
@@ -47,10 +50,10 @@ class Opening:
                 self._check_early_frames(limit)
         except HandshakeRefused as error:
             self.cancel()
-            connection.answer(handshake.refusal(error), error.reason, error.detail)
+            self._answer(error)
 
     def cancel(self) -> None:
-        """The connection ends; nobody waits for the identity any more."""
+        """The connection ends; nobody waits for the identity or the doorkeeper any more."""
         if self._waiting is not None:
             self._waiting.cancel()
 
@@ -64,32 +67,49 @@ class Opening:
         if request is None:
             connection.answer(handshake.page(edge.server), CloseReason.PLAIN_REQUEST)
             return
-        handshake.subprotocol(request, edge.settings.require_subprotocol)
-        address = connection.admit(request.headers)
+        route = edge.routes.find(request.target)
+        self._subprotocol = route.subprotocol(request)
+        address = connection.admit(request.headers, route.origins)
         self._data = self._data[len(head) + len(handshake.END_OF_HEAD) :]
         self._request = request
+        self._route = route
         if edge.authenticator.knows_nobody:
-            self._open(ANONYMOUS)
+            self._identified(ANONYMOUS)
             return
-        self._waiting = edge.authenticator.authenticate(
-            AuthenticationRequest(request.target, request.headers, address)
-        )
-        self._waiting.addCallbacks(self._open, self._refused)
-        self._waiting.addErrback(connection.broken)
+        asked = ConnectRequest(request.target, request.headers, address)
+        self._waiting = waiting = edge.authenticator.authenticate(asked)
+        waiting.addCallbacks(self._identified, self._refused)
+        waiting.addErrback(connection.broken)
 
     def _check_early_frames(self, limit: int) -> None:
         """A client may send frames before it knows that it is let in, but not endlessly."""
         if len(self._data) > limit:
             raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, "Frames came too early.")
 
-    def _open(self, identity: Identity) -> None:
+    def _identified(self, identity: Identity) -> None:
         connection = self._connection
-        if self._request is None:
+        request, route = self._request, self._route
+        if request is None or route is None:
             return
         try:
-            connection.open(self._request, identity, self._data)
+            conversation = connection.begin(route, request, identity, self._subprotocol)
         except HandshakeRefused as error:
-            connection.answer(handshake.refusal(error), error.reason, error.detail)
+            self._answer(error)
+            return
+        if conversation is None:
+            return
+        doorkeeper = connection.factory.doorkeeper
+        if doorkeeper is None:
+            self._open(request, conversation)
+            return
+        asked = ConnectRequest(request.target, request.headers, connection.address)
+        arrival = Arrival(identity, asked, conversation.subscriber)
+        self._waiting = waiting = maybeDeferred(doorkeeper.connecting, arrival)
+        waiting.addCallbacks(lambda _: self._open(request, conversation), self._refused)
+        waiting.addErrback(connection.broken)
+
+    def _open(self, request: Handshake, conversation: Conversation) -> None:
+        self._connection.open(request, conversation, self._subprotocol, self._data)
 
     def _refused(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -97,5 +117,7 @@ class Opening:
         failure.trap(AuthenticationRefused)
         error = failure.value
         if isinstance(error, AuthenticationRefused):
-            refused = HandshakeRefused(error.reason, error.detail)
-            self._connection.answer(handshake.refusal(refused), error.reason, error.detail)
+            self._answer(HandshakeRefused(error.reason, error.detail))
+
+    def _answer(self, error: HandshakeRefused) -> None:
+        self._connection.answer(handshake.refusal(error), error.reason, error.detail)

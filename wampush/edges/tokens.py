@@ -13,9 +13,9 @@ from typing import Any, Final
 import jwt
 from jwt import exceptions as refused
 
+from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.edges import token_keys
-from wampush.edges.authentication_request import AuthenticationRequest
 from wampush.edges.claims import Unusable, groups_of, language_of, name_of
 from wampush.edges.token_keys import TokenKey
 from wampush.errors import AuthenticationRefused, CloseReason
@@ -67,7 +67,7 @@ class Tokens:
         """
         self._keys = token_keys.load(self._settings)
 
-    def find(self, request: AuthenticationRequest) -> str:
+    def find(self, request: ConnectRequest) -> str:
         """The token of a handshake, "" for none: Authorization, then the query, then the cookie.
 
         :raises AuthenticationRefused: when the query holds several.

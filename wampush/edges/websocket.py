@@ -1,7 +1,8 @@
 """All WebSocket connections of a node.
 
 Owns: the factory that listeners use, the set of connections, admission, the end of all of them.
-Must not import: the composition root; nor know what a WAMP message means.
+Must not import: the composition root, any conversation; what is said over a connection is the
+business of its route.
 """
 
 from __future__ import annotations
@@ -13,19 +14,20 @@ from typing import Any, Final
 from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
-from twisted.internet.protocol import Protocol
 
 from wampush import __version__
-from wampush.broker.clients import Clients
+from wampush.broker.fanout import Fanout
+from wampush.broker.ledger import Ledger
 from wampush.broker.pressure import Pressure
 from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
 from wampush.edges.connection import Connection
+from wampush.edges.conversation import Routes
+from wampush.edges.doorkeeper import Doorkeeper
+from wampush.edges.turned_away import TurnedAway
 from wampush.edges.wheel import Wheel
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
-from wampush.wamp.session import PrefixLimits
-from wampush.wamp.uris import DIALECTS
 
 SERVER: Final = f"wampush/{__version__}"
 
@@ -37,22 +39,11 @@ class ClientLimits:
     :param queue_bytes: how much may wait for it.
     :param messages_per_second: how much it may send for long.
     :param message_burst: how much it may send at once.
-    :param prefixes: what its prefixes may cost.
     """
 
     queue_bytes: int
     messages_per_second: float
     message_burst: int
-    prefixes: PrefixLimits
-
-
-class TurnedAway(Protocol):
-    """Ends its connection; Twisted's TLS can not do without a protocol, as plain TCP can."""
-
-    def connectionMade(self) -> None:
-        """The TCP connection is there."""
-        transport: Any = self.transport
-        transport.abortConnection()
 
 
 class WebSocketEdge(WebSocketServerFactory):
@@ -62,8 +53,10 @@ class WebSocketEdge(WebSocketServerFactory):
     :param limits: what one client may cost.
     :param admission: who may connect.
     :param authenticator: who clients are.
-    :param clients: gets what clients send.
+    :param routes: what is said over connections.
+    :param fanout: the way to the outboxes.
     :param pressure: told of what waits.
+    :param ledger: told how connections end.
     :param reactor: for timers.
     """
 
@@ -76,8 +69,10 @@ class WebSocketEdge(WebSocketServerFactory):
         limits: ClientLimits,
         admission: Admission,
         authenticator: Authenticator,
-        clients: Clients,
+        routes: Routes,
+        fanout: Fanout,
         pressure: Pressure,
+        ledger: Ledger,
         reactor: IReactorTime,
     ) -> None:
         super().__init__(reactor=reactor, server=SERVER)
@@ -85,12 +80,14 @@ class WebSocketEdge(WebSocketServerFactory):
         self.limits = limits
         self.admission = admission
         self.authenticator = authenticator
+        #: Decides last whether a client is let in; None where nobody has to be asked.
+        self.doorkeeper: Doorkeeper | None = None
         #: Seconds since the epoch, by which identities expire.
         self.now = time
-        self.clients = clients
-        self.broker = clients.broker
+        self.routes = routes
+        self.fanout = fanout
         self.pressure = pressure
-        self.dialect = DIALECTS[settings.dialect]
+        self.ledger = ledger
         self.connections: set[Connection] = set()
         shortest = min(
             settings.handshake_timeout,
@@ -109,7 +106,7 @@ class WebSocketEdge(WebSocketServerFactory):
         peer = str(getattr(addr, "host", None) or "unix socket")
         reason = self.admission.refuses(len(self.connections), peer)
         if reason is not None:
-            self.broker.ledger.end(reason, peer)
+            self.ledger.end(reason, peer)
             return TurnedAway()
         connection = Connection()
         connection.factory = self
@@ -132,7 +129,7 @@ class WebSocketEdge(WebSocketServerFactory):
         :returns: fires when none is left.
         """
         self.admission.stopping = True
-        self.broker.fanout.flush_all()
+        self.fanout.flush_all()
         done: Deferred[None] = Deferred()
         timer = self.reactor.callLater(patience, self._abort_all)
 

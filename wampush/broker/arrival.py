@@ -1,24 +1,29 @@
-"""What of a handshake tells who a client is.
+"""A client that wants in: what it asked for, and who it is, before anything is opened for it.
 
-Owns: AuthenticationRequest, and how query, cookies and bearer tokens are read from it. Pure.
-Must not import: Twisted, Autobahn, the broker.
+Owns: ConnectRequest, Arrival, and how query, cookies and bearer tokens are read from a request.
+Pure.
+Must not import: Twisted, the edges, the apps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from wampush.errors import AuthenticationRefused, CloseReason
+
+if TYPE_CHECKING:
+    from wampush.broker.identity import Identity
+    from wampush.broker.subscriber import Subscriber
 
 _MOST_PARAMETERS: Final = 100
 _SCHEME: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
-class AuthenticationRequest:
+class ConnectRequest:
     """The handshake. Its representation shows only the address: the rest may hold secrets.
 
     :param target: path and query as sent.
@@ -31,9 +36,22 @@ class AuthenticationRequest:
     address: str
 
     @property
+    def path(self) -> str:
+        """What precedes the question mark, as sent."""
+        return self.target.partition("?")[0]
+
+    @property
     def query(self) -> str:
         """What follows the question mark, as sent; "" for nothing."""
         return self.target.partition("?")[2].partition("#")[0]
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """The parameters of the query, decoded; of equal names the first one counts."""
+        found: dict[str, str] = {}
+        for name, value in parse_qsl(self.query, keep_blank_values=True):
+            found.setdefault(name, value)
+        return found
 
     @property
     def cookies(self) -> Mapping[str, str]:
@@ -54,7 +72,7 @@ class AuthenticationRequest:
         return header[len(_SCHEME) :].strip()
 
     def parameter(self, name: str) -> str:
-        """A parameter of the query, decoded; "" when it is missing or empty.
+        """A parameter that proves something: decoded; "" when it is missing or empty.
 
         :raises AuthenticationRefused: when it is there more than once, or there are too many.
         """
@@ -70,3 +88,23 @@ class AuthenticationRequest:
                 CloseReason.TOKEN_REFUSED, f"The query holds {name!r} {len(values)} times."
             )
         return values[0] if values else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A client that is known and not let in yet.
+
+    :param identity: who it is, as far as the handshake proves it.
+    :param request: the handshake.
+    :param subscriber: the client as the broker will see it, with its session id; the broker does
+        not know it yet, and nothing can be sent to it. None where it does not speak WAMP.
+    """
+
+    identity: Identity
+    request: ConnectRequest
+    subscriber: Subscriber | None = None
+
+    @property
+    def address(self) -> str:
+        """The client's address, proxies believed."""
+        return self.request.address
