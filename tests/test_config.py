@@ -502,6 +502,45 @@ def test_permissions_that_only_look_alike():
     assert (kept[0].allow, kept[0].max_bytes, kept[0].per_second) == (True, 0, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("topics", "expected"),
+    [
+        ("user.{user}", 'must be a list of topics such as "user.{user}"; each begins with text'),
+        ([1], "a list of topics"),
+        ([""], "a list of topics"),
+        (["a*"], 'has no "*"'),
+        (["a*b"], 'has no "*"'),
+        (["{user}"], "begins with text"),
+        (["{group}.a"], "begins with text"),
+        (["u{user}"], "between separators"),
+        (["u.{user}s"], "between separators"),
+        (["u.{user}{group}"], "between separators"),
+        (["u.{usr}"], "without other braces"),
+        (["u.{"], "without other braces"),
+        (["a", "a"], "a topic that is not in the list already"),
+        (["ö" * 513], "limits.topic_bytes allows 1024 bytes"),
+        (["ö" * 512 + ".{user}"], "limits.topic_bytes allows 1024 bytes"),
+    ],
+)
+def test_unusable_automatic_topics(topics, expected):
+    error = refusal(overrides={"clients.auto_subscribe": topics})
+    assert error.key == "clients.auto_subscribe"
+    assert expected in str(error)
+
+
+def test_automatic_topics(toml):
+    text = '[clients]\nauto_subscribe = ["user.{user}", "in/{group}/of/{user}", "broadcast"]'
+    kept = load(toml(text), {}, {}).settings.clients.auto_subscribe
+    assert kept == ("user.{user}", "in/{group}/of/{user}", "broadcast")
+    variable = {"WAMPUSH_CLIENTS_AUTO_SUBSCRIBE": "user.{user}, broadcast"}
+    assert load(toml(text), variable, {}).settings.clients.auto_subscribe == (
+        "user.{user}",
+        "broadcast",
+    )
+    longest = "ö" * 511 + ".{user}"
+    assert load(None, {}, {"clients.auto_subscribe": [longest]})
+
+
 def test_lists_of_tables_can_not_come_from_the_environment():
     error = refusal(environ={"WAMPUSH_PERMISSIONS": "x"})
     assert "[[permissions]] can be set only in the file" in str(error)

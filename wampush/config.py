@@ -171,6 +171,7 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
         settings.auth, settings.token, settings.callback, settings.cra, websocket.handshake_timeout
     ):
         raise origins[key].refuse(key, found, expected)
+    _check_automatic(settings, origins["clients.auto_subscribe"])
     _check_topics(settings, origins["topics"])
     _check_permissions(settings, origins["permissions"])
     _check_redis(settings, origins["redis_source"])
@@ -191,6 +192,15 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
                     f"is never reached: topics[{earlier_number}] ({earlier.match!r}) matches all "
                     "of it; the first match wins, so put the narrower entry first",
                 )
+
+
+def _check_automatic(settings: Settings, origin: Origin) -> None:
+    longest = settings.limits.topic_bytes
+    for topic in settings.clients.auto_subscribe:
+        fixed = topic.replace("{user}", "").replace("{group}", "")
+        if len(fixed.encode()) > longest:
+            expected = f"gives nobody a topic: limits.topic_bytes allows {longest} bytes"
+            raise origin.refuse("clients.auto_subscribe", topic, expected)
 
 
 def _check_redis(settings: Settings, origin: Origin) -> None:

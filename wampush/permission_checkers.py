@@ -1,4 +1,4 @@
-"""The checkers for entries of ``[[permissions]]``.
+"""The checkers for entries of ``[[permissions]]`` and for other topics with placeholders.
 
 Owns: what a pattern with placeholders, a list of actions and a list of receivers may be.
 Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
@@ -34,15 +34,51 @@ class PermissionPattern(Word):
         if not isinstance(checked, str):
             return checked
         texts = _PLACEHOLDER.split(checked)
-        return checked if self._is_usable(texts) else Rejected(self.allowed, value)
+        return checked if _are_separated(texts) else Rejected(self.allowed, value)
 
-    @staticmethod
-    def _is_usable(texts: list[str]) -> bool:
-        if any("{" in text or "}" in text for text in texts):
-            return False
-        before = all(_separates(text[-1]) for text in texts[:-1] if text)
-        after = all(_separates(text[0]) for text in texts[1:] if text)
-        return before and after and all(texts[1:-1])
+
+@dataclass(frozen=True, slots=True)
+class AutomaticTopics:
+    """A list of topics with placeholders, none of them twice.
+
+    They begin with text of their own: for ``{user}`` somebody who may choose a user id would get
+    any topic.
+    """
+
+    allowed: str = (
+        'a list of topics such as "user.{user}"; each begins with text, has no "*", and each '
+        "{user} or {group} in it stands between separators such as . / : #, without other braces"
+    )
+
+    def check(self, value: object) -> object:
+        """Accept lists of usable, different topics and keep them as tuples."""
+        if not isinstance(value, list | tuple):
+            return Rejected(self.allowed, value)
+        for at, topic in enumerate(value):
+            checked = Text().check(topic)
+            if not isinstance(checked, str) or "*" in checked or checked.startswith("{"):
+                return Rejected(self.allowed, topic)
+            if not _are_separated(_PLACEHOLDER.split(checked)):
+                return Rejected(self.allowed, topic)
+            if topic in value[:at]:
+                return Rejected("a topic that is not in the list already", topic)
+        return tuple(value)
+
+    def parse(self, text: str) -> object:
+        """Split at commas."""
+        return [part.strip() for part in text.split(",")]
+
+
+def _are_separated(texts: list[str]) -> bool:
+    """Whether placeholders stand between separators.
+
+    :param texts: what stands around them.
+    """
+    if any("{" in text or "}" in text for text in texts):
+        return False
+    before = all(_separates(text[-1]) for text in texts[:-1] if text)
+    after = all(_separates(text[0]) for text in texts[1:] if text)
+    return before and after and all(texts[1:-1])
 
 
 def _separates(character: str) -> bool:

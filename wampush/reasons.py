@@ -57,6 +57,11 @@ class Refusal(Enum):
     TOPIC_TOO_LONG = Reason(
         "topic-too-long", Fault.BACKEND, "The topic is longer than limits.topic_bytes."
     )
+    TOPIC_RESERVED = Reason(
+        "topic-reserved",
+        Fault.BACKEND,
+        "Topics that begin with wampush. are the server's own; choose another name.",
+    )
     WRONG_PART_COUNT = Reason(
         "wrong-part-count",
         Fault.BACKEND,
@@ -68,7 +73,7 @@ class Refusal(Enum):
     BAD_OPTIONS = Reason(
         "bad-options",
         Fault.BACKEND,
-        'The third part is a JSON object: "exclude" and "eligible" are lists of session ids.',
+        'The options are a JSON object with "to", "exclude" and "eligible"; no other key is known.',
     )
 
     # A push over HTTP.
@@ -141,8 +146,8 @@ class Refusal(Enum):
         Fault.CLIENT,
         "The session has to prove first whose it is (WAMP-CRA: authreq, then auth).",
     )
-    RESERVED_TOPIC = Reason(
-        "reserved-topic",
+    CLIENT_TOPIC_RESERVED = Reason(
+        "client-topic-reserved",
         Fault.CLIENT,
         "Topics that begin with wampush. are the server's own; choose another name.",
     )

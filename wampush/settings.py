@@ -24,6 +24,7 @@ from wampush.config_checkers import (
     TopicPattern,
     WholeNumber,
 )
+from wampush.permission_checkers import AutomaticTopics
 from wampush.settings_http import HttpSettings
 from wampush.settings_identity import (
     AuthSettings,
@@ -193,6 +194,15 @@ class ClientSettings:
             "",
             "Where no entry of `[[permissions]]` decides; procedures are made to be called.",
             Choice(("allow", "deny")),
+        ),
+    )
+    auto_subscribe: tuple[str, ...] = field(
+        default=(),
+        metadata=about(
+            "",
+            "Topics of every session that it need not ask for, such as `user.{user}`; mostly pages "
+            "subscribe to what they show.",
+            AutomaticTopics(),
         ),
     )
     queue_bytes: int = field(

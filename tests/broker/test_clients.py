@@ -226,7 +226,7 @@ def test_reserved_topics_are_not_for_clients(scene, topic):
     client = scene.world.client()
     scene.says(client, [7, topic, 1])
     assert scene.slow.asked == []
-    assert scene.world.ledger.refusals() == {"reserved-topic": 1}
+    assert scene.world.ledger.refusals() == {"client-topic-reserved": 1}
 
 
 def test_the_application_hears_who_a_session_becomes(scene):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.wamp.json_text import texts, values
 from wampush.broker.ingest import Ingest
-from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
 from wampush.errors import Fault, PushRefused, Refusal
 
 INGEST = Ingest(topic_key="category", max_bytes=1000, topic_bytes=20)
@@ -37,6 +37,11 @@ ACCEPTED = [
     (["a", "1", '{"eligible":["x"]}'], "a", audience([], ["x"])),
     (["a", "1", '{"eligible":[]}'], "a", audience([], [])),
     (["a", "1", '{"eligible":["x"],"exclude":["y"]}'], "a", audience(["y"], ["x"])),
+    (["a", "1", '{"to":{"users":[7]}}'], "a", Audience(to=Targets(users=frozenset(["7"])))),
+    (["a", "1", '{"to":{"registered":false}}'], "a", EVERYONE),
+    (["wampush", "1"], "wampush", EVERYONE),
+    (["Wampush.a", "1"], "Wampush.a", EVERYONE),
+    (['{"category":"wampush/a"}'], "wampush/a", EVERYONE),
 ]
 
 
@@ -86,6 +91,10 @@ REFUSED = [
     ([b"", b"1"], Refusal.TOPIC_EMPTY),
     ([b'{"category":"123456789012345678901"}'], Refusal.TOPIC_TOO_LONG),
     ([b"123456789012345678901", b"1"], Refusal.TOPIC_TOO_LONG),
+    ([b"wampush.", b"1"], Refusal.TOPIC_RESERVED),
+    ([b"wampush.x", b"1", b"{}"], Refusal.TOPIC_RESERVED),
+    ([b'{"category":"wampush.presence"}'], Refusal.TOPIC_RESERVED),
+    ([b'{"category":"w\\u0061mpush.x"}'], Refusal.TOPIC_RESERVED),
     ([], Refusal.WRONG_PART_COUNT),
     ([b"a", b"1", b"{}", b""], Refusal.WRONG_PART_COUNT),
     ([b"x"] * 1000, Refusal.WRONG_PART_COUNT),
@@ -100,6 +109,8 @@ REFUSED = [
     ([b"a", b"1", b'{"eligible":{}}'], Refusal.BAD_OPTIONS),
     ([b"a", b"1", b'{"eligible":["x",null]}'], Refusal.BAD_OPTIONS),
     ([b"a", b"1", b'{"eligable":[]}'], Refusal.BAD_OPTIONS),
+    ([b"a", b"1", b'{"to":[]}'], Refusal.BAD_OPTIONS),
+    ([b"a", b"1", b'{"to":{"users":"7"}}'], Refusal.BAD_OPTIONS),
 ]
 
 
@@ -113,8 +124,14 @@ def test_refused(parts, refusal):
 
 def test_the_table_holds_every_reason_of_a_push():
     at_the_door = {Refusal.BACKEND_ADDRESS, Refusal.BACKEND_KEY}
+    of_senders_that_wait = {
+        Refusal.NO_ACCESS,
+        Refusal.FOREIGN_PAGE,
+        Refusal.CLIENTS_BEHIND,
+        Refusal.STOPPING,
+    }
     of_backends = {refusal for refusal in Refusal if refusal.fault is Fault.BACKEND}
-    assert {refusal for _, refusal in REFUSED} == of_backends - at_the_door
+    assert {refusal for _, refusal in REFUSED} == of_backends - at_the_door - of_senders_that_wait
 
 
 @pytest.mark.parametrize(
@@ -183,7 +200,11 @@ def outcome(ingest, parts):
         st.binary(max_size=30)
         | texts(values)
         | texts(st.fixed_dictionaries({"category": st.sampled_from(["a", "b"]) | values}))
-        | texts(st.fixed_dictionaries({}, optional={"exclude": values, "eligible": values})),
+        | texts(
+            st.fixed_dictionaries(
+                {}, optional={"exclude": values, "eligible": values, "to": values}
+            )
+        ),
         max_size=4,
     )
 )

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.broker import Broker
 from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
-from wampush.broker.identity import Identity
+from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.outbox import Outbox, SlowClient
 from wampush.broker.policy import Policy, Publishing, TopicRule
@@ -194,6 +195,7 @@ class FakePeer:
     subscriber: Subscriber
     address: str = "192.0.2.1"
     is_local: bool = False
+    ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
     ends: list[tuple[CloseReason, str]] = field(default_factory=list)
 
@@ -241,6 +243,7 @@ class World:
         total: int = 1_000_000,
         clients_publish: bool = True,
         topic_bytes: int = 100,
+        auto_subscribe: Sequence[str] = (),
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -251,7 +254,14 @@ class World:
         self.fanout = Fanout(self._encode, self.turn.append, self.pressure, self.ledger)
         self.hub: Hub[Subscriber] = Hub()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
-        self.broker = Broker(self.hub, self.fanout, Policy(publishing, RULES), self.ledger)
+        automatic = AutoSubscribe(auto_subscribe, topic_bytes, self.lines.append)
+        self.broker = Broker(
+            self.hub,
+            self.fanout,
+            Policy(publishing, RULES),
+            self.ledger,
+            automatic if auto_subscribe else None,
+        )
         self.clients = Clients(self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5))
 
     def _encode(self, text: bytes, variant: object | None) -> bytes:
@@ -266,13 +276,14 @@ class World:
         room: int | None = None,
         buffered: bool = False,
         variant: object | None = None,
+        identity: Identity = ANONYMOUS,
     ) -> Client:
         """A client that has got its WELCOME and then a wire of that room."""
         wire = Wire()
         kind = BufferedOutbox if buffered else DirectOutbox
         outbox = kind(limit, self.pressure, wire)
         outbox.variant = variant
-        subscriber = Subscriber(Session(dialect, "test/1"), outbox)
+        subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity)
         peer = FakePeer(self.clients, subscriber)
         subscriber.peer = peer
         self.clients.opened(subscriber)

@@ -1,7 +1,7 @@
 """The one path from a publication to its receivers, and the changes of the indexes it follows.
 
-Owns: publish, deliver, subscribe, unsubscribe, and the sessions by their ids. Must not import:
-Twisted, the edges.
+Owns: publish, deliver, subscribe, unsubscribe, the sessions by their ids, and what changes when one
+becomes somebody else. Must not import: Twisted, the edges.
 
 Whatever publishes (ZeroMQ, a client) calls :meth:`Broker.publish`; it alone calls
 :meth:`Broker.deliver`. The hub is changed here only, and each change settles the fan-out first,
@@ -12,17 +12,23 @@ because the fan-out may hold a live set of the hub. What clients may ask for is 
 from __future__ import annotations
 
 from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 from typing import Final
 
+from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
-from wampush.broker.identity import Identity
+from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.people import People
 from wampush.broker.permissions import Action
 from wampush.broker.policy import Policy
-from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.publication import EVERYONE, Publication
+from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.codec import event_text
+
+_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Broker:
@@ -32,23 +38,37 @@ class Broker:
     :param fanout: the way to the outboxes.
     :param policy: who may do what.
     :param ledger: what became of every input.
+    :param automatic: the topics that sessions get without asking; None for none.
     """
 
     def __init__(
-        self, hub: Hub[Subscriber], fanout: Fanout, policy: Policy, ledger: Ledger
+        self,
+        hub: Hub[Subscriber],
+        fanout: Fanout,
+        policy: Policy,
+        ledger: Ledger,
+        automatic: AutoSubscribe | None = None,
     ) -> None:
         self.hub: Final = hub
         self.fanout: Final = fanout
         self.policy = policy
         self.ledger: Final = ledger
+        self.automatic: Final = automatic
         self.sessions: Final[dict[str, Subscriber]] = {}
+        self.people: Final = People()
 
     # Sessions.
 
     def opened(self, subscriber: Subscriber) -> None:
-        """A session begins: it is known by its id and gets WELCOME."""
+        """A session begins: it is known by its id and gets WELCOME, then its automatic topics."""
         self.sessions[subscriber.session_id] = subscriber
         self.fanout.reply(subscriber.outbox, subscriber.session.welcome())
+        identity = subscriber.identity
+        if identity is not ANONYMOUS:
+            self.people.place(subscriber)
+        if self.automatic is not None:
+            for topic in self.automatic.topics(identity):
+                self.subscribe(subscriber, topic)
 
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """From now on it gets the events of a topic; subscribing twice is the same as once."""
@@ -64,6 +84,7 @@ class Broker:
         """A session ended: indexes are cleared and its queue is freed."""
         self.fanout.settle()
         self.hub.drop(subscriber)
+        self.people.forget(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
 
@@ -71,11 +92,36 @@ class Broker:
         """What a session may do once it has this identity, as WAMP-CRA tells it."""
         return self.policy.effective(identity, subscriber.is_local)
 
-    def review(self, subscriber: Subscriber) -> None:
-        """It has become somebody else: end the subscriptions that this one may not have.
+    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+        """It has become somebody else, or the same with a fresh proof.
 
-        They end silently, because WAMP v1 has no message for it.
+        Automatic topics of the old identity that the new one does not have end, and the new one
+        gets its own; what it has of both stays as the client left it. Then subscriptions end that
+        the new identity may not have. All ends are silent, because WAMP v1 has no message for them.
         """
+        self.people.place(subscriber)
+        self._review(subscriber, self._renew_automatic(subscriber, before))
+
+    def asked_for(self, subscriber: Subscriber) -> int:
+        """How many subscriptions a session has without the automatic ones."""
+        topics = self.hub.topics(subscriber)
+        if self.automatic is None:
+            return len(topics)
+        return len(topics - self.automatic.topics(subscriber.identity))
+
+    def _renew_automatic(self, subscriber: Subscriber, before: Identity) -> AbstractSet[str]:
+        """The automatic topics of a session, after those of its old identity are exchanged."""
+        if self.automatic is None:
+            return _NOTHING
+        old = self.automatic.topics(before)
+        new = self.automatic.topics(subscriber.identity)
+        for topic in old - new:
+            self.unsubscribe(subscriber, topic)
+        for topic in new - old:
+            self.subscribe(subscriber, topic)
+        return new
+
+    def _review(self, subscriber: Subscriber, automatic: AbstractSet[str]) -> None:
         permissions = self.policy.permissions
         if permissions is None:
             return
@@ -83,7 +129,8 @@ class Broker:
         lapsed = [
             topic
             for topic in self.hub.topics(subscriber)
-            if not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
+            if topic not in automatic
+            and not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
         ]
         for topic in lapsed:
             self.unsubscribe(subscriber, topic)
@@ -103,9 +150,10 @@ class Broker:
         :returns: how many there are.
         """
         topic = publication.topic
-        receivers: Collection[Subscriber] = self.hub.subscribers(topic)
-        if publication.audience is not EVERYONE and receivers:
-            receivers = self._select(publication.audience, receivers)
+        subscribers = self.hub.subscribers(topic)
+        receivers: Collection[Subscriber] = subscribers
+        if publication.audience is not EVERYONE and subscribers:
+            receivers = select(publication.audience, subscribers, self.people, self.sessions)
         if receivers:
             self.fanout.deliver(
                 topic,
@@ -121,15 +169,3 @@ class Broker:
         :param payload: JSON text.
         """
         self.fanout.reply(subscriber.outbox, event_text(topic, payload))
-
-    def _select(
-        self, audience: Audience, receivers: Collection[Subscriber]
-    ) -> Collection[Subscriber]:
-        exclude = audience.exclude
-        if audience.eligible is None:
-            known = [self.sessions[each] for each in exclude if each in self.sessions]
-            if not any(each in receivers for each in known):
-                return receivers
-            return [each for each in receivers if each.session_id not in exclude]
-        named = (self.sessions.get(each) for each in audience.eligible - exclude)
-        return [each for each in named if each is not None and each in receivers]

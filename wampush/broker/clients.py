@@ -82,7 +82,7 @@ class Clients:
 
     def identified(self, subscriber: Subscriber, before: Identity) -> None:
         """A session has become somebody else, or has a fresh proof of who it is."""
-        self.broker.review(subscriber)
+        self.broker.identified(subscriber, before)
         if self.application is not None:
             self.application.identified(subscriber, before)
 
@@ -218,11 +218,11 @@ class Clients:
 
     def _check_room(self, subscriber: Subscriber, topic: str) -> None:
         limits, hub = self._limits, self.broker.hub
-        topics = hub.topics(subscriber)
-        if len(topics) >= limits.subscriptions and topic not in topics:
-            raise MessageRefused(
-                Refusal.TOO_MANY_SUBSCRIPTIONS, f"{limits.subscriptions} are allowed."
-            )
+        topics, most = hub.topics(subscriber), limits.subscriptions
+        # What was not asked for does not use up the room of what is.
+        is_full = len(topics) >= most and self.broker.asked_for(subscriber) >= most
+        if is_full and topic not in topics:
+            raise MessageRefused(Refusal.TOO_MANY_SUBSCRIPTIONS, f"{most} are allowed.")
         if hub.topic_count >= limits.topics and not hub.subscribers(topic):
             raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{limits.topics} are allowed.")
 
@@ -252,6 +252,9 @@ class Clients:
 
     def _check_subscribe(self, subscriber: Subscriber, request: Subscribe, _: int) -> None:
         self._check_topic(request.topic)
+        if request.topic in self.broker.hub.topics(subscriber):
+            # Pages subscribe also to what is automatic, which no permission need be about.
+            return
         self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)
         self._check_room(subscriber, request.topic)
 
@@ -263,7 +266,7 @@ class Clients:
             self._permit(subscriber, Action.CALL, topic, size)
             return
         if topic.startswith(RESERVED):
-            raise MessageRefused(Refusal.RESERVED_TOPIC, f"It is {shown(topic)}.")
+            raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
         if self.broker.policy.permissions is None:
             self._check_publishing(subscriber, topic)
         else:

@@ -5,7 +5,7 @@ Must not import: Twisted, ZeroMQ, the edges.
 
 One part: a JSON object that names its topic under a key (``category`` unless configured); the whole
 object is the payload. Two parts: topic as UTF-8 text, payload as JSON. Three parts: the same and
-options, a JSON object.
+options, a JSON object, which ``audience`` reads.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 
 import orjson
 
-from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.audience import audience_of
+from wampush.broker.publication import EVERYONE, Publication
 from wampush.errors import PushRefused, Refusal, shown
+from wampush.wamp.uris import RESERVED
 
 
 def _json(part: bytes) -> object:
@@ -34,29 +36,6 @@ def _text(part: bytes) -> str:
         raise PushRefused(
             Refusal.NOT_UTF8, f"Byte {error.start} is {part[error.start]:#x}."
         ) from error
-
-
-def _session_ids(options: dict[str, object], key: str) -> frozenset[str] | None:
-    value = options.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise PushRefused(Refusal.BAD_OPTIONS, f"{key} is {shown(value)}.")
-    return frozenset(value)
-
-
-def _audience(part: bytes) -> Audience:
-    options = _json(part)
-    if not isinstance(options, dict):
-        raise PushRefused(Refusal.BAD_OPTIONS, f"The options are {shown(options)}.")
-    unknown = sorted(options.keys() - {"exclude", "eligible"})
-    if unknown:
-        raise PushRefused(Refusal.BAD_OPTIONS, f"Unknown option {shown(unknown[0])}.")
-    exclude = _session_ids(options, "exclude")
-    eligible = _session_ids(options, "eligible")
-    if not exclude and eligible is None:
-        return EVERYONE
-    return Audience(exclude or frozenset(), eligible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +88,14 @@ class Ingest:
         if not parts[1]:
             raise PushRefused(Refusal.EMPTY, "The second part is empty.")
         _json(parts[1])
-        audience = _audience(parts[2]) if len(parts) == 3 else EVERYONE
+        audience = audience_of(_json(parts[2])) if len(parts) == 3 else EVERYONE
         return Publication(topic, parts[1], audience)
 
     def _check_topic(self, topic: str) -> None:
         if not topic:
             raise PushRefused(Refusal.TOPIC_EMPTY)
+        if topic.startswith(RESERVED):
+            raise PushRefused(Refusal.TOPIC_RESERVED, f"It is {shown(topic)}.")
         # A character takes at most four bytes, so most topics need no encoding to be measured.
         if len(topic) * 4 > self.topic_bytes:
             size = len(topic.encode())

@@ -3,10 +3,9 @@
 Owns: what a rule covers for an identity, how decisions are worded. Must not import: Twisted, the
 edges, the settings.
 
-What a rule covers never depends on how an identity's values are spelt: ``{user}`` and ``{group}``
-stand for one value between separators, compared letter by letter, and a value that holds one of the
-rule's own separators matches nothing. So user ``a`` can not be granted the topics of user ``a.b``,
-nor can a user named ``*`` those of everybody.
+What a rule covers never depends on how an identity's values are spelt (see ``placeholders``); they
+are compared letter by letter. So user ``a`` can not be granted the topics of user ``a.b``, nor can
+a user named ``*`` those of everybody.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from wampush.broker.identity import Identity
+from wampush.broker.placeholders import Placeholders
 from wampush.errors import Refusal
 
 ANYONE: Final = "anyone"
 AUTHENTICATED: Final = "authenticated"
 #: As many receivers are named in a reason, so that lines of the log stay short.
 _NAMED: Final = 5
-_PLACEHOLDER: Final = re.compile(r"\{(user|group)\}")
 
 
 @unique
@@ -107,13 +106,12 @@ class Rule:
         "_anyone",
         "_authenticated",
         "_groups",
-        "_parts",
+        "_pattern",
         "_users",
         "decisions",
         "entry",
         "is_prefix",
         "number",
-        "separators",
         "stem",
     )
 
@@ -124,13 +122,7 @@ class Rule:
         self.is_prefix = entry.match.endswith("*")
         #: The pattern without its star.
         self.stem = entry.match[:-1] if self.is_prefix else entry.match
-        # Text and placeholder names take turns, beginning and ending with text.
-        self._parts = tuple(_PLACEHOLDER.split(self.stem))
-        #: The characters next to placeholders; no value that holds one can match.
-        self.separators = frozenset(
-            "".join([part[-1:] for part in self._parts[:-1:2]])
-            + "".join([part[:1] for part in self._parts[2::2]])
-        )
+        self._pattern = Placeholders(self.stem)
         self._anyone = ANYONE in entry.to
         self._authenticated = AUTHENTICATED in entry.to
         self._users = _named(entry.to, "user:")
@@ -147,9 +139,9 @@ class Rule:
         return ", ".join(to[:_NAMED]) + more
 
     @property
-    def has_placeholders(self) -> bool:
-        """Whether what it covers differs between identities."""
-        return len(self._parts) > 1
+    def separators(self) -> frozenset[str]:
+        """The characters next to placeholders; no value that holds one can match."""
+        return self._pattern.separators
 
     def concerns(self, identity: Identity) -> bool:
         """Whether it is for this identity, whatever the topic."""
@@ -161,10 +153,10 @@ class Rule:
 
     def covers(self, identity: Identity, topic: str) -> bool:
         """Whether the pattern, with the identity's values in it, covers a topic."""
-        parts = self._parts
-        if len(parts) == 1:
+        texts = self._pattern.texts
+        if len(texts) == 1:
             return topic.startswith(self.stem) if self.is_prefix else topic == self.stem
-        if not topic.startswith(parts[0]):
+        if not topic.startswith(texts[0]):
             return False
         stems = self.stems(identity)
         if self.is_prefix:
@@ -173,22 +165,11 @@ class Rule:
 
     def stems(self, identity: Identity) -> Iterator[str]:
         """The stem for each way to fill in the identity's values; none if one is missing."""
-        if not self.has_placeholders:
-            yield self.stem
-            return
-        names = self._parts[1::2]
-        if "user" in names and not self.is_usable(identity.user):
-            return
-        if "group" not in names:
-            yield self._filled(identity.user, None)
-            return
-        for group in identity.groups:
-            if self.is_usable(group):
-                yield self._filled(identity.user, group)
+        return self._pattern.filled(identity)
 
     def is_usable(self, value: str | None) -> bool:
         """Whether a value may stand for a placeholder: not empty, none of its separators in it."""
-        return bool(value) and self.separators.isdisjoint(value or "")
+        return self._pattern.is_usable(value)
 
     def decide(self, action: Action, size: int) -> Decision:
         """Its answer, for what it concerns and covers.
@@ -205,14 +186,10 @@ class Rule:
     def resembles(self, topic: str) -> bool:
         """Whether it covers the topic for some identity; to explain, not to decide."""
         anything = f"[^{re.escape(''.join(sorted(self.separators)))}]+" if self.separators else ".+"
-        texts = [re.escape(part) for part in self._parts[::2]]
+        texts = [re.escape(part) for part in self._pattern.texts]
         pattern = re.compile(anything.join(texts), re.DOTALL)
         found = pattern.match(topic) if self.is_prefix else pattern.fullmatch(topic)
         return found is not None
-
-    def _filled(self, user: str | None, group: str | None) -> str:
-        values = {"user": user or "", "group": group or ""}
-        return "".join([values[part] if at % 2 else part for at, part in enumerate(self._parts)])
 
     def _decision(self, action: Action) -> Decision:
         entry = self.entry

@@ -1,12 +1,45 @@
 """What is published, and who may get it.
 
-Owns: Publication and Audience. Must not import: anything of wampush.
+Owns: Publication, Audience and Targets. Must not import: anything of wampush.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+
+_NOBODY: Final[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """People and sessions: the union of what is named, without what is excluded.
+
+    None where a kind is not named. Where no kind is named, all are meant; a kind that is named with
+    an empty set adds nobody, so that a list which came out empty does not reach everybody.
+
+    :param users: user ids; every session of these.
+    :param groups: every session of somebody in these.
+    :param sessions: session ids.
+    :param registered: every session with a user; False names nobody and is not counted as named.
+    :param exclude_users: their sessions do not get it, also when they are named.
+    :param exclude_groups: likewise.
+    :param exclude_sessions: likewise.
+    """
+
+    users: frozenset[str] | None = None
+    groups: frozenset[str] | None = None
+    sessions: frozenset[str] | None = None
+    registered: bool = False
+    exclude_users: frozenset[str] = _NOBODY
+    exclude_groups: frozenset[str] = _NOBODY
+    exclude_sessions: frozenset[str] = _NOBODY
+
+    @property
+    def names_somebody(self) -> bool:
+        """Whether only some are meant, even before the excluded ones are left out."""
+        named = (self.users, self.groups, self.sessions)
+        return self.registered or any(each is not None for each in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +49,12 @@ class Audience:
     :param exclude: session ids that do not get it, also when they are eligible.
     :param eligible: the only session ids that may get it; None lifts this restriction, the empty
         set means nobody.
+    :param to: the only people and sessions that may get it; None lifts this restriction.
     """
 
-    exclude: frozenset[str] = frozenset()
+    exclude: frozenset[str] = _NOBODY
     eligible: frozenset[str] | None = None
+    to: Targets | None = None
 
 
 EVERYONE: Final = Audience()

@@ -1,0 +1,133 @@
+"""From JSON to an audience: who may get a publication.
+
+Owns: the options that backends, the command line and application code may give with a publication,
+and the words for what is wrong in them. Must not import: Twisted, the edges.
+
+How many ids there may be is bounded by the length of the message that they come in.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+from wampush.broker.publication import EVERYONE, Audience, Targets
+from wampush.errors import PushRefused, Refusal, shown
+
+_OPTIONS: Final = ("to", "exclude", "eligible")
+_KINDS: Final = ("users", "groups", "sessions")
+_TARGETS: Final = (*_KINDS, "registered", "exclude")
+_TARGET_EXAMPLE: Final = '{"users": ["7"]}'
+#: What a list in JSON may be in application code.
+_LISTS: Final = (list, tuple, set, frozenset)
+_NOBODY: Final[frozenset[str]] = frozenset()
+_LONGEST_KEY: Final = 100
+
+
+def audience_of(options: object) -> Audience:
+    """The audience that options ask for.
+
+    :param options: a JSON object with ``to``, ``exclude`` and ``eligible``, see
+        ``docs/reference/wire.md``; a key that is missing or null restricts nothing.
+    :returns: :data:`EVERYONE` when nothing restricts.
+    :raises PushRefused: BAD_OPTIONS, with the key at fault and what would be right.
+    """
+    table = _table(options, "", _OPTIONS, '{"to": {"users": ["7"]}}')
+    exclude = _sessions(table.get("exclude"), "exclude")
+    eligible = _sessions(table.get("eligible"), "eligible")
+    to = targets_of(table.get("to"))
+    if to is None and not exclude and eligible is None:
+        return EVERYONE
+    return Audience(exclude or _NOBODY, eligible, to)
+
+
+def targets_of(to: object) -> Targets | None:
+    """The people and sessions that ``to`` names.
+
+    :param to: a JSON object with ``users``, ``groups``, ``sessions``, ``registered`` and
+        ``exclude``, or None.
+    :returns: None when it restricts nothing.
+    :raises PushRefused: as :func:`audience_of`.
+    """
+    if to is None:
+        return None
+    table = _table(to, "to", _TARGETS, _TARGET_EXAMPLE)
+    registered = table.get("registered")
+    if registered is not None and not isinstance(registered, bool):
+        raise _refused("to.registered", registered, "true or false")
+    exclude = table.get("exclude")
+    without = {} if exclude is None else _table(exclude, "to.exclude", _KINDS, _TARGET_EXAMPLE)
+    targets = Targets(
+        _ids(table.get("users"), "to.users"),
+        _ids(table.get("groups"), "to.groups"),
+        _sessions(table.get("sessions"), "to.sessions"),
+        bool(registered),
+        _ids(without.get("users"), "to.exclude.users") or _NOBODY,
+        _ids(without.get("groups"), "to.exclude.groups") or _NOBODY,
+        _sessions(without.get("sessions"), "to.exclude.sessions") or _NOBODY,
+    )
+    return None if targets == _ALL else targets
+
+
+_ALL: Final = Targets()
+
+
+def _table(value: object, name: str, known: Sequence[str], example: str) -> Mapping[str, Any]:
+    """A JSON object with known keys only.
+
+    :param name: of the key that holds it; "" for the options as a whole.
+    """
+    if not isinstance(value, dict):
+        raise _refused(name, value, f"an object such as {example}")
+    for key in value:
+        if key not in known:
+            near = difflib.get_close_matches(str(key)[:_LONGEST_KEY], known, 1)
+            hint = f'; did you mean "{near[0]}"?' if near else "."
+            where = f"{name} has" if name else "The options have"
+            raise PushRefused(
+                Refusal.BAD_OPTIONS,
+                f"{where} the unknown key {shown(key)}{hint} Known are {', '.join(known)}.",
+            )
+    return value
+
+
+def _ids(value: object, name: str) -> frozenset[str] | None:
+    """A list of users or groups. PHP sends 7 where it keeps ids as numbers; that is user "7"."""
+    if value is None:
+        return None
+    return frozenset(
+        [each if type(each) is str else _id(each, name) for each in _list(value, name)]
+    )
+
+
+def _id(value: object, name: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**64:
+        return str(value)
+    raise _refused(f"An element of {name}", value, "a string or a whole number")
+
+
+def _sessions(value: object, name: str) -> frozenset[str] | None:
+    """A list of session ids."""
+    if value is None:
+        return None
+    return frozenset([_session(each, name) for each in _list(value, name)])
+
+
+def _session(value: object, name: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise _refused(f"An element of {name}", value, "a session id, a string")
+
+
+def _list(value: object, name: str) -> Collection[object]:
+    if not isinstance(value, _LISTS):
+        raise _refused(name, value, 'a list such as ["7"]')
+    return value
+
+
+def _refused(name: str, value: object, right: str) -> PushRefused:
+    what = f"{name} is" if name else "The options are"
+    return PushRefused(Refusal.BAD_OPTIONS, f"{what} {shown(value)}; right is {right}.")
