@@ -12,11 +12,13 @@ def test_counts_of_a_node() -> None:
     peer = memory.open()
     peer.subscribe("news")
     peer.send(masked(b"{"))
+    memory.open().lose()
     assert memory.node.status() == {
         "sessions": 1,
         "topics": 1,
         "connections": 2,
         "refusals": {"message-not-json": 1},
+        "ends": {"peer-lost": 1},
         "redis_sources": [],
     }
 

@@ -37,6 +37,7 @@ from wampush.edges.wamp_conversation import WampRoute
 from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
+from wampush.metrics import Measured, Metrics
 from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -74,6 +75,7 @@ class Node:
             "topics": self.broker.hub.topic_count,
             "connections": len(self.websocket.connections),
             "refusals": self.broker.ledger.refusals(),
+            "ends": self.broker.ledger.ends(),
             "redis_sources": self.redis.status(),
         }
 
@@ -100,6 +102,23 @@ class Node:
             "waiting_bytes": subscriber.outbox.queued if subscriber.outbox.blocked else 0,
             "refusals": [each for each in self.refusals() if each["origin"] == origin],
         }
+
+    def metrics(self, queued_limit: int, http_connections: Callable[[], int]) -> Metrics:
+        """What is counted, for Prometheus.
+
+        :param queued_limit: bytes that may wait in all queues together.
+        :param http_connections: how many connections the HTTP port has.
+        """
+        return Metrics(
+            Measured(
+                self.broker,
+                self.pressure,
+                queued_limit,
+                lambda: len(self.websocket.connections),
+                http_connections,
+                self.redis.status,
+            )
+        )
 
     def let_publish(self, publishing: Publishing) -> None:
         """From now on these clients may PUBLISH where no permission decides."""

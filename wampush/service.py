@@ -288,13 +288,19 @@ class WampushService(Service):
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
         settings = self._loaded.settings
         access = HttpAccess(_read_token(settings.http.token_file))
+        metrics = node.metrics(settings.limits.queued_bytes, lambda: len(site.channels))
         view = HttpView(
-            lambda: self._status(node), node.refusals, node.session, self._websocket_url
+            lambda: self._status(node),
+            node.refusals,
+            node.session,
+            self._websocket_url,
+            metrics.text,
         )
         limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)
         edge = HttpEdge(view, node.posted, access, limits)
         turned_away = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
-        port = self._listen(reactor, endpoint, edge.site(reactor, turned_away))
+        site = edge.site(reactor, turned_away)
+        port = self._listen(reactor, endpoint, site)
         self._http_ports.append(port)
         at = f"{'https' if tls.is_tls(endpoint) else 'http'}://{listeners.describe(port)}"
         _log.info("health on {at}/healthz, demo on {at}/demo/", at=at)

@@ -27,6 +27,7 @@ def edge() -> HttpEdge:
         lambda: [{"reason": "no-topic"}],
         lambda session_id: {"user": "7"} if session_id == "abc" else None,
         lambda host: f"ws://{host}:8080/",
+        lambda: b"a 1\n",
     )
     return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
 
@@ -324,6 +325,16 @@ def test_with_a_token_set_it_alone_decides(authorization, may):
 
 def test_the_token_is_not_shown_by_the_object_that_holds_it():
     assert "0123" not in repr(HttpAccess(TOKEN))
+
+
+def test_metrics(edge):
+    response = ask(edge, "/metrics")
+    assert (response.status, response.body) == (200, b"a 1\n")
+    assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert response.headers["cache-control"] == "no-store"
+    refused = ask(edge, "/metrics", host="rebound.example.org")
+    assert refused.status == 401
+    assert refused.headers["www-authenticate"] == 'Bearer realm="wampush"'
 
 
 def test_one_session(edge):

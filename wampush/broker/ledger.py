@@ -149,6 +149,10 @@ class Ledger:
             totals[refusal.code] += count
         return totals
 
+    def ends(self) -> Mapping[str, int]:
+        """How often connections ended for each reason, by its code."""
+        return {reason.code: count for reason, count in self.ended.items()}
+
     def _say(self, reason: Refusal | CloseReason, line: Callable[[], str]) -> None:
         now = self._now()
         last = self._last_line.get(reason)

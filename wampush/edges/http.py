@@ -8,7 +8,7 @@ it shows, and what publishes, is handed in, so that it can be tested and replace
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from klein import Klein
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -16,6 +16,7 @@ from werkzeug.routing import RequestRedirect
 
 from wampush.edges.http_answers import (
     host_asked_for,
+    respond,
     respond_json,
     respond_no_access,
     respond_text,
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from wampush.edges.http_site import BoundedRequest, HttpLimits
 
 
+#: The text format of Prometheus.
+METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+
+
 @dataclass(frozen=True, slots=True)
 class HttpView:
     """What the port shows; callables, because it is made anew for each request.
@@ -49,12 +54,14 @@ class HttpView:
     :param session: what is known of one session, None when there is none of that id.
     :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
         brackets); None while no WebSocket listener is up. A configured port may be 0.
+    :param metrics: what ``/metrics`` answers, as :data:`METRICS_TYPE` says.
     """
 
     status: Callable[[], Mapping[str, object]]
     refusals: Callable[[], Sequence[Mapping[str, object]]]
     session: Callable[[str], Mapping[str, object] | None]
     websocket_url: Callable[[str], str | None]
+    metrics: Callable[[], bytes]
 
 
 class HttpEdge:
@@ -138,6 +145,13 @@ class HttpEdge:
         if not self._access.permits(request):
             return respond_no_access(request)
         return respond_json(request, 200, {"refusals": self._view.refusals()})
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Request) -> bytes:
+        """What is counted, for Prometheus."""
+        if not self._access.permits(request):
+            return respond_no_access(request)
+        return respond(request, 200, METRICS_TYPE, self._view.metrics())
 
     @app.route("/sessions/<string:session_id>", methods=["GET"])
     def session(self, request: Request, session_id: str) -> bytes:
