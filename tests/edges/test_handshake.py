@@ -306,6 +306,17 @@ def test_too_many_and_stopping_answer_503() -> None:
         assert body.decode() == f"{reason.sentence}\n"
 
 
+def test_401_says_how_to_get_in_and_nothing_else_does() -> None:
+    challenges = {
+        reason: head_of(handshake.refusal(HandshakeRefused(reason)))[1].get("WWW-Authenticate")
+        for reason in CloseReason
+    }
+    assert {reason: text for reason, text in challenges.items() if text is not None} == {
+        CloseReason.AUTHENTICATION_REQUIRED: 'Bearer realm="wampush"',
+        CloseReason.TOKEN_REFUSED: 'Bearer realm="wampush", error="invalid_token"',
+    }
+
+
 def test_every_refusal_has_a_status_that_http_knows() -> None:
     for reason in CloseReason:
         if reason.value.http_status is not None:

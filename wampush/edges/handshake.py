@@ -180,10 +180,22 @@ def _response(status: HTTPStatus, content_type: str, body: bytes, extra: str = "
     return head.encode() + body
 
 
+def _challenge(reason: CloseReason) -> str:
+    """How to get in (RFC 6750 section 3); without a token there is no error to tell of (3.1)."""
+    challenge = 'Bearer realm="wampush"'
+    if reason is CloseReason.TOKEN_REFUSED:
+        challenge += ', error="invalid_token"'
+    return challenge
+
+
 def refusal(error: HandshakeRefused) -> bytes:
     """The answer that says why no WebSocket is opened."""
     status = HTTPStatus(error.reason.value.http_status or HTTPStatus.BAD_REQUEST)
-    extra = "Sec-WebSocket-Version: 13\r\n" if status == HTTPStatus.BAD_REQUEST else ""
+    extra = ""
+    if status == HTTPStatus.BAD_REQUEST:
+        extra = "Sec-WebSocket-Version: 13\r\n"
+    elif status == HTTPStatus.UNAUTHORIZED:
+        extra = f"WWW-Authenticate: {_challenge(error.reason)}\r\n"
     return _response(status, "text/plain", f"{error}\n".encode(), extra)
 
 
