@@ -91,20 +91,21 @@ def test_what_counts_as_loopback(host: str, loopback: bool) -> None:
 
 
 UNUSABLE = {
-    "": "it is no endpoint",
-    "8080": "it is no endpoint",
-    "tcp:": "it is no endpoint",
-    "tcp:http-no-such": "it is no endpoint",
-    "tcp:8080x:interface=127.0.0.1": "it is no endpoint",
-    "tcp:0:interface=127.0.0.1:backlog=x": "it is no endpoint",
-    "tcp:0:bogus=1": "it is no endpoint",
-    "nonsense:0": "Unknown endpoint type",
-    "systemd:domain=INET:index=99": "it is no endpoint",
+    "": "no kind of endpoint is called ''",
+    "8080": "no kind of endpoint is called '8080'",
+    "tcp:": "is not understood",
+    "tcp:http-no-such": "is not understood",
+    "tcp:8080x:interface=127.0.0.1": "is not understood",
+    "tcp:0:interface=127.0.0.1:backlog=x": "is not understood",
+    "tcp:0:bogus=1": "is not understood",
+    "nonsense:0": "no kind of endpoint is called 'nonsense'",
+    "systemd:domain=INET:index=99": "is not understood",
     "ssl:0:privateKey=/nowhere/key.pem": "No such file",
     "tcp:70000:interface=127.0.0.1": "0-65535",
     "tcp:-1:interface=127.0.0.1": "",
     "tcp:0:interface=192.0.2.1": "assign requested address",
-    "tcp:0:interface=300.1.1.1": "",
+    "tcp:0:interface=300.1.1.1": "neither an address nor a known name",
+    "tcp:0:interface=\\": "is not understood",
     "unix:/nowhere/at/all": "No such file",
 }
 

@@ -7,13 +7,13 @@ ZeroMQ.
 from __future__ import annotations
 
 import argparse
-import re
 import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.permissions import Action, Decision, Permissions, Rule, usual
+from wampush.endpoint_checkers import parts_of
 from wampush.settings import Settings
 
 
@@ -123,17 +123,17 @@ def _all_on_loopback(endpoints: tuple[str, ...]) -> bool | None:
 
 
 def _is_on_loopback(endpoint: str) -> bool | None:
-    kind, *fields = re.split(r"(?<!\\):", endpoint)
-    if kind == "unix":
+    parts = parts_of(endpoint)
+    if parts.kind == "unix":
         return True
-    named = [each.partition("=")[2] for each in fields if each.startswith("interface=")]
-    if kind in ("tcp", "tcp6"):
-        # The second argument of these is the interface, also without its name.
-        named += [each for each in fields[1:2] if "=" not in each]
-    elif kind != "ssl":
+    if parts.kind not in ("tcp", "tcp6", "ssl"):
         return None
+    interface = parts.named.get("interface")
+    if interface is None and parts.kind != "ssl" and len(parts.values) > 1:
+        # The second value of these is the interface, also without its name.
+        interface = parts.values[1]
     try:
-        return ip_address(named[0].replace("\\", "")).is_loopback if named else False
+        return ip_address(interface).is_loopback if interface else False
     except ValueError:
         return None
 

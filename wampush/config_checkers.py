@@ -247,32 +247,6 @@ class TopicPattern(Word):
         return value if usable else Rejected(self.allowed, value)
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint(Word):
-    """A Twisted server endpoint string; only its ``kind:`` is looked at here.
-
-    Which kinds exist and what they take is known to Twisted's plugins, so the rest of the text
-    is judged when the server starts to listen.
-    """
-
-    off: bool = False
-
-    @property
-    def allowed(self) -> str:
-        """The form, with an example."""
-        form = "a Twisted endpoint string such as tcp:8080:interface=127.0.0.1"
-        return f'{form}, or "off"' if self.off else form
-
-    def check(self, value: object) -> object:
-        """Accept ``kind:…``, but neither URLs nor HOST:PORT."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        if self.off and value == "off":
-            return value
-        endpoint = re.fullmatch(r"[A-Za-z][A-Za-z0-9_+.-]*:(?!//).+", value)
-        return value if endpoint and _is_clean(value) else Rejected(self.allowed, value)
-
-
 _TCP = re.compile(
     r"tcp://(?P<host>\*|\[[0-9A-Za-z:.%_-]+\]|[^\s\[\]/:;*]+):(?P<port>\*|[0-9]{1,5})"
 )

@@ -78,8 +78,8 @@ def listen(
             f"{str(error.filename)!r} can not be read: {error.strerror}",
             "name a file that is there and that this user may read",
         ) from error
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ListenError(text, f"it is no endpoint ({error})", _SHAPE) from error
+    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        raise ListenError(text, _not_understood(text, error), _SHAPE) from error
     except (SSL.Error, crypto.Error) as error:
         raise ListenError(
             text,
@@ -101,9 +101,20 @@ def listen(
     return port
 
 
+def _not_understood(text: str, error: Exception) -> str:
+    """What is wrong with a string that the settings let pass: one of a kind that few use."""
+    kind = text.partition(":")[0]
+    if str(error).startswith("Unknown endpoint type"):
+        return f"no kind of endpoint is called {kind!r}"
+    return f"what follows {kind}: is not understood ({error})"
+
+
 def explained(text: str, error: BaseException) -> ListenError:
     """What a failure to listen means to an operator."""
     cause = error.socketError if isinstance(error, CannotListenError) else error
+    if isinstance(cause, socket.gaierror):
+        problem = "its interface is neither an address nor a known name"
+        return ListenError(text, problem, "let interface= name an address of this machine")
     if isinstance(cause, OSError):
         return ListenError(text, cause.strerror or str(cause), _remedy(text, cause))
     return ListenError(text, str(cause), _SHAPE)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from wampush.config_checkers import (
     Addresses,
     Choice,
-    Endpoint,
     Flag,
     Number,
     OriginPattern,
     TopicPattern,
     WholeNumber,
 )
+from wampush.endpoint_checkers import Endpoint
 from wampush.permission_checkers import AutomaticTopics
 from wampush.settings_http import HttpSettings
 from wampush.settings_identity import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampush.config_checkers import Endpoint, FilePath, WholeNumber
+from wampush.config_checkers import FilePath, WholeNumber
+from wampush.endpoint_checkers import Endpoint
 from wampush.settings_security import about
 
 

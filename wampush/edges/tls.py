@@ -67,7 +67,10 @@ def make_context(settings: TlsSettings) -> SSL.Context:
     """
     for name, path in (("certificate", settings.certificate), ("key", settings.key)):
         if not path:
-            raise OperatorError(f"tls.{name} is not set; an ssl: listener needs it")
+            raise OperatorError(
+                f"tls.{name} is not set; an ssl: listener needs the PEM files of "
+                "tls.certificate and tls.key"
+            )
     leaf, *chain = pem_files.certificates("tls.certificate", settings.certificate)
     if settings.chain:
         chain += pem_files.certificates("tls.chain", settings.chain)
