@@ -172,7 +172,7 @@ def problem_of(failure: Failure) -> str:
     """What went wrong, for a log; without anything that was sent or received."""
     value = _cause(failure)
     if isinstance(value, RefusedByPeer):
-        return "it refuses connections; is the web application running?"
+        return "it refuses connections (is the web application running?)"
     if isinstance(value, DNSLookupError):
         return "its host name is unknown"
     if isinstance(value, ConnectTimeout):

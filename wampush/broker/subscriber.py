@@ -27,6 +27,10 @@ class Peer(Protocol):
     def is_local(self) -> bool:
         """Whether it came from this machine, and from no page of another host."""
 
+    @property
+    def ended(self) -> CloseReason | None:
+        """Why the connection has ended; None while it has not."""
+
     def identity_changed(self, before: Identity) -> None:
         """The session's identity is another one than before."""
 

@@ -85,8 +85,12 @@ RATCHET: Final = Dialect(
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (WAMP1, RATCHET)}
 
 ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
+#: An error of application code that names no URI of its own.
+ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+#: The application that has the procedure did not answer; it may have carried out the call.
+ERROR_UNAVAILABLE: Final = "http://api.wamp.ws/error#unavailable"
 
 #: Topics and procedures that begin so are our own.
 RESERVED: Final = "wampush."

@@ -1,0 +1,143 @@
+"""The circuit breaker against a model under random outcomes, and its lines one by one."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+
+from wampush.apps.webhooks_breaker import Breaker, Change, Outcome, State
+
+FAILURES = 3
+SECONDS = 10.0
+
+
+class Machine(RuleBasedStateMachine):
+    """The model knows which passes mean something, instead of counting eras."""
+
+    passes = Bundle("passes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.breaker = Breaker(FAILURES, SECONDS, lambda: self.now)
+        self.valid: set[int] = set()
+        self.probe: int | None = None
+        self.row = 0
+        self.opened_at: float | None = None
+        self.changes: list[Change] = []
+        self.tickets: dict[int, int] = {}
+
+    @rule(target=passes)
+    def ask(self) -> int:
+        ticket = self.breaker.admit()
+        number = len(self.tickets)
+        if self.opened_at is None:
+            assert ticket is not None
+            self.valid.add(number)
+        elif self.probe is None and self.now - self.opened_at >= SECONDS:
+            assert ticket is not None
+            self.probe = number
+        else:
+            assert ticket is None
+        self.tickets[number] = -1 if ticket is None else ticket
+        return number
+
+    @rule(number=consumes(passes), outcome=st.sampled_from(Outcome))
+    def report(self, number: int, outcome: Outcome) -> None:
+        if self.tickets[number] == -1:
+            return
+        change = self.breaker.report(self.tickets[number], outcome)
+        assert change is self._expected(number, outcome)
+        if change is not None:
+            self.changes.append(change)
+
+    def _expected(self, number: int, outcome: Outcome) -> Change | None:
+        if number == self.probe:
+            self.probe = None
+            if outcome is Outcome.ANSWERED:
+                self.opened_at, self.row = None, 0
+                return Change.CLOSED
+            if outcome is Outcome.FAILED:
+                self.opened_at = self.now
+            return None
+        if number not in self.valid:
+            return None
+        if outcome is Outcome.ANSWERED:
+            self.row = 0
+        elif outcome is Outcome.FAILED:
+            self.row += 1
+            if self.row == FAILURES:
+                self.opened_at = self.now
+                self.valid.clear()
+                return Change.OPENED
+        return None
+
+    @rule(seconds=st.sampled_from([0.5, 4.0, SECONDS]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += seconds
+
+    @invariant()
+    def the_state_is_told(self) -> None:
+        if self.opened_at is None:
+            assert self.breaker.state is State.CLOSED
+            assert self.breaker.seconds_left() == 0
+        elif self.probe is not None:
+            assert self.breaker.state is State.PROBING
+        else:
+            assert self.breaker.state is State.OPEN
+            left = max(0.0, self.opened_at + SECONDS - self.now)
+            assert self.breaker.seconds_left() == left
+
+    @invariant()
+    def what_is_worth_a_line_alternates(self) -> None:
+        expected = [Change.OPENED, Change.CLOSED] * len(self.changes)
+        assert self.changes == expected[: len(self.changes)]
+
+
+TestBreaker = Machine.TestCase
+TestBreaker.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+
+
+def test_it_opens_after_failures_in_a_row_only() -> None:
+    breaker = Breaker(2, 10.0, lambda: 0.0)
+    outcomes = (Outcome.FAILED, Outcome.ANSWERED, Outcome.FAILED, Outcome.ABANDONED)
+    tickets = [breaker.admit() for _ in range(5)]
+    assert all(ticket is not None for ticket in tickets)
+    for ticket, outcome in zip(tickets, outcomes, strict=False):
+        assert breaker.report(ticket or 0, outcome) is None
+    assert breaker.report(tickets[4] or 0, Outcome.FAILED) is Change.OPENED
+    assert breaker.admit() is None
+
+
+def test_an_answer_to_a_question_of_before_does_not_close_it() -> None:
+    now = 0.0
+    breaker = Breaker(1, 10.0, lambda: now)
+    late, failing = breaker.admit(), breaker.admit()
+    assert late is not None
+    assert failing is not None
+    assert breaker.report(failing, Outcome.FAILED) is Change.OPENED
+    assert breaker.report(late, Outcome.ANSWERED) is None
+    now = 10.0
+    probe = breaker.admit()
+    assert probe is not None
+    assert breaker.report(late, Outcome.ANSWERED) is None
+    assert breaker.state.value == "half-open"
+    assert breaker.admit() is None
+    assert breaker.report(probe, Outcome.ANSWERED) is Change.CLOSED
+    assert breaker.state.value == "closed"
+
+
+def test_the_next_question_is_the_probe_when_the_first_is_abandoned() -> None:
+    now = 0.0
+    breaker = Breaker(1, 10.0, lambda: now)
+    breaker.report(breaker.admit() or 0, Outcome.FAILED)
+    now = 10.0
+    first = breaker.admit()
+    assert first is not None
+    breaker.report(first, Outcome.ABANDONED)
+    second = breaker.admit()
+    assert second is not None
+    assert breaker.report(first, Outcome.ANSWERED) is None
+    assert breaker.report(second, Outcome.FAILED) is None
+    assert breaker.seconds_left() == 10.0
