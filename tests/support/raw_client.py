@@ -63,7 +63,13 @@ class RawClient:
         self._socket.sendall(b"\x81" + length + mask + masked)
 
     def receive(self) -> list[Any]:
-        """The next WAMP message; frames that are not text, such as pings, are passed over."""
+        """The next WAMP message."""
+        message = json.loads(self.receive_text())
+        assert isinstance(message, list)
+        return message
+
+    def receive_text(self) -> str:
+        """The next text frame; others, such as pings, are passed over."""
         while True:
             head = self._stream.read(2)
             assert len(head) == 2, "the server ended the connection"
@@ -74,9 +80,7 @@ class RawClient:
                 (length,) = struct.unpack(">Q", self._stream.read(8))
             data = self._stream.read(length)
             if head[0] & 0x0F == 1:
-                message = json.loads(data)
-                assert isinstance(message, list)
-                return message
+                return data.decode()
 
     def subscribe(self, topic: str) -> None:
         """Subscribe, and wait until the server has taken it in."""

@@ -85,9 +85,13 @@ class RedisServer:
     :param folder: where it runs; nothing is left there.
     :param port: its port on loopback.
     :param options: further options of redis-server, such as ``--requirepass``.
+    :param tls_port: a second port, for TLS; the certificates are among the options. 0: none.
     """
 
-    def __init__(self, folder: Path, port: int, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, port: int, options: Sequence[str] = (), tls_port: int = 0
+    ) -> None:
+        self.tls_port = tls_port
         self._folder = folder
         self._options = options
         self._process: Process | None = None
@@ -99,6 +103,7 @@ class RedisServer:
         assert self._process is None
         fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command = [redis_program("redis-server"), "--port", str(self.port), *fixed]
+        command += ["--tls-port", str(self.tls_port)] if self.tls_port else []
         self._process = Process([*command, *self._options], cwd=self._folder)
         self._process.wait_for_log(lambda log: "Ready to accept connections" in log)
 
@@ -120,10 +125,10 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def running_redis(folder: Path, *options: str) -> Iterator[RedisServer]:
-    """Run a redis-server on a free port."""
-    with reserved_ports(1) as (port,):
-        server = RedisServer(folder, port, options)
+def running_redis(folder: Path, *options: str, tls: bool = False) -> Iterator[RedisServer]:
+    """Run a redis-server on a free port, with a second one for TLS if asked for."""
+    with reserved_ports(2) as (port, tls_port):
+        server = RedisServer(folder, port, options, tls_port if tls else 0)
         try:
             server.start()
             yield server

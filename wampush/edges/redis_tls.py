@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
@@ -31,16 +30,14 @@ def endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any:
     return wrapClientTLS(_options(entry, place), plain) if url.tls else plain
 
 
-def _x509(certificate: x509.Certificate) -> crypto.X509:
-    return crypto.X509.from_cryptography(certificate)
-
-
 def _options(entry: RedisSourceSettings, place: str) -> Any:
     """TLS in which the server's certificate must be for its host."""
     trusted: Any = None
     if entry.ca:
         authorities = pem_files.certificates(f"{place}.ca", entry.ca)
-        trusted = trustRootFromCertificates([Certificate(_x509(each)) for each in authorities])
+        trusted = trustRootFromCertificates(
+            [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
+        )
     own: dict[str, Any] = {}
     if entry.certificate:
         leaf, *chain = pem_files.certificates(f"{place}.certificate", entry.certificate)
@@ -51,9 +48,9 @@ def _options(entry: RedisSourceSettings, place: str) -> Any:
                 f"{place}.certificate {entry.certificate!r}"
             )
         own = {
-            "certificate": _x509(leaf),
-            "privateKey": crypto.PKey.from_cryptography_key(key),
-            "extraCertChain": list(map(_x509, chain)),
+            "certificate": leaf,
+            "privateKey": key,
+            "extraCertChain": chain,
         }
     try:
         return optionsForClientTLS(entry.url.host, trusted, extraCertificateOptions=own)
