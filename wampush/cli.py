@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import orjson
 
-from wampush import __version__, cli_curve, cli_permissions
+from wampush import __version__, cli_curve, cli_permissions, cli_targets
 from wampush.cli_token import add as add_token
 from wampush.errors import OperatorError
 
@@ -50,6 +50,7 @@ _PUSH_EPILOG = """\
 examples:
   wampush push MainCategory '{"title": "hello"}'
   wampush push prices 101.25 --to tcp://10.0.0.5:5555
+  wampush push news '"for you"' --user 7 --group staff
   tail -f events.jsonl | wampush push log -
 
 Any JSON value is sent, exactly as written. A string needs its own quotes: '"hello"'.
@@ -136,14 +137,16 @@ def _payloads(argument: str) -> Iterator[bytes]:
 
 
 def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
-    """Send each payload as the two parts topic and JSON; how many there were."""
+    """Send each payload with its topic, and for whom it is; how many there were."""
     import zmq
 
     sent = 0
     topic = arguments.topic.encode()
+    options = cli_targets.options(arguments)
+    more = [] if options is None else [options]
     for payload in _payloads(arguments.json):
         try:
-            socket.send_multipart([topic, payload])
+            socket.send_multipart([topic, payload, *more])
         except zmq.Again:
             if sent == 0:
                 raise OperatorError(
@@ -307,6 +310,7 @@ def _add_push(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="how long to wait for somebody who pulls (default: %(default)s)",
     )
     cli_curve.add_arguments(parser)
+    cli_targets.add_arguments(parser)
     parser.set_defaults(run=partial(_push, parser))
 
 
