@@ -36,6 +36,7 @@ class Source(Enum):
     CLIENT = "client"
     CONNECTION = "backend connection"
     REDIS = "redis"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
