@@ -19,14 +19,19 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "e2e" / "php"
 WEB = SCRIPTS / "web"
 
 
-def php_command(script: str, *arguments: str) -> list[str]:
-    """The command that runs one of the backends in tests/e2e/php.
+def php_program() -> str:
+    """Where PHP is.
 
-    :raises AssertionError: PHP is not installed; says how to install it.
+    :raises AssertionError: it is not installed; says how to install it.
     """
     php = shutil.which("php")
-    assert php, "PHP is missing: apt-get install php-cli php-zmq"
-    return [php, str(SCRIPTS / script), *arguments]
+    assert php, "PHP is missing: apt-get install php-cli php-zmq php-redis"
+    return php
+
+
+def php_command(script: str, *arguments: str) -> list[str]:
+    """The command that runs one of the backends in tests/e2e/php."""
+    return [php_program(), str(SCRIPTS / script), *arguments]
 
 
 def php_push(address: str, *messages: Mapping[str, object]) -> None:

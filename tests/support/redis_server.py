@@ -84,7 +84,8 @@ class RedisServer:
 
     :param folder: where it runs; nothing is left there.
     :param port: its port on loopback.
-    :param options: further options of redis-server, such as ``--requirepass``.
+    :param options: further options of redis-server, such as ``--requirepass``;
+        others hold from the next start on.
     :param tls_port: a second port, for TLS; the certificates are among the options. 0: none.
     """
 
@@ -93,7 +94,7 @@ class RedisServer:
     ) -> None:
         self.tls_port = tls_port
         self._folder = folder
-        self._options = options
+        self.options = options
         self._process: Process | None = None
         self.port = port
         self.url = f"redis://127.0.0.1:{port}"
@@ -104,7 +105,7 @@ class RedisServer:
         fixed = ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command = [redis_program("redis-server"), "--port", str(self.port), *fixed]
         command += ["--tls-port", str(self.tls_port)] if self.tls_port else []
-        self._process = Process([*command, *self._options], cwd=self._folder)
+        self._process = Process([*command, *self.options], cwd=self._folder)
         self._process.wait_for_log(lambda log: "Ready to accept connections" in log)
 
     def stop(self) -> None:

@@ -1,0 +1,61 @@
+"""Trongate's WebSocket module: each of its jobs, done by wampush."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support.daemon import Daemon, running_daemon
+from tests.support.php import php_program
+from tests.support.raw_client import RawClient
+from tests.support.redis_server import RedisServer, running_redis
+
+PUBLISH = """
+$redis = new Redis();
+$redis->connect('127.0.0.1', (int) $argv[1]);
+echo $redis->publish($argv[2], json_encode(['title' => 'Grüße', 'price' => 101.25]));
+"""
+
+
+@contextlib.contextmanager
+def instance(folder: Path, redis: RedisServer) -> Iterator[Daemon]:
+    """One server instance that is subscribed to the channels of the web application."""
+    folder.mkdir()
+    path = folder / "wampush.toml"
+    path.write_text(
+        f'[[redis_source]]\nurl = "{redis.url}"\nchannels = ["live_*"]\n', encoding="utf-8"
+    )
+    with running_daemon(folder, extra=["--config", str(path)]) as daemon:
+        daemon.wait_for_log(lambda log: "taking pushes from 'live_*'" in log)
+        yield daemon
+
+
+def published(redis: RedisServer, channel: str) -> int:
+    """Publish as the web application does; how many subscribers Redis found."""
+    command = [php_program(), "-r", PUBLISH, str(redis.port), channel]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(done.stdout)
+
+
+def test_json_on_a_redis_channel_is_an_event_of_that_name_on_every_instance(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(running_redis(tmp_path))
+        daemons = [stack.enter_context(instance(tmp_path / name, redis)) for name in ("a", "b")]
+        clients = [
+            stack.enter_context(RawClient(daemon.websocket_port))
+            for daemon in daemons
+            for _ in range(2)
+        ]
+        for client in clients:
+            client.subscribe("live_orders")
+        assert published(redis, "live_prices") == 2
+        assert published(redis, "live_orders") == 2
+        assert published(redis, "orders") == 0
+        for client in clients:
+            event = {"title": "Grüße", "price": 101.25}
+            assert client.receive() == [8, "live_orders", event]
+        for daemon in daemons:
+            assert daemon.health()["redis_sources"][0]["messages"] == 2
