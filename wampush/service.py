@@ -294,6 +294,7 @@ class WampushService(Service):
             node.refusals,
             node.session,
             self._websocket_url,
+            node.pull.local_address,
             metrics.text,
         )
         limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)

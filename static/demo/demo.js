@@ -15,6 +15,7 @@
   const SHOWN_CHARACTERS = 2000;
   const FIRST_DELAY = 500; // milliseconds; doubled up to LAST_DELAY, with jitter
   const LAST_DELAY = 10000;
+  const USUAL_PUSH = "tcp://127.0.0.1:5555"; // where "wampush push" goes by itself
 
   const byId = (id) => document.getElementById(id);
 
@@ -28,8 +29,9 @@
 
   /** A WAMP v1 connection that comes back by itself and subscribes again. */
   class Connection {
-    constructor(onState) {
+    constructor(onState, onSettings) {
       this.onState = onState;
+      this.onSettings = onSettings;
       this.listeners = new Map();
       this.socket = null;
       this.open = false;
@@ -64,7 +66,9 @@
         if (!answer.ok) {
           throw new Error(`settings.json: ${answer.status}`);
         }
-        this.url = (await answer.json()).websocket;
+        const settings = await answer.json();
+        this.onSettings(settings);
+        this.url = settings.websocket;
         this.socket = new WebSocket(this.url, "wamp");
       } catch (error) {
         console.warn("wampush demo:", error.message);
@@ -194,10 +198,25 @@
     click.target.setAttribute("aria-pressed", String(paused));
   });
 
+  const examples = Array.from(document.querySelectorAll("#examples code"));
+  const lines = examples.map((example) => example.textContent);
+
+  /** Let the lines to copy name the address that this server pulls from, where they have to. */
+  const showPushAddress = (address) => {
+    let option = "";
+    if (address && address !== USUAL_PUSH) {
+      const plain = /^[\w@%+=:,./-]+$/.test(address);
+      option = ` --to ${plain ? address : `'${address.replaceAll("'", "'\\''")}'`}`;
+    }
+    examples.forEach((example, index) => {
+      example.textContent = lines[index] + option;
+    });
+  };
+
   const connection = new Connection((state, text) => {
     byId("state").dataset.state = state;
     byId("state-text").textContent = text;
-  });
+  }, (settings) => showPushAddress(settings.push));
 
   const own = new Map([["demo.price", showPrice], ["demo.load", showLoad]]);
   const watched = new Map(); // topics the reader asked for; two of them may be our own

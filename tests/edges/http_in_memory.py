@@ -98,5 +98,5 @@ def edge_with(
     folder: Path | None = None,
 ) -> HttpEdge:
     """An edge that knows little."""
-    view = HttpView(status, list, lambda _: None, lambda _: None, lambda: b"")
+    view = HttpView(status, list, lambda _: None, lambda _: None, lambda: None, lambda: b"")
     return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), LIMITS, folder)

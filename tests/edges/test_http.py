@@ -27,6 +27,7 @@ def edge() -> HttpEdge:
         lambda: [{"reason": "no-topic"}],
         lambda session_id: {"user": "7"} if session_id == "abc" else None,
         lambda host: f"ws://{host}:8080/",
+        lambda: "tcp://127.0.0.1:5555",
         lambda: b"a 1\n",
     )
     return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
@@ -65,7 +66,26 @@ def test_health_is_503_while_stopping() -> None:
 def test_demo_settings_follow_the_host(edge: HttpEdge, host: str | None, expected: str) -> None:
     response = ask(edge, "/demo/settings.json", host=host)
     assert response.status == 200
-    assert json.loads(response.body) == {"websocket": expected}
+    assert json.loads(response.body) == {"websocket": expected, "push": "tcp://127.0.0.1:5555"}
+
+
+@pytest.mark.parametrize(
+    ("address", "host", "shown"),
+    [
+        (None, "localhost", None),
+        ("tcp://127.0.0.1:5556", "push.example.org", "tcp://127.0.0.1:5556"),
+        ("ipc:///run/wampush/push", "localhost", "ipc:///run/wampush/push"),
+        ("ipc:///run/wampush/push", "push.example.org", None),
+    ],
+)
+def test_demo_settings_tell_where_to_push(
+    address: str | None, host: str, shown: str | None
+) -> None:
+    view = HttpView(
+        lambda: {"status": "ok"}, list, lambda _: None, str, lambda: address, lambda: b""
+    )
+    edge = HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
+    assert json.loads(ask(edge, "/demo/settings.json", host=host).body)["push"] == shown
 
 
 def test_demo_settings_without_a_listener_are_503() -> None:

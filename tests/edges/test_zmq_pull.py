@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 import socket
 import threading
 import time
@@ -84,6 +85,7 @@ def push_socket(*addresses: str, bind: bool = False) -> Iterator[zmq.Socket[byte
     socket = context.socket(zmq.PUSH)
     socket.set(zmq.LINGER, 0)
     socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
+    socket.set(zmq.IPV6, int(any("[" in address for address in addresses)))
     try:
         for address in addresses:
             if bind:
@@ -447,6 +449,24 @@ def test_several_addresses_at_once(tmp_path: Path) -> None:
             for name in "abcd":
                 mine = [each for each in running.seen if each.topic == name]
                 assert numbers(mine) == list(range(2000))
+
+
+def test_the_address_for_programs_of_this_machine(tmp_path: Path) -> None:
+    for address, expected in (
+        (ANY, r"tcp://127\.0\.0\.1:\d+"),
+        ("tcp://0.0.0.0:*", r"tcp://127\.0\.0\.1:\d+"),
+        ("tcp://[::]:*", r"tcp://\[::1\]:\d+"),
+        (f"ipc://{tmp_path}/pushes", f"ipc://{tmp_path}/pushes"),
+    ):
+        with bridge("connect:tcp://127.0.0.1:1", address) as running:
+            here = running.node.pull.local_address()
+            assert here is not None
+            assert re.fullmatch(expected, here)
+            with push_socket(here) as backend:
+                backend.send_multipart([b"t", b"1"])
+                running.until(lambda: bool(running.seen))
+    with bridge("connect:tcp://127.0.0.1:1") as running:
+        assert running.node.pull.local_address() is None
 
 
 def test_a_backend_that_binds_later_is_found() -> None:

@@ -54,6 +54,7 @@ class HttpView:
     :param session: what is known of one session, None when there is none of that id.
     :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
         brackets); None while no WebSocket listener is up. A configured port may be 0.
+    :param push_address: where programs of this machine push to over ZeroMQ; None when nowhere.
     :param metrics: what ``/metrics`` answers, as :data:`METRICS_TYPE` says.
     """
 
@@ -61,6 +62,7 @@ class HttpView:
     refusals: Callable[[], Sequence[Mapping[str, object]]]
     session: Callable[[str], Mapping[str, object] | None]
     websocket_url: Callable[[str], str | None]
+    push_address: Callable[[], str | None]
     metrics: Callable[[], bytes]
 
 
@@ -109,6 +111,13 @@ class HttpEdge:
             error = PushRefused(Refusal.NOT_UTF8, "It is the topic in the path.")
             return self._publishing.refuse(request, error, [request.path])
         return respond_text(request, 400, "The path is not UTF-8.\n")
+
+    def _push_address(self, request: Request) -> str | None:
+        address = self._view.push_address()
+        # The port is no secret to who reaches this one; paths of files are not for everybody.
+        if address is None or address.startswith("tcp:") or self._access.permits(request):
+            return address
+        return None
 
     def _page(self, *names: str) -> IResource:
         page = StaticFiles(self._folder.joinpath(*names), self._not_found)
@@ -176,11 +185,11 @@ class HttpEdge:
 
     @app.route("/demo/settings.json", methods=["GET"])
     def demo_settings(self, request: Request) -> bytes:
-        """Where the demo page finds the WebSocket."""
+        """Where the demo page finds the WebSocket, and what its lines to copy push to."""
         url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
         if url is None:
             return respond_json(request, 503, {"error": "no WebSocket listener is up"})
-        return respond_json(request, 200, {"websocket": url})
+        return respond_json(request, 200, {"websocket": url, "push": self._push_address(request)})
 
     @app.route("/static/", methods=["GET"], branch=True)
     def static(self, request: Request) -> IResource:

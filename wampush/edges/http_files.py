@@ -24,11 +24,14 @@ _STATIC_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 _NOT_FOUND_TEXT = """\
 Nothing is served at this address. There is:
-  /          what this is
-  /healthz   health and counts, JSON
-  /refusals  the last inputs that were refused, JSON
-  /sessions/ID  who a session is, its topics, what was refused of it, JSON
-  /demo/     a page that shows pushes as they arrive
+  /               what this is
+  /publish/TOPIC  publishes the body of a POST to a topic, JSON
+  /publish        publishes the body of a POST, an object that names its topic, JSON
+  /healthz        health and counts, JSON
+  /metrics        what is counted, for Prometheus
+  /refusals       the last inputs that were refused, JSON
+  /sessions/ID    who a session is, its topics, what was refused of it, JSON
+  /demo/          a page that shows pushes as they arrive
 """
 
 

@@ -280,6 +280,15 @@ class PullBridge:
             pull.open(self.security)
         return [pull.where() for pull in self._pulls]
 
+    def local_address(self) -> str | None:
+        """Where programs of this machine can push to; None when no socket is bound."""
+        for pull in self._pulls:
+            where = pull.where()
+            if not where.startswith(CONNECT):
+                every = "tcp://0.0.0.0:", "tcp://[::]:"
+                return where.replace(every[0], "tcp://127.0.0.1:").replace(every[1], "tcp://[::1]:")
+        return None
+
     def files(self) -> list[str]:
         """The paths of bound ``ipc://`` sockets."""
         bound = [pull.where() for pull in self._pulls]
