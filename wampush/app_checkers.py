@@ -13,6 +13,8 @@ from typing import Final
 
 from wampush.config_checkers import Rejected, Text, Word
 
+# RFC 3986 section 3.3, without percent-encoding, which would give one path several spellings.
+_PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
 _NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
@@ -26,4 +28,17 @@ class ObjectName(Word):
         """Accept text of that form."""
         checked = Text(self.allowed).check(value)
         usable = isinstance(checked, str) and _NAME.fullmatch(checked)
+        return checked if usable or isinstance(checked, Rejected) else Rejected(self.allowed, value)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutePath(Word):
+    """A path of the WebSocket port."""
+
+    allowed: str = 'a path such as "/chat", without query and percent signs'
+
+    def check(self, value: object) -> object:
+        """Accept what a client may write in its request line as it stands."""
+        checked = Text(self.allowed).check(value)
+        usable = isinstance(checked, str) and _PATH.fullmatch(checked)
         return checked if usable or isinstance(checked, Rejected) else Rejected(self.allowed, value)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 import orjson
 
 from wampush import __version__, cli_curve, cli_permissions, cli_targets
+from wampush.apps import loader
 from wampush.cli_token import add as add_token
 from wampush.errors import OperatorError
 
@@ -269,6 +270,8 @@ def _check(parser: _Parser, arguments: argparse.Namespace) -> int:
         "http.listen": arguments.http,
     }
     loaded = config.load(arguments.config, os.environ, overrides)
+    for number, route in enumerate(loaded.settings.routes, 1):
+        loader.check(route.component, loaded.folder, f"routes[{number}].component")
     if arguments.topics:
         for line in cli_permissions.explain(arguments, loaded.settings):
             print(line)

@@ -16,9 +16,17 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wampush.config_checkers import takes_any_port
-from wampush.config_sources import DEFAULT, FIELDS, LIST_FIELDS, Origin, read_sources
+from wampush.config_sources import (
+    DEFAULT,
+    FIELDS,
+    LIST_FIELDS,
+    Origin,
+    named_by,
+    read_sources,
+)
 from wampush.settings import LISTS, SECTIONS, Settings, TopicSettings, WebSocketSettings
 from wampush.settings_identity import conflicts
+from wampush.settings_routes import route_conflicts
 from wampush.settings_security import PermissionSettings, ZmqSettings
 from wampush.settings_sources import redis_conflicts
 from wampush.topic_patterns import covers_all_of
@@ -48,10 +56,12 @@ class LoadedSettings:
     :param settings: the checked settings.
     :param origins: for each dotted key, and for each list of tables as a whole: "default",
         "file NAME", "environment WAMPUSH_X" or "command line".
+    :param folder: where the file is, which application code may lie beside; None without a file.
     """
 
     settings: Settings
     origins: Mapping[str, str]
+    folder: Path | None = None
 
 
 class Described(NamedTuple):
@@ -78,13 +88,16 @@ def load(
     values = {key: each.default for key, each in FIELDS.items()}
     values.update(dict.fromkeys(LISTS, ()))
     origins = dict.fromkeys(values, DEFAULT)
+    path = path or named_by(environ)
     for given in read_sources(path, environ, overrides):
         values[given.key] = given.value
         origins[given.key] = given.origin
     settings = _assemble(values)
     _check_together(settings, origins)
     labels = {key: origin.label for key, origin in origins.items()}
-    return LoadedSettings(settings, MappingProxyType(labels))
+    # Absolute now: a daemon may change its working directory before application code is loaded.
+    folder = None if path is None else path.absolute().parent
+    return LoadedSettings(settings, MappingProxyType(labels), folder)
 
 
 def describe(loaded: LoadedSettings) -> list[Described]:
@@ -175,6 +188,8 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
     _check_topics(settings, origins["topics"])
     _check_permissions(settings, origins["permissions"])
     _check_redis(settings, origins["redis_source"])
+    for key, found, expected in route_conflicts(settings.routes):
+        raise origins["routes"].refuse(key, found, expected)
 
 
 def _check_topics(settings: Settings, origin: Origin) -> None:

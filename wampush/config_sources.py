@@ -71,9 +71,9 @@ def read_sources(
 ) -> Iterator[Given]:
     """Give the values of all sources, checked; of two for one key the later one decides.
 
+    :param path: the TOML file, if there is one.
     :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
     """
-    path = path or _named_by(environ)
     if path is not None:
         origin = Origin(1, str(path), f"file {path}")
         yield from _from_tables(_read_toml(path), origin)
@@ -92,7 +92,11 @@ def read_sources(
             raise _unknown(_shown_key(key), value, COMMAND_LINE, near)
 
 
-def _named_by(environ: Mapping[str, str]) -> Path | None:
+def named_by(environ: Mapping[str, str]) -> Path | None:
+    """The TOML file that ``WAMPUSH_CONFIG`` names, if it does.
+
+    :raises ConfigError: when it is empty.
+    """
     name = environ.get(_FILE_VARIABLE)
     if name == "":
         expected = "must be the path of a file; else unset the variable"

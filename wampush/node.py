@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
+from wampush.apps.components import Components
 from wampush.broker.broker import Broker
 from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.fanout import Fanout
@@ -28,6 +30,7 @@ from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
 from wampush.edges.authentication import Authenticator
+from wampush.edges.component_conversation import ComponentRoute
 from wampush.edges.conversation import Routes
 from wampush.edges.framing import encode
 from wampush.edges.origins import Origins, Proxies
@@ -57,6 +60,7 @@ class Node:
     :param pull: the ZeroMQ sockets.
     :param redis: what is published on channels of Redis.
     :param posted: pushes over HTTP.
+    :param components: what is said under paths of their own.
     """
 
     broker: Broker
@@ -67,6 +71,7 @@ class Node:
     pull: PullBridge
     redis: RedisSources
     posted: SinglePushes
+    components: Components
 
     def status(self) -> Mapping[str, object]:
         """Counts for a health check."""
@@ -125,25 +130,31 @@ class Node:
         self.broker.policy = self.broker.policy.letting_publish(publishing)
 
 
-def build(settings: Settings, reactor: Any, most: int) -> Node:
+def build(settings: Settings, reactor: Any, most: int, folder: Path | None = None) -> Node:
     """Make a node; its clients may not publish until :meth:`Node.let_publish` says so.
 
     :param settings: what is in force.
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param most: connections at the same time.
+    :param folder: of the configuration file, which application code may lie beside.
+    :raises OperatorError: when application code can not be loaded.
     """
+    components = _components(settings, folder, reactor)
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
     authenticator = Authenticator(settings, reactor, time)
     clients = _clients(settings, broker)
     clients.procedures = authenticator.procedures(broker.permissions_for)
-    websocket = _websocket(settings, reactor, most, authenticator, clients, pressure)
+    routes = _routes(settings, clients, components)
+    websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
     ingest = _ingest(settings)
     pull = _pull(settings, ingest, broker, pressure)
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
     posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
-    return Node(broker, clients, pressure, authenticator, websocket, pull, redis, posted)
+    return Node(
+        broker, clients, pressure, authenticator, websocket, pull, redis, posted, components
+    )
 
 
 def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
@@ -186,12 +197,38 @@ def _permissions(settings: Settings) -> Permissions | None:
     return Permissions(settings.permissions, usually, monotonic)
 
 
+def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
+    pending = settings.limits.pending_per_session
+    return Components(settings.routes, folder, pending, reactor.callLater)
+
+
+def _routes(settings: Settings, clients: Clients, components: Components) -> Routes:
+    websocket, limits = settings.websocket, settings.limits
+    wamp = WampRoute(
+        clients,
+        DIALECTS[websocket.dialect],
+        SERVER,
+        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
+        websocket.require_subprotocol,
+    )
+    by_path = {
+        route.path: ComponentRoute(
+            host,
+            Origins(route.origins, websocket.allow_null_origin) if route.origins else None,
+            route.subprotocols,
+        )
+        for route, host in zip(settings.routes, components.hosts, strict=True)
+    }
+    return Routes(wamp, by_path)
+
+
 def _websocket(
     settings: Settings,
     reactor: Any,
     most: int,
     authenticator: Authenticator,
-    clients: Clients,
+    routes: Routes,
+    broker: Broker,
     pressure: Pressure,
 ) -> WebSocketEdge:
     limits = settings.limits
@@ -205,20 +242,12 @@ def _websocket(
     client_limits = ClientLimits(
         settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
     )
-    wamp = WampRoute(
-        clients,
-        DIALECTS[settings.websocket.dialect],
-        SERVER,
-        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
-        settings.websocket.require_subprotocol,
-    )
-    broker = clients.broker
     return WebSocketEdge(
         settings.websocket,
         client_limits,
         admission,
         authenticator,
-        Routes(wamp),
+        routes,
         broker.fanout,
         pressure,
         broker.ledger,

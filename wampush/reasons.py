@@ -250,7 +250,8 @@ class CloseReason(Enum):
     )
     ORIGIN_FORBIDDEN = Ending(
         "origin-forbidden",
-        "Pages of this origin may not connect; add it to websocket.origins.",
+        "Pages of this origin may not connect; add it to websocket.origins, or to the origins of "
+        "the route.",
         403,
     )
     TOO_MANY_FROM_ADDRESS = Ending(
@@ -308,7 +309,8 @@ class CloseReason(Enum):
     FLOODING = Ending(
         "flooding",
         "The client sent more than limits.messages_per_second for longer than "
-        "limits.message_burst covers.",
+        "limits.message_burst covers, or more than limits.pending_per_session messages that a "
+        "component has not dealt with.",
     )
     IDENTITY_EXPIRED = Ending(
         "identity-expired",
@@ -322,6 +324,17 @@ class CloseReason(Enum):
         "ended-by-application",
         "Application code ended the session; a page does not come back by itself.",
         close_code=3000,
+    )
+    CLOSED_BY_COMPONENT = Ending(
+        "closed-by-component",
+        "A component closed the connection, with a close code of its choice.",
+        worth_a_line=False,
+    )
+    COMPONENT_FAILED = Ending(
+        "component-failed",
+        "A method of a component raised; the log holds the incident with its traceback.",
+        close_code=1011,
+        worth_a_line=False,
     )
     MESSAGE_TOO_LARGE = Ending(
         "message-too-large",

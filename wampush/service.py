@@ -190,7 +190,8 @@ class WampushService(Service):
         if settings.http.listen != "off":
             reserved += settings.http.max_connections
         room = max(1, allowed - reserved)
-        node = build(settings, reactor, min(settings.websocket.max_connections, room))
+        most = min(settings.websocket.max_connections, room)
+        node = build(settings, reactor, most, self._loaded.folder)
         self._node = node
         for endpoint in settings.websocket.listen:
             self._websocket_ports.append(self._listen(reactor, endpoint, node.websocket))
@@ -245,6 +246,7 @@ class WampushService(Service):
         node.pressure.stop()
         signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
+        ended.append(node.components.stop())
         return gatherResults(ended).addCallback(lambda _: None)
 
     def _status(self, node: Node) -> Mapping[str, object]:

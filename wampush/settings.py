@@ -32,6 +32,7 @@ from wampush.settings_identity import (
     CraSettings,
     TokenSettings,
 )
+from wampush.settings_routes import RouteSettings
 from wampush.settings_security import (
     GIB,
     PermissionSettings,
@@ -352,6 +353,10 @@ class Settings:
         default=(),
         metadata={"unit": "", "reason": "Backends push over ZeroMQ."},
     )
+    routes: tuple[RouteSettings, ...] = field(
+        default=(),
+        metadata={"unit": "", "reason": "Every path speaks WAMP v1."},
+    )
 
 
 SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
@@ -376,6 +381,7 @@ LISTS: Mapping[str, type[Any]] = MappingProxyType(
         "topics": TopicSettings,
         "permissions": PermissionSettings,
         "redis_source": RedisSourceSettings,
+        "routes": RouteSettings,
     }
 )
 """The lists of tables of the file, in the order of :class:`Settings`."""

@@ -15,12 +15,15 @@ import traceback
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
+
+Made = TypeVar("Made")
 
 
 def load(name: str, beside: Path | None = None, setting: str = "") -> object:
@@ -34,13 +37,25 @@ def load(name: str, beside: Path | None = None, setting: str = "") -> object:
     """
     _join_path(beside)
     module_name, _, attribute = name.partition(":")
-    prefix = _prefix(setting, name)
+    prefix = prefix_of(setting, name)
     module = _module(module_name, prefix, beside)
     try:
         return getattr(module, attribute)
     except AttributeError:
         at = getattr(module, "__file__", None) or "no file"
         raise OperatorError(f"{prefix}: {module_name} ({at}) has no {attribute!r}") from None
+
+
+def make(found: Callable[[], Made], prefix: str) -> Made:
+    """Call what was loaded, without arguments.
+
+    :param prefix: how messages begin.
+    :raises OperatorError: when it raises.
+    """
+    try:
+        return found()
+    except (Exception, SystemExit) as error:
+        raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
 
 
 def check(name: str, beside: Path | None = None, setting: str = "") -> None:
@@ -59,7 +74,7 @@ def check(name: str, beside: Path | None = None, setting: str = "") -> None:
             folders = spec.submodule_search_locations
             spec = None if folders is None else PathFinder.find_spec(part, list(folders))
         if spec is None:
-            raise _not_found(_prefix(setting, name), module_name, beside)
+            raise _not_found(prefix_of(setting, name), module_name, beside)
 
 
 def _top(name: str) -> ModuleSpec | None:
@@ -84,21 +99,15 @@ def _module(name: str, prefix: str, beside: Path | None) -> ModuleType:
 def _what_raised(error: BaseException) -> str:
     """The last line of a traceback, with the place in the code that was to be loaded."""
     if isinstance(error, SyntaxError):
-        text, place = f"SyntaxError: {error.msg}", f"{error.filename}:{error.lineno}"
-    else:
-        text = " ".join(traceback.format_exception_only(error)[-1].split())
-        place = place_of(error)
-    return f"{text} ({place})"
-
-
-def place_of(error: BaseException) -> str:
-    """File and line where an error was raised, as ``FILE:LINE``; the import system's own left out.
-
-    :param error: one that was raised.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith("<frozen ")]
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else "unknown place"
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    text = " ".join(traceback.format_exception_only(error)[-1].split())
+    # Neither the import system nor this module is what is wrong.
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename != __file__ and not frame.filename.startswith("<frozen ")
+    ]
+    return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text
 
 
 def _join_path(beside: Path | None) -> None:
@@ -109,7 +118,8 @@ def _join_path(beside: Path | None) -> None:
             importlib.invalidate_caches()
 
 
-def _prefix(setting: str, name: str) -> str:
+def prefix_of(setting: str, name: str) -> str:
+    """How messages about a name in the configuration begin."""
     return f'{setting} = "{name}"' if setting else f'"{name}"'
 
 
