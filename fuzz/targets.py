@@ -15,6 +15,7 @@ from wampush.broker.ingest import Ingest
 from wampush.config import load
 from wampush.edges import compression, handshake, origins
 from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.redis_replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.settings_identity import TokenSettings
@@ -89,6 +90,25 @@ def token(data: bytes) -> None:
             continue
 
 
+def redis(data: bytes) -> None:
+    """What a Redis sends, whole and byte by byte, gives the same replies."""
+    whole, bytewise = ([data], [data[at : at + 1] for at in range(len(data))])
+    assert _replies(whole) == _replies(bytewise)
+
+
+def _replies(pieces: list[bytes]) -> list[object]:
+    reader = ReplyReader(16)
+    found: list[object] = []
+    for piece in pieces:
+        reader.feed(piece)
+        try:
+            while (reply := reader.take()) is not Nothing.YET:
+                found.append(reply)
+        except BrokenReply:
+            break
+    return found
+
+
 def configuration(data: bytes) -> None:
     """A TOML file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -120,6 +140,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
         "ingest": ingest,
         "opening": opening,
         "token": token,
+        "redis": redis,
         "configuration": configuration,
     }
 )

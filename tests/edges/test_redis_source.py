@@ -295,21 +295,31 @@ def test_a_silent_redis_is_asked_and_then_left(monkeypatch: pytest.MonkeyPatch) 
     attempt = world.subscribe()
     for _ in range(3):
         world.clock.advance(PING_SECONDS)
+        assert attempt.sent() == b""
+        world.clock.advance(PING_SECONDS)
         assert attempt.sent() == command(b"PING")
         attempt.says(command(b"pong", b""))
+    world.clock.pump([PING_SECONDS, PING_SECONDS])
+    assert not attempt.is_ending()
     world.clock.advance(PING_SECONDS)
-    assert attempt.sent() == command(b"PING")
-    world.clock.advance(PING_SECONDS)
-    assert attempt.is_ending()
     attempt.lose()
-    assert "not even an answer to PING" in world.status()["problem"]
+    assert world.status()["problem"] == "nothing came for 60 s, not even an answer to PING"
+
+
+def test_a_redis_that_has_much_to_say_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = RedisWorld(monkeypatch)
+    attempt = world.subscribe()
+    for _ in range(5):
+        world.clock.advance(PING_SECONDS)
+        attempt.says(message(b"orders", b"1"))
+    assert attempt.sent() == b""
 
 
 def test_a_refused_ping_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
     world = RedisWorld(monkeypatch)
     attempt = world.subscribe()
     for _ in range(3):
-        world.clock.advance(PING_SECONDS)
+        world.clock.pump([PING_SECONDS, PING_SECONDS])
         attempt.says(b"-NOPERM this user has no permissions to run the 'ping' command\r\n")
     assert not attempt.is_ending()
 
@@ -327,6 +337,7 @@ def test_while_reading_pauses_nobody_waits_for_a_sign_of_life(
     world.clock.advance(PING_SECONDS)
     assert not attempt.is_ending()
     assert attempt.sent() == command(b"PING")
+    assert world.payloads == [("orders", b"1")]
 
 
 # Messages.

@@ -122,6 +122,7 @@ class RedisConnection(SubscriberProtocol):
         self._closes = False
         self._pauses = False
         self._heard = True
+        self._asked = False
         self._next_turn: Any = None
         self._deadline: Any = None
 
@@ -189,12 +190,15 @@ class RedisConnection(SubscriberProtocol):
 
     def _look_for_life(self) -> None:
         # While reading pauses, an answer would not be heard.
-        if not (self._heard or self._pauses):
-            self._give_up(f"nothing came for {PING_SECONDS:g} s, not even an answer to PING")
+        if self._heard or self._pauses:
+            self._asked = False
+        elif self._asked:
+            self._give_up(f"nothing came for {2 * PING_SECONDS:g} s, not even an answer to PING")
             return
-        self._heard = self._pauses
-        if not self._pauses:
+        else:
+            self._asked = True
             self.ping().addErrback(lambda failure: failure.trap(RedisError))
+        self._heard = False
         self._set_deadline(PING_SECONDS, self._look_for_life)
 
     def _set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
