@@ -18,10 +18,15 @@ class RawClient:
     :param port: port on loopback.
     :param patience: seconds after which a read counts as silence and raises TimeoutError.
     :param tls: for a port that speaks TLS, how.
+    :param path: with a query, if there is one.
     """
 
     def __init__(
-        self, port: int, patience: float = 20.0, tls: ssl.SSLContext | None = None
+        self,
+        port: int,
+        patience: float = 20.0,
+        tls: ssl.SSLContext | None = None,
+        path: str = "/",
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), patience)
         if tls is not None:
@@ -29,7 +34,7 @@ class RawClient:
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
         self._socket.sendall(
-            f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
         )
