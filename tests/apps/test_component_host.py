@@ -20,10 +20,11 @@ from wampush.errors import CloseReason
 @pytest.fixture
 def logged():
     """The events of the log."""
-    events: list[dict[str, Any]] = []
-    globalLogPublisher.addObserver(events.append)
+    events: list[Any] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
     yield events
-    globalLogPublisher.removeObserver(events.append)
+    globalLogPublisher.removeObserver(observer)
 
 
 def names(component: Scripted) -> list[str]:
@@ -82,9 +83,9 @@ def test_what_is_sent_to_a_client_that_is_gone_is_nothing():
     world = HostWorld(Scripted(on_open=seen.append))
     line, talk = world.connect()
     (conn,) = seen
-    assert conn.is_open
+    states = [conn.is_open]
     world.lose(line, talk)
-    assert not conn.is_open
+    assert [*states, conn.is_open] == [True, False]
     conn.send("x")
     conn.send(b"x")
     conn.close()
@@ -412,7 +413,7 @@ def test_who_swallows_the_cancelling_is_not_waited_for():
     held = Held()
 
     async def stubborn(*_: object) -> None:
-        for _ in range(3):
+        for _attempt in range(3):
             try:
                 await held()
             except CancelledError:
