@@ -23,7 +23,7 @@ from fuzz.targets import TARGETS
 _PIECES = [
     *(bytes((byte,)) for byte in b"[]{},:\"'\\\n =;.#\xff\x00"),
     *b"0 1 2 5 6 7 8 -1 1e999 9007199254740993 null true".split(),
-    *b'"category" "exclude" "eligible" "\\ud800"'.split(),
+    *b'"category" "exclude" "eligible" "to" "users" "sessions" "registered" "\\ud800"'.split(),
     "ü€😀".encode(),
     b"\r\n",
     b"\r\n\r\n",

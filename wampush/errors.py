@@ -31,7 +31,15 @@ __all__ = [
 ]
 
 _SHOWN: Final = 80
-_REPR: Final = reprlib.Repr()
+
+
+class _Repr(reprlib.Repr):
+    def repr_int(self, x: int, level: int) -> str:
+        # The built-in one refuses thousands of digits.
+        return super().repr_int(x, level) if x.bit_length() <= 1024 else "an endless number"
+
+
+_REPR: Final = _Repr()
 _REPR.maxstring = _REPR.maxother = _SHOWN
 
 
