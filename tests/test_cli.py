@@ -31,12 +31,13 @@ COMMAND = [sys.executable, "-m", "wampush.cli"]
 class Puller:
     """A PULL socket on a free port; ``limit`` is how many messages it takes without reading."""
 
-    def __init__(self, limit: int = 1000) -> None:
+    def __init__(self, limit: int = 1000, address: str = "tcp://127.0.0.1:*") -> None:
         self._context: zmq.Context[Any] = zmq.Context()
         self.socket = self._context.socket(zmq.PULL)
         self.socket.set(zmq.RCVHWM, limit)
         self.socket.set(zmq.RCVTIMEO, 10_000)
-        self.socket.bind("tcp://127.0.0.1:*")
+        self.socket.set(zmq.IPV6, int("[" in address))
+        self.socket.bind(address)
         endpoint = self.socket.get_string(zmq.LAST_ENDPOINT)
         self.address = endpoint.rstrip("\0")
 
@@ -102,6 +103,12 @@ def test_push_reads_one_value_per_line(puller: Puller, monkeypatch: pytest.Monke
     give_stdin(monkeypatch, b'{"a":1}\n\n  2.50 \r\n"last"')
     assert main(["push", "t", "-", "--to", puller.address]) == 0
     assert [puller.next()[1] for _ in range(3)] == [b'{"a":1}', b"2.50", b'"last"']
+
+
+def test_push_reaches_ipv6_addresses() -> None:
+    with contextlib.closing(Puller(address="tcp://[::1]:*")) as puller:
+        assert main(["push", "t", "1", "--to", puller.address]) == 0
+        assert puller.next() == [b"t", b"1"]
 
 
 @pytest.mark.parametrize("value", ["hello", "{'a': 1}", "", "NaN", "1 2", '"\udcff"', "x" * 5000])

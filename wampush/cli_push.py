@@ -1,0 +1,176 @@
+"""``wampush push``: pushes from the command line, as a backend does it.
+
+Owns: its arguments, and what is sent. Must not import: Twisted; nor, at module level, ZeroMQ, which
+would make ``wampush --help`` wait.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from wampush import cli_curve, cli_targets
+from wampush.cli_support import Parser, topic_text
+from wampush.errors import OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import zmq
+
+PUSH_ADDRESS: Final = "tcp://127.0.0.1:5555"
+PUSH_TIMEOUT: Final = 5.0
+_LONGEST_TIMEOUT: Final = 86_400.0
+_SHOWN: Final = 80
+
+_EPILOG = """\
+examples:
+  wampush push MainCategory '{"title": "hello"}'
+  wampush push prices 101.25 --to tcp://10.0.0.5:5555
+  wampush push news '"for you"' --user 7 --group staff
+  tail -f events.jsonl | wampush push log -
+
+Any JSON value is sent, exactly as written. A string needs its own quotes: '"hello"'.
+"""
+
+
+def add(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "push",
+        help="push JSON to a topic, as a backend does",
+        description="Push JSON to everybody who subscribed to a topic, over ZeroMQ.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("topic", metavar="TOPIC", type=topic_text, help="the topic (category)")
+    parser.add_argument(
+        "json", metavar="JSON", help="a JSON value; - reads one value per line from stdin"
+    )
+    parser.add_argument(
+        "--to",
+        metavar="ADDRESS",
+        default=PUSH_ADDRESS,
+        help="where wampush pulls, tcp://HOST:PORT or ipc://PATH (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=_seconds,
+        default=PUSH_TIMEOUT,
+        help="how long to wait for somebody who pulls (default: %(default)s)",
+    )
+    cli_curve.add_arguments(parser)
+    cli_targets.add_arguments(parser)
+    parser.set_defaults(run=partial(run, parser))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _LONGEST_TIMEOUT:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no number of seconds greater than 0, at most {_LONGEST_TIMEOUT:.0f}"
+        )
+    return seconds
+
+
+def _checked_json(text: bytes, where: str) -> bytes:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        shown = text.decode(errors="backslashreplace")
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+        raise OperatorError(f"{where} is not JSON: {error}: {shown!r}") from error
+    return text
+
+
+def _payloads(argument: str) -> Iterator[bytes]:
+    if argument != "-":
+        yield _checked_json(os.fsencode(argument).strip(), "the value")
+        return
+    for number, line in enumerate(sys.stdin.buffer, 1):
+        text = line.strip()
+        if text:
+            yield _checked_json(text, f"line {number}")
+
+
+def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
+    """Send each payload with its topic, and for whom it is; how many there were."""
+    import zmq
+
+    sent = 0
+    topic = arguments.topic.encode()
+    options = cli_targets.options(arguments)
+    more = [] if options is None else [options]
+    for payload in _payloads(arguments.json):
+        try:
+            socket.send_multipart([topic, payload, *more])
+        except zmq.Again:
+            if sent == 0:
+                raise OperatorError(
+                    f"nobody pulls at {arguments.to}: is wampush running, with --pull "
+                    f"{arguments.to}, and does it accept this address and key?"
+                ) from None
+            raise OperatorError(
+                f"{arguments.to} took no more for {arguments.timeout:g} s; "
+                f"{sent} pushes were handed over before"
+            ) from None
+        sent += 1
+    return sent
+
+
+def run(parser: Parser, arguments: argparse.Namespace) -> int:
+    """Push.
+
+    :raises OperatorError: when nobody takes it, or a value is not JSON.
+    """
+    if problem := cli_curve.missing(arguments):
+        parser.error(problem)
+    import zmq
+
+    milliseconds = max(1, math.ceil(arguments.timeout * 1000))
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = context.socket(zmq.PUSH)
+    # Without IMMEDIATE a message waits, and is lost at exit, for a server that is not there.
+    socket.set(zmq.IMMEDIATE, 1)
+    socket.set(zmq.SNDTIMEO, milliseconds)
+    # Few, because what waits here is lost when the server stops taking it.
+    socket.set(zmq.SNDHWM, 100)
+    socket.set(zmq.LINGER, 0)
+    # Only where it is asked for, as a host name may have an address of that kind that goes nowhere.
+    socket.set(zmq.IPV6, int("[" in arguments.to))
+    try:
+        cli_curve.apply(arguments, socket)
+        try:
+            socket.connect(arguments.to)
+        except zmq.ZMQError as error:
+            raise OperatorError(
+                f"{arguments.to!r} cannot be connected to: {error}; "
+                "write tcp://HOST:PORT or ipc://PATH"
+            ) from error
+        try:
+            _push_all(arguments, socket)
+        finally:
+            # Also after an error: what was handed over before it is still on its way.
+            started = time.monotonic()
+            socket.close(milliseconds)
+            context.term()
+            lingered = time.monotonic() - started
+    finally:
+        context.destroy(0)
+    if lingered >= arguments.timeout:
+        raise OperatorError(
+            f"{arguments.to} did not take everything within {arguments.timeout:g} s; "
+            "the last pushes may be lost"
+        )
+    return 0
