@@ -20,6 +20,7 @@ def test_counts_of_a_node() -> None:
         "refusals": {"message-not-json": 1},
         "ends": {"peer-lost": 1},
         "redis_sources": [],
+        "webhooks": None,
     }
 
 

@@ -29,10 +29,11 @@ from wampush.settings_identity import conflicts
 from wampush.settings_routes import route_conflicts
 from wampush.settings_security import PermissionSettings, ZmqSettings
 from wampush.settings_sources import redis_conflicts
+from wampush.settings_webhooks import webhook_conflicts
 from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = [
@@ -180,9 +181,7 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
         raise origin.refuse(
             key, http, "http.listen and websocket.listen must be different endpoints"
         )
-    for key, found, expected in conflicts(
-        settings.auth, settings.token, settings.callback, settings.cra, websocket.handshake_timeout
-    ):
+    for key, found, expected in _conflicts(settings):
         raise origins[key].refuse(key, found, expected)
     _check_automatic(settings, origins["clients.auto_subscribe"])
     _check_topics(settings, origins["topics"])
@@ -190,6 +189,14 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
     _check_redis(settings, origins["redis_source"])
     for key, found, expected in route_conflicts(settings.routes):
         raise origins["routes"].refuse(key, found, expected)
+
+
+def _conflicts(settings: Settings) -> Iterator[tuple[str, object, str]]:
+    """What does not fit together: a key, its value, and what would be right."""
+    callback, opening = settings.callback, settings.websocket.handshake_timeout
+    yield from conflicts(settings.auth, settings.token, callback, settings.cra, opening)
+    waits = callback.timeout if callback.url else 0.0
+    yield from webhook_conflicts(settings.webhooks, waits, opening)
 
 
 def _check_topics(settings: Settings, origin: Origin) -> None:

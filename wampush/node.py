@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from txzmq import ZmqFactory
 
 from wampush.apps.components import Components
+from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.broker import Broker
 from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.fanout import Fanout
@@ -41,6 +42,7 @@ from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
 from wampush.metrics import Measured, Metrics
+from wampush.node_webhooks import NodeWebhooks
 from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -61,6 +63,7 @@ class Node:
     :param redis: what is published on channels of Redis.
     :param posted: pushes over HTTP.
     :param components: what is said under paths of their own.
+    :param webhooks: the application that is asked over HTTP; None where there is none.
     """
 
     broker: Broker
@@ -72,6 +75,7 @@ class Node:
     redis: RedisSources
     posted: SinglePushes
     components: Components
+    webhooks: NodeWebhooks | None
 
     def status(self) -> Mapping[str, object]:
         """Counts for a health check."""
@@ -82,6 +86,7 @@ class Node:
             "refusals": self.broker.ledger.refusals(),
             "ends": self.broker.ledger.ends(),
             "redis_sources": self.redis.status(),
+            "webhooks": None if self.webhooks is None else self.webhooks.application.status(),
         }
 
     def refusals(self) -> list[Mapping[str, object]]:
@@ -152,8 +157,23 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
     posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
+    webhooks: NodeWebhooks | None = None
+    if settings.webhooks.url:
+        webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
+        clients.application = webhooks.application
+        if webhooks.application.judges_connecting:
+            websocket.doorkeeper = webhooks.application
     return Node(
-        broker, clients, pressure, authenticator, websocket, pull, redis, posted, components
+        broker,
+        clients,
+        pressure,
+        authenticator,
+        websocket,
+        pull,
+        redis,
+        posted,
+        components,
+        webhooks,
     )
 
 
@@ -169,7 +189,13 @@ def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
     rules = [TopicRule(each.match, SlowClient(each.slow_client)) for each in settings.topics]
     hub: Hub[Subscriber] = Hub()
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
-    return Broker(hub, fanout, policy, ledger)
+    return Broker(hub, fanout, policy, ledger, _automatic(settings, report))
+
+
+def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
+    """The topics that sessions get without asking; None where there are none."""
+    patterns = settings.clients.auto_subscribe
+    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
 
 
 def _clients(settings: Settings, broker: Broker) -> Clients:

@@ -288,6 +288,11 @@ class CloseReason(Enum):
     CONNECT_REFUSED = Ending(
         "connect-refused", "Application code does not let this client in.", 403
     )
+    CONNECT_UNDECIDED = Ending(
+        "connect-undecided",
+        "Application code that has to let clients in failed or took too long; try again.",
+        503,
+    )
     AUTHENTICATION_UNAVAILABLE = Ending(
         "authentication-unavailable", "Who the client is could not be found out; try again.", 503
     )

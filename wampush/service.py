@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,6 +40,8 @@ _log = Logger(namespace="wampush")
 
 #: Seconds that clients get to read what was published before the daemon was asked to stop.
 STOP_PATIENCE: Final = 5.0
+#: What is left of it at least for telling an application which sessions have ended.
+LEAST_PATIENCE: Final = 1.0
 _SHORTEST_TOKEN: Final = 16
 
 
@@ -172,6 +175,7 @@ class WampushService(Service):
         self._http_ports: list[listeners.ListeningPort] = []
         self._node: Node | None = None
         self._stopping = False
+        self._patience_ends = 0.0
 
     def privilegedStartService(self) -> None:
         """Bind every address; before twistd gives up its privileges.
@@ -232,6 +236,7 @@ class WampushService(Service):
         if node is None:
             return succeed(None)
         self._stopping = True
+        self._patience_ends = monotonic() + STOP_PATIENCE
         node.pull.drain()
         node.posted.stop()
         ended: list[Deferred[Any]] = [
@@ -247,6 +252,9 @@ class WampushService(Service):
         signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
         ended.append(node.components.stop())
+        if node.webhooks is not None:
+            left = self._patience_ends - monotonic()
+            ended.append(node.webhooks.stop(max(left, LEAST_PATIENCE)))
         return gatherResults(ended).addCallback(lambda _: None)
 
     def _status(self, node: Node) -> Mapping[str, object]:
@@ -266,6 +274,8 @@ class WampushService(Service):
             self._node.pull.security.reload()
             self._node.redis.reload()
             self._node.authenticator.reload()
+            if self._node.webhooks is not None:
+                self._node.webhooks.reload()
         if self._tls is not None:
             self._tls.reload()
         elif "wss" in self._schemes:

@@ -42,6 +42,7 @@ from wampush.settings_security import (
     about,
 )
 from wampush.settings_sources import RedisSourceSettings
+from wampush.settings_webhooks import WebhookSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -341,6 +342,7 @@ class Settings:
     token: TokenSettings = field(default_factory=TokenSettings)
     callback: CallbackSettings = field(default_factory=CallbackSettings)
     cra: CraSettings = field(default_factory=CraSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     topics: tuple[TopicSettings, ...] = field(
         default=(),
         metadata={"unit": "", "reason": "No topic needs anything else than the defaults."},
@@ -372,6 +374,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "token": TokenSettings,
         "callback": CallbackSettings,
         "cra": CraSettings,
+        "webhooks": WebhookSettings,
     }
 )
 """The tables of the file, in the order of :class:`Settings`."""

@@ -1,0 +1,253 @@
+"""How many questions run, wait and end, when the breaker opens, and what the log says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
+
+from tests.apps.fake_application import application, logged
+from wampush.apps.webhooks_breaker import State
+from wampush.broker.application import Verdict
+from wampush.broker.arrival import Arrival, ConnectRequest
+from wampush.broker.identity import ANONYMOUS
+from wampush.http_post import AnswerTooLong
+from wampush.wamp.messages import Subscribe
+
+
+class Asked:
+    """A subscription that an application is asked about."""
+
+    def __init__(self, web, topic="t", client=None):
+        self.verdicts: list[Verdict] = []
+        self.client = client or web.world.client()
+        web.webhooks.subscribing(self.client.subscriber, Subscribe(topic), self.verdicts.append)
+
+    @property
+    def ended(self):
+        assert len(self.verdicts) < 2
+        return bool(self.verdicts)
+
+    @property
+    def allowed(self):
+        (verdict,) = self.verdicts
+        return verdict.refusal is None
+
+
+def breaker(web, event="subscribe"):
+    return web.status["breakers"][event]
+
+
+def test_only_so_many_run_and_so_many_wait():
+    web = application("subscribe", at_once=2, waiting=3)
+    with logged() as lines:
+        asked = [Asked(web, f"t{number}") for number in range(7)]
+    assert len(web.present) == 2
+    assert web.status["waiting"] == 3
+    assert [each.ended for each in asked] == [False] * 5 + [True] * 2
+    assert not asked[5].allowed
+    assert lines == ["subscribe: 3 questions wait already"]
+    while web.present:
+        web.answer({"allow": True})
+    assert [each.allowed for each in asked] == [True] * 5 + [False] * 2
+    assert [post.body["topic"] for post in web.posts] == ["t0", "t1", "t2", "t3", "t4"]
+    assert web.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize(("when_down", "allowed"), [("refuse", False), ("allow", True)])
+def test_the_default_holds_without_an_answer_in_time(when_down, allowed):
+    web = application("subscribe", timeout=3.0, at_once=1, when_down=when_down)
+    with logged() as lines:
+        first, waits = Asked(web), Asked(web)
+        web.pass_time(2.9)
+        assert not first.ended
+        web.pass_time(0.1)
+    assert first.allowed is waits.allowed is allowed
+    # The second got its place just before its own time was up.
+    assert lines == ["subscribe: no answer within 3 s"]
+    assert [post.dropped for post in web.posts] == [True, True]
+    assert web.clock.getDelayedCalls() == []
+
+
+def test_who_never_got_a_place_says_nothing_about_the_application():
+    web = application("subscribe", "connect", at_once=1, breaker_failures=1, connect_timeout=2.0)
+    Asked(web)
+    refused: list[object] = []
+    request = ConnectRequest("/", {}, "192.0.2.1")
+    connecting: Any = web.webhooks.connecting(Arrival(ANONYMOUS, request))
+    connecting.addErrback(refused.append)
+    with logged() as lines:
+        web.pass_time(2.0)
+    assert len(refused) == 1
+    assert lines == ["connect: no free place within 2 s"]
+    assert breaker(web, "connect") == "closed"
+    assert len(web.posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("fail", "problem"),
+    [
+        (lambda web: web.fail(RefusedByPeer()), "it refuses connections"),
+        (lambda web: web.fail(RuntimeError("secret-7")), "the request failed (RuntimeError)"),
+        (lambda web: web.answer(status=500), "status 500"),
+        (lambda web: web.answer(status=503), "status 503"),
+        (lambda web: web.pass_time(5.0), "no answer within 5 s"),
+    ],
+)
+def test_failures_in_a_row_open_the_breaker(fail, problem):
+    web = application("subscribe", breaker_failures=3, breaker_seconds=10.0)
+    with logged() as lines:
+        for number in range(3):
+            asked = Asked(web)
+            fail(web)
+            assert not asked.allowed
+            assert breaker(web) == ("closed" if number < 2 else "open")
+            web.pass_time(1.0)
+    told = [line for line in lines if "failures in a row" not in line]
+    assert len(told) == 3
+    assert all(problem in line for line in told)
+    assert [line for line in lines if line not in told] == [
+        "subscribe: 3 failures in a row; it is not asked for 10 s, then tried again"
+    ]
+    # Nothing is sent, and nothing waits for what is not sent.
+    with logged() as lines:
+        assert not Asked(web).allowed
+        web.pass_time(8.9)
+        assert not Asked(web).allowed
+    assert len(web.posts) == 3
+    assert lines == []
+    # Then one question goes through, and only one.
+    web.pass_time(0.1)
+    probe = Asked(web)
+    assert len(web.present) == 1
+    assert breaker(web) == "half-open"
+    assert not Asked(web).allowed
+    with logged() as lines:
+        web.answer({"allow": True})
+    assert probe.allowed
+    assert lines == ["subscribe: it answers again"]
+    assert breaker(web) == "closed"
+    Asked(web)
+    assert len(web.present) == 1
+
+
+def test_a_probe_that_fails_opens_it_again_without_a_line():
+    web = application("subscribe", breaker_failures=1, breaker_seconds=10.0)
+    Asked(web)
+    web.answer(status=500)
+    web.pass_time(10.0)
+    Asked(web)
+    with logged() as lines:
+        web.answer(status=500)
+    assert lines == ["subscribe: it answered with status 500; 200 and 403 are agreed"]
+    web.pass_time(9.9)
+    assert Asked(web).ended
+    web.pass_time(0.1)
+    assert not Asked(web).ended
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 404},
+        {"status": 302},
+        {"body": b"<b>Warning</b>"},
+        {"document": {"allow": "yes"}},
+        AnswerTooLong(),
+    ],
+)
+def test_an_answer_that_can_not_be_used_is_no_outage(answer):
+    web = application("subscribe", breaker_failures=1)
+    asked = Asked(web)
+    with logged() as lines:
+        if isinstance(answer, Exception):
+            web.fail(answer)
+        else:
+            web.answer(**answer)
+    assert not asked.allowed
+    assert len(lines) == 1
+    assert breaker(web) == "closed"
+
+
+def test_who_waits_when_it_opens_waits_no_more():
+    web = application("subscribe", "call", at_once=1, breaker_failures=1)
+    first, second, third = (Asked(web) for _ in range(3))
+    replies = web.world.client()
+    web.world.says(replies, '[2,"c","cart.add",1]')
+    web.answer(status=500)
+    assert not first.allowed
+    assert not second.allowed
+    assert not third.allowed
+    # The breaker of another event is another one.
+    assert web.asked == ["subscribe", "call"]
+    assert breaker(web, "call") == "closed"
+
+
+def test_a_burst_of_failures_makes_one_line_a_second():
+    web = application("subscribe")
+    with logged() as lines:
+        for _ in range(3):
+            Asked(web)
+            web.answer(status=404)
+        web.pass_time(1.0)
+        Asked(web)
+        web.answer(status=404)
+    assert len(lines) == 2
+    assert lines[1].endswith("(2 more like it had no line)")
+
+
+def test_a_session_that_is_lost_takes_its_questions_along():
+    web = application("subscribe", at_once=1, breaker_failures=1)
+    client = web.world.client()
+    running, waiting = Asked(web, client=client), Asked(web, client=client)
+    other = Asked(web)
+    with logged() as lines:
+        web.webhooks.lost(client.subscriber)
+    assert running.ended
+    assert waiting.ended
+    assert web.posts[0].dropped
+    assert len(web.posts) == 2
+    assert not other.ended
+    assert lines == []
+    assert breaker(web) == "closed"
+    web.answer({"allow": True})
+    assert other.allowed
+    assert web.webhooks._desk._owned == {}
+    assert web.clock.getDelayedCalls() == []
+
+
+def test_a_probe_that_is_given_up_leaves_its_place_to_the_next():
+    web = application("subscribe", breaker_failures=1, breaker_seconds=10.0)
+    Asked(web)
+    web.answer(status=500)
+    web.pass_time(10.0)
+    probe = Asked(web)
+    web.webhooks.lost(probe.client.subscriber)
+    assert breaker(web) == State.OPEN.value
+    asked = Asked(web)
+    web.answer({"allow": True})
+    assert asked.allowed
+
+
+def test_at_the_end_everything_is_given_up():
+    web = application("subscribe", at_once=1)
+    asked = [Asked(web) for _ in range(3)]
+    assert web.stop(5.0).called
+    assert not any(each.allowed for each in asked)
+    assert web.posts[0].dropped
+    assert web.clock.getDelayedCalls() == []
+
+
+def test_each_post_is_signed_with_the_time_at_which_it_is_sent():
+    web = application("subscribe", at_once=1)
+    web.clock.advance(1000.0)
+    Asked(web)
+    Asked(web)
+    web.clock.advance(2.5)
+    web.answer({"allow": True})
+    assert [post.time for post in web.posts] == [1000, 1002]
+    assert [post.body["time"] for post in web.posts] == [1000.0, 1000.0]
+    web.webhooks.secret = b"another secret, as long as it has to be"
+    Asked(web)
+    web.answer({"allow": True})

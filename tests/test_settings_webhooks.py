@@ -1,0 +1,67 @@
+"""What fits together in the settings about an application that is asked over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wampush.config import load
+from wampush.errors import ConfigError
+
+URL = '[webhooks]\nurl = "http://127.0.0.1/hooks.php"\n'
+KEY = 'secret_file = "hooks.key"\n'
+
+
+def read(tmp_path: Path, text: str):
+    path = tmp_path / "wampush.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path, {}, {}).settings
+
+
+def test_all_events(tmp_path):
+    settings = read(
+        tmp_path,
+        URL + KEY + 'events = ["connect", "subscribe", "publish", "call", "disconnect"]\n'
+        'topics = ["orders", "user.*"]\nprocedures = ["cart.*"]\n'
+        '[auth]\norder = ["callback", "anonymous"]\n[callback]\nurl = "http://127.0.0.1/who.php"\n',
+    )
+    assert settings.webhooks.procedures == ("cart.*",)
+    assert settings.webhooks.when_down == "refuse"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        ('[webhooks]\nevents = ["connect"]', "webhooks.url", "must be set"),
+        (URL + KEY, "webhooks.events", "must name at least one event"),
+        (URL + 'events = ["connect"]', "webhooks.secret_file", "openssl rand -hex 32"),
+        (URL + KEY + 'events = ["call"]', "webhooks.procedures", "at least one procedure"),
+        (
+            URL + KEY + 'events = ["connect"]\nprocedures = ["a"]',
+            "webhooks.events",
+            'must name "call"',
+        ),
+        (
+            URL + KEY + 'events = ["connect"]\nconnect_timeout = 5',
+            "webhooks.connect_timeout",
+            "must be less than websocket.handshake_timeout (5 s)",
+        ),
+        (
+            URL + KEY + 'events = ["connect"]\nconnect_timeout = 2\n'
+            '[auth]\norder = ["callback"]\n[callback]\nurl = "http://a/"',
+            "webhooks.connect_timeout",
+            "must, with callback.timeout (3 s), be less than",
+        ),
+        (URL + KEY + 'events = ["open"]', "webhooks.events", "connect"),
+        (URL + KEY + 'events = ["call"]\nprocedures = ["a*b"]', "webhooks.procedures", '"*"'),
+        (URL + KEY + 'events = ["connect"]\ntopics = []', "webhooks.topics", "at least one"),
+        (URL + KEY + 'events = ["connect"]\nwhen_down = "deny"', "webhooks.when_down", "refuse"),
+        ('[webhooks]\nurl = "http://user:secret@a/"', "webhooks.url", "without user name"),
+    ],
+)
+def test_what_does_not_fit_together(tmp_path, text, key, words):
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, text)
+    assert caught.value.key == key
+    assert words in str(caught.value)

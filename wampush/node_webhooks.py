@@ -1,0 +1,73 @@
+"""The webhooks of a node, put together.
+
+Owns: what they are made of, and reading their secret.
+Must not import: the composition root, ``node``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wampush.apps.webhooks import Webhooks, secret_of
+from wampush.broker.broker import Broker
+from wampush.broker.ingest import Ingest
+from wampush.broker.ledger import Source
+from wampush.broker.pressure import Pressure
+from wampush.edges import secret_files
+from wampush.edges.single_pushes import SinglePushes
+from wampush.errors import OperatorError
+from wampush.http_post import HttpPost
+from wampush.settings_webhooks import WebhookSettings
+
+_log = Logger(namespace="wampush")
+
+
+class NodeWebhooks:
+    """The webhooks, from the start of the node to its end.
+
+    :param settings: the ``[webhooks]`` table, with a URL.
+    :param reactor: for connections and timers.
+    :raises OperatorError: when there is no secret in the file.
+    """
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        reactor: Any,
+        ingest: Ingest,
+        broker: Broker,
+        pressure: Pressure,
+    ) -> None:
+        self._settings = settings
+        self._pushes = SinglePushes(Source.WEBHOOK, ingest, broker, pressure, reactor.callLater)
+        post = HttpPost(reactor, settings.url)
+        self.application = Webhooks(settings, self._secret(), post, self._pushes.publish, reactor)
+        _log.info(
+            "webhooks: {url} is asked about {events}",
+            url=settings.url,
+            events=", ".join(settings.events),
+        )
+
+    def reload(self) -> None:
+        """Read the secret again; the log has a line about it."""
+        try:
+            self.application.secret = self._secret()
+        except OperatorError as error:
+            _log.error("webhooks are signed with the secret as before: {error}", error=error)
+        else:
+            _log.info("webhooks: the secret is read again")
+
+    def stop(self, patience: float) -> Deferred[None]:
+        """The sessions have ended: tell so, and publish nothing any more.
+
+        :param patience: seconds.
+        """
+        self._pushes.stop()
+        return self.application.stop(patience)
+
+    def _secret(self) -> bytes:
+        path = self._settings.secret_file
+        return secret_of(secret_files.read(path, "webhooks.secret_file"), path)
