@@ -61,8 +61,6 @@ class RedisAddress(Word):
 
         The number is dropped: channels are the same in all databases of a Redis.
         """
-        if isinstance(value, RedisUrl):
-            return value
         if not isinstance(value, str):
             return Rejected(self.allowed, None)
         if not value.isprintable() or value != value.strip():

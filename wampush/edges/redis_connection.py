@@ -39,8 +39,9 @@ ANSWER_SECONDS: Final = 10.0
 #: A connection over which nothing came for so long is asked for a sign of life, and dropped when
 #: none has come after as long again. A firewall may have forgotten it; nobody would tell.
 PING_SECONDS: Final = 30.0
-#: What may still arrive at the end of the process.
-DRAIN_SECONDS: Final = 0.5
+#: How long what was published before the end of the process may take to arrive. It is a bounded
+#: amount, because Redis sends nothing more once it has confirmed the end of a subscription.
+DRAIN_SECONDS: Final = 2.0
 #: What is handed over in a reactor turn, with ``Reading.turn_bytes``, whichever comes first.
 TURN_MESSAGES: Final = 1000
 TURN_SECONDS: Final = 0.005

@@ -1,0 +1,103 @@
+"""Files that TLS to a Redis can not use stop the start, and are told by their keys."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.x509.oid import NameOID
+from twisted.internet.testing import MemoryReactorClock
+
+from tests.support.certificates import Certificate, make_certificate
+from wampush.edges import redis_tls
+from wampush.errors import OperatorError
+from wampush.settings_sources import RedisSourceSettings
+from wampush.source_checkers import RedisUrl
+
+PLACE = "redis_source[2]"
+
+
+def endpoint(**files: Path) -> Any:
+    entry = RedisSourceSettings(
+        url=RedisUrl("redis.example.com", tls=True),
+        channels=("x",),
+        **{name: str(path) for name, path in files.items()},
+    )
+    return redis_tls.endpoint(entry, PLACE, MemoryReactorClock())
+
+
+def weak(folder: Path) -> Certificate:
+    """A certificate whose key is shorter than OpenSSL accepts by default."""
+    key = dsa.generate_private_key(1024)  # noqa: S505 (it has to be refused)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weak")])
+    now = dt.datetime.now(dt.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + dt.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    made = Certificate(folder / "weak.pem", folder / "weak-key.pem")
+    made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    made.key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return made
+
+
+def test_files_that_can_be_used_are(tmp_path: Path) -> None:
+    own = make_certificate(tmp_path)
+    assert endpoint() is not None
+    assert endpoint(ca=own.certificate, certificate=own.certificate, key=own.key) is not None
+
+
+def test_a_chain_may_follow_the_certificate(tmp_path: Path) -> None:
+    own, other = make_certificate(tmp_path, "own"), make_certificate(tmp_path, "other")
+    with own.certificate.open("ab") as stream:
+        stream.write(other.certificate.read_bytes())
+    assert endpoint(certificate=own.certificate, key=own.key) is not None
+
+
+def test_files_that_are_none(tmp_path: Path) -> None:
+    own = make_certificate(tmp_path)
+    missing = tmp_path / "missing"
+    cases: list[tuple[dict[str, Path], str]] = [
+        ({"ca": missing}, "ca .* cannot be read"),
+        ({"ca": own.key}, "ca .* holds no certificate"),
+        ({"certificate": own.key, "key": own.key}, "certificate .* holds no certificate"),
+        ({"certificate": own.certificate, "key": own.certificate}, "key .* holds no private key"),
+    ]
+    for files, words in cases:
+        with pytest.raises(OperatorError, match=rf"^redis_source\[2\]\.{words}"):
+            endpoint(**files)
+
+
+def test_a_key_of_another_certificate(tmp_path: Path) -> None:
+    own, other = make_certificate(tmp_path, "own"), make_certificate(tmp_path, "other")
+    with pytest.raises(OperatorError, match="does not belong to the first certificate"):
+        endpoint(certificate=own.certificate, key=other.key)
+
+
+def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
+    own = make_certificate(tmp_path, passphrase=b"correct-horse")
+    with pytest.raises(OperatorError, match="protected by a passphrase"):
+        endpoint(certificate=own.certificate, key=own.key)
+
+
+def test_a_key_that_is_too_weak(tmp_path: Path) -> None:
+    own = weak(tmp_path)
+    with pytest.raises(OperatorError, match="OpenSSL does not accept"):
+        endpoint(certificate=own.certificate, key=own.key)
