@@ -52,11 +52,35 @@ def php_push(address: str, *messages: Mapping[str, object]) -> None:
 class PhpServer:
     """A web application in PHP: the scripts in tests/e2e/php/web, with sessions of its own.
 
-    :param url: where it is, without a slash at the end.
+    :param port: where it listens, on 127.0.0.1.
+    :param folder: for its sessions.
+    :param scripts: the folder of its scripts.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, port: int, folder: Path, scripts: Path) -> None:
+        address = f"127.0.0.1:{port}"
+        #: Where it is, without a slash at the end.
+        self.url = f"http://{address}"
+        self._port = port
+        self._command = [
+            *(php_program(), "-d", f"session.save_path={folder}"),
+            *("-S", address, "-t", str(scripts)),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; it listens when this returns."""
+        none = subprocess.DEVNULL
+        self._process = subprocess.Popen(self._command, stdin=none, stdout=none, stderr=none)
+        eventually(lambda: _listens(self._port), lambda listens: listens)
+        assert self._process.poll() is None
+
+    def stop(self) -> None:
+        """End it at once, as a crash would; sessions stay."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
 
     def log_in(self, user: str) -> str:
         """Log in as a user; the cookie that a browser would send from then on."""
@@ -69,20 +93,13 @@ class PhpServer:
 @contextlib.contextmanager
 def php_server(folder: Path, scripts: Path = WEB) -> Iterator[PhpServer]:
     """Run PHP's own web server on a free port; its sessions are kept in ``folder``."""
-    php = shutil.which("php")
-    assert php, "PHP is missing: apt-get install php-cli"
     with reserved_ports(1) as (port,):
-        address = f"127.0.0.1:{port}"
-        command = [php, "-d", f"session.save_path={folder}", "-S", address, "-t", str(scripts)]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            try:
-                eventually(lambda: _listens(port), lambda listens: listens)
-                assert process.poll() is None
-                yield PhpServer(f"http://{address}")
-            finally:
-                process.kill()
+        server = PhpServer(port, folder, scripts)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
 
 
 def _listens(port: int) -> bool:
