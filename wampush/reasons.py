@@ -141,6 +141,11 @@ class Refusal(Enum):
         Fault.CLIENT,
         "This client may not subscribe here; see [[permissions]] and clients.subscribe.",
     )
+    PRESENCE_OFF = Reason(
+        "presence-off",
+        Fault.CLIENT,
+        "Who is on this topic is told to nobody; an entry of [[topics]] may say presence = true.",
+    )
     NOT_AUTHENTICATED = Reason(
         "not-authenticated",
         Fault.CLIENT,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.fanout import Fanout
@@ -27,6 +27,9 @@ from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.codec import event_text
+
+if TYPE_CHECKING:
+    from wampush.broker.presence import Presence
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -56,6 +59,8 @@ class Broker:
         self.automatic: Final = automatic
         self.sessions: Final[dict[str, Subscriber]] = {}
         self.people: Final = People()
+        #: Hears of sessions and subscriptions once the indexes know them.
+        self.presence: Presence | None = None
 
     # Sessions.
 
@@ -66,6 +71,8 @@ class Broker:
         identity = subscriber.identity
         if identity is not ANONYMOUS:
             self.people.place(subscriber)
+        if self.presence is not None:
+            self.presence.opened(subscriber)
         if self.automatic is not None:
             for topic in self.automatic.topics(identity):
                 self.subscribe(subscriber, topic)
@@ -73,20 +80,31 @@ class Broker:
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """From now on it gets the events of a topic; subscribing twice is the same as once."""
         self.fanout.settle()
+        is_new = topic not in self.hub.topics(subscriber)
         self.hub.add(subscriber, topic)
+        if self.presence is not None:
+            self.presence.subscribed(subscriber, topic, is_new)
 
     def unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
         """It gets no more events of a topic."""
+        if topic not in self.hub.topics(subscriber):
+            return
         self.fanout.settle()
         self.hub.discard(subscriber, topic)
+        if self.presence is not None:
+            self.presence.unsubscribed(subscriber, topic)
 
     def lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""
         self.fanout.settle()
+        # The hub lets go of this set and leaves it as it is.
+        user, topics = self.people.user_of(subscriber), self.hub.topics(subscriber)
         self.hub.drop(subscriber)
         self.people.forget(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
+        if self.presence is not None:
+            self.presence.lost(user, topics)
 
     def permissions_for(self, subscriber: Subscriber, identity: Identity) -> object:
         """What a session may do once it has this identity, as WAMP-CRA tells it."""
@@ -99,8 +117,13 @@ class Broker:
         gets its own; what it has of both stays as the client left it. Then subscriptions end that
         the new identity may not have. All ends are silent, because WAMP v1 has no message for them.
         """
+        presence = self.presence
+        if presence is not None:
+            presence.becoming(subscriber)
         self.people.place(subscriber)
         self._review(subscriber, self._renew_automatic(subscriber, before))
+        if presence is not None:
+            presence.became(subscriber)
 
     def asked_for(self, subscriber: Subscriber) -> int:
         """How many subscriptions a session has without the automatic ones."""

@@ -10,7 +10,7 @@ for the session do not wait.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -27,7 +27,12 @@ from wampush.broker.waiting import Entry, Waiting
 from wampush.errors import MessageRefused, Refusal, shown
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
-from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE, RESERVED
+from wampush.wamp.uris import (
+    ERROR_FORBIDDEN,
+    ERROR_NO_SUCH_PROCEDURE,
+    PRESENCE_CHANGES,
+    RESERVED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,10 @@ class Clients:
     def __init__(self, broker: Broker, limits: RequestLimits) -> None:
         self.broker: Final = broker
         self._limits = limits
-        #: What is answered at once, by URI; no permission is needed to call these.
+        #: What is answered at once, by URI.
         self.procedures: Procedures = {}
+        #: Topics that are the word of application code, so that no client may publish there.
+        self.reserved: Container[str] = ()
         #: What has a say in the rest; None where nothing has.
         self.application: Application | None = None
         self._checks: Final[Mapping[type, Callable[[Subscriber, Any, int], None]]] = {
@@ -96,6 +103,20 @@ class Clients:
             waiting.entries.clear()
         if self.application is not None:
             self.application.lost(subscriber)
+
+    def may_learn(self, subscriber: Subscriber, topic: str) -> bool:
+        """Whether a session may know who is on a topic: whether it may have the topic itself.
+
+        Where application code decides about that, it has done so once the session has subscribed.
+        """
+        permissions, application = self.broker.policy.permissions, self.application
+        judged = application is not None and application.judges_subscribing
+        if judged and topic not in self.broker.hub.topics(subscriber):
+            return False
+        return (
+            permissions is None
+            or permissions.decide(subscriber.identity, Action.SUBSCRIBE, topic).allowed
+        )
 
     # Requests.
 
@@ -199,7 +220,7 @@ class Clients:
 
     def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
         if isinstance(request, Call):
-            if request.procedure in self.procedures or request.procedure in ALWAYS_CALLABLE:
+            if request.procedure in ALWAYS_CALLABLE:
                 return
             text = subscriber.session.call_error(
                 request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
@@ -257,6 +278,11 @@ class Clients:
             return
         self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)
         self._check_room(subscriber, request.topic)
+        presence = self.broker.presence
+        if presence is not None and request.topic.startswith(PRESENCE_CHANGES):
+            topic = request.topic.removeprefix(PRESENCE_CHANGES)
+            if not presence.is_on(topic):
+                raise MessageRefused(Refusal.PRESENCE_OFF, f"It is {shown(topic)}.")
 
     def _check_publish(self, subscriber: Subscriber, request: Publish, _: int) -> None:
         topic, size = request.topic, len(request.event)
@@ -265,7 +291,7 @@ class Clients:
             # An action runs code of the server, as a call does; nobody else hears of it.
             self._permit(subscriber, Action.CALL, topic, size)
             return
-        if topic.startswith(RESERVED):
+        if topic.startswith(RESERVED) or topic in self.reserved:
             raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
         if self.broker.policy.permissions is None:
             self._check_publishing(subscriber, topic)
@@ -290,6 +316,10 @@ class Clients:
     def _subscribe(self, subscriber: Subscriber, request: Subscribe, _: Verdict) -> None:
         # Others may have taken the room meanwhile.
         self._check_room(subscriber, request.topic)
+        watched = request.topic.removeprefix(PRESENCE_CHANGES)
+        if watched != request.topic and not self.may_learn(subscriber, watched):
+            detail = f"Application code decides who has {shown(watched)}: subscribe to that first."
+            raise MessageRefused(Refusal.SUBSCRIBE_FORBIDDEN, detail)
         self.broker.subscribe(subscriber, request.topic)
 
     def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, _: Verdict) -> None:

@@ -17,7 +17,7 @@ from wampush.broker.identity import Identity
 from wampush.broker.permission_rule import FORBIDDEN, Action, Decision, Entry, Rule
 from wampush.errors import Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
-from wampush.wamp.uris import PROCEDURE_REFRESH
+from wampush.wamp.uris import PRESENCE_CHANGES, PROCEDURE_REFRESH
 
 __all__ = [
     "ALWAYS_CALLABLE",
@@ -95,11 +95,20 @@ class Permissions:
     def decide(self, identity: Identity, action: Action, topic: str, size: int = 0) -> Decision:
         """Whether this may be done; the rate is another question, see :meth:`spend`.
 
+        Who is on a topic is told to those only who may have the topic itself.
+
         :param topic: the resolved topic, or the URI of a procedure.
         :param size: bytes of the payload; of a call, bytes of its whole message.
         """
         if action is Action.CALL and topic in ALWAYS_CALLABLE:
             return _ALWAYS
+        if action is Action.SUBSCRIBE and topic.startswith(PRESENCE_CHANGES):
+            watched = self._decide(identity, action, topic[len(PRESENCE_CHANGES) :], size)
+            if not watched.allowed:
+                return watched
+        return self._decide(identity, action, topic, size)
+
+    def _decide(self, identity: Identity, action: Action, topic: str, size: int) -> Decision:
         for rule in self._by_action[action]:
             if rule.covers(identity, topic) and rule.concerns(identity):
                 return rule.decide(action, size)
@@ -129,7 +138,8 @@ class Permissions:
         ``{"pubsub": [{"uri", "prefix", "pub", "sub"}], "rpc": [{"uri", "call"}]}``; an entry of
         ``rpc`` that stands for all procedures that begin with its URI has ``"prefix": True`` too.
         The most specific entry is first, and the first that covers a topic tells what
-        :meth:`decide` would say; where none does, nothing is allowed.
+        :meth:`decide` would say; where none does, nothing is allowed. Joins and leaves of a topic
+        need the topic too.
         """
         pubsub = self._grants(identity, (Action.PUBLISH, Action.SUBSCRIBE))
         rpc = self._grants(identity, (Action.CALL,))

@@ -37,10 +37,12 @@ class TopicRule:
 
     :param match: a topic, or a prefix of topics that ends in ``*``.
     :param slow_client: what a slow client loses on these topics.
+    :param presence: whether joins and leaves of these topics are told.
     """
 
     match: str
     slow_client: SlowClient
+    presence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,18 @@ class Policy:
             if covers(rule.match, topic):
                 return rule.slow_client
         return SlowClient.DISCONNECT
+
+    @property
+    def knows_presence(self) -> bool:
+        """Whether there may be a topic whose joins and leaves are told."""
+        return any(rule.presence for rule in self.rules)
+
+    def has_presence(self, topic: str) -> bool:
+        """Whether joins and leaves of this topic are told."""
+        for rule in self.rules:
+            if covers(rule.match, topic):
+                return rule.presence
+        return False
 
     def letting_publish(self, publishing: Publishing) -> Policy:
         """The same policy, with publishing allowed to these where no permission decides."""

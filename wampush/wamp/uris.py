@@ -89,9 +89,20 @@ ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
 ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+#: Application code took longer than its limit; it may have carried out the call.
+ERROR_TIMEOUT: Final = "http://api.wamp.ws/error#timeout"
 #: The application that has the procedure did not answer; it may have carried out the call.
 ERROR_UNAVAILABLE: Final = "http://api.wamp.ws/error#unavailable"
 
 #: Topics and procedures that begin so are our own.
 RESERVED: Final = "wampush."
 PROCEDURE_REFRESH: Final = "wampush.refresh"
+#: How many users have a session, and how many sessions there are.
+TOPIC_NUM_ONLINE: Final = "wampush.presence.num_online"
+TOPIC_NUM_CLIENTS: Final = "wampush.presence.num_clients"
+#: Before the name of a topic: the joins and leaves of that topic.
+PRESENCE_CHANGES: Final = "wampush.presence.changes."
+PROCEDURE_PRESENCE_LIST: Final = "wampush.presence.list"
+PROCEDURE_PRESENCE_COUNTS: Final = "wampush.presence.counts"
+PROCEDURE_SESSION: Final = "wampush.session"
+PROCEDURE_TIME: Final = "wampush.time"

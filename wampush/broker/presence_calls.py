@@ -1,0 +1,91 @@
+"""What clients may ask about who is here.
+
+Owns: the procedures ``wampush.presence.list`` and ``wampush.presence.counts``.
+Must not import: Twisted, the edges. Who may learn of a topic is handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Final
+
+from wampush.broker.presence import Presence
+from wampush.broker.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.subscriber import Subscriber
+from wampush.errors import Refusal
+from wampush.wamp.messages import Call
+from wampush.wamp.uris import (
+    ERROR_FORBIDDEN,
+    PROCEDURE_PRESENCE_COUNTS,
+    PROCEDURE_PRESENCE_LIST,
+    TOPIC_NUM_CLIENTS,
+    TOPIC_NUM_ONLINE,
+)
+
+ERROR_PRESENCE_OFF: Final = "http://api.wamp.ws/error#presence-off"
+
+MayLearn = Callable[[Subscriber, str], bool]
+"""Whether a session may know who is on a topic."""
+
+
+class PresenceDesk:
+    """Answers calls about presence.
+
+    :param presence: who is here.
+    :param may_learn: whether a session may know it of a topic.
+    :param list_users: the most users that one answer names.
+    """
+
+    def __init__(self, presence: Presence, may_learn: MayLearn, list_users: int) -> None:
+        self._presence = presence
+        self._may_learn = may_learn
+        self._list_users = list_users
+
+    @property
+    def procedures(self) -> Procedures:
+        """What the broker has to register."""
+        return {PROCEDURE_PRESENCE_LIST: self.list_, PROCEDURE_PRESENCE_COUNTS: self.counts}
+
+    def list_(self, subscriber: Subscriber, call: Call) -> object:
+        """``wampush.presence.list(topic)``: who has subscribed to a topic.
+
+        :raises CallRefused: when the session may not know, or presence is not on for the topic.
+        """
+        topic = call.arguments[0] if len(call.arguments) == 1 else None
+        if not isinstance(topic, str):
+            raise CallRefused(ERROR_INVALID_ARGUMENT, "the one argument is a topic, a string")
+        self._check(subscriber, topic)
+        presence = self._presence
+        if not presence.is_on(topic):
+            sentence = Refusal.PRESENCE_OFF.sentence
+            raise CallRefused(ERROR_PRESENCE_OFF, sentence, {"topic": topic})
+        users = [
+            {"user": user, "connections": connections}
+            for user, connections in islice(presence.told_users(topic), self._list_users)
+        ]
+        count = presence.count_users(topic)
+        return {
+            "topic": topic,
+            "users": users,
+            "num_users": count,
+            "anonymous": presence.count_anonymous(topic),
+            "truncated": count > len(users),
+        }
+
+    def counts(self, subscriber: Subscriber, call: Call) -> object:
+        """``wampush.presence.counts()``: what the two topics tell.
+
+        :raises CallRefused: when the session may not subscribe to them.
+        """
+        if call.arguments:
+            raise CallRefused(ERROR_INVALID_ARGUMENT, "there are no arguments")
+        self._check(subscriber, TOPIC_NUM_ONLINE)
+        self._check(subscriber, TOPIC_NUM_CLIENTS)
+        presence = self._presence
+        return {"num_online": presence.num_online, "num_clients": presence.num_clients}
+
+    def _check(self, subscriber: Subscriber, topic: str) -> None:
+        if not self._may_learn(subscriber, topic):
+            refusal = Refusal.SUBSCRIBE_FORBIDDEN
+            raise CallRefused(ERROR_FORBIDDEN, refusal.sentence, {"reason": refusal.code})
