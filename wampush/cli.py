@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wampush import __version__, cli_listen, cli_permissions, cli_push, cli_token
+from wampush import __version__, cli_files, cli_listen, cli_permissions, cli_push, cli_token
 from wampush.apps import loader
 from wampush.cli_support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
@@ -71,7 +71,10 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
-    return 0
+    problems = list(cli_files.problems(loaded.settings))
+    for problem in problems:
+        complain(problem)
+    return 1 if problems else 0
 
 
 def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -42,7 +42,6 @@ _log = Logger(namespace="wampush")
 STOP_PATIENCE: Final = 5.0
 #: What is left of it at least for telling an application which sessions have ended.
 LEAST_PATIENCE: Final = 1.0
-_SHORTEST_TOKEN: Final = 16
 
 
 class Options(usage.Options):
@@ -127,22 +126,6 @@ def _account(options: Options) -> tuple[int, int] | None:
     if group is None:
         return None
     return (-1 if user is None else user), group
-
-
-def _read_token(path: str) -> bytes | None:
-    """The bearer token of the HTTP port, or None when no file is configured.
-
-    :raises OperatorError: when the file can not be read or holds no token.
-    """
-    if not path:
-        return None
-    token = secret_files.read(path, "http.token_file").strip()
-    if len(token) < _SHORTEST_TOKEN:
-        raise OperatorError(
-            f"http.token_file {path!r} holds {len(token)} bytes; a token has at least "
-            f"{_SHORTEST_TOKEN}, for example from: openssl rand -hex 32"
-        )
-    return token
 
 
 def _one_line_for_operators(
@@ -299,7 +282,7 @@ class WampushService(Service):
 
     def _listen_http(self, reactor: Any, endpoint: str, node: Node) -> None:
         settings = self._loaded.settings
-        access = HttpAccess(_read_token(settings.http.token_file))
+        access = HttpAccess(secret_files.http_token(settings.http.token_file))
         metrics = node.metrics(settings.limits.queued_bytes, lambda: len(site.channels))
         view = HttpView(
             lambda: self._status(node),

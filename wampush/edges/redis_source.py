@@ -167,12 +167,8 @@ class RedisSource:
         entry = self._entry
         password = entry.url.password.encode()
         if entry.password_file:
-            content = secret_files.read(entry.password_file, f"{self._place}.password_file")
-            password = content.strip()
-            if not password:
-                raise OperatorError(
-                    f"{self._place}.password_file {entry.password_file!r} holds no password"
-                )
+            name = f"{self._place}.password_file"
+            password = secret_files.password(entry.password_file, name)
         login = Login(entry.url.user, password) if password else None
         return login, redis_tls.endpoint(entry, self._place, self._reactor)
 

@@ -27,11 +27,15 @@ def endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any:
     """
     url = entry.url
     plain: Any = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_SECONDS)
-    return wrapClientTLS(_options(entry, place), plain) if url.tls else plain
+    return wrapClientTLS(options(entry, place), plain) if url.tls else plain
 
 
-def _options(entry: RedisSourceSettings, place: str) -> Any:
-    """TLS in which the server's certificate must be for its host."""
+def options(entry: RedisSourceSettings, place: str) -> Any:
+    """TLS in which the server's certificate must be for its host.
+
+    :param place: the entry's name in the configuration, for errors.
+    :raises OperatorError: when a file can not be used.
+    """
     trusted: Any = None
     if entry.ca:
         authorities = pem_files.certificates(f"{place}.ca", entry.ca)

@@ -21,6 +21,8 @@ import zmq
 from wampush.edges import secret_files
 from wampush.errors import OperatorError
 
+KEY_SETTING: Final = "zmq.curve_secret_key_file"
+CLIENTS_SETTING: Final = "zmq.curve_client_keys"
 #: Files of a folder of public keys; ``.key_secret``, as zmq.auth names the other kind, is none.
 SUFFIXES: Final = frozenset({".key", ".pub"})
 _Z85: Final = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
@@ -95,3 +97,14 @@ def public_keys(what: str, path: str) -> frozenset[bytes]:
     if not found:
         raise OperatorError(f"{what} {path!r} holds no public key, so that nobody could connect")
     return frozenset(found)
+
+
+def check_pair(secret: str, clients: str) -> None:
+    """Whether both files are configured, or none.
+
+    :raises OperatorError: when there is only one of them.
+    """
+    if bool(secret) != bool(clients):
+        both = KEY_SETTING, CLIENTS_SETTING
+        unset, other = both if clients else reversed(both)
+        raise OperatorError(f"{unset} is not set, but {other} is; set both, or neither")

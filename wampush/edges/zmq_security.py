@@ -41,8 +41,6 @@ _REQUEST_FRAMES: Final = 6
 _TURN_REQUESTS: Final = 100
 #: Milliseconds for ZeroMQ's handshake; ample for a slow link, as websocket.handshake_timeout is.
 _HANDSHAKE_MILLISECONDS: Final = 5000
-_KEY: Final = "zmq.curve_secret_key_file"
-_CLIENTS: Final = "zmq.curve_client_keys"
 _OPEN: Final = (
     "pushes from anybody who reaches {address} are taken: set zmq.allow to the addresses of the "
     "backends, or zmq.curve_secret_key_file and zmq.curve_client_keys, or bind 127.0.0.1"
@@ -104,11 +102,10 @@ class ZmqSecurity:
         self._clients_from = settings.curve_client_keys
         self._secret: bytes | None = None
         self._clients: frozenset[bytes] = frozenset()
-        if bool(settings.curve_secret_key_file) != bool(settings.curve_client_keys):
-            unset, other = (_KEY, _CLIENTS) if settings.curve_client_keys else (_CLIENTS, _KEY)
-            raise OperatorError(f"{unset} is not set, but {other} is; set both, or neither")
-        if settings.curve_secret_key_file:
-            self._secret = zmq_keys.secret_key(_KEY, settings.curve_secret_key_file)
+        path = settings.curve_secret_key_file
+        zmq_keys.check_pair(path, settings.curve_client_keys)
+        if path:
+            self._secret = zmq_keys.secret_key(zmq_keys.KEY_SETTING, path)
             self._clients = self._read_clients()
 
     @property
@@ -135,7 +132,7 @@ class ZmqSecurity:
             _log.info("ZeroMQ: {count} client keys may connect", count=len(self._clients))
 
     def _read_clients(self) -> frozenset[bytes]:
-        return zmq_keys.public_keys(_CLIENTS, self._clients_from)
+        return zmq_keys.public_keys(zmq_keys.CLIENTS_SETTING, self._clients_from)
 
     def protect(self, socket: zmq.Socket[bytes], address: str) -> None:
         """Prepare a socket that is about to be bound."""
