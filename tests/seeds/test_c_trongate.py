@@ -11,6 +11,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.php import php_program
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
+from tests.support.webhooks import shop
 
 PUBLISH = """
 $redis = new Redis();
@@ -59,3 +60,24 @@ def test_json_on_a_redis_channel_is_an_event_of_that_name_on_every_instance(tmp_
             assert client.receive() == [8, "live_orders", event]
         for daemon in daemons:
             assert daemon.health()["redis_sources"][0]["messages"] == 2
+
+
+def test_a_handler_of_a_module_runs_php_with_the_data_and_the_state_of_the_client(
+    tmp_path: Path,
+) -> None:
+    # {handler: "add", module: "cart", data: 17} is the call of cart.add with 17.
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(shop(tmp_path))
+        port = running.daemon.websocket_port
+        alice, bob = (
+            stack.enter_context(RawClient(port, cookie=running.php.log_in(user)))
+            for user in ("7", "8")
+        )
+        # The value goes back to who has called; the cart is the one of its login.
+        for client, call_id, data, items in (
+            (alice, "a1", 17, 1),
+            (bob, "b1", 4, 1),
+            (alice, "a2", 18, 2),
+        ):
+            client.send(2, call_id, "cart.add", data)
+            assert client.receive() == [3, call_id, {"items": items}]

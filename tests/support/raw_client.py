@@ -19,6 +19,7 @@ class RawClient:
     :param patience: seconds after which a read counts as silence and raises TimeoutError.
     :param tls: for a port that speaks TLS, how.
     :param path: with a query, if there is one.
+    :param cookie: the Cookie header; "" for none.
     """
 
     def __init__(
@@ -27,16 +28,18 @@ class RawClient:
         patience: float = 20.0,
         tls: ssl.SSLContext | None = None,
         path: str = "/",
+        cookie: str = "",
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), patience)
         if tls is not None:
             self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
+        line = f"Cookie: {cookie}\r\n" if cookie else ""
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
+            f"{line}Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
         )
         status = self._stream.readline().decode()
         assert " 101 " in status, status

@@ -13,7 +13,10 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.php import PhpServer, php_server
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "webhooks.md"
-LOGIN = "<?php session_start(); $_SESSION['user'] = $_GET['user']; echo 'in as ', $_GET['user'];"
+LOGIN = (
+    "<?php session_start(); $_SESSION['user'] = $_GET['user']; "
+    "echo session_name(), '=', session_id();"
+)
 CART = "<?php session_start(); echo json_encode($_SESSION['cart'] ?? []);"
 SECRET = "0123456789abcdef" * 4
 
