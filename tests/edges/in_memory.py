@@ -21,7 +21,8 @@ from wampush.broker.subscriber import Subscriber
 from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.node import build
-from wampush.settings import ClientSettings, LimitSettings, Settings, WebSocketSettings
+from wampush.settings import ClientSettings, Settings, WebSocketSettings
+from wampush.settings_limits import LimitSettings
 from wampush.settings_security import ProxySettings, ZmqSettings
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
