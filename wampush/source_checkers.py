@@ -7,7 +7,9 @@ Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +18,7 @@ from wampush.redaction import HIDDEN
 
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379
+_HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -72,14 +75,25 @@ class RedisAddress(Word):
             password = unquote(parts.password or "", errors="strict")
         except ValueError:
             return self._wrong("with a number as the port; a password is percent-encoded")
-        if parts.scheme not in ("redis", "rediss") or not host or port == 0:
+        if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
             return Rejected(self.allowed, None)
         if parts.query or parts.fragment or not _is_database(parts.path):
             return self._wrong("with nothing but a database number behind it")
-        return RedisUrl(host, port or REDIS_PORT, parts.scheme == "rediss", user, password)
+        return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
 
     def _wrong(self, more: str) -> Rejected:
         return Rejected(f"{self.allowed}, {more}", None)
+
+
+def _is_host(host: str) -> bool:
+    """Whether it is a name in ASCII, or an IP address without brackets."""
+    if _HOST_NAME.fullmatch(host):
+        return True
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_database(path: str) -> bool:

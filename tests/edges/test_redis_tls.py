@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.x509.oid import NameOID
 from twisted.internet.testing import MemoryReactorClock
 
@@ -22,19 +22,20 @@ from wampush.source_checkers import RedisUrl
 PLACE = "redis_source[2]"
 
 
-def endpoint(**files: Path) -> Any:
+def endpoint(host: str = "redis.example.com", /, **files: Path) -> Any:
     entry = RedisSourceSettings(
-        url=RedisUrl("redis.example.com", tls=True),
+        url=RedisUrl(host, tls=True),
         channels=("x",),
         **{name: str(path) for name, path in files.items()},
     )
     return redis_tls.endpoint(entry, PLACE, MemoryReactorClock())
 
 
-def weak(folder: Path) -> Certificate:
-    """A certificate whose key is shorter than OpenSSL accepts by default."""
-    key = dsa.generate_private_key(1024)  # noqa: S505 (it has to be refused)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "weak")])
+def unfit(folder: Path) -> Certificate:
+    """A certificate with a key that can agree on secrets only, not sign."""
+    authority = ec.generate_private_key(ec.SECP256R1())
+    key = x25519.X25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "unfit")])
     now = dt.datetime.now(dt.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -44,9 +45,9 @@ def weak(folder: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
         .not_valid_after(now + dt.timedelta(days=1))
-        .sign(key, hashes.SHA256())
+        .sign(authority, hashes.SHA256())
     )
-    made = Certificate(folder / "weak.pem", folder / "weak-key.pem")
+    made = Certificate(folder / "unfit.pem", folder / "unfit-key.pem")
     made.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     made.key.write_bytes(
         key.private_bytes(
@@ -97,7 +98,13 @@ def test_a_key_with_a_passphrase(tmp_path: Path) -> None:
         endpoint(certificate=own.certificate, key=own.key)
 
 
-def test_a_key_that_is_too_weak(tmp_path: Path) -> None:
-    own = weak(tmp_path)
+def test_a_key_that_is_unfit_for_tls(tmp_path: Path) -> None:
+    own = unfit(tmp_path)
     with pytest.raises(OperatorError, match="OpenSSL does not accept"):
         endpoint(certificate=own.certificate, key=own.key)
+
+
+@pytest.mark.parametrize("host", ["a_b", "a..b", "-a"])
+def test_a_host_that_no_certificate_can_be_for(host: str) -> None:
+    with pytest.raises(OperatorError, match=r"redis_source\[2\].url: no certificate can be for"):
+        endpoint(host)

@@ -42,24 +42,31 @@ def options(entry: RedisSourceSettings, place: str) -> Any:
         trusted = trustRootFromCertificates(
             [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
         )
-    own: dict[str, Any] = {}
-    if entry.certificate:
-        leaf, *chain = pem_files.certificates(f"{place}.certificate", entry.certificate)
-        key = pem_files.private_key(f"{place}.key", entry.key)
-        if leaf.public_key() != key.public_key():
-            raise OperatorError(
-                f"{place}.key {entry.key!r} does not belong to the first certificate of "
-                f"{place}.certificate {entry.certificate!r}"
-            )
-        own = {
-            "certificate": leaf,
-            "privateKey": key,
-            "extraCertChain": chain,
-        }
+    own = _own_certificate(entry, place) if entry.certificate else {}
     try:
         return optionsForClientTLS(entry.url.host, trusted, extraCertificateOptions=own)
-    except SSL.Error as error:
+    except UnicodeError as error:
+        host = entry.url.host
+        raise OperatorError(f"{place}.url: no certificate can be for the host {host!r}") from error
+
+
+def _own_certificate(entry: RedisSourceSettings, place: str) -> dict[str, Any]:
+    """What Twisted's certificate options need to show a certificate of ours."""
+    leaf, *chain = pem_files.certificates(f"{place}.certificate", entry.certificate)
+    key = pem_files.private_key(f"{place}.key", entry.key)
+    if leaf.public_key() != key.public_key():
+        raise OperatorError(
+            f"{place}.key {entry.key!r} does not belong to the first certificate of "
+            f"{place}.certificate {entry.certificate!r}"
+        )
+    # Twisted makes its context with the first connection, which is too late for an error.
+    context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+    try:
+        context.use_certificate(leaf)
+        context.use_privatekey(key)
+    except (SSL.Error, TypeError, ValueError) as error:
         raise OperatorError(
             f"OpenSSL does not accept {place}.certificate {entry.certificate!r} with {place}.key "
             f"{entry.key!r}: too weak, or of a kind that TLS does not use"
         ) from error
+    return {"certificate": leaf, "privateKey": key, "extraCertChain": chain}
