@@ -38,6 +38,7 @@ _PIECES = [
     *b"permessage-deflate server_max_window_bits=9 :// 127.0.0.1 [::1]".split(),
     *b"eyJhbGciOiJIUzI1NiJ9 eyJhbGciOiJub25lIn0 e30".split(),
     *(b"*3\r\n", b"*1\r\n", b"$7\r\nmessage\r\n", b"$1\r\n", b"$0\r\n\r\n", b"$-1\r\n"),
+    *b'"allow" "result" "error" "desc" "publish" "data"'.split(),
     *b"[websocket] [[topics]] [[permissions]] match listen".split(),
 ]
 _INPUTS = st.one_of(

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
+import orjson
+
+from wampush.apps import webhooks_answers
+from wampush.apps.webhooks_answers import Unusable
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
 from wampush.config import load
@@ -18,6 +23,7 @@ from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.redis_replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
+from wampush.http_post import Answer
 from wampush.settings_identity import TokenSettings
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import Session
@@ -109,6 +115,23 @@ def _replies(pieces: list[bytes]) -> list[object]:
     return found
 
 
+def webhook(data: bytes) -> None:
+    """What an application answers, alone and as the values of an answer; these stay JSON."""
+    wrapped = b'{"allow":true,"payload":%b,"publish":[{"topic":"t","data":%b,"to":%b}]}'
+    result = b'{"result":%b,"error":%b}'
+    bodies = (data, wrapped % (data, data, data), result % (data, data), b'{"error":%b}' % data)
+    for answer in (Answer(status, body) for status in (200, 403) for body in bodies):
+        values: list[bytes] = []
+        with suppress(Unusable):
+            found = webhooks_answers.decision(answer, rewrites=True)
+            values.extend(part for push in found.pushes for part in push[1:])
+            values.append(found.payload or b"0")
+        with suppress(Unusable):
+            values.append(webhooks_answers.call_answer(answer).result)
+        for value in values:
+            orjson.loads(value)
+
+
 def configuration(data: bytes) -> None:
     """A TOML file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -141,6 +164,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
         "opening": opening,
         "token": token,
         "redis": redis,
+        "webhook": webhook,
         "configuration": configuration,
     }
 )

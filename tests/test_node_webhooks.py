@@ -1,0 +1,81 @@
+"""Webhooks as a node has them: which settings bring them, and the file with their secret."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from twisted.internet.task import Clock
+
+from wampush.errors import OperatorError
+from wampush.node import build
+from wampush.settings import Settings
+from wampush.settings_security import ZmqSettings
+from wampush.settings_webhooks import WebhookSettings
+
+SECRET = "0123456789abcdef" * 2
+
+
+def node_with(path, *events):
+    webhooks = WebhookSettings(
+        url="http://127.0.0.1:1/", secret_file=str(path), events=events, procedures=("cart.*",)
+    )
+    settings = dataclasses.replace(Settings(), zmq=ZmqSettings(pull=()), webhooks=webhooks)
+    return build(settings, Clock(), 10)
+
+
+@pytest.fixture
+def key(tmp_path):
+    path = tmp_path / "hooks.key"
+    path.write_text(f"{SECRET}\n", encoding="utf-8")
+    return path
+
+
+def test_without_a_url_nothing_is_asked():
+    node = build(dataclasses.replace(Settings(), zmq=ZmqSettings(pull=())), Clock(), 10)
+    assert node.webhooks is None
+    assert node.status()["webhooks"] is None
+
+
+def test_with_a_url_the_application_has_its_say(key):
+    node = node_with(key, "connect", "call")
+    application = node.clients.application
+    assert application is not None
+    assert application.has_procedure("cart.add")
+    assert not application.judges_publishing
+    assert node.websocket.doorkeeper is not None
+    state = node.status()["webhooks"]
+    assert isinstance(state, dict)
+    assert state["breakers"] == {"connect": "closed", "call": "closed"}
+
+
+def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
+    node = node_with(key, "call")
+    assert node.websocket.doorkeeper is None
+
+
+@pytest.mark.parametrize("content", ["short", None])
+def test_without_a_secret_it_does_not_start(key, content):
+    key.unlink()
+    if content is not None:
+        key.write_text(content, encoding="utf-8")
+    with pytest.raises(OperatorError, match=r"webhooks\.secret_file"):
+        node_with(key, "call")
+
+
+def test_the_secret_is_read_again(key):
+    node = node_with(key, "call")
+    assert node.webhooks is not None
+    other = "fedcba9876543210" * 2
+    key.write_text(other, encoding="utf-8")
+    node.webhooks.reload()
+    assert node.webhooks.application.secret == other.encode()
+    key.write_text("short", encoding="utf-8")
+    node.webhooks.reload()
+    assert node.webhooks.application.secret == other.encode()
+
+
+def test_at_the_end_nothing_is_left(key):
+    node = node_with(key, "call", "disconnect")
+    assert node.webhooks is not None
+    assert node.webhooks.stop(5.0).called
