@@ -378,6 +378,7 @@ REFUSED = [
     (b"live_x", b'"\xff"', Refusal.NOT_UTF8),
     (b"live_\xff", b"1", Refusal.NOT_UTF8),
     (b"", b"1", Refusal.TOPIC_EMPTY),
+    (b"wampush.presence.num_online", b"1", Refusal.TOPIC_RESERVED),
     (b"live_" + b"x" * 1020, b"1", Refusal.TOPIC_TOO_LONG),
     (b"live_x", b'"' + b"x" * 4995 + b'"', Refusal.TOO_LARGE),
     (b"live_x", b'"' + b"x" * 100_000 + b'"', Refusal.TOO_LARGE),
