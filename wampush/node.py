@@ -245,6 +245,8 @@ def _routes(settings: Settings, clients: Clients, components: Components) -> Rou
         )
         for route, host in zip(settings.routes, components.hosts, strict=True)
     }
+    for route in settings.routes:
+        _log.info("{path} speaks {component}", path=route.path, component=route.component)
     return Routes(wamp, by_path)
 
 
