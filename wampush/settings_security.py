@@ -47,7 +47,7 @@ class ProxySettings:
         default=(),
         metadata=about(
             "",
-            "Whose `X-Forwarded-For` is believed; anybody can send it.",
+            "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; anybody can send them.",
             Addresses(Network()),
         ),
     )

@@ -154,6 +154,7 @@ def test_connect(subscriber):
         "session": session(subscriber) | {"address": "192.0.2.9"},
         "path": "/ws",
         "query": "token=t&a=1",
+        "scheme": "ws",
         "origin": "https://shop",
         "cookies": {"PHPSESSID": "s1", "theme": "d\xe4rk"},
     }

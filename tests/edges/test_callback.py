@@ -101,6 +101,7 @@ def test_the_question_holds_cookies_headers_origin_and_query():
         "headers": {"x-token": "t"},
         "origin": "https://a",
         "query": "a=1&b",
+        "scheme": "ws",
     }
     assert cookie == b"PHPSESSID=s1; theme=dark"
     assert outcome == []

@@ -80,6 +80,20 @@ def test_who_is_let_in_later_gets_its_session_then() -> None:
     assert node.broker.hub.topics(arrival.subscriber) == {"t"}
 
 
+@pytest.mark.parametrize(
+    ("trusted", "scheme"), [(("127.0.0.1",), "wss"), (("10.0.0.0/8",), "ws"), ((), "ws")]
+)
+def test_a_trusted_proxy_tells_how_the_client_connected(
+    trusted: tuple[str, ...], scheme: str
+) -> None:
+    doorkeeper = Doorkeeper()
+    node = MemoryNode(trusted=trusted)
+    node.edge.doorkeeper = doorkeeper
+    node.connect().send(request("X-Forwarded-Proto: https"))
+    (arrival,) = doorkeeper.arrivals
+    assert arrival.request.scheme == scheme
+
+
 def test_who_is_let_in_at_once_does_not_wait() -> None:
     node = guarded(Doorkeeper(lambda _: succeed(None)))
     node.connect().open()

@@ -94,6 +94,30 @@ def test_the_client_behind_proxies(trusted, peer, forwarded, client):
     assert Proxies.of(trusted).client(peer, headers) == client
 
 
+@pytest.mark.parametrize(
+    ("peer", "told", "secure", "scheme"),
+    [
+        ("192.0.2.9", None, False, "ws"),
+        ("192.0.2.9", None, True, "wss"),
+        ("192.0.2.9", "https", False, "ws"),
+        ("192.0.2.9", "http", True, "wss"),
+        ("10.0.0.1", None, False, "ws"),
+        ("10.0.0.1", "https", False, "wss"),
+        ("10.0.0.1", " WSS ", False, "wss"),
+        ("10.0.0.1", "http", True, "ws"),
+        ("10.0.0.1", "ws", False, "ws"),
+        ("10.0.0.1", "http, https", False, "wss"),
+        ("10.0.0.1", "https, http", False, "ws"),
+        ("10.0.0.1", "https,", True, "wss"),
+        ("10.0.0.1", "gopher", True, "wss"),
+        ("unix socket", "https", False, "ws"),
+    ],
+)
+def test_how_the_client_connected(peer, told, secure, scheme):
+    headers = {} if told is None else {"x-forwarded-proto": told}
+    assert Proxies.of(["10.0.0.0/8"]).scheme(peer, headers, secure) == scheme
+
+
 def test_a_zone_is_no_part_of_a_clients_address():
     proxies = Proxies.of(["10.0.0.1"])
     headers = {"x-forwarded-for": "fe80::1%a\nforged line"}

@@ -68,6 +68,7 @@ def connecting(arrival: Arrival, names: Sequence[str], time: float) -> Question:
     more = {
         "path": request.path,
         "query": request.query,
+        "scheme": request.scheme,
         "origin": request.headers.get("origin"),
         "cookies": cookies,
     }

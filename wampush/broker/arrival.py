@@ -29,11 +29,13 @@ class ConnectRequest:
     :param target: path and query as sent.
     :param headers: by lower-case name; repeated ones joined by a comma.
     :param address: of the client, proxies believed; for the log.
+    :param scheme: how the client connected, proxies believed: ``ws``, or ``wss`` through TLS.
     """
 
     target: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     address: str
+    scheme: str = "ws"
 
     @property
     def path(self) -> str:

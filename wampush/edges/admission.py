@@ -102,6 +102,13 @@ class Admission:
             self._enter_address(name)
         return Ticket(self, address, name)
 
+    def scheme(self, peer: str, headers: Mapping[str, str], secure: bool) -> str:
+        """How a client connected: ``ws``, or ``wss`` through TLS.
+
+        :param secure: whether the connection itself is TLS.
+        """
+        return self._proxies.scheme(peer, headers, secure)
+
     def enter_user(self, user: str) -> None:
         """Count one more session of a user.
 

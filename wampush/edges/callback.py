@@ -128,6 +128,7 @@ class Callback:
             "headers": headers,
             "origin": request.headers.get("origin"),
             "query": request.query,
+            "scheme": request.scheme,
         }
         cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
         return json.dumps(body).encode(), cookie.encode("latin-1", "replace")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import AWAITING, Identity
+from wampush.edges.connect_request import request_of
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
+    from wampush.broker.arrival import ConnectRequest
     from wampush.broker.outbox import Outbox
     from wampush.edges.connection import Connection
     from wampush.edges.origins import Origins
@@ -82,7 +83,7 @@ class ComponentRoute:
         if identity.source == AWAITING:
             detail = "WAMP-CRA is spoken on WAMP connections only."
             raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
-        asked = ConnectRequest(request.target, request.headers, connection.address)
+        asked = request_of(connection, request)
         talk = self._host.begin(connection, identity, asked, subprotocol)
         return ComponentConversation(talk, identity)
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from wampush.broker.arrival import Arrival, ConnectRequest
+from wampush.broker.arrival import Arrival
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.edges import handshake
+from wampush.edges.connect_request import request_of
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.errors import AuthenticationRefused, CloseReason
 
@@ -69,14 +70,14 @@ class Opening:
             return
         route = edge.routes.find(request.target)
         self._subprotocol = route.subprotocol(request)
-        address = connection.admit(request.headers, route.origins)
+        connection.admit(request.headers, route.origins)
         self._data = self._data[len(head) + len(handshake.END_OF_HEAD) :]
         self._request = request
         self._route = route
         if edge.authenticator.knows_nobody:
             self._identified(ANONYMOUS)
             return
-        asked = ConnectRequest(request.target, request.headers, address)
+        asked = request_of(connection, request)
         self._waiting = waiting = edge.authenticator.authenticate(asked)
         waiting.addCallbacks(self._identified, self._refused)
         waiting.addErrback(connection.broken)
@@ -102,7 +103,7 @@ class Opening:
         if doorkeeper is None:
             self._open(request, conversation)
             return
-        asked = ConnectRequest(request.target, request.headers, connection.address)
+        asked = request_of(connection, request)
         arrival = Arrival(identity, asked, conversation.subscriber)
         self._waiting = waiting = maybeDeferred(doorkeeper.connecting, arrival)
         waiting.addCallbacks(lambda _: self._open(request, conversation), self._refused)

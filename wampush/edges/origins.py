@@ -1,6 +1,7 @@
 """Which pages may open a WebSocket, and who is behind a proxy.
 
-Owns: the judgement of the Origin header (RFC 6454, RFC 6455 section 10.2) and of X-Forwarded-For.
+Owns: the judgement of the Origin header (RFC 6454, RFC 6455 section 10.2), of X-Forwarded-For and
+X-Forwarded-Proto.
 Pure: no I/O, no state.
 Must not import: Twisted, Autobahn, the broker.
 
@@ -22,6 +23,8 @@ from wampush.edges.client_addresses import Network, network, parsed
 SAME_HOST: Final = "same-host"
 _NULL: Final = "null"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+#: What proxies call the scheme, and whether it is one with TLS.
+_SECURE_SCHEMES: Final = {"http": False, "ws": False, "https": True, "wss": True}
 
 
 def _host(header: str) -> str | None:
@@ -139,6 +142,21 @@ class Proxies:
             if not self.trusts(client):
                 return client
         return client
+
+    def scheme(self, peer: str, headers: Mapping[str, str], secure: bool) -> str:
+        """How the client connected: ``ws``, or ``wss`` through TLS.
+
+        Of several values the last counts: it is from the proxy that connected to us. One that names
+        no scheme is no word.
+
+        :param peer: the address at the other end of the TCP connection.
+        :param headers: by lower-case name.
+        :param secure: whether that connection is TLS.
+        """
+        told = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
+        if told in _SECURE_SCHEMES and self.trusts(peer):
+            secure = _SECURE_SCHEMES[told]
+        return "wss" if secure else "ws"
 
 
 #: Headers by which a proxy gives itself away.
