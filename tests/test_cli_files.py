@@ -39,6 +39,7 @@ def everything(folder: Path, certificate: Certificate) -> str:
     (folder / "token.key").write_text(SECRET, encoding="utf-8")
     (folder / "http.token").write_text(SECRET, encoding="utf-8")
     (folder / "redis").write_text(SECRET, encoding="utf-8")
+    (folder / "hooks.key").write_text(SECRET, encoding="utf-8")
     (folder / "cra.toml").write_text(f'[keys.bob]\nsecret = "{SECRET}"\n', encoding="utf-8")
     own = f"ssl:8444:privateKey={certificate.key}:certKey={certificate.certificate}"
     return (
@@ -47,6 +48,8 @@ def everything(folder: Path, certificate: Certificate) -> str:
         f'[zmq]\ncurve_secret_key_file = "{server}"\ncurve_client_keys = "{client}"\n'
         f'[auth]\norder = ["token", "cra"]\n[token]\nkey_file = "{folder}/token.key"\n'
         f'[cra]\nkeys_file = "{folder}/cra.toml"\n[http]\ntoken_file = "{folder}/http.token"\n'
+        f'[webhooks]\nurl = "http://127.0.0.1/"\nevents = ["connect"]\n'
+        f'secret_file = "{folder}/hooks.key"\n'
         f'[[redis_source]]\nurl = "rediss://redis.example.org"\nchannels = ["a"]\n'
         f'password_file = "{folder}/redis"\nca = "{certificate.certificate}"\n'
         f'certificate = "{certificate.certificate}"\nkey = "{certificate.key}"\n'
@@ -73,6 +76,7 @@ def test_each_bad_file_has_its_line_behind_the_settings(
     (tmp_path / "http.token").write_text("short", encoding="utf-8")
     (tmp_path / "cra.toml").write_text(f"{SECRET}\n", encoding="utf-8")
     (tmp_path / "redis").write_text("\n", encoding="utf-8")
+    (tmp_path / "hooks.key").write_text("short", encoding="utf-8")
     certificate.key.write_text(SECRET, encoding="utf-8")
     assert main(["check", "--config", str(path)]) == 1
     printed = capfd.readouterr()
@@ -84,6 +88,7 @@ def test_each_bad_file_has_its_line_behind_the_settings(
         f"token.key_file '{tmp_path}/token.key' cannot be read: No such file or directory; name a",
         f"cra.keys_file '{tmp_path}/cra.toml' is not TOML in UTF-8",
         f"http.token_file '{tmp_path}/http.token' holds 5 bytes; a token has at least 16",
+        f"webhooks.secret_file '{tmp_path}/hooks.key' holds 5 bytes; a secret has at least 32",
         f"redis_source[1].password_file '{tmp_path}/redis' holds no password",
         f"redis_source[1].key '{certificate.key}' holds no private key",
     ]

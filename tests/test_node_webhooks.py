@@ -54,13 +54,17 @@ def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
     assert node.websocket.doorkeeper is None
 
 
-@pytest.mark.parametrize("content", ["short", None])
-def test_without_a_secret_it_does_not_start(key, content):
+@pytest.mark.parametrize(
+    ("content", "words"), [(SECRET[1:], "holds 31 bytes; a secret has"), (None, "cannot be read")]
+)
+def test_without_a_secret_it_does_not_start(key, content, words):
     key.unlink()
     if content is not None:
-        key.write_text(content, encoding="utf-8")
-    with pytest.raises(OperatorError, match=r"webhooks\.secret_file"):
+        key.write_text(f"{content}\n", encoding="utf-8")
+    with pytest.raises(OperatorError, match=words) as caught:
         node_with(key, "call")
+    assert "webhooks.secret_file" in str(caught.value)
+    assert SECRET[1:] not in str(caught.value)
 
 
 def test_the_secret_is_read_again(key):

@@ -24,7 +24,7 @@ def problems(settings: Settings) -> Iterator[str]:
 
     No line repeats anything of a file.
     """
-    for check in (_tls, _endpoints, _curve, _tokens, _cra, _http, _redis, _others):
+    for check in (_tls, _endpoints, _curve, _tokens, _cra, _http, _webhooks, _redis, _others):
         yield from check(settings)
 
 
@@ -108,6 +108,13 @@ def _http(settings: Settings) -> Iterator[str]:
     yield from _failure(partial(secret_files.http_token, settings.http.token_file))
 
 
+def _webhooks(settings: Settings) -> Iterator[str]:
+    if settings.webhooks.secret_file:
+        from wampush.edges import secret_files
+
+        yield from _failure(partial(secret_files.webhook_secret, settings.webhooks.secret_file))
+
+
 def _redis(settings: Settings) -> Iterator[str]:
     from wampush.edges import pem_files, secret_files
 
@@ -132,7 +139,7 @@ def _redis(settings: Settings) -> Iterator[str]:
             yield from _failure(partial(redis_tls.options, entry, place))
 
 
-_READ_ABOVE = frozenset(("tls", "zmq", "token", "cra", "http"))
+_READ_ABOVE = frozenset(("tls", "zmq", "token", "cra", "http", "webhooks"))
 
 
 def _others(settings: Settings) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wampush.apps.webhooks import Webhooks, secret_of
+from wampush.apps.webhooks import Webhooks
 from wampush.broker.broker import Broker
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
@@ -43,8 +43,9 @@ class NodeWebhooks:
     ) -> None:
         self._settings = settings
         self._pushes = SinglePushes(Source.WEBHOOK, ingest, broker, pressure, reactor.callLater)
+        secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)
-        self.application = Webhooks(settings, self._secret(), post, self._pushes.publish, reactor)
+        self.application = Webhooks(settings, secret, post, self._pushes.publish, reactor)
         _log.info(
             "webhooks: {url} is asked about {events}",
             url=settings.url,
@@ -54,7 +55,7 @@ class NodeWebhooks:
     def reload(self) -> None:
         """Read the secret again; the log has a line about it."""
         try:
-            self.application.secret = self._secret()
+            self.application.secret = secret_files.webhook_secret(self._settings.secret_file)
         except OperatorError as error:
             _log.error("webhooks are signed with the secret as before: {error}", error=error)
         else:
@@ -67,7 +68,3 @@ class NodeWebhooks:
         """
         self._pushes.stop()
         return self.application.stop(patience)
-
-    def _secret(self) -> bytes:
-        path = self._settings.secret_file
-        return secret_of(secret_files.read(path, "webhooks.secret_file"), path)

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError
 
-from tests.apps.fake_application import SECRET, application, logged
-from wampush.apps.webhooks import secret_of
+from tests.apps.fake_application import application, logged
 from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import AuthenticationRefused, CloseReason, OperatorError, Refusal
+from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Publish
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
@@ -432,10 +431,3 @@ def test_the_state_for_a_health_check():
         "disconnects_dropped": 0,
     }
     json.dumps(web.status)
-
-
-def test_a_secret_has_a_length():
-    assert secret_of(SECRET + b"\n", "key") == SECRET
-    with pytest.raises(OperatorError, match="holds 31 bytes") as caught:
-        secret_of(SECRET[1:] + b"\n", "key")
-    assert SECRET[1:].decode() not in str(caught.value)

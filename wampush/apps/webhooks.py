@@ -29,7 +29,6 @@ from wampush.errors import (
     AuthenticationRefused,
     CloseReason,
     NotSerialisable,
-    OperatorError,
     PushRefused,
     Refusal,
 )
@@ -39,8 +38,6 @@ from wampush.topic_patterns import covers
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED
 
-#: As long as the hash (RFC 2104 section 3).
-SECRET_BYTES: Final = 32
 _REWRITING: Final = partial(webhooks_answers.decision, rewrites=True)
 _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
 
@@ -49,21 +46,6 @@ Post = Callable[[bytes, bytes, Mapping[str, str]], Deferred[Answer]]
 
 PublishPush = Callable[[Sequence[bytes], str], Deferred[int]]
 """Publishes the parts of a push; the string says where it came from. Fails with PushRefused."""
-
-
-def secret_of(content: bytes, path: str) -> bytes:
-    """The secret in a file.
-
-    :param path: of the file, for the error.
-    :raises OperatorError: when it is too short to be one.
-    """
-    secret = content.strip()
-    if len(secret) < SECRET_BYTES:
-        raise OperatorError(
-            f"webhooks.secret_file {path!r} holds {len(secret)} bytes; a secret has at least "
-            f"{SECRET_BYTES}, for example from: openssl rand -hex 32"
-        )
-    return secret
 
 
 class Webhooks:

@@ -16,6 +16,8 @@ from wampush.errors import OperatorError
 
 _MOST_BYTES: Final = 2**20
 _SHORTEST_TOKEN: Final = 16
+#: As long as the hash of the signature (RFC 2104 section 3).
+_SHORTEST_SECRET: Final = 32
 _REMEDIES: Final[Mapping[int | None, str]] = MappingProxyType(
     {
         errno.ENOENT: "name a file that is there",
@@ -59,6 +61,20 @@ def http_token(path: str) -> bytes | None:
             f"{_SHORTEST_TOKEN}, for example from: openssl rand -hex 32"
         )
     return token
+
+
+def webhook_secret(path: str) -> bytes:
+    """The secret that signs webhooks.
+
+    :raises OperatorError: when the file can not be read or holds no such secret.
+    """
+    secret = read(path, "webhooks.secret_file").strip()
+    if len(secret) < _SHORTEST_SECRET:
+        raise OperatorError(
+            f"webhooks.secret_file {path!r} holds {len(secret)} bytes; a secret has at least "
+            f"{_SHORTEST_SECRET}, for example from: openssl rand -hex 32"
+        )
+    return secret
 
 
 def password(path: str, setting: str) -> bytes:
