@@ -615,6 +615,10 @@ def test_new_files_are_tried_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     world.attempt.lose()
     path.write_text("new", encoding="utf-8")
     world.redis.reload()
+    assert (
+        world.lines[-1]
+        == f"{ADDRESS}: password and certificates read again, for the next connection"
+    )
     world.clock.advance(0)
     world.attempt.succeed()
     assert world.attempt.sent().startswith(command(b"AUTH", b"new"))

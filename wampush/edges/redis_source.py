@@ -325,6 +325,11 @@ class RedisSources:
                     redis=source.address,
                     error=error,
                 )
+            else:
+                _log.info(
+                    "{redis}: password and certificates read again, for the next connection",
+                    redis=source.address,
+                )
 
     def status(self) -> list[Mapping[str, object]]:
         """The state of each, in the order of the configuration."""
