@@ -206,6 +206,9 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
         if len(topic.match.removesuffix("*").encode()) > longest:
             expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
             raise origin.refuse(key, topic.match, expected)
+        if topic.presence and topic.match.startswith("wampush."):
+            expected = "must be false: nobody joins the topics of wampush itself"
+            raise origin.refuse(f"topics[{number}].presence", topic.presence, expected)
         for earlier_number, earlier in enumerate(settings.topics[: number - 1], 1):
             if covers_all_of(earlier.match, topic.match):
                 raise origin.refuse(

@@ -27,6 +27,9 @@ from wampush.broker.ledger import Ledger, Source
 from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Permissions, usual
 from wampush.broker.policy import Policy, Publishing, TopicRule
+from wampush.broker.presence import Presence
+from wampush.broker.presence_calls import PresenceDesk
+from wampush.broker.presence_time import Clock
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.admission import Admission
@@ -57,6 +60,7 @@ class Node:
     :param broker: from publications to receivers.
     :param clients: what clients ask for.
     :param pressure: when sources pause.
+    :param presence: who is here.
     :param authenticator: who clients are.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
@@ -69,6 +73,7 @@ class Node:
     broker: Broker
     clients: Clients
     pressure: Pressure
+    presence: Presence
     authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
@@ -149,7 +154,11 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     broker = _broker(settings, reactor, pressure)
     authenticator = Authenticator(settings, reactor, time)
     clients = _clients(settings, broker)
-    clients.procedures = authenticator.procedures(broker.permissions_for)
+    presence = _presence(settings, broker, reactor)
+    clients.procedures = {
+        **authenticator.procedures(broker.permissions_for),
+        **PresenceDesk(presence, clients.may_learn, settings.presence.list_users).procedures,
+    }
     routes = _routes(settings, clients, components)
     websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
     ingest = _ingest(settings)
@@ -167,6 +176,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
         broker,
         clients,
         pressure,
+        presence,
         authenticator,
         websocket,
         pull,
@@ -186,10 +196,20 @@ def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
 
     ledger = Ledger(time, report)
     fanout = Fanout(encode, end_of_turn, pressure, ledger)
-    rules = [TopicRule(each.match, SlowClient(each.slow_client)) for each in settings.topics]
+    rules = [
+        TopicRule(each.match, SlowClient(each.slow_client), each.presence)
+        for each in settings.topics
+    ]
     hub: Hub[Subscriber] = Hub()
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
     return Broker(hub, fanout, policy, ledger, _automatic(settings, report))
+
+
+def _presence(settings: Settings, broker: Broker, reactor: Any) -> Presence:
+    clock = Clock(reactor.seconds, reactor.callLater)
+    presence = Presence(broker, settings.presence.grace, clock)
+    broker.presence = presence
+    return presence
 
 
 def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:

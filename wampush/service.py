@@ -222,6 +222,7 @@ class WampushService(Service):
         self._patience_ends = monotonic() + STOP_PATIENCE
         node.pull.drain()
         node.posted.stop()
+        node.presence.stop()
         ended: list[Deferred[Any]] = [
             maybeDeferred(port.stopListening) for port in self._websocket_ports
         ]

@@ -237,6 +237,37 @@ class TopicSettings:
             Choice(("disconnect", "drop-newest", "latest")),
         ),
     )
+    presence: bool = field(
+        default=False,
+        metadata=about(
+            "",
+            "Whether joins and leaves are told; who is on a topic is not everybody's business.",
+            Flag(),
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceSettings:
+    """``[presence]``: who is here."""
+
+    grace: float = field(
+        default=2.0,
+        metadata=about(
+            "s",
+            "Going from one page to the next takes less; who was lost is not gone before.",
+            Number(0, 3600),
+        ),
+    )
+    list_users: int = field(
+        default=1000,
+        metadata=about(
+            "users",
+            "What one answer of `wampush.presence.list` names; about 40 KiB, and far more than a "
+            "page shows.",
+            WholeNumber(1, 1_000_000),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +286,7 @@ class Settings:
     callback: CallbackSettings = field(default_factory=CallbackSettings)
     cra: CraSettings = field(default_factory=CraSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    presence: PresenceSettings = field(default_factory=PresenceSettings)
     topics: tuple[TopicSettings, ...] = field(
         default=(),
         metadata={"unit": "", "reason": "No topic needs anything else than the defaults."},
@@ -287,6 +319,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "callback": CallbackSettings,
         "cra": CraSettings,
         "webhooks": WebhookSettings,
+        "presence": PresenceSettings,
     }
 )
 """The tables of the file, in the order of :class:`Settings`."""

@@ -11,6 +11,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.php import php_program
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
+from tests.support.tokens import KEY, token
 from tests.support.webhooks import shop
 
 PUBLISH = """
@@ -81,3 +82,48 @@ def test_a_handler_of_a_module_runs_php_with_the_data_and_the_state_of_the_clien
         ):
             client.send(2, call_id, "cart.add", data)
             assert client.receive() == [3, call_id, {"items": items}]
+
+
+def test_num_online_and_num_clients_are_pushed_to_every_client_and_on_change(
+    tmp_path: Path,
+) -> None:
+    # Who a client is comes from the URL; without a token it is nobody, as null is there.
+    (tmp_path / "token.key").write_text(KEY, encoding="utf-8")
+    (tmp_path / "wampush.toml").write_text(
+        '[auth]\norder = ["token", "anonymous"]\n'
+        '[token]\nkey_file = "token.key"\nquery = "trongateToken"\n',
+        encoding="utf-8",
+    )
+    with contextlib.ExitStack() as stack:
+        extra = ["--config", "wampush.toml"]
+        daemon = stack.enter_context(running_daemon(tmp_path, extra=extra))
+
+        def connect(user: str | None) -> RawClient:
+            query = f"trongateToken={token(user)}&user_id={user}" if user else "user_id=null"
+            path = f"/?{query}"
+            return stack.enter_context(RawClient(daemon.websocket_port, path=path))
+
+        def values(client: RawClient, *, until: tuple[int, int]) -> None:
+            """Take what is pushed to a client until its values are these."""
+            online, clients = until
+            wanted = {
+                "wampush.presence.num_online": online,
+                "wampush.presence.num_clients": clients,
+            }
+            while any(state[client].get(topic) != value for topic, value in wanted.items()):
+                _, topic, value = client.receive()
+                state[client][topic] = value
+
+        state: dict[RawClient, dict[str, int]] = {}
+        for user, expected in ((None, (0, 1)), ("7", (1, 2)), ("7", (1, 3)), ("8", (2, 4))):
+            client = connect(user)
+            state[client] = {}
+            for topic in ("wampush.presence.num_online", "wampush.presence.num_clients"):
+                client.send(5, topic)
+            for each in state:
+                values(each, until=expected)
+        # A tab of 7 is closed: one connection fewer, and as many users.
+        first, tab, *others = state
+        tab.__exit__(None, None, None)
+        for each in (first, *others):
+            values(each, until=(2, 3))
