@@ -8,6 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from wampush.config import Settings, as_toml, load
+from wampush.config_sources import TOP_FIELDS
 from wampush.settings import LISTS, SECTIONS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -15,23 +16,26 @@ EXAMPLE = REFERENCE / "wampush.example.toml"
 
 
 def rows_of_the_code() -> dict[str, tuple[str, ...]]:
-    rows: dict[str, tuple[str, ...]] = {}
-    for section, owner in {**SECTIONS, **LISTS}.items():
-        for each in fields(owner):
-            default = "required" if each.default is MISSING else f"`{as_toml(each.default)}`"
-            rows[f"{section}.{each.name}"] = (
-                default,
-                each.metadata["unit"] or "-",
-                each.metadata["checker"].allowed.replace("*", "\\*"),
-                each.metadata["reason"],
-            )
-    return rows
+    described = {
+        f"{section}.{each.name}": each
+        for section, owner in {**SECTIONS, **LISTS}.items()
+        for each in fields(owner)
+    }
+    return {
+        key: (
+            "required" if each.default is MISSING else f"`{as_toml(each.default)}`",
+            each.metadata["unit"] or "-",
+            each.metadata["checker"].allowed.replace("*", "\\*"),
+            each.metadata["reason"],
+        )
+        for key, each in {**TOP_FIELDS, **described}.items()
+    }
 
 
 def test_the_document_lists_every_key_default_unit_range_and_reason():
     text = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
     found = re.findall(
-        r"^\| `(\w+\.\w+)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE
+        r"^\| `(\w+\.\w+|apps)` \| (.*?) \| (.*?) \| (.*?) \| (.*?) \|$", text, re.MULTILINE
     )
     assert len(found) == len({row[0] for row in found})
     assert {row[0]: row[1:] for row in found} == rows_of_the_code()
@@ -39,14 +43,15 @@ def test_the_document_lists_every_key_default_unit_range_and_reason():
 
 def test_sections_are_those_of_the_settings():
     names: dict[str, object] = {each.name: each.default_factory for each in fields(Settings)}
-    for name in LISTS:
+    for name in (*TOP_FIELDS, *LISTS):
         del names[name]
     assert names == dict[str, object](SECTIONS)
 
 
 def test_the_example_holds_every_key_with_its_default():
     tables = tomllib.loads(EXAMPLE.read_text(encoding="utf-8"))
-    assert {name: set(table) for name, table in tables.items()} == {
+    assert {name for name in tables if name not in SECTIONS} == set(TOP_FIELDS)
+    assert {name: set(table) for name, table in tables.items() if name in SECTIONS} == {
         name: {each.name for each in fields(section)} for name, section in SECTIONS.items()
     }
     assert load(EXAMPLE, {}, {}).settings == Settings()

@@ -60,6 +60,8 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
         "http.listen": arguments.http,
     }
     loaded = config.load(arguments.config, os.environ, overrides)
+    for name in loaded.settings.apps:
+        loader.check(name, loaded.folder, "apps")
     for number, route in enumerate(loaded.settings.routes, 1):
         loader.check(route.component, loaded.folder, f"routes[{number}].component")
     if arguments.topics:

@@ -20,11 +20,13 @@ from wampush.config_sources import (
     DEFAULT,
     FIELDS,
     LIST_FIELDS,
+    TOP_FIELDS,
     Origin,
     named_by,
     read_sources,
 )
 from wampush.settings import LISTS, SECTIONS, Settings, TopicSettings, WebSocketSettings
+from wampush.settings_apps import application_conflicts
 from wampush.settings_identity import conflicts
 from wampush.settings_routes import route_conflicts
 from wampush.settings_security import PermissionSettings, ZmqSettings
@@ -86,7 +88,7 @@ def load(
         None means that the option was not given. A list replaces the list of other sources.
     :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
     """
-    values = {key: each.default for key, each in FIELDS.items()}
+    values = {key: each.default for key, each in (*TOP_FIELDS.items(), *FIELDS.items())}
     values.update(dict.fromkeys(LISTS, ()))
     origins = dict.fromkeys(values, DEFAULT)
     path = path or named_by(environ)
@@ -108,6 +110,8 @@ def describe(loaded: LoadedSettings) -> list[Described]:
     an entry there is one row ``topics``. The other lists are the same.
     """
     rows: list[Described] = []
+    for key, each in TOP_FIELDS.items():
+        rows.append(_described(key, getattr(loaded.settings, key), loaded.origins[key], each))
     for key, each in FIELDS.items():
         section, name = key.split(".")
         value = getattr(getattr(loaded.settings, section), name)
@@ -146,8 +150,8 @@ def _assemble(values: Mapping[str, object]) -> Settings:
         name: section(**{each.name: values[f"{name}.{each.name}"] for each in fields(section)})
         for name, section in SECTIONS.items()
     }
-    lists: dict[str, Any] = {name: values[name] for name in LISTS}
-    return Settings(**sections, **lists)
+    others: dict[str, Any] = {name: values[name] for name in (*TOP_FIELDS, *LISTS)}
+    return Settings(**sections, **others)
 
 
 def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
@@ -194,9 +198,11 @@ def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
 def _conflicts(settings: Settings) -> Iterator[tuple[str, object, str]]:
     """What does not fit together: a key, its value, and what would be right."""
     callback, opening = settings.callback, settings.websocket.handshake_timeout
-    yield from conflicts(settings.auth, settings.token, callback, settings.cra, opening)
+    has_apps = bool(settings.apps)
+    yield from conflicts(settings.auth, settings.token, callback, settings.cra, opening, has_apps)
     waits = callback.timeout if callback.url else 0.0
     yield from webhook_conflicts(settings.webhooks, waits, opening)
+    yield from application_conflicts(settings.apps, settings.application, waits, opening)
 
 
 def _check_topics(settings: Settings, origin: Origin) -> None:

@@ -21,18 +21,22 @@ from typing import Any, NamedTuple
 from wampush.config_checkers import Checker, Rejected
 from wampush.errors import ConfigError
 from wampush.redaction import HIDDEN, names_a_secret, without_password
-from wampush.settings import LISTS, SECTIONS
+from wampush.settings import LISTS, SECTIONS, Settings
 
 _PREFIX = "WAMPUSH_"
 _FILE_VARIABLE = "WAMPUSH_CONFIG"
 FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
     {f"{name}.{each.name}": each for name, section in SECTIONS.items() for each in fields(section)}
 )
+#: The keys that stand before the first table.
+TOP_FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
+    {each.name: each for each in fields(Settings) if "checker" in each.metadata}
+)
 LIST_FIELDS: Mapping[str, Mapping[str, Field[Any]]] = MappingProxyType(
     {name: {each.name: each for each in fields(entry)} for name, entry in LISTS.items()}
 )
 _VARIABLES: Mapping[str, str] = MappingProxyType(
-    {_PREFIX + key.replace(".", "_").upper(): key for key in FIELDS}
+    {_PREFIX + key.replace(".", "_").upper(): key for key in (*TOP_FIELDS, *FIELDS)}
 )
 
 
@@ -85,10 +89,10 @@ def read_sources(
             continue
         if key in LISTS:
             yield Given(key, _entries(key, value, COMMAND_LINE), COMMAND_LINE)
-        elif key in FIELDS:
-            yield Given(key, _checked(key, FIELDS[key], value, COMMAND_LINE), COMMAND_LINE)
+        elif key in TOP_FIELDS or key in FIELDS:
+            yield Given(key, _checked(key, _field(key), value, COMMAND_LINE), COMMAND_LINE)
         else:
-            near = _close(key, [*FIELDS, *LISTS])
+            near = _close(key, [*TOP_FIELDS, *FIELDS, *LISTS])
             raise _unknown(_shown_key(key), value, COMMAND_LINE, near)
 
 
@@ -143,8 +147,11 @@ def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given
         if section in LISTS:
             yield Given(section, _entries(section, table, origin), origin)
             continue
+        if section in TOP_FIELDS:
+            yield Given(section, _checked(section, TOP_FIELDS[section], table, origin), origin)
+            continue
         if section not in SECTIONS:
-            near = _close(section, [*SECTIONS, *LISTS]) or _same_name(section)
+            near = _close(section, [*TOP_FIELDS, *SECTIONS, *LISTS]) or _same_name(section)
             raise _unknown(_shown_key(section), table, origin, near)
         if not isinstance(table, dict):
             raise origin.refuse(section, table, f"must be a table, begun with [{section}]")
@@ -170,13 +177,17 @@ def _from_variable(variable: str, text: str) -> Given:
         shown = HIDDEN if names_a_secret(variable) else _presentable(text)
         raise ConfigError("environment", _shown_key(variable), shown, expected, "".join(likely))
     key = _VARIABLES[variable]
-    each = FIELDS[key]
+    each = _field(key)
     origin = Origin(2, "environment", f"environment {variable}", variable)
     if not text:
         raise origin.refuse(key, text, "must not be empty; unset the variable instead")
     checker: Checker = each.metadata["checker"]
     parsed = checker.parse(text)
     return Given(key, _checked(key, each, parsed, origin), origin)
+
+
+def _field(key: str) -> Field[Any]:
+    return TOP_FIELDS[key] if key in TOP_FIELDS else FIELDS[key]
 
 
 def _entries(table: str, entries: object, origin: Origin) -> tuple[object, ...]:

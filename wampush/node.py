@@ -16,6 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
+from wampush import node_apps
 from wampush.apps.components import Components
 from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.broker import Broker
@@ -45,6 +46,7 @@ from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
 from wampush.metrics import Measured, Metrics
+from wampush.node_apps import NodeApps
 from wampush.node_webhooks import NodeWebhooks
 from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
@@ -67,6 +69,7 @@ class Node:
     :param redis: what is published on channels of Redis.
     :param posted: pushes over HTTP.
     :param components: what is said under paths of their own.
+    :param apps: application code in Python.
     :param webhooks: the application that is asked over HTTP; None where there is none.
     """
 
@@ -80,6 +83,7 @@ class Node:
     redis: RedisSources
     posted: SinglePushes
     components: Components
+    apps: NodeApps
     webhooks: NodeWebhooks | None
 
     def status(self) -> Mapping[str, object]:
@@ -150,13 +154,15 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     :raises OperatorError: when application code can not be loaded.
     """
     components = _components(settings, folder, reactor)
+    found = node_apps.load(settings.apps, folder)
     pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
     authenticator = Authenticator(settings, reactor, time)
     clients = _clients(settings, broker)
     presence = _presence(settings, broker, reactor)
+    apps = NodeApps(settings, found, clients, presence, reactor)
     clients.procedures = {
-        **authenticator.procedures(broker.permissions_for),
+        **apps.procedures(authenticator),
         **PresenceDesk(presence, clients.may_learn, settings.presence.list_users).procedures,
     }
     routes = _routes(settings, clients, components)
@@ -169,9 +175,9 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     webhooks: NodeWebhooks | None = None
     if settings.webhooks.url:
         webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
-        clients.application = webhooks.application
-        if webhooks.application.judges_connecting:
-            websocket.doorkeeper = webhooks.application
+    application = apps.join(() if webhooks is None else [webhooks.application])
+    if application is not None and application.judges_connecting:
+        websocket.doorkeeper = application
     return Node(
         broker,
         clients,
@@ -183,6 +189,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
         redis,
         posted,
         components,
+        apps,
         webhooks,
     )
 

@@ -154,7 +154,7 @@ class Refusal(Enum):
     CLIENT_TOPIC_RESERVED = Reason(
         "client-topic-reserved",
         Fault.CLIENT,
-        "Topics that begin with wampush. are the server's own; choose another name.",
+        "Topics that begin with wampush., and errors of actions, come from the server alone.",
     )
     TOO_MANY_PENDING = Reason(
         "too-many-pending",

@@ -236,9 +236,10 @@ class WampushService(Service):
         signal.signal(signal.SIGHUP, self._hangup_before or signal.SIG_DFL)
         ended = [maybeDeferred(port.stopListening) for port in self._http_ports]
         ended.append(node.components.stop())
+        left = max(self._patience_ends - monotonic(), LEAST_PATIENCE)
+        ended.append(node.apps.stop(left))
         if node.webhooks is not None:
-            left = self._patience_ends - monotonic()
-            ended.append(node.webhooks.stop(max(left, LEAST_PATIENCE)))
+            ended.append(node.webhooks.stop(left))
         return gatherResults(ended).addCallback(lambda _: None)
 
     def _status(self, node: Node) -> Mapping[str, object]:

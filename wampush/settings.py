@@ -25,6 +25,7 @@ from wampush.config_checkers import (
 )
 from wampush.endpoint_checkers import Endpoint
 from wampush.permission_checkers import AutomaticTopics
+from wampush.settings_apps import ABOUT_APPS, ApplicationSettings
 from wampush.settings_http import HttpSettings
 from wampush.settings_identity import (
     AuthSettings,
@@ -274,6 +275,7 @@ class PresenceSettings:
 class Settings:
     """Everything that can be set; without arguments, the defaults."""
 
+    apps: tuple[str, ...] = field(default=(), metadata=ABOUT_APPS)
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     zmq: ZmqSettings = field(default_factory=ZmqSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
@@ -286,6 +288,7 @@ class Settings:
     callback: CallbackSettings = field(default_factory=CallbackSettings)
     cra: CraSettings = field(default_factory=CraSettings)
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
+    application: ApplicationSettings = field(default_factory=ApplicationSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
     topics: tuple[TopicSettings, ...] = field(
         default=(),
@@ -319,6 +322,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "callback": CallbackSettings,
         "cra": CraSettings,
         "webhooks": WebhookSettings,
+        "application": ApplicationSettings,
         "presence": PresenceSettings,
     }
 )

@@ -190,7 +190,12 @@ class CraSettings:
 
     keys_file: str = field(
         default="",
-        metadata=about("", "TOML file with the keys; apart, because they are secret.", FilePath()),
+        metadata=about(
+            "",
+            "TOML file with the keys; apart, because they are secret. Not needed where an app has "
+            "them.",
+            FilePath(),
+        ),
     )
     timeout: float = field(
         default=10.0,
@@ -208,8 +213,12 @@ def conflicts(
     callback: CallbackSettings,
     cra: CraSettings,
     handshake_timeout: float,
+    has_apps: bool = False,
 ) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right."""
+    """What does not fit together: a key, its value, and what would be right.
+
+    :param has_apps: whether there are apps, one of which may have the keys of WAMP-CRA.
+    """
     key = token.key_file or token.jwks_file
     if token.key_file and token.jwks_file:
         yield "token.jwks_file", token.jwks_file, "must be empty where token.key_file is set"
@@ -219,7 +228,8 @@ def conflicts(
         ("cra", "cra.keys_file", cra.keys_file, ""),
     )
     for word, name, value, otherwise in needed:
-        if word in auth.order and not value:
+        elsewhere = word == "cra" and has_apps
+        if word in auth.order and not (value or elsewhere):
             yield name, value, f'{otherwise}must be set, because auth.order names "{word}"'
         if value and word not in auth.order:
             yield (

@@ -218,7 +218,7 @@ def test_keys_are_read_again(chain):
     assert both.outcome(f"/?token={fresh}").user == "7"
     (both.folder / "cra.toml").write_text("", encoding="utf-8")
     both.authenticator.reload()
-    assert both.authenticator._cra_keys().find("carol") is not None
+    assert both.authenticator.cra_keys().find("carol") is not None
     Authenticator(Settings(), Clock(), time.time).reload()
 
 
@@ -228,7 +228,7 @@ def test_keys_of_one_kind_that_can_not_be_used_do_not_keep_the_others_from_being
     (both.folder / "cra.toml").write_text('[keys.carol]\nsecret = "s"\n', encoding="utf-8")
     both.authenticator.reload()
     assert both.outcome(f"/?token={token()}").user == "7"
-    assert both.authenticator._cra_keys().find("carol") is not None
+    assert both.authenticator.cra_keys().find("carol") is not None
 
 
 def test_keys_that_can_not_be_used_stop_the_start():

@@ -1,5 +1,31 @@
 """Application code inside the server: what it is written against, and how it is found and run.
 
-Owns: the loader, Python apps, plain WebSocket components, webhooks. Must not import: the edges,
-the client, ``node``, ``service``, ``cli``.
+Owns: the names that Python apps import, the loader, apps, plain WebSocket components, webhooks.
+Must not import: the edges, the client, ``node``, ``service``, ``cli``; here, nothing that imports
+Twisted, because ``wampush check`` finds apps without it.
 """
+
+from wampush.apps.app import App
+from wampush.apps.context import ConnectContext, Context, Presence, Session
+from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
+from wampush.broker.arrival import ConnectRequest
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Targets
+from wampush.wamp.cra import Salting
+
+__all__ = [
+    "ActionError",
+    "App",
+    "ConnectContext",
+    "ConnectRequest",
+    "Context",
+    "CraSecret",
+    "Identity",
+    "Presence",
+    "Refuse",
+    "Rewrite",
+    "Salting",
+    "Session",
+    "Targets",
+    "WampError",
+]

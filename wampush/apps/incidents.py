@@ -99,7 +99,7 @@ class Incidents:
 
 def _place(failure: Failure) -> str:
     """File and line where it was raised."""
-    last = failure.value.__traceback__
+    last = None if failure.value is None else failure.value.__traceback__
     if last is None:
         return "unknown place"
     while last.tb_next is not None:

@@ -135,11 +135,27 @@ class _Pending:
     :param expected: the right signature; None when nothing is to be proved (anonymous).
     :param identity: who it is then; None for a key that does not exist.
     :param until: when the answer is too late.
+    :param challenged: whether the challenge is out; else the key is still looked for.
     """
 
     expected: str | None = field(repr=False)
     identity: Identity | None
     until: float
+    challenged: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A session that wants a challenge.
+
+    :param name: of its key.
+    :param extra: what it sent along.
+    :param pending: its place among those that have asked.
+    """
+
+    name: str
+    extra: Mapping[str, object]
+    pending: _Pending
 
 
 class CraDesk:
@@ -184,6 +200,17 @@ class CraDesk:
 
         :raises CallRefused: see WAMP-CRA.
         """
+        asked = self.ask(subscriber, call)
+        if asked is None:
+            return None
+        return self.challenge(subscriber, asked, self._keys().find(asked.name))
+
+    def ask(self, subscriber: Subscriber, call: Call) -> Asked | None:
+        """Take an ``authreq``; :meth:`challenge` or :meth:`withdraw` has to follow.
+
+        :returns: None when nothing has to be proved; the answer is null then.
+        :raises CallRefused: see WAMP-CRA.
+        """
         name, extra = self._arguments(call)
         self._check_undecided(subscriber)
         now = self._now()
@@ -196,21 +223,38 @@ class CraDesk:
             nobody = Identity(source="cra")
             self._pending[subscriber] = _Pending(None, nobody, now + self._timeout)
             return None
-        keys = self._keys()
+        pending = _Pending("", None, now + self._timeout, challenged=False)
+        self._pending[subscriber] = pending
+        return Asked(name, extra, pending)
+
+    def withdraw(self, subscriber: Subscriber, asked: Asked) -> None:
+        """There will be no challenge."""
+        if self._pending.get(subscriber) is asked.pending:
+            del self._pending[subscriber]
+
+    def challenge(self, subscriber: Subscriber, asked: Asked, key: CraKey | None) -> str:
+        """The challenge for a session that has asked.
+
+        :param key: the key of that name; None when there is none, which nobody can tell.
+        :raises CallRefused: when it can not be made, or comes too late.
+        """
+        if self._pending.get(subscriber) is not asked.pending:
+            raise CallRefused(cra.ERROR_NOT_REQUESTED, "call authreq again; it has lapsed")
+        now = self._now()
         # The decoy is made for known names too: an answer takes as long for either.
-        decoy = CraKey(secrets.token_urlsafe(32), Identity(), keys.decoy(name))
-        key = keys.find(name)
+        decoy = CraKey(secrets.token_urlsafe(32), Identity(), self._keys().decoy(asked.name))
         challenge = cra.Challenge(
             authid=secrets.token_urlsafe(16),
-            authkey=name,
+            authkey=asked.name,
             time=now,
             session_id=subscriber.session_id,
-            extra=extra,
+            extra=asked.extra,
             salting=(key or decoy).salting,
         )
         try:
             text = challenge.text()
         except TypeError as error:
+            self.withdraw(subscriber, asked)
             raise CallRefused(ERROR_INVALID_ARGUMENT, "extra can not be sent back") from error
         self._pending[subscriber] = _Pending(
             cra.sign(text, (key or decoy).secret),
@@ -228,8 +272,10 @@ class CraDesk:
         if len(call.arguments) > 1 or not (signature is None or isinstance(signature, str)):
             raise CallRefused(ERROR_INVALID_ARGUMENT, "the one argument is a signature or null")
         self._check_undecided(subscriber)
-        pending = self._pending.pop(subscriber, None)
-        if pending is None or self._now() >= pending.until:
+        pending = self._pending.get(subscriber)
+        if pending is not None and pending.challenged:
+            del self._pending[subscriber]
+        if pending is None or not pending.challenged or self._now() >= pending.until:
             raise CallRefused(cra.ERROR_NOT_REQUESTED, "call authreq first; it may have lapsed")
         right = pending.expected is None or cra.is_right(signature or "", pending.expected)
         if pending.identity is None or not right:

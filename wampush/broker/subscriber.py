@@ -45,7 +45,16 @@ class Subscriber:
     :param peer: its connection; None where there is none, as in tests.
     """
 
-    __slots__ = ("__weakref__", "buckets", "identity", "outbox", "peer", "session", "waiting")
+    __slots__ = (
+        "__weakref__",
+        "buckets",
+        "handle",
+        "identity",
+        "outbox",
+        "peer",
+        "session",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -62,6 +71,8 @@ class Subscriber:
         self.buckets: dict[int, TokenBucket] | None = None
         #: What application code has not decided yet; None while there is nothing.
         self.waiting: Waiting | None = None
+        #: What application code holds of it; None until it needs something.
+        self.handle: object = None
 
     @property
     def session_id(self) -> str:

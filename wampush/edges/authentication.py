@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wampush.broker.arrival import ConnectRequest
-from wampush.broker.cra import CraDesk, CraKeys
+from wampush.broker.cra import CraDesk, CraKeys, KeySource
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
@@ -67,14 +67,16 @@ class Authenticator:
             post = HttpPost(reactor, settings.callback.url)
             self._callback = Callback(settings.callback, post, reactor.callLater)
         self._cra: CraKeys | None = None
-        if "cra" in order:
+        #: Whether WAMP-CRA is used, with keys of a file or of an app.
+        self.uses_cra = "cra" in order
+        if self.uses_cra and settings.cra.keys_file:
             self._cra = cra_keys.load(settings.cra.keys_file)
         self._sources: Sequence[Source] = [self._source(name) for name in order]
         self._anonymous = "anonymous" in order
         #: Whether everybody is anonymous, so that nobody has to be asked.
         self.knows_nobody = order == ("anonymous",)
         #: Whether an identity may change while a session is open.
-        self.changes_identities = self._cra is not None or self._tokens is not None
+        self.changes_identities = self.uses_cra or self._tokens is not None
 
     def authenticate(self, request: ConnectRequest) -> Deferred[Identity]:
         """Who a client is; fires at once where nothing has to be waited for.
@@ -94,12 +96,27 @@ class Authenticator:
         """
         found: dict[str, Procedure] = {}
         if self._cra is not None:
-            timeout = self._settings.cra.timeout
-            desk = CraDesk(self._cra_keys, permissions_for, self._now, timeout, self._anonymous)
-            found.update(desk.procedures)
+            found.update(self.cra_desk(permissions_for, self.cra_keys).procedures)
         if self._tokens is not None:
             found[PROCEDURE_REFRESH] = refresh(self._tokens.identify)
         return found
+
+    def cra_desk(
+        self,
+        permissions_for: Callable[[Subscriber, Identity], object],
+        keys: Callable[[], KeySource],
+    ) -> CraDesk:
+        """What judges WAMP-CRA.
+
+        :param permissions_for: see :meth:`procedures`.
+        :param keys: gives the keys in force.
+        """
+        timeout = self._settings.cra.timeout
+        return CraDesk(keys, permissions_for, self._now, timeout, self._anonymous)
+
+    def cra_keys(self) -> CraKeys:
+        """The keys of WAMP-CRA in the file; none without a file."""
+        return CraKeys({}) if self._cra is None else self._cra
 
     def reload(self) -> None:
         """Read the files of keys again; sessions that are open stay as they are.
@@ -166,6 +183,3 @@ class Authenticator:
     @staticmethod
     def _anonymously(request: ConnectRequest) -> Deferred[Identity | None]:
         return succeed(ANONYMOUS)
-
-    def _cra_keys(self) -> CraKeys:
-        return CraKeys({}) if self._cra is None else self._cra

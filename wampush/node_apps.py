@@ -1,0 +1,195 @@
+"""The apps of a node, put together.
+
+Owns: how they are loaded, what they may not have in common, and their part in the node.
+Must not import: the composition root, ``node``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from time import time
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from wampush.apps import App, loader
+from wampush.apps.answers import Answers
+from wampush.apps.app_host import AppHost
+from wampush.apps.context import Server
+from wampush.apps.cra_hook import CraHook, HookKeys
+from wampush.apps.incidents import Incidents
+from wampush.apps.joined import Joined, Part
+from wampush.apps.runner import Runner
+from wampush.apps.sessions import Sessions
+from wampush.apps.threads import Threads
+from wampush.broker.clients import Clients
+from wampush.broker.meta import MetaDesk
+from wampush.broker.presence import PresenceView
+from wampush.broker.procedures import Procedures
+from wampush.edges.authentication import Authenticator
+from wampush.errors import OperatorError
+from wampush.settings import Settings
+
+_log = Logger(namespace="wampush")
+_KEY: Final = "apps"
+
+
+def load(names: Sequence[str], folder: Path | None) -> Mapping[str, App]:
+    """Import the apps that the configuration names, in its order.
+
+    :param folder: of the configuration file.
+    :raises OperatorError: when one can not be used, or two have something of the same name.
+    """
+    apps: dict[str, App] = {}
+    for name in names:
+        found = loader.load(name, folder, _KEY)
+        prefix = loader.prefix_of(_KEY, name)
+        if not isinstance(found, App):
+            kind = type(found).__name__
+            raise OperatorError(f"{prefix}: it is a {kind}, not an App (app = wampush.apps.App())")
+        for other, app in apps.items():
+            _check_apart(prefix, found, other, app)
+        apps[name] = found
+    return apps
+
+
+def _check_apart(prefix: str, app: App, other_name: str, other: App) -> None:
+    if app is other:
+        raise OperatorError(f"{prefix}: it is the same as {other_name}; name it once")
+    own, theirs = app.registered, other.registered
+    for kind, names in (
+        ("procedure", own.procedures.keys() & theirs.procedures.keys()),
+        ("action", own.actions.keys() & theirs.actions.keys()),
+    ):
+        for name in sorted(names):
+            raise OperatorError(f"{prefix}: {other_name} has the {kind} {name!r} already")
+    if own.cra_keys is not None and theirs.cra_keys is not None:
+        raise OperatorError(f"{prefix}: {other_name} has a cra_key handler already")
+
+
+class NodeApps:
+    """The apps, from the start of the node to its end.
+
+    :param settings: all of them.
+    :param apps: by their names, as :func:`load` gives them.
+    :param clients: what they have a say in.
+    :param presence: who is here.
+    :param reactor: for timers and threads; this must be its thread.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        apps: Mapping[str, App],
+        clients: Clients,
+        presence: PresenceView,
+        reactor: Any,
+    ) -> None:
+        application = settings.application
+        self._clients = clients
+        self._reactor = reactor
+        self._threads = Threads(application.threads, reactor)
+        incidents = Incidents()
+        self._runner = Runner(reactor, self._threads, incidents, application.timeout)
+        in_reactor = self._threads.in_reactor
+        longest = settings.limits.topic_bytes
+        server = Server(clients.broker, presence, time, in_reactor, longest)
+        self._sessions = Sessions(server)
+        self._hosts = [
+            AppHost(
+                name,
+                app,
+                server,
+                self._sessions,
+                self._runner,
+                Answers(incidents),
+                application.connect_timeout,
+            )
+            for name, app in apps.items()
+        ]
+        for host in self._hosts:
+            _log.info("app {name}: {what}", name=host.name, what=_summary(host))
+
+    def procedures(self, authenticator: Authenticator) -> Procedures:
+        """What the node answers at once: proofs of who a client is, what it may ask about itself.
+
+        :raises OperatorError: when WAMP-CRA has no keys, or is not used although an app has some.
+        """
+        permissions_for = self._clients.broker.permissions_for
+        own = {
+            **authenticator.procedures(permissions_for),
+            **MetaDesk(permissions_for, time).procedures,
+        }
+        hooked = self._answer_cra(authenticator)
+        return {uri: each for uri, each in own.items() if uri not in hooked}
+
+    def join(self, others: Sequence[Part]) -> Joined | None:
+        """Give the apps, and what else decides behind them, their say in what clients do.
+
+        :param others: what is asked behind the apps.
+        :returns: None when there is nothing.
+        """
+        parts: list[Part] = [*self._hosts, *others]
+        if not parts:
+            return None
+        joined = Joined(parts, self._sessions, self._runner.cancel_all_of)
+        self._clients.application = joined
+        self._clients.reserved = frozenset(name for host in self._hosts for name in host.reserved)
+        return joined
+
+    def stop(self, patience: float) -> Deferred[None]:
+        """The sessions have ended: let what still runs end.
+
+        :param patience: seconds.
+        """
+        ends = self._reactor.seconds() + patience
+        done = self._runner.stop(patience)
+        return done.addCallback(
+            lambda _: self._threads.stop(max(0, ends - self._reactor.seconds()))
+        )
+
+    def _answer_cra(self, authenticator: Authenticator) -> Collection[str]:
+        """Let an app give the keys of WAMP-CRA; gives the procedures that it answers then."""
+        host = next((each for each in self._hosts if each.registered.cra_keys is not None), None)
+        keys = None if host is None else host.registered.cra_keys
+        if host is None or keys is None:
+            if authenticator.uses_cra and not authenticator.cra_keys().count:
+                raise OperatorError(
+                    'auth.order names "cra": set cra.keys_file, or register a cra_key handler in '
+                    "one of apps"
+                )
+            return ()
+        if not authenticator.uses_cra:
+            raise OperatorError(
+                f'app {host.name} has a cra_key handler, so auth.order must name "cra"'
+            )
+        source = HookKeys(authenticator.cra_keys, keys.salting, keys.seed)
+        permissions_for = self._clients.broker.permissions_for
+        desk = authenticator.cra_desk(permissions_for, lambda: source)
+        host.other_calls = CraHook(desk, source, host).calls
+        return host.other_calls.keys()
+
+
+def _summary(host: AppHost) -> str:
+    """What an app has registered, for the log."""
+    registered = host.registered
+    kinds = {
+        "procedures": [*registered.procedures],
+        "actions": [*registered.actions],
+        "handlers": [
+            name
+            for name, handlers in (
+                ("on_connect", registered.connect),
+                ("on_authenticated", registered.authenticated),
+                ("on_disconnect", registered.disconnect),
+                ("on_subscribe", registered.subscribe),
+                ("on_publish", registered.publish),
+                ("cra_key", registered.cra_keys),
+            )
+            if handlers
+        ],
+    }
+    told = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
+    return "; ".join(told) or "it registers nothing"
