@@ -15,6 +15,7 @@ import orjson
 import pytest
 import zmq
 
+from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.ports import reserved_ports
 from tests.support.waiting import eventually
@@ -297,7 +298,7 @@ def push(daemon: Daemon, topic: str, value: str) -> None:
     assert main(["push", topic, value, "--to", daemon.zmq_address]) == 0
 
 
-def test_listen_says_why_it_is_refused_and_shows_no_token(tmp_path: Path) -> None:
+def test_listen_ends_when_it_is_refused_for_good_and_shows_no_token(tmp_path: Path) -> None:
     (tmp_path / "token.key").write_text("a shared secret of 32 bytes or more")
     (tmp_path / "wampush.toml").write_text(
         '[auth]\norder = ["token"]\n[token]\nkey_file = "token.key"\n'
@@ -308,11 +309,38 @@ def test_listen_says_why_it_is_refused_and_shows_no_token(tmp_path: Path) -> Non
             ("/?token=not.a.token", "The token does not tell who the client is"),
         ):
             with contextlib.closing(Listener(daemon.websocket_url + query, "a")) as listener:
-                first = listener.err.readline().decode()
-                second = listener.err.readline().decode()
+                assert listener.process.wait(20) == 1
+                first, second = listener.err.read().decode().splitlines()
+                assert first.startswith("wampush: connecting to ")
+                assert second.startswith("wampush: the server refused the WebSocket [401]: ")
                 assert words in second
-                assert "[401]" in second
                 assert "not.a.token" not in first + second
+
+
+def test_listen_tells_which_port_to_use(daemon: Daemon) -> None:
+    address = daemon.http_url.replace("http", "ws")
+    with contextlib.closing(Listener(address, "a")) as listener:
+        listener.wait_for_state(
+            "[400]: This is the HTTP port of wampush; the WebSocket is at "
+            f"{daemon.websocket_url}/; next try in"
+        )
+
+
+def test_listen_tells_of_tls_where_there_is_none(daemon: Daemon) -> None:
+    address = daemon.websocket_url.replace("ws", "wss")
+    with contextlib.closing(Listener(address, "a")) as listener:
+        listener.wait_for_state("if this port is without TLS, write ws://; next try in")
+    daemon.wait_for_log(lambda log: "bad-handshake" in log)
+
+
+def test_listen_tells_of_no_tls_where_there_is(tmp_path: Path) -> None:
+    (tmp_path / "wampush.toml").write_text(make_certificate(tmp_path).table())
+    with running_daemon(tmp_path, extra=["--config", "wampush.toml"], tls=True) as daemon:
+        address = daemon.websocket_url.replace("wss", "ws")
+        with contextlib.closing(Listener(address, "a")) as listener:
+            listener.wait_for_state("or one with TLS (wss://)?; next try in")
+        with contextlib.closing(Listener(daemon.websocket_url, "a")) as listener:
+            listener.wait_for_state("certificate is not accepted: certificate verify failed")
 
 
 def test_listen_prints_what_push_sends_and_ends_with_ctrl_c(daemon: Daemon) -> None:

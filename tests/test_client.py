@@ -18,6 +18,7 @@ from wampush.client import (
     CallFailed,
     ClientState,
     NotConnected,
+    ServerRefused,
     WampClient,
     default_retry_policy,
 )
@@ -334,6 +335,60 @@ def test_connect_can_fail_after_some_attempts(
     result_of(client.close())
     with pytest.raises(CancelledError):
         result_of(patient)
+
+
+def refusable(server: FakeServer, states: list[tuple[ClientState, str]]) -> WampClient:
+    """A client that takes 403 for an answer."""
+    return WampClient(
+        f"ws://127.0.0.1:{server.number}/",
+        reactor,
+        endpoint=server.endpoint,
+        retry_policy=lambda _: 0.001,
+        on_state=lambda state, detail: states.append((state, detail)),
+        give_up_on=(401, 403),
+    )
+
+
+def test_a_refusal_for_good_ends_the_attempts(
+    server: FakeServer, states: list[tuple[ClientState, str]]
+) -> None:
+    server.factory.deny = True
+    client = refusable(server, states)
+    with pytest.raises(ServerRefused) as refused:
+        result_of(client.connect())
+    assert refused.value.status == 403
+    assert "[403]" in refused.value.reason
+    turn_until(lambda: states[-1][0] is ClientState.CLOSED)
+    assert [state for state, _ in states] == [ClientState.CONNECTING, ClientState.CLOSED]
+    assert states[-1][1] == refused.value.reason
+    # It is as good as new.
+    server.factory.deny = False
+    assert result_of(client.connect()) == "sessionsessionsession1"
+    result_of(client.close())
+    assert states[-1] == (ClientState.CLOSED, "closed")
+
+
+def test_a_refusal_for_good_after_a_session(
+    server: FakeServer, states: list[tuple[ClientState, str]]
+) -> None:
+    client = refusable(server, states)
+    result_of(client.connect())
+    server.factory.deny = True
+    server.drop()
+    turn_until(lambda: states[-1][0] is ClientState.CLOSED)
+    assert "[403]" in states[-1][1]
+    assert client.session_id is None
+
+
+def test_other_refusals_are_tried_again(
+    server: FakeServer, client: WampClient, states: list[tuple[ClientState, str]]
+) -> None:
+    server.factory.deny = True
+    waiting = client.connect()
+    turn_until(lambda: len(states) > 4)
+    assert "[403]" in states[1][1]
+    server.factory.deny = False
+    result_of(waiting)
 
 
 def test_the_wait_grows_until_a_welcome_not_until_a_tcp_connection(

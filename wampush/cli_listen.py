@@ -14,10 +14,14 @@ from wampush.cli_support import complain, give_up_stdout, topic_text
 
 if TYPE_CHECKING:
     from twisted.internet.base import ReactorBase
+    from twisted.internet.defer import Deferred
 
+    from wampush.client import ClientState
     from wampush.wamp.messages import Event
 
 LISTEN_URL: Final = "ws://127.0.0.1:8080/"
+#: HTTP statuses of a refusal that would be the same each time.
+_FINAL: Final = (401, 403)
 
 _EPILOG = """\
 examples:
@@ -57,33 +61,62 @@ def _line(event: Event) -> bytes:
     return topic.encode() + b"\t" + payload + b"\n"
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """Listen until Ctrl-C."""
-    from twisted.internet import reactor as installed
-    from twisted.internet.defer import CancelledError
+class _Printer:
+    """Prints what comes until nobody reads it any more, or the server refuses for good."""
 
-    from wampush.client import ClientState, WampClient
+    def __init__(self, reactor: ReactorBase) -> None:
+        self._reactor = reactor
+        self.status = 0
+        #: Whether nothing more is worth saying.
+        self.ending = False
 
-    reactor = cast("ReactorBase", installed)
-
-    def show(event: Event) -> None:
+    def show(self, event: Event) -> None:
+        """Print an event."""
         try:
             sys.stdout.buffer.write(_line(event))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             # The reader has what it wanted, as in "| head -1".
             give_up_stdout()
-            if reactor.running:
-                reactor.stop()
+            self.end()
 
-    def tell(state: ClientState, detail: str) -> None:
-        if state is not ClientState.CLOSED:
+    def tell(self, state: ClientState, detail: str) -> None:
+        """Say how the connection is."""
+        if not self.ending:
             complain(detail)
+            if state.value == "closed":
+                self.status = 1
+                self.end()
 
-    client = WampClient(arguments.url, reactor, on_state=tell)
-    for topic in dict.fromkeys(arguments.topics):
-        client.subscribe(topic, show)
-    client.connect().addErrback(lambda failure: failure.trap(CancelledError))
-    reactor.addSystemEventTrigger("before", "shutdown", client.close)
+    def end(self) -> None:
+        """End the command."""
+        self.ending = True
+        if self._reactor.running:
+            self._reactor.stop()
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Listen until Ctrl-C.
+
+    :returns: 0, or 1 when the server let us in no longer.
+    """
+    from twisted.internet import reactor as installed
+    from twisted.internet.defer import CancelledError
+
+    from wampush.client import ServerRefused, WampClient
+
+    reactor = cast("ReactorBase", installed)
+    printer = _Printer(reactor)
+    client = WampClient(arguments.url, reactor, on_state=printer.tell, give_up_on=_FINAL)
+    for each in dict.fromkeys(arguments.topics):
+        client.subscribe(each, printer.show)
+    # What it gives up for, the printer is told as well.
+    client.connect().addErrback(lambda failure: failure.trap(CancelledError, ServerRefused))
+
+    def close() -> Deferred[None]:
+        printer.ending = True
+        return client.close()
+
+    reactor.addSystemEventTrigger("before", "shutdown", close)
     reactor.run()
-    return 0
+    return printer.status

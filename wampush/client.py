@@ -13,9 +13,8 @@ What travels, in order (WAMP v1 specification)::
 
 from __future__ import annotations
 
-import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from enum import Enum, unique
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +25,10 @@ from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
 from wampush.client_transport import Channel, Listener, reconnecting_service, without_secrets
+from wampush.client_waiting import Calls, Waiters
 from wampush.errors import MessageRefused, NotSerialisable, WampushError
-from wampush.wamp import codec
-from wampush.wamp.messages import (
-    PROTOCOL_VERSION,
-    Call,
-    CallError,
-    CallResult,
-    ClientMessage,
-    Event,
-    Prefix,
-    Publish,
-    ServerMessage,
-    Subscribe,
-    Unsubscribe,
-    Welcome,
-)
+from wampush.wamp import codec, messages
+from wampush.wamp.messages import Event
 from wampush.wamp.uris import WAMP1, Dialect
 
 if TYPE_CHECKING:
@@ -66,6 +53,19 @@ class ClientState(Enum):
 
 class NotConnected(WampushError):
     """There is no open session at the moment; subscriptions are kept, other requests are not."""
+
+
+class ServerRefused(WampushError):
+    """The server refused the handshake, and trying again would not change that.
+
+    :param status: the HTTP status of its answer.
+    :param reason: why, in words.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        self.status = status
+        self.reason = reason
+        super().__init__(reason)
 
 
 class CallFailed(WampushError):
@@ -100,6 +100,8 @@ class WampClient:
         starts the count again, an accepted TCP connection alone does not.
     :param dialect: how prefixes and the rest of a CURIE are joined.
     :param welcome_timeout: seconds to wait for WELCOME on an open WebSocket.
+    :param give_up_on: HTTP statuses of a refused handshake after which it does not try again;
+        ``on_state`` gets CLOSED with the reason then, as if :meth:`close` had been called.
     :raises OperatorError: the URL is no WebSocket URL.
     """
 
@@ -115,6 +117,7 @@ class WampClient:
         retry_policy: Callable[[int], float] | None = None,
         dialect: Dialect = WAMP1,
         welcome_timeout: float = WELCOME_TIMEOUT,
+        give_up_on: Collection[int] = (),
     ) -> None:
         self.url = url
         #: Id of the open session, else None.
@@ -124,11 +127,11 @@ class WampClient:
         self._policy = default_retry_policy() if retry_policy is None else retry_policy
         self._dialect = dialect
         self._welcome_timeout = welcome_timeout
+        self._give_up_on = give_up_on
         self._prefixes: dict[str, str] = {}
         self._callbacks: dict[str, list[EventCallback]] = {}
-        self._calls: dict[str, Deferred[object]] = {}
-        self._call_ids = itertools.count(1)
-        self._waiting: list[tuple[Deferred[str], int | None]] = []
+        self._calls = Calls()
+        self._waiting = Waiters()
         self._channel: Channel | None = None
         self._closers: list[Deferred[None]] = []
         self._welcome_timer: DelayedCall | None = None
@@ -136,6 +139,7 @@ class WampClient:
         self._failures = 0
         self._delay = 0.0
         self._closing = False
+        self._last_words = "closed"
         listener = Listener(
             self._connecting, self._lost, self._opened, self._received, self._closed
         )
@@ -149,15 +153,14 @@ class WampClient:
         :param attempts: how many failed attempts in a row fail the result; None: never. Attempts
             go on in either case.
         :returns: fires with the session id; fails with ConnectError after ``attempts``, with
-            CancelledError on :meth:`close`.
+            ServerRefused when it gives up, with CancelledError on :meth:`close`.
         """
         if self._closers:
             return self.close().addCallback(lambda _: self.connect(attempts))
         self._closing = False
         if self.session_id is not None:
             return succeed(self.session_id)
-        waiting: Deferred[str] = Deferred()
-        self._waiting.append((waiting, attempts))
+        waiting = self._waiting.add(attempts)
         if not self._service.running:
             self._service.startService()
         return waiting
@@ -170,9 +173,8 @@ class WampClient:
         self._closing = True
         closed: Deferred[None] = Deferred()
         self._closers.append(closed)
-        waiting, self._waiting = self._waiting, []
-        for deferred, _ in waiting:
-            deferred.errback(CancelledError())
+        for waiting in self._waiting.take():
+            waiting.errback(CancelledError())
         if len(self._closers) == 1:
             if self._channel is None:
                 self._stop_soon()
@@ -186,7 +188,7 @@ class WampClient:
         """Let ``prefix:rest`` stand for ``uri`` + ``rest``, in this and all later sessions."""
         self._prefixes[prefix] = uri
         if self.session_id is not None:
-            self._send(Prefix(prefix, uri))
+            self._send(messages.Prefix(prefix, uri))
 
     def subscribe(self, topic: str, callback: EventCallback) -> None:
         """Call ``callback`` with each event of a topic, in this and all later sessions.
@@ -198,7 +200,7 @@ class WampClient:
         callbacks = self._callbacks.setdefault(self._resolve(topic), [])
         callbacks.append(callback)
         if len(callbacks) == 1 and self.session_id is not None:
-            self._send(Subscribe(topic))
+            self._send(messages.Subscribe(topic))
 
     def unsubscribe(self, topic: str, callback: EventCallback | None = None) -> None:
         """Take back one callback of a topic, or all of them; unknown ones are ignored."""
@@ -212,7 +214,7 @@ class WampClient:
             return
         del self._callbacks[uri]
         if self.session_id is not None:
-            self._send(Unsubscribe(topic))
+            self._send(messages.Unsubscribe(topic))
 
     def publish(
         self,
@@ -238,7 +240,7 @@ class WampClient:
         except orjson.JSONEncodeError as error:
             raise NotSerialisable(f"the event cannot be written as JSON: {error}") from error
         self._send(
-            Publish(
+            messages.Publish(
                 topic,
                 text,
                 exclude_me=exclude_me,
@@ -256,15 +258,9 @@ class WampClient:
         :raises NotConnected: there is no session.
         :raises NotSerialisable: an argument has no JSON form.
         """
-        call_id = str(next(self._call_ids))
-        self._send(Call(call_id, procedure, arguments))
-
-        def forget(_: object) -> None:
-            self._calls.pop(call_id, None)
-
-        answer: Deferred[object] = Deferred(forget)
-        self._calls[call_id] = answer
-        return answer
+        call_id = self._calls.new_id()
+        self._send(messages.Call(call_id, procedure, arguments))
+        return self._calls.add(call_id)
 
     # What the connection reports
 
@@ -284,17 +280,19 @@ class WampClient:
         if self._channel is not None:
             self._channel.abort()
 
-    def _closed(self, reason: str) -> None:
+    def _closed(self, reason: str, status: int | None) -> None:
         self._stop_welcome_timer()
         self._channel = None
         self.session_id = None
-        calls, self._calls = self._calls, {}
         reason, self._refused = self._refused or reason, ""
-        for answer in calls.values():
+        for answer in self._calls.take_all():
             answer.errback(ConnectionLost(reason))
-        self._lost(reason)
         if self._closers:
             self._stop_soon()
+        elif status is not None and status in self._give_up_on:
+            self._give_up(ServerRefused(status, reason))
+        else:
+            self._lost(reason)
 
     def _lost(self, reason: str) -> None:
         """An attempt failed or a session ended: decide on the wait, tell those who care."""
@@ -302,12 +300,17 @@ class WampClient:
             return
         self._failures += 1
         self._delay = self._policy(self._failures)
-        waiting = [(each, None if left is None else left - 1) for each, left in self._waiting]
-        self._waiting = [(each, left) for each, left in waiting if left is None or left > 0]
+        failed = self._waiting.failed_once()
         self._tell(ClientState.WAITING, f"{reason}; next try in {self._delay:.1f} s")
-        for deferred, left in waiting:
-            if left is not None and left <= 0:
-                deferred.errback(ConnectError(string=reason))
+        for waiting in failed:
+            waiting.errback(ConnectError(string=reason))
+
+    def _give_up(self, error: ServerRefused) -> None:
+        self._last_words = error.reason
+        waiting = self._waiting.take()
+        self.close()
+        for each in waiting:
+            each.errback(error)
 
     def _received(self, payload: bytes, binary: bool) -> None:
         if binary:
@@ -318,39 +321,39 @@ class WampClient:
         except MessageRefused as error:
             self._log.warn("the server sent what is no WAMP v1 message: {error}", error=error)
             return
-        if isinstance(message, Welcome):
+        if isinstance(message, messages.Welcome):
             self._welcomed(message)
         elif self.session_id is not None:
             self._handle(message)
 
-    def _welcomed(self, welcome: Welcome) -> None:
+    def _welcomed(self, welcome: messages.Welcome) -> None:
         if self.session_id is not None:
             self._log.warn("the server sent a second WELCOME; ignored")
             return
-        if welcome.protocol_version != PROTOCOL_VERSION:
+        if welcome.protocol_version != messages.PROTOCOL_VERSION:
             self._drop(f"the server speaks WAMP v{welcome.protocol_version}, not v1")
             return
         self._stop_welcome_timer()
         self._failures = 0
         self.session_id = welcome.session_id
         for prefix, uri in self._prefixes.items():
-            self._send(Prefix(prefix, uri))
+            self._send(messages.Prefix(prefix, uri))
         for topic in self._callbacks:
-            self._send(Subscribe(topic))
-        waiting, self._waiting = self._waiting, []
+            self._send(messages.Subscribe(topic))
+        waiting = self._waiting.take()
         self._tell(ClientState.OPEN, f"connected to {without_secrets(self.url)} ({welcome.server})")
-        for deferred, _ in waiting:
-            deferred.callback(welcome.session_id)
+        for each in waiting:
+            each.callback(welcome.session_id)
 
-    def _handle(self, message: ServerMessage) -> None:
+    def _handle(self, message: messages.ServerMessage) -> None:
         if isinstance(message, Event):
             for callback in self._callbacks.get(message.topic, ()):
                 maybeDeferred(callback, message).addErrback(self._callback_failed, message.topic)
-        elif isinstance(message, CallResult | CallError):
-            answer = self._calls.pop(message.call_id, None)
+        elif isinstance(message, messages.CallResult | messages.CallError):
+            answer = self._calls.take(message.call_id)
             if answer is None:
                 return
-            if isinstance(message, CallResult):
+            if isinstance(message, messages.CallResult):
                 answer.callback(message.result)
             else:
                 uri = self._resolve(message.uri)
@@ -370,7 +373,8 @@ class WampClient:
 
     def _stopped(self, _: object) -> None:
         closers, self._closers = self._closers, []
-        self._tell(ClientState.CLOSED, "closed")
+        last_words, self._last_words = self._last_words, "closed"
+        self._tell(ClientState.CLOSED, last_words)
         for closed in closers:
             closed.callback(None)
 
@@ -382,7 +386,7 @@ class WampClient:
         if timer is not None and timer.active():
             timer.cancel()
 
-    def _send(self, message: ClientMessage) -> None:
+    def _send(self, message: messages.ClientMessage) -> None:
         if self._channel is None or self.session_id is None or self._closing:
             raise NotConnected(f"not connected to {without_secrets(self.url)}")
         self._channel.send(codec.encode(message))

@@ -1,8 +1,8 @@
 """The connection below the WAMP v1 client: TCP or TLS, WebSocket, and coming back after a loss.
 
 Owns: Autobahn's client protocol and factory, the endpoint of a URL, the service that reconnects.
-Must not import: anything of wampush but ``errors`` and the version; what WAMP is, ``client.py``
-knows.
+Must not import: anything of wampush but ``errors``, ``client_words`` and the version; what WAMP is,
+``client.py`` knows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 
-from wampush import __version__
+from wampush import __version__, client_words
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 16_777_216
 #: Seconds between pings, and until an unanswered one ends the connection.
 PING_INTERVAL = 30.0
-#: Bytes of a refusal that are shown.
-_SHOWN_BYTES = 400
 
 
 class Channel(WebSocketClientProtocol):  # type: ignore[misc]
     """One WebSocket connection; made by the service, used by the listener."""
 
     listener: Listener
+    #: Why it was not opened, once it is known.
+    _why: str | None = None
+    #: The HTTP status of the answer that refused it.
+    _status: int | None = None
 
     def send(self, text: bytes) -> None:
         """Send one text frame."""
@@ -62,26 +65,24 @@ class Channel(WebSocketClientProtocol):  # type: ignore[misc]
         self.listener.received(payload, isBinary)
 
     def failHandshake(self, reason: str) -> None:
-        """Add what a server says of a handshake that it refused."""
-        said = _plain_text(self.data)
-        super().failHandshake(f"{reason}: {said}" if said else reason)
+        """Put what a server says of a handshake that it refused into words."""
+        self._status = client_words.status_of(self.data)
+        self._why = client_words.refusal(self.data, reason)
+        super().failHandshake(self._why)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Put an end before the handshake was answered into words."""
+        if self.state == self.STATE_CONNECTING and self.wasNotCleanReason is None:
+            self._why = client_words.loss(self.data, reason.value, self.factory.isSecure)
+        super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Pass it on, in words; also called when the handshake failed."""
         if wasClean:
             said = f": {reason}" if reason else ""
-            self.listener.closed(f"the server closed the connection (code {code}{said})")
+            self.listener.closed(f"the server closed the connection (code {code}{said})", None)
         else:
-            self.listener.closed(reason or "the connection was lost")
-
-
-def _plain_text(answer: bytes) -> str:
-    """The first line of a text/plain answer, as far as it is here and is printable; else ""."""
-    head, _, body = answer.partition(b"\r\n\r\n")
-    if b"\ncontent-type: text/plain" not in head.lower():
-        return ""
-    line = body[:_SHOWN_BYTES].decode(errors="replace").strip().partition("\n")[0].strip()
-    return line if line.isprintable() else ""
+            self.listener.closed(self._why or reason or "the connection was lost", self._status)
 
 
 def without_secrets(url: str) -> str:
@@ -98,14 +99,15 @@ class Listener:
     :param not_reached: it failed before there was a connection; with the reason in words.
     :param opened: the WebSocket handshake is done.
     :param received: a message; whether it was binary.
-    :param closed: a connection ended, whether it had been opened or not; with the reason in words.
+    :param closed: a connection ended, whether it had been opened or not; with the reason in words,
+        and the HTTP status of the answer if the server refused the handshake.
     """
 
     connecting: Callable[[], None]
     not_reached: Callable[[str], None]
     opened: Callable[[Channel], None]
     received: Callable[[bytes, bool], None]
-    closed: Callable[[str], None]
+    closed: Callable[[str, int | None], None]
 
 
 class _Factory(WebSocketClientFactory):  # type: ignore[misc]

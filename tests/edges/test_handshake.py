@@ -92,7 +92,7 @@ REFUSED = {
     "two spaces": (changed("GET / ", "GET  / "), "The request line is"),
     "absolute target": (changed("GET / ", "GET http://x/ "), "The request line is"),
     "empty line": (b"\r\n\r\n", "The request line is ''"),
-    "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "The request line is"),
+    "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "It speaks TLS"),
     "no host": (without("Host"), "The header 'host' is missing."),
     "two hosts": (request("Host: b"), "The header 'host' appears more than once."),
     "no connection": (without("Connection"), "Connection does not say 'Upgrade'"),
@@ -304,6 +304,13 @@ def test_too_many_and_stopping_answer_503() -> None:
         assert status == "HTTP/1.1 503 Service Unavailable"
         assert "Sec-WebSocket-Version" not in headers
         assert body.decode() == f"{reason.sentence}\n"
+
+
+def test_who_speaks_tls_is_told_at_once() -> None:
+    with pytest.raises(HandshakeRefused) as refused:
+        handshake.complete_head(b"\x16\x03\x01\x02\x00\x01", 8192)
+    assert refused.value.reason is CloseReason.BAD_HANDSHAKE
+    assert "ws://" in str(refused.value)
 
 
 def test_401_says_how_to_get_in_and_nothing_else_does() -> None:

@@ -357,6 +357,20 @@ def test_metrics(edge):
     assert refused.headers["www-authenticate"] == 'Bearer realm="wampush"'
 
 
+@pytest.mark.parametrize("path", ["/", "/ws", "/healthz"])
+@pytest.mark.parametrize("upgrade", ["websocket", "WebSocket"])
+def test_who_looks_for_the_websocket_is_told_where_it_is(edge, path, upgrade):
+    response = ask(edge, path, headers=f"Upgrade: {upgrade}\r\n", host="push.example.org:8081")
+    assert response.status == 400
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.body.decode() == (
+        "This is the HTTP port of wampush; the WebSocket is at ws://push.example.org:8080/\n"
+    )
+    nowhere = ask(edge_with(), path, headers=f"Upgrade: {upgrade}\r\n")
+    assert nowhere.body == b"This is the HTTP port of wampush\n"
+    assert ask(edge, "/healthz", headers="Upgrade: h2c\r\n").status == 200
+
+
 def test_one_session(edge):
     assert json.loads(ask(edge, "/sessions/abc").body) == {"user": "7"}
     missing = ask(edge, "/sessions/other")

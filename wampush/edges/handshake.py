@@ -21,6 +21,8 @@ from wampush.errors import CloseReason, WampushError
 
 SUBPROTOCOL: Final = "wamp"
 END_OF_HEAD: Final = b"\r\n\r\n"
+#: How a TLS client begins: a handshake record (RFC 8446 section 5.1).
+_TLS_RECORD: Final = b"\x16\x03"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SINGLE: Final = frozenset(
     ("host", "sec-websocket-key", "sec-websocket-version", "origin", "upgrade")
@@ -95,8 +97,11 @@ def complete_head(data: bytes, limit: int) -> bytes | None:
 
     :param limit: its longest size in bytes.
     :returns: request line and headers without the empty line at the end; None while it lacks.
-    :raises HandshakeRefused: when it is too long already.
+    :raises HandshakeRefused: when it is too long already, or can not become one.
     """
+    if data.startswith(_TLS_RECORD):
+        # Without an answer its sender would wait for it until time is up.
+        raise _bad("It speaks TLS (wss://), and this port does not; connect with ws://.")
     end = data.find(END_OF_HEAD)
     if end > limit or (end < 0 and len(data) > limit):
         raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")

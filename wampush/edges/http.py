@@ -102,7 +102,7 @@ class HttpEdge:
         :param reactor: for timers (``IReactorTime``).
         :param turned_away: told the address of whom there is no room for.
         """
-        guard = Guard(self.app.resource(), self._path_is_not_text)
+        guard = Guard(self.app.resource(), self._path_is_not_text, self._no_websocket)
         most = self._limits.connections
         return BoundedSite(guard, most, self._publishing.body_limit, turned_away, reactor)
 
@@ -111,6 +111,11 @@ class HttpEdge:
             error = PushRefused(Refusal.NOT_UTF8, "It is the topic in the path.")
             return self._publishing.refuse(request, error, [request.path])
         return respond_text(request, 400, "The path is not UTF-8.\n")
+
+    def _no_websocket(self, request: Request) -> bytes:
+        url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
+        where = f"; the WebSocket is at {url}" if url else ""
+        return respond_text(request, 400, f"This is the HTTP port of wampush{where}\n")
 
     def _push_address(self, request: Request) -> str | None:
         address = self._view.push_address()

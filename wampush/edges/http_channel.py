@@ -30,6 +30,8 @@ ANSWER_TIMEOUT: Final = 60.0
 IDLE_TIMEOUT: Final = 60.0
 #: Seconds that a closed connection gets to take what is still to be sent.
 CLOSE_TIMEOUT: Final = 15.0
+#: How a TLS client begins: a handshake record (RFC 8446 section 5.1).
+_TLS_RECORD: Final = b"\x16\x03"
 
 
 class Connections(Protocol):
@@ -50,6 +52,7 @@ class BoundedChannel(HTTPChannel):
     callLater: Callable[..., Any]
     _timer: Any = None
     _idle = False
+    _spoken = False
 
     def connectionMade(self) -> None:
         """The TCP connection is there; under TLS its handshake is still to come."""
@@ -59,6 +62,12 @@ class BoundedChannel(HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes of the peer."""
+        if not self._spoken and data.startswith(_TLS_RECORD):
+            # Without an answer its sender would wait for it until time is up.
+            HTTPChannel.write(self, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            self.loseConnection()
+            return
+        self._spoken = True
         if self._idle:
             self._idle = False
             self._end_in(HEAD_TIMEOUT)

@@ -50,14 +50,21 @@ class Guard(Resource):
 
     :param routes: what answers the rest.
     :param unreadable: answers a request whose path is not UTF-8.
+    :param no_websocket: answers a request to open a WebSocket.
     """
 
     isLeaf = True
 
-    def __init__(self, routes: Resource, unreadable: Callable[[Request], bytes]) -> None:
+    def __init__(
+        self,
+        routes: Resource,
+        unreadable: Callable[[Request], bytes],
+        no_websocket: Callable[[Request], bytes],
+    ) -> None:
         Resource.__init__(self)
         self._routes = routes
         self._unreadable = unreadable
+        self._no_websocket = no_websocket
 
     def render(self, request: Request) -> bytes | int:
         """Answer, or let the routes do so."""
@@ -67,6 +74,8 @@ class Guard(Resource):
             return respond_text(request, 400, "The request method is not valid.\n")
         if request.getHeader(b"host") is not None and host_asked_for(request) is None:
             return respond_text(request, 400, "The Host header is not valid.\n")
+        if (request.getHeader(b"upgrade") or b"").strip().lower() == b"websocket":
+            return self._no_websocket(request)
         try:
             b"/".join(request.postpath or ()).decode()
         except UnicodeDecodeError:

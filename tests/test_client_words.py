@@ -1,0 +1,81 @@
+"""Why there is no WebSocket: the words for it."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionDone, ConnectionLost
+
+from wampush import client_words
+
+PLAIN = b"HTTP/1.1 %d X\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s"
+OF_TLS = "the server speaks TLS here; write wss://"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (b"HTTP/1.1 401 Unauthorized\r\n", 401),
+        (b"HTTP/1.0 200 OK\r\n\r\nhello", 200),
+        (b"HTTP/1.1 503", 503),
+        (b"HTTP/1.1 ", None),
+        (b"", None),
+        (b"\xff\x00", None),
+    ],
+)
+def test_the_status_of_an_answer(answer: bytes, status: int | None) -> None:
+    assert client_words.status_of(answer) == status
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (
+            PLAIN % (403, b"Not today.\nMore.\n"),
+            "the server refused the WebSocket [403]: Not today.",
+        ),
+        (PLAIN % (400, b""), "no WebSocket [400]: X; this port speaks HTTP, not WebSocket; "),
+        (PLAIN % (400, b"\x1b[31mred"), "no WebSocket [400]: X; "),
+        (b"HTTP/1.1 200 OK\r\n\r\n<html>", "no WebSocket [200]: OK; this port speaks HTTP, "),
+        (b"HTTP/1.0 404 Not Found\r\n\r\n", "no WebSocket [404]: Not Found; this port speaks "),
+        (b"HTTP/1.1 401 Unauthorized\r\n\r\n", "the server refused the WebSocket [401]: Unauth"),
+        (b"HTTP/1.1 403\r\n\r\n", "the server refused the WebSocket [403]"),
+        (b"HTTP/1.1 502 Bad Gateway\r\n\r\n<html>", "no WebSocket [502]: Bad Gateway"),
+        (b"HTTP/1.1 200 \x1b[31m\r\n\r\n", "no WebSocket [200]; "),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n", "why"),
+        (b"\x15\x03\x03\x00\x02\x02\x46\r\n\r\n", OF_TLS),
+        (b"SSH-2.0\r\n\r\n", "why"),
+    ],
+)
+def test_an_answer_that_opens_none(answer: bytes, words: str) -> None:
+    assert client_words.refusal(answer, "why").startswith(words)
+    assert client_words.refusal(answer, "why").isprintable()
+
+
+def tls_error(*words: str) -> SSL.Error:
+    return SSL.Error([("SSL routines", "", each) for each in words])
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "secure", "words"),
+    [
+        (b"", ConnectionDone(), False, "without an answer; is it no WebSocket, or one with TLS"),
+        (b"", ConnectionLost(), True, "without an answer; is it no WebSocket, or one without TLS"),
+        (b"\x15\x03\x03", ConnectionDone(), False, OF_TLS),
+        (b"\xff\x00\x00", ConnectionDone(), False, "is no WebSocket server"),
+        (b"", tls_error("wrong version number"), True, "wrong version number; if this port is wi"),
+        (b"", tls_error("a", "certificate verify failed"), True, "not accepted: certificate veri"),
+        (b"", tls_error(), True, "TLS failed: no reason given"),
+        (b"", SSL.Error(), True, "TLS failed: no reason given"),
+    ],
+)
+def test_an_end_without_an_answer(
+    answer: bytes, error: BaseException, secure: bool, words: str
+) -> None:
+    found = client_words.loss(answer, error, secure)
+    assert found is not None
+    assert words in found
+
+
+def test_half_an_answer_says_it_by_itself() -> None:
+    assert client_words.loss(b"HTTP/1.1 1", ConnectionDone(), False) is None
