@@ -168,7 +168,8 @@ def test_a_php_session_by_callback(tmp_path: Path, browser: Browser, page: Any) 
 def test_wamp_cra_with_autobahn_js(tmp_path: Path, page: Any) -> None:
     keys = tmp_path / "keys.toml"
     keys.write_text(example("text", "[keys.alice]"), encoding="utf-8")
-    text = example("toml", "[cra]").replace('"keys.toml"', json.dumps(str(keys)))
+    # Deriving a key in the page takes a second or, on a busy machine, many; sessions wait for it.
+    text = example("toml", "[cra]").replace('"keys.toml"', json.dumps(str(keys))) + "timeout = 60\n"
     page.evaluate(f"() => {{ window.login = {example('js', 'authsign')}; }}")
     with configured(tmp_path, text) as daemon:
         outcomes = {}
