@@ -11,7 +11,7 @@ import pytest
 from wampush.broker.outbox import SlowClient
 from wampush.broker.policy import TopicRule
 from wampush.broker.presence import INTERVAL, PresenceView
-from wampush.broker.presence_time import GRAIN, SLICE, Clock, Delay
+from wampush.broker.presence_time import EVENTS_PER_SECOND, GRAIN, SLICE, Clock, Delay
 from wampush.broker.presence_topics import BATCH_CHARACTERS, BATCH_USERS, SINGLY
 from wampush.config import PermissionSettings
 
@@ -91,6 +91,22 @@ def test_an_event_at_most_five_times_a_second(world):
     got = world.events(client)
     assert 40 <= len(got) <= 51
     assert got[-1] == (CLIENTS, 1001)
+
+
+def test_many_receivers_are_told_more_rarely(world):
+    receivers = EVENTS_PER_SECOND // 2
+    client, *_ = [world.join(None, CLIENTS) for _ in range(receivers)]
+    world.wait(1)
+    world.events(client)
+    for _ in range(100):
+        world.join(None)
+        world.wait(0.05)
+    world.wait(1)
+    got = world.events(client)
+    assert got[-1] == (CLIENTS, receivers + 100)
+    # They all get an event twice a second instead of five times, for five seconds.
+    assert 9 <= len(got) <= 13
+    assert world.clock.pending == []
 
 
 def test_nothing_is_told_when_the_value_is_the_old_one_again(world):

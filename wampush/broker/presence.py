@@ -117,10 +117,10 @@ class Figure(Teller):
         """Whether the subscribers, if there are any, know another number."""
         return self._read() != self._told and bool(self._outlet.hub.subscribers(self._topic))
 
-    def tell(self) -> None:
+    def tell(self) -> int:
         """Publish the number."""
         self._told = self._read()
-        self._outlet.publish(Publication(self._topic, b"%d" % self._told))
+        return self._outlet.publish(Publication(self._topic, b"%d" % self._told))
 
     def rest(self) -> None:
         """There is nothing to tell."""
@@ -343,5 +343,5 @@ class Presence:
             self._changes[topic] = changes
         changes.note(user, here)
 
-    def _publish(self, topic: str, payload: bytes) -> None:
-        self._outlet.publish(Publication(topic, payload))
+    def _publish(self, topic: str, payload: bytes) -> int:
+        return self._outlet.publish(Publication(topic, payload))

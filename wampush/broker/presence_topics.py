@@ -80,7 +80,7 @@ class Changes(Teller):
     :param topic: the topic that users join and leave.
     :param interval: between two times of telling.
     :param watchers: gives whoever is to be told.
-    :param publish: takes the payload of an event.
+    :param publish: takes the payload of an event, and gives the number of receivers.
     :param rested: called when nothing was to be told for an interval.
     """
 
@@ -93,7 +93,7 @@ class Changes(Teller):
         topic: str,
         interval: Delay,
         watchers: Callable[[], Sized],
-        publish: Callable[[bytes], None],
+        publish: Callable[[bytes], int],
         rested: Callable[[], object],
     ) -> None:
         super().__init__(interval)
@@ -117,28 +117,29 @@ class Changes(Teller):
             self.pending.clear()
         return bool(self.pending)
 
-    def tell(self) -> None:
+    def tell(self) -> int:
         """Tell each change, or many of them in one event."""
         if len(self.pending) > SINGLY:
-            self._tell_many()
-            return
+            return self._tell_many()
         pending, self.pending = self.pending, {}
-        for user, here in pending.items():
-            event = "join" if here else "leave"
-            self._publish(orjson.dumps({"event": event, "user": user, "topic": self._topic}))
+        return sum(self._tell_one(user, here) for user, here in pending.items())
 
     def rest(self) -> None:
         """There is nothing to tell."""
         self._rested()
 
-    def _tell_many(self) -> None:
+    def _tell_one(self, user: str, here: bool) -> int:
+        event = {"event": "join" if here else "leave", "user": user, "topic": self._topic}
+        return self._publish(orjson.dumps(event))
+
+    def _tell_many(self) -> int:
         batch = list(_batch(self.pending))
         joined = [user for user in batch if self.pending[user]]
         left = [user for user in batch if not self.pending[user]]
         for user in batch:
             del self.pending[user]
         event = {"event": "many", "joined": joined, "left": left, "topic": self._topic}
-        self._publish(orjson.dumps(event))
+        return self._publish(orjson.dumps(event))
 
 
 def _batch(users: dict[str, bool]) -> Iterator[str]:
