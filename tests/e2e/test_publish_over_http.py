@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import urllib.request
@@ -16,6 +17,7 @@ from tests.support.guides import blocks_in, on
 from tests.support.pages import page_server
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
+from tests.support.tokens import KEY, token
 from tests.support.waiting import eventually
 
 GUIDE = "docs/howto/publish-over-http.md"
@@ -50,6 +52,25 @@ def test_the_curl_lines_of_the_guide(daemon: Daemon, client: RawClient, tmp_path
     assert client.receive()[2] == {"category": "MainCategory", "title": "hello"}
 
 
+def test_the_targets_of_the_guide(tmp_path: Path) -> None:
+    (tmp_path / "token.key").write_text(KEY)
+    (tmp_path / "wampush.toml").write_text(
+        '[auth]\norder = ["token", "anonymous"]\n[token]\nkey_file = "token.key"\n'
+    )
+    targets = blocks_in(GUIDE, "sh")[2]
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(running_daemon(tmp_path, extra=["--config", "wampush.toml"]))
+        clients = [
+            stack.enter_context(RawClient(daemon.websocket_port, path=path))
+            for path in (f"/?token={token('7')}", f"/?token={token('8', 'staff')}", "/")
+        ]
+        for each in clients:
+            each.subscribe("MainCategory")
+        assert json.loads(shell(on(daemon, targets), tmp_path)) == {"receivers": 2}
+        for each in clients[:2]:
+            assert each.receive() == [8, "MainCategory", {"title": "for you"}]
+
+
 def test_the_php_of_the_guide(daemon: Daemon, client: RawClient, tmp_path: Path) -> None:
     (code,) = blocks_in(GUIDE, "php")
     script = tmp_path / "publish.php"
@@ -65,7 +86,7 @@ def test_the_php_of_the_guide(daemon: Daemon, client: RawClient, tmp_path: Path)
 
 
 def test_the_token_of_the_guide(tmp_path: Path) -> None:
-    make_token, publish = blocks_in(GUIDE, "sh")[2:4]
+    make_token, publish = blocks_in(GUIDE, "sh")[3:5]
     shell(make_token, tmp_path)
     (settings,) = blocks_in(GUIDE, "toml")
     (token_file,) = (line for line in settings.splitlines() if line.startswith("token_file"))

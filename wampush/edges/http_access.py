@@ -11,20 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wampush.edges.http_answers import bearer, host_asked_for
-from wampush.edges.origins import canonical, is_loopback_name
+from wampush.edges.origins import OF_PROXIES, canonical, is_loopback_name
 from wampush.errors import Refusal
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-_OF_PROXIES: Final = (
-    b"forwarded",
-    b"via",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-forwarded-proto",
-    b"x-real-ip",
-)
 #: Values of Sec-Fetch-Site (W3C Fetch Metadata) that no page of another site has sent: our own
 #: pages, and what a person does in the browser itself.
 _OWN_FETCHES: Final = frozenset((b"same-origin", b"none"))
@@ -72,7 +64,7 @@ class HttpAccess:
         host = host_asked_for(request)
         if host is None or not is_loopback_name(host.strip("[]").rstrip(".").lower()):
             return False
-        if any(request.requestHeaders.hasHeader(name) for name in _OF_PROXIES):
+        if any(request.requestHeaders.hasHeader(name) for name in OF_PROXIES):
             return False
         peer = request.getClientAddress()
         return is_loopback_name(getattr(peer, "host", ""))
