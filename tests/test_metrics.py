@@ -16,6 +16,7 @@ from tests.support.daemon import Daemon
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush import __version__
+from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
 from wampush.errors import CloseReason
@@ -117,6 +118,10 @@ def test_what_is_there_now(measuring: Measuring) -> None:
     assert measuring.value("wampush_http_connections") == 3
     assert measuring.value("wampush_topics") == 2
     assert measuring.value("wampush_subscriptions") == 3
+    assert measuring.value("wampush_users") == 0
+    for peer in (first, second):
+        peer.subscriber.become(Identity("7", source="token"))
+    assert measuring.value("wampush_users") == 1
     second.lose()
     assert measuring.value("wampush_subscriptions") == 2
 

@@ -141,6 +141,13 @@ METRICS: Final = (
         _one(lambda measured: len(measured.broker.sessions)),
     ),
     Metric(
+        "wampush_users",
+        Kind.GAUGE,
+        (),
+        "Users with at least one open session.",
+        _one(lambda measured: measured.broker.people.user_count),
+    ),
+    Metric(
         "wampush_connections",
         Kind.GAUGE,
         (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
@@ -165,6 +167,30 @@ def test_only_members_see_a_room_of_the_guide(tmp_path: Path) -> None:
                 client.send(2, "list", "wampush.presence.list", "room.blue")
                 assert client.receive()[0] == kind
         assert daemon.health()["refusals"] == {"subscribe-forbidden": 3}
+
+
+def test_a_server_that_stops_tells_no_leaves(tmp_path: Path) -> None:
+    with configured(tmp_path, blocks_in(GUIDE, "toml")[0]) as daemon:
+        port = daemon.websocket_port
+        with contextlib.ExitStack() as stack:
+            watcher = stack.enter_context(RawClient(port))
+            topics = [f"{CHANGES}room.1", "wampush.presence.num_online"]
+            for topic in topics:
+                watcher.send(5, topic)
+            for number in range(50):
+                path = f"/?token={token(str(number))}"
+                stack.enter_context(RawClient(port, path=path)).subscribe("room.1")
+            state: dict[str, int] = {}
+            while state.get(topics[1]) != 50 or state.get(topics[0]) != 50:
+                _, topic, value = watcher.receive()
+                if topic == topics[1]:
+                    state[topic] = value
+                else:
+                    joined = len(value.get("joined", "1"))
+                    state[topic] = state.get(topic, 0) + joined
+            daemon.stop()
+            with pytest.raises(AssertionError, match="ended the connection"):
+                watcher.receive()
 
 
 def test_the_command_of_the_guide_shows_the_numbers(daemon: Daemon, tmp_path: Path) -> None:
