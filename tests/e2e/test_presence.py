@@ -19,6 +19,7 @@ from tests.support.guides import blocks_in, on
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
+from tests.support.waiting import PATIENCE
 
 GUIDE = "docs/howto/presence.md"
 CHANGES = "wampush.presence.changes."
@@ -91,6 +92,12 @@ def example_of_the_list() -> dict[str, Any]:
     return example
 
 
+def shows(page: Page, online: int, clients: int) -> None:
+    """Wait until the page of the guide shows these numbers."""
+    for name, number in (("online", online), ("clients", clients)):
+        expect(page.locator(f"#{name}")).to_have_text(str(number), timeout=1000 * PATIENCE)
+
+
 def test_the_page_of_the_guide_shows_how_many_are_here(
     tmp_path: Path, browser: Browser, pages: PageServer
 ) -> None:
@@ -98,19 +105,15 @@ def test_the_page_of_the_guide_shows_how_many_are_here(
         pages.files["/count.html"] = on(daemon, blocks_in(GUIDE, "html")[0]).encode()
         first, second = (browser.open(f"{pages.url}/count.html") for _ in range(2))
         for page in (first, second):
-            expect(page.locator("#online")).to_have_text("0")
-            expect(page.locator("#clients")).to_have_text("2")
+            shows(page, online=0, clients=2)
         room = room_page(pages, daemon)
         tabs = [entered(browser, room, "7"), entered(browser, room, "7")]
         for page in (first, second):
-            expect(page.locator("#online")).to_have_text("1")
-            expect(page.locator("#clients")).to_have_text("4")
+            shows(page, online=1, clients=4)
         tabs[0].close()
-        expect(first.locator("#clients")).to_have_text("3")
-        expect(first.locator("#online")).to_have_text("1")
+        shows(first, online=1, clients=3)
         tabs[1].close()
-        expect(first.locator("#online")).to_have_text("0")
-        expect(first.locator("#clients")).to_have_text("2")
+        shows(first, online=0, clients=2)
 
 
 def test_two_tabs_of_a_user_join_once_and_a_reload_is_no_leave(
