@@ -9,10 +9,14 @@ WS_PORT ?= 8080
 ZMQ_PORT ?= 5555
 HTTP_PORT ?= 8081
 
-.PHONY: run test lint pytest bench fuzz lock clean help
+# Where the pages of an example are.
+PAGE_PORT ?= 8000
+
+.PHONY: run test lint pytest bench fuzz lock clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon, a demo publisher, and print the page to open"
+	@echo "make example-chat, example-orders, example-php    run one of examples/ and print its page"
 	@echo "make test   install what the tests need, then run lint and all tests"
 	@echo "make lint   ruff, mypy --strict and the import rules"
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" for some, BENCH_ARGS=--help for more"
@@ -23,6 +27,9 @@ help:
 run: $(VENV)/.runtime
 	$(BIN)/python scripts/run_demo.py --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 
+example-chat example-orders example-php: example-%: $(VENV)/.test
+	PYTHONPATH=scripts $(BIN)/python examples/run.py $* --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT) --page-port $(PAGE_PORT)
+
 test:
 	scripts/install_test_packages.sh
 	$(MAKE) lint pytest
@@ -30,7 +37,7 @@ test:
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy wampush tests scripts fuzz bench twisted/plugins/wampush_plugin.py
+	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
 pytest: $(VENV)/.test

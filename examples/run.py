@@ -1,0 +1,216 @@
+"""Runs one example: its wampush, its pages, and whatever else it needs, until Ctrl-C.
+
+Usage: run.py chat|orders|php [--ws-port 8080] [--zmq-port 5555] [--http-port 8081]
+[--page-port 8000]. ``make example-chat`` and so on call it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import functools
+import http.server
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+
+from autobahn_js import autobahn_js
+
+EXAMPLES = Path(__file__).resolve().parent
+ROOT = EXAMPLES.parent
+BIN = Path(sys.executable).parent
+
+
+class Failed(Exception):
+    """The example can not run; the words are for who started it."""
+
+
+def main() -> int:
+    """Run the example that is asked for."""
+    parser = argparse.ArgumentParser(description="Run an example of wampush.")
+    parser.add_argument("example", choices=("chat", "orders", "php"))
+    parser.add_argument("--ws-port", type=int, default=8080, help="port for WebSockets")
+    parser.add_argument("--zmq-port", type=int, default=5555, help="port for backends")
+    parser.add_argument("--http-port", type=int, default=8081, help="port for operators")
+    parser.add_argument("--page-port", type=int, default=8000, help="port of the example's pages")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        with contextlib.ExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wampush-")))
+            return run(arguments, folder, stack)
+    except Failed as error:
+        print(f"run.py: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack) -> int:
+    """Start everything and wait for the end of the daemon.
+
+    :param folder: for what lives as long as the example: secrets, the script for the pages.
+    :param stack: ends what was started.
+    :returns: the daemon's exit status.
+    :raises Failed: when something can not be started.
+    """
+    for name in ("ws_port", "zmq_port", "http_port", "page_port"):
+        port = getattr(arguments, name)
+        with socket.socket() as attempt:
+            # Another program there would answer instead of ours.
+            if port and attempt.connect_ex(("127.0.0.1", port)) == 0:
+                option = f"--{name.replace('_', '-')}"
+                raise Failed(f"port {port} is taken: choose another one with {option}")
+    example = EXAMPLES / arguments.example
+    secret = folder / "secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_hex(32), encoding="ascii")
+    pages = f"http://127.0.0.1:{arguments.page_port}"
+    environment = {
+        **os.environ,
+        "EXAMPLE_SECRET": str(secret),
+        "EXAMPLE_FOLDER": str(folder),
+        "EXAMPLE_WEBSOCKET": f"ws://127.0.0.1:{arguments.ws_port}",
+        "EXAMPLE_ZMQ": f"tcp://127.0.0.1:{arguments.zmq_port}",
+    }
+    if arguments.example != "chat":
+        (folder / "autobahn.min.js").write_bytes(autobahn_js(ROOT / ".cache" / "autobahn-js"))
+    if arguments.example == "php":
+        stack.enter_context(php_pages(example, arguments.page_port, environment))
+    else:
+        stack.enter_context(python_pages(example, folder, arguments.page_port, environment))
+    daemon = subprocess.Popen(
+        [
+            str(BIN / "twistd"),
+            "-n",
+            "--pidfile=",
+            "wampush",
+            f"--config={example / 'wampush.toml'}",
+            f"--listen=tcp:{arguments.ws_port}:interface=127.0.0.1",
+            f"--pull=tcp://127.0.0.1:{arguments.zmq_port}",
+            f"--http=tcp:{arguments.http_port}:interface=127.0.0.1",
+        ],
+        env=environment | settings(arguments.example, secret, pages),
+        start_new_session=True,
+    )
+    stack.callback(_end, daemon)
+    health = f"http://127.0.0.1:{arguments.http_port}/healthz"
+    threading.Thread(target=announce, args=(daemon, health, pages), daemon=True).start()
+    return daemon.wait()
+
+
+def settings(example: str, secret: Path, pages: str) -> dict[str, str]:
+    """What the example's wampush.toml can not know, as environment variables."""
+    if example == "orders":
+        return {"WAMPUSH_TOKEN_KEY_FILE": str(secret)}
+    if example == "php":
+        return {
+            "WAMPUSH_CALLBACK_URL": f"{pages}/whoami.php",
+            "WAMPUSH_WEBHOOKS_URL": f"{pages}/webhook.php",
+            "WAMPUSH_WEBHOOKS_SECRET_FILE": str(secret),
+        }
+    return {}
+
+
+def announce(daemon: subprocess.Popen[bytes], health: str, pages: str) -> None:
+    """Print the address of the page as soon as the daemon answers."""
+    waiting = threading.Event()
+    while daemon.poll() is None and not waiting.wait(0.1):
+        try:
+            with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own address
+                print(f"\nOpen {pages}/\nPress Ctrl-C to stop.\n", flush=True)
+                return
+        except (urllib.error.URLError, TimeoutError):
+            continue
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    process.wait()
+
+
+class _Pages(http.server.SimpleHTTPRequestHandler):
+    """Files of the example's public folder, and of the run's."""
+
+    def __init__(self, *arguments: object, public: Path, made: Path) -> None:
+        self._public = public
+        self._made = made
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def translate_path(self, path: str) -> str:
+        """The run's own files are few and known by name."""
+        name = path.partition("?")[0].lstrip("/") or "index.html"
+        folder = self._made if name in ("autobahn.min.js", "settings.json") else self._public
+        found = (folder / name).resolve()
+        return str(found if found.parent == folder.resolve() else folder / "nothing")
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
+        """The daemon's log is what matters here."""
+
+
+@contextlib.contextmanager
+def python_pages(
+    example: Path, folder: Path, port: int, environment: dict[str, str]
+) -> Iterator[None]:
+    """Serve the pages of an example without PHP."""
+    script = example / "page_settings.py"
+    if script.exists():
+        made = subprocess.run(
+            [sys.executable, str(script)], env=environment, capture_output=True, check=True
+        )
+        (folder / "settings.json").write_bytes(made.stdout)
+    handler = functools.partial(_Pages, public=example / "public", made=folder)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextlib.contextmanager
+def php_pages(example: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
+    """Serve the pages of the PHP example with PHP's own web server.
+
+    :raises Failed: there is no PHP.
+    """
+    # One worker would wait for itself: a page asks wampush, which asks PHP who asks.
+    workers = {"PHP_CLI_SERVER_WORKERS": "4"}
+    try:
+        server = subprocess.Popen(
+            ["php", "-S", f"127.0.0.1:{port}", "-t", "public", "router.php"],
+            cwd=example,
+            env=environment | workers,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise Failed("php is not installed; on Debian: apt-get install php-cli php-zmq") from None
+    try:
+        yield
+    finally:
+        # Its workers are processes of their own.
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,169 @@
+"""The examples, each started by the command that its guide names, in a real browser."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.support.browser import Browser
+from tests.support.daemon import Process
+from tests.support.ports import reserved_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+class Example(Process):
+    """A running example.
+
+    :param name: its folder.
+    :param ports: for WebSockets, backends, operators and pages.
+    """
+
+    def __init__(self, name: str, ports: list[int], cwd: Path) -> None:
+        websocket, zmq, http, pages = ports
+        super().__init__(
+            [
+                sys.executable,
+                str(EXAMPLES / "run.py"),
+                name,
+                f"--ws-port={websocket}",
+                f"--zmq-port={zmq}",
+                f"--http-port={http}",
+                f"--page-port={pages}",
+            ],
+            cwd=cwd,
+            environment={
+                **{key: each for key, each in os.environ.items() if not key.startswith("WAMPUSH_")},
+                "PYTHONPATH": str(ROOT / "scripts"),
+            },
+        )
+        self.url = f"http://127.0.0.1:{pages}/"
+        self.zmq = f"tcp://127.0.0.1:{zmq}"
+
+
+@contextlib.contextmanager
+def running(name: str, folder: Path) -> Iterator[Example]:
+    """Start an example and end it as Ctrl-C does; nothing of it is left."""
+    with reserved_ports(4) as ports:
+        example = Example(name, ports, folder)
+        try:
+            example.wait_for_log(lambda log: f"Open {example.url}" in log)
+            yield example
+            assert example.terminate() == 0, example.log
+        finally:
+            example.kill()
+        assert "Traceback" not in example.log, example.log
+
+
+def lines(page: Page, selector: str) -> list[str]:
+    """The texts of what a selector finds."""
+    return page.locator(selector).all_inner_texts()
+
+
+def test_two_windows_chat(tmp_path: Path, browser: Browser) -> None:
+    with running("chat", tmp_path) as example:
+        one = browser.open(example.url)
+        expect(one.locator("#state")).to_have_text("connected")
+        two = browser.open(example.url)
+        expect(one.locator("#messages")).to_contain_text("Client 2 connected.")
+        two.locator("#text").fill("Hello <b>there</b>")
+        two.locator("#text").press("Enter")
+        expect(one.locator("#messages")).to_contain_text("Hello <b>there</b>")
+        expect(two.locator("#messages")).not_to_contain_text("Client 1 connected.")
+
+
+def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -> None:
+    with running("orders", tmp_path) as example:
+        staff = browser.open(f"{example.url}?as=carol")
+        alice, other_tab, bob = (
+            browser.open(f"{example.url}?as={name}") for name in ("alice", "alice", "bob")
+        )
+        for page in (staff, alice, other_tab, bob):
+            expect(page.locator("#state")).to_contain_text("connected as")
+        expect(staff.locator("#presence")).to_have_text("3 people are here.")
+        alice.locator("#article").fill("Earl <b>Grey</b>")
+        alice.get_by_role("button", name="Order").click()
+        expect(alice.locator("#answer")).to_have_text("Order 1 is placed.")
+        for page in (staff, alice, other_tab):
+            expect(page.locator("#order-1")).to_contain_text("Earl <b>Grey</b>")
+            expect(page.locator("#order-1")).to_contain_text("placed")
+        staff.get_by_role("button", name="Ship").click()
+        for page in (staff, alice, other_tab):
+            expect(page.locator("#order-1")).to_contain_text("shipped")
+        # Bob hears of his own orders only, and may not ship.
+        bob.locator("#article").fill("Coffee")
+        bob.get_by_role("button", name="Order").click()
+        expect(bob.locator("tbody tr")).to_have_count(1)
+        expect(bob.locator("#order-2")).to_contain_text("Coffee")
+        refused = bob.evaluate(
+            """() => new Promise(done =>
+                session.call('orders.ship', 2).then(done, error => done(error.uri)))"""
+        )
+        assert refused == "http://api.wamp.ws/error#forbidden"
+        # Who comes later finds what there was.
+        again = browser.open(f"{example.url}?as=alice")
+        expect(again.locator("#order-1")).to_contain_text("shipped")
+        expect(again.locator("tbody tr")).to_have_count(1)
+
+
+def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser: Browser) -> None:
+    with running("php", tmp_path) as example:
+        # Whoever connected before a login stays a stranger until the page connects again.
+        alice, stranger = browser.open(example.url), browser.open(example.url)
+        for page in (alice, stranger):
+            expect(page.locator("#state")).to_have_text("open")
+            expect(page.locator("#who")).to_have_text("nobody")
+        stranger.get_by_role("button", name="Add an apple").click()
+        expect(stranger.locator("#answer")).to_contain_text("Refused")
+
+        alice.get_by_label("Name").fill("Alice")
+        alice.get_by_role("button", name="Log in").click()
+        expect(alice.locator("#who")).to_have_text("Alice")
+        tab = browser.open(example.url)
+        expect(tab.locator("#who")).to_have_text("Alice")
+        alice.get_by_role("button", name="Add an apple").click()
+        expect(alice.locator("#answer")).to_have_text("In the cart: apple")
+        for page in (alice, tab):
+            expect(page.locator("#mine li")).to_have_text("One apple more in your cart.")
+        tab.get_by_role("button", name="Add a pear").click()
+        expect(tab.locator("#answer")).to_have_text("In the cart: apple, pear")
+
+        push(example, "news", {"text": "Sale!"})
+        for page in (alice, tab, stranger):
+            expect(page.locator("#news li")).to_have_text("Sale!")
+        push(example, "user.Alice", {"text": "For you."}, "Alice")
+        expect(alice.locator("#mine li").first).to_have_text("For you.")
+
+
+def push(example: Example, topic: str, event: object, *user: str) -> None:
+    """What the README of the example tells to type."""
+    subprocess.run(
+        ["php", "push.php", topic, json.dumps(event), *user],
+        cwd=EXAMPLES / "php",
+        env={**os.environ, "EXAMPLE_ZMQ": example.zmq},
+        check=True,
+        timeout=30,
+    )
+
+
+def test_make_starts_each_example() -> None:
+    """``make example-NAME`` is the one command; here it is only asked what it would do."""
+    for name in ("chat", "orders", "php"):
+        asked = subprocess.run(
+            ["make", "--dry-run", f"example-{name}", "WS_PORT=1234"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        assert re.search(rf"examples/run\.py {name} .*--ws-port 1234\b", asked.stdout)
