@@ -19,7 +19,7 @@ from wampush.broker.application import PASS, Application, Verdict
 from wampush.broker.broker import Broker
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.broker.permissions import ALWAYS_CALLABLE, Action
+from wampush.broker.permissions import PROOFS, Action
 from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.subscriber import Subscriber
@@ -220,7 +220,7 @@ class Clients:
 
     def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
         if isinstance(request, Call):
-            if request.procedure in ALWAYS_CALLABLE:
+            if request.procedure in PROOFS:
                 return
             text = subscriber.session.call_error(
                 request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"

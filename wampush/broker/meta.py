@@ -16,7 +16,7 @@ from wampush.wamp.uris import PROCEDURE_SESSION, PROCEDURE_TIME
 
 
 class MetaDesk:
-    """Answers these calls; permissions decide who may make them, as for any other.
+    """Answers these calls, which anybody may make who has got in.
 
     :param permissions_for: the permissions object of WAMP-CRA for a session with an identity.
     :param now: the time in seconds since the epoch.

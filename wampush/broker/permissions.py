@@ -17,10 +17,16 @@ from wampush.broker.identity import Identity
 from wampush.broker.permission_rule import FORBIDDEN, Action, Decision, Entry, Rule
 from wampush.errors import Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
-from wampush.wamp.uris import PRESENCE_CHANGES, PROCEDURE_REFRESH
+from wampush.wamp.uris import (
+    PRESENCE_CHANGES,
+    PROCEDURE_REFRESH,
+    PROCEDURE_SESSION,
+    PROCEDURE_TIME,
+)
 
 __all__ = [
     "ALWAYS_CALLABLE",
+    "PROOFS",
     "Action",
     "Decision",
     "Entry",
@@ -30,8 +36,11 @@ __all__ = [
     "usual",
 ]
 
-#: A session says by these calls who it is, so no rule is asked.
-ALWAYS_CALLABLE: Final = frozenset((PROCEDURE_AUTHREQ, PROCEDURE_AUTH, PROCEDURE_REFRESH))
+#: A session says by these calls who it is.
+PROOFS: Final = frozenset((PROCEDURE_AUTHREQ, PROCEDURE_AUTH, PROCEDURE_REFRESH))
+#: No rule is asked for these: they concern the session itself, and who wonders why something is
+#: refused has to learn what is allowed.
+ALWAYS_CALLABLE: Final = PROOFS | {PROCEDURE_SESSION, PROCEDURE_TIME}
 
 
 class TokenBucket:
@@ -211,7 +220,7 @@ def _around(pattern: tuple[str, bool], lengths: Iterable[int]) -> Iterator[tuple
             yield stem[:length], True
 
 
-_ALWAYS: Final = Decision(True, None, "always callable, because a session says by it who it is")
+_ALWAYS: Final = Decision(True, None, "always callable, because it concerns the session itself")
 
 
 def usual(
