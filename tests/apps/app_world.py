@@ -1,0 +1,186 @@
+"""Apps on a broker whose clock, turns and clients a test moves by hand; threads are real."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar
+
+from twisted.internet.task import Clock
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+from tests.broker.world import Client, DirectOutbox, FakePeer, Wire, World
+from wampush.apps import App
+from wampush.apps.joined import Part
+from wampush.broker.arrival import Arrival, ConnectRequest
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.outbox import Outbox
+from wampush.broker.presence import Presence
+from wampush.broker.presence_time import Clock as PresenceClock
+from wampush.broker.subscriber import Subscriber
+from wampush.edges.authentication import Authenticator
+from wampush.errors import CloseReason
+from wampush.node_apps import NodeApps
+from wampush.settings import Settings
+from wampush.settings_apps import ApplicationSettings
+from wampush.wamp.session import Session
+from wampush.wamp.uris import WAMP1
+
+TIMEOUT = 10.0
+CONNECT_TIMEOUT = 1.5
+
+
+class ThreadedClock(Clock):
+    """A clock that threads can hand calls to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...]]] = queue.Queue()
+
+    def callFromThread(self, function: Callable[..., Any], *arguments: Any) -> None:  # noqa: N802
+        self._calls.put((function, arguments))
+
+    def run_one(self) -> None:
+        """Run the next call of a thread; wait for it."""
+        function, arguments = self._calls.get(timeout=20)
+        function(*arguments)
+
+
+class AppWorld:
+    """Apps with everything around them.
+
+    :param apps: in their order.
+    :param settings: of the node; the test's limits are those of ``[application]``.
+    :param others: what is asked behind the apps.
+    """
+
+    #: All that were not closed.
+    made: ClassVar[list[AppWorld]] = []
+
+    def __init__(
+        self, *apps: App, settings: Settings | None = None, others: Sequence[Part] = ()
+    ) -> None:
+        self.made.append(self)
+        self.world = World(topic_bytes=100)
+        #: A reactor, as far as apps use one.
+        self.clock: Any = ThreadedClock()
+        self.settings = settings or Settings(application=ApplicationSettings(threads=2))
+        clock = PresenceClock(self.clock.seconds, self.clock.callLater)
+        presence = Presence(self.world.broker, 0.0, clock)
+        self.world.broker.presence = presence
+        named = {f"shop{number or ''}:app": app for number, app in enumerate(apps)}
+        clients = self.world.clients
+        self.node = NodeApps(self.settings, named, clients, presence, self.clock)
+        self.authenticator = Authenticator(self.settings, self.clock, self.clock.seconds)
+        clients.procedures = self.node.procedures(self.authenticator)
+        joined = self.node.join(others)
+        assert joined is not None
+        self.joined = joined
+
+    @classmethod
+    def close_all(cls) -> None:
+        """End the threads of all worlds; none of them may be busy."""
+        while cls.made:
+            world = cls.made.pop()
+            assert world.node._threads._running == 0
+            world.node.stop(0)
+
+    def client(self, *topics: str, identity: Identity = ANONYMOUS, **named: Any) -> Client:
+        """A client that has got its WELCOME."""
+        return self.world.client(*topics, identity=identity, limit=100_000, **named)
+
+    def says(self, client: Client, *messages: object) -> None:
+        """A client sends messages, each in a turn of its own."""
+        for message in messages:
+            text = message if isinstance(message, str) else json.dumps(message)
+            self.world.says(client, text)
+            self.world.end_turn()
+
+    def got(self, client: Client) -> list[Any]:
+        """What a client has got since the last time."""
+        self.world.end_turn()
+        texts = [json.loads(text) for text in client.texts]
+        client.wire.received.clear()
+        return texts
+
+    def call(self, client: Client, procedure: str, *arguments: object) -> Any:
+        """Call a procedure and give its answer, without type and id; None when there is none."""
+        self.says(client, [2, "id", procedure, *arguments])
+        answers = [each[2:] for each in self.got(client) if each[0] in (3, 4)]
+        return answers[0] if answers else None
+
+    def advance(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.world.end_turn()
+
+    def run_thread(self) -> None:
+        """Let the next call of a thread into the reactor."""
+        self.clock.run_one()
+        self.world.end_turn()
+
+    def lose(self, client: Client, reason: CloseReason = CloseReason.PEER_CLOSED) -> None:
+        """The connection is gone."""
+        client.peer.ended = reason
+        self.world.clients.lost(client.subscriber)
+
+    def refusals(self) -> list[tuple[str, str]]:
+        """Reason and detail of what was refused."""
+        return [(each.refusal.code, each.detail) for each in self.world.ledger.recent]
+
+    def arrive(self, target: str = "/", identity: Identity = ANONYMOUS, **headers: str) -> Arriving:
+        """A client that wants in."""
+        request = ConnectRequest(target, headers, "192.0.2.7")
+        wire = Wire()
+        outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire)
+        subscriber = Subscriber(Session(WAMP1, "test/1"), outbox, identity)
+        peer = FakePeer(self.world.clients, subscriber, "192.0.2.7")
+        subscriber.peer = peer
+        client = Client(subscriber, outbox, wire, peer)  # type: ignore[arg-type]
+        return Arriving(self, client, Arrival(identity, request, subscriber))
+
+
+class Arriving:
+    """A client that wants in, and what becomes of it.
+
+    :ivar outcome: None while it waits, True when it may, else the Failure.
+    """
+
+    def __init__(self, world: AppWorld, client: Client, arrival: Arrival) -> None:
+        self._world = world
+        self.client = client
+        self.arrival = arrival
+        self.outcome: bool | Failure | None = None
+        self.waiting = world.joined.connecting(arrival)
+        self.waiting.addCallbacks(lambda _: self._decided(True), self._decided)
+
+    @property
+    def refused(self) -> tuple[CloseReason, str]:
+        """Why it is kept out."""
+        assert isinstance(self.outcome, Failure), self.outcome
+        error: Any = self.outcome.value
+        return error.reason, error.detail
+
+    def enter(self) -> Client:
+        """It has got its 101."""
+        assert self.outcome is True
+        self._world.world.clients.opened(self.client.subscriber)
+        self._world.world.end_turn()
+        return self.client
+
+    def _decided(self, outcome: bool | Failure) -> None:
+        self.outcome = outcome
+
+
+@contextlib.contextmanager
+def logging() -> Iterator[list[Any]]:
+    """The events of the log."""
+    events: list[Any] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        yield events
+    finally:
+        globalLogPublisher.removeObserver(observer)
