@@ -88,7 +88,8 @@ class LimitSettings:
         default=100,
         metadata=about(
             "requests",
-            "Calls, subscriptions and events that wait for application code; each costs memory.",
+            "Calls, subscriptions, events and messages of components that wait for application "
+            "code; each costs memory.",
             WholeNumber(1, 100_000),
         ),
     )

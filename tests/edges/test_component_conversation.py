@@ -90,6 +90,33 @@ def test_messages_are_inflated_and_deflated():
         assert client.frames() == [Frame(first & 0xBF, b"short")]
 
 
+def test_what_goes_to_many_is_deflated_once(monkeypatch: pytest.MonkeyPatch):
+    clients: list[ComponentConnection] = []
+
+    def relay(_: ComponentConnection, data: str | bytes) -> None:
+        for each in clients:
+            each.send(data)
+
+    settings = WebSocketSettings(compression=True, compression_min_bytes=10)
+    edge = ComponentEdge(Scripted(on_open=clients.append, on_message=relay), settings)
+    offer = "Sec-WebSocket-Extensions: permessage-deflate"
+    same = [edge.open(offer) for _ in range(3)]
+    narrow, plain = edge.open(f"{offer}; server_max_window_bits=9"), edge.open()
+    made: list[object] = []
+    make = zlib.compressobj
+
+    def counting(**options: int) -> object:
+        made.append(options)
+        return make(**options)
+
+    monkeypatch.setattr(zlib, "compressobj", counting)
+    same[0].send(masked(b"the same for all of them" * 10))
+    assert len({client.take() for client in same}) == 1
+    assert len(made) == 2
+    assert narrow.frames()[0].first == 0xC1
+    assert plain.frames() == [Frame(0x81, b"the same for all of them" * 10)]
+
+
 def test_what_is_sent_in_on_open_follows_the_handshake_in_one_write():
     edge = ComponentEdge(Scripted(on_open=lambda conn: conn.send(f"you are {conn.id}")))
     client = edge.connect()

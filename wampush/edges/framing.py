@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 PING: Final = b"\x89\x00"
@@ -84,9 +85,15 @@ class Deflate:
     def _frame(self, first: int, payload: bytes) -> bytes:
         if len(payload) < self.min_bytes:
             return _frame(first, payload)
-        deflate = zlib.compressobj(wbits=-self.window_bits)
-        data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
-        return _frame(first | _COMPRESSED, data.removesuffix(_EMPTY_BLOCK))
+        return _frame(first | _COMPRESSED, _deflated(payload, self.window_bits))
+
+
+@lru_cache(maxsize=1)
+def _deflated(payload: bytes, window_bits: int) -> bytes:
+    """Deflated for one message; kept for the next, because components send the same to many."""
+    deflate = zlib.compressobj(wbits=-window_bits)
+    data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
+    return data.removesuffix(_EMPTY_BLOCK)
 
 
 def encode(text: bytes, variant: object | None) -> bytes:
