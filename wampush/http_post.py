@@ -1,6 +1,7 @@
 """Posts JSON to one URL of the web application.
 
-Owns: the HTTP client, the limit of an answer's size, the words for what went wrong.
+Owns: the HTTP client, the limits of an answer's size, when its connection ends, the words for what
+went wrong.
 Must not import: Autobahn, the edges, the apps, the broker.
 
 Each question has a connection of its own. One that is kept open may be closed by the server just as
@@ -11,17 +12,19 @@ that a fresh connection would have brought there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import DNSLookupError, NoRouteError
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
@@ -31,6 +34,14 @@ from zope.interface import implementer
 from wampush.errors import WampushError
 
 MOST_BYTES: Final = 65_536
+#: What may come over a connection in all: header, interim answers, and the frames of chunks, which
+#: for short ones are longer than what is in them.
+MOST_RECEIVED: Final = 4 * MOST_BYTES
+#: How long a server may take to close its side after an answer. Over TLS nothing ends before.
+CLOSE_SECONDS: Final = 5.0
+_HUSH: Any = lambda _: None  # noqa: E731 (an observer is no function to mypy)
+# Each interim answer (RFC 9110 section 15.2) would be a line.
+_HUSHED: Final = Logger(namespace="wampush", observer=_HUSH)
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -74,17 +85,23 @@ class _Question:
 
 
 class _Body(Protocol):
-    """Collects a body as long as it is short enough."""
+    """Collects a body as long as it is short enough.
 
-    def __init__(self, status: int) -> None:
+    :param drop: ends the connection at once.
+    """
+
+    def __init__(self, status: int, drop: Callable[[], None]) -> None:
         self.done: Deferred[Answer] = Deferred(self._cancel)
         self._status = status
-        self._data = b""
+        self._drop = drop
+        self._data = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
         """A part of the body."""
+        if self.done.called:
+            return
         self._data += data
-        if len(self._data) > MOST_BYTES and not self.done.called:
+        if len(self._data) > MOST_BYTES:
             self.done.errback(AnswerTooLong())
             self._drop()
 
@@ -94,7 +111,7 @@ class _Body(Protocol):
             return
         # The latter: an answer that told no length, as PHP's own server sends it.
         if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(Answer(self._status, self._data))
+            self.done.callback(Answer(self._status, bytes(self._data)))
         else:
             self.done.errback(reason)
 
@@ -102,22 +119,83 @@ class _Body(Protocol):
         done.errback(CancelledError())
         self._drop()
 
+
+class _Client(HTTP11ClientProtocol):
+    """One question over one connection, with an end to all that the server may do.
+
+    Twisted closes a connection and leaves the rest to the server. Over TLS that means: it goes on
+    reading whatever comes, until the server closes its side.
+
+    :param reactor: for the timer of that.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor = reactor
+        self._received = 0
+        self._end: Any = None
+
+    def request(self, request: Any) -> Any:
+        """Send it; the answer can end the connection."""
+        answered = super().request(request)
+        self._parser._log = _HUSHED  # type: ignore[union-attr]  # noqa: SLF001 (no other way)
+        return answered.addCallback(self._read)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes of the server; after the answer they are not looked at."""
+        if self._parser is None:
+            return
+        self._received += len(data)
+        if self._received > MOST_RECEIVED:
+            self._giveUp(Failure(AnswerTooLong()))
+            self._drop()
+        else:
+            super().dataReceived(data)  # type: ignore[no-untyped-call]
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The connection is gone."""
+        if self._end is not None and self._end.active():
+            self._end.cancel()
+        super().connectionLost(reason)  # type: ignore[no-untyped-call]
+
+    def _read(self, response: Any) -> Deferred[Answer]:
+        body = _Body(response.code, self._drop)
+        response.deliverBody(body)
+        return body.done
+
+    def _giveUp(self, reason: Failure) -> None:
+        super()._giveUp(reason)  # type: ignore[no-untyped-call]
+        if self._end is None:
+            self._end = self._reactor.callLater(CLOSE_SECONDS, self._drop)
+
     def _drop(self) -> None:
         transport: Any = self.transport
-        if transport is not None:
-            transport.loseConnection()
+        transport.abortConnection()
+
+
+class _Clients(Factory):
+    """Makes clients, without two lines of log about each."""
+
+    noisy = False
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def buildProtocol(self, addr: object) -> _Client:  # noqa: ARG002 (of Factory)
+        """A connection is there."""
+        return _Client(self._reactor)
 
 
 class _Connections(HTTPConnectionPool):
-    """One for each question, and without two lines of log about each."""
+    """One for each question."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor, persistent=False)  # type: ignore[no-untyped-call]
+        self._clients = _Clients(reactor)
 
-    def _factory(self, *arguments: Any) -> Any:  # type: ignore[override]
-        factory = HTTPConnectionPool._factory(*arguments)  # noqa: SLF001 (no other way to hush it)
-        factory.noisy = False
-        return factory
+    def getConnection(self, key: object, endpoint: Any) -> Any:  # noqa: ARG002 (of the pool)
+        """A new one."""
+        return endpoint.connect(self._clients)
 
 
 class HttpPost:
@@ -152,13 +230,8 @@ class HttpPost:
         for name, value in more.items():
             headers.addRawHeader(name, value)
         question: Any = _Question(body)
-        return self._agent.request(b"POST", self._url, headers, question).addCallback(_read)
-
-
-def _read(response: Any) -> Deferred[Answer]:
-    body = _Body(response.code)
-    response.deliverBody(body)
-    return body.done
+        answer: Any = self._agent.request(b"POST", self._url, headers, question)
+        return cast("Deferred[Answer]", answer)
 
 
 def never_sent(failure: Failure) -> bool:

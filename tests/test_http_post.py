@@ -1,0 +1,139 @@
+"""Questions over HTTP: what a server may send back, and when its connection ends."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import globalLogPublisher
+from twisted.python.failure import Failure
+
+from wampush.http_post import (
+    CLOSE_SECONDS,
+    MOST_BYTES,
+    MOST_RECEIVED,
+    Answer,
+    AnswerTooLong,
+    HttpPost,
+    problem_of,
+)
+
+URL = "http://127.0.0.1:1/hooks"
+GONE = Failure(ConnectionDone())
+TOO_LONG = f"its answer is longer than {MOST_BYTES} bytes"
+
+
+class Server:
+    """A web application that has got one question."""
+
+    def __init__(self) -> None:
+        self.reactor: Any = MemoryReactorClock()
+        self.outcome: list[Any] = []
+        self.question = HttpPost(self.reactor, URL)(b"{}", b"", {"X-More": "1"})
+        self.question.addCallback(self.outcome.append)
+        self.question.addErrback(self.outcome.append)
+        (_, _, factory, _, _) = self.reactor.tcpClients[0]
+        self.client = client = cast("Any", factory.buildProtocol(None))
+        # It goes on when it is closed, as TLS does until the server closes its side.
+        self.transport: Any = StringTransport()
+        client.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        # As a transport does: in pieces of 64 KiB, as long as there is a connection.
+        while data and not self.transport.disconnected:
+            self.client.dataReceived(data[:65536])
+            data = data[65536:]
+
+    def problem(self) -> str:
+        (failure,) = self.outcome
+        return problem_of(failure)
+
+
+def test_the_question_and_its_answer():
+    server = Server()
+    head, _, body = server.transport.value().partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /hooks HTTP/1.1\r\n")
+    assert {b"X-More: 1", b"Connection: close"} <= set(head.split(b"\r\n"))
+    assert body == b"{}"
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+    assert server.outcome == [Answer(200, b"[]")]
+    assert server.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    ("beginning", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX: y\r\n", b" z\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    ],
+    ids=["header", "continued header", "interim answers", "body", "chunks"],
+)
+def test_nothing_of_an_answer_is_endless(beginning, piece):
+    server = Server()
+    server.send(beginning + piece * (MOST_RECEIVED // len(piece) + 1))
+    assert server.problem() == TOO_LONG
+    assert server.transport.disconnected
+
+
+def test_a_body_as_long_as_may_be():
+    server = Server()
+    server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * MOST_BYTES)
+    server.client.connectionLost(GONE)
+    assert server.outcome == [Answer(200, b"x" * MOST_BYTES)]
+
+
+def test_interim_answers_are_no_lines():
+    lines: list[Any] = []
+    observer: Any = lines.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        server = Server()
+        server.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + b"HTTP/1.1 204 No Content\r\n\r\n")
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert server.outcome == [Answer(204, b"")]
+    assert lines == []
+
+
+@pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
+def test_a_question_that_is_given_up_ends_its_connection_at_once(came):
+    server = Server()
+    server.send(came)
+    server.question.cancel()
+    assert len(server.outcome) == 1
+    assert server.transport.disconnected
+
+
+def test_what_comes_behind_an_answer_is_not_looked_at():
+    server = Server()
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]" + b"x" * 10 * MOST_RECEIVED)
+    assert server.outcome == [Answer(200, b"[]")]
+    assert not server.transport.disconnected
+
+
+def test_a_server_that_does_not_close_its_side_is_left():
+    server = Server()
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+    server.reactor.advance(CLOSE_SECONDS - 0.1)
+    assert not server.transport.disconnected
+    server.reactor.advance(0.1)
+    assert server.transport.disconnected
+
+
+def test_nothing_is_left_of_a_connection_that_has_ended():
+    server = Server()
+    server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+    server.client.connectionLost(GONE)
+    assert server.reactor.getDelayedCalls() == []
+
+
+def test_too_long_says_so_whatever_wraps_it():
+    server = Server()
+    server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST_BYTES + 1))
+    (failure,) = server.outcome
+    assert failure.check(AnswerTooLong)
