@@ -334,6 +334,34 @@ def test_a_lost_connection_is_told_once():
     assert edge.ledger.ended == {CloseReason.PEER_LOST: 1}
 
 
+def test_what_is_sent_or_closed_in_on_close_is_nothing():
+    def on_close(conn: ComponentConnection) -> None:
+        conn.send("nobody")
+        conn.send(b"hears")
+        conn.close()
+        raise RuntimeError
+
+    edge = ComponentEdge(Scripted(on_close=on_close))
+    client = edge.open()
+    client.lose()
+    assert client.take() == b""
+    assert edge.ledger.ended == {CloseReason.PEER_LOST: 1}
+    assert edge.edge.wheel.waiting == 0
+    closing = edge.open()
+    closing.send(masked(b"", first=0x88))
+    closing.lose()
+    assert edge.ledger.ended == {CloseReason.PEER_LOST: 1, CloseReason.PEER_CLOSED: 1}
+    assert edge.edge.wheel.waiting == 0
+
+
+def test_nothing_is_seen_behind_a_close_in_the_same_read():
+    for first in (0x81, 0x82):
+        component = Scripted(on_message=lambda conn, _: conn.close())
+        client = ComponentEdge(component).open()
+        client.send(masked(b"1", first=first) + masked(b"2", first=first) * 3)
+        assert [call[0] for call in component.calls] == ["on_open", "on_message"]
+
+
 def test_the_server_stops_without_a_close_frame():
     component = Scripted()
     edge = ComponentEdge(component)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import struct
 import weakref
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from tests.edges.in_memory import (
     masked,
     request,
 )
+from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
 from wampush.edges.outboxes import TransportOutbox
 from wampush.errors import CloseReason
@@ -88,6 +91,24 @@ def test_a_lost_connection_is_counted_as_lost() -> None:
     peer.lose()
     assert node.ledger.ended == {CloseReason.PEER_LOST: 1}
     assert node.lines == []
+
+
+def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
+    node = MemoryNode(SETTINGS)
+
+    def lost(subscriber: Any) -> None:
+        subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
+        node.broker.fanout.reply(subscriber.outbox, b"nobody hears")
+        subscriber.become(Identity("7"))
+
+    application: Any = SimpleNamespace(opened=lambda _: None, lost=lost)
+    node.node.clients.application = application
+    peer = node.open()
+    peer.lose()
+    assert peer.take() == b""
+    assert node.ledger.ended == {CloseReason.PEER_LOST: 1}
+    assert node.edge.wheel.waiting == 0
+    assert node.edge.admission._users == {}
 
 
 def test_a_connection_lost_before_its_handshake_leaves_nothing() -> None:

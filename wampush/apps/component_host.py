@@ -7,6 +7,7 @@ Must not import: the edges, the composition root.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -123,7 +124,7 @@ class ComponentTalk:
         self._line = line
         self._conn = conn
         # What waits: messages, and how the connection begins and ends. None while there is nothing.
-        self._steps: list[object] | None = None
+        self._steps: deque[object] | None = None
         # The method that is not done.
         self._running: Deferred[object] | None = None
         # Set while steps are taken, so that a method that is done at once does not begin the next
@@ -160,15 +161,20 @@ class ComponentTalk:
             self._host.done_with(self)
         else:
             # The component hears of the end all the same.
-            self._steps = [_CLOSE]
+            self._steps = deque((_CLOSE,))
             self._go_on()
 
     # In order.
 
     def _add(self, step: object) -> None:
-        if self._steps is None:
-            self._steps = []
-        self._steps.append(step)
+        if self._busy or self._running is not None:
+            if self._steps is None:
+                self._steps = deque()
+            self._steps.append(step)
+        else:
+            self._busy = True
+            self._take(step)
+            self._busy = False
         self._go_on()
 
     def _go_on(self) -> None:
@@ -176,7 +182,7 @@ class ComponentTalk:
             return
         self._busy = True
         while self._running is None and self._steps:
-            step = self._steps.pop(0)
+            step = self._steps.popleft()
             if not self._steps:
                 self._steps = None
             self._take(step)
@@ -214,10 +220,10 @@ class ComponentTalk:
 
     def _failed(self, failure: Failure, name: str) -> object:
         error = failure.value
-        if self._given_up and failure.check(CancelledError):
-            return None
-        if not isinstance(error, Exception):
-            self._close_for(failure, name)
+        if self._given_up or not isinstance(error, Exception):
+            # The component has heard of the end by then, and nothing comes behind that.
+            if not failure.check(CancelledError):
+                self._close_for(failure, name)
             return None
         answered = maybeDeferred(self._host.component.on_error, self._conn, error)
         return answered.addErrback(self._on_error_failed, failure, name)

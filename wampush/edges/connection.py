@@ -103,6 +103,8 @@ class Connection(FrameReader):
         """The TCP connection is gone: clear the indexes first, then count its end."""
         edge = self.factory
         edge.wheel.cancel(self)
+        # Before anybody hears of it: whoever sends to it or ends it then does nothing.
+        self.state = CLOSED
         conversation, self.conversation = self.conversation, None
         if conversation is not None:
             if self.reason is None:
@@ -116,7 +118,6 @@ class Connection(FrameReader):
             self.outbox = None
         self.data = b""
         self.current_frame = None
-        self.state = CLOSED
         if self.ticket is not None:
             self.ticket.give_back()
         edge.admission.depart(self.peer)
