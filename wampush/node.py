@@ -256,6 +256,7 @@ def _components(settings: Settings, folder: Path | None, reactor: Any) -> Compon
 
 
 def _routes(settings: Settings, clients: Clients, components: Components) -> Routes:
+    ledger = clients.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
         clients,
@@ -267,6 +268,7 @@ def _routes(settings: Settings, clients: Clients, components: Components) -> Rou
     by_path = {
         route.path: ComponentRoute(
             host,
+            ledger,
             Origins(route.origins, websocket.allow_null_origin) if route.origins else None,
             route.subprotocols,
         )

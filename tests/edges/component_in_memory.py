@@ -111,7 +111,7 @@ class ComponentEdge:
             ClientLimits(self.queue_bytes, self.per_second, self.burst),
             Admission(1000, 0, 0, own, Proxies(())),
             Authenticator(Settings(), self.clock, self.clock.seconds),
-            Routes(ComponentRoute(self.host, self.origins, self.subprotocols)),
+            Routes(ComponentRoute(self.host, self.ledger, self.origins, self.subprotocols)),
             fanout,
             pressure,
             self.ledger,

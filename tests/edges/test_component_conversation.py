@@ -6,6 +6,7 @@ import gc
 import struct
 import weakref
 import zlib
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.edges.component_in_memory import Client, ComponentEdge
 from tests.edges.in_memory import Frame, frames, masked, request
 from wampush.apps.component import ComponentConnection
 from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.ledger import Source
 from wampush.edges.origins import Origins
 from wampush.edges.outboxes import TransportOutbox
 from wampush.errors import CloseReason
@@ -68,6 +70,8 @@ def test_messages_of_one_read_come_in_order_whatever_their_kind():
         + masked(b"4", first=0x02) + masked(b"5", first=0x80) + masked(b"6")
     )  # fmt: skip
     assert [call[2] for call in component.calls[1:]] == ["1", b"2", "3", b"45", "6"]
+    ledger = client.edge.ledger
+    assert ledger.received == ledger.accepted == {Source.COMPONENT: 5}
 
 
 def test_messages_are_inflated_and_deflated():
@@ -105,7 +109,7 @@ def test_what_goes_to_many_is_deflated_once(monkeypatch: pytest.MonkeyPatch):
     made: list[object] = []
     make = zlib.compressobj
 
-    def counting(**options: int) -> object:
+    def counting(**options: Any) -> object:
         made.append(options)
         return make(**options)
 

@@ -34,6 +34,7 @@ class Source(Enum):
     PUSH = "push"
     HTTP = "http"
     CLIENT = "client"
+    COMPONENT = "component"
     CONNECTION = "backend connection"
     REDIS = "redis"
     WEBHOOK = "webhook"

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.ledger import Source
 from wampush.edges.connect_request import request_of
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from wampush.broker.arrival import ConnectRequest
+    from wampush.broker.ledger import Ledger
     from wampush.broker.outbox import Outbox
     from wampush.edges.connection import Connection
     from wampush.edges.origins import Origins
@@ -51,16 +53,22 @@ class ComponentRoute:
     """Connections to one component.
 
     :param host: the component.
+    :param ledger: told of each message.
     :param origins: the pages that may connect; None for those of ``[websocket]``.
     :param subprotocols: what the component speaks, of which the client's first is chosen.
     """
 
-    __slots__ = ("_host", "_subprotocols", "origins")
+    __slots__ = ("_host", "_ledger", "_subprotocols", "origins")
 
     def __init__(
-        self, host: Host, origins: Origins | None = None, subprotocols: Sequence[str] = ()
+        self,
+        host: Host,
+        ledger: Ledger,
+        origins: Origins | None = None,
+        subprotocols: Sequence[str] = (),
     ) -> None:
         self._host = host
+        self._ledger = ledger
         self.origins: Final = origins
         self._subprotocols: Final = frozenset(subprotocols)
 
@@ -85,19 +93,20 @@ class ComponentRoute:
             raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
         asked = request_of(connection, request)
         talk = self._host.begin(connection, identity, asked, subprotocol)
-        return ComponentConversation(talk, identity)
+        return ComponentConversation(talk, identity, self._ledger)
 
 
 class ComponentConversation:
     """What one client of a component says."""
 
-    __slots__ = ("_talk", "identity")
+    __slots__ = ("_ledger", "_talk", "identity")
 
     #: The broker does not know it.
     subscriber = None
 
-    def __init__(self, talk: Talk, identity: Identity) -> None:
+    def __init__(self, talk: Talk, identity: Identity, ledger: Ledger) -> None:
         self._talk = talk
+        self._ledger = ledger
         self.identity: Final = identity
 
     def opened(self) -> None:
@@ -106,10 +115,12 @@ class ComponentConversation:
 
     def text(self, text: bytes) -> None:
         """A text message."""
+        self._ledger.accept(Source.COMPONENT)
         self._talk.message(text.decode())
 
     def binary(self, data: bytes) -> None:
         """A binary message."""
+        self._ledger.accept(Source.COMPONENT)
         self._talk.message(data)
 
     def lost(self) -> None:
