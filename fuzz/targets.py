@@ -24,7 +24,7 @@ from wampush.edges.redis_replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.http_post import Answer
-from wampush.settings_identity import TokenSettings
+from wampush.settings.identity import TokenSettings
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import Session
 from wampush.wamp.uris import RATCHET, WAMP1

@@ -12,16 +12,16 @@ import pytest
 import zmq.auth
 
 from tests.support.certificates import Certificate, make_certificate
+from wampush.checkers.common import FilePath
+from wampush.checkers.sources import RedisAddress
 from wampush.cli import main
-from wampush.cli_files import problems
+from wampush.cli.files import problems
 from wampush.config import load
-from wampush.config_checkers import FilePath
-from wampush.config_sources import FIELDS, LIST_FIELDS
+from wampush.config.sources import FIELDS, LIST_FIELDS
 from wampush.settings import LISTS, Settings, WebSocketSettings
-from wampush.settings_http import HttpSettings
-from wampush.settings_security import TlsSettings, ZmqSettings
-from wampush.settings_sources import RedisSourceSettings
-from wampush.source_checkers import RedisAddress
+from wampush.settings.http import HttpSettings
+from wampush.settings.security import TlsSettings, ZmqSettings
+from wampush.settings.sources import RedisSourceSettings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 REDIS: Any = RedisAddress().check("rediss://redis.example.org")

@@ -6,7 +6,7 @@ import pytest
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from wampush import client_words
+from wampush.client import words as client_words
 
 PLAIN = b"HTTP/1.1 %d X\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s"
 OF_TLS = "the server speaks TLS here; write wss://"

@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 
 from wampush.config import Settings, as_toml, load
-from wampush.config_sources import TOP_FIELDS
+from wampush.config.sources import TOP_FIELDS
 from wampush.settings import LISTS, SECTIONS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush.config import LoadedSettings, as_toml, describe, load
-from wampush.config_sources import FIELDS
+from wampush.config.sources import FIELDS
 from wampush.errors import ConfigError
 from wampush.settings import LISTS
 

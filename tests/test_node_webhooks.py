@@ -10,8 +10,8 @@ from twisted.internet.task import Clock
 from wampush.errors import OperatorError
 from wampush.node import build
 from wampush.settings import Settings
-from wampush.settings_security import ZmqSettings
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.security import ZmqSettings
+from wampush.settings.webhooks import WebhookSettings
 
 SECRET = "0123456789abcdef" * 2
 

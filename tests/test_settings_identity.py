@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wampush.checkers.common import Rejected
+from wampush.checkers.identity import HttpUrl, Name, TextOrNone
 from wampush.config import load
-from wampush.config_checkers import Rejected
 from wampush.errors import ConfigError
-from wampush.identity_checkers import HttpUrl, Name, TextOrNone
 
 
 def read(tmp_path: Path, text: str):

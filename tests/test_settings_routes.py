@@ -10,7 +10,7 @@ import pytest
 from wampush.cli import main
 from wampush.config import describe, load
 from wampush.errors import ConfigError
-from wampush.settings_routes import RouteSettings
+from wampush.settings.routes import RouteSettings
 
 ENTRY = {"path": "/chat", "component": "shop.chat:Chat"}
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush import cli
+from wampush.checkers.sources import RedisUrl
 from wampush.config import describe, load
 from wampush.errors import ConfigError
 from wampush.redaction import HIDDEN, names_a_secret, without_password
-from wampush.settings_sources import RedisSourceSettings
-from wampush.source_checkers import RedisUrl
+from wampush.settings.sources import RedisSourceSettings
 
 unhurried = settings(database=None, deadline=None)
 SECRET = "correct-horse"

@@ -23,9 +23,9 @@ from wampush.broker.presence_time import Clock as PresenceClock
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.authentication import Authenticator
 from wampush.errors import CloseReason
-from wampush.node_apps import NodeApps
+from wampush.node.apps import NodeApps
 from wampush.settings import Settings
-from wampush.settings_apps import ApplicationSettings
+from wampush.settings.apps import ApplicationSettings
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
 

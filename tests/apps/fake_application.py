@@ -20,7 +20,7 @@ from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.edges.single_pushes import SinglePushes
 from wampush.http_post import Answer
-from wampush.settings_webhooks import EVENTS, WebhookSettings
+from wampush.settings.webhooks import EVENTS, WebhookSettings
 
 URL = "http://127.0.0.1:1/hooks.php"
 SECRET = b"0123456789abcdef" * 2

@@ -16,7 +16,7 @@ from wampush.broker.identity import Identity
 from wampush.broker.permissions import Permissions, usual
 from wampush.broker.policy import Policy, Publishing
 from wampush.errors import CloseReason
-from wampush.settings_security import PermissionSettings
+from wampush.settings.security import PermissionSettings
 
 ANN = Identity("7", language="de")
 

@@ -14,10 +14,10 @@ import pytest
 from tests.apps.app_world import AppWorld
 from wampush.apps import App, Context
 from wampush.errors import OperatorError
-from wampush.node_apps import load
+from wampush.node.apps import load
 from wampush.settings import Settings
-from wampush.settings_apps import ApplicationSettings
-from wampush.settings_identity import AuthSettings
+from wampush.settings.apps import ApplicationSettings
+from wampush.settings.identity import AuthSettings
 
 ROOT = Path(__file__).parents[2]
 

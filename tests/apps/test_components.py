@@ -13,7 +13,7 @@ from wampush.apps.component import Component, ConnectRequest
 from wampush.apps.components import Components
 from wampush.broker.identity import ANONYMOUS
 from wampush.errors import OperatorError
-from wampush.settings_routes import RouteSettings
+from wampush.settings.routes import RouteSettings
 
 
 @pytest.fixture

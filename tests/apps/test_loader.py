@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from wampush.app_checkers import ObjectName
 from wampush.apps import loader
-from wampush.config_checkers import Rejected
+from wampush.checkers.apps import ObjectName
+from wampush.checkers.common import Rejected
 from wampush.errors import OperatorError
 
 

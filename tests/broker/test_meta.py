@@ -10,7 +10,7 @@ from wampush.broker.identity import Identity
 from wampush.broker.meta import MetaDesk
 from wampush.broker.permissions import Permissions, usual
 from wampush.broker.policy import Policy, Publishing
-from wampush.settings_security import PermissionSettings
+from wampush.settings.security import PermissionSettings
 
 from .world import World
 

@@ -18,9 +18,9 @@ from wampush.broker.permissions import (
     usual,
 )
 from wampush.broker.policy import Policy, Publishing
+from wampush.checkers.permissions import PermissionPattern
 from wampush.config import PermissionSettings
 from wampush.errors import Refusal
-from wampush.permission_checkers import PermissionPattern
 
 SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL
 ALL = ("subscribe", "publish", "call")

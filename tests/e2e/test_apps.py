@@ -363,13 +363,11 @@ def test_handlers_may_go_on_until_the_daemon_has_ended(tmp_path: Path) -> None:
         "    time.sleep(60)\n",
         encoding="utf-8",
     )
-    with serving(tmp_path, ["leaving:app"]) as daemon:
-        client = RawClient(daemon.websocket_port)
+    with serving(tmp_path, ["leaving:app"]) as daemon, RawClient(daemon.websocket_port) as client:
         client.send(2, "id", "block")
         assert client.receive() == [8, "begun", True]
     # It did not wait for the thread, but for the handler.
-    client.__exit__(None, None, None)
-    assert "dealt with server-stopped" in daemon.log
+    assert "dealt with peer-lost" in daemon.log
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.node import build
 from wampush.settings import ClientSettings, Settings, WebSocketSettings
-from wampush.settings_limits import LimitSettings
-from wampush.settings_security import ProxySettings, ZmqSettings
+from wampush.settings.limits import LimitSettings
+from wampush.settings.security import ProxySettings, ZmqSettings
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

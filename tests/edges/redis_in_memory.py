@@ -17,13 +17,13 @@ from twisted.python.failure import Failure
 
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.checkers.sources import RedisUrl
 from wampush.config import Settings, ZmqSettings
 from wampush.edges import redis_source, redis_tls
 from wampush.errors import Refusal
 from wampush.node import build
 from wampush.settings import ClientSettings
-from wampush.settings_sources import RedisSourceSettings
-from wampush.source_checkers import RedisUrl
+from wampush.settings.sources import RedisSourceSettings
 
 URL = RedisUrl("redis.example.com")
 ADDRESS = "redis://redis.example.com:6379"

@@ -25,7 +25,7 @@ from wampush.edges.authentication import (
 from wampush.errors import CloseReason, OperatorError
 from wampush.http_post import Answer
 from wampush.settings import Settings
-from wampush.settings_identity import AuthSettings, CallbackSettings, CraSettings, TokenSettings
+from wampush.settings.identity import AuthSettings, CallbackSettings, CraSettings, TokenSettings
 from wampush.wamp.cra import sign
 
 SECRET = "0123456789abcdef0123456789abcdef"

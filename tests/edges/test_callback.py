@@ -20,7 +20,7 @@ from wampush.broker.identity import Identity
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.http_post import Answer
-from wampush.settings_identity import CallbackSettings
+from wampush.settings.identity import CallbackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "http://127.0.0.1:1/who"

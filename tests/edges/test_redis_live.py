@@ -18,13 +18,13 @@ from tests.support.waiting import PATIENCE
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
 from wampush.broker.publication import Publication
+from wampush.checkers.sources import RedisAddress
 from wampush.config import Settings, ZmqSettings
 from wampush.edges import redis_connection
 from wampush.edges.redis_replies import ReplyReader
 from wampush.errors import Refusal
 from wampush.node import Node, build
-from wampush.settings_sources import RedisSourceSettings
-from wampush.source_checkers import RedisAddress
+from wampush.settings.sources import RedisSourceSettings
 
 reactor: Any = installed
 SECRET = "correct-horse"

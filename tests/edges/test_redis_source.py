@@ -18,11 +18,11 @@ from tests.edges.redis_in_memory import (
 )
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
+from wampush.checkers.sources import RedisUrl
 from wampush.edges import redis_connection, redis_source
 from wampush.edges.redis_connection import ANSWER_SECONDS, DRAIN_SECONDS, PING_SECONDS
 from wampush.edges.redis_source import LONGEST_DELAY, STEADY_SECONDS
 from wampush.errors import OperatorError, Refusal
-from wampush.source_checkers import RedisUrl
 
 SECRET = "correct horse"
 WITH_PASSWORD = RedisUrl("redis.example.com", password=SECRET)

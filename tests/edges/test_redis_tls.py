@@ -14,10 +14,10 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.certificates import Certificate, make_certificate
+from wampush.checkers.sources import RedisUrl
 from wampush.edges import redis_tls
 from wampush.errors import OperatorError
-from wampush.settings_sources import RedisSourceSettings
-from wampush.source_checkers import RedisUrl
+from wampush.settings.sources import RedisSourceSettings
 
 PLACE = "redis_source[2]"
 

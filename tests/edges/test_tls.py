@@ -24,7 +24,7 @@ from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.edges.tls import below, is_tls, make_context, uses_settings
 from wampush.errors import OperatorError
-from wampush.settings_security import TlsSettings
+from wampush.settings.security import TlsSettings
 
 
 def settings_of(made: Certificate, **other: str) -> TlsSettings:

@@ -31,7 +31,7 @@ from wampush.edges.handshake import parse as parse_handshake
 from wampush.edges.token_keys import load_signing_key
 from wampush.edges.tokens import Tokens, issue
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
-from wampush.settings_identity import TokenSettings
+from wampush.settings.identity import TokenSettings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 RSA_KEY = rsa.generate_private_key(65537, 2048)

@@ -24,7 +24,7 @@ from wampush.broker.ledger import Ledger
 from wampush.edges import zmq_keys
 from wampush.edges.zmq_security import ZmqSecurity, is_allowed
 from wampush.errors import OperatorError
-from wampush.settings_security import ZmqSettings
+from wampush.settings.security import ZmqSettings
 
 #: As twistd and a group that is not ours would have it; without root, our own.
 ACCOUNT = (65_534, 65_534) if os.getuid() == 0 else (os.getuid(), os.getgid())

@@ -18,7 +18,7 @@ from wampush.broker.arrival import ConnectRequest
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused
 from wampush.http_post import HttpPost
-from wampush.settings_identity import CallbackSettings
+from wampush.settings.identity import CallbackSettings
 
 
 async def ask_all(callback: Callback, cookies: list[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Concatenate, Final, TypeVar, overload
 from wampush.apps.context import ConnectContext, Context
 from wampush.apps.handlers import Handler, handler
 from wampush.apps.outcomes import CraSecret, Rewrite
+from wampush.errors import shown
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ, Salting
 from wampush.wamp.uris import RESERVED
 
@@ -95,7 +96,8 @@ class App:
         A call with a wrong number of arguments is answered with an error. Raise WampError for any
         other error that the caller shall see.
         """
-        if not uri or uri.startswith(RESERVED) or uri in (PROCEDURE_AUTHREQ, PROCEDURE_AUTH):
+        _check_name("procedure", uri)
+        if uri in (PROCEDURE_AUTHREQ, PROCEDURE_AUTH):
             raise ValueError(f"procedure {uri!r}: this name is the server's own; choose another")
 
         def register(function: P) -> P:
@@ -114,8 +116,7 @@ class App:
         ``ActionError`` as one of ``NAME:error``. ``Client/authentication`` and
         ``Client/disconnection`` are run by the server, with None for details.
         """
-        if not name or name.startswith(RESERVED):
-            raise ValueError(f"action {name!r}: this name is the server's own; choose another")
+        _check_name("action", name)
 
         def register(function: E) -> E:
             made = handler(f'action "{name}"', function, ("details",), timeout, threaded)
@@ -294,3 +295,17 @@ class App:
             return registered
 
         return register if function is None else register(function)
+
+
+def _check_name(kind: str, name: object) -> None:
+    """Whether something can be called that.
+
+    :raises TypeError: when it is no text, such as the function of ``@app.procedure`` without name.
+    :raises ValueError: when it is empty, or the server's own.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f'{kind}: write @app.{kind}("NAME"), with text in place of {shown(name)}')
+    if not name:
+        raise ValueError(f'{kind} "": the name must not be empty')
+    if name.startswith(RESERVED):
+        raise ValueError(f"{kind} {name!r}: this name is the server's own; choose another")

@@ -20,7 +20,7 @@ from wampush.apps.incidents import Incidents
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from wampush.settings_routes import RouteSettings
+    from wampush.settings.routes import RouteSettings
 
 
 class Components:

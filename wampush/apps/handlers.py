@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Final
 
-from wampush.config_checkers import Rejected, TopicPattern
+from wampush.checkers.common import Rejected, TopicPattern
+from wampush.errors import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _LONGEST: Final = 86_400.0
@@ -84,6 +85,9 @@ def handler(
     """
     title = getattr(function, "__qualname__", None) or type(function).__name__
     name = f"{purpose} ({title})"
+    number: object = timeout
+    if number is not None and not isinstance(number, int | float):
+        raise TypeError(f"{name}: timeout is a number of seconds, not {shown(number)}")
     if timeout is not None and not 0 < timeout <= _LONGEST:
         raise ValueError(f"{name}: timeout is in seconds, more than 0 and at most {_LONGEST:.0f}")
     if threaded and inspect.iscoroutinefunction(function):
@@ -108,7 +112,7 @@ def _arguments_of(function: Callable[..., object], name: str) -> Arguments:
         # Some that are written in C do not tell; they raise what a wrong number leads to.
         return Arguments(0, None, "")
     except TypeError:
-        raise TypeError(f"{name}: it is no function") from None
+        raise TypeError(f"{name}: {shown(function)} is no function") from None
     for each in parameters:
         if each.kind is Parameter.KEYWORD_ONLY and each.default is Parameter.empty:
             raise TypeError(f"{name}: {each.name} has no default, and is never given by its name")

@@ -9,21 +9,24 @@ becomes the last one on ``sys.path``, so that modules there can import their nei
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import sys
 import traceback
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
 Made = TypeVar("Made")
+
+_HERE: Final = Path(__file__).parent
 
 
 def load(name: str, beside: Path | None = None, setting: str = "") -> object:
@@ -43,7 +46,8 @@ def load(name: str, beside: Path | None = None, setting: str = "") -> object:
         return getattr(module, attribute)
     except AttributeError:
         at = getattr(module, "__file__", None) or "no file"
-        raise OperatorError(f"{prefix}: {module_name} ({at}) has no {attribute!r}") from None
+        near = _near(attribute, [each for each in vars(module) if not each.startswith("_")])
+        raise OperatorError(f"{prefix}: {module_name} ({at}) has no {attribute!r}{near}") from None
 
 
 def make(found: Callable[[], Made], prefix: str) -> Made:
@@ -101,11 +105,11 @@ def _what_raised(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     text = " ".join(traceback.format_exception_only(error)[-1].split())
-    # Neither the import system nor this module is what is wrong.
+    # Neither the import system nor what application code is written against is what is wrong.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if frame.filename != __file__ and not frame.filename.startswith("<frozen ")
+        if Path(frame.filename).parent != _HERE and not frame.filename.startswith("<frozen ")
     ]
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text
 
@@ -124,8 +128,18 @@ def prefix_of(setting: str, name: str) -> str:
 
 
 def _not_found(prefix: str, module: str, beside: Path | None) -> OperatorError:
-    near = "" if beside is None else f", nor beside the configuration file in {beside.resolve()}"
+    there = "" if beside is None else f", nor beside the configuration file in {beside.resolve()}"
+    if module.endswith(".py"):
+        hint = f"; leave out the ending: {module.removesuffix('.py')}"
+    else:
+        hint = "" if beside is None else _near(module, [each.stem for each in beside.glob("*.py")])
     return OperatorError(
         f"{prefix}: there is no module {module} on Python's path (installed packages and "
-        f"PYTHONPATH){near}"
+        f"PYTHONPATH){there}{hint}"
     )
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """The end of a message: what was probably meant, if anything."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

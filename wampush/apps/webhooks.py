@@ -33,7 +33,7 @@ from wampush.errors import (
     Refusal,
 )
 from wampush.http_post import Answer
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.webhooks import WebhookSettings
 from wampush.topic_patterns import covers
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED
@@ -156,7 +156,8 @@ class Webhooks:
             words = "the arguments are nested too deeply"
             reply(subscriber.session.call_error(call.call_id, ERROR_INVALID_ARGUMENT, words))
             return
-        done = partial(self._called, subscriber, call, reply)
+        # Not the call, whose arguments may take much more memory than the question.
+        done = partial(self._called, subscriber, call.call_id, reply)
         self._ask(subscriber, question, webhooks_answers.call_answer, done)
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
@@ -240,9 +241,9 @@ class Webhooks:
         self._publish(decision.pushes)
 
     def _called(
-        self, subscriber: Subscriber, call: Call, reply: Reply, answer: CallAnswer | None
+        self, subscriber: Subscriber, call_id: str, reply: Reply, answer: CallAnswer | None
     ) -> None:
-        reply(_text_of(subscriber, call, answer))
+        reply(_text_of(subscriber, call_id, answer))
         if answer is None:
             return
         self._publish(answer.pushes)
@@ -297,9 +298,9 @@ class _Entry:
         self._then(reason if was_sent else None, decision)
 
 
-def _text_of(subscriber: Subscriber, call: Call, answer: CallAnswer | None) -> bytes:
+def _text_of(subscriber: Subscriber, call_id: str, answer: CallAnswer | None) -> bytes:
     """The CALLRESULT or CALLERROR for an answer."""
-    session, call_id = subscriber.session, call.call_id
+    session = subscriber.session
     if answer is None:
         words = "the application does not answer; try again later"
         return session.call_error(call_id, ERROR_UNAVAILABLE, words)

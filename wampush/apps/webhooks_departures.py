@@ -25,7 +25,7 @@ from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks_desk import Report, Send, what_failed
 from wampush.apps.webhooks_questions import Question
 from wampush.http_post import never_sent
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.webhooks import WebhookSettings
 
 _EVENT: Final = "disconnect"
 _MOST_ATTEMPTS: Final = 2

@@ -24,7 +24,7 @@ from wampush.apps.webhooks_answers import Unusable
 from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks_questions import Question
 from wampush.http_post import Answer, AnswerTooLong, problem_of
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.webhooks import WebhookSettings
 
 _log = Logger(namespace="wampush")
 

@@ -43,12 +43,14 @@ class RequestLimits:
     :param subscriptions: that one session may have.
     :param topics: that may have subscribers, in all.
     :param pending: requests of one session that may wait for application code.
+    :param pending_bytes: of text that these may have together; one alone may be longer.
     """
 
     topic_bytes: int = 1024
     subscriptions: int = 1000
     topics: int = 1_000_000
     pending: int = 100
+    pending_bytes: int = 262_144
 
 
 class Clients:
@@ -72,7 +74,7 @@ class Clients:
             Publish: self._check_publish,
             Call: self._check_call,
         }
-        self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict], None]]] = {
+        self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict, int], None]]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Publish: self._publish,
@@ -143,17 +145,15 @@ class Clients:
         """
         if subscriber.identity.source == AWAITING:
             self._check_authenticating(subscriber, request)
-        check = self._checks.get(type(request))
-        if check is not None:
-            check(subscriber, request, len(text))
+        self._check(subscriber, request, len(text))
         waiting = subscriber.waiting
         judge = self._judge(request)
         if judge is None and (waiting is None or not waiting.entries):
-            self._effects[type(request)](subscriber, request, PASS)
+            self._effects[type(request)](subscriber, request, PASS, len(text))
             return True
-        waiting = self._waiting_of(subscriber, request)
-        entry = Entry(request, text, None if judge else PASS)
-        waiting.entries.append(entry)
+        waiting = self._waiting_of(subscriber, request, len(text))
+        entry = Entry(request, text, subscriber.identity, None if judge else PASS)
+        waiting.add(entry)
         if judge is not None:
             judge(subscriber, request, partial(self._decided, subscriber, entry))
         return False
@@ -179,15 +179,20 @@ class Clients:
             return None if application.has_action(request.topic) else application.publishing
         return None
 
-    def _waiting_of(self, subscriber: Subscriber, request: Request) -> Waiting:
+    def _waiting_of(self, subscriber: Subscriber, request: Request, size: int) -> Waiting:
         waiting = subscriber.waiting
         if waiting is None:
             waiting = subscriber.waiting = Waiting()
-        if len(waiting) >= self._limits.pending:
-            if isinstance(request, Call):
-                self._refuse_call(subscriber, request, Refusal.TOO_MANY_PENDING)
-            raise MessageRefused(Refusal.TOO_MANY_PENDING, f"{self._limits.pending} are allowed.")
-        return waiting
+        limits = self._limits
+        if len(waiting) >= limits.pending:
+            detail = f"{limits.pending} are allowed."
+        elif len(waiting) and waiting.size + size > limits.pending_bytes:
+            detail = f"{waiting.size + size} bytes in all, {limits.pending_bytes} allowed."
+        else:
+            return waiting
+        if isinstance(request, Call):
+            self._refuse_call(subscriber, request, Refusal.TOO_MANY_PENDING)
+        raise MessageRefused(Refusal.TOO_MANY_PENDING, detail)
 
     def _decided(self, subscriber: Subscriber, entry: Entry, verdict: Verdict) -> None:
         entry.verdict = verdict
@@ -204,8 +209,12 @@ class Clients:
             error = MessageRefused(verdict.refusal, verdict.detail)
             self.refused(subscriber, error, entry.text)
             return
+        request, size = entry.whole(), len(entry.text)
         try:
-            self._effects[type(entry.request)](subscriber, entry.request, verdict)
+            if subscriber.identity is not entry.identity:
+                # What it may have changed behind the request before.
+                self._check(subscriber, request, size)
+            self._effects[type(request)](subscriber, request, verdict, size)
         except MessageRefused as error:
             self.refused(subscriber, error, entry.text)
         else:
@@ -217,6 +226,11 @@ class Clients:
             subscriber.waiting = None
 
     # Checks.
+
+    def _check(self, subscriber: Subscriber, request: Request, size: int) -> None:
+        check = self._checks.get(type(request))
+        if check is not None:
+            check(subscriber, request, size)
 
     def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
         if isinstance(request, Call):
@@ -313,7 +327,7 @@ class Clients:
 
     # Effects.
 
-    def _subscribe(self, subscriber: Subscriber, request: Subscribe, _: Verdict) -> None:
+    def _subscribe(self, subscriber: Subscriber, request: Subscribe, *_: object) -> None:
         # Others may have taken the room meanwhile.
         self._check_room(subscriber, request.topic)
         watched = request.topic.removeprefix(PRESENCE_CHANGES)
@@ -322,15 +336,17 @@ class Clients:
             raise MessageRefused(Refusal.SUBSCRIBE_FORBIDDEN, detail)
         self.broker.subscribe(subscriber, request.topic)
 
-    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, _: Verdict) -> None:
+    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, *_: object) -> None:
         self.broker.unsubscribe(subscriber, request.topic)
 
-    def _publish(self, subscriber: Subscriber, request: Publish, verdict: Verdict) -> None:
+    def _publish(
+        self, subscriber: Subscriber, request: Publish, verdict: Verdict, size: int
+    ) -> None:
         application = self.application
         if application is not None and application.has_action(request.topic):
-            waiting = self._waiting_of(subscriber, request)
-            waiting.calls += 1
-            application.act(subscriber, request, partial(self._done, subscriber, waiting))
+            waiting = self._waiting_of(subscriber, request, size)
+            waiting.called(size)
+            application.act(subscriber, request, partial(self._done, subscriber, waiting, size))
             return
         if request.exclude is not None:
             exclude = frozenset(request.exclude)
@@ -342,16 +358,17 @@ class Clients:
         payload = request.event if verdict.payload is None else verdict.payload
         self.broker.publish(Publication(request.topic, payload, audience))
 
-    def _call(self, subscriber: Subscriber, request: Call, _: Verdict) -> None:
+    def _call(self, subscriber: Subscriber, request: Call, _: Verdict, size: int) -> None:
         procedure = self.procedures.get(request.procedure)
         application = self.application
         reply = self.broker.fanout.reply
         if procedure is not None:
             reply(subscriber.outbox, answer(procedure, subscriber, request))
         elif application is not None and application.has_procedure(request.procedure):
-            waiting = self._waiting_of(subscriber, request)
-            waiting.calls += 1
-            application.call(subscriber, request, partial(self._answered, subscriber, waiting))
+            waiting = self._waiting_of(subscriber, request, size)
+            waiting.called(size)
+            answered = partial(self._answered, subscriber, waiting, size)
+            application.call(subscriber, request, answered)
         else:
             text = subscriber.session.call_error(
                 request.call_id,
@@ -360,10 +377,10 @@ class Clients:
             )
             reply(subscriber.outbox, text)
 
-    def _done(self, subscriber: Subscriber, waiting: Waiting) -> None:
-        waiting.calls -= 1
+    def _done(self, subscriber: Subscriber, waiting: Waiting, size: int) -> None:
+        waiting.answered(size)
         self._forget_waiting(subscriber, waiting)
 
-    def _answered(self, subscriber: Subscriber, waiting: Waiting, text: bytes) -> None:
-        self._done(subscriber, waiting)
+    def _answered(self, subscriber: Subscriber, waiting: Waiting, size: int, text: bytes) -> None:
+        self._done(subscriber, waiting, size)
         self.broker.fanout.reply(subscriber.outbox, text)

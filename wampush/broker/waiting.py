@@ -1,19 +1,25 @@
 """What a session asked for and application code has not decided yet.
 
-Owns: the order in which a session's requests take effect. Must not import: anything of wampush but
-the requests of ``wamp`` and ``errors``.
+Owns: the order in which a session's requests take effect, and in which form they wait. Must not
+import: anything of wampush but ``wamp`` and ``errors``.
 
 Application code may take its time to allow a subscription or a publication. It is asked as soon as
 the request is there, several requests side by side; but they take effect in the order in which they
 came, and so does what the session asks for behind them.
+
+A call waits without its arguments, which are read again from its text: as Python's objects they may
+take twenty times as much memory.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wampush.broker.application import Verdict
+from wampush.broker.identity import Identity
+from wampush.wamp.codec import call_arguments
+from wampush.wamp.messages import Call
 from wampush.wamp.session import Request
 
 
@@ -23,28 +29,67 @@ class Entry:
 
     :param request: what is asked for.
     :param text: the message, for the ledger.
+    :param identity: of the session when it asked, as far as that was checked.
     :param verdict: what application code says; None as long as it has not.
     """
 
     request: Request
     text: bytes
+    identity: Identity
     verdict: Verdict | None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.request, Call):
+            self.request = replace(self.request, arguments=())
+
+    def whole(self) -> Request:
+        """The request as it came."""
+        if isinstance(self.request, Call):
+            return replace(self.request, arguments=call_arguments(self.text))
+        return self.request
 
 
 class Waiting:
-    """The requests of one session that have not taken effect, and its calls without an answer."""
+    """The requests of one session that have not taken effect, and its calls without an answer.
 
-    __slots__ = ("calls", "entries")
+    ``size`` is how many bytes of text both are.
+    """
+
+    __slots__ = ("calls", "entries", "size")
 
     def __init__(self) -> None:
         self.entries: deque[Entry] = deque()
         self.calls = 0
+        self.size = 0
 
     def __len__(self) -> int:
         return len(self.entries) + self.calls
 
+    def add(self, entry: Entry) -> None:
+        """One more at the end."""
+        self.entries.append(entry)
+        self.size += len(entry.text)
+
+    def called(self, size: int) -> None:
+        """One more call.
+
+        :param size: of its text, in bytes.
+        """
+        self.calls += 1
+        self.size += size
+
+    def answered(self, size: int) -> None:
+        """A call has its answer.
+
+        :param size: as when it was made.
+        """
+        self.calls -= 1
+        self.size -= size
+
     def take(self) -> Entry | None:
         """Remove and give the first request if it is decided; None when there is none."""
         if self.entries and self.entries[0].verdict is not None:
-            return self.entries.popleft()
+            entry = self.entries.popleft()
+            self.size -= len(entry.text)
+            return entry
         return None

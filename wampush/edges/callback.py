@@ -28,7 +28,7 @@ from wampush.broker.identity import Identity
 from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.http_post import Answer, problem_of
-from wampush.settings_identity import CallbackSettings
+from wampush.settings.identity import CallbackSettings
 
 _log = Logger(namespace="wampush")
 

@@ -30,7 +30,7 @@ from wampush.edges.redis_channels import Channels
 from wampush.edges.redis_connection import Login, Reading, RedisConnection, Text
 from wampush.edges.redis_replies import Oversized
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
-from wampush.settings_sources import RedisSourceSettings
+from wampush.settings.sources import RedisSourceSettings
 
 _log = Logger(namespace="wampush")
 

@@ -14,7 +14,7 @@ from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFrom
 
 from wampush.edges import pem_files
 from wampush.errors import OperatorError
-from wampush.settings_sources import RedisSourceSettings
+from wampush.settings.sources import RedisSourceSettings
 
 CONNECT_SECONDS: Final = 10
 

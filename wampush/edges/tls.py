@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from wampush.edges import pem_files
 from wampush.errors import OperatorError
-from wampush.settings_security import TlsSettings
+from wampush.settings.security import TlsSettings
 
 _log = Logger(namespace="wampush")
 

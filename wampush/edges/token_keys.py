@@ -31,7 +31,7 @@ from jwt.exceptions import PyJWTError
 
 from wampush.edges import secret_files
 from wampush.errors import OperatorError
-from wampush.settings_identity import TokenSettings
+from wampush.settings.identity import TokenSettings
 
 #: HS256 keys are at least as long as its hash (RFC 7518 section 3.2), RSA keys of 2048 bits.
 SECRET_BYTES: Final = 32

@@ -19,7 +19,7 @@ from wampush.edges import token_keys
 from wampush.edges.claims import Unusable, groups_of, language_of, name_of
 from wampush.edges.token_keys import TokenKey
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.settings_identity import TokenSettings
+from wampush.settings.identity import TokenSettings
 
 _MOST_CHARACTERS: Final = 16_384
 #: Claims with a meaning of their own; all others are free attributes.

@@ -26,7 +26,7 @@ from wampush.broker.ledger import Ledger, Source
 from wampush.edges import zmq_keys
 from wampush.edges.client_addresses import Network, network, parsed
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
-from wampush.settings_security import ZmqSettings
+from wampush.settings.security import ZmqSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -211,6 +211,14 @@ def decode_client(text: bytes) -> ClientMessage:
     return _decode(text, _FROM_CLIENT)  # type: ignore[return-value]
 
 
+def call_arguments(text: bytes) -> tuple[object, ...]:
+    """The arguments of a CALL.
+
+    :param text: one that :func:`decode_client` has taken.
+    """
+    return tuple(orjson.loads(text)[3:])
+
+
 def decode_server(text: bytes) -> ServerMessage:
     """The message that a server sent; raises as :func:`decode_client`."""
     return _decode(text, _FROM_SERVER)  # type: ignore[return-value]

@@ -2,15 +2,15 @@
 
 Owns: the table ``[limits]``; ``settings.py`` joins it to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampush.config_checkers import Number, WholeNumber
-from wampush.settings_security import GIB, about
+from wampush.checkers.common import Number, WholeNumber
+from wampush.settings.security import GIB, about
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wampush.config_checkers import FilePath
-from wampush.config_sources import FIELDS
-from wampush.endpoint_checkers import parts_of
+from wampush.checkers.common import FilePath
+from wampush.checkers.endpoints import parts_of
+from wampush.config.sources import FIELDS
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
-from wampush import node_apps
 from wampush.apps.components import Components
 from wampush.broker.auto_subscribe import AutoSubscribe
 from wampush.broker.broker import Broker
@@ -46,8 +45,9 @@ from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
 from wampush.metrics import Measured, Metrics
-from wampush.node_apps import NodeApps
-from wampush.node_webhooks import NodeWebhooks
+from wampush.node import apps as node_apps
+from wampush.node.apps import NodeApps
+from wampush.node.webhooks import NodeWebhooks
 from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS

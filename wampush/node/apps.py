@@ -29,7 +29,7 @@ from wampush.broker.meta import MetaDesk
 from wampush.broker.presence import PresenceView
 from wampush.broker.procedures import Procedures
 from wampush.edges.authentication import Authenticator
-from wampush.errors import OperatorError
+from wampush.errors import OperatorError, shown
 from wampush.settings import Settings
 
 _log = Logger(namespace="wampush")
@@ -47,8 +47,7 @@ def load(names: Sequence[str], folder: Path | None) -> Mapping[str, App]:
         found = loader.load(name, folder, _KEY)
         prefix = loader.prefix_of(_KEY, name)
         if not isinstance(found, App):
-            kind = type(found).__name__
-            raise OperatorError(f"{prefix}: it is a {kind}, not an App (app = wampush.apps.App())")
+            raise OperatorError(f"{prefix}: it is {shown(found)}; right is app = App()")
         for other, app in apps.items():
             _check_apart(prefix, found, other, app)
         apps[name] = found

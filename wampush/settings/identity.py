@@ -3,7 +3,7 @@
 Owns: the tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``, and what fits together in
 them; ``settings.py`` joins them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wampush.config_checkers import Addresses, Choice, FilePath, Flag, Number, WholeNumber
-from wampush.identity_checkers import HttpUrl, Name, TextOrNone
-from wampush.settings_security import about
+from wampush.checkers.common import Addresses, Choice, FilePath, Flag, Number, WholeNumber
+from wampush.checkers.identity import HttpUrl, Name, TextOrNone
+from wampush.settings.security import about
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 

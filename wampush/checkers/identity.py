@@ -1,7 +1,7 @@
 """The checkers for the settings about who clients are.
 
 Owns: what a name, optional text and the URL of a web application may be.
-Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
+Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wampush.config_checkers import Rejected, Text, Word
+from wampush.checkers.common import Rejected, Text, Word
 
 # RFC 9110 section 5.6.2: names of headers; RFC 6265 section 4.1.1: of cookies.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -17,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wampush import __version__, cli_files, cli_listen, cli_permissions, cli_push, cli_token
+from wampush import __version__
 from wampush.apps import loader
-from wampush.cli_support import Parser, complain, give_up_stdout
+from wampush.cli import files, listen, permissions, push, token
+from wampush.cli.support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
     for number, route in enumerate(loaded.settings.routes, 1):
         loader.check(route.component, loaded.folder, f"routes[{number}].component")
     if arguments.topics:
-        for line in cli_permissions.explain(arguments, loaded.settings):
+        for line in permissions.explain(arguments, loaded.settings):
             print(line)
         return 0
     rows = config.describe(loaded)
@@ -73,7 +74,7 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
-    problems = list(cli_files.problems(loaded.settings))
+    problems = list(files.problems(loaded.settings))
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
@@ -97,7 +98,7 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
         "--pull", metavar="ADDRESS", action="append", help="as given to twistd; repeatable"
     )
     parser.add_argument("--http", metavar="ENDPOINT|off", help="as given to twistd")
-    cli_permissions.add_arguments(parser)
+    permissions.add_arguments(parser)
     parser.set_defaults(run=partial(_check, parser))
 
 
@@ -110,10 +111,10 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"wampush {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    cli_push.add(commands)
-    cli_listen.add(commands)
+    push.add(commands)
+    listen.add(commands)
     _add_check(commands)
-    cli_token.add(commands)
+    token.add(commands)
     return parser
 
 
@@ -136,7 +137,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return status
-
-
-if __name__ == "__main__":
-    sys.exit(main())

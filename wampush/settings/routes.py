@@ -3,7 +3,7 @@
 Owns: the entries of ``[[routes]]``, and what fits together in them; ``settings.py`` joins them to
 the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wampush.app_checkers import ObjectName, RoutePath
-from wampush.config_checkers import Addresses, OriginPattern
-from wampush.identity_checkers import Name
-from wampush.settings_security import about
+from wampush.checkers.apps import ObjectName, RoutePath
+from wampush.checkers.common import Addresses, OriginPattern
+from wampush.checkers.identity import Name
+from wampush.settings.security import about
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Owns: the entries of ``[[redis_source]]``, and what fits together in them; ``settings.py`` joins
 them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wampush.config_checkers import FilePath
-from wampush.settings_security import about
-from wampush.source_checkers import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
+from wampush.checkers.common import FilePath
+from wampush.checkers.sources import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
+from wampush.settings.security import about
 
 #: Topics that begin so are wampush's own; every push to them would be refused.
 _RESERVED = "wampush."

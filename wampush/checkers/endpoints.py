@@ -2,7 +2,7 @@ r"""The checker for endpoint strings.
 
 Owns: the grammar of Twisted's endpoint strings, what the common kinds take, and what would be right
 instead of the usual mistakes.
-Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
+Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common``.
 
 ``kind:value:name=value``; a backslash before ``:``, ``=`` and ``\`` keeps them from having a
 meaning. Kinds that other packages bring are known to Twisted alone, which judges them when the
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wampush.config_checkers import Rejected, Text, Word
+from wampush.checkers.common import Rejected, Text, Word
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _HIGHEST_PORT = 65_535

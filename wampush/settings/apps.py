@@ -3,7 +3,7 @@
 Owns: the key ``apps``, the table ``[application]``, and what fits together in them; ``settings.py``
 joins them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wampush.app_checkers import ObjectName
-from wampush.config_checkers import Addresses, Number, WholeNumber
-from wampush.settings_security import about
+from wampush.checkers.apps import ObjectName
+from wampush.checkers.common import Addresses, Number, WholeNumber
+from wampush.settings.security import about
 
 ABOUT_APPS: Final[Mapping[str, Any]] = about(
     "",

@@ -2,16 +2,16 @@
 
 Owns: the table ``[http]``, which ``settings.py`` joins to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampush.config_checkers import FilePath, WholeNumber
-from wampush.endpoint_checkers import Endpoint
-from wampush.settings_security import about
+from wampush.checkers.common import FilePath, WholeNumber
+from wampush.checkers.endpoints import Endpoint
+from wampush.settings.security import about
 
 
 @dataclass(frozen=True, slots=True)

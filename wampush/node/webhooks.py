@@ -20,7 +20,7 @@ from wampush.edges import secret_files
 from wampush.edges.single_pushes import SinglePushes
 from wampush.errors import OperatorError
 from wampush.http_post import HttpPost
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.webhooks import WebhookSettings
 
 _log = Logger(namespace="wampush")
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from wampush import cli_curve, cli_targets
-from wampush.cli_support import Parser, topic_text
+from wampush.cli import curve, targets
+from wampush.cli.support import Parser, topic_text
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         default=PUSH_TIMEOUT,
         help="how long to wait for somebody who pulls (default: %(default)s)",
     )
-    cli_curve.add_arguments(parser)
-    cli_targets.add_arguments(parser)
+    curve.add_arguments(parser)
+    targets.add_arguments(parser)
     parser.set_defaults(run=partial(run, parser))
 
 
@@ -110,7 +110,7 @@ def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
 
     sent = 0
     topic = arguments.topic.encode()
-    options = cli_targets.options(arguments)
+    options = targets.options(arguments)
     more = [] if options is None else [options]
     for payload in _payloads(arguments.json):
         try:
@@ -134,7 +134,7 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
 
     :raises OperatorError: when nobody takes it, or a value is not JSON.
     """
-    if problem := cli_curve.missing(arguments):
+    if problem := curve.missing(arguments):
         parser.error(problem)
     import zmq
 
@@ -150,7 +150,7 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
     # Only where it is asked for, as a host name may have an address of that kind that goes nowhere.
     socket.set(zmq.IPV6, int("[" in arguments.to))
     try:
-        cli_curve.apply(arguments, socket)
+        curve.apply(arguments, socket)
         try:
             socket.connect(arguments.to)
         except zmq.ZMQError as error:

@@ -1,7 +1,7 @@
 """The checkers for the settings that name application code.
 
 Owns: the form of such names, and of the paths that lead to it.
-Must not import: Twisted, or anything of wampush but ``config_checkers``. Whether there is such a
+Must not import: Twisted, or anything of wampush but ``checkers.common``. Whether there is such a
 module is the business of ``apps/loader.py``.
 """
 
@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.config_checkers import Rejected, Text, Word
+from wampush.checkers.common import Rejected, Text, Word
 
 # RFC 3986 section 3.3, without percent-encoding, which would give one path several spellings.
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")

@@ -1,7 +1,7 @@
 """The connection below the WAMP v1 client: TCP or TLS, WebSocket, and coming back after a loss.
 
 Owns: Autobahn's client protocol and factory, the endpoint of a URL, the service that reconnects.
-Must not import: anything of wampush but ``errors``, ``client_words`` and the version; what WAMP is,
+Must not import: anything of wampush but ``errors``, ``client.words`` and the version; what WAMP is,
 ``client.py`` knows.
 """
 
@@ -20,7 +20,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 
-from wampush import __version__, client_words
+from wampush import __version__
+from wampush.client import words
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -66,14 +67,14 @@ class Channel(WebSocketClientProtocol):  # type: ignore[misc]
 
     def failHandshake(self, reason: str) -> None:
         """Put what a server says of a handshake that it refused into words."""
-        self._status = client_words.status_of(self.data)
-        self._why = client_words.refusal(self.data, reason)
+        self._status = words.status_of(self.data)
+        self._why = words.refusal(self.data, reason)
         super().failHandshake(self._why)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Put an end before the handshake was answered into words."""
         if self.state == self.STATE_CONNECTING and self.wasNotCleanReason is None:
-            self._why = client_words.loss(self.data, reason.value, self.factory.isSecure)
+            self._why = words.loss(self.data, reason.value, self.factory.isSecure)
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:

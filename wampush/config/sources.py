@@ -2,7 +2,7 @@
 
 Owns: how each source is read, strictly, and how its errors are worded.
 Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings``,
-``config_checkers`` and ``redaction``; ``config.py`` merges what this module reads.
+``checkers.common`` and ``redaction``; ``config.py`` merges what this module reads.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from wampush.config_checkers import Checker, Rejected
+from wampush.checkers.common import Checker, Rejected
 from wampush.errors import ConfigError
 from wampush.redaction import HIDDEN, names_a_secret, without_password
 from wampush.settings import LISTS, SECTIONS, Settings

@@ -2,7 +2,7 @@
 
 Owns: merging the sources, the checks between settings, and the names other modules import.
 Must not import: Twisted, Autobahn, or anything of wampush but the settings, their checkers,
-``config_sources`` and ``topic_patterns``.
+``config.sources`` and ``topic_patterns``.
 
 Every value of every source is checked, also one that another source overrides, so that a mistake
 shows when it is made. What the values mean and may be stands in ``settings.py``.
@@ -15,8 +15,8 @@ from dataclasses import Field, dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wampush.config_checkers import takes_any_port
-from wampush.config_sources import (
+from wampush.checkers.common import takes_any_port
+from wampush.config.sources import (
     DEFAULT,
     FIELDS,
     LIST_FIELDS,
@@ -26,12 +26,12 @@ from wampush.config_sources import (
     read_sources,
 )
 from wampush.settings import LISTS, SECTIONS, Settings, TopicSettings, WebSocketSettings
-from wampush.settings_apps import application_conflicts
-from wampush.settings_identity import conflicts
-from wampush.settings_routes import route_conflicts
-from wampush.settings_security import PermissionSettings, ZmqSettings
-from wampush.settings_sources import redis_conflicts
-from wampush.settings_webhooks import webhook_conflicts
+from wampush.settings.apps import application_conflicts
+from wampush.settings.identity import conflicts
+from wampush.settings.routes import route_conflicts
+from wampush.settings.security import PermissionSettings, ZmqSettings
+from wampush.settings.sources import redis_conflicts
+from wampush.settings.webhooks import webhook_conflicts
 from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:

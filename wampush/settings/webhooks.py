@@ -3,7 +3,7 @@
 Owns: the table ``[webhooks]``, and what fits together in it; ``settings.py`` joins it to the
 others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings_security``.
+``settings.security``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wampush.config_checkers import (
+from wampush.checkers.common import (
     Addresses,
     Choice,
     FilePath,
@@ -20,8 +20,8 @@ from wampush.config_checkers import (
     TopicPattern,
     WholeNumber,
 )
-from wampush.identity_checkers import HttpUrl, Name
-from wampush.settings_security import about
+from wampush.checkers.identity import HttpUrl, Name
+from wampush.settings.security import about
 
 WhenDown = Literal["refuse", "allow"]
 

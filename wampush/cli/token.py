@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import orjson
 
 from wampush.errors import OperatorError
-from wampush.settings_identity import Algorithm
+from wampush.settings.identity import Algorithm
 
 if TYPE_CHECKING:
-    from wampush.settings_identity import TokenSettings
+    from wampush.settings.identity import TokenSettings
 
 DEFAULT_TTL: Final = 3600
 _LONGEST_TTL: Final = 10 * 365 * 86_400

@@ -1,7 +1,7 @@
 """The checkers for entries of ``[[permissions]]`` and for other topics with placeholders.
 
 Owns: what a pattern with placeholders, a list of actions and a list of receivers may be.
-Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers``.
+Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wampush.config_checkers import Rejected, Text, TopicPattern, Word
+from wampush.checkers.common import Rejected, Text, TopicPattern, Word
 
 _PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
 

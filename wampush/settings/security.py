@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from wampush.config_checkers import (
+from wampush.checkers.common import (
     Addresses,
     Checker,
     Choice,
@@ -23,7 +23,7 @@ from wampush.config_checkers import (
     Text,
     WholeNumber,
 )
-from wampush.permission_checkers import ACTIONS, RECEIVERS, PermissionPattern
+from wampush.checkers.permissions import ACTIONS, RECEIVERS, PermissionPattern
 from wampush.topic_patterns import covers_all_of
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """The checkers for entries of ``[[redis_source]]``.
 
 Owns: the address of a Redis with its password, and what a channel and a topic made of one may be.
-Must not import: Twisted, Autobahn, or anything of wampush but ``config_checkers`` and
+Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common`` and
 ``redaction``.
 """
 
@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from wampush.config_checkers import Rejected, Text, Word
+from wampush.checkers.common import Rejected, Text, Word
 from wampush.redaction import HIDDEN
 
 CHANNEL: Final = "{channel}"

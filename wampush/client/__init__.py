@@ -24,8 +24,8 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
-from wampush.client_transport import Channel, Listener, reconnecting_service, without_secrets
-from wampush.client_waiting import Calls, Waiters
+from wampush.client.transport import Channel, Listener, reconnecting_service, without_secrets
+from wampush.client.waiting import Calls, Waiters
 from wampush.errors import MessageRefused, NotSerialisable, WampushError
 from wampush.wamp import codec, messages
 from wampush.wamp.messages import Event

@@ -2,8 +2,8 @@
 
 Owns: the frozen settings classes, with ``unit``, ``reason`` and ``checker`` in the metadata of
 each field.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and the other
-``settings_`` modules. Where values come from is the business of ``config.py``.
+Must not import: Twisted, Autobahn, or anything of wampush but the checkers and its own modules.
+Where values come from is the business of ``config``.
 
 The tables of ``docs/reference/configuration.md`` repeat what stands here; a test compares them.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from wampush.config_checkers import (
+from wampush.checkers.common import (
     Addresses,
     Choice,
     Flag,
@@ -23,19 +23,19 @@ from wampush.config_checkers import (
     TopicPattern,
     WholeNumber,
 )
-from wampush.endpoint_checkers import Endpoint
-from wampush.permission_checkers import AutomaticTopics
-from wampush.settings_apps import ABOUT_APPS, ApplicationSettings
-from wampush.settings_http import HttpSettings
-from wampush.settings_identity import (
+from wampush.checkers.endpoints import Endpoint
+from wampush.checkers.permissions import AutomaticTopics
+from wampush.settings.apps import ABOUT_APPS, ApplicationSettings
+from wampush.settings.http import HttpSettings
+from wampush.settings.identity import (
     AuthSettings,
     CallbackSettings,
     CraSettings,
     TokenSettings,
 )
-from wampush.settings_limits import LimitSettings
-from wampush.settings_routes import RouteSettings
-from wampush.settings_security import (
+from wampush.settings.limits import LimitSettings
+from wampush.settings.routes import RouteSettings
+from wampush.settings.security import (
     GIB,
     PermissionSettings,
     ProxySettings,
@@ -43,8 +43,8 @@ from wampush.settings_security import (
     ZmqSettings,
     about,
 )
-from wampush.settings_sources import RedisSourceSettings
-from wampush.settings_webhooks import WebhookSettings
+from wampush.settings.sources import RedisSourceSettings
+from wampush.settings.webhooks import WebhookSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from wampush.cli_support import complain, give_up_stdout, topic_text
+from wampush.cli.support import complain, give_up_stdout, topic_text
 
 if TYPE_CHECKING:
     from twisted.internet.base import ReactorBase

@@ -13,7 +13,7 @@ from ipaddress import ip_address
 
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.permissions import Action, Decision, Permissions, Rule, usual
-from wampush.endpoint_checkers import parts_of
+from wampush.checkers.endpoints import parts_of
 from wampush.settings import Settings
 
 
