@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -526,6 +527,28 @@ def test_the_end_of_the_node_waits_for_what_runs_and_then_cancels_it():
     assert stopped == [None]
     assert cancelled == [True]
     assert world.clock.getDelayedCalls() == []
+
+
+def test_the_end_of_the_node_does_not_wait_for_threads_that_nobody_waits_for():
+    begun, gate = threading.Event(), threading.Event()
+
+    def blocking(ctx: Context) -> None:
+        begun.set()
+        assert gate.wait(20)
+
+    app = App()
+    app.procedure("p", threaded=True)(blocking)
+    world = AppWorld(app)
+    client = world.client()
+    world.call(client, "p")
+    assert begun.wait(20)
+    world.lose(client)
+    stopped: list[None] = []
+    world.node.stop(4).addCallback(stopped.append)
+    world.advance(0)
+    assert stopped == [None]
+    gate.set()
+    world.run_thread()
 
 
 # What contexts can do.

@@ -375,7 +375,7 @@ def test_handlers_may_go_on_until_the_daemon_has_ended(tmp_path: Path) -> None:
     [
         (None, "there is no module broken"),
         ("", "has no 'app'"),
-        ("app = 5", "it is a int, not an App"),
+        ("app = 5", "right is app = App()"),
         ("1/0", "ZeroDivisionError: division by zero"),
         ("from wampush.apps import App\napp = App()\napp.procedure('wampush.x')", "own"),
     ],

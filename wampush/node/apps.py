@@ -88,7 +88,6 @@ class NodeApps:
     ) -> None:
         application = settings.application
         self._clients = clients
-        self._reactor = reactor
         self._threads = Threads(application.threads, reactor)
         incidents = Incidents()
         self._runner = Runner(reactor, self._threads, incidents, application.timeout)
@@ -143,11 +142,8 @@ class NodeApps:
 
         :param patience: seconds.
         """
-        ends = self._reactor.seconds() + patience
-        done = self._runner.stop(patience)
-        return done.addCallback(
-            lambda _: self._threads.stop(max(0, ends - self._reactor.seconds()))
-        )
+        # Threads that still run by then do not stop for anybody, and are not waited for.
+        return self._runner.stop(patience).addCallback(lambda _: self._threads.stop(0))
 
     def _answer_cra(self, authenticator: Authenticator) -> Collection[str]:
         """Let an app give the keys of WAMP-CRA; gives the procedures that it answers then."""
