@@ -159,7 +159,8 @@ class Refusal(Enum):
     TOO_MANY_PENDING = Reason(
         "too-many-pending",
         Fault.CLIENT,
-        "limits.pending_per_session requests of the session wait for application code already.",
+        "limits.pending_per_session requests of the session wait for application code already, or "
+        "limits.pending_bytes_per_session bytes of them.",
     )
     APPLICATION_REFUSED = Reason(
         "application-refused", Fault.CLIENT, "Application code does not allow this."

@@ -13,11 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush.broker.application import PASS, Decide, Reply, Verdict
+from wampush.broker.clients import Clients, RequestLimits
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
+from wampush.broker.permissions import Permissions, usual
+from wampush.broker.policy import Policy, Publishing
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal
+from wampush.settings.security import PermissionSettings
 from wampush.wamp.messages import Call, Publish, Subscribe
 
 from .world import Client, World
@@ -262,3 +266,61 @@ def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(
         scene.slow.decide(scene.slow.asked[-1][0])
     assert scene.topics(client) == expected
     assert client.subscriber.waiting is None
+
+
+def test_the_texts_that_wait_are_bounded_together(scene):
+    client = scene.world.client(limit=10_000)
+    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients.application = scene.slow
+    scene.says(client, [2, "1", "app.x", "x" * 100])
+    assert len(scene.slow.calls) == 1
+    scene.says(client, [2, "2", "app.x"], [5, "a"])
+    assert [json.loads(text)[4]["reason"] for text in client.texts] == ["too-many-pending"]
+    assert scene.slow.asked == []
+    assert scene.world.ledger.recent[-1].detail.endswith(" bytes in all, 60 allowed.")
+    scene.slow.answer()
+    scene.says(client, [5, "a"], [2, "2", "app.x"], [5, "b"], [5, "c" * 21])
+    assert [topic for topic, _ in scene.slow.asked] == ["a", "b"]
+    scene.slow.decide("a")
+    scene.slow.decide("b")
+    scene.slow.answer()
+    assert client.subscriber.waiting is None
+
+
+def test_room_for_bytes_comes_back_with_each_answer(scene):
+    client = scene.world.client()
+    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients.application = scene.slow
+    for number in range(20):
+        scene.says(client, [5, "a"], [2, str(number), "app.x"], [7, "act", number])
+        scene.slow.decide("a")
+        scene.slow.answer()
+        scene.slow.actions.pop()[1]()
+    assert scene.world.ledger.refusals() == {}
+
+
+def test_a_call_that_waits_has_its_arguments_in_the_end(scene):
+    client = scene.world.client()
+    arguments: list[object] = [[], {"a": 1.5}, None, "é"]
+    scene.says(client, [5, "a"], [2, "1", "app.x", *arguments])
+    (_, waits) = client.subscriber.waiting.entries
+    assert waits.request.arguments == ()
+    scene.slow.decide("a")
+    ((call, _),) = scene.slow.calls
+    assert call == Call("1", "app.x", tuple(arguments))
+
+
+def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(scene):
+    entries = [
+        PermissionSettings("staff", ("subscribe",), ("group:staff",)),
+        PermissionSettings("staff", ("subscribe",), ("anyone",), allow=False),
+    ]
+    permissions = Permissions(entries, usual(), lambda: 0.0)
+    scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
+    scene.world.clients.procedures = {"leave": lambda one, _: one.become(Identity("7"))}
+    scene.says(client, [5, "a"], [2, "1", "leave"], [5, "staff"])
+    scene.slow.decide("staff")
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert scene.world.ledger.refusals() == {"subscribe-forbidden": 1}

@@ -232,6 +232,7 @@ def _clients(settings: Settings, broker: Broker) -> Clients:
         limits.subscriptions_per_session,
         limits.topics,
         limits.pending_per_session,
+        limits.pending_bytes_per_session,
     )
     return Clients(broker, allowed)
 

@@ -93,6 +93,15 @@ class LimitSettings:
             WholeNumber(1, 100_000),
         ),
     )
+    pending_bytes_per_session: int = field(
+        default=262_144,
+        metadata=about(
+            "bytes",
+            "The texts of these calls, subscriptions and events together; in Python their "
+            "arguments may take twenty times as much. One alone may be longer.",
+            WholeNumber(1024, GIB),
+        ),
+    )
     topics: int = field(
         default=1_000_000,
         metadata=about(
