@@ -24,6 +24,7 @@ from wampush.node import build
 from wampush.settings import ClientSettings, Settings, WebSocketSettings
 from wampush.settings.limits import LimitSettings
 from wampush.settings.security import ProxySettings, ZmqSettings
+from wampush.thinning import Thinning
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -200,6 +201,7 @@ class MemoryNode:
         self.ledger = node.broker.ledger
         self.ledger._report = self.lines.append
         self.ledger._now = self.clock.seconds
+        self.ledger._thinning = Thinning(self.clock.seconds)
         self.edge.start()
 
     def turn(self) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Any, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -25,10 +24,10 @@ from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks_questions import Question
 from wampush.http_post import Answer, AnswerTooLong, problem_of
 from wampush.settings.webhooks import WebhookSettings
+from wampush.thinning import Thinning
 
 _log = Logger(namespace="wampush")
 
-_SECONDS_BETWEEN_LINES: Final = 1.0
 _SERVER_ERRORS: Final = range(500, 600)
 
 Read = TypeVar("Read")
@@ -46,22 +45,16 @@ class Report:
 
     def __init__(self, url: str, now: Callable[[], float]) -> None:
         self._url = url
-        self._now = now
-        self._last_line = -inf
-        self._unlogged = 0
+        self._thinning = Thinning(now)
 
     def failed(self, event: str, problem: str) -> None:
         """One question came to nothing.
 
         :param problem: without anything that was sent or received.
         """
-        now = self._now()
-        if now - self._last_line < _SECONDS_BETWEEN_LINES:
-            self._unlogged += 1
-            return
-        more = f" ({self._unlogged} more like it had no line)" if self._unlogged else ""
-        self._last_line, self._unlogged = now, 0
-        self.say(f"{event}: {problem}{more}")
+        more = self._thinning.due()
+        if more is not None:
+            self.say(f"{event}: {problem}{more}")
 
     def say(self, line: str) -> None:
         """Write a line in any case."""

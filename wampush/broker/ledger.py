@@ -18,10 +18,10 @@ from functools import partial
 from typing import Final
 
 from wampush.errors import CloseReason, InputRefused, Refusal
+from wampush.thinning import Thinning
 
 REMEMBERED_REFUSALS: Final = 100
 SHOWN_BYTES: Final = 200
-SECONDS_BETWEEN_LINES: Final = 1.0
 # A JSON Web Token begins with the Base64 of an object's brace.
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.=-]*")
 _TOKEN_BYTES: Final = re.compile(_TOKEN.pattern.encode())
@@ -103,8 +103,7 @@ class Ledger:
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
-        self._last_line: dict[Refusal | CloseReason, float] = {}
-        self._unlogged: Counter[Refusal | CloseReason] = Counter()
+        self._thinning = Thinning(now)
 
     def accept(self, source: Source, count: int = 1) -> None:
         """Inputs were carried out.
@@ -156,13 +155,6 @@ class Ledger:
         return {reason.code: count for reason, count in self.ended.items()}
 
     def _say(self, reason: Refusal | CloseReason, line: Callable[[], str]) -> None:
-        now = self._now()
-        last = self._last_line.get(reason)
-        # The clock may be set back; then the next line is not held until it has caught up.
-        if last is not None and 0 <= now - last < SECONDS_BETWEEN_LINES:
-            self._unlogged[reason] += 1
-            return
-        self._last_line[reason] = now
-        unlogged = self._unlogged.pop(reason, 0)
-        more = f" ({unlogged} more like it had no line)" if unlogged else ""
-        self._report(line() + more)
+        more = self._thinning.due(reason)
+        if more is not None:
+            self._report(line() + more)
