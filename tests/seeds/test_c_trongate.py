@@ -7,13 +7,16 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.php import php_program
+from tests.support.pages import PageServer
+from tests.support.php import php_program, php_server
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import KEY, token
 from tests.support.webhooks import shop
 
+SCRIPTS = Path(__file__).with_name("php")
 PUBLISH = """
 $redis = new Redis();
 $redis->connect('127.0.0.1', (int) $argv[1]);
@@ -127,3 +130,115 @@ def test_num_online_and_num_clients_are_pushed_to_every_client_and_on_change(
         tab.__exit__(None, None, None)
         for each in (first, *others):
             values(each, until=(2, 3))
+
+
+HANDLERS = """
+from wampush.apps import App, Context
+
+app = App()
+ITEMS: dict[str | None, list[object]] = {}
+
+
+@app.procedure("basket.add")
+def add(ctx: Context, data: object) -> object:
+    items = ITEMS.setdefault(ctx.session.user, [])
+    items.append(data)
+    return {"items": items}
+
+
+@app.procedure("members.state")
+def state(ctx: Context, data: object = None) -> object:
+    session = ctx.session
+    session.data.asked = getattr(session.data, "asked", 0) + 1
+    return {
+        "user_id": session.user,
+        "level": session.identity.data.get("level"),
+        "num_online": ctx.presence.num_online,
+        "num_clients": ctx.presence.num_clients,
+        "asked": session.data.asked,
+        "data": data,
+    }
+"""
+
+SOCKET = """
+function Socket(url) {
+    var self = this;
+    this.opened = new Promise(function (resolve, reject) {
+        self.session = new ab.Session(url, resolve, reject, {skipSubprotocolCheck: true});
+    });
+}
+
+Socket.prototype.send = function (message) {
+    var session = this.session;
+    return this.opened.then(function () {
+        return session.call(message.module + '.' + message.handler, message.data);
+    });
+};
+"""
+
+
+@contextlib.contextmanager
+def with_handlers(folder: Path) -> Iterator[Daemon]:
+    """A daemon with handlers in Python, that asks PHP who a client is by its URL."""
+    (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
+    with php_server(folder, SCRIPTS) as web:
+        path = folder / "wampush.toml"
+        path.write_text(
+            'apps = ["handlers:app"]\n'
+            '[auth]\norder = ["callback", "anonymous"]\n'
+            f'[callback]\nurl = "{web.url}/trongate_token.php"\n',
+            encoding="utf-8",
+        )
+        with running_daemon(folder, extra=["--config", str(path)]) as daemon:
+            yield daemon
+
+
+def test_who_a_client_is_comes_from_the_url_and_is_null_when_not_logged_in(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(with_handlers(tmp_path))
+        for query, user, level in (
+            ("?trongateToken=QmvFNXSEH9wcCyZe&user_id=7", "7", "member"),
+            ("?trongateToken=fGNqKpVXBdJbe4t3&user_id=8", "8", "member"),
+            ("?trongateToken=QmvFNXSEH9wcCyZe&user_id=8", None, None),
+            ("?trongateToken=forged&user_id=7", None, None),
+            ("?trongateToken=null&user_id=null", None, None),
+            ("", None, None),
+        ):
+            client = RawClient(daemon.websocket_port, path=f"/{query}")
+            stack.enter_context(client)
+            client.send(2, "id", "members.state")
+            kind, _, state = client.receive()
+            assert (kind, state["user_id"], state["level"]) == (3, user, level), query
+        assert (state["num_online"], state["num_clients"]) == (2, 6)
+
+
+def test_a_handler_of_a_module_runs_with_the_data_and_the_state_of_the_client(
+    tmp_path: Path, browser: Browser, pages: PageServer
+) -> None:
+    with with_handlers(tmp_path) as daemon:
+        page = browser.open(f"{pages.url}/plain.html")
+        page.evaluate("code => { (0, eval)(code); }", SOCKET)
+        for name, query in (("ann", "?trongateToken=QmvFNXSEH9wcCyZe&user_id=7"), ("nobody", "")):
+            url = f"{daemon.websocket_url}/{query}"
+            page.evaluate("([name, url]) => { window[name] = new Socket(url); }", [name, url])
+            page.evaluate("name => window[name].opened", name)
+        send = "([name, message]) => window[name].send(message)"
+
+        def add(name: str, data: object) -> object:
+            message = {"handler": "add", "module": "basket", "data": data}
+            return page.evaluate(send, [name, message])
+
+        # The return value goes to who has sent the message; each has what is its own.
+        assert add("ann", {"article": 17}) == {"items": [{"article": 17}]}
+        assert add("nobody", None) == {"items": [None]}
+        assert add("ann", 18) == {"items": [{"article": 17}, 18]}
+        asked = {"handler": "state", "module": "members", "data": [1, 2]}
+        page.evaluate(send, ["ann", asked])
+        assert page.evaluate(send, ["ann", asked]) == {
+            "user_id": "7",
+            "level": "member",
+            "num_online": 1,
+            "num_clients": 2,
+            "asked": 2,
+            "data": [1, 2],
+        }

@@ -127,3 +127,147 @@ def test_specific_sessions(send_to_clients: Callable[..., None], clients: Client
     one, two = clients.session("7 there"), clients.session("visitor")
     send_to_clients([ACTION, 1, SESSIONS, one], [ACTION, 2, SESSIONS, [two, one, "gone"]])
     assert clients.got() == {"7 here": [], "7 there": [1, 2], "8": [], "9": [], "visitor": [2]}
+
+
+# Actions of clients.
+
+APP = """
+from wampush.apps import ActionError, App, Context
+
+app = App()
+
+
+@app.action("Blogs/post")
+def post(ctx: Context, details: object) -> object:
+    session = ctx.session
+    if session.user is None:
+        raise ActionError(403, "log in first")
+    session.send("Blogs/received", {"on": session.id})
+    return {
+        "details": details,
+        "language": session.identity.language,
+        "user": session.user,
+        "session": session.identity.web_session,
+        "connection": session.id,
+        "address": session.address,
+    }
+
+
+@app.action("Blogs/quiet")
+async def quiet(ctx: Context, details: object) -> None:
+    ctx.publish("Blogs/new", details, to={"users": [ctx.session.user or ""]})
+
+
+@app.action("Blogs/broken")
+def broken(ctx: Context, details: object) -> None:
+    raise RuntimeError("the database is away")
+
+
+@app.action("Client/authentication")
+def came(ctx: Context, details: None) -> object:
+    ctx.publish("here", [ctx.session.user, ctx.session.identity.web_session])
+    return {"user": ctx.session.user, "language": ctx.session.identity.language}
+
+
+@app.action("Client/disconnection")
+def left(ctx: Context, details: None) -> None:
+    ctx.publish("gone", [ctx.session.user, ctx.session.identity.web_session])
+"""
+
+
+@contextlib.contextmanager
+def with_actions(folder: Path) -> Iterator[Daemon]:
+    """A daemon with actions in Python, that asks PHP who a client is by its session cookie."""
+    (folder / "blogs.py").write_text(APP, encoding="utf-8")
+    with php_server(folder, SCRIPTS) as web:
+        (folder / "wampush.toml").write_text(
+            'apps = ["blogs:app"]\n'
+            '[auth]\norder = ["callback", "anonymous"]\n'
+            f'[callback]\nurl = "{web.url}/cleverstyle_session.php"\n'
+            '[clients]\npublish = "always"\n',
+            encoding="utf-8",
+        )
+        extra = ["--config", "wampush.toml"]
+        with running_daemon(folder, extra=extra, traceback_expected=True) as daemon:
+            yield daemon
+
+
+USER = "session=aaf4c61ddcc5e8a2"
+GUEST = "session=bb11d2c3e4f5a6b7"
+AUTHENTICATED = [8, "Client/authentication", {"user": "7", "language": "uk"}]
+
+
+def test_an_action_gets_details_language_user_session_and_connection(tmp_path: Path) -> None:
+    with (
+        with_actions(tmp_path) as daemon,
+        RawClient(daemon.websocket_port, cookie=USER) as client,
+        RawClient(daemon.websocket_port, cookie=USER) as tab,
+    ):
+        assert client.receive() == tab.receive() == AUTHENTICATED
+        # An action is nobody else's business, whatever they listen to.
+        tab.subscribe("Blogs/post")
+        connection = client.welcome[1]
+        for details in ({"title": "x"}, ["a", "b"], None, 0, "text"):
+            client.send(7, "Blogs/post", details)
+            assert client.receive() == [8, "Blogs/received", {"on": connection}]
+            assert client.receive() == [
+                8,
+                "Blogs/post",
+                {
+                    "details": details,
+                    "language": "uk",
+                    "user": "7",
+                    "session": "aaf4c61ddcc5e8a2",
+                    "connection": connection,
+                    "address": "127.0.0.1",
+                },
+            ]
+        # Every open tab of the user.
+        for each in (client, tab):
+            each.subscribe("Blogs/new")
+        client.send(7, "Blogs/quiet", {"id": 5})
+        assert client.receive() == tab.receive() == [8, "Blogs/new", {"id": 5}]
+
+
+def test_an_error_is_answered_with_code_and_text(tmp_path: Path) -> None:
+    with (
+        with_actions(tmp_path) as daemon,
+        RawClient(daemon.websocket_port, cookie=GUEST) as client,
+        RawClient(daemon.websocket_port) as other,
+    ):
+        other.subscribe("Blogs/post:error")
+        client.send(7, "Blogs/post", {})
+        assert client.receive() == [8, "Blogs/post:error", [403, "log in first"]]
+        client.send(7, "Blogs/broken", {})
+        kind, topic, (code, text) = client.receive()
+        assert (kind, topic, code) == (8, "Blogs/broken:error", 500)
+        number = text.removeprefix("internal error, incident ")
+        daemon.wait_for_log(lambda log: f"incident {number}: " in log)
+        daemon.wait_for_log(lambda log: "RuntimeError: the database is away" in log)
+        # Only the server says that something went wrong.
+        client.send(7, "Blogs/post:error", [1, "forged"], False)
+        client.send(7, "here", "for all")
+        other.subscribe("here")
+        client.send(7, "here", "for all")
+        assert other.receive() == [8, "here", "for all"]
+
+
+def test_who_comes_and_goes_is_an_action_that_no_client_can_send(tmp_path: Path) -> None:
+    with (
+        with_actions(tmp_path) as daemon,
+        RawClient(daemon.websocket_port, cookie=GUEST) as watcher,
+    ):
+        for topic in ("here", "gone", "Client/authentication"):
+            watcher.subscribe(topic)
+        with RawClient(daemon.websocket_port, cookie=USER) as client:
+            assert client.receive() == AUTHENTICATED
+            assert watcher.receive() == [8, "here", ["7", "aaf4c61ddcc5e8a2"]]
+            client.send(7, "Client/authentication", {"user": "1"}, False)
+            client.send(7, "Client/disconnection", None, False)
+            client.subscribe("anything")
+        assert watcher.receive() == [8, "gone", ["7", "aaf4c61ddcc5e8a2"]]
+        assert daemon.health()["refusals"] == {"client-topic-reserved": 2}
+        # A guest is nobody, so only its end is told.
+        with RawClient(daemon.websocket_port) as guest:
+            guest.subscribe("anything")
+        assert watcher.receive() == [8, "gone", [None, None]]
