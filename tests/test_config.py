@@ -169,6 +169,7 @@ def test_numbers_of_the_environment():
         ("[http]\nhigh_water_mark = 1", "http.high_water_mark", "zmq.high_water_mark"),
         ("dialect = 'wamp1'", "dialect", "websocket.dialect"),
         ("[zmq]\nqqqqqqqq = 1", "zmq.qqqqqqqq", ""),
+        ("[zmq]\napps = []", "zmq.apps", ""),
         ("[[topics]]\nmacth = 'a'", "topics[1].macth", "topics[1].match"),
         ('"a\\nb" = 1', '"a\\nb"', ""),
         (f"{'x' * 500} = 1", f"{'x' * 100}…", ""),
@@ -179,6 +180,12 @@ def test_unknown_keys(toml, text, key, suggestion):
     error = refusal(path)
     assert (error.source, error.key, error.suggestion) == (str(path), key, suggestion)
     assert "no setting has this name" in error.expected
+
+
+@pytest.mark.parametrize("table", ["[http]", "[[topics]]\nmatch = 'a'"])
+def test_what_stands_before_the_tables_is_told_where_to_go(toml, table):
+    error = refusal(toml(f"{table}\napps = ['shop:app']"))
+    assert error.expected.endswith('; put "apps" before the first [table]')
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,18 @@ class HttpPost:
         return cast("Deferred[Answer]", answer)
 
 
+def not_json(body: bytes) -> str:
+    """Why a body is not JSON, without showing anything of it."""
+    start = body[:100].lstrip()
+    if not start:
+        return "its answer is empty"
+    if start.startswith(b"\xef\xbb\xbf"):
+        return "its answer is not JSON: it begins with a byte order mark (save the script without)"
+    if start.startswith(b"<"):
+        return "its answer is not JSON but begins like HTML (in PHP often a warning; see its log)"
+    return "its answer is not JSON"
+
+
 def never_sent(failure: Failure) -> bool:
     """Whether it is certain that the server has not seen the question."""
     return isinstance(

@@ -73,6 +73,31 @@ def test_a_class_beside_the_configuration_file(folder):
     assert host.name == "chat_beside:Chat"
 
 
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("def on_open(self): ...", "on_open must take (self, conn)"),
+        ("def on_message(self, conn): ...", "on_message must take (self, conn, data)"),
+        ("def on_close(self, conn, code): ...", "on_close must take (self, conn)"),
+        ("def on_error(self, conn): ...", "on_error must take (self, conn, exc)"),
+        ("on_message = 5", "on_message must take (self, conn, data)"),
+        ("def onMessage(self, conn, data): ...", "onMessage is never called; name it on_message"),
+        ("def onOpen(self, conn): ...", "onOpen is never called; name it on_open"),
+    ],
+)
+def test_a_method_that_can_not_be_called(folder, method, told):
+    assert complaint(folder, f"class Chat(Component):\n    {method}\n") == told
+
+
+def test_methods_of_any_form(folder):
+    (folder / "chat_forms.py").write_text(
+        "from wampush.apps.component import Component\n\n\nclass Chat(Component):\n"
+        "    def on_open(self, *all): ...\n    async def on_message(self, a, b, c=1): ...\n"
+        "    on_close = min\n    def onMessage(self): ...\n"
+    )
+    assert made(folder, "chat_forms:Chat").hosts
+
+
 def test_what_is_no_component(folder):
     told = "it is no subclass of wampush.apps.component.Component"
     assert complaint(folder, "class Chat:\n    pass\n") == told

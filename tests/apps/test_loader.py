@@ -80,6 +80,15 @@ def test_a_missing_attribute_is_told_with_the_file(beside):
     assert told.endswith(f"live_shop_c ({beside / 'live_shop_c.py'}) has no 'app'")
 
 
+def test_what_was_probably_meant_is_told(beside):
+    (beside / "live_shop_e.py").write_text("application = 1\n")
+    assert complaint("live_shop_e:aplication", beside).endswith("; did you mean 'application'?")
+    for how in (loader.load, loader.check):
+        assert complaint("live_shpo_e:app", beside, how).endswith("; did you mean 'live_shop_e'?")
+        told = complaint("live_shop_e.py:app", beside, how)
+        assert told.endswith("; leave out the ending: live_shop_e")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

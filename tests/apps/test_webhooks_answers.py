@@ -142,6 +142,22 @@ def test_other_decisions_are_not_agreed(body):
     assert complaint(answers.decision, ok(body))[1] == 200
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "its answer is empty"),
+        (b" \n", "its answer is empty"),
+        (b"<br />\n<b>Warning</b>", "in PHP often a warning; see its log"),
+        (b'\n <b>Warning</b>{"allow": true}', "in PHP often a warning; see its log"),
+        (b'\xef\xbb\xbf{"allow": true}', "a byte order mark"),
+        (b"true yes", "its answer is not JSON"),
+        (b'{"alow": true}', "its answer has a key besides allow, payload, publish, reason"),
+    ],
+)
+def test_the_words_say_what_to_mend(body, words):
+    assert words in complaint(answers.decision, ok(body))[0]
+
+
 def test_who_refuses_has_no_payload():
     def read(answer):
         return answers.decision(answer, rewrites=True)
@@ -175,7 +191,9 @@ def test_other_answers_to_calls_are_not_agreed(body):
 def test_other_statuses_are_not_agreed(read, status):
     body = b'{"allow": true, "reason": "secret-7"}'
     words, told = complaint(read, Answer(status, body))
-    assert words == f"it answered with status {status}; 200 and 403 are agreed"
+    assert words.startswith(f"it answered with status {status}; 200 and 403 are agreed")
+    # What a script answers that can not verify the signature.
+    assert words.endswith("need the same key)") == (status == 401)
     assert told == status
 
 

@@ -96,7 +96,7 @@ def test_a_second_failure_drops_the_batch_and_the_next_waits_its_turn():
     with logged() as lines:
         web.answer(status=500)
         web.pass_time(10.0)
-        web.answer(body=b"<html>secret-7")
+        web.answer(body=b"OK secret-7")
         assert len(web.posts) == 2
         web.pass_time(10.0)
     assert told(web)[2] == gone[2:]

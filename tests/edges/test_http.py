@@ -201,6 +201,7 @@ def test_other_methods_are_told_which_ones_work(edge: HttpEdge, path: str) -> No
     response = ask(edge, path, method="DELETE")
     assert response.status == 405
     assert response.headers["allow"] == "GET, HEAD"
+    assert response.body == b"This address answers GET, HEAD and no other method.\n"
 
 
 def test_a_path_that_is_not_utf8_is_refused(edge: HttpEdge) -> None:

@@ -15,7 +15,7 @@ from wampush.apps import json_values
 from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
 from wampush.apps.runner import End, Outcome
 from wampush.broker.application import PASS, Verdict
-from wampush.errors import NotSerialisable, Refusal
+from wampush.errors import NotSerialisable, Refusal, shown
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_INTERNAL, ERROR_TIMEOUT, ERROR_UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def as_nothing(value: object) -> None:
     :raises TypeError: when it is something.
     """
     if value is not None:
-        message = f"it returned {type(value).__name__}; raise Refuse to refuse, else return nothing"
+        message = f"it returned {shown(value)}; raise Refuse to refuse, else return nothing"
         raise TypeError(message)
 
 
@@ -66,7 +66,11 @@ def as_rewrite(value: object) -> bytes | None:
     """
     if isinstance(value, Rewrite):
         return json_values.text_of(value.value)
-    as_nothing(value)
+    if value is not None:
+        raise TypeError(
+            f"it returned {shown(value)}; return Rewrite(value) to publish something else, nothing "
+            "to let it pass; raise Refuse to refuse"
+        )
     return None
 
 
@@ -77,7 +81,7 @@ def as_secret(value: object) -> CraSecret | None:
     """
     if value is None or isinstance(value, CraSecret):
         return value
-    raise TypeError(f"it returned {type(value).__name__}, not CraSecret or None")
+    raise TypeError(f"it returned {type(value).__name__}; return a CraSecret, or nothing")
 
 
 class Answers:

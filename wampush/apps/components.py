@@ -6,9 +6,11 @@ Must not import: the edges, the composition root.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -21,6 +23,15 @@ from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
     from wampush.settings.routes import RouteSettings
+
+_METHODS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
+    {
+        "on_open": ("conn",),
+        "on_message": ("conn", "data"),
+        "on_close": ("conn",),
+        "on_error": ("conn", "exc"),
+    }
+)
 
 
 class Components:
@@ -69,4 +80,25 @@ def _made(name: str, folder: Path | None, setting: str) -> Component:
     prefix = loader.prefix_of(setting, name)
     if not (isinstance(found, type) and issubclass(found, Component)):
         raise OperatorError(f"{prefix}: it is no subclass of wampush.apps.component.Component")
-    return loader.make(found, prefix)
+    component = loader.make(found, prefix)
+    for method, names in _METHODS.items():
+        problem = _misfit(component, method, names)
+        if problem:
+            raise OperatorError(f"{prefix}: {problem}")
+    return component
+
+
+def _misfit(component: Component, name: str, names: Sequence[str]) -> str:
+    """Why a method can not be called, or never will be; empty when all is well."""
+    if getattr(type(component), name) is getattr(Component, name):
+        head, tail = name.split("_")
+        ratchets = f"{head}{tail.capitalize()}"
+        return f"{ratchets} is never called; name it {name}" if hasattr(component, ratchets) else ""
+    try:
+        signature(getattr(component, name)).bind(*names)
+    except TypeError:
+        return f"{name} must take ({', '.join(('self', *names))})"
+    except ValueError:
+        # Some that are written in C do not tell what they take.
+        return ""
+    return ""

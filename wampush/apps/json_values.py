@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from inspect import isawaitable
 from typing import Any, Final
 
 import orjson
@@ -46,5 +47,13 @@ def text_of(value: object) -> bytes:
         try:
             return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
         except (TypeError, ValueError, RecursionError):
-            message = f"{shown(value)} can not be written as JSON: {error}"
+            message = f"{shown(value)} can not be written as JSON: {error}{_hint(value, error)}"
             raise NotSerialisable(message) from None
+
+
+def _hint(value: object, error: orjson.JSONEncodeError) -> str:
+    """What was probably forgotten, as the end of a message."""
+    kind = str(error).rpartition(" ")[2]
+    if isawaitable(value) or kind in ("coroutine", "Deferred"):
+        return "; is an await missing?"
+    return "; make a list of it" if kind in ("set", "frozenset", "generator") else ""

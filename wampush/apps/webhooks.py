@@ -302,7 +302,7 @@ def _text_of(subscriber: Subscriber, call_id: str, answer: CallAnswer | None) ->
     """The CALLRESULT or CALLERROR for an answer."""
     session = subscriber.session
     if answer is None:
-        words = "the application does not answer; try again later"
+        words = "the application gave no usable answer; try again later"
         return session.call_error(call_id, ERROR_UNAVAILABLE, words)
     if answer.forbidden is not None:
         words = answer.forbidden or Refusal.APPLICATION_REFUSED.sentence

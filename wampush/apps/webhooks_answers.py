@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from wampush.errors import WampushError
-from wampush.http_post import Answer
+from wampush.http_post import Answer, not_json
 from wampush.wamp.codec import raw_elements
 
 _DECISION: Final = frozenset(("allow", "reason", "payload", "publish"))
@@ -139,11 +139,13 @@ def _document(
     """The object of an answer, and the texts of its values."""
     if answer.status != 200:
         problem = f"it answered with status {answer.status}; {agreed} are agreed"
+        if answer.status == 401:
+            problem += " (was the signature wrong? both sides need the same key)"
         raise Unusable(problem, answer.status)
     try:
         document = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise Unusable("its answer is not JSON") from None
+        raise Unusable(not_json(answer.body)) from None
     if not isinstance(document, dict):
         raise Unusable("its answer is no JSON object")
     _check_keys(document, known, "its answer")
@@ -151,10 +153,8 @@ def _document(
 
 
 def _check_keys(document: Mapping[str, object], known: frozenset[str], where: str) -> None:
-    unknown = len(document.keys() - known)
-    if unknown:
-        names = ", ".join(sorted(known))
-        raise Unusable(f"{where} has {unknown} unknown keys; known are {names}")
+    if document.keys() - known:
+        raise Unusable(f"{where} has a key besides {', '.join(sorted(known))}")
 
 
 def _values(text: bytes) -> Mapping[str, bytes]:

@@ -297,8 +297,8 @@ def takes_any_port(address: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
-    """A list of addresses, none of them twice."""
+class ListOf:
+    """A list, nothing in it twice; but any free port may stand there more than once."""
 
     each: Checker
     at_least: int = 0
@@ -309,7 +309,7 @@ class Addresses:
         return f"a list of {'at least one of: ' if self.at_least else ''}{self.each.allowed}"
 
     def check(self, value: object) -> object:
-        """Accept lists of usable, different addresses and keep them as tuples."""
+        """Accept lists of usable, different elements and keep them as tuples."""
         if not isinstance(value, list | tuple):
             return _wrong_type(self, value)
         if len(value) < self.at_least:
@@ -320,7 +320,7 @@ class Addresses:
             if not isinstance(checked, str):
                 return checked
             if checked in kept and not takes_any_port(checked):
-                return Rejected("an address that is not in the list already", checked)
+                return Rejected("something that is not in the list already", checked)
             kept.append(checked)
         return tuple(kept)
 

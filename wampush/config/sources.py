@@ -160,7 +160,7 @@ def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given
             if key not in FIELDS:
                 own = [each.name for each in fields(SECTIONS[section])]
                 near = [f"{section}.{each}" for each in _close(name, own)] or _same_name(name)
-                raise _unknown(f"{section}.{_shown_key(name)}", value, origin, near)
+                raise _unknown(f"{section}.{_shown_key(name)}", value, origin, near, name)
             yield Given(key, _checked(key, FIELDS[key], value, origin), origin)
 
 
@@ -204,7 +204,7 @@ def _entries(table: str, entries: object, origin: Origin) -> tuple[object, ...]:
         for name, value in entry.items():
             if name not in known:
                 near = [f"{place}.{each}" for each in _close(str(name), [*known])]
-                raise _unknown(f"{place}.{_shown_key(str(name))}", value, origin, near)
+                raise _unknown(f"{place}.{_shown_key(str(name))}", value, origin, near, str(name))
             values[name] = _checked(f"{place}.{name}", known[name], value, origin)
         for name, each in known.items():
             if each.default is MISSING and name not in values:
@@ -226,9 +226,19 @@ def _checked(key: str, each: Field[Any], value: object, origin: Origin) -> objec
 # Words for people.
 
 
-def _unknown(key: str, value: object, origin: Origin, near: list[str]) -> ConfigError:
+def _unknown(
+    key: str, value: object, origin: Origin, near: list[str], in_table: str = ""
+) -> ConfigError:
+    """The error about a key that is none.
+
+    :param in_table: its name, where it stands in a table.
+    """
     if names_a_secret(key.rpartition(".")[2]):
         value = HIDDEN
+    if in_table in TOP_FIELDS:
+        # TOML counts whatever follows the head of a table to that table.
+        expected = f'no setting has this name; put "{in_table}" before the first [table]'
+        return origin.refuse(key, value, expected)
     return origin.refuse(key, value, "no setting has this name", "".join(near[:1]))
 
 

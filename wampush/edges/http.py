@@ -209,9 +209,12 @@ class HttpEdge:
         # A redirect would only add the slash that leads to a folder, and folders are not served.
         if code == 404 or isinstance(error, RequestRedirect):
             return self._not_found.render(request)
+        words = "This address does not answer such a request."
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            request.setHeader(b"Allow", ", ".join(sorted(error.valid_methods)).encode())
-        return respond_text(request, code, "This address does not answer such a request.\n")
+            allowed = ", ".join(sorted(error.valid_methods))
+            request.setHeader(b"Allow", allowed.encode())
+            words = f"This address answers {allowed} and no other method."
+        return respond_text(request, code, f"{words}\n")
 
     # Otherwise "//healthz" would be redirected to an absolute URL made from the Host header.
     app.url_map.merge_slashes = False

@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from wampush.checkers.common import (
-    Addresses,
     Choice,
     Flag,
+    ListOf,
     Number,
     OriginPattern,
     TopicPattern,
@@ -69,7 +69,7 @@ class WebSocketSettings:
         metadata=about(
             "",
             "Existing pages connect to this port; loopback, so that nothing is public unasked.",
-            Addresses(Endpoint(), at_least=1),
+            ListOf(Endpoint(), at_least=1),
         ),
     )
     dialect: Dialect = field(
@@ -134,7 +134,7 @@ class WebSocketSettings:
             "",
             "Pages of the host they connect to, on any port; a stranger's page could use the "
             "cookies of its visitors. All names of loopback are one host.",
-            Addresses(OriginPattern(), at_least=1),
+            ListOf(OriginPattern(), at_least=1),
         ),
     )
     allow_null_origin: bool = field(

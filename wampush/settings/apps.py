@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wampush.checkers.apps import ObjectName
-from wampush.checkers.common import Addresses, Number, WholeNumber
+from wampush.checkers.common import ListOf, Number, WholeNumber
 from wampush.settings.security import about
 
 ABOUT_APPS: Final[Mapping[str, Any]] = about(
     "",
     "Only what is named is loaded: such as `shop.live:app`, found on Python's path or beside this "
     "file.",
-    Addresses(ObjectName()),
+    ListOf(ObjectName()),
 )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wampush.checkers.common import Addresses, Choice, FilePath, Flag, Number, WholeNumber
+from wampush.checkers.common import Choice, FilePath, Flag, ListOf, Number, WholeNumber
 from wampush.checkers.identity import HttpUrl, Name, TextOrNone
 from wampush.settings.security import about
 
@@ -31,7 +31,7 @@ class AuthSettings:
             "",
             "The first that finds its proof in the handshake decides; `anonymous` lets in who has "
             "none, `cra` who proves it afterwards.",
-            Addresses(Choice(SOURCES), at_least=1),
+            ListOf(Choice(SOURCES), at_least=1),
         ),
     )
 
@@ -131,7 +131,7 @@ class CallbackSettings:
         metadata=about(
             "",
             "Further headers of the handshake to pass on; cookies, origin and query always are.",
-            Addresses(Name()),
+            ListOf(Name()),
         ),
     )
     cookies: tuple[str, ...] = field(
@@ -139,7 +139,7 @@ class CallbackSettings:
         metadata=about(
             "",
             "Cookies to pass on, such as `PHPSESSID`; empty: all. Others would spoil the cache.",
-            Addresses(Name()),
+            ListOf(Name()),
         ),
     )
     timeout: float = field(

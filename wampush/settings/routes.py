@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from wampush.checkers.apps import ObjectName, RoutePath
-from wampush.checkers.common import Addresses, OriginPattern
+from wampush.checkers.common import ListOf, OriginPattern
 from wampush.checkers.identity import Name
 from wampush.settings.security import about
 
@@ -40,7 +40,7 @@ class RouteSettings:
         metadata=about(
             "",
             "Pages that may connect here; empty: those of `websocket.origins`.",
-            Addresses(OriginPattern()),
+            ListOf(OriginPattern()),
         ),
     )
     subprotocols: tuple[str, ...] = field(
@@ -49,7 +49,7 @@ class RouteSettings:
             "",
             "What the component speaks; the first that a client offers is agreed on. Plain pages "
             "offer none.",
-            Addresses(Name()),
+            ListOf(Name()),
         ),
     )
 

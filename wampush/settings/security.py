@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from wampush.checkers.common import (
-    Addresses,
     Checker,
     Choice,
     FileMode,
     FilePath,
     Flag,
+    ListOf,
     Network,
     Number,
     PullAddress,
@@ -48,7 +48,7 @@ class ProxySettings:
         metadata=about(
             "",
             "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; anybody can send them.",
-            Addresses(Network()),
+            ListOf(Network()),
         ),
     )
 
@@ -62,7 +62,7 @@ class ZmqSettings:
         metadata=about(
             "",
             "Existing backends push to this address; loopback, because a push is trusted.",
-            Addresses(PullAddress()),
+            ListOf(PullAddress()),
         ),
     )
     topic_key: str = field(
@@ -108,7 +108,7 @@ class ZmqSettings:
         metadata=about(
             "",
             "Who may connect to bound TCP sockets; empty: everybody that reaches them.",
-            Addresses(Network()),
+            ListOf(Network()),
         ),
     )
     ipc_mode: str = field(

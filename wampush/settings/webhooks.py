@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from wampush.checkers.common import (
-    Addresses,
     Choice,
     FilePath,
+    ListOf,
     Number,
     TopicPattern,
     WholeNumber,
@@ -54,7 +54,7 @@ class WebhookSettings:
         metadata=about(
             "",
             "Each makes clients wait for the application, so only what it decides is asked.",
-            Addresses(Choice(EVENTS)),
+            ListOf(Choice(EVENTS)),
         ),
     )
     topics: tuple[str, ...] = field(
@@ -62,7 +62,7 @@ class WebhookSettings:
         metadata=about(
             "",
             "For `subscribe` and `publish`: other topics are not asked about.",
-            Addresses(TopicPattern(), at_least=1),
+            ListOf(TopicPattern(), at_least=1),
         ),
     )
     procedures: tuple[str, ...] = field(
@@ -70,7 +70,7 @@ class WebhookSettings:
         metadata=about(
             "",
             "For `call`: which procedures the application has, such as `cart.*`.",
-            Addresses(TopicPattern()),
+            ListOf(TopicPattern()),
         ),
     )
     cookies: tuple[str, ...] = field(
@@ -78,7 +78,7 @@ class WebhookSettings:
         metadata=about(
             "",
             "For `connect`: cookies to pass on, such as `PHPSESSID`; empty: all.",
-            Addresses(Name()),
+            ListOf(Name()),
         ),
     )
     timeout: float = field(
