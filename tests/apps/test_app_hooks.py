@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from tests.apps.app_world import CONNECT_TIMEOUT, TIMEOUT, AppWorld, logging
 from wampush.apps import App, ConnectContext, Context, Refuse, Rewrite, Session, WampError
+from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
@@ -407,6 +408,23 @@ def test_ending_a_session_that_wants_in_keeps_it_out():
     app = App()
     app.on_connect(lambda ctx: ctx.session.end("not today"))
     assert AppWorld(app).arrive().refused == (CloseReason.CONNECT_REFUSED, "not today")
+
+
+def test_a_plain_websocket_that_wants_in_has_no_session_to_send_to():
+    app = App()
+    seen: list[Any] = []
+
+    @app.on_connect
+    def look(ctx: ConnectContext) -> None:
+        ctx.session.send("t", 1)
+        seen.append((ctx.session.id, ctx.session.user, ctx.request.path))
+
+    world = AppWorld(app)
+    request = ConnectRequest("/chat?x=1", {}, "192.0.2.7")
+    agreed: list[None] = []
+    world.joined.connecting(Arrival(ANN, request, None)).addCallback(agreed.append)
+    assert agreed == [None]
+    assert seen == [("", "7", "/chat")]
 
 
 def test_all_apps_have_to_agree():

@@ -133,11 +133,19 @@ class AppHost:
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
         """A client that may subscribe wants to."""
-        self._decide(self._subscribing(subscriber, request.topic), decide)
+        handlers = _about(request.topic, self.registered.subscribe)
+        if handlers:
+            self._decide(self._subscribing(subscriber, request.topic, handlers), decide)
+        else:
+            decide(PASS)
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
         """A client that may publish wants to."""
-        self._decide(self._publishing(subscriber, request.topic, request.event), decide)
+        handlers = _about(request.topic, self.registered.publish)
+        if handlers:
+            self._decide(self._publishing(subscriber, request, handlers), decide)
+        else:
+            decide(PASS)
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
         """A client that may call a procedure does."""
@@ -220,16 +228,22 @@ class AppHost:
         decided = Deferred.fromCoroutine(verdict)
         decided.addErrback(_defect).addCallback(decide)
 
-    async def _subscribing(self, subscriber: Subscriber, topic: str) -> Verdict:
-        return await self._judge(
-            subscriber, self.registered.subscribe, (topic,), answers.as_nothing
-        )
+    async def _subscribing(
+        self, subscriber: Subscriber, topic: str, handlers: Sequence[Handler]
+    ) -> Verdict:
+        for handler in handlers:
+            verdict = await self._judge(subscriber, handler, (topic,), answers.as_nothing)
+            if verdict.refusal is not None:
+                return verdict
+        return PASS
 
-    async def _publishing(self, subscriber: Subscriber, topic: str, payload: bytes) -> Verdict:
+    async def _publishing(
+        self, subscriber: Subscriber, request: Publish, handlers: Sequence[Handler]
+    ) -> Verdict:
         rewritten: bytes | None = None
-        for handler in self.registered.publish:
-            arguments = (topic, json_values.parsed(rewritten or payload))
-            verdict = await self._judge(subscriber, (handler,), arguments, answers.as_rewrite)
+        for handler in handlers:
+            arguments = (request.topic, json_values.parsed(rewritten or request.event))
+            verdict = await self._judge(subscriber, handler, arguments, answers.as_rewrite)
             if verdict.refusal is not None:
                 return verdict
             rewritten = verdict.payload or rewritten
@@ -238,23 +252,16 @@ class AppHost:
     async def _judge(
         self,
         subscriber: Subscriber,
-        handlers: Sequence[Handler],
+        handler: Handler,
         arguments: tuple[Any, ...],
         convert: Callable[[Any], object],
     ) -> Verdict:
-        """Ask the handlers that are about a topic, the first argument, until one refuses."""
-        verdict = PASS
-        for handler in handlers:
-            if not covers(handler.match, arguments[0]):
-                continue
-            context = self._context(self._sessions.of(subscriber))
-            outcome = await self._runner.ask(
-                handler, (context, *arguments), owner=subscriber, convert=convert
-            )
-            verdict = self._answers.verdict(handler, context.session, outcome)
-            _end_if_asked(context.session, outcome)
-            if verdict.refusal is not None:
-                break
+        context = self._context(self._sessions.of(subscriber))
+        outcome = await self._runner.ask(
+            handler, (context, *arguments), owner=subscriber, convert=convert
+        )
+        verdict = self._answers.verdict(handler, context.session, outcome)
+        _end_if_asked(context.session, outcome)
         return verdict
 
     def _called(
@@ -309,6 +316,10 @@ class AppHost:
         failure = outcome.failure
         if failure is not None and not isinstance(failure.value, Refuse | WampError):
             self._answers.incident(handler, session, failure)
+
+
+def _about(topic: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
+    return [handler for handler in handlers if covers(handler.match, topic)]
 
 
 def _error_topic(name: str) -> str:
