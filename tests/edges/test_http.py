@@ -213,6 +213,13 @@ def test_a_method_that_is_none_is_refused(edge: HttpEdge, method: str) -> None:
     assert ask(edge, "/", method=method).status == 400
 
 
+def test_files_are_sent_whole(edge: HttpEdge) -> None:
+    whole = ask(edge, "/static/site.css")
+    ranges = ",".join(["0-"] * 1000)
+    some = ask(edge, "/static/site.css", headers=f"Range: bytes={ranges}\r\n")
+    assert (some.status, some.body) == (200, whole.body)
+
+
 @pytest.mark.parametrize("size", [2, MAX_BYTES, MAX_BYTES + 1, MAX_DROPPED_BYTES])
 def test_a_body_that_nobody_needs_is_dropped(edge: HttpEdge, size: int) -> None:
     head = b"POST /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
@@ -224,6 +231,24 @@ def test_a_body_that_nobody_needs_is_dropped(edge: HttpEdge, size: int) -> None:
         answer = run(edge, request)
         assert answer.startswith(b"HTTP/1.1 405 ")
         assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("other", ["localhost:8081", "evil.example"])
+def test_two_hosts_are_refused(edge: HttpEdge, other: str) -> None:
+    assert ask(edge, "/healthz", host=other, headers="Host: localhost:8081\r\n").status == 400
+
+
+@pytest.mark.parametrize(
+    "codings", [["chunked", "identity"], ["identity"], ["identity", "chunked"]]
+)
+def test_a_body_whose_end_could_be_elsewhere_ends_the_connection(
+    edge: HttpEdge, codings: list[str]
+) -> None:
+    lines = "".join(f"Transfer-Encoding: {each}\r\n" for each in codings)
+    head = f"POST /publish/t HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
+    answer = run(edge, head + b"1\r\n1\r\n0\r\n\r\n" + head)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_body_without_end_ends_the_connection(edge: HttpEdge) -> None:

@@ -172,6 +172,27 @@ def test_who_speaks_tls_is_told_at_once(port: Port) -> None:
     assert transport.disconnecting
 
 
+def test_nothing_is_taken_behind_the_end(port: Port) -> None:
+    # Over TLS bytes go on coming until the peer closes its side.
+    channel, transport = port.connect()
+    channel.dataReceived(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+    answer = transport.value()
+    assert transport.disconnecting
+    for _ in range(round(CLOSE_TIMEOUT)):
+        port.clock.advance(1)
+        channel.dataReceived(REQUEST)
+    assert transport.value() == answer
+    assert transport.disconnected
+
+
+def test_a_body_without_end_is_cut_off(port: Port) -> None:
+    channel, transport = port.connect()
+    channel.dataReceived(POST.replace(b"Length: 4", b"Length: 99999999999"))
+    while not transport.disconnected:
+        channel.dataReceived(b"x" * 65_536)
+    assert transport.value() == b""
+
+
 def send_nothing(_: Any) -> None:
     """The connection alone."""
 

@@ -5,7 +5,7 @@ Must not import: anything of wampush.
 
 Twisted's own timeout, which is off here, begins anew with each byte, so that a header may trickle
 for ever; while a request is answered there is none at all, nor for a peer that reads nothing when
-its connection is closed.
+its connection is closed. Over TLS a closed connection is read until the peer closes its side, too.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class BoundedChannel(HTTPChannel):
     _timer: Any = None
     _idle = False
     _spoken = False
+    _closed = False
 
     def connectionMade(self) -> None:
         """The TCP connection is there; under TLS its handshake is still to come."""
@@ -61,7 +62,9 @@ class BoundedChannel(HTTPChannel):
         self._end_in(HEAD_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of the peer."""
+        """Bytes of the peer; once the connection is closed they are not looked at."""
+        if self._closed:
+            return
         if not self._spoken and data.startswith(_TLS_RECORD):
             # Without an answer its sender would wait for it until time is up.
             HTTPChannel.write(self, b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -94,6 +97,7 @@ class BoundedChannel(HTTPChannel):
         """Close once everything is sent, or time is up."""
         self._idle = False
         self._end_in(CLOSE_TIMEOUT)
+        self._closed = True
         HTTPChannel.loseConnection(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
@@ -103,6 +107,8 @@ class BoundedChannel(HTTPChannel):
         HTTPChannel.connectionLost(self, reason)
 
     def _end_in(self, seconds: float) -> None:
+        if self._closed:
+            return
         self._stop_timer()
         self._timer = self.callLater(seconds, self._time_is_up)
 

@@ -106,6 +106,8 @@ class StaticFiles(File):
     def render_GET(self, request: Request) -> bytes | int:
         """Send the file; caches keep it but ask each time whether it changed."""
         request.setHeader(b"Cache-Control", b"no-cache")
+        # Thousands of overlapping ranges would be sent, each in full; these files are short.
+        request.requestHeaders.removeHeader(b"range")
         return cast("bytes | int", File.render_GET(self, request))
 
     render_HEAD = render_GET

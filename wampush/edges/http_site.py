@@ -72,7 +72,12 @@ class Guard(Resource):
             request.setHeader(name, value)
         if _METHOD.fullmatch(request.method) is None:
             return respond_text(request, 400, "The request method is not valid.\n")
-        if request.getHeader(b"host") is not None and host_asked_for(request) is None:
+        if not _is_framed_plainly(request):
+            channel: Any = request.channel
+            channel.persistent = False
+            return respond_text(request, 400, "The transfer coding is not chunked alone.\n")
+        hosts = request.requestHeaders.getRawHeaders(b"host", [])
+        if len(hosts) > 1 or (hosts and host_asked_for(request) is None):
             return respond_text(request, 400, "The Host header is not valid.\n")
         if (request.getHeader(b"upgrade") or b"").strip().lower() == b"websocket":
             return self._no_websocket(request)
@@ -81,6 +86,16 @@ class Guard(Resource):
         except UnicodeDecodeError:
             return self._unreadable(request)
         return cast("bytes | int", self._routes.render(request))
+
+
+def _is_framed_plainly(request: Request) -> bool:
+    """Whether everybody agrees where a request ends.
+
+    Twisted takes the coding ``identity`` for none, also behind another. A proxy may take it for
+    something else, and part of a body for the next request (RFC 9112 section 6.1).
+    """
+    codings = request.requestHeaders.getRawHeaders(b"transfer-encoding", [b"chunked"])
+    return [each.lower() for each in codings] == [b"chunked"]
 
 
 class BoundedRequest(Request):
@@ -108,7 +123,8 @@ class BoundedRequest(Request):
         if room > 0:
             Request.handleContentChunk(self, data[:room])
         if self.body_bytes > self._most:
-            self.channel.loseConnection()
+            channel: Any = self.channel
+            channel.transport.abortConnection()
 
     def body(self) -> bytes:
         """What was kept of the body."""
