@@ -27,13 +27,13 @@ from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.http_post import Answer, problem_of
+from wampush.http_post import Answer, not_json, problem_of
 from wampush.settings.identity import CallbackSettings
+from wampush.thinning import Thinning
 
 _log = Logger(namespace="wampush")
 
 _KEYS: Final = frozenset(("user", "groups", "language", "data", "session", "expires"))
-_SECONDS_BETWEEN_LINES: Final = 1.0
 
 Post = Callable[[bytes, bytes], Deferred[Answer]]
 """Sends a body and a Cookie header; cancelling it drops the connection."""
@@ -75,8 +75,7 @@ class Callback:
         self._open: dict[bytes, _Question] = {}
         self._waiting: deque[_Question] = deque()
         self._running = 0
-        self._last_line = -inf
-        self._unlogged = 0
+        self._thinning = Thinning(now)
 
     def ask(self, request: ConnectRequest) -> Deferred[Identity | None]:
         """Who a client is; None when the web application does not know it (401).
@@ -207,15 +206,14 @@ class Callback:
 
     def _complain(self, problem: str) -> None:
         """Write a line for the operator, at most one a second."""
-        now = self._now()
-        if now - self._last_line < _SECONDS_BETWEEN_LINES:
-            self._unlogged += 1
-            return
-        more = f" ({self._unlogged} more like it had no line)" if self._unlogged else ""
-        self._last_line, self._unlogged = now, 0
-        _log.warn(
-            "callback {url}: {problem}{more}", url=self._settings.url, problem=problem, more=more
-        )
+        more = self._thinning.due()
+        if more is not None:
+            _log.warn(
+                "callback {url}: {problem}{more}",
+                url=self._settings.url,
+                problem=problem,
+                more=more,
+            )
 
     # The memory.
 
@@ -253,13 +251,11 @@ def _judged(answer: Answer) -> Identity | None:
     try:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
-        raise Unusable("its answer is not JSON.") from None
+        raise Unusable(f"{not_json(answer.body)}.") from None
     if not isinstance(document, dict):
         raise Unusable("its answer is no JSON object.")
-    unknown = len(document.keys() - _KEYS)
-    if unknown:
-        known = ", ".join(sorted(_KEYS))
-        raise Unusable(f"its answer has {unknown} unknown keys; known are {known}.")
+    if document.keys() - _KEYS:
+        raise Unusable(f"its answer has a key besides {', '.join(sorted(_KEYS))}.")
     return Identity(
         user=name_of(document.get("user"), "user"),
         groups=groups_of(document.get("groups")),
