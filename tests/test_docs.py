@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import configparser
-import contextlib
 import json
 import re
 import shlex
@@ -24,6 +23,7 @@ import wampush
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, Process, running_daemon
 from tests.support.guides import FENCE, Block, blocks_in, blocks_of, on
+from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
 from tests.support.ports import reserved_ports
@@ -245,29 +245,6 @@ def test_the_example_of_the_python_client_runs(daemon: Daemon) -> None:
     for line in lines[1:]:
         assert f"`{line}`" in text
     assert len(lines) == 3
-
-
-@contextlib.contextmanager
-def running_nginx(folder: Path, top: str, servers: str) -> Iterator[None]:
-    """Run nginx in one process, with all its files in ``folder``."""
-    folder.mkdir()
-    places = "".join(
-        f"{kind}_temp_path {folder}/{kind};\n"
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    path = folder / "nginx.conf"
-    path.write_text(
-        f"daemon off;\nmaster_process off;\npid {folder}/pid;\nerror_log {folder}/error.log;\n"
-        f"{top}http {{\naccess_log off;\n{places}{servers}}}\n",
-        encoding="utf-8",
-    )
-    nginx = "/usr/sbin/nginx"
-    assert Path(nginx).exists(), "nginx is missing: apt-get install nginx"
-    process = Process([nginx, "-p", str(folder), "-c", str(path)], cwd=folder)
-    try:
-        yield
-    finally:
-        process.terminate()
 
 
 def page_at(port: int) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
+from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_program, php_server
+from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import KEY, token
@@ -156,6 +158,7 @@ def state(ctx: Context, data: object = None) -> object:
         "num_online": ctx.presence.num_online,
         "num_clients": ctx.presence.num_clients,
         "asked": session.data.asked,
+        "address": session.address,
         "data": data,
     }
 """
@@ -178,15 +181,18 @@ Socket.prototype.send = function (message) {
 
 
 @contextlib.contextmanager
-def with_handlers(folder: Path) -> Iterator[Daemon]:
-    """A daemon with handlers in Python, that asks PHP who a client is by its URL."""
+def with_handlers(folder: Path, more: str = "") -> Iterator[Daemon]:
+    """A daemon with handlers in Python, that asks PHP who a client is by its URL.
+
+    :param more: tables of its configuration.
+    """
     (folder / "handlers.py").write_text(HANDLERS, encoding="utf-8")
     with php_server(folder, SCRIPTS) as web:
         path = folder / "wampush.toml"
         path.write_text(
             'apps = ["handlers:app"]\n'
             '[auth]\norder = ["callback", "anonymous"]\n'
-            f'[callback]\nurl = "{web.url}/trongate_token.php"\n',
+            f'[callback]\nurl = "{web.url}/trongate_token.php"\n{more}',
             encoding="utf-8",
         )
         with running_daemon(folder, extra=["--config", str(path)]) as daemon:
@@ -240,5 +246,40 @@ def test_a_handler_of_a_module_runs_with_the_data_and_the_state_of_the_client(
             "num_online": 1,
             "num_clients": 2,
             "asked": 2,
+            "address": "127.0.0.1",
             "data": [1, 2],
         }
+
+
+NGINX = """
+server {{
+    listen 127.0.0.1:{port};
+    location /ws {{
+        proxy_pass http://127.0.0.1:{websocket_port};
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Forwarded-For 192.0.2.7;
+        proxy_read_timeout 86400;
+    }}
+}}
+"""
+
+
+def test_it_runs_behind_location_ws_of_nginx(
+    tmp_path: Path, browser: Browser, pages: PageServer
+) -> None:
+    with contextlib.ExitStack() as stack:
+        daemon = stack.enter_context(with_handlers(tmp_path, '[proxy]\ntrusted = ["127.0.0.1"]\n'))
+        (port,) = stack.enter_context(reserved_ports(1))
+        server = NGINX.format(port=port, websocket_port=daemon.websocket_port)
+        stack.enter_context(running_nginx(tmp_path / "nginx", "events {}\n", server))
+        page = browser.open(f"{pages.url}/plain.html")
+        page.evaluate("code => { (0, eval)(code); }", SOCKET)
+        url = f"ws://127.0.0.1:{port}/ws?trongateToken=QmvFNXSEH9wcCyZe&user_id=7"
+        page.evaluate("url => { window.ann = new Socket(url); }", url)
+        page.evaluate("ann.opened")
+        state = page.evaluate("ann.send({handler: 'state', module: 'members', data: null})")
+        # Who it is comes from the URL, where it comes from out of the header.
+        assert (state["user_id"], state["address"]) == ("7", "192.0.2.7")

@@ -129,6 +129,15 @@ def test_specific_sessions(send_to_clients: Callable[..., None], clients: Client
     assert clients.got() == {"7 here": [], "7 there": [1, 2], "8": [], "9": [], "visitor": [2]}
 
 
+def test_an_error_reply_is_a_composed_code_and_text(
+    send_to_clients: Callable[..., None], clients: Clients
+) -> None:
+    client = clients.by_name["9"]
+    client.subscribe(f"{ACTION}:error")
+    send_to_clients([f"{ACTION}:error", [404, "no such task"], USERS, 9])
+    assert client.receive() == [8, f"{ACTION}:error", [404, "no such task"]]
+
+
 # Actions of clients.
 
 APP = """

@@ -1,14 +1,20 @@
-"""The main job: a PHP backend pushes, an unchanged page with AutobahnJS shows it."""
+"""The Yii2 "Pusher" on Ratchet, the main job: PHP pushes, an unchanged AutobahnJS page shows it."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import pytest
 
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon
+from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
+from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 
 NASTY = "\"double\" 'single' \\back\\ </script><b>bold</b> & \u2028 \u0000 \t"
@@ -122,3 +128,61 @@ def test_a_closed_tab_leaves_nothing(
     eventually(daemon.counts, lambda counts: counts == (1, 1, 1))
     page.close()
     eventually(daemon.counts, lambda counts: counts == (0, 0, 0))
+
+
+# The page asks once for what its widgets show; what has changed since comes as events.
+FILL = """
+    const answer = await (await fetch('/widgets.json')).json();
+    for (const field in answer) {
+        document.getElementById(field).textContent = answer[field];
+    }
+"""
+
+
+def test_widgets_are_filled_by_one_request_and_then_by_events_without_polling(
+    daemon: Daemon, browser: Browser, seed_page: Callable[[str], str], pages: PageServer
+) -> None:
+    pages.files["/widgets.json"] = b'{"title": "before", "price": 10}'
+    page = browser.open(seed_page("MainCategory"))
+    wait_for_topics(daemon, 1)
+    page.evaluate(f"async () => {{{FILL}}}")
+    assert (page.inner_text("#title"), page.inner_text("#price")) == ("before", "10")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for number in range(3):
+        php_push(daemon.zmq_address, {"category": "MainCategory", "price": number})
+        page.wait_for_function(
+            "number => document.getElementById('price').textContent === String(number)", arg=number
+        )
+    # What was not pushed stays as it was.
+    assert page.inner_text("#title") == "before"
+    assert asked == []
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process open more than 1,024 files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_descriptors")
+def test_more_than_1024_connections_stay_open(daemon: Daemon) -> None:
+    # One address may have 1,000; all of 127.0.0.0/8 is this machine.
+    with contextlib.ExitStack() as stack:
+        clients = [
+            stack.enter_context(
+                RawClient(daemon.websocket_port, source=f"127.0.0.{1 + number % 2}")
+            )
+            for number in range(1200)
+        ]
+        for client in clients:
+            client.subscribe("MainCategory")
+        php_push(daemon.zmq_address, {"category": "MainCategory", "title": "for all"})
+        event = [8, "MainCategory", {"category": "MainCategory", "title": "for all"}]
+        assert all(client.receive() == event for client in clients)
+        assert daemon.health()["connections"] == 1200
