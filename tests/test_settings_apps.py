@@ -9,6 +9,8 @@ import pytest
 from wampush.config import LoadedSettings, describe, load
 from wampush.errors import ConfigError
 
+CALLBACK = '[auth]\norder = ["callback"]\n[callback]\nurl = "http://127.0.0.1/"\ntimeout = 4\n'
+
 
 def loaded(
     folder: Path, text: str = "", environ: dict[str, str] | None = None, **overrides: object
@@ -58,8 +60,7 @@ def test_the_environment_decides_over_the_file_and_the_command_line_over_both(tm
             r"application\.connect_timeout = 5.*less than websocket\.handshake_timeout \(5 s\)",
         ),
         (
-            'apps = ["a:app"]\n[auth]\norder = ["callback"]\n'
-            '[callback]\nurl = "http://127.0.0.1/"\ntimeout = 4',
+            f'apps = ["a:app"]\n{CALLBACK}',
             r"application\.connect_timeout = 1\.5.*with callback\.timeout \(4 s\)",
         ),
     ],
