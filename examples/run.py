@@ -44,7 +44,9 @@ def main() -> int:
     parser.add_argument("--http-port", type=int, default=8081, help="port for operators")
     parser.add_argument("--page-port", type=int, default=8000, help="port of the example's pages")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, _interrupted)
+    # Also when the terminal is closed: what runs here would not hear of that.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
     try:
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wampush-")))

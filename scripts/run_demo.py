@@ -79,8 +79,9 @@ def main() -> int:
         stop.set()
         daemon.terminate()
 
-    signal.signal(signal.SIGINT, stop_daemon)
-    signal.signal(signal.SIGTERM, stop_daemon)
+    # SIGHUP: the terminal is closed, of which the daemon would not hear.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop_daemon)
     for helper in helpers:
         helper.start()
     try:

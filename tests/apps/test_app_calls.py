@@ -218,7 +218,7 @@ def named(ctx, a, *, b=3):
 def test_a_wrong_number_of_arguments_is_the_callers_mistake(function, arguments, words, logged):
     world = world_of(function)
     answer = world.call(world.client(), "p", *arguments)
-    assert answer == [f"{ERROR}invalid-argument", words]
+    assert answer == [f"{ERROR}invalid-argument", f"p: {words}"]
     assert incidents(logged) == []
 
 

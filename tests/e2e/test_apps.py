@@ -108,7 +108,7 @@ def test_the_first_procedure_and_its_page(tmp_path: Path, page: Page) -> None:
         assert found == 5
         answer = called(page, "A", "shop.add", 1)
         assert answer["uri"] == f"{ERROR}invalid-argument"
-        assert answer["desc"] == "it takes 2 arguments (a, b), not 1"
+        assert answer["desc"] == "shop.add: it takes 2 arguments (a, b), not 1"
 
 
 def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:

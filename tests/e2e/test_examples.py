@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -58,9 +60,10 @@ def running(name: str, folder: Path) -> Iterator[Example]:
         try:
             example.wait_for_log(lambda log: f"Open {example.url}" in log)
             yield example
-            assert example.terminate() == 0, example.log
         finally:
-            example.kill()
+            # Asked to end, it ends what it has started; killed, it could not.
+            status = example.terminate()
+        assert status == 0, example.log
         assert "Traceback" not in example.log, example.log
 
 
@@ -142,6 +145,20 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
             expect(page.locator("#news li")).to_have_text("Sale!")
         push(example, "user.Alice", {"text": "For you."}, "Alice")
         expect(alice.locator("#mine li").first).to_have_text("For you.")
+
+
+def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
+    with reserved_ports(4) as ports:
+        example = Example("php", ports, tmp_path)
+        try:
+            example.wait_for_log(lambda log: f"Open {example.url}" in log)
+            os.kill(example.pid, signal.SIGHUP)
+            assert example.wait() == 0
+        finally:
+            example.terminate()
+        for port in ports:
+            with socket.socket() as attempt:
+                assert attempt.connect_ex(("127.0.0.1", port)) != 0
 
 
 def push(example: Example, topic: str, event: object, *user: str) -> None:

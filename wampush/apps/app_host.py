@@ -157,7 +157,8 @@ class AppHost:
         misfit = handler.arguments.misfit(len(call.arguments))
         if misfit is not None:
             speaker = subscriber.session
-            reply(speaker.call_error(call.call_id, ERROR_INVALID_ARGUMENT, misfit))
+            words = f"{call.procedure}: {misfit}"
+            reply(speaker.call_error(call.call_id, ERROR_INVALID_ARGUMENT, words))
             return
         context = self._context(self._sessions.of(subscriber))
         done = partial(self._called, handler, context.session, subscriber, call, reply)
