@@ -262,6 +262,8 @@ def problem_of(failure: Failure) -> str:
         return "its host name is unknown"
     if isinstance(value, ConnectTimeout):
         return "the connection takes too long"
+    if isinstance(value, CancelledError):
+        return "no answer in time"
     if isinstance(value, AnswerTooLong):
         return f"its answer is longer than {MOST_BYTES} bytes"
     return f"the request failed ({type(value).__name__})"

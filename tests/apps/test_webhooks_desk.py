@@ -12,7 +12,7 @@ from wampush.apps.webhooks_breaker import State
 from wampush.broker.application import Verdict
 from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS
-from wampush.http_post import AnswerTooLong
+from wampush.http_post import Answer, AnswerTooLong
 from wampush.wamp.messages import Subscribe
 
 
@@ -251,3 +251,74 @@ def test_each_post_is_signed_with_the_time_at_which_it_is_sent():
     web.webhooks.secret = b"another secret, as long as it has to be"
     Asked(web)
     web.answer({"allow": True})
+
+
+def connecting(web):
+    """The outcomes of a client that wants in."""
+    outcomes: list[object] = []
+    arrival = Arrival(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
+    asked: Any = web.webhooks.connecting(arrival)
+    asked.addBoth(outcomes.append)
+    return outcomes
+
+
+def test_slow_calls_do_not_lock_the_door():
+    web = application("connect", "call", at_once=10, timeout=60.0)
+    clients = [web.world.client() for _ in range(3)]
+    for number in range(5):
+        for client in clients:
+            web.world.says(client, f'[2,"{number}","cart.add"]')
+    assert web.asked == ["call"] * 8
+    assert web.status["waiting"] == 7
+    outcomes = [connecting(web) for _ in range(3)]
+    assert web.asked == ["call"] * 8 + ["connect"] * 2
+    web.present.pop(8).answered.callback(Answer(200, b'{"allow": true}'))
+    web.present.pop(8).answered.callback(Answer(200, b'{"allow": true}'))
+    web.answer({"result": 1})
+    assert web.asked[10:] == ["connect", "call"]
+    web.present[-2].answered.callback(Answer(200, b'{"allow": true}'))
+    assert outcomes == [[None]] * 3
+
+
+def test_nor_do_clients_that_want_in_keep_others_from_their_answers():
+    web = application("connect", "call", at_once=3)
+    for _ in range(20):
+        connecting(web)
+    web.world.says(web.world.client(), '[2,"1","cart.add"]')
+    assert web.asked == ["connect", "connect", "call"]
+
+
+def test_both_kinds_have_their_own_room_to_wait():
+    web = application("connect", "call", at_once=1, waiting=2)
+    client = web.world.client(limit=10_000)
+    for number in range(5):
+        web.world.says(client, f'[2,"{number}","cart.add"]')
+    web.world.end_turn()
+    assert len(client.texts) == 2
+    assert [len(connecting(web)) for _ in range(3)] == [0, 0, 1]
+    assert web.status["waiting"] == 4
+
+
+def test_one_session_with_many_questions_holds_up_no_other():
+    web = application("call", at_once=1)
+    busy, other = web.world.client(), web.world.client()
+    for number in range(4):
+        web.world.says(busy, f'[2,"{number}","cart.busy"]')
+    web.world.says(other, '[2,"1","cart.other"]')
+    for _ in range(5):
+        web.answer({"result": 1})
+    procedures = [post.body["procedure"] for post in web.posts]
+    assert procedures == ["cart.busy", "cart.busy", "cart.other", "cart.busy", "cart.busy"]
+
+
+def test_who_had_little_time_left_says_nothing_about_the_application():
+    web = application("subscribe", at_once=1, timeout=5.0, breaker_failures=1)
+    first, second = Asked(web), Asked(web)
+    web.pass_time(4.0)
+    web.answer({"allow": True})
+    assert first.allowed
+    with logged() as lines:
+        web.pass_time(1.0)
+    assert not second.allowed
+    assert lines == ["subscribe: no answer within 5 s"]
+    assert breaker(web) == "closed"

@@ -283,7 +283,7 @@ class _Entry:
 
     def _done(self, decision: Decision | None) -> None:
         decided = self._decided
-        was_sent = self._pending is not None and self._pending.sent
+        was_sent = self._pending is not None and self._pending.sent is not None
         reason: CloseReason | None = None
         if decided.called:
             reason = CloseReason.PEER_LOST

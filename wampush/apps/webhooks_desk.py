@@ -1,7 +1,8 @@
 """Which questions to the application are sent when, and which get no answer.
 
 Owns: how many run side by side and how many wait, the time limit, the breaker of each event, the
-lines about failures. Must not import: the edges; nor know what a question or an answer means.
+lines about failures. Must not import: the edges; nor know what a question or an answer means. Who
+is next among those that wait, ``webhooks_row`` knows.
 
 Every question ends exactly once: with what the application answered, or with None. A question is
 never sent twice, because the application may have acted on it the first time.
@@ -9,8 +10,7 @@ never sent twice, because the application may have acted on it the first time.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from twisted.python.failure import Failure
 from wampush.apps.webhooks_answers import Unusable
 from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks_questions import Question
+from wampush.apps.webhooks_row import Row, most_of_a_kind
 from wampush.http_post import Answer, AnswerTooLong, problem_of
 from wampush.settings.webhooks import WebhookSettings
 from wampush.thinning import Thinning
@@ -29,6 +30,7 @@ from wampush.thinning import Thinning
 _log = Logger(namespace="wampush")
 
 _SERVER_ERRORS: Final = range(500, 600)
+_ENTRY: Final = "connect"
 
 Read = TypeVar("Read")
 
@@ -91,15 +93,15 @@ class Pending(Generic[Read]):
     :param read: makes something of the answer, or raises Unusable.
     :param done: gets that, or None.
     :param owner: on whose behalf.
-    :param sent: whether the application may have seen it.
+    :param sent: when the application may have begun to see it; None as long as it can not.
     """
 
     question: Question
     ticket: int
     read: Callable[[Answer], Read]
     done: Callable[[Read | None], None]
-    owner: object = None
-    sent: bool = False
+    owner: Hashable = None
+    sent: float | None = None
     timer: Any = None
     running: Deferred[None] | None = None
     ended: bool = False
@@ -129,19 +131,22 @@ class Desk:
         self._send = send
         self._call_later = call_later
         self._report = report
+        self._now = now
         most, seconds = settings.breaker_failures, settings.breaker_seconds
         self.breakers: Final[Mapping[str, Breaker]] = {
             event: Breaker(most, seconds, now) for event in events
         }
-        # Ordered, and left from anywhere at the same cost: a thousand may go at once.
-        self._waiting: OrderedDict[Pending[Any], None] = OrderedDict()
+        both = _ENTRY in self.breakers and len(self.breakers) > 1
+        places = most_of_a_kind(settings.at_once, both)
+        self._entries: Row[Pending[Any]] = Row(places)
+        self._requests: Row[Pending[Any]] = Row(places)
         self._running: set[Pending[Any]] = set()
         self._owned: dict[object, set[Pending[Any]]] = {}
 
     @property
     def waiting(self) -> int:
         """How many questions wait for a free place."""
-        return len(self._waiting)
+        return len(self._entries) + len(self._requests)
 
     @property
     def running(self) -> int:
@@ -154,7 +159,7 @@ class Desk:
         read: Callable[[Answer], Read],
         done: Callable[[Read | None], None],
         timeout: float,
-        owner: object = None,
+        owner: Hashable = None,
     ) -> Pending[Read]:
         """Ask, now or when there is a free place.
 
@@ -168,15 +173,15 @@ class Desk:
         if ticket is None:
             return self._unasked(Pending(question, -1, read, done))
         pending = Pending(question, ticket, read, done, owner)
-        settings = self._settings
-        if len(self._running) >= settings.at_once and len(self._waiting) >= settings.waiting:
+        row, most = self._row(pending), self._settings.waiting
+        if len(row) >= most and not (row.has_room and self._has_room):
             breaker.report(ticket, Outcome.ABANDONED)
-            self._report.failed(question.event, f"{settings.waiting} questions wait already")
+            self._report.failed(question.event, f"{most} questions wait already")
             return self._unasked(pending)
         pending.timer = self._call_later(timeout, self._too_late, pending, timeout)
         if owner is not None:
             self._owned.setdefault(owner, set()).add(pending)
-        self._waiting[pending] = None
+        row.join(pending, owner)
         self._start()
         return pending
 
@@ -197,16 +202,26 @@ class Desk:
 
     def close(self) -> None:
         """Give up all questions."""
-        for pending in [*self._waiting, *self._running]:
+        for pending in [*self._entries, *self._requests, *self._running]:
             self.cancel(pending)
 
     # A question's way.
 
+    def _row(self, pending: Pending[Any]) -> Row[Pending[Any]]:
+        return self._entries if pending.question.event == _ENTRY else self._requests
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._running) < self._settings.at_once
+
     def _start(self) -> None:
-        while self._waiting and len(self._running) < self._settings.at_once:
-            pending, _ = self._waiting.popitem(last=False)
+        while self._has_room:
+            rows = [row for row in (self._entries, self._requests) if len(row) and row.has_room]
+            if not rows:
+                return
+            pending = min(rows, key=lambda row: row.running).take()
             self._running.add(pending)
-            pending.sent = True
+            pending.sent = self._now()
             sent = self._send(pending.question).addCallback(pending.read)
             done: Deferred[None] = sent.addBoth(self._answered, pending)
             if not done.called:
@@ -231,11 +246,13 @@ class Desk:
 
     def _too_late(self, pending: Pending[Any], timeout: float) -> None:
         pending.timer = None
-        was_sent = pending in self._running
+        sent = pending.sent
         self._stop(pending)
-        problem = "no answer" if was_sent else "no free place"
+        problem = "no free place" if sent is None else "no answer"
         self._report.failed(pending.question.event, f"{problem} within {timeout:g} s")
-        self._judge(pending, Outcome.FAILED if was_sent else Outcome.ABANDONED)
+        # Who has waited for most of the time does not know how long an answer takes.
+        had_time = sent is not None and self._now() - sent >= timeout / 2
+        self._judge(pending, Outcome.FAILED if had_time else Outcome.ABANDONED)
         self._end(pending, None)
         self._start()
 
@@ -243,11 +260,12 @@ class Desk:
         """Take it out of the row, and drop its connection."""
         if pending in self._running:
             self._running.remove(pending)
+            self._row(pending).running -= 1
             running, pending.running = pending.running, None
             if running is not None:
                 running.cancel()
         else:
-            self._waiting.pop(pending, None)
+            self._row(pending).leave(pending, pending.owner)
 
     @staticmethod
     def _unasked(pending: Pending[Read]) -> Pending[Read]:
@@ -280,7 +298,8 @@ class Desk:
             f"{event}: {settings.breaker_failures} failures in a row; it is not asked for "
             f"{settings.breaker_seconds:g} s, then tried again"
         )
-        for each in [each for each in self._waiting if each.question.event == event]:
+        waiting = [*self._entries, *self._requests]
+        for each in [each for each in waiting if each.question.event == event]:
             if not each.ended:
                 self._stop(each)
                 self._end(each, None)
