@@ -34,7 +34,7 @@ section { border: 1px solid #ccc; border-radius: .5rem; margin: 1rem 0; padding:
 <p>Connection: <span id="state">connecting</span>, as <span id="who">?</span>.</p>
 <section>
   <h2>News</h2>
-  <p>For everybody: <code>php push.php news '{"text": "Sale!"}'</code></p>
+  <p>For everybody: <code>php examples/php/push.php news '{"text": "Sale!"}'</code></p>
   <ul id="news"></ul>
 </section>
 <section>
