@@ -142,6 +142,7 @@ class Desk:
         self._requests: Row[Pending[Any]] = Row(places)
         self._running: set[Pending[Any]] = set()
         self._owned: dict[object, set[Pending[Any]]] = {}
+        self._next_start: Any = None
 
     @property
     def waiting(self) -> int:
@@ -254,6 +255,12 @@ class Desk:
         had_time = sent is not None and self._now() - sent >= timeout / 2
         self._judge(pending, Outcome.FAILED if had_time else Outcome.ABANDONED)
         self._end(pending, None)
+        # Not at once: whoever is next may be too late at the same moment, and be sent for nothing.
+        if self._next_start is None:
+            self._next_start = self._call_later(0, self._start_later)
+
+    def _start_later(self) -> None:
+        self._next_start = None
         self._start()
 
     def _stop(self, pending: Pending[Any]) -> None:
