@@ -1,6 +1,6 @@
 """Several kinds of application code as one.
 
-Owns: their order, and that no two have the same name. Must not import: the edges.
+Owns: their order. Must not import: the edges.
 
 Whoever decides is asked in the order of the configuration: the first refusal ends it, and what one
 has rewritten is what the next one gets.

@@ -1,8 +1,8 @@
 """The checkers that tell usable values of a setting from others.
 
 Owns: one checker per kind of value, and what each says would be right.
-Must not import: Twisted, Autobahn, or anything of wampush. ``settings.py`` puts a checker on each
-field; ``config.py`` asks it and makes its answer an error.
+Must not import: Twisted, Autobahn, or anything of wampush. ``settings`` puts a checker on each
+field; ``config`` asks it and makes its answer an error.
 """
 
 from __future__ import annotations

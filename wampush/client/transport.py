@@ -2,7 +2,7 @@
 
 Owns: Autobahn's client protocol and factory, the endpoint of a URL, the service that reconnects.
 Must not import: anything of wampush but ``errors``, ``client.words`` and the version; what WAMP is,
-``client.py`` knows.
+``client`` knows.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ Must not import: Twisted, Autobahn, or anything of wampush but the settings, the
 ``config.sources`` and ``topic_patterns``.
 
 Every value of every source is checked, also one that another source overrides, so that a mistake
-shows when it is made. What the values mean and may be stands in ``settings.py``.
+shows when it is made. What the values mean and may be stands in ``settings``.
 """
 
 from __future__ import annotations

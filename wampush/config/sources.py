@@ -2,7 +2,7 @@
 
 Owns: how each source is read, strictly, and how its errors are worded.
 Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings``,
-``checkers.common`` and ``redaction``; ``config.py`` merges what this module reads.
+``checkers.common`` and ``redaction``; ``config`` merges what this module reads.
 """
 
 from __future__ import annotations

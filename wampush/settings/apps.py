@@ -1,6 +1,6 @@
 """The settings about application code in Python.
 
-Owns: the key ``apps``, the table ``[application]``, and what fits together in them; ``settings.py``
+Owns: the key ``apps``, the table ``[application]``, and what fits together in them; ``settings``
 joins them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.

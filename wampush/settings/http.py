@@ -1,6 +1,6 @@
 """The settings of the HTTP port.
 
-Owns: the table ``[http]``, which ``settings.py`` joins to the others.
+Owns: the table ``[http]``, which ``settings`` joins to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.
 """

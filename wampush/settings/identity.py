@@ -1,7 +1,7 @@
 """The settings about who clients are.
 
 Owns: the tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``, and what fits together in
-them; ``settings.py`` joins them to the others.
+them; ``settings`` joins them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.
 """

@@ -1,6 +1,6 @@
 """The settings about what clients may cost the node.
 
-Owns: the table ``[limits]``; ``settings.py`` joins it to the others.
+Owns: the table ``[limits]``; ``settings`` joins it to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.
 """

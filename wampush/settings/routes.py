@@ -1,6 +1,6 @@
 """The settings about plain WebSocket components.
 
-Owns: the entries of ``[[routes]]``, and what fits together in them; ``settings.py`` joins them to
+Owns: the entries of ``[[routes]]``, and what fits together in them; ``settings`` joins them to
 the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.

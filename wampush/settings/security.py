@@ -1,6 +1,6 @@
 """The settings about who may connect, how that is protected, and who may do what.
 
-Owns: the tables ``[proxy]``, ``[zmq]``, ``[tls]`` and ``[[permissions]]``, which ``settings.py``
+Owns: the tables ``[proxy]``, ``[zmq]``, ``[tls]`` and ``[[permissions]]``, which ``settings``
 joins to the others; the form of a setting's metadata.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and ``topic_patterns``.
 """

@@ -1,6 +1,6 @@
 """The settings about sources of pushes other than ZeroMQ.
 
-Owns: the entries of ``[[redis_source]]``, and what fits together in them; ``settings.py`` joins
+Owns: the entries of ``[[redis_source]]``, and what fits together in them; ``settings`` joins
 them to the others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.

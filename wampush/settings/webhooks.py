@@ -1,6 +1,6 @@
 """The settings about an application that is asked over HTTP.
 
-Owns: the table ``[webhooks]``, and what fits together in it; ``settings.py`` joins it to the
+Owns: the table ``[webhooks]``, and what fits together in it; ``settings`` joins it to the
 others.
 Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
 ``settings.security``.
