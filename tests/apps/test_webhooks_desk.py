@@ -207,6 +207,7 @@ def test_a_session_that_is_lost_takes_its_questions_along():
     assert running.ended
     assert waiting.ended
     assert web.posts[0].dropped
+    web.pass_time(0.0)
     assert len(web.posts) == 2
     assert not other.ended
     assert lines == []
@@ -251,6 +252,16 @@ def test_each_post_is_signed_with_the_time_at_which_it_is_sent():
     web.webhooks.secret = b"another secret, as long as it has to be"
     Asked(web)
     web.answer({"allow": True})
+
+
+def test_nothing_is_sent_for_those_who_leave_at_the_same_moment():
+    web = application("subscribe", "disconnect", at_once=1)
+    asked = [Asked(web) for _ in range(5)]
+    for each in asked[:4]:
+        web.webhooks.lost(each.client.subscriber)
+    web.pass_time(0.0)
+    assert web.asked == ["subscribe", "subscribe"]
+    assert not asked[4].ended
 
 
 def connecting(web):

@@ -193,18 +193,20 @@ class Desk:
         self._stop(pending)
         self.breakers[pending.question.event].report(pending.ticket, Outcome.ABANDONED)
         self._end(pending, None)
-        self._start()
+        self._start_soon()
 
     def cancel_all_of(self, owner: object) -> None:
         """Cancel whatever was asked on behalf of somebody."""
-        # First those that wait, or they would get the places of the others.
-        for pending in sorted(self._owned.get(owner, ()), key=self._running.__contains__):
+        for pending in list(self._owned.get(owner, ())):
             self.cancel(pending)
 
     def close(self) -> None:
         """Give up all questions."""
         for pending in [*self._entries, *self._requests, *self._running]:
             self.cancel(pending)
+        if self._next_start is not None:
+            self._next_start.cancel()
+            self._next_start = None
 
     # A question's way.
 
@@ -255,11 +257,14 @@ class Desk:
         had_time = sent is not None and self._now() - sent >= timeout / 2
         self._judge(pending, Outcome.FAILED if had_time else Outcome.ABANDONED)
         self._end(pending, None)
-        # Not at once: whoever is next may be too late at the same moment, and be sent for nothing.
-        if self._next_start is None:
-            self._next_start = self._call_later(0, self._start_later)
+        self._start_soon()
 
-    def _start_later(self) -> None:
+    def _start_soon(self) -> None:
+        """Not at once: whoever is next may leave at the same moment, and be sent for nothing."""
+        if self._next_start is None and self.waiting:
+            self._next_start = self._call_later(0, self._start_now)
+
+    def _start_now(self) -> None:
         self._next_start = None
         self._start()
 
