@@ -91,6 +91,13 @@ def test_refused_publications_reach_nobody(world):
     assert alice.texts == []
 
 
+def test_a_refused_call_is_logged_with_its_procedure():
+    world = world_with(RULES[0], call="deny")
+    world.says(world.client(), '[2,"1","shop.add"]')
+    (line,) = world.lines
+    assert "Procedure or action 'shop.add', user None: clients.call = \"deny\"." in line
+
+
 def test_the_rate_of_a_session(world):
     first, second = world.client(), world.client("chat")
     assert first.subscriber.buckets is None

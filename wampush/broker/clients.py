@@ -275,7 +275,8 @@ class Clients:
             decision = permissions.spend(decision, subscriber.buckets)
         if decision.refusal is not None:
             user = shown(subscriber.identity.user)
-            detail = f"Topic {shown(topic)}, user {user}: {decision.why}."
+            what = "Procedure or action" if action is Action.CALL else "Topic"
+            detail = f"{what} {shown(topic)}, user {user}: {decision.why}."
             raise MessageRefused(decision.refusal, detail)
 
     def _check_publishing(self, subscriber: Subscriber, topic: str) -> None:
