@@ -79,6 +79,15 @@ def _headers(lines: list[str]) -> dict[str, str]:
     return headers
 
 
+def _is_clean(head: bytes) -> bool:
+    """Whether line ends are where lines end, and nowhere a NUL (RFC 9110 section 5.5).
+
+    Applications get the values, and might put them into headers and logs.
+    """
+    ends = head.count(b"\r\n")
+    return head.count(b"\r") == ends == head.count(b"\n") and b"\0" not in head
+
+
 def _list(value: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in value.split(",") if item.strip())
 
@@ -123,6 +132,8 @@ def parse(head: bytes) -> Handshake | None:
         raise _bad(f"The request line is {request_line.partition('?')[0][:80] + query!r}.")
     if words[0] != "GET":
         raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
+    if not _is_clean(head):
+        raise _bad("The header holds a CR, LF or NUL that does not end a line.")
     headers = _headers(lines)
     if "host" not in headers:
         raise _bad("The header 'host' is missing.")
