@@ -11,6 +11,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
 
 from wampush.edges import secret_files
 from wampush.errors import OperatorError
@@ -50,3 +51,30 @@ def private_key(setting: str, path: str) -> Any:
             f"{setting} {path!r} holds no private key that can be read; it must be PEM, "
             "as after BEGIN PRIVATE KEY"
         ) from None
+
+
+def use_pair(
+    context: SSL.Context, table: str, certificate: str, key: str
+) -> tuple[list[x509.Certificate], Any]:
+    """Have a context show the first certificate of a file.
+
+    :param table: of the settings ``certificate`` and ``key`` that name the files, for errors.
+    :returns: all certificates of the file, and the key.
+    :raises OperatorError: when the files can not be used, or do not belong together.
+    """
+    found = certificates(f"{table}.certificate", certificate)
+    secret = private_key(f"{table}.key", key)
+    if found[0].public_key() != secret.public_key():
+        raise OperatorError(
+            f"{table}.key {key!r} does not belong to the first certificate of "
+            f"{table}.certificate {certificate!r}"
+        )
+    try:
+        context.use_certificate(found[0])
+        context.use_privatekey(secret)
+    except (SSL.Error, TypeError, ValueError) as error:
+        raise OperatorError(
+            f"OpenSSL does not accept {table}.certificate {certificate!r} with {table}.key "
+            f"{key!r}: too weak, or of a kind that TLS does not use"
+        ) from error
+    return found, secret

@@ -52,21 +52,7 @@ def options(entry: RedisSourceSettings, place: str) -> Any:
 
 def _own_certificate(entry: RedisSourceSettings, place: str) -> dict[str, Any]:
     """What Twisted's certificate options need to show a certificate of ours."""
-    leaf, *chain = pem_files.certificates(f"{place}.certificate", entry.certificate)
-    key = pem_files.private_key(f"{place}.key", entry.key)
-    if leaf.public_key() != key.public_key():
-        raise OperatorError(
-            f"{place}.key {entry.key!r} does not belong to the first certificate of "
-            f"{place}.certificate {entry.certificate!r}"
-        )
     # Twisted makes its context with the first connection, which is too late for an error.
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    try:
-        context.use_certificate(leaf)
-        context.use_privatekey(key)
-    except (SSL.Error, TypeError, ValueError) as error:
-        raise OperatorError(
-            f"OpenSSL does not accept {place}.certificate {entry.certificate!r} with {place}.key "
-            f"{entry.key!r}: too weak, or of a kind that TLS does not use"
-        ) from error
+    (leaf, *chain), key = pem_files.use_pair(context, place, entry.certificate, entry.key)
     return {"certificate": leaf, "privateKey": key, "extraCertChain": chain}

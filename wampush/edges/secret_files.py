@@ -52,15 +52,7 @@ def http_token(path: str) -> bytes | None:
 
     :raises OperatorError: when the file can not be read or holds no token.
     """
-    if not path:
-        return None
-    token = read(path, "http.token_file").strip()
-    if len(token) < _SHORTEST_TOKEN:
-        raise OperatorError(
-            f"http.token_file {path!r} holds {len(token)} bytes; a token has at least "
-            f"{_SHORTEST_TOKEN}, for example from: openssl rand -hex 32"
-        )
-    return token
+    return _long_enough(path, "http.token_file", "token", _SHORTEST_TOKEN) if path else None
 
 
 def webhook_secret(path: str) -> bytes:
@@ -68,13 +60,17 @@ def webhook_secret(path: str) -> bytes:
 
     :raises OperatorError: when the file can not be read or holds no such secret.
     """
-    secret = read(path, "webhooks.secret_file").strip()
-    if len(secret) < _SHORTEST_SECRET:
+    return _long_enough(path, "webhooks.secret_file", "secret", _SHORTEST_SECRET)
+
+
+def _long_enough(path: str, setting: str, what: str, least: int) -> bytes:
+    found = read(path, setting).strip()
+    if len(found) < least:
         raise OperatorError(
-            f"webhooks.secret_file {path!r} holds {len(secret)} bytes; a secret has at least "
-            f"{_SHORTEST_SECRET}, for example from: openssl rand -hex 32"
+            f"{setting} {path!r} holds {len(found)} bytes; a {what} has at least "
+            f"{least}, for example from: openssl rand -hex 32"
         )
-    return secret
+    return found
 
 
 def password(path: str, setting: str) -> bytes:

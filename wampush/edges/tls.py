@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from cryptography import x509
 from OpenSSL import SSL
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
@@ -71,10 +70,6 @@ def make_context(settings: TlsSettings) -> SSL.Context:
                 f"tls.{name} is not set; an ssl: listener needs the PEM files of "
                 "tls.certificate and tls.key"
             )
-    leaf, *chain = pem_files.certificates("tls.certificate", settings.certificate)
-    if settings.chain:
-        chain += pem_files.certificates("tls.chain", settings.chain)
-    key = pem_files.private_key("tls.key", settings.key)
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(_MINIMUM[settings.minimum_version])
     context.set_options(_OPTIONS)
@@ -82,7 +77,9 @@ def make_context(settings: TlsSettings) -> SSL.Context:
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(_SESSION_ID_CONTEXT)
-    _set_certificate(context, settings, leaf, key)
+    (_, *chain), _ = pem_files.use_pair(context, "tls", settings.certificate, settings.key)
+    if settings.chain:
+        chain += pem_files.certificates("tls.chain", settings.chain)
     for each in chain:
         context.add_extra_chain_cert(each)
     _set_client_authorities(context, settings)
@@ -94,24 +91,6 @@ def make_context(settings: TlsSettings) -> SSL.Context:
             "openssl ciphers shows what a list selects"
         ) from error
     return context
-
-
-def _set_certificate(
-    context: SSL.Context, settings: TlsSettings, leaf: x509.Certificate, key: Any
-) -> None:
-    if leaf.public_key() != key.public_key():
-        raise OperatorError(
-            f"tls.key {settings.key!r} does not belong to the first certificate of "
-            f"tls.certificate {settings.certificate!r}"
-        )
-    try:
-        context.use_certificate(leaf)
-        context.use_privatekey(key)
-    except (SSL.Error, TypeError, ValueError) as error:
-        raise OperatorError(
-            f"OpenSSL does not accept tls.certificate {settings.certificate!r} with tls.key "
-            f"{settings.key!r}: too weak, or of a kind that TLS does not use"
-        ) from error
 
 
 def _set_client_authorities(context: SSL.Context, settings: TlsSettings) -> None:
