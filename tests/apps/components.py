@@ -75,12 +75,15 @@ class FakeLine:
 class HostWorld:
     """A component with connections that a test opens, speaks on, and loses."""
 
-    def __init__(self, component: Component, pending: int = 100) -> None:
+    def __init__(
+        self, component: Component, pending: int = 100, pending_bytes: int = 2**20
+    ) -> None:
         self.clock = Clock()
         self.host = ComponentHost(
             "shop:Chat",
             component,
             pending,
+            pending_bytes,
             count(1),
             Incidents(self.clock.seconds),
             self.clock.callLater,

@@ -254,6 +254,32 @@ def test_more_than_may_wait_drops_the_connection():
     assert names(component) == ["on_open", "on_message", "on_close"]
 
 
+def test_more_bytes_than_may_wait_drop_the_connection():
+    held = Held()
+    world = HostWorld(Scripted(on_message=held), pending_bytes=10)
+    line, talk = world.connect()
+    for data in ("it runs already, so it does not wait", b"12345678", "12"):
+        talk.message(data)
+    assert line.ended == []
+    talk.message("3")
+    ((reason, detail, _),) = line.ended
+    assert reason is CloseReason.FLOODING
+    assert detail == "limits.pending_bytes_per_session = 10 wait for shop:Chat already."
+
+
+def test_what_has_been_dealt_with_makes_room():
+    seen: list[str | bytes] = []
+    held = Held()
+    component = Scripted(on_open=held, on_message=lambda _, data: seen.append(data))
+    world = HostWorld(component, pending_bytes=10)
+    line, talk = world.connect()
+    talk.message("1234567890")
+    held.release()
+    talk.message("1234567890")
+    assert line.ended == []
+    assert seen == ["1234567890"] * 2
+
+
 # Errors.
 
 

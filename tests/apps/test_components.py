@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 
 def made(folder: Path | None, *names: str) -> Components:
     routes = [RouteSettings(f"/{number}", name) for number, name in enumerate(names)]
-    return Components(routes, folder, 100, Clock().callLater)
+    return Components(routes, folder, 100, 2**18, Clock().callLater)
 
 
 def complaint(folder: Path, text: str, name: str = "Chat") -> str:

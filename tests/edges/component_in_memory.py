@@ -101,6 +101,7 @@ class ComponentEdge:
             "shop:Chat",
             self.component,
             100,
+            2**20,
             count(1),
             Incidents(self.clock.seconds),
             self.clock.callLater,

@@ -35,6 +35,7 @@ class ComponentHost:
     :param name: of the component, for the log.
     :param component: the object.
     :param pending: messages of one connection that may wait for its methods.
+    :param pending_bytes: of these messages together; one alone may be longer.
     :param numbers: gives connections their numbers.
     :param incidents: where errors are logged.
     :param call_later: ``IReactorTime.callLater``.
@@ -45,6 +46,7 @@ class ComponentHost:
         name: str,
         component: Component,
         pending: int,
+        pending_bytes: int,
         numbers: Iterator[int],
         incidents: Incidents,
         call_later: Callable[..., Any],
@@ -52,6 +54,7 @@ class ComponentHost:
         self.name: Final = name
         self.component: Final = component
         self.pending: Final = pending
+        self.pending_bytes: Final = pending_bytes
         self.incidents: Final = incidents
         self._numbers = numbers
         self._call_later = call_later
@@ -117,6 +120,7 @@ class ComponentTalk:
         "_lost",
         "_running",
         "_steps",
+        "_waiting_bytes",
     )
 
     def __init__(self, host: ComponentHost, line: Line, conn: ComponentConnection) -> None:
@@ -125,6 +129,7 @@ class ComponentTalk:
         self._conn = conn
         # What waits: messages, and how the connection begins and ends. None while there is nothing.
         self._steps: deque[object] | None = None
+        self._waiting_bytes = 0
         # The method that is not done.
         self._running: Deferred[object] | None = None
         # Set while steps are taken, so that a method that is done at once does not begin the next
@@ -139,12 +144,15 @@ class ComponentTalk:
 
     def message(self, data: str | bytes) -> None:
         """The client has sent a message."""
-        if self._steps is not None and len(self._steps) >= self._host.pending:
-            self._steps = None
-            detail = f"limits.pending_per_session = {self._host.pending} messages wait"
-            self._line.drop(CloseReason.FLOODING, f"{detail} for {self._host.name} already.")
-        else:
-            self._add(data)
+        host = self._host
+        if self._steps is not None:
+            if len(self._steps) >= host.pending:
+                self._too_many(f"limits.pending_per_session = {host.pending} messages wait")
+                return
+            if self._waiting_bytes + len(data) > host.pending_bytes:
+                self._too_many(f"limits.pending_bytes_per_session = {host.pending_bytes} wait")
+                return
+        self._add(data)
 
     def lost(self) -> None:
         """The connection is gone; the component hears of it after what was sent before."""
@@ -162,7 +170,13 @@ class ComponentTalk:
         else:
             # The component hears of the end all the same.
             self._steps = deque((_CLOSE,))
+            self._waiting_bytes = 0
             self._go_on()
+
+    def _too_many(self, what: str) -> None:
+        self._steps = None
+        self._waiting_bytes = 0
+        self._line.drop(CloseReason.FLOODING, f"{what} for {self._host.name} already.")
 
     # In order.
 
@@ -171,6 +185,7 @@ class ComponentTalk:
             if self._steps is None:
                 self._steps = deque()
             self._steps.append(step)
+            self._waiting_bytes += _size(step)
         else:
             self._busy = True
             self._take(step)
@@ -183,6 +198,7 @@ class ComponentTalk:
         self._busy = True
         while self._running is None and self._steps:
             step = self._steps.popleft()
+            self._waiting_bytes -= _size(step)
             if not self._steps:
                 self._steps = None
             self._take(step)
@@ -243,3 +259,8 @@ class ComponentTalk:
         incident = self._host.incidents.report(doing, failure, code)
         if self._line.reason is None:
             self._line.end(CloseReason.COMPONENT_FAILED, f"incident {incident}")
+
+
+def _size(step: object) -> int:
+    """What a step that waits costs: bytes of binary messages, characters of texts."""
+    return len(step) if isinstance(step, str | bytes) else 0

@@ -40,6 +40,7 @@ class Components:
     :param routes: ``[[routes]]``.
     :param folder: of the configuration file, if there is one.
     :param pending: messages of one connection that may wait for its component.
+    :param pending_bytes: of these messages together; one alone may be longer.
     :param call_later: ``IReactorTime.callLater``.
     :raises OperatorError: when one can not be made.
     """
@@ -49,6 +50,7 @@ class Components:
         routes: Sequence[RouteSettings],
         folder: Path | None,
         pending: int,
+        pending_bytes: int,
         call_later: Callable[..., Any],
     ) -> None:
         numbers = count(1)
@@ -59,6 +61,7 @@ class Components:
                 route.component,
                 _made(route.component, folder, f"routes[{number}].component"),
                 pending,
+                pending_bytes,
                 numbers,
                 incidents,
                 call_later,

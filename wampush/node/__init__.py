@@ -252,8 +252,14 @@ def _permissions(settings: Settings) -> Permissions | None:
 
 
 def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
-    pending = settings.limits.pending_per_session
-    return Components(settings.routes, folder, pending, reactor.callLater)
+    limits = settings.limits
+    return Components(
+        settings.routes,
+        folder,
+        limits.pending_per_session,
+        limits.pending_bytes_per_session,
+        reactor.callLater,
+    )
 
 
 def _routes(settings: Settings, clients: Clients, components: Components) -> Routes:
