@@ -160,13 +160,15 @@ class Proxies:
 
 
 #: Headers by which a proxy gives itself away.
-OF_PROXIES: Final = (
-    "forwarded",
-    "via",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-real-ip",
+OF_PROXIES: Final = frozenset(
+    (
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+    )
 )
 
 
@@ -183,7 +185,7 @@ def is_from_here(peer: str, headers: Mapping[str, str]) -> bool:
     address = parsed(peer)
     if address is not None and not address.is_loopback:
         return False
-    if any(name in headers for name in OF_PROXIES):
+    if not OF_PROXIES.isdisjoint(headers):
         return False
     origin = headers.get("origin")
     if origin is None:
