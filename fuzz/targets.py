@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import orjson
 
-from wampush.apps import webhooks_answers
-from wampush.apps.webhooks_answers import Unusable
+from wampush.apps.webhooks import answers as webhooks_answers
+from wampush.apps.webhooks.answers import Unusable
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
 from wampush.config import load

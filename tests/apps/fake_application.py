@@ -15,7 +15,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.broker.world import World
 from wampush.apps.webhooks import Webhooks
-from wampush.apps.webhooks_questions import SIGNATURE_HEADER, signature
+from wampush.apps.webhooks.questions import SIGNATURE_HEADER, signature
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.edges.single_pushes import SinglePushes

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.apps import webhooks_answers as answers
-from wampush.apps.webhooks_answers import CallAnswer, CallFailure, Decision, Unusable
+from wampush.apps.webhooks import answers
+from wampush.apps.webhooks.answers import CallAnswer, CallFailure, Decision, Unusable
 from wampush.http_post import Answer
 
 

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from wampush.apps.webhooks_breaker import Breaker, Change, Outcome, State
+from wampush.apps.webhooks.breaker import Breaker, Change, Outcome, State
 
 FAILURES = 3
 SECONDS = 10.0

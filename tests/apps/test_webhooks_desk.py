@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 
 from tests.apps.fake_application import application, logged
-from wampush.apps.webhooks_breaker import State
+from wampush.apps.webhooks.breaker import State
 from wampush.broker.application import Verdict
 from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS

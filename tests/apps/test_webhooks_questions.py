@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.broker.world import World
-from wampush.apps import webhooks_questions as questions
+from wampush.apps.webhooks import questions
 from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason, NotSerialisable

@@ -2,7 +2,7 @@
 
 Owns: how many run side by side and how many wait, the time limit, the breaker of each event, the
 lines about failures. Must not import: the edges; nor know what a question or an answer means. Who
-is next among those that wait, ``webhooks_row`` knows.
+is next among those that wait, ``webhooks.row`` knows.
 
 Every question ends exactly once: with what the application answered, or with None. A question is
 never sent twice, because the application may have acted on it the first time.
@@ -19,10 +19,10 @@ from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.apps.webhooks_answers import Unusable
-from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
-from wampush.apps.webhooks_questions import Question
-from wampush.apps.webhooks_row import Row, most_of_a_kind
+from wampush.apps.webhooks.answers import Unusable
+from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
+from wampush.apps.webhooks.questions import Question
+from wampush.apps.webhooks.row import Row, most_of_a_kind
 from wampush.http_post import Answer, AnswerTooLong, problem_of
 from wampush.settings.webhooks import WebhookSettings
 from wampush.thinning import Thinning

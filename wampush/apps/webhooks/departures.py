@@ -19,11 +19,11 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.apps import webhooks_questions
-from wampush.apps.webhooks_answers import Push, acknowledgement
-from wampush.apps.webhooks_breaker import Breaker, Change, Outcome
-from wampush.apps.webhooks_desk import Report, Send, what_failed
-from wampush.apps.webhooks_questions import Question
+from wampush.apps.webhooks import questions
+from wampush.apps.webhooks.answers import Push, acknowledgement
+from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
+from wampush.apps.webhooks.desk import Report, Send, what_failed
+from wampush.apps.webhooks.questions import Question
 from wampush.http_post import never_sent
 from wampush.settings.webhooks import WebhookSettings
 
@@ -163,7 +163,7 @@ class Departures:
     def _gathered(self) -> _Batch:
         count = min(len(self._entries), self._settings.disconnect_batch)
         entries = [self._entries.popleft() for _ in range(count)]
-        return _Batch(webhooks_questions.departures(entries, self._wall()), count)
+        return _Batch(questions.departures(entries, self._wall()), count)
 
     def _answered(self, result: Sequence[Push] | Failure, batch: _Batch, ticket: int) -> None:
         if batch is not self._batch:

@@ -1,7 +1,7 @@
 """Webhooks: an application in any language decides, answers calls and hears of ends, over HTTP.
 
 Owns: what is asked when, and what an answer or its lack means for a client.
-Must not import: the edges, the Python apps. How it is asked is the business of ``webhooks_desk``.
+Must not import: the edges, the Python apps. How it is asked is the business of ``webhooks.desk``.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import orjson
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.python.failure import Failure
 
-from wampush.apps import webhooks_answers, webhooks_questions
-from wampush.apps.webhooks_answers import CallAnswer, Decision, Push
-from wampush.apps.webhooks_departures import Departures
-from wampush.apps.webhooks_desk import Desk, Pending, Report
-from wampush.apps.webhooks_questions import SIGNATURE_HEADER, Question, signature
+from wampush.apps.webhooks import answers, questions
+from wampush.apps.webhooks.answers import CallAnswer, Decision, Push
+from wampush.apps.webhooks.departures import Departures
+from wampush.apps.webhooks.desk import Desk, Pending, Report
+from wampush.apps.webhooks.questions import SIGNATURE_HEADER, Question, signature
 from wampush.broker.application import PASS, Decide, Reply, Verdict
 from wampush.broker.arrival import Arrival
 from wampush.broker.identity import Identity
@@ -38,7 +38,7 @@ from wampush.topic_patterns import covers
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED
 
-_REWRITING: Final = partial(webhooks_answers.decision, rewrites=True)
+_REWRITING: Final = partial(answers.decision, rewrites=True)
 _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
 
 Post = Callable[[bytes, bytes, Mapping[str, str]], Deferred[Answer]]
@@ -114,7 +114,7 @@ class Webhooks:
         """A client wants in, see ``edges/doorkeeper.py``."""
         if not self.judges_connecting:
             return succeed(None)
-        question = webhooks_questions.connecting(arrival, self._settings.cookies, self._wall())
+        question = questions.connecting(arrival, self._settings.cookies, self._wall())
         entry = _Entry(self._desk, self._settings, partial(self._entered, arrival))
         return entry.ask(question)
 
@@ -137,28 +137,28 @@ class Webhooks:
         if not self._is_covered(request.topic, self._settings.topics):
             decide(PASS)
             return
-        question = webhooks_questions.subscribing(subscriber, request, self._wall())
-        self._ask(subscriber, question, webhooks_answers.decision, partial(self._decided, decide))
+        question = questions.subscribing(subscriber, request, self._wall())
+        self._ask(subscriber, question, answers.decision, partial(self._decided, decide))
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
         """A client that may publish wants to."""
         if not self._is_covered(request.topic, self._settings.topics):
             decide(PASS)
             return
-        question = webhooks_questions.publishing(subscriber, request, self._wall())
+        question = questions.publishing(subscriber, request, self._wall())
         self._ask(subscriber, question, _REWRITING, partial(self._decided, decide))
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
         """A client that may call a procedure does."""
         try:
-            question = webhooks_questions.calling(subscriber, call, self._wall())
+            question = questions.calling(subscriber, call, self._wall())
         except NotSerialisable:
             words = "the arguments are nested too deeply"
             reply(subscriber.session.call_error(call.call_id, ERROR_INVALID_ARGUMENT, words))
             return
         # Not the call, whose arguments may take much more memory than the question.
         done = partial(self._called, subscriber, call.call_id, reply)
-        self._ask(subscriber, question, webhooks_answers.call_answer, done)
+        self._ask(subscriber, question, answers.call_answer, done)
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
         """There are no actions, see :meth:`has_action`."""
@@ -227,7 +227,7 @@ class Webhooks:
 
     def _tell_end(self, subscriber: Subscriber, reason: CloseReason) -> None:
         if "disconnect" in self._events:
-            entry = webhooks_questions.departure(subscriber, reason, self._wall())
+            entry = questions.departure(subscriber, reason, self._wall())
             self._departures.add(entry)
 
     def _decided(self, decide: Decide, decision: Decision | None) -> None:
@@ -273,7 +273,7 @@ class _Entry:
     def ask(self, question: Question) -> Deferred[None]:
         """Ask about it; what is returned is as ``Doorkeeper.connecting`` wants it."""
         timeout = self._settings.connect_timeout
-        self._pending = self._desk.ask(question, webhooks_answers.decision, self._done, timeout)
+        self._pending = self._desk.ask(question, answers.decision, self._done, timeout)
         return self._decided
 
     def _forget(self, decided: Deferred[None]) -> None:
