@@ -40,8 +40,11 @@ lint: $(VENV)/.test
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
+# Tests that run side by side; each file of them in one process.
+WORKERS ?= 2
+
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
 
 EXAMPLES ?= 20000
 
