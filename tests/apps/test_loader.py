@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -110,8 +111,13 @@ def test_a_module_that_raises_is_told_with_the_line(beside, text, said):
 def test_checking_runs_nothing(beside):
     (beside / "live_shop_d.py").write_text("raise RuntimeError\n")
     loader.check("live_shop_d:app", beside)
-    loader.check("__main__:app", beside)
     assert "live_shop_d" not in sys.modules
+
+
+def test_a_module_that_is_loaded_and_does_not_know_from_where_is_found(beside, monkeypatch):
+    (beside / "live_shop_e.py").write_text("raise RuntimeError\n")
+    monkeypatch.setitem(sys.modules, "live_shop_e", ModuleType("live_shop_e"))
+    loader.check("live_shop_e:app", beside)
 
 
 def test_names_of_objects():
