@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from wampush.broker.application import PASS, Decide, Reply, Verdict
 from wampush.broker.clients import Clients, RequestLimits
+from wampush.broker.clients import RequestLimits
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.permissions import Permissions, usual
@@ -150,6 +151,16 @@ def test_requests_are_asked_side_by_side_and_take_effect_in_order(scene):
     scene.slow.decide("a")
     assert scene.topics(client) == {"a"}
     assert [call.procedure for call, _ in scene.slow.calls] == ["app.x"]
+
+
+def test_room_that_others_took_meanwhile_is_gone(scene):
+    scene.world.clients._limits = RequestLimits(subscriptions=1)
+    client = scene.world.client()
+    scene.says(client, [5, "a"], [5, "b"])
+    scene.slow.decide("b")
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert scene.world.ledger.refusals() == {"too-many-subscriptions": 1}
 
 
 def test_events_do_not_wait_for_what_a_client_asked(scene):

@@ -214,6 +214,9 @@ class Clients:
             if subscriber.identity is not entry.identity:
                 # What it may have changed behind the request before.
                 self._check(subscriber, request, size)
+            elif isinstance(request, Subscribe):
+                # Others may have taken the room meanwhile.
+                self._check_room(subscriber, request.topic)
             self._effects[type(request)](subscriber, request, verdict, size)
         except MessageRefused as error:
             self.refused(subscriber, error, entry.text)
@@ -329,8 +332,6 @@ class Clients:
     # Effects.
 
     def _subscribe(self, subscriber: Subscriber, request: Subscribe, *_: object) -> None:
-        # Others may have taken the room meanwhile.
-        self._check_room(subscriber, request.topic)
         watched = request.topic.removeprefix(PRESENCE_CHANGES)
         if watched != request.topic and not self.may_learn(subscriber, watched):
             detail = f"Application code decides who has {shown(watched)}: subscribe to that first."
