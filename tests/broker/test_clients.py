@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from wampush.broker.application import PASS, Decide, Reply, Verdict
 from wampush.broker.clients import Clients, RequestLimits
-from wampush.broker.clients import RequestLimits
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.permissions import Permissions, usual
