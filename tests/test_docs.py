@@ -258,6 +258,7 @@ def page_at(port: int) -> str:
 
 def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
     supervisor = block_in("docs/howto/run-under-supervisor.md", "nginx")
+    (location,) = re.findall(r"^ *location / \{\n.*?^ *\}\n", supervisor, re.MULTILINE | re.DOTALL)
     more = "docs/howto/more-than-1024-connections.md"
     (listen,) = (words for words in simple_commands(block_in(more, "sh")) if "--listen" in words)
     endpoint = listen[listen.index("--listen") + 1]
@@ -269,7 +270,8 @@ def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
     ):
         plain = re.sub(r"^ *ssl_.*\n", "", supervisor, flags=re.MULTILINE)
         plain = plain.replace("listen 443 ssl;", f"listen 127.0.0.1:{tcp};")
-        location = block_in(more, "nginx", 1).replace(place, path)
+        passed = block_in(more, "nginx", 1).strip().replace(place, path)
+        location = location.replace("proxy_pass http://127.0.0.1:8080;", passed)
         servers = f"{on(daemon, plain)}server {{\nlisten 127.0.0.1:{unix};\n{location}}}\n"
         assert path in servers
         with running_nginx(tmp_path / "nginx", block_in(more, "nginx", 0), servers):
@@ -280,6 +282,53 @@ def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
                     event = {"category": "MainCategory", "title": "hello"}
                     php_push(daemon.zmq_address, event)
                     assert client.receive() == [8, "MainCategory", event]
+
+
+def test_the_nginx_configuration_is_written_once() -> None:
+    (recipe,) = (block for block in BLOCKS if "proxy_set_header" in block.code)
+    assert recipe.document == ROOT / "docs" / "howto" / "run-under-supervisor.md"
+    for name in ("Host", "Upgrade", "Connection", "X-Forwarded-For", "X-Forwarded-Proto"):
+        assert f"proxy_set_header {name} " in recipe.code
+
+
+PUSHING = [block for block in BLOCKS if block.language == "php" and "SOCKET_PUSH" in block.code]
+
+
+@pytest.mark.parametrize("block", PUSHING, ids=str)
+def test_php_that_pushes_limits_how_long_it_waits(block: Block) -> None:
+    assert "setSockOpt" in block.code
+    assert "SOCKOPT_LINGER, 1000" in block.code
+    assert "SOCKOPT_SNDTIMEO, 1000" in block.code
+
+
+WHILE_DOWN = """<?php
+for ($number = 1; $number <= 1000; $number++) {
+    if (push_once() === false) {
+        exit("refused at $number");
+    }
+}
+$before = microtime(true);
+echo push_once() === false ? 'false' : 'sent', ' after ', round(microtime(true) - $before), ' s';
+
+function push_once()
+{
+    static $socket = null;
+    if ($socket !== null) {
+        return $socket->send('{}');
+    }
+    SNIPPET
+    return true;
+}
+"""
+
+
+def test_php_goes_on_while_wampush_is_down(tmp_path: Path) -> None:
+    snippet = block_in("README.md", "php")
+    path = tmp_path / "down.php"
+    with reserved_ports(1) as (port,):
+        code = WHILE_DOWN.replace("SNIPPET", snippet).replace("5555", str(port))
+        path.write_text(code, encoding="utf-8")
+        assert run(*php_command(str(path))) == "false after 1 s"
 
 
 # Between documents
@@ -317,7 +366,10 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 def test_the_index_leads_to_every_document() -> None:
     index = DOCS / "index.md"
-    found = {(DOCS / target).resolve() for target in links(index)}
+    decisions = DOCS / "decisions" / "README.md"
+    found = {
+        (page.parent / target).resolve() for page in (index, decisions) for target in links(page)
+    }
     assert {path for path in DOCS.rglob("*.md") if path != index} <= found
 
 
