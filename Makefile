@@ -1,37 +1,48 @@
-# `make run` shows the demo; `make test` runs every check. Everything goes into .venv and .cache.
+# `make run` shows the demo; `make test` runs every check. Each works as the first command in a fresh
+# checkout. Everything goes into .venv and .cache, except for uv's cache of downloads.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCKS := requirements/build.lock requirements/runtime.lock
+INSTALLER := requirements/bootstrap.lock $(addprefix scripts/,\
+    install_locked.sh make_venv.sh registry_settings.py run_uv.py uv.sh)
+export PYTHON
 
-# Addresses of the demo, for machines where the usual ports are taken.
+# Ports of the demo and the examples, for machines where the usual ones are taken.
 WS_PORT ?= 8080
 ZMQ_PORT ?= 5555
 HTTP_PORT ?= 8081
+PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 
-# Where the pages of an example are.
+# Port of an example's pages.
 PAGE_PORT ?= 8000
 
 .PHONY: run test lint pytest bench fuzz lock clean help example-chat example-orders example-php
 
 help:
-	@echo "make run    start the daemon, a demo publisher, and print the page to open"
-	@echo "make example-chat, example-orders, example-php    run one of examples/ and print its page"
+	@echo "make run    start the daemon with a demo publisher and print the page to open"
+	@echo "make example-chat, example-orders, example-php"
+	@echo "            run an example from examples/ and print the page to open"
+	@echo "            Ports: WS_PORT, ZMQ_PORT, HTTP_PORT; for examples also PAGE_PORT"
 	@echo "make test   install what the tests need, then run lint and all tests"
-	@echo "make lint   ruff, mypy --strict and the import rules"
-	@echo "make bench  measure; SCENARIOS=\"paced burst\" for some, BENCH_ARGS=--help for more"
-	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N inputs for each"
-	@echo "make lock   write requirements/*.lock anew from requirements/*.in"
+	@echo "make lint   run ruff, mypy --strict and the import rules"
+	@echo "make bench  measure; SCENARIOS=\"paced burst\" selects some, BENCH_ARGS=--help lists options"
+	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N sets the inputs per parser"
+	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
 	@echo "make clean  remove $(VENV), .cache and build results"
 
 run: $(VENV)/.runtime
-	$(BIN)/python scripts/run_demo.py --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
+	$(BIN)/python scripts/run_demo.py $(PORTS)
 
-example-chat example-orders example-php: example-%: $(VENV)/.test
-	PYTHONPATH=scripts $(BIN)/python examples/run.py $* --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT) --page-port $(PAGE_PORT)
+example-chat example-orders: example-%: $(VENV)/.runtime
+	PYTHONPATH=scripts $(BIN)/python examples/run.py $* $(PORTS) --page-port $(PAGE_PORT)
+
+example-php: $(VENV)/.runtime
+	scripts/install_system_packages.sh php-example
+	PYTHONPATH=scripts $(BIN)/python examples/run.py php $(PORTS) --page-port $(PAGE_PORT)
 
 test:
-	scripts/install_test_packages.sh
+	scripts/install_system_packages.sh test
 	$(MAKE) lint pytest
 
 lint: $(VENV)/.test
@@ -40,7 +51,7 @@ lint: $(VENV)/.test
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Tests that run side by side; each file of them in one process.
+# Test processes that run side by side; the tests of one file stay in one process.
 WORKERS ?= 2
 
 pytest: $(VENV)/.test
@@ -51,21 +62,26 @@ EXAMPLES ?= 20000
 fuzz: $(VENV)/.test
 	$(BIN)/python -m fuzz --examples $(EXAMPLES)
 
-bench: $(VENV)/.test
+bench: $(VENV)/.runtime
+	scripts/install_system_packages.sh bench
 	$(BIN)/python -m bench $(SCENARIOS) $(BENCH_ARGS)
 
-$(VENV)/.runtime: $(LOCKS) pyproject.toml scripts/make_venv.sh
-	PYTHON="$(PYTHON)" scripts/make_venv.sh $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes $(addprefix -r ,$(LOCKS))
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+# The editable install comes last: what no lock names is removed before it.
+INSTALL_PROJECT = scripts/uv.sh pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+
+$(VENV)/.runtime: $(LOCKS) $(INSTALLER) pyproject.toml
+	scripts/install_locked.sh $(VENV) $(LOCKS)
+	$(INSTALL_PROJECT)
 	touch $@
 
+# test.lock holds everything that $(LOCKS) hold.
 $(VENV)/.test: $(VENV)/.runtime requirements/test.lock
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/test.lock
+	scripts/install_locked.sh $(VENV) requirements/test.lock
+	$(INSTALL_PROJECT)
 	touch $@
 
 lock:
-	PYTHON="$(PYTHON)" scripts/compile_locks.sh
+	scripts/compile_locks.sh $(LOCK_ARGS)
 
 clean:
 	rm -rf $(VENV) .cache build dist wampush.egg-info

@@ -12,6 +12,7 @@ import functools
 import http.server
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -32,7 +33,7 @@ BIN = Path(sys.executable).parent
 
 
 class Failed(Exception):
-    """The example can not run; the words are for who started it."""
+    """The example cannot run; the text says what to do."""
 
 
 def main() -> int:
@@ -68,15 +69,17 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
     :param folder: for what lives as long as the example: secrets, the script for the pages.
     :param stack: ends what was started.
     :returns: the daemon's exit status.
-    :raises Failed: when something can not be started.
+    :raises Failed: when something cannot be started.
     """
     for name in ("ws_port", "zmq_port", "http_port", "page_port"):
         port = getattr(arguments, name)
         with socket.socket() as attempt:
             # Another program there would answer instead of ours.
             if port and attempt.connect_ex(("127.0.0.1", port)) == 0:
-                option = f"--{name.replace('_', '-')}"
-                raise Failed(f"port {port} is taken: choose another one with {option}")
+                raise Failed(
+                    f"port {port} is taken: stop the program that listens on it, or choose another "
+                    f"with make example-{arguments.example} {name.upper()}=NUMBER"
+                )
     example = EXAMPLES / arguments.example
     secret = folder / "secret"
     secret.touch(mode=0o600)
@@ -90,7 +93,7 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
         "EXAMPLE_ZMQ": f"tcp://127.0.0.1:{arguments.zmq_port}",
     }
     if arguments.example != "chat":
-        (folder / "autobahn.min.js").write_bytes(autobahn_js(ROOT / ".cache" / "autobahn-js"))
+        (folder / "autobahn.min.js").write_bytes(fetch_autobahn_js())
     if arguments.example == "php":
         stack.enter_context(php_pages(example, arguments.page_port, environment))
     else:
@@ -115,8 +118,19 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
     return daemon.wait()
 
 
+def fetch_autobahn_js() -> bytes:
+    """Return the client that the pages load.
+
+    :raises Failed: when it cannot be downloaded.
+    """
+    try:
+        return autobahn_js(ROOT / ".cache" / "autobahn-js")
+    except (OSError, ValueError) as error:
+        raise Failed(f"cannot download AutobahnJS: {error}") from error
+
+
 def settings(example: str, secret: Path, pages: str) -> dict[str, str]:
-    """What the example's wampush.toml can not know, as environment variables."""
+    """What the example's wampush.toml cannot know, as environment variables."""
     if example == "orders":
         return {"WAMPUSH_TOKEN_KEY_FILE": str(secret)}
     if example == "php":
@@ -192,26 +206,31 @@ def python_pages(
 def php_pages(example: Path, port: int, environment: dict[str, str]) -> Iterator[None]:
     """Serve the pages of the PHP example with PHP's own web server.
 
-    :raises Failed: there is no PHP.
+    :raises Failed: PHP or its zmq extension is missing.
     """
-    # One worker would wait for itself: a page asks wampush, which asks PHP who asks.
+    php = shutil.which("php")
+    if php is None or not _has_zmq(php):
+        raise Failed("PHP or its zmq extension is missing; on Debian: apt-get install php-zmq")
+    # With one worker, a page that calls wampush would block the callback that wampush makes.
     workers = {"PHP_CLI_SERVER_WORKERS": "4"}
-    try:
-        server = subprocess.Popen(
-            ["php", "-S", f"127.0.0.1:{port}", "-t", "public", "router.php"],
-            cwd=example,
-            env=environment | workers,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except FileNotFoundError:
-        raise Failed("php is not installed; on Debian: apt-get install php-cli php-zmq") from None
+    server = subprocess.Popen(
+        [php, "-S", f"127.0.0.1:{port}", "-t", "public", "router.php"],
+        cwd=example,
+        env=environment | workers,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         yield
     finally:
         # Its workers are processes of their own.
         os.killpg(server.pid, signal.SIGTERM)
         server.wait()
+
+
+def _has_zmq(php: str) -> bool:
+    asked = subprocess.run([php, "-r", "exit(extension_loaded('zmq') ? 0 : 1);"], check=False)
+    return asked.returncode == 0
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ import wampush
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, Process, running_daemon
 from tests.support.guides import FENCE, Block, blocks_in, blocks_of, on
+from tests.support.locks import REQUIREMENTS, locked
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
@@ -400,7 +401,6 @@ def test_every_dependency_is_explained() -> None:
 def test_the_versions_told_are_those_that_are_locked() -> None:
     text = (DOCS / "explanation" / "dependencies.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| ([\w-]+)(?:\[\w+\])? \| (\d[\w.]*) \|", text, re.MULTILINE)
-    lock = (ROOT / "requirements" / "runtime.lock").read_text(encoding="utf-8")
-    locked = dict(re.findall(r"^([\w-]+)==(\S+)", lock, re.MULTILINE))
+    pins = {entry.name: entry.version for entry in locked(REQUIREMENTS / "runtime.lock")}
     assert {name.lower() for name, _ in rows} == required("runtime.in")
-    assert all(locked[name.lower()] == version for name, version in rows)
+    assert all(pins[name.lower()] == version for name, version in rows)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +16,10 @@ import pytest
 import zmq
 
 from tests.support.daemon import Daemon, running_daemon
+from tests.support.locks import locked
 from tests.support.raw_client import RawClient
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 SOURCES = (
     "pyproject.toml",
     "setup.cfg",
@@ -83,11 +82,6 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return built
 
 
-def locked_names(lock: Path) -> list[str]:
-    """The names of the packages in a lock file."""
-    return re.findall(r"^([a-z0-9-]+)==", lock.read_text(encoding="utf-8"), re.MULTILINE)
-
-
 def copy_distribution(name: str, site_packages: Path) -> None:
     """Copy one installed distribution into another environment, as pip had installed it there."""
     for entry in metadata.distribution(name).files or ():
@@ -104,8 +98,9 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     python = folder / "bin" / "python"
     (site_packages,) = folder.glob("lib/python3*/site-packages")
-    for name in locked_names(ROOT / "requirements" / "runtime.lock"):
-        copy_distribution(name, site_packages)
+    for entry in locked(ROOT / "requirements" / "runtime.lock"):
+        if entry.applies:
+            copy_distribution(entry.name, site_packages)
     # Twisted remembers its plugins in a file; one that was written before must not hide ours.
     assert "wampush" not in run(python, "-c", LIST_PLUGINS, cwd=folder)
     assert (site_packages / "twisted" / "plugins" / "dropin.cache").is_file()
@@ -168,18 +163,23 @@ def push_and_receive(daemon: Daemon) -> None:
         assert client.receive() == [8, "MainCategory", message]
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
-def test_lock_files_pin_hashes_and_name_no_host(lock: Path) -> None:
-    text = lock.read_text(encoding="utf-8")
-    assert "://" not in text
-    assert "--index-url" not in text
-    requirements = re.findall(r"^\S+==\S+ \\\n    --hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
-    assert len(requirements) == len(locked_names(lock)) > 0
+@pytest.mark.parametrize("program", ["examples/run.py", "scripts/run_demo.py"])
+def test_demo_and_examples_need_no_other_packages(
+    python: Path, tmp_path: Path, program: str
+) -> None:
+    start = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])"
+    run(python, "-c", start, ROOT / "scripts", ROOT / program, cwd=tmp_path)
 
 
-def test_the_test_lock_agrees_with_what_users_install() -> None:
-    def pins(name: str) -> set[str]:
-        text = (ROOT / "requirements" / name).read_text(encoding="utf-8")
-        return set(re.findall(r"^\S+==\S+", text, re.MULTILINE))
-
-    assert pins("runtime.lock") | pins("build.lock") <= pins("test.lock")
+@pytest.mark.parametrize("example", ["chat", "orders"])
+def test_the_settings_of_a_page_need_no_other_packages(
+    python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("0" * 64)
+    monkeypatch.setenv("EXAMPLE_SECRET", str(secret))
+    monkeypatch.setenv("EXAMPLE_WEBSOCKET", "ws://127.0.0.1:1")
+    settings = json.loads(
+        run(python, ROOT / "examples" / example / "page_settings.py", cwd=tmp_path)
+    )
+    assert settings["websocket"].startswith("ws://127.0.0.1:1")

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
@@ -140,10 +140,12 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
         tab.get_by_role("button", name="Add a pear").click()
         expect(tab.locator("#answer")).to_have_text("In the cart: apple, pear")
 
-        push(example, "news", {"text": "Sale!"})
+        # The command to copy goes where this example listens.
+        push(alice.locator("#push").inner_text())
         for page in (alice, tab, stranger):
             expect(page.locator("#news li")).to_have_text("Sale!")
-        push(example, "user.Alice", {"text": "For you."}, "Alice")
+        to = f"--to {example.zmq}"
+        push(f"""php examples/php/push.php {to} user.Alice '{{"text": "For you."}}' Alice""")
         expect(alice.locator("#mine li").first).to_have_text("For you.")
 
 
@@ -161,26 +163,52 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
                 assert attempt.connect_ex(("127.0.0.1", port)) != 0
 
 
-def push(example: Example, topic: str, event: object, *user: str) -> None:
-    """What the README of the example tells to type."""
-    subprocess.run(
-        ["php", "push.php", topic, json.dumps(event), *user],
-        cwd=EXAMPLES / "php",
-        env={**os.environ, "EXAMPLE_ZMQ": example.zmq},
-        check=True,
-        timeout=30,
-    )
+def push(command: str) -> None:
+    """What the README of the examples says to type, in the project's folder."""
+    subprocess.run(shlex.split(command), cwd=ROOT, check=True, timeout=30)
 
 
-def test_make_starts_each_example() -> None:
-    """``make example-NAME`` is the one command; here it is only asked what it would do."""
-    for name in ("chat", "orders", "php"):
-        asked = subprocess.run(
-            ["make", "--dry-run", f"example-{name}", "WS_PORT=1234"],
-            cwd=ROOT,
+def test_a_push_that_nobody_takes_fails() -> None:
+    with reserved_ports(1) as (port,):
+        address = f"tcp://127.0.0.1:{port}"
+        done = subprocess.run(
+            ["php", EXAMPLES / "php" / "push.php", "--to", address, "news", "{}"],
             capture_output=True,
             text=True,
-            check=True,
-            timeout=60,
+            timeout=30,
+            check=False,
         )
-        assert re.search(rf"examples/run\.py {name} .*--ws-port 1234\b", asked.stdout)
+    assert done.returncode == 1
+    assert done.stderr == f"push.php: no wampush takes pushes at {address}\n"
+
+
+@pytest.mark.parametrize("target", ["run", "example-chat", "example-orders", "example-php"])
+def test_make_hands_every_port_on(target: str) -> None:
+    """The command that a guide names; here it only says what it would do."""
+    ports = {"WS_PORT": 1111, "ZMQ_PORT": 2222, "HTTP_PORT": 3333}
+    if target != "run":
+        ports["PAGE_PORT"] = 4444
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
+    asked = subprocess.run(
+        [
+            *("make", "--dry-run", "--always-make", target),
+            *(f"{name}={port}" for name, port in ports.items()),
+        ],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    command = asked.stdout.splitlines()[-1]
+    if target == "run":
+        assert " scripts/run_demo.py " in command
+    else:
+        assert f" examples/run.py {target.removeprefix('example-')} " in command
+    for name, port in ports.items():
+        option = f"--{name.lower().replace('_', '-')}"
+        assert f" {option} {port} " in f"{command} "
+    assert "test.lock" not in asked.stdout

@@ -9,6 +9,7 @@ if ($_SERVER['REQUEST_METHOD'] === 'POST') {
     exit;
 }
 $user = $_SESSION['user'] ?? null;
+$push = 'php examples/php/push.php --to ' . getenv('EXAMPLE_ZMQ') . ' news \'{"text": "Sale!"}\'';
 ?>
 <!DOCTYPE html>
 <html lang="en">
@@ -34,7 +35,7 @@ section { border: 1px solid #ccc; border-radius: .5rem; margin: 1rem 0; padding:
 <p>Connection: <span id="state">connecting</span>, as <span id="who">?</span>.</p>
 <section>
   <h2>News</h2>
-  <p>For everybody: <code>php examples/php/push.php news '{"text": "Sale!"}'</code></p>
+  <p>For everybody: <code id="push"><?= htmlspecialchars($push) ?></code></p>
   <ul id="news"></ul>
 </section>
 <section>

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian packages when run by root; else prints the line to run and stops.
-# Usage: install_packages.sh PACKAGE...
+# Installs Debian packages when run by root; otherwise prints the command to run and fails.
+# Usage: apt_install.sh PACKAGE...
 set -euo pipefail
 if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "Missing: $*" >&2
