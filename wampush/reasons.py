@@ -325,7 +325,7 @@ class CloseReason(Enum):
     )
     IDENTITY_EXPIRED = Ending(
         "identity-expired",
-        "The token of the session expired and was not refreshed by wampush.refresh.",
+        "The identity of the session expired; wampush.refresh renews a token in time.",
         worth_a_line=False,
     )
     AUTHENTICATION_TIMEOUT = Ending(

@@ -1,7 +1,7 @@
 /*
- * The demo page. It speaks WAMP v1 itself, so that one can read here all that a page needs:
+ * The demo page. It implements WAMP v1 without a library, so this file shows everything a page needs:
  * [0, session, 1, server] WELCOME comes first; [5, topic] subscribes, [6, topic] unsubscribes;
- * [8, topic, event] is a push. Whatever arrives is put into the page as text, never as markup.
+ * [8, topic, event] is a push. Received data is inserted as text, never as markup.
  */
 "use strict";
 
@@ -15,7 +15,7 @@
   const SHOWN_CHARACTERS = 2000;
   const FIRST_DELAY = 500; // milliseconds; doubled up to LAST_DELAY, with jitter
   const LAST_DELAY = 10000;
-  const USUAL_PUSH = "tcp://127.0.0.1:5555"; // where "wampush push" goes by itself
+  const USUAL_PUSH = "tcp://127.0.0.1:5555"; // the default of "wampush push"
 
   const byId = (id) => document.getElementById(id);
 
@@ -27,7 +27,7 @@
     return made;
   };
 
-  /** A WAMP v1 connection that comes back by itself and subscribes again. */
+  /** A WAMP v1 connection that reconnects and subscribes again. */
   class Connection {
     constructor(onState, onSettings) {
       this.onState = onState;
@@ -79,7 +79,7 @@
       this.socket.onclose = () => this.retry();
     }
 
-    /** Try at once when a wait is under way, e.g. because the network is back. */
+    /** Connect now instead of waiting, for example because the network is back. */
     hurry() {
       if (this.timer !== null) {
         this.connect();
@@ -91,7 +91,7 @@
       this.socket = null;
       const wait = this.delay * (0.75 + Math.random() / 2);
       this.delay = Math.min(this.delay * 2, LAST_DELAY);
-      this.onState("lost", `Not connected, next try in ${Math.max(1, Math.round(wait / 1000))} s`);
+      this.onState("lost", `Not connected; retrying in ${Math.max(1, Math.round(wait / 1000))} s`);
       this.timer = setTimeout(() => this.connect(), wait);
     }
 
@@ -120,7 +120,7 @@
     return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
   };
 
-  /** The course of the latest values as a line; `least` and `most` fix the scale when given. */
+  /** Return a function that adds a value to a line chart; `least` and `most` fix the scale if given. */
   const sparkline = (line, least, most) => {
     const values = [];
     return (value) => {
@@ -180,7 +180,7 @@
   let received = 0;
   const record = (event, topic) => {
     received += 1;
-    byId("log-count").textContent = `${received} so far`;
+    byId("log-count").textContent = `${received} received`;
     if (paused) {
       return;
     }
@@ -201,7 +201,7 @@
   const examples = Array.from(document.querySelectorAll("#examples code"));
   const lines = examples.map((example) => example.textContent);
 
-  /** Let the lines to copy name the address that this server pulls from, where they have to. */
+  /** Add the server's pull address to the commands if it is not the default. */
   const showPushAddress = (address) => {
     let option = "";
     if (address && address !== USUAL_PUSH) {
@@ -219,13 +219,13 @@
   }, (settings) => showPushAddress(settings.push));
 
   const own = new Map([["demo.price", showPrice], ["demo.load", showLoad]]);
-  const watched = new Map(); // topics the reader asked for; two of them may be our own
+  const watched = new Map(); // topics the visitor subscribed to; they may include our own two
 
-  /** Show one topic that the reader asked for: its name, how many events came, the latest one. */
+  /** Show a topic the visitor subscribed to: its name, the number of events, the latest event. */
   const addTopic = (topic) => {
     const row = element("li");
     const head = element("div");
-    const count = element("small", "nothing yet");
+    const count = element("small", "no events yet");
     const remove = element("button", "Unsubscribe");
     remove.type = "button";
     remove.setAttribute("aria-label", `Unsubscribe from ${topic}`);
@@ -285,10 +285,10 @@
       button.textContent = "Copied";
       byId("copied").textContent = "Copied";
     } catch {
-      // The clipboard is closed to pages loaded over plain HTTP from another machine.
+      // Browsers block the clipboard for pages loaded over plain HTTP from another machine.
       getSelection().selectAllChildren(line);
       button.textContent = "Selected";
-      byId("copied").textContent = "Selected, copy it with the keyboard";
+      byId("copied").textContent = "Selected; copy it with the keyboard";
     }
     setTimeout(() => {
       button.textContent = "Copy";

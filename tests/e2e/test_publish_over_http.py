@@ -52,6 +52,12 @@ def test_the_curl_lines_of_the_guide(daemon: Daemon, client: RawClient, tmp_path
     assert client.receive()[2] == {"category": "MainCategory", "title": "hello"}
 
 
+def test_the_answers_of_the_reference(daemon: Daemon, tmp_path: Path) -> None:
+    line = f"curl --data-binary hello {daemon.http_url}/publish/orders"
+    shown = blocks_in("docs/reference/http.md", "json")[1]
+    assert json.loads(shell(line, tmp_path)) == json.loads(shown)
+
+
 def test_the_targets_of_the_guide(tmp_path: Path) -> None:
     (tmp_path / "token.key").write_text(KEY)
     (tmp_path / "wampush.toml").write_text(

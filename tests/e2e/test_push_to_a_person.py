@@ -76,11 +76,11 @@ def run_php(code: str, folder: Path) -> None:
 def test_targets_from_php(daemon: Daemon, page: Any, tmp_path: Path) -> None:
     run_php(on(daemon, blocks_in(GUIDE, "php")[0]) + "push('news', 'end');\n", tmp_path)
     expected = {
-        "for all who subscribed": "7a 7b 8 9 visitor",
+        "for all subscribers": "7a 7b 8 9 visitor",
         "for one user, in every tab": "7a 7b",
-        "for a group, and one more": "8 9",
-        "for all who are logged in": "7a 7b 8 9",
-        "for all but a group": "7a 7b 9 visitor",
+        "for a group, and one more user": "8 9",
+        "for everybody who is logged in": "7a 7b 8 9",
+        "for everybody except a group": "7a 7b 9 visitor",
     }
     for name in ("7a", "7b", "8", "9", "visitor"):
         titles = [data["title"] for _, data in received(page, name)]
