@@ -36,7 +36,8 @@ from wampush.config import load
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "reference" / "wampush.example.toml"
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = ("README.md", "PACKAGE.md", "CHANGELOG.md")
+DOCUMENTS = [*(ROOT / name for name in PAGES), *sorted(DOCS.rglob("*.md"))]
 LANGUAGES = {"sh", "toml", "python", "php", "js", "html", "ini", "nginx", "json", "text", ""}
 ACCOUNT = {"--uid", "--gid"}
 SEPARATORS = {"|", "||", "&", "&&", ";"}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import email
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -25,7 +27,7 @@ SOURCES = (
     "setup.cfg",
     "MANIFEST.in",
     "LICENSE",
-    "README.md",
+    "PACKAGE.md",
     "requirements",
     "wampush",
     "twisted",
@@ -125,6 +127,24 @@ def test_the_wheel_holds_plugin_and_static_files(wheel: Path) -> None:
     }
     assert strangers == set()
     assert not any(name.startswith("twisted/") and "__init__" in name for name in names)
+
+
+def test_the_package_page_stands_by_itself(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        page = email.message_from_bytes(archive.read(name))
+    assert page["Description-Content-Type"] == "text/markdown"
+    text = str(page.get_payload())
+    assert text.startswith("# wampush\n")
+    # It has no other files to link to.
+    assert not re.search(r"\]\((?![a-z]+:)", text)
+    versions = {
+        value.rpartition(" ")[2]
+        for value in page.get_all("Classifier") or ()
+        if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", value)
+    }
+    assert versions == {"3.11", "3.12", "3.13", "3.14"}
+    assert page["Requires-Python"] == ">=3.11"
 
 
 def test_the_plugin_is_found(python: Path, tmp_path: Path) -> None:
