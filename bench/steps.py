@@ -19,7 +19,7 @@ import zmq
 from wampush.broker.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import SlowClient
+from wampush.broker.policy import SlowClient
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.framing import encode

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.ledger import Source
-from wampush.broker.outbox import SlowClient
+from wampush.broker.policy import SlowClient
 from wampush.broker.pressure import Pressure
 from wampush.errors import CloseReason
 

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing, TopicRule
+from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.presence import Presence
 from wampush.broker.presence_calls import PresenceDesk
 from wampush.broker.presence_time import Clock

@@ -6,7 +6,7 @@ import pytest
 
 from tests.broker.world import World, encode
 from wampush.broker.fanout import FLUSH_SLICE, RUN_BYTES
-from wampush.broker.outbox import SlowClient
+from wampush.broker.policy import SlowClient
 from wampush.broker.pressure import CROWD_PATIENCE, PATIENCE, Hold
 from wampush.broker.publication import Publication
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.broker.outbox import SlowClient
-from wampush.broker.policy import Policy, Publishing, TopicRule
+from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
 
 RULES = (
     TopicRule("prices.eur", SlowClient.DISCONNECT),

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from wampush.broker.outbox import SlowClient
-from wampush.broker.policy import TopicRule
+from wampush.broker.policy import SlowClient, TopicRule
 from wampush.broker.presence import INTERVAL, PresenceView
 from wampush.broker.presence_time import EVENTS_PER_SECOND, GRAIN, SLICE, Clock, Delay
 from wampush.broker.presence_topics import BATCH_CHARACTERS, BATCH_USERS, SINGLY

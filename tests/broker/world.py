@@ -14,8 +14,8 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import Outbox, SlowClient
-from wampush.broker.policy import Policy, Publishing, TopicRule
+from wampush.broker.outbox import Outbox
+from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason

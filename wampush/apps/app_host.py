@@ -20,8 +20,9 @@ from wampush.apps.app import AUTHENTICATION, DISCONNECTION, SYSTEM_ACTIONS, App
 from wampush.apps.context import ConnectContext, Context
 from wampush.apps.outcomes import Refuse, WampError
 from wampush.apps.runner import End, Outcome
-from wampush.broker.application import PASS, Decide, Reply, Verdict
+from wampush.broker.application import Decide, Reply
 from wampush.broker.procedures import ERROR_INVALID_ARGUMENT
+from wampush.broker.waiting import PASS, Verdict
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.topic_patterns import covers
 

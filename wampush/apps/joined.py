@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.broker.application import PASS, Application, Decide, Reply, Verdict
+from wampush.broker.application import Application, Decide, Reply
 from wampush.broker.identity import Identity
+from wampush.broker.waiting import PASS, Verdict
 from wampush.wamp.messages import Call, Publish, Subscribe
 
 if TYPE_CHECKING:

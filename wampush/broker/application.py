@@ -7,32 +7,15 @@ Must not import: Twisted, the edges, the apps. Answers come by callback, at once
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from wampush.errors import Refusal
+from wampush.broker.waiting import Verdict
 
 if TYPE_CHECKING:
     from wampush.broker.identity import Identity
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call, Publish, Subscribe
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What application code says to a request.
-
-    :param refusal: why it is refused; None lets it pass.
-    :param detail: its own words for the log and for inspection; they never reach the client.
-    :param payload: the JSON text to publish instead of what the client sent; None for that.
-    """
-
-    refusal: Refusal | None = None
-    detail: str = ""
-    payload: bytes | None = None
-
-
-PASS: Final = Verdict()
 
 Decide = Callable[[Verdict], None]
 """Takes the verdict; to be called exactly once, also after the session is lost."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from wampush.broker.application import PASS, Application, Verdict
+from wampush.broker.application import Application
 from wampush.broker.broker import Broker
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
@@ -23,7 +23,7 @@ from wampush.broker.permissions import PROOFS, Action
 from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import Entry, Waiting
+from wampush.broker.waiting import PASS, Entry, Verdict, Waiting
 from wampush.errors import MessageRefused, Refusal, shown
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request

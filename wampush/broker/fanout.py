@@ -15,7 +15,8 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import Outbox, SlowClient
+from wampush.broker.outbox import Outbox
+from wampush.broker.policy import SlowClient
 from wampush.broker.pressure import Hold, Pressure
 from wampush.broker.subscriber import Subscriber
 

@@ -20,21 +20,11 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.pressure import Pressure
 
 _COUNT_EVERY: Final = 64
-
-
-@unique
-class SlowClient(Enum):
-    """What happens to an event for which a slow client has no room, as its topic's rule says."""
-
-    DISCONNECT = "disconnect"
-    DROP_NEWEST = "drop-newest"
-    LATEST = "latest"
 
 
 class Outbox(ABC):

@@ -12,9 +12,17 @@ from enum import Enum, unique
 from time import monotonic
 
 from wampush.broker.identity import Identity
-from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Action, Permissions, usual
 from wampush.topic_patterns import covers
+
+
+@unique
+class SlowClient(Enum):
+    """What happens to an event for which a slow client has no room, as its topic's rule says."""
+
+    DISCONNECT = "disconnect"
+    DROP_NEWEST = "drop-newest"
+    LATEST = "latest"
 
 
 @unique

@@ -15,12 +15,30 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Final
 
-from wampush.broker.application import Verdict
 from wampush.broker.identity import Identity
+from wampush.errors import Refusal
 from wampush.wamp.codec import call_arguments
 from wampush.wamp.messages import Call
 from wampush.wamp.session import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What application code says to a request.
+
+    :param refusal: why it is refused; None lets it pass.
+    :param detail: its own words for the log and for inspection; they never reach the client.
+    :param payload: the JSON text to publish instead of what the client sent; None for that.
+    """
+
+    refusal: Refusal | None = None
+    detail: str = ""
+    payload: bytes | None = None
+
+
+PASS: Final = Verdict()
 
 
 @dataclass(eq=False, slots=True)

@@ -24,9 +24,8 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
-from wampush.broker.outbox import SlowClient
 from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing, TopicRule
+from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.presence import Presence
 from wampush.broker.presence_calls import PresenceDesk
 from wampush.broker.presence_time import Clock
