@@ -18,12 +18,13 @@ from wampush.apps.webhooks.answers import Unusable
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
 from wampush.config import load
-from wampush.edges import compression, handshake, origins
+from wampush.edges import compression, handshake
 from wampush.edges.handshake import HandshakeRefused
 from wampush.edges.redis_replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
-from wampush.http_post import Answer
+from wampush.net import origins
+from wampush.net.http_post import Answer
 from wampush.settings.identity import TokenSettings
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import Session

@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from wampush.http_post import (
+from wampush.net.http_post import (
     CLOSE_SECONDS,
     MOST_BYTES,
     MOST_RECEIVED,

@@ -17,8 +17,8 @@ from twisted.internet import reactor as installed
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 
-from wampush import listeners
 from wampush.errors import ListenError
+from wampush.net import listeners
 
 reactor: Any = installed
 
@@ -162,7 +162,7 @@ def test_files_that_hold_no_key(key: str, tmp_path: Path) -> None:
 
 PROGRAM = """
 import json, resource, sys
-from wampush.listeners import raise_descriptor_limit
+from wampush.net.listeners import raise_descriptor_limit
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(json.dumps([raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)]))

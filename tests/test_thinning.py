@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wampush.thinning import Thinning
+from wampush.log_limit import Thinning
 
 
 class Clock:

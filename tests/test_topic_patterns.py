@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.topic_patterns import covers, covers_all_of
+from wampush.topics import covers, covers_all_of
 
 
 def test_which_topics_a_pattern_is_about():

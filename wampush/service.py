@@ -23,14 +23,14 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succe
 from twisted.logger import Logger
 from twisted.python import usage
 
-from wampush import __version__, listeners
+from wampush import __version__
 from wampush.broker.policy import Publishing
 from wampush.config import LoadedSettings, load
-from wampush.edges import secret_files, tls
 from wampush.edges.http import HttpEdge, HttpView
 from wampush.edges.http_access import HttpAccess
 from wampush.edges.http_site import HttpLimits
 from wampush.errors import CloseReason, OperatorError
+from wampush.net import listeners, secret_files, tls
 from wampush.settings import Settings
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from wampush.apps.webhooks.questions import SIGNATURE_HEADER, signature
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.edges.single_pushes import SinglePushes
-from wampush.http_post import Answer
+from wampush.net.http_post import Answer
 from wampush.settings.webhooks import EVENTS, WebhookSettings
 
 URL = "http://127.0.0.1:1/hooks.php"

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wampush.apps.webhooks import answers
 from wampush.apps.webhooks.answers import CallAnswer, CallFailure, Decision, Unusable
-from wampush.http_post import Answer
+from wampush.net.http_post import Answer
 
 
 def ok(body: bytes) -> Answer:

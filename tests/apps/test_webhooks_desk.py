@@ -12,7 +12,7 @@ from wampush.apps.webhooks.breaker import State
 from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.waiting import Verdict
-from wampush.http_post import Answer, AnswerTooLong
+from wampush.net.http_post import Answer, AnswerTooLong
 from wampush.wamp.messages import Subscribe
 
 

@@ -24,8 +24,8 @@ from wampush.edges.component_conversation import ComponentRoute
 from wampush.edges.connection import Connection
 from wampush.edges.conversation import Routes
 from wampush.edges.framing import encode
-from wampush.edges.origins import Origins, Proxies
 from wampush.edges.websocket import ClientLimits, WebSocketEdge
+from wampush.net.origins import Origins, Proxies
 from wampush.settings import Settings, WebSocketSettings
 
 

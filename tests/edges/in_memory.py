@@ -20,11 +20,11 @@ from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.connection import Connection
 from wampush.errors import MessageRefused
+from wampush.log_limit import Thinning
 from wampush.node import build
 from wampush.settings import ClientSettings, Settings, WebSocketSettings
 from wampush.settings.limits import LimitSettings
 from wampush.settings.security import ProxySettings, ZmqSettings
-from wampush.thinning import Thinning
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -10,8 +10,8 @@ from twisted.internet.address import IPv4Address
 from tests.edges.in_memory import MemoryNode, MemoryTransport, masked, request
 from wampush.edges.admission import Admission
 from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.origins import Origins, Proxies
 from wampush.errors import CloseReason, Refusal
+from wampush.net.origins import Origins, Proxies
 from wampush.settings import WebSocketSettings
 
 

@@ -23,7 +23,7 @@ from wampush.edges.authentication import (
     reason_of_end,
 )
 from wampush.errors import CloseReason, OperatorError
-from wampush.http_post import Answer
+from wampush.net.http_post import Answer
 from wampush.settings import Settings
 from wampush.settings.identity import AuthSettings, CallbackSettings, CraSettings, TokenSettings
 from wampush.wamp.cra import sign

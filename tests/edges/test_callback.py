@@ -19,7 +19,7 @@ from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.http_post import Answer
+from wampush.net.http_post import Answer
 from wampush.settings.identity import CallbackSettings
 
 ROOT = Path(__file__).resolve().parents[2]

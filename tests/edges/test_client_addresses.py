@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.edges.client_addresses import counted_as, network, parsed
+from wampush.net.addresses import counted_as, network, parsed
 
 
 @pytest.mark.parametrize(

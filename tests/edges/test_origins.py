@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.edges.origins import Origins, Proxies, canonical, is_from_here
+from wampush.net.origins import Origins, Proxies, canonical, is_from_here
 
 SAME = Origins(("same-host",), null=False)
 

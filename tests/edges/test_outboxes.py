@@ -32,7 +32,6 @@ from twisted.python.failure import Failure
 
 from tests.edges.in_memory import MemoryNode, frames, masked, request
 from tests.support.waiting import PATIENCE
-from wampush import listeners
 from wampush.broker.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.pressure import Pressure
@@ -47,6 +46,7 @@ from wampush.edges.outboxes import (
     outbox_for,
 )
 from wampush.errors import CloseReason
+from wampush.net import listeners
 
 reactor: Any = installed
 

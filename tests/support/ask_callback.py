@@ -17,7 +17,7 @@ from twisted.logger import globalLogBeginner, textFileLogObserver
 from wampush.broker.arrival import ConnectRequest
 from wampush.edges.callback import Callback
 from wampush.errors import AuthenticationRefused
-from wampush.http_post import HttpPost
+from wampush.net.http_post import HttpPost
 from wampush.settings.identity import CallbackSettings
 
 

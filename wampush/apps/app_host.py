@@ -24,7 +24,7 @@ from wampush.broker.application import Decide, Reply
 from wampush.broker.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.waiting import PASS, Verdict
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
-from wampush.topic_patterns import covers
+from wampush.topics import covers
 
 if TYPE_CHECKING:
     from wampush.apps.answers import Answers

@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from wampush.errors import CloseReason, InputRefused, Refusal
-from wampush.thinning import Thinning
+from wampush.log_limit import Thinning
 
 REMEMBERED_REFUSALS: Final = 100
 SHOWN_BYTES: Final = 200

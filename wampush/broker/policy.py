@@ -13,7 +13,7 @@ from time import monotonic
 
 from wampush.broker.identity import Identity
 from wampush.broker.permissions import Action, Permissions, usual
-from wampush.topic_patterns import covers
+from wampush.topics import covers
 
 
 @unique

@@ -36,7 +36,7 @@ def _failure(read: Callable[[], object]) -> Iterator[str]:
 
 
 def _tls(settings: Settings) -> Iterator[str]:
-    from wampush.edges import pem_files
+    from wampush.net import pem_files
 
     found: list[str] = []
     for name in ("certificate", "chain", "client_ca", "key"):
@@ -46,7 +46,7 @@ def _tls(settings: Settings) -> Iterator[str]:
             found += _failure(partial(read, f"tls.{name}", path))
     yield from found
     if not found and any(endpoint.startswith("ssl:") for _, endpoint in _listeners(settings)):
-        from wampush.edges import tls
+        from wampush.net import tls
 
         if any(tls.uses_settings(endpoint) for _, endpoint in _listeners(settings)):
             yield from _failure(partial(tls.make_context, settings.tls))
@@ -61,7 +61,7 @@ def _listeners(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _endpoints(settings: Settings) -> Iterator[str]:
     """The keys that ssl: endpoints name themselves."""
-    from wampush.edges import pem_files
+    from wampush.net import pem_files
 
     for place, endpoint in _listeners(settings):
         parts = parts_of(endpoint.removeprefix("haproxy:"))
@@ -103,20 +103,20 @@ def _cra(settings: Settings) -> Iterator[str]:
 
 
 def _http(settings: Settings) -> Iterator[str]:
-    from wampush.edges import secret_files
+    from wampush.net import secret_files
 
     yield from _failure(partial(secret_files.http_token, settings.http.token_file))
 
 
 def _webhooks(settings: Settings) -> Iterator[str]:
     if settings.webhooks.secret_file:
-        from wampush.edges import secret_files
+        from wampush.net import secret_files
 
         yield from _failure(partial(secret_files.webhook_secret, settings.webhooks.secret_file))
 
 
 def _redis(settings: Settings) -> Iterator[str]:
-    from wampush.edges import pem_files, secret_files
+    from wampush.net import pem_files, secret_files
 
     for number, entry in enumerate(settings.redis_source, 1):
         place = f"redis_source[{number}]"
@@ -144,7 +144,7 @@ _READ_ABOVE = frozenset(("tls", "zmq", "token", "cra", "http", "webhooks"))
 
 def _others(settings: Settings) -> Iterator[str]:
     """Files of which nothing is known here but that they must be readable."""
-    from wampush.edges import secret_files
+    from wampush.net import secret_files
 
     for key, each in FIELDS.items():
         section, _, name = key.partition(".")

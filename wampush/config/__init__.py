@@ -2,7 +2,7 @@
 
 Owns: merging the sources, the checks between settings, and the names other modules import.
 Must not import: Twisted, Autobahn, or anything of wampush but the settings, their checkers,
-``config.sources`` and ``topic_patterns``.
+``config.sources`` and ``topics``.
 
 Every value of every source is checked, also one that another source overrides, so that a mistake
 shows when it is made. What the values mean and may be stands in ``settings``.
@@ -32,7 +32,7 @@ from wampush.settings.routes import route_conflicts
 from wampush.settings.security import PermissionSettings, ZmqSettings
 from wampush.settings.sources import redis_conflicts
 from wampush.settings.webhooks import webhook_conflicts
-from wampush.topic_patterns import covers_all_of
+from wampush.topics import covers_all_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from wampush.edges.client_addresses import counted_as
 from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.origins import Origins, Proxies
 from wampush.errors import CloseReason
+from wampush.net.addresses import counted_as
+from wampush.net.origins import Origins, Proxies
 
 #: Connections beyond a limit that are accepted only to be told so.
 _REFUSED_AT_ONCE = 64

@@ -25,7 +25,7 @@ from wampush.edges import cra_keys
 from wampush.edges.callback import Callback
 from wampush.edges.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
-from wampush.http_post import HttpPost
+from wampush.net.http_post import HttpPost
 from wampush.settings import Settings
 from wampush.wamp.uris import PROCEDURE_REFRESH
 

@@ -27,9 +27,9 @@ from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.http_post import Answer, not_json, problem_of
+from wampush.log_limit import Thinning
+from wampush.net.http_post import Answer, not_json, problem_of
 from wampush.settings.identity import CallbackSettings
-from wampush.thinning import Thinning
 
 _log = Logger(namespace="wampush")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wampush.broker.ledger import Ledger
     from wampush.broker.outbox import Outbox
     from wampush.edges.connection import Connection
-    from wampush.edges.origins import Origins
+    from wampush.net.origins import Origins
 
 
 class Talk(Protocol):

@@ -29,9 +29,9 @@ from wampush.edges.frame_reader import FrameReader
 from wampush.edges.framing import PING, close_frame, encode_binary
 from wampush.edges.handshake import Handshake, HandshakeRefused
 from wampush.edges.opening import Opening
-from wampush.edges.origins import Origins
 from wampush.edges.outboxes import ClientOutbox, outbox_for
 from wampush.errors import CloseReason
+from wampush.net.origins import Origins
 
 if TYPE_CHECKING:
     from wampush.edges.websocket import WebSocketEdge

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wampush.broker.subscriber import Subscriber
     from wampush.edges.connection import Connection
     from wampush.edges.handshake import Handshake
-    from wampush.edges.origins import Origins
+    from wampush.net.origins import Origins
 
 _NO_ROUTES: Final[Mapping[str, Route]] = MappingProxyType({})
 

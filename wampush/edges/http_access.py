@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from wampush.edges.http_answers import bearer, host_asked_for
-from wampush.edges.origins import OF_PROXIES, canonical, is_loopback_name
 from wampush.errors import Refusal
+from wampush.net.origins import OF_PROXIES, canonical, is_loopback_name
 
 if TYPE_CHECKING:
     from twisted.web.server import Request

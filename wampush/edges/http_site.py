@@ -3,7 +3,6 @@
 Owns: the headers of every answer, the limits on requests and connections, what no route should have
 to see.
 Must not import: wampush.wamp, wampush.broker, of the edges only ``http_answers``, ``http_channel``
-and ``turned_away``.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from twisted.web.server import Request, Site
 
 from wampush.edges.http_answers import host_asked_for, respond_text
 from wampush.edges.http_channel import BoundedChannel
-from wampush.edges.turned_away import TurnedAway
+from wampush.net.listeners import TurnedAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,11 +25,12 @@ from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
-from wampush.edges import redis_problems, redis_tls, secret_files
+from wampush.edges import redis_problems, redis_tls
 from wampush.edges.redis_channels import Channels
 from wampush.edges.redis_connection import Login, Reading, RedisConnection, Text
 from wampush.edges.redis_replies import Oversized
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
+from wampush.net import secret_files
 from wampush.settings.sources import RedisSourceSettings
 
 _log = Logger(namespace="wampush")

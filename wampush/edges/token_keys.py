@@ -29,8 +29,8 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
-from wampush.edges import secret_files
 from wampush.errors import OperatorError
+from wampush.net import secret_files
 from wampush.settings.identity import TokenSettings
 
 #: HS256 keys are at least as long as its hash (RFC 7518 section 3.2), RSA keys of 2048 bits.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.subscriber import Subscriber
 from wampush.edges import handshake
-from wampush.edges.origins import is_from_here
 from wampush.errors import CloseReason, MessageRefused, Refusal
+from wampush.net.origins import is_from_here
 from wampush.wamp.session import PrefixLimits, Session
 
 if TYPE_CHECKING:

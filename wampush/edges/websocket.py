@@ -24,9 +24,9 @@ from wampush.edges.authentication import Authenticator
 from wampush.edges.connection import Connection
 from wampush.edges.conversation import Routes
 from wampush.edges.doorkeeper import Doorkeeper
-from wampush.edges.turned_away import TurnedAway
 from wampush.edges.wheel import Wheel
 from wampush.errors import CloseReason
+from wampush.net.listeners import TurnedAway
 from wampush.settings import WebSocketSettings
 
 SERVER: Final = f"wampush/{__version__}"

@@ -18,8 +18,8 @@ from typing import Final
 
 import zmq
 
-from wampush.edges import secret_files
 from wampush.errors import OperatorError
+from wampush.net import secret_files
 
 KEY_SETTING: Final = "zmq.curve_secret_key_file"
 CLIENTS_SETTING: Final = "zmq.curve_client_keys"

@@ -2,7 +2,7 @@
 
 Owns: CURVE (ZeroMQ RFC 26), the handler that libzmq asks about each peer (ZAP, ZeroMQ RFC 27), the
 mode of ``ipc://`` files, the warning about sockets that are open to everybody.
-Must not import: Autobahn; of the edges only ``zmq_keys`` and ``client_addresses``.
+Must not import: Autobahn; of the edges only ``zmq_keys``.
 
 libzmq asks over a socket of the same context, ``inproc://zeromq.zap.01``. The handler is a reader
 of the reactor like any other ZeroMQ socket here; no thread is needed. Until it answers, the peer's
@@ -24,8 +24,8 @@ from zmq.utils import z85
 
 from wampush.broker.ledger import Ledger, Source
 from wampush.edges import zmq_keys
-from wampush.edges.client_addresses import Network, network, parsed
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
+from wampush.net.addresses import Network, network, parsed
 from wampush.settings.security import ZmqSettings
 
 if TYPE_CHECKING:

@@ -36,7 +36,6 @@ from wampush.edges.authentication import Authenticator
 from wampush.edges.component_conversation import ComponentRoute
 from wampush.edges.conversation import Routes
 from wampush.edges.framing import encode
-from wampush.edges.origins import Origins, Proxies
 from wampush.edges.redis_source import RedisSources
 from wampush.edges.single_pushes import SinglePushes
 from wampush.edges.wamp_conversation import WampRoute
@@ -44,6 +43,7 @@ from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.zmq_pull import PullBridge
 from wampush.edges.zmq_security import ZmqSecurity
 from wampush.metrics import Measured, Metrics
+from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
 from wampush.node.webhooks import NodeWebhooks

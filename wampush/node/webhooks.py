@@ -16,10 +16,10 @@ from wampush.broker.broker import Broker
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Pressure
-from wampush.edges import secret_files
 from wampush.edges.single_pushes import SinglePushes
 from wampush.errors import OperatorError
-from wampush.http_post import HttpPost
+from wampush.net import secret_files
+from wampush.net.http_post import HttpPost
 from wampush.settings.webhooks import WebhookSettings
 
 _log = Logger(namespace="wampush")

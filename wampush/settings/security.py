@@ -2,7 +2,7 @@
 
 Owns: the tables ``[proxy]``, ``[zmq]``, ``[tls]`` and ``[[permissions]]``, which ``settings``
 joins to the others; the form of a setting's metadata.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and ``topic_patterns``.
+Must not import: Twisted, Autobahn, or anything of wampush but the checkers and ``topics``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wampush.checkers.common import (
     WholeNumber,
 )
 from wampush.checkers.permissions import ACTIONS, RECEIVERS, PermissionPattern
-from wampush.topic_patterns import covers_all_of
+from wampush.topics import covers_all_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

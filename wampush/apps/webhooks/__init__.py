@@ -33,9 +33,9 @@ from wampush.errors import (
     PushRefused,
     Refusal,
 )
-from wampush.http_post import Answer
+from wampush.net.http_post import Answer
 from wampush.settings.webhooks import WebhookSettings
-from wampush.topic_patterns import covers
+from wampush.topics import covers
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED
 

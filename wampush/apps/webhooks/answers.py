@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from wampush.errors import WampushError
-from wampush.http_post import Answer, not_json
+from wampush.net.http_post import Answer, not_json
 from wampush.wamp.codec import raw_elements
 
 _DECISION: Final = frozenset(("allow", "reason", "payload", "publish"))

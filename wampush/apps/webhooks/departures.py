@@ -24,7 +24,7 @@ from wampush.apps.webhooks.answers import Push, acknowledgement
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks.desk import Report, Send, what_failed
 from wampush.apps.webhooks.questions import Question
-from wampush.http_post import never_sent
+from wampush.net.http_post import never_sent
 from wampush.settings.webhooks import WebhookSettings
 
 _EVENT: Final = "disconnect"

@@ -23,9 +23,9 @@ from wampush.apps.webhooks.answers import Unusable
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks.questions import Question
 from wampush.apps.webhooks.row import Row, most_of_a_kind
-from wampush.http_post import Answer, AnswerTooLong, problem_of
+from wampush.log_limit import Thinning
+from wampush.net.http_post import Answer, AnswerTooLong, problem_of
 from wampush.settings.webhooks import WebhookSettings
-from wampush.thinning import Thinning
 
 _log = Logger(namespace="wampush")
 

@@ -13,8 +13,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 
-from wampush.edges import secret_files
 from wampush.errors import OperatorError
+from wampush.net import secret_files
 
 
 def certificates(setting: str, path: str) -> list[x509.Certificate]:

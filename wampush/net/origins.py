@@ -18,7 +18,7 @@ from fnmatch import fnmatchcase
 from typing import Final
 from urllib.parse import urlsplit
 
-from wampush.edges.client_addresses import Network, network, parsed
+from wampush.net.addresses import Network, network, parsed
 
 SAME_HOST: Final = "same-host"
 _NULL: Final = "null"

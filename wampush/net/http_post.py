@@ -181,7 +181,7 @@ class _Clients(Factory):
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
 
-    def buildProtocol(self, addr: object) -> _Client:  # noqa: ARG002 (of Factory)
+    def buildProtocol(self, addr: object) -> _Client:
         """A connection is there."""
         return _Client(self._reactor)
 
@@ -193,7 +193,7 @@ class _Connections(HTTPConnectionPool):
         super().__init__(reactor, persistent=False)  # type: ignore[no-untyped-call]
         self._clients = _Clients(reactor)
 
-    def getConnection(self, key: object, endpoint: Any) -> Any:  # noqa: ARG002 (of the pool)
+    def getConnection(self, key: object, endpoint: Any) -> Any:
         """A new one."""
         return endpoint.connect(self._clients)
 

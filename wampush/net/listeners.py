@@ -22,6 +22,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore
+from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
@@ -182,3 +183,12 @@ def describe(port: ListeningPort) -> str:
         return f"unix:{address.name!r}"
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"
+
+
+class TurnedAway(Protocol):
+    """Ends its connection; Twisted's TLS cannot do without a protocol, as plain TCP can."""
+
+    def connectionMade(self) -> None:
+        """The TCP connection is there."""
+        transport: Any = self.transport
+        transport.abortConnection()

@@ -20,8 +20,8 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from wampush.edges import pem_files
 from wampush.errors import OperatorError
+from wampush.net import pem_files
 from wampush.settings.security import TlsSettings
 
 _log = Logger(namespace="wampush")
