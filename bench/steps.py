@@ -22,8 +22,8 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.policy import SlowClient
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.framing import encode
-from wampush.edges.outboxes import SocketOutbox
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.outboxes import SocketOutbox
 from wampush.wamp.codec import event_text
 from wampush.wamp.session import Session
 from wampush.wamp.uris import DIALECTS

@@ -18,10 +18,10 @@ from wampush.apps.webhooks.answers import Unusable
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
 from wampush.config import load
-from wampush.edges import compression, handshake
-from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.redis_replies import BrokenReply, Nothing, ReplyReader
-from wampush.edges.tokens import Tokens
+from wampush.edges.auth.tokens import Tokens
+from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader
+from wampush.edges.websocket import compression, handshake
+from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.net import origins
 from wampush.net.http_post import Answer

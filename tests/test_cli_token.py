@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from wampush.cli import main
 from wampush.config import load
-from wampush.edges.tokens import Tokens
+from wampush.edges.auth.tokens import Tokens
 
 SECRET = "0123456789abcdef0123456789abcdef"
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from wampush import cli, client
-from wampush.edges.http import HttpEdge
+from wampush.edges.http.routes import HttpEdge
 from wampush.service import Options
 from wampush.settings import SECTIONS
 from wampush.wamp.uris import WAMP1

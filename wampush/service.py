@@ -26,9 +26,9 @@ from twisted.python import usage
 from wampush import __version__
 from wampush.broker.policy import Publishing
 from wampush.config import LoadedSettings, load
-from wampush.edges.http import HttpEdge, HttpView
-from wampush.edges.http_access import HttpAccess
-from wampush.edges.http_site import HttpLimits
+from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.http.site import HttpLimits
 from wampush.errors import CloseReason, OperatorError
 from wampush.net import listeners, secret_files, tls
 from wampush.settings import Settings

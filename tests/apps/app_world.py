@@ -21,7 +21,7 @@ from wampush.broker.outbox import Outbox
 from wampush.broker.presence import Presence
 from wampush.broker.presence_time import Clock as PresenceClock
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.authentication import Authenticator
+from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import CloseReason
 from wampush.node.apps import NodeApps
 from wampush.settings import Settings

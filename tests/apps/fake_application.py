@@ -18,7 +18,7 @@ from wampush.apps.webhooks import Webhooks
 from wampush.apps.webhooks.questions import SIGNATURE_HEADER, signature
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.edges.single_pushes import SinglePushes
+from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.net.http_post import Answer
 from wampush.settings.webhooks import EVENTS, WebhookSettings
 

@@ -18,7 +18,7 @@ from tests.support.pages import PageServer
 from tests.support.php import php_command, php_server
 from wampush.cli import main
 from wampush.config import load
-from wampush.edges.tokens import Tokens
+from wampush.edges.auth.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "howto" / "identity.md").read_text(encoding="utf-8")

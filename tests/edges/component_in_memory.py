@@ -18,13 +18,13 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.pressure import Pressure
-from wampush.edges.admission import Admission
-from wampush.edges.authentication import Authenticator
-from wampush.edges.component_conversation import ComponentRoute
-from wampush.edges.connection import Connection
-from wampush.edges.conversation import Routes
-from wampush.edges.framing import encode
-from wampush.edges.websocket import ClientLimits, WebSocketEdge
+from wampush.edges.auth.authenticator import Authenticator
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.component import ComponentRoute
+from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.server import ClientLimits, WebSocketEdge
 from wampush.net.origins import Origins, Proxies
 from wampush.settings import Settings, WebSocketSettings
 

@@ -14,9 +14,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from wampush.edges.http import HttpEdge, HttpView
-from wampush.edges.http_access import HttpAccess
-from wampush.edges.http_site import HttpLimits
+from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.http.site import HttpLimits
 from wampush.errors import InputRefused
 
 MAX_BYTES = 1000

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from wampush.broker.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.connection import Connection
+from wampush.edges.websocket.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.log_limit import Thinning
 from wampush.node import build

@@ -19,7 +19,8 @@ from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.checkers.sources import RedisUrl
 from wampush.config import Settings, ZmqSettings
-from wampush.edges import redis_source, redis_tls
+from wampush.edges.redis import source as redis_source
+from wampush.edges.redis import tls as redis_tls
 from wampush.errors import Refusal
 from wampush.node import build
 from wampush.settings import ClientSettings

@@ -8,8 +8,8 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from tests.edges.in_memory import MemoryNode, MemoryTransport, masked, request
-from wampush.edges.admission import Admission
-from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import CloseReason, Refusal
 from wampush.net.origins import Origins, Proxies
 from wampush.settings import WebSocketSettings

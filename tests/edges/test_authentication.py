@@ -16,8 +16,8 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.broker.world import World
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.edges import authentication
-from wampush.edges.authentication import (
+from wampush.edges.auth import authenticator as authentication
+from wampush.edges.auth.authenticator import (
     AuthenticationRefused,
     Authenticator,
     reason_of_end,

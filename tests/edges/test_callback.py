@@ -17,7 +17,7 @@ from twisted.logger import globalLogPublisher
 from tests.support.php import php_server
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.callback import Callback
+from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.http_post import Answer
 from wampush.settings.identity import CallbackSettings

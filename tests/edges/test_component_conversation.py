@@ -16,7 +16,7 @@ from tests.edges.in_memory import Frame, frames, masked, request
 from wampush.apps.component import ComponentConnection
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.edges.outboxes import TransportOutbox
+from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
 from wampush.settings import WebSocketSettings

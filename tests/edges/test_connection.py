@@ -21,7 +21,7 @@ from tests.edges.in_memory import (
 )
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
-from wampush.edges.outboxes import TransportOutbox
+from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
 

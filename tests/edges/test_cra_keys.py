@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wampush.broker.identity import Identity
-from wampush.edges import cra_keys
+from wampush.edges.auth import cra_keys
 from wampush.errors import OperatorError
 from wampush.wamp.cra import Salting
 

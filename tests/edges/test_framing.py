@@ -24,8 +24,8 @@ from twisted.internet.testing import StringTransport
 
 from tests.edges.in_memory import Frame, MemoryNode, Peer, frames, masked, record, request
 from wampush.broker.publication import Publication
-from wampush.edges.compression import Agreement, agree
-from wampush.edges.framing import PING, Deflate, close_frame, encode, text_frame
+from wampush.edges.websocket.compression import Agreement, agree
+from wampush.edges.websocket.framing import PING, Deflate, close_frame, encode, text_frame
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
 

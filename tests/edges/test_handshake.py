@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.in_memory import KEY, MemoryNode, frames, masked, request
-from wampush.edges import handshake
-from wampush.edges.handshake import HandshakeRefused
+from wampush.edges.websocket import handshake
+from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import CloseReason
 from wampush.settings import WebSocketSettings
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.edges.http_in_memory import LIMITS, MAX_BYTES, RecordedPushes, ask, edge_with, run
-from wampush.edges.http import HttpEdge, HttpView
-from wampush.edges.http_access import HttpAccess
-from wampush.edges.http_answers import host_of
-from wampush.edges.http_files import static_folder
-from wampush.edges.http_site import MAX_DROPPED_BYTES
+from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.answers import host_of
+from wampush.edges.http.files import static_folder
+from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.http.site import MAX_DROPPED_BYTES
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -300,8 +300,10 @@ def test_pages_load_only_what_exists_and_run_nothing_inline(
 
 
 def test_the_static_folder_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("wampush.edges.http_files.resources.files", lambda _: tmp_path)
-    monkeypatch.setattr("wampush.edges.http_files.__file__", str(tmp_path / "a" / "b" / "http.py"))
+    monkeypatch.setattr("wampush.edges.http.files.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr(
+        "wampush.edges.http.files.__file__", str(tmp_path / "a" / "b" / "c" / "files.py")
+    )
     with pytest.raises(OperatorError, match="install the package again"):
         static_folder()
 
@@ -309,7 +311,7 @@ def test_the_static_folder_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_the_static_folder_is_found_in_a_checkout(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("wampush.edges.http_files.resources.files", lambda _: tmp_path)
+    monkeypatch.setattr("wampush.edges.http.files.resources.files", lambda _: tmp_path)
     assert (static_folder() / "demo" / "index.html").is_file()
 
 

@@ -15,7 +15,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from tests.edges.http_in_memory import LIMITS, RecordedPushes, edge_with
-from wampush.edges.http_channel import (
+from wampush.edges.http.channel import (
     ANSWER_TIMEOUT,
     BODY_TIMEOUT,
     CLOSE_TIMEOUT,

@@ -9,8 +9,8 @@ import orjson
 import pytest
 
 from tests.edges.http_in_memory import MAX_BYTES, RecordedPushes, Response, ask, edge_with, run
-from wampush.edges.http import HttpEdge
-from wampush.edges.http_site import DROPPED_FACTOR, MAX_DROPPED_BYTES
+from wampush.edges.http.routes import HttpEdge
+from wampush.edges.http.site import DROPPED_FACTOR, MAX_DROPPED_BYTES
 from wampush.errors import PushRefused, Refusal
 
 TOKEN = b"0123456789abcdef"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.in_memory import Frame, Recorded, masked, record
-from wampush.edges.framing import unmask
+from wampush.edges.websocket.framing import unmask
 from wampush.settings import WebSocketSettings
 
 SETTINGS = WebSocketSettings(max_message_bytes=300)

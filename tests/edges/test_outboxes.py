@@ -36,9 +36,9 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
-from wampush.edges.connection import Connection
-from wampush.edges.framing import encode
-from wampush.edges.outboxes import (
+from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.outboxes import (
     SLICE_BYTES,
     ClientOutbox,
     SocketOutbox,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.edges.redis_channels import Channels, Pattern
+from wampush.edges.redis.channels import Channels, Pattern
 
 unhurried = settings(database=None, deadline=None)
 letters = st.text("ab*?[]\\é", max_size=4)

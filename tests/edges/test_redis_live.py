@@ -20,8 +20,8 @@ from wampush.broker.pressure import Hold
 from wampush.broker.publication import Publication
 from wampush.checkers.sources import RedisAddress
 from wampush.config import Settings, ZmqSettings
-from wampush.edges import redis_connection
-from wampush.edges.redis_replies import ReplyReader
+from wampush.edges.redis import connection as redis_connection
+from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
 from wampush.node import Node, build
 from wampush.settings.sources import RedisSourceSettings

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.edges.redis_replies import (
+from wampush.edges.redis.replies import (
     HEAD_BYTES,
     LINE_BYTES,
     MOST_ELEMENTS,

@@ -19,9 +19,10 @@ from tests.edges.redis_in_memory import (
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
 from wampush.checkers.sources import RedisUrl
-from wampush.edges import redis_connection, redis_source
-from wampush.edges.redis_connection import ANSWER_SECONDS, DRAIN_SECONDS, PING_SECONDS
-from wampush.edges.redis_source import LONGEST_DELAY, STEADY_SECONDS
+from wampush.edges.redis import connection as redis_connection
+from wampush.edges.redis import source as redis_source
+from wampush.edges.redis.connection import ANSWER_SECONDS, DRAIN_SECONDS, PING_SECONDS
+from wampush.edges.redis.source import LONGEST_DELAY, STEADY_SECONDS
 from wampush.errors import OperatorError, Refusal
 
 SECRET = "correct horse"

@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.certificates import Certificate, make_certificate
 from wampush.checkers.sources import RedisUrl
-from wampush.edges import redis_tls
+from wampush.edges.redis import tls as redis_tls
 from wampush.errors import OperatorError
 from wampush.settings.sources import RedisSourceSettings
 

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from tests.edges.in_memory import MemoryNode, frames
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
-from wampush.edges.single_pushes import PATIENCE
+from wampush.edges.acknowledged_pushes import PATIENCE
 from wampush.errors import PushRefused
 
 

@@ -12,8 +12,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from tests.edges.in_memory import MemoryNode
-from wampush.edges.connection import Connection
-from wampush.edges.slim_autobahn import SlimServerProtocol
+from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
 #: Set by the framework and the factory, not by Autobahn's initialisers.
 FRAMEWORK = {"factory", "transport", "connected"}

@@ -26,10 +26,10 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.handshake import HandshakeRefused
-from wampush.edges.handshake import parse as parse_handshake
-from wampush.edges.token_keys import load_signing_key
-from wampush.edges.tokens import Tokens, issue
+from wampush.edges.auth.token_keys import load_signing_key
+from wampush.edges.auth.tokens import Tokens, issue
+from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.edges.websocket.handshake import parse as parse_handshake
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.settings.identity import TokenSettings
 

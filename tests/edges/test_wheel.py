@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from wampush.edges.wheel import Wheel
+from wampush.edges.websocket.timer_wheel import Wheel
 
 
 class Alarm:

@@ -23,7 +23,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.pressure import Hold
 from wampush.broker.publication import Publication
 from wampush.config import Settings, ZmqSettings
-from wampush.edges import zmq_pull
+from wampush.edges.zeromq import pull as zmq_pull
 from wampush.errors import ListenError, Refusal
 from wampush.node import Node, build
 

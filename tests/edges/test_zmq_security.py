@@ -21,8 +21,8 @@ from tests.support.php import php_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.broker.ledger import Ledger
-from wampush.edges import zmq_keys
-from wampush.edges.zmq_security import ZmqSecurity, is_allowed
+from wampush.edges.zeromq import keys as zmq_keys
+from wampush.edges.zeromq.security import ZmqSecurity, is_allowed
 from wampush.errors import OperatorError
 from wampush.settings.security import ZmqSettings
 

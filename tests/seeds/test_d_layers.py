@@ -23,10 +23,10 @@ from tests.support.daemon import running_daemon
 from tests.support.pages import page_server
 from tests.support.raw_client import RawClient
 from wampush.apps.component import ComponentConnection
-from wampush.edges.conversation import Routes
-from wampush.edges.handshake import Handshake
-from wampush.edges.http import HttpEdge, HttpView
-from wampush.edges.http_access import HttpAccess
+from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.handshake import Handshake
 from wampush.examples.chat import Chat
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
@@ -133,7 +133,7 @@ def test_http_alone_serves_without_websocket_and_broker() -> None:
     assert ask(edge, "/static/site.css").status == 200
     assert ask(edge, "/publish/t", method="POST", body=b"1").status == 200
     assert publisher.published == [[b"t", b"1"]]
-    loaded = rooms(modules_after("import wampush.edges.http"))
+    loaded = rooms(modules_after("import wampush.edges.http.routes"))
     assert loaded <= {"twisted", "klein", "wampush.edges"}
 
 
@@ -142,8 +142,10 @@ def test_websocket_alone_carries_any_component() -> None:
     client = edge.open()
     client.send(masked(b"hello") + masked(b"\x00\x01", first=0x82))
     assert client.frames() == [Frame(0x81, b"hello"), Frame(0x82, b"\x00\x01")]
-    loaded = modules_after("import wampush.edges.websocket, wampush.edges.component_conversation")
-    assert "wampush.edges.wamp_conversation" not in loaded
+    loaded = modules_after(
+        "import wampush.edges.websocket.server, wampush.edges.websocket.component"
+    )
+    assert "wampush.edges.websocket.wamp_v1" not in loaded
     assert "wampush.broker.broker" not in loaded
     assert not {"zmq", "klein", "wampush.apps"} & loaded
 

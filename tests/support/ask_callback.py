@@ -15,7 +15,7 @@ from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from wampush.broker.arrival import ConnectRequest
-from wampush.edges.callback import Callback
+from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused
 from wampush.net.http_post import HttpPost
 from wampush.settings.identity import CallbackSettings

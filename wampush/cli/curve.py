@@ -44,7 +44,7 @@ def apply(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> None:
     """
     import zmq
 
-    from wampush.edges import zmq_keys
+    from wampush.edges.zeromq import keys as zmq_keys
 
     if not arguments.server_key:
         return

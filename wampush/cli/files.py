@@ -79,7 +79,7 @@ def _curve(settings: Settings) -> Iterator[str]:
     secret, clients = settings.zmq.curve_secret_key_file, settings.zmq.curve_client_keys
     if not (secret or clients):
         return
-    from wampush.edges import zmq_keys
+    from wampush.edges.zeromq import keys as zmq_keys
 
     yield from _failure(partial(zmq_keys.check_pair, secret, clients))
     if secret:
@@ -90,14 +90,14 @@ def _curve(settings: Settings) -> Iterator[str]:
 
 def _tokens(settings: Settings) -> Iterator[str]:
     if settings.token.key_file or settings.token.jwks_file:
-        from wampush.edges import token_keys
+        from wampush.edges.auth import token_keys
 
         yield from _failure(partial(token_keys.load, settings.token))
 
 
 def _cra(settings: Settings) -> Iterator[str]:
     if settings.cra.keys_file:
-        from wampush.edges import cra_keys
+        from wampush.edges.auth import cra_keys
 
         yield from _failure(partial(cra_keys.load, settings.cra.keys_file))
 
@@ -134,7 +134,7 @@ def _redis(settings: Settings) -> Iterator[str]:
                 found += _failure(partial(read, f"{place}.{name}", path))
         yield from found
         if entry.url.tls and not found:
-            from wampush.edges import redis_tls
+            from wampush.edges.redis import tls as redis_tls
 
             yield from _failure(partial(redis_tls.options, entry, place))
 

@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> int:
     :raises OperatorError: when there is no key that signs.
     """
     from wampush import config
-    from wampush.edges import token_keys, tokens
+    from wampush.edges.auth import token_keys, tokens
 
     settings = config.load(arguments.config, os.environ, {}).settings.token
     algorithm = arguments.algorithm or settings.algorithm

@@ -31,17 +31,17 @@ from wampush.broker.presence_calls import PresenceDesk
 from wampush.broker.presence_time import Clock
 from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.admission import Admission
-from wampush.edges.authentication import Authenticator
-from wampush.edges.component_conversation import ComponentRoute
-from wampush.edges.conversation import Routes
-from wampush.edges.framing import encode
-from wampush.edges.redis_source import RedisSources
-from wampush.edges.single_pushes import SinglePushes
-from wampush.edges.wamp_conversation import WampRoute
-from wampush.edges.websocket import SERVER, ClientLimits, WebSocketEdge
-from wampush.edges.zmq_pull import PullBridge
-from wampush.edges.zmq_security import ZmqSecurity
+from wampush.edges.acknowledged_pushes import SinglePushes
+from wampush.edges.auth.authenticator import Authenticator
+from wampush.edges.redis.source import RedisSources
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.component import ComponentRoute
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.server import SERVER, ClientLimits, WebSocketEdge
+from wampush.edges.websocket.wamp_v1 import WampRoute
+from wampush.edges.zeromq.pull import PullBridge
+from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.metrics import Measured, Metrics
 from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps

@@ -28,7 +28,7 @@ from wampush.broker.clients import Clients
 from wampush.broker.meta import MetaDesk
 from wampush.broker.presence import PresenceView
 from wampush.broker.procedures import Procedures
-from wampush.edges.authentication import Authenticator
+from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError, shown
 from wampush.settings import Settings
 

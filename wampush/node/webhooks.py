@@ -16,7 +16,7 @@ from wampush.broker.broker import Broker
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Pressure
-from wampush.edges.single_pushes import SinglePushes
+from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.net.http_post import HttpPost

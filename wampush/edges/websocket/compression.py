@@ -16,7 +16,7 @@ from typing import Any, Final
 from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
-from wampush.edges.framing import Deflate
+from wampush.edges.websocket.framing import Deflate
 
 _NAME: Final = "permessage-deflate"
 _MOST_WINDOW_BITS: Final = 15

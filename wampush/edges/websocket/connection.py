@@ -20,21 +20,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
-from wampush.edges import handshake
-from wampush.edges.admission import Ticket
-from wampush.edges.authentication import reason_of_end
-from wampush.edges.compression import Agreement, agree
-from wampush.edges.conversation import Conversation, Route
-from wampush.edges.frame_reader import FrameReader
-from wampush.edges.framing import PING, close_frame, encode_binary
-from wampush.edges.handshake import Handshake, HandshakeRefused
-from wampush.edges.opening import Opening
-from wampush.edges.outboxes import ClientOutbox, outbox_for
+from wampush.edges.auth.authenticator import reason_of_end
+from wampush.edges.websocket import handshake
+from wampush.edges.websocket.admission import Ticket
+from wampush.edges.websocket.compression import Agreement, agree
+from wampush.edges.websocket.conversation import Conversation, Route
+from wampush.edges.websocket.frame_reader import FrameReader
+from wampush.edges.websocket.framing import PING, close_frame, encode_binary
+from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
+from wampush.edges.websocket.opening import Opening
+from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
 
 if TYPE_CHECKING:
-    from wampush.edges.websocket import WebSocketEdge
+    from wampush.edges.websocket.server import WebSocketEdge
 
 _log = Logger(namespace="wampush")
 
@@ -53,7 +53,7 @@ _REASON_OF_CODE: Final = {
 
 
 class Connection(FrameReader):
-    """One client; made by :class:`wampush.edges.websocket.WebSocketEdge`."""
+    """One client; made by :class:`wampush.edges.websocket.server.WebSocketEdge`."""
 
     factory: WebSocketEdge
 

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.edges.connect_request import request_of
-from wampush.edges.handshake import Handshake, HandshakeRefused
+from wampush.edges.websocket.connect_request import request_of
+from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from wampush.broker.arrival import ConnectRequest
     from wampush.broker.ledger import Ledger
     from wampush.broker.outbox import Outbox
-    from wampush.edges.connection import Connection
+    from wampush.edges.websocket.connection import Connection
     from wampush.net.origins import Origins
 
 

@@ -25,7 +25,7 @@ from twisted.python.failure import Failure
 
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
+from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.log_limit import Thinning
 from wampush.net.http_post import Answer, not_json, problem_of

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from wampush.edges.http_answers import host_asked_for, respond_text
-from wampush.edges.http_channel import BoundedChannel
+from wampush.edges.http.answers import host_asked_for, respond_text
+from wampush.edges.http.channel import BoundedChannel
 from wampush.net.listeners import TurnedAway
 
 if TYPE_CHECKING:

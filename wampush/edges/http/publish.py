@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
-from wampush.edges.http_answers import challenge, respond_json
+from wampush.edges.http.answers import challenge, respond_json
 from wampush.errors import InputRefused, PushRefused, Refusal, shown
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
-    from wampush.edges.http_access import HttpAccess
-    from wampush.edges.http_site import BoundedRequest
+    from wampush.edges.http.access import HttpAccess
+    from wampush.edges.http.site import BoundedRequest
 
 #: Bytes of a body that are kept of a request that may not publish: what a refusal shows.
 EXCERPT_BYTES: Final = 200

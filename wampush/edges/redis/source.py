@@ -25,10 +25,11 @@ from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
-from wampush.edges import redis_problems, redis_tls
-from wampush.edges.redis_channels import Channels
-from wampush.edges.redis_connection import Login, Reading, RedisConnection, Text
-from wampush.edges.redis_replies import Oversized
+from wampush.edges.redis import problems as redis_problems
+from wampush.edges.redis import tls as redis_tls
+from wampush.edges.redis.channels import Channels
+from wampush.edges.redis.connection import Login, Reading, RedisConnection, Text
+from wampush.edges.redis.replies import Oversized
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
 from wampush.net import secret_files
 from wampush.settings.sources import RedisSourceSettings

@@ -15,9 +15,9 @@ from jwt import exceptions as refused
 
 from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
-from wampush.edges import token_keys
-from wampush.edges.claims import Unusable, groups_of, language_of, name_of
-from wampush.edges.token_keys import TokenKey
+from wampush.edges.auth import token_keys
+from wampush.edges.auth.claims import Unusable, groups_of, language_of, name_of
+from wampush.edges.auth.token_keys import TokenKey
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.settings.identity import TokenSettings
 

@@ -15,8 +15,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Final
 
-from wampush.edges.framing import unmask
-from wampush.edges.slim_autobahn import SlimServerProtocol
+from wampush.edges.websocket.framing import unmask
+from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
 _COMPLETE_TEXT: Final = 0x81
 _EMPTY_PONG: Final = b"\x8a\x80"

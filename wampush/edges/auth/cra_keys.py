@@ -12,7 +12,7 @@ from typing import Final
 
 from wampush.broker.cra import CraKey, CraKeys
 from wampush.broker.identity import Identity
-from wampush.edges.claims import Unusable, attributes_of, groups_of, language_of, name_of
+from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.wamp.cra import ITERATIONS, KEY_BYTES, Salting

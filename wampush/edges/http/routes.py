@@ -14,16 +14,16 @@ from klein import Klein
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from wampush.edges.http_answers import (
+from wampush.edges.http.answers import (
     host_asked_for,
     respond,
     respond_json,
     respond_no_access,
     respond_text,
 )
-from wampush.edges.http_files import NotFound, StaticFiles, static_folder
-from wampush.edges.http_publish import PublishRoute, TopicConverter
-from wampush.edges.http_site import BoundedSite, Guard
+from wampush.edges.http.files import NotFound, StaticFiles, static_folder
+from wampush.edges.http.publish import PublishRoute, TopicConverter
+from wampush.edges.http.site import BoundedSite, Guard
 from wampush.errors import PushRefused, Refusal
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
     from twisted.web.server import Request
 
-    from wampush.edges.http_access import HttpAccess
-    from wampush.edges.http_publish import Publisher
-    from wampush.edges.http_site import BoundedRequest, HttpLimits
+    from wampush.edges.http.access import HttpAccess
+    from wampush.edges.http.publish import Publisher
+    from wampush.edges.http.site import BoundedRequest, HttpLimits
 
 
 #: The text format of Prometheus.
@@ -73,7 +73,7 @@ class HttpEdge:
     :param publisher: carries out what is published.
     :param access: who may publish and see counts and refusals.
     :param limits: what it may cost.
-    :param folder: the static files; those of :func:`~wampush.edges.http_files.static_folder` when
+    :param folder: the static files; those of :func:`~wampush.edges.http.files.static_folder` when
         left out.
     :raises OperatorError: the static files are missing.
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.subscriber import Subscriber
-from wampush.edges import handshake
+from wampush.edges.websocket import handshake
 from wampush.errors import CloseReason, MessageRefused, Refusal
 from wampush.net.origins import is_from_here
 from wampush.wamp.session import PrefixLimits, Session
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from wampush.broker.clients import Clients
     from wampush.broker.identity import Identity
     from wampush.broker.outbox import Outbox
-    from wampush.edges.connection import Connection
-    from wampush.edges.handshake import Handshake
+    from wampush.edges.websocket.connection import Connection
+    from wampush.edges.websocket.handshake import Handshake
     from wampush.wamp.uris import Dialect
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
-from wampush.edges.http_answers import respond, respond_text, wants_html
+from wampush.edges.http.answers import respond, respond_text, wants_html
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def static_folder() -> Path:
     installed = resources.files("wampush").joinpath("static")
     if isinstance(installed, Path) and (installed / "index.html").is_file():
         return installed
-    checkout = Path(__file__).resolve().parents[2] / "static"
+    checkout = Path(__file__).resolve().parents[3] / "static"
     if (checkout / "index.html").is_file():
         return checkout
     raise OperatorError("the static files of wampush are missing; install the package again")

@@ -13,8 +13,8 @@ from twisted.internet.interfaces import ISSLTransport
 from wampush.broker.arrival import ConnectRequest
 
 if TYPE_CHECKING:
-    from wampush.edges.connection import Connection
-    from wampush.edges.handshake import Handshake
+    from wampush.edges.websocket.connection import Connection
+    from wampush.edges.websocket.handshake import Handshake
 
 
 def request_of(connection: Connection, request: Handshake) -> ConnectRequest:

@@ -27,7 +27,7 @@ from wampush.broker.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.pressure import Pressure
-from wampush.edges.zmq_security import ZmqSecurity
+from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError, PushRefused
 
 CONNECT: Final = "connect:"

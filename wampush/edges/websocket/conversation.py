@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from wampush.broker.identity import Identity
     from wampush.broker.outbox import Outbox
     from wampush.broker.subscriber import Subscriber
-    from wampush.edges.connection import Connection
-    from wampush.edges.handshake import Handshake
+    from wampush.edges.websocket.connection import Connection
+    from wampush.edges.websocket.handshake import Handshake
     from wampush.net.origins import Origins
 
 _NO_ROUTES: Final[Mapping[str, Route]] = MappingProxyType({})

@@ -21,9 +21,9 @@ from wampush.broker.cra import CraDesk, CraKeys, KeySource
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
-from wampush.edges import cra_keys
-from wampush.edges.callback import Callback
-from wampush.edges.tokens import Tokens
+from wampush.edges.auth import cra_keys
+from wampush.edges.auth.callback import Callback
+from wampush.edges.auth.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.net.http_post import HttpPost
 from wampush.settings import Settings

@@ -23,9 +23,9 @@ from txredisapi import ConnectionError as ConnectionGone
 from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
 from wampush.broker.fanout import Fanout
-from wampush.edges import redis_problems
-from wampush.edges.redis_channels import Channels
-from wampush.edges.redis_replies import (
+from wampush.edges.redis import problems as redis_problems
+from wampush.edges.redis.channels import Channels
+from wampush.edges.redis.replies import (
     BrokenReply,
     Element,
     ErrorReply,

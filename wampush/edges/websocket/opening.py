@@ -13,14 +13,14 @@ from twisted.python.failure import Failure
 
 from wampush.broker.arrival import Arrival
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.edges import handshake
-from wampush.edges.connect_request import request_of
-from wampush.edges.handshake import Handshake, HandshakeRefused
+from wampush.edges.websocket import handshake
+from wampush.edges.websocket.connect_request import request_of
+from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
 from wampush.errors import AuthenticationRefused, CloseReason
 
 if TYPE_CHECKING:
-    from wampush.edges.connection import Connection
-    from wampush.edges.conversation import Conversation, Route
+    from wampush.edges.websocket.connection import Connection
+    from wampush.edges.websocket.conversation import Conversation, Route
 
 
 class Opening:
