@@ -16,11 +16,11 @@ from statistics import median
 import orjson
 import zmq
 
-from wampush.broker.fanout import Fanout
+from wampush.broker.access.policy import SlowClient
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
-from wampush.broker.policy import SlowClient
-from wampush.broker.pressure import Pressure
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket.framing import encode
 from wampush.edges.websocket.outboxes import SocketOutbox

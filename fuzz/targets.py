@@ -15,8 +15,8 @@ import orjson
 
 from wampush.apps.webhooks import answers as webhooks_answers
 from wampush.apps.webhooks.answers import Unusable
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.ingest import Ingest
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.config import load
 from wampush.edges.auth.tokens import Tokens
 from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader

@@ -16,9 +16,9 @@ from tests.support.daemon import Daemon
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush import __version__
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Hold
 from wampush.errors import CloseReason
 from wampush.metrics import METRICS, Measured, Metrics
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.broker.permissions import ALWAYS_CALLABLE
+from wampush.broker.access.permissions import ALWAYS_CALLABLE
 from wampush.cli import main
 from wampush.errors import Refusal
 from wampush.wamp.uris import ERROR_FORBIDDEN

@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from wampush import __version__
-from wampush.broker.policy import Publishing
+from wampush.broker.access.policy import Publishing
 from wampush.config import LoadedSettings, load
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView

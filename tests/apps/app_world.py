@@ -15,11 +15,11 @@ from twisted.python.failure import Failure
 from tests.broker.world import Client, DirectOutbox, FakePeer, Wire, World
 from wampush.apps import App
 from wampush.apps.joined import Part
-from wampush.broker.arrival import Arrival, ConnectRequest
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.outbox import Outbox
-from wampush.broker.presence import Presence
-from wampush.broker.presence_time import Clock as PresenceClock
+from wampush.broker.presence.presence import Presence
+from wampush.broker.presence.timing import Clock as PresenceClock
+from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import CloseReason

@@ -12,9 +12,9 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 
 from tests.apps.app_world import TIMEOUT, AppWorld, logging
 from wampush.apps import ActionError, App, Context, Refuse, WampError
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing
 from wampush.errors import CloseReason
 from wampush.settings.security import PermissionSettings
 

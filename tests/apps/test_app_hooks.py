@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 
 from tests.apps.app_world import CONNECT_TIMEOUT, TIMEOUT, AppWorld, logging
 from wampush.apps import App, ConnectContext, Context, Refuse, Rewrite, Session, WampError
-from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
 ANN = Identity("7", frozenset({"staff"}), language="de", web_session="abc", source="token")

@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred, fail, succeed
 
 from tests.apps.app_world import AppWorld
 from wampush.apps import App, Refuse, Rewrite
-from wampush.broker.application import Decide, Reply
-from wampush.broker.arrival import Arrival
 from wampush.broker.identity import Identity
+from wampush.broker.pending import PASS, Verdict
+from wampush.broker.requests.application import Decide, Reply
+from wampush.broker.requests.connect import Arrival
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import PASS, Verdict
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe
 

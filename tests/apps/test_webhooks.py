@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.defer import CancelledError
 
 from tests.apps.fake_application import application, logged
-from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
+from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Publish

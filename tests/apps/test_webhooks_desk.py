@@ -9,9 +9,9 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 
 from tests.apps.fake_application import application, logged
 from wampush.apps.webhooks.breaker import State
-from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import ANONYMOUS
-from wampush.broker.waiting import Verdict
+from wampush.broker.pending import Verdict
+from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.net.http_post import Answer, AnswerTooLong
 from wampush.wamp.messages import Subscribe
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.broker.world import World
 from wampush.apps.webhooks import questions
-from wampush.broker.arrival import Arrival, ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable
 from wampush.wamp.messages import Call, Publish, Subscribe
 

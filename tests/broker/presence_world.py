@@ -7,12 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
-from wampush.broker.presence import Presence
-from wampush.broker.presence_calls import PresenceDesk
-from wampush.broker.presence_time import Clock
+from wampush.broker.presence.presence import Presence
+from wampush.broker.presence.timing import Clock
+from wampush.broker.requests.presence import PresenceDesk
 from wampush.config import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.broker.world import World
-from wampush.broker.auto_subscribe import AutoSubscribe
-from wampush.broker.clients import Clients, RequestLimits
+from wampush.broker.access.auto_subscribe import AutoSubscribe
+from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.broker.permissions import Permissions, usual
 from wampush.broker.publication import Publication
+from wampush.broker.requests.handler import Clients, RequestLimits
 
 PATTERNS = ("user.{user}", "group.{group}", "broadcast")
 

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.broker.application import Decide, Reply
-from wampush.broker.clients import Clients, RequestLimits
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing
+from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
+from wampush.broker.requests.application import Decide, Reply
+from wampush.broker.requests.handler import Clients, RequestLimits
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import PASS, Verdict
 from wampush.errors import Refusal
 from wampush.settings.security import PermissionSettings
 from wampush.wamp.messages import Call, Publish, Subscribe

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.broker.world import Client, World
-from wampush.broker.cra import CraDesk, CraKey, CraKeys
 from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.requests.cra import CraDesk, CraKey, CraKeys
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal, WampushError
 from wampush.wamp.cra import Salting, derive, sign

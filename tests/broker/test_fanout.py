@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import World, encode
-from wampush.broker.fanout import FLUSH_SLICE, RUN_BYTES
-from wampush.broker.policy import SlowClient
-from wampush.broker.pressure import CROWD_PATIENCE, PATIENCE, Hold
+from wampush.broker.access.policy import SlowClient
+from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
+from wampush.broker.delivery.fanout import FLUSH_SLICE, RUN_BYTES
 from wampush.broker.publication import Publication
 
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
-from wampush.broker.meta import MetaDesk
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing
+from wampush.broker.requests.meta import MetaDesk
 from wampush.settings.security import PermissionSettings
 
 from .world import World

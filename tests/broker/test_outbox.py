@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, Wire
-from wampush.broker.pressure import Pressure
+from wampush.broker.delivery.backpressure import Pressure
 
 LIMIT = 100
 

@@ -12,10 +12,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from tests.broker.world import Client, World
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.people import People
 from wampush.broker.publication import Audience, Publication, Targets
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.users import People
 
 USERS = ("7", "8", "staff", "")
 GROUPS = ("staff", "red", "7")

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.permissions import (
+from wampush.broker.access.permissions import (
     ALWAYS_CALLABLE,
     Action,
     Permissions,
@@ -17,7 +16,8 @@ from wampush.broker.permissions import (
     TokenBucket,
     usual,
 )
-from wampush.broker.policy import Policy, Publishing
+from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.checkers.permissions import PermissionPattern
 from wampush.config import PermissionSettings
 from wampush.errors import Refusal

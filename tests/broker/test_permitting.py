@@ -8,10 +8,10 @@ import json
 import pytest
 
 from tests.broker.world import World
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.config import PermissionSettings
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE

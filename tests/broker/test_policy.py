@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 
 RULES = (
     TopicRule("prices.eur", SlowClient.DISCONNECT),

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from wampush.broker.application import Decide
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.presence_calls import ERROR_PRESENCE_OFF
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT
+from wampush.broker.pending import PASS
+from wampush.broker.requests.application import Decide
+from wampush.broker.requests.presence import ERROR_PRESENCE_OFF
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import PASS
 from wampush.config import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.messages import Subscribe

@@ -16,7 +16,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from wampush.broker.presence import INTERVAL
+from wampush.broker.presence.presence import INTERVAL
 from wampush.config import PermissionSettings
 
 from .presence_world import CLIENTS, ONLINE, PresenceWorld, changes

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import FakeClock
-from wampush.broker.pressure import CROWD_PATIENCE, CROWD_REST, PATIENCE, Hold, Pressure
+from wampush.broker.delivery.backpressure import (
+    CROWD_PATIENCE,
+    CROWD_REST,
+    PATIENCE,
+    Hold,
+    Pressure,
+)
 
 
 class Queue:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.world import World
 from wampush.broker.identity import Identity
-from wampush.broker.procedures import CallRefused, refresh
+from wampush.broker.requests.procedures import CallRefused, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.wamp.messages import Call

@@ -11,7 +11,7 @@ from tests.broker.world import World
 from wampush.broker import selection
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
-from wampush.broker.people import People
+from wampush.broker.users import People
 
 INGEST = Ingest(topic_key="category", max_bytes=1_000_000, topic_bytes=100)
 

@@ -7,16 +7,16 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from wampush.broker.auto_subscribe import AutoSubscribe
+from wampush.broker.access.auto_subscribe import AutoSubscribe
+from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.broker import Broker
-from wampush.broker.clients import Clients, RequestLimits
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import Outbox
-from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
-from wampush.broker.pressure import Pressure
+from wampush.broker.requests.handler import Clients, RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
 from wampush.wamp.session import Session

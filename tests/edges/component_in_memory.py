@@ -14,10 +14,10 @@ from tests.edges.in_memory import ADDRESS, Frame, MemoryTransport, frames, maske
 from wampush.apps.component import Component
 from wampush.apps.component_host import ComponentHost
 from wampush.apps.incidents import Incidents
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
-from wampush.broker.pressure import Pressure
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute

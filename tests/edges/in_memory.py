@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from wampush.broker.policy import Publishing
+from wampush.broker.access.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket.connection import Connection

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.broker.world import World
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.edges.auth import authenticator as authentication
 from wampush.edges.auth.authenticator import (
     AuthenticationRefused,

@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from tests.support.php import php_server
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.http_post import Answer

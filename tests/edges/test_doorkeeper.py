@@ -10,8 +10,8 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from tests.apps.components import Scripted
 from tests.edges.component_in_memory import ComponentEdge
 from tests.edges.in_memory import MemoryNode, Peer, frames, masked, request
-from wampush.broker.arrival import Arrival
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import Arrival
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.settings import WebSocketSettings
 

@@ -32,9 +32,9 @@ from twisted.python.failure import Failure
 
 from tests.edges.in_memory import MemoryNode, frames, masked, request
 from tests.support.waiting import PATIENCE
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
-from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.framing import encode

@@ -15,8 +15,8 @@ from twisted.python.threadpool import ThreadPool
 from tests.support.certificates import make_certificate
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.waiting import PATIENCE
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Hold
 from wampush.broker.publication import Publication
 from wampush.checkers.sources import RedisAddress
 from wampush.config import Settings, ZmqSettings

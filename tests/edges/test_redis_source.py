@@ -16,8 +16,8 @@ from tests.edges.redis_in_memory import (
     message,
     pmessage,
 )
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Hold
 from wampush.checkers.sources import RedisUrl
 from wampush.edges.redis import connection as redis_connection
 from wampush.edges.redis import source as redis_source

@@ -6,8 +6,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from tests.edges.in_memory import MemoryNode, frames
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Hold
 from wampush.edges.acknowledged_pushes import PATIENCE
 from wampush.errors import PushRefused
 

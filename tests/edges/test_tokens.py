@@ -24,8 +24,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.edges.auth.token_keys import load_signing_key
 from wampush.edges.auth.tokens import Tokens, issue
 from wampush.edges.websocket.handshake import HandshakeRefused

@@ -19,8 +19,8 @@ from twisted.internet import reactor as installed
 
 from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Hold
 from wampush.broker.publication import Publication
 from wampush.config import Settings, ZmqSettings
 from wampush.edges.zeromq import pull as zmq_pull

@@ -75,13 +75,13 @@ def test_wamp_alone_is_text_in_and_requests_out() -> None:
 BROKER = """
 import sys
 from wampush.broker.broker import Broker
-from wampush.broker.clients import Clients, RequestLimits
-from wampush.broker.fanout import Fanout
+from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import Outbox
-from wampush.broker.policy import Policy, Publishing
-from wampush.broker.pressure import Pressure
+from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.session import Session

@@ -8,9 +8,9 @@ Twisted, because ``wampush check`` finds apps without it.
 from wampush.apps.app import App
 from wampush.apps.context import ConnectContext, Context, Presence, Session
 from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Targets
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.wamp.cra import Salting
 
 __all__ = [

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from wampush.apps import json_values
 from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
 from wampush.apps.runner import End, Outcome
-from wampush.broker.waiting import PASS, Verdict
+from wampush.broker.pending import PASS, Verdict
 from wampush.errors import NotSerialisable, Refusal, shown
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_INTERNAL, ERROR_TIMEOUT, ERROR_UNAVAILABLE
 

@@ -20,9 +20,9 @@ from wampush.apps.app import AUTHENTICATION, DISCONNECTION, SYSTEM_ACTIONS, App
 from wampush.apps.context import ConnectContext, Context
 from wampush.apps.outcomes import Refuse, WampError
 from wampush.apps.runner import End, Outcome
-from wampush.broker.application import Decide, Reply
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT
-from wampush.broker.waiting import PASS, Verdict
+from wampush.broker.pending import PASS, Verdict
+from wampush.broker.requests.application import Decide, Reply
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.topics import covers
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from wampush.apps.handlers import Handler
     from wampush.apps.runner import Runner
     from wampush.apps.sessions import Sessions
-    from wampush.broker.arrival import Arrival
     from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect import Arrival
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call, Publish, Subscribe
 

@@ -14,8 +14,8 @@ from collections.abc import Coroutine
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:

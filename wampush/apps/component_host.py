@@ -16,8 +16,8 @@ from twisted.python.failure import Failure
 
 from wampush.apps.component import Component, ComponentConnection, Line
 from wampush.apps.incidents import Incidents
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.errors import CloseReason
 
 #: Seconds that methods may take for what a client has left behind; then they are cancelled.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from wampush.apps import json_values
 from wampush.broker.audience import targets_of
-from wampush.broker.presence import PresenceView
+from wampush.broker.presence.presence import PresenceView
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
 from wampush.errors import CloseReason, PushRefused, Refusal, shown
 from wampush.wamp.uris import RESERVED
@@ -23,8 +23,8 @@ from wampush.wamp.uris import RESERVED
 if TYPE_CHECKING:
     from twisted.logger import Logger
 
-    from wampush.broker.arrival import ConnectRequest
     from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect import ConnectRequest
     from wampush.broker.subscriber import Subscriber
 
 Value = TypeVar("Value")

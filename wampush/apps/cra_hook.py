@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 
 from wampush.apps.outcomes import CraSecret
 from wampush.apps.runner import End, Outcome
-from wampush.broker.application import Reply
-from wampush.broker.cra import Asked, CraDesk, CraKey, CraKeys
-from wampush.broker.procedures import CallRefused, answer
+from wampush.broker.requests.application import Reply
+from wampush.broker.requests.cra import Asked, CraDesk, CraKey, CraKeys
+from wampush.broker.requests.procedures import CallRefused, answer
 from wampush.wamp import cra
 from wampush.wamp.uris import ERROR_INTERNAL, ERROR_TIMEOUT
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Final, Protocol
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.broker.application import Application, Decide, Reply
 from wampush.broker.identity import Identity
-from wampush.broker.waiting import PASS, Verdict
+from wampush.broker.pending import PASS, Verdict
+from wampush.broker.requests.application import Application, Decide, Reply
 from wampush.wamp.messages import Call, Publish, Subscribe
 
 if TYPE_CHECKING:
     from wampush.apps.sessions import Sessions
-    from wampush.broker.arrival import Arrival
+    from wampush.broker.requests.connect import Arrival
     from wampush.broker.subscriber import Subscriber
 
 

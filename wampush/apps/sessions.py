@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wampush.apps.context import Server, Session
 
 if TYPE_CHECKING:
-    from wampush.broker.arrival import Arrival
+    from wampush.broker.requests.connect import Arrival
     from wampush.broker.subscriber import Subscriber
 
 

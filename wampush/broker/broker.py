@@ -15,21 +15,21 @@ from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
-from wampush.broker.auto_subscribe import AutoSubscribe
-from wampush.broker.fanout import Fanout
+from wampush.broker.access.auto_subscribe import AutoSubscribe
+from wampush.broker.access.permissions import Action
+from wampush.broker.access.policy import Policy
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
-from wampush.broker.people import People
-from wampush.broker.permissions import Action
-from wampush.broker.policy import Policy
 from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.users import People
 from wampush.wamp.codec import event_text
 
 if TYPE_CHECKING:
-    from wampush.broker.presence import Presence
+    from wampush.broker.presence.presence import Presence
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 

@@ -14,9 +14,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.broker.people import People
 from wampush.broker.publication import Audience, Targets
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.users import People
 
 _NONE: Final[frozenset[str]] = frozenset()
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from wampush.broker.access.permissions import TokenBucket
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.outbox import Outbox
-from wampush.broker.permissions import TokenBucket
-from wampush.broker.waiting import Waiting
+from wampush.broker.pending import Waiting
 from wampush.errors import CloseReason
 from wampush.wamp.session import Session
 

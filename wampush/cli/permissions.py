@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from wampush.broker.access.permissions import Action, Decision, Permissions, Rule, usual
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.permissions import Action, Decision, Permissions, Rule, usual
 from wampush.checkers.endpoints import parts_of
 from wampush.settings import Settings
 

@@ -17,9 +17,9 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, fail, succeed
 
 from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
 from wampush.errors import InputRefused, PushRefused, Refusal
 

@@ -17,19 +17,19 @@ from twisted.logger import Logger
 from txzmq import ZmqFactory
 
 from wampush.apps.components import Components
-from wampush.broker.auto_subscribe import AutoSubscribe
+from wampush.broker.access.auto_subscribe import AutoSubscribe
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.broker import Broker
-from wampush.broker.clients import Clients, RequestLimits
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
-from wampush.broker.permissions import Permissions, usual
-from wampush.broker.policy import Policy, Publishing, SlowClient, TopicRule
-from wampush.broker.presence import Presence
-from wampush.broker.presence_calls import PresenceDesk
-from wampush.broker.presence_time import Clock
-from wampush.broker.pressure import Pressure
+from wampush.broker.presence.presence import Presence
+from wampush.broker.presence.timing import Clock
+from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.presence import PresenceDesk
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.edges.auth.authenticator import Authenticator

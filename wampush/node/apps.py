@@ -24,10 +24,10 @@ from wampush.apps.joined import Joined, Part
 from wampush.apps.runner import Runner
 from wampush.apps.sessions import Sessions
 from wampush.apps.threads import Threads
-from wampush.broker.clients import Clients
-from wampush.broker.meta import MetaDesk
-from wampush.broker.presence import PresenceView
-from wampush.broker.procedures import Procedures
+from wampush.broker.presence.presence import PresenceView
+from wampush.broker.requests.handler import Clients
+from wampush.broker.requests.meta import MetaDesk
+from wampush.broker.requests.procedures import Procedures
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError, shown
 from wampush.settings import Settings

@@ -13,9 +13,9 @@ from twisted.logger import Logger
 
 from wampush.apps.webhooks import Webhooks
 from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Pressure
 from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.errors import OperatorError
 from wampush.net import secret_files

@@ -20,12 +20,12 @@ from wampush.apps.webhooks.answers import CallAnswer, Decision, Push
 from wampush.apps.webhooks.departures import Departures
 from wampush.apps.webhooks.desk import Desk, Pending, Report
 from wampush.apps.webhooks.questions import SIGNATURE_HEADER, Question, signature
-from wampush.broker.application import Decide, Reply
-from wampush.broker.arrival import Arrival
 from wampush.broker.identity import Identity
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT
+from wampush.broker.pending import PASS, Verdict
+from wampush.broker.requests.application import Decide, Reply
+from wampush.broker.requests.connect import Arrival
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import PASS, Verdict
 from wampush.errors import (
     AuthenticationRefused,
     CloseReason,

@@ -23,8 +23,8 @@ import orjson
 from wampush.errors import NotSerialisable
 
 if TYPE_CHECKING:
-    from wampush.broker.arrival import Arrival
     from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect import Arrival
     from wampush.broker.subscriber import Subscriber
     from wampush.errors import CloseReason
     from wampush.wamp.messages import Call, Publish, Subscribe

@@ -16,10 +16,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
-from wampush.broker.arrival import ConnectRequest
-from wampush.broker.cra import CraDesk, CraKeys, KeySource
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.broker.procedures import Procedure, Procedures, refresh
+from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.cra import CraDesk, CraKeys, KeySource
+from wampush.broker.requests.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.auth import cra_keys
 from wampush.edges.auth.callback import Callback

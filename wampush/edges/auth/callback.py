@@ -23,8 +23,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.log_limit import Thinning

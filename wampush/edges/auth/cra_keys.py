@@ -10,8 +10,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Final
 
-from wampush.broker.cra import CraKey, CraKeys
 from wampush.broker.identity import Identity
+from wampush.broker.requests.cra import CraKey, CraKeys
 from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import OperatorError
 from wampush.net import secret_files

@@ -13,8 +13,8 @@ from typing import Any, Final
 import jwt
 from jwt import exceptions as refused
 
-from wampush.broker.arrival import ConnectRequest
 from wampush.broker.identity import Identity
+from wampush.broker.requests.connect import ConnectRequest
 from wampush.edges.auth import token_keys
 from wampush.edges.auth.claims import Unusable, groups_of, language_of, name_of
 from wampush.edges.auth.token_keys import TokenKey

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from txredisapi import ConnectionError as ConnectionGone
 from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.redis import problems as redis_problems
 from wampush.edges.redis.channels import Channels
 from wampush.edges.redis.replies import (

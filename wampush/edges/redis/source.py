@@ -21,9 +21,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.broker.pressure import Pressure
 from wampush.broker.publication import Publication
 from wampush.edges.redis import problems as redis_problems
 from wampush.edges.redis import tls as redis_tls

@@ -16,9 +16,9 @@ from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
-    from wampush.broker.arrival import ConnectRequest
+    from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.ledger import Ledger
-    from wampush.broker.outbox import Outbox
+    from wampush.broker.requests.connect import ConnectRequest
     from wampush.edges.websocket.connection import Connection
     from wampush.net.origins import Origins
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import ISSLTransport
 
-from wampush.broker.arrival import ConnectRequest
+from wampush.broker.requests.connect import ConnectRequest
 
 if TYPE_CHECKING:
     from wampush.edges.websocket.connection import Connection

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
+    from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
-    from wampush.broker.outbox import Outbox
     from wampush.broker.subscriber import Subscriber
     from wampush.edges.websocket.connection import Connection
     from wampush.edges.websocket.handshake import Handshake

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from wampush.broker.arrival import Arrival
+    from wampush.broker.requests.connect import Arrival
 
 
 class Doorkeeper(Protocol):

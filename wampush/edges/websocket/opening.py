@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
-from wampush.broker.arrival import Arrival
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.requests.connect import Arrival
 from wampush.edges.websocket import handshake
 from wampush.edges.websocket.connect_request import request_of
 from wampush.edges.websocket.handshake import Handshake, HandshakeRefused

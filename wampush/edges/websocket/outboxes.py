@@ -17,8 +17,8 @@ from typing import Any, Final
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from wampush.broker.outbox import Outbox
-from wampush.broker.pressure import Pressure
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.outbox import Outbox
 
 #: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
 SLICE_BYTES: Final = 128 * 1024

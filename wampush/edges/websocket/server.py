@@ -16,9 +16,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wampush import __version__
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
-from wampush.broker.pressure import Pressure
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.connection import Connection

@@ -16,9 +16,9 @@ from wampush.net.origins import is_from_here
 from wampush.wamp.session import PrefixLimits, Session
 
 if TYPE_CHECKING:
-    from wampush.broker.clients import Clients
+    from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
-    from wampush.broker.outbox import Outbox
+    from wampush.broker.requests.handler import Clients
     from wampush.edges.websocket.connection import Connection
     from wampush.edges.websocket.handshake import Handshake
     from wampush.wamp.uris import Dialect

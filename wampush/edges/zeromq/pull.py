@@ -23,10 +23,10 @@ import zmq
 from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
 
 from wampush.broker.broker import Broker
-from wampush.broker.fanout import Fanout
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
-from wampush.broker.pressure import Pressure
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError, PushRefused
 

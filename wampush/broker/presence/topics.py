@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import orjson
 
-from wampush.broker.presence_time import Away, Delay, Teller
+from wampush.broker.presence.timing import Away, Delay, Teller
 
 #: Up to so many changes of an interval are told one by one.
 SINGLY: Final = 10

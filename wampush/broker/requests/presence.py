@@ -10,8 +10,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
-from wampush.broker.presence import Presence
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.presence.presence import Presence
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal
 from wampush.wamp.messages import Call

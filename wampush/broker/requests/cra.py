@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import WampushError
 from wampush.wamp import cra

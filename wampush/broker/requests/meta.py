@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wampush.broker.identity import Identity
-from wampush.broker.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.messages import Call
 from wampush.wamp.uris import PROCEDURE_SESSION, PROCEDURE_TIME

@@ -22,7 +22,7 @@ import sys
 from abc import ABC, abstractmethod
 from typing import Final
 
-from wampush.broker.pressure import Pressure
+from wampush.broker.delivery.backpressure import Pressure
 
 _COUNT_EVERY: Final = 64
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from wampush.broker.application import Application
+from wampush.broker.access.permissions import PROOFS, Action
 from wampush.broker.broker import Broker
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.broker.permissions import PROOFS, Action
-from wampush.broker.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
+from wampush.broker.pending import PASS, Entry, Verdict, Waiting
 from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.requests.application import Application
+from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.waiting import PASS, Entry, Verdict, Waiting
 from wampush.errors import MessageRefused, Refusal, shown
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request

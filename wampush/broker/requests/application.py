@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
-from wampush.broker.waiting import Verdict
+from wampush.broker.pending import Verdict
 
 if TYPE_CHECKING:
     from wampush.broker.identity import Identity

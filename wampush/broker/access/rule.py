@@ -17,8 +17,8 @@ from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from wampush.broker.access.placeholders import Placeholders
 from wampush.broker.identity import Identity
-from wampush.broker.placeholders import Placeholders
 from wampush.errors import Refusal
 
 ANYONE: Final = "anyone"

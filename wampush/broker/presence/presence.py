@@ -15,13 +15,13 @@ from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final, Protocol
 
+from wampush.broker.access.policy import Policy
 from wampush.broker.hub import Hub
-from wampush.broker.people import People
-from wampush.broker.policy import Policy
-from wampush.broker.presence_time import Away, Clock, Delay, Teller
-from wampush.broker.presence_topics import Attendance, Changes
+from wampush.broker.presence.timing import Away, Clock, Delay, Teller
+from wampush.broker.presence.topics import Attendance, Changes
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.users import People
 from wampush.wamp.uris import (
     PRESENCE_CHANGES,
     RESERVED,

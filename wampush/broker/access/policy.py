@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from time import monotonic
 
+from wampush.broker.access.permissions import Action, Permissions, usual
 from wampush.broker.identity import Identity
-from wampush.broker.permissions import Action, Permissions, usual
 from wampush.topics import covers
 
 

@@ -14,10 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
+from wampush.broker.access.policy import SlowClient
+from wampush.broker.delivery.backpressure import Hold, Pressure
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
-from wampush.broker.outbox import Outbox
-from wampush.broker.policy import SlowClient
-from wampush.broker.pressure import Hold, Pressure
 from wampush.broker.subscriber import Subscriber
 
 #: Outboxes flushed before the reactor may look at its other descriptors: about 10 ms of sends.

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
+from wampush.broker.access.placeholders import Placeholders
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.placeholders import Placeholders
 from wampush.errors import shown
 
 _NOTHING: Final[frozenset[str]] = frozenset()

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from wampush.broker.access.rule import FORBIDDEN, Action, Decision, Entry, Rule
 from wampush.broker.identity import Identity
-from wampush.broker.permission_rule import FORBIDDEN, Action, Decision, Entry, Rule
 from wampush.errors import Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
 from wampush.wamp.uris import (
