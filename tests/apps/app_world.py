@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from tests.broker.world import Client, DirectOutbox, FakePeer, Wire, World
 from wampush.apps import App
-from wampush.apps.joined import Part
+from wampush.apps.chain import Part
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from wampush.apps.component import Component, ComponentConnection, ConnectRequest
-from wampush.apps.component_host import ComponentHost, ComponentTalk
+from wampush.apps.components.host import ComponentHost, ComponentTalk
 from wampush.apps.incidents import Incidents
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.errors import CloseReason

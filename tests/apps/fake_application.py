@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from tests.broker.world import World
-from wampush.apps.webhooks import Webhooks
-from wampush.apps.webhooks.questions import SIGNATURE_HEADER, signature
+from wampush.apps.webhooks.requests import SIGNATURE_HEADER, signature
+from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.edges.acknowledged_pushes import SinglePushes

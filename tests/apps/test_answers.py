@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from wampush.apps import Rewrite, answers
+from wampush.apps import Rewrite
+from wampush.apps.python import answers
 from wampush.errors import NotSerialisable
 
 

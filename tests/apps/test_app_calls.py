@@ -18,7 +18,7 @@ from twisted.internet.task import deferLater
 
 from tests.apps.app_world import TIMEOUT, AppWorld, logging
 from wampush.apps import App, Context, Refuse, WampError
-from wampush.apps.runner import LONGEST_STEP
+from wampush.apps.python.runner import LONGEST_STEP
 from wampush.errors import CloseReason, PushRefused
 
 STOCK: dict[str, int] = {}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wampush import apps
-from wampush.apps import app as app_module
+from wampush.apps.python import app as app_module
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "apps.md").read_text(encoding="utf-8")
 

@@ -12,7 +12,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.apps.components import FakeLine, Held, HostWorld, Scripted
 from wampush.apps.component import Component, ComponentConnection
-from wampush.apps.component_host import PATIENCE
+from wampush.apps.components.host import PATIENCE
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason
 

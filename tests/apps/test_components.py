@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from tests.apps.components import FakeLine
 from wampush.apps.component import Component, ConnectRequest
-from wampush.apps.components import Components
+from wampush.apps.components.registry import Components
 from wampush.broker.identity import ANONYMOUS
 from wampush.errors import OperatorError
 from wampush.settings.routes import RouteSettings

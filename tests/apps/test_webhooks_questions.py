@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.broker.world import World
-from wampush.apps.webhooks import questions
+from wampush.apps.webhooks import requests as questions
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable

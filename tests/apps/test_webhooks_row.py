@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.apps.webhooks.row import Row, most_of_a_kind
+from wampush.apps.webhooks.fair_queue import Row, most_of_a_kind
 
 
 @pytest.mark.parametrize(

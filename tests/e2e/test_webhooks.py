@@ -14,7 +14,7 @@ from tests.support.browser import Browser
 from tests.support.pages import PageServer
 from tests.support.waiting import eventually
 from tests.support.webhooks import Shop, example, shop
-from wampush.apps.webhooks.questions import signature
+from wampush.apps.webhooks.requests import signature
 
 UNAVAILABLE = "http://api.wamp.ws/error#unavailable"
 

@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from tests.apps.components import Scripted
 from tests.edges.in_memory import ADDRESS, Frame, MemoryTransport, frames, masked, request
 from wampush.apps.component import Component
-from wampush.apps.component_host import ComponentHost
+from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
 from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.delivery.fanout import Fanout

@@ -5,9 +5,9 @@ Must not import: the edges, the client, ``node``, ``service``, ``cli``; here, no
 Twisted, because ``wampush check`` finds apps without it.
 """
 
-from wampush.apps.app import App
-from wampush.apps.context import ConnectContext, Context, Presence, Session
-from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
+from wampush.apps.python.app import App
+from wampush.apps.python.context import ConnectContext, Context, Presence, Session
+from wampush.apps.python.values import ActionError, CraSecret, Refuse, Rewrite, WampError
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Targets
 from wampush.broker.requests.connect import ConnectRequest

@@ -16,7 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
-from wampush.apps.components import Components
+from wampush.apps.components.registry import Components
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule

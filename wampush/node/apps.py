@@ -15,15 +15,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wampush.apps import App, loader
-from wampush.apps.answers import Answers
-from wampush.apps.app_host import AppHost
-from wampush.apps.context import Server
-from wampush.apps.cra_hook import CraHook, HookKeys
+from wampush.apps.chain import Joined, Part
 from wampush.apps.incidents import Incidents
-from wampush.apps.joined import Joined, Part
-from wampush.apps.runner import Runner
-from wampush.apps.sessions import Sessions
-from wampush.apps.threads import Threads
+from wampush.apps.python.answers import Answers
+from wampush.apps.python.context import Server
+from wampush.apps.python.cra_hook import CraHook, HookKeys
+from wampush.apps.python.host import AppHost
+from wampush.apps.python.runner import Runner
+from wampush.apps.python.sessions import Sessions
+from wampush.apps.python.threads import Threads
 from wampush.broker.presence.presence import PresenceView
 from wampush.broker.requests.handler import Clients
 from wampush.broker.requests.meta import MetaDesk

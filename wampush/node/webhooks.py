@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wampush.apps.webhooks import Webhooks
+from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest

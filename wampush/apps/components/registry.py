@@ -17,7 +17,7 @@ from twisted.internet.defer import Deferred, gatherResults
 
 from wampush.apps import loader
 from wampush.apps.component import Component
-from wampush.apps.component_host import ComponentHost
+from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
 from wampush.errors import OperatorError
 

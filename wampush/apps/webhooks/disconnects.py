@@ -19,11 +19,11 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.apps.webhooks import questions
+from wampush.apps.webhooks import requests as questions
 from wampush.apps.webhooks.answers import Push, acknowledgement
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
-from wampush.apps.webhooks.desk import Report, Send, what_failed
-from wampush.apps.webhooks.questions import Question
+from wampush.apps.webhooks.dispatcher import Report, Send, what_failed
+from wampush.apps.webhooks.requests import Question
 from wampush.net.http_post import never_sent
 from wampush.settings.webhooks import WebhookSettings
 

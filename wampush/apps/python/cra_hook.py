@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.apps.outcomes import CraSecret
-from wampush.apps.runner import End, Outcome
+from wampush.apps.python.runner import End, Outcome
+from wampush.apps.python.values import CraSecret
 from wampush.broker.requests.application import Reply
 from wampush.broker.requests.cra import Asked, CraDesk, CraKey, CraKeys
 from wampush.broker.requests.procedures import CallRefused, answer
@@ -28,7 +28,7 @@ from wampush.wamp import cra
 from wampush.wamp.uris import ERROR_INTERNAL, ERROR_TIMEOUT
 
 if TYPE_CHECKING:
-    from wampush.apps.app_host import Answering, AppHost
+    from wampush.apps.python.host import Answering, AppHost
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.cra import Salting
     from wampush.wamp.messages import Call

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Final
 import orjson
 from twisted.python.failure import Failure
 
-from wampush.apps import json_values
-from wampush.apps.outcomes import ActionError, CraSecret, Refuse, Rewrite, WampError
-from wampush.apps.runner import End, Outcome
+from wampush.apps.python import json_values
+from wampush.apps.python.runner import End, Outcome
+from wampush.apps.python.values import ActionError, CraSecret, Refuse, Rewrite, WampError
 from wampush.broker.pending import PASS, Verdict
 from wampush.errors import NotSerialisable, Refusal, shown
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_INTERNAL, ERROR_TIMEOUT, ERROR_UNAVAILABLE
 
 if TYPE_CHECKING:
-    from wampush.apps.context import Session
-    from wampush.apps.handlers import Handler
     from wampush.apps.incidents import Incidents
+    from wampush.apps.python.context import Session
+    from wampush.apps.python.handlers import Handler
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
 from twisted.python.failure import Failure
 
-from wampush.apps.handlers import Handler
 from wampush.apps.incidents import Incidents
-from wampush.apps.threads import Job, Threads
+from wampush.apps.python.handlers import Handler
+from wampush.apps.python.threads import Job, Threads
 
 #: A plain handler that takes longer is worth a line: nobody gets anything meanwhile.
 LONGEST_STEP: Final = 0.25

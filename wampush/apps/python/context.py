@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from wampush.apps import json_values
+from wampush.apps.python import json_values
 from wampush.broker.audience import targets_of
 from wampush.broker.presence.presence import PresenceView
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from wampush.apps import json_values
+from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.errors import WampushError
 from wampush.wamp.cra import Salting

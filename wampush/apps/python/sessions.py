@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wampush.apps.context import Server, Session
+from wampush.apps.python.context import Server, Session
 
 if TYPE_CHECKING:
     from wampush.broker.requests.connect import Arrival

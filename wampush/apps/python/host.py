@@ -15,11 +15,11 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.apps import answers, json_values
-from wampush.apps.app import AUTHENTICATION, DISCONNECTION, SYSTEM_ACTIONS, App
-from wampush.apps.context import ConnectContext, Context
-from wampush.apps.outcomes import Refuse, WampError
-from wampush.apps.runner import End, Outcome
+from wampush.apps.python import answers, json_values
+from wampush.apps.python.app import AUTHENTICATION, DISCONNECTION, SYSTEM_ACTIONS, App
+from wampush.apps.python.context import ConnectContext, Context
+from wampush.apps.python.runner import End, Outcome
+from wampush.apps.python.values import Refuse, WampError
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
@@ -27,11 +27,11 @@ from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.topics import covers
 
 if TYPE_CHECKING:
-    from wampush.apps.answers import Answers
-    from wampush.apps.context import Server, Session
-    from wampush.apps.handlers import Handler
-    from wampush.apps.runner import Runner
-    from wampush.apps.sessions import Sessions
+    from wampush.apps.python.answers import Answers
+    from wampush.apps.python.context import Server, Session
+    from wampush.apps.python.handlers import Handler
+    from wampush.apps.python.runner import Runner
+    from wampush.apps.python.sessions import Sessions
     from wampush.broker.identity import Identity
     from wampush.broker.requests.connect import Arrival
     from wampush.broker.subscriber import Subscriber

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, TypeVar, overload
 
-from wampush.apps.context import ConnectContext, Context
-from wampush.apps.handlers import Handler, handler
-from wampush.apps.outcomes import CraSecret, Rewrite
+from wampush.apps.python.context import ConnectContext, Context
+from wampush.apps.python.handlers import Handler, handler
+from wampush.apps.python.values import CraSecret, Rewrite
 from wampush.errors import shown
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ, Salting
 from wampush.wamp.uris import RESERVED
