@@ -17,7 +17,8 @@ from wampush.apps.webhooks import answers as webhooks_answers
 from wampush.apps.webhooks.answers import Unusable
 from wampush.broker.ingest import Ingest
 from wampush.broker.requests.connect import ConnectRequest
-from wampush.config import load
+from wampush.config.load import load
+from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.tokens import Tokens
 from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.websocket import compression, handshake
@@ -25,7 +26,6 @@ from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.net import origins
 from wampush.net.http_post import Answer
-from wampush.settings.identity import TokenSettings
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import Session
 from wampush.wamp.uris import RATCHET, WAMP1

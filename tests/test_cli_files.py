@@ -12,16 +12,18 @@ import pytest
 import zmq.auth
 
 from tests.support.certificates import Certificate, make_certificate
-from wampush.checkers.common import FilePath
-from wampush.checkers.sources import RedisAddress
 from wampush.cli import main
 from wampush.cli.files import problems
-from wampush.config import load
+from wampush.config.checks.common import FilePath
+from wampush.config.checks.redis import RedisAddress
+from wampush.config.load import load
+from wampush.config.settings import LISTS, Settings
 from wampush.config.sources import FIELDS, LIST_FIELDS
-from wampush.settings import LISTS, Settings, WebSocketSettings
-from wampush.settings.http import HttpSettings
-from wampush.settings.security import TlsSettings, ZmqSettings
-from wampush.settings.sources import RedisSourceSettings
+from wampush.config.tables.http import HttpSettings
+from wampush.config.tables.network import TlsSettings
+from wampush.config.tables.redis import RedisSourceSettings
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.config.tables.zeromq import ZmqSettings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 REDIS: Any = RedisAddress().check("rediss://redis.example.org")

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from wampush.cli import main
-from wampush.config import load
+from wampush.config.load import load
 from wampush.edges.auth.tokens import Tokens
 
 SECRET = "0123456789abcdef0123456789abcdef"

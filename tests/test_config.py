@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from wampush.config import (
-    PermissionSettings,
-    Settings,
-    TopicSettings,
-    WebSocketSettings,
-    as_toml,
-    describe,
-    load,
-)
+from wampush.config.load import as_toml, describe, load
+from wampush.config.settings import LISTS, Settings
+from wampush.config.tables.clients import TopicSettings
+from wampush.config.tables.permissions import PermissionSettings
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import ConfigError
-from wampush.settings import LISTS
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import tomllib
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-from wampush.config import Settings, as_toml, load
+from wampush.config.load import as_toml, load
+from wampush.config.settings import LISTS, SECTIONS, Settings
 from wampush.config.sources import TOP_FIELDS
-from wampush.settings import LISTS, SECTIONS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 EXAMPLE = REFERENCE / "wampush.example.toml"

@@ -8,10 +8,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.config import LoadedSettings, as_toml, describe, load
+from wampush.config.load import LoadedSettings, as_toml, describe, load
+from wampush.config.settings import LISTS
 from wampush.config.sources import FIELDS
 from wampush.errors import ConfigError
-from wampush.settings import LISTS
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
 

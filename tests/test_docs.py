@@ -31,7 +31,7 @@ from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush import cli
-from wampush.config import load
+from wampush.config.load import load
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

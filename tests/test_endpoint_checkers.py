@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from twisted.internet import reactor as installed
 from twisted.internet.endpoints import _parse, serverFromString
 
-from wampush.checkers.common import Rejected
-from wampush.checkers.endpoints import Endpoint, parts_of
+from wampush.config.checks.common import Rejected
+from wampush.config.checks.endpoints import Endpoint, parts_of
 
 reactor: Any = installed
 

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 from twisted.internet.task import Clock
 
+from wampush.config.settings import Settings
+from wampush.config.tables.webhooks import WebhookSettings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.errors import OperatorError
 from wampush.node import build
-from wampush.settings import Settings
-from wampush.settings.security import ZmqSettings
-from wampush.settings.webhooks import WebhookSettings
 
 SECRET = "0123456789abcdef" * 2
 

@@ -9,7 +9,8 @@ import pytest
 from tests.edges.in_memory import MemoryNode, Peer, frames
 from wampush.broker.identity import Identity
 from wampush.broker.presence.presence import INTERVAL, PresenceView
-from wampush.settings import PresenceSettings, Settings
+from wampush.config.settings import Settings
+from wampush.config.tables.clients import PresenceSettings
 from wampush.wamp.uris import TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.edges.in_memory import MemoryNode
-from wampush.config import load
+from wampush.config.load import load
+from wampush.config.tables.clients import PresenceSettings, TopicSettings
 from wampush.errors import ConfigError
-from wampush.settings import PresenceSettings, TopicSettings
 from wampush.wamp import uris
 
 WIRE = (Path(__file__).parents[1] / "docs" / "reference" / "wire.md").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from wampush import cli, client
+from wampush.config.settings import SECTIONS
 from wampush.edges.http.routes import HttpEdge
 from wampush.service import Options
-from wampush.settings import SECTIONS
 from wampush.wamp.uris import WAMP1
 
 ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.config import LoadedSettings, describe, load
+from wampush.config.load import LoadedSettings, describe, load
 from wampush.errors import ConfigError
 
 CALLBACK = '[auth]\norder = ["callback"]\n[callback]\nurl = "http://127.0.0.1/"\ntimeout = 4\n'

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.checkers.common import Rejected
-from wampush.checkers.identity import HttpUrl, Name, TextOrNone
-from wampush.config import load
+from wampush.config.checks.common import Rejected
+from wampush.config.checks.identity import HttpUrl, Name, TextOrNone
+from wampush.config.load import load
 from wampush.errors import ConfigError
 
 

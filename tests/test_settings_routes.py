@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from wampush.cli import main
-from wampush.config import describe, load
+from wampush.config.load import describe, load
+from wampush.config.tables.routes import RouteSettings
 from wampush.errors import ConfigError
-from wampush.settings.routes import RouteSettings
 
 ENTRY = {"path": "/chat", "component": "shop.chat:Chat"}
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush import cli
-from wampush.checkers.sources import RedisUrl
-from wampush.config import describe, load
+from wampush.config.checks.redis import RedisUrl
+from wampush.config.load import describe, load
+from wampush.config.redaction import HIDDEN, names_a_secret, without_password
+from wampush.config.tables.redis import RedisSourceSettings
 from wampush.errors import ConfigError
-from wampush.redaction import HIDDEN, names_a_secret, without_password
-from wampush.settings.sources import RedisSourceSettings
 
 unhurried = settings(database=None, deadline=None)
 SECRET = "correct-horse"

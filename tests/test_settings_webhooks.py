@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.config import load
+from wampush.config.load import load
 from wampush.errors import ConfigError
 
 URL = '[webhooks]\nurl = "http://127.0.0.1/hooks.php"\n'

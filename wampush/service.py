@@ -25,13 +25,13 @@ from twisted.python import usage
 
 from wampush import __version__
 from wampush.broker.access.policy import Publishing
-from wampush.config import LoadedSettings, load
+from wampush.config.load import LoadedSettings, load
+from wampush.config.settings import Settings
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import HttpLimits
 from wampush.errors import CloseReason, OperatorError
 from wampush.net import listeners, secret_files, tls
-from wampush.settings import Settings
 
 if TYPE_CHECKING:
     from wampush.node import Node

@@ -21,11 +21,11 @@ from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock as PresenceClock
 from wampush.broker.requests.connect import Arrival, ConnectRequest
 from wampush.broker.subscriber import Subscriber
+from wampush.config.settings import Settings
+from wampush.config.tables.apps import ApplicationSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import CloseReason
 from wampush.node.apps import NodeApps
-from wampush.settings import Settings
-from wampush.settings.apps import ApplicationSettings
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
 

@@ -18,9 +18,9 @@ from wampush.apps.webhooks.requests import SIGNATURE_HEADER, signature
 from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
+from wampush.config.tables.webhooks import EVENTS, WebhookSettings
 from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.net.http_post import Answer
-from wampush.settings.webhooks import EVENTS, WebhookSettings
 
 URL = "http://127.0.0.1:1/hooks.php"
 SECRET = b"0123456789abcdef" * 2

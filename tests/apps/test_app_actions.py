@@ -15,8 +15,8 @@ from wampush.apps import ActionError, App, Context, Refuse, WampError
 from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import CloseReason
-from wampush.settings.security import PermissionSettings
 
 ANN = Identity("7", language="de")
 

@@ -13,11 +13,11 @@ import pytest
 
 from tests.apps.app_world import AppWorld
 from wampush.apps import App, Context
+from wampush.config.settings import Settings
+from wampush.config.tables.apps import ApplicationSettings
+from wampush.config.tables.identity import AuthSettings
 from wampush.errors import OperatorError
 from wampush.node.apps import load
-from wampush.settings import Settings
-from wampush.settings.apps import ApplicationSettings
-from wampush.settings.identity import AuthSettings
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,8 +12,8 @@ from tests.apps.components import FakeLine
 from wampush.apps.component import Component, ConnectRequest
 from wampush.apps.components.registry import Components
 from wampush.broker.identity import ANONYMOUS
+from wampush.config.tables.routes import RouteSettings
 from wampush.errors import OperatorError
-from wampush.settings.routes import RouteSettings
 
 
 @pytest.fixture

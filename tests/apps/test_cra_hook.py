@@ -13,9 +13,9 @@ from twisted.internet.defer import Deferred, succeed
 from tests.apps.app_world import TIMEOUT, AppWorld, logging
 from tests.broker.world import Client
 from wampush.apps import App, Context, CraSecret, Identity, Salting
-from wampush.settings import Settings
-from wampush.settings.apps import ApplicationSettings
-from wampush.settings.identity import AuthSettings, CraSettings
+from wampush.config.settings import Settings
+from wampush.config.tables.apps import ApplicationSettings
+from wampush.config.tables.identity import AuthSettings, CraSettings
 from wampush.wamp import cra
 
 ANN = CraSecret("ann's secret", Identity(user="7", groups=frozenset({"staff"})))

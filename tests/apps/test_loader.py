@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from wampush.apps import loader
-from wampush.checkers.apps import ObjectName
-from wampush.checkers.common import Rejected
+from wampush.config.checks.apps import ObjectName
+from wampush.config.checks.common import Rejected
 from wampush.errors import OperatorError
 
 

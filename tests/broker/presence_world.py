@@ -13,7 +13,7 @@ from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.presence import PresenceDesk
-from wampush.config import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
 from .world import Client, World

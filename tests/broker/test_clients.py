@@ -21,8 +21,8 @@ from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.requests.handler import Clients, RequestLimits
 from wampush.broker.subscriber import Subscriber
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
-from wampush.settings.security import PermissionSettings
 from wampush.wamp.messages import Call, Publish, Subscribe
 
 from .world import Client, World

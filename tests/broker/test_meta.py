@@ -10,7 +10,7 @@ from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.requests.meta import MetaDesk
-from wampush.settings.security import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 
 from .world import World
 

@@ -18,8 +18,8 @@ from wampush.broker.access.permissions import (
 )
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.checkers.permissions import PermissionPattern
-from wampush.config import PermissionSettings
+from wampush.config.checks.permissions import PermissionPattern
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 
 SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL

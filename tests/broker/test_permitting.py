@@ -13,7 +13,7 @@ from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.config import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE
 
 ALICE = Identity(user="alice", groups=frozenset({"staff"}), source="token")

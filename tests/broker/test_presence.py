@@ -12,7 +12,7 @@ from wampush.broker.access.policy import SlowClient, TopicRule
 from wampush.broker.presence.presence import INTERVAL, PresenceView
 from wampush.broker.presence.timing import EVENTS_PER_SECOND, GRAIN, SLICE, Clock, Delay
 from wampush.broker.presence.topics import BATCH_CHARACTERS, BATCH_USERS, SINGLY
-from wampush.config import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 
 from .presence_world import CLIENTS, GRACE, ONLINE, PresenceWorld, changes, person, twice
 from .world import Client, FakeClock

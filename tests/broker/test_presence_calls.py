@@ -15,7 +15,7 @@ from wampush.broker.requests.application import Decide
 from wampush.broker.requests.presence import ERROR_PRESENCE_OFF
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
-from wampush.config import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.messages import Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from wampush.broker.presence.presence import INTERVAL
-from wampush.config import PermissionSettings
+from wampush.config.tables.permissions import PermissionSettings
 
 from .presence_world import CLIENTS, ONLINE, PresenceWorld, changes
 from .world import Client

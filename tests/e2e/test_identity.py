@@ -17,7 +17,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_server
 from wampush.cli import main
-from wampush.config import load
+from wampush.config.load import load
 from wampush.edges.auth.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,6 +18,8 @@ from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
+from wampush.config.settings import Settings
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
@@ -26,7 +28,6 @@ from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.framing import encode
 from wampush.edges.websocket.server import ClientLimits, WebSocketEdge
 from wampush.net.origins import Origins, Proxies
-from wampush.settings import Settings, WebSocketSettings
 
 
 @dataclass

@@ -18,13 +18,16 @@ from twisted.python.failure import Failure
 from wampush.broker.access.policy import Publishing
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
+from wampush.config.settings import Settings
+from wampush.config.tables.clients import ClientSettings
+from wampush.config.tables.limits import LimitSettings
+from wampush.config.tables.network import ProxySettings
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.log_limit import Thinning
 from wampush.node import build
-from wampush.settings import ClientSettings, Settings, WebSocketSettings
-from wampush.settings.limits import LimitSettings
-from wampush.settings.security import ProxySettings, ZmqSettings
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

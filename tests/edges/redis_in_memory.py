@@ -17,14 +17,15 @@ from twisted.python.failure import Failure
 
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.checkers.sources import RedisUrl
-from wampush.config import Settings, ZmqSettings
+from wampush.config.checks.redis import RedisUrl
+from wampush.config.settings import Settings
+from wampush.config.tables.clients import ClientSettings
+from wampush.config.tables.redis import RedisSourceSettings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import source as redis_source
 from wampush.edges.redis import tls as redis_tls
 from wampush.errors import Refusal
 from wampush.node import build
-from wampush.settings import ClientSettings
-from wampush.settings.sources import RedisSourceSettings
 
 URL = RedisUrl("redis.example.com")
 ADDRESS = "redis://redis.example.com:6379"

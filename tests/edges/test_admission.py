@@ -8,11 +8,11 @@ import pytest
 from twisted.internet.address import IPv4Address
 
 from tests.edges.in_memory import MemoryNode, MemoryTransport, masked, request
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import CloseReason, Refusal
 from wampush.net.origins import Origins, Proxies
-from wampush.settings import WebSocketSettings
 
 
 def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:

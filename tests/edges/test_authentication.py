@@ -16,6 +16,13 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.broker.world import World
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.settings import Settings
+from wampush.config.tables.identity import (
+    AuthSettings,
+    CallbackSettings,
+    CraSettings,
+    TokenSettings,
+)
 from wampush.edges.auth import authenticator as authentication
 from wampush.edges.auth.authenticator import (
     AuthenticationRefused,
@@ -24,8 +31,6 @@ from wampush.edges.auth.authenticator import (
 )
 from wampush.errors import CloseReason, OperatorError
 from wampush.net.http_post import Answer
-from wampush.settings import Settings
-from wampush.settings.identity import AuthSettings, CallbackSettings, CraSettings, TokenSettings
 from wampush.wamp.cra import sign
 
 SECRET = "0123456789abcdef0123456789abcdef"

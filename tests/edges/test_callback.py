@@ -17,10 +17,10 @@ from twisted.logger import globalLogPublisher
 from tests.support.php import php_server
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.http_post import Answer
-from wampush.settings.identity import CallbackSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 URL = "http://127.0.0.1:1/who"

@@ -16,10 +16,10 @@ from tests.edges.in_memory import Frame, frames, masked, request
 from wampush.apps.component import ComponentConnection
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
-from wampush.settings import WebSocketSettings
 
 
 def echo(conn: ComponentConnection, data: str | bytes) -> None:

@@ -21,9 +21,9 @@ from tests.edges.in_memory import (
 )
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
-from wampush.settings import WebSocketSettings
 
 SETTINGS = WebSocketSettings(ping_interval=30.0, silence_timeout=60.0, handshake_timeout=5.0)
 

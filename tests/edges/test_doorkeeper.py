@@ -12,8 +12,8 @@ from tests.edges.component_in_memory import ComponentEdge
 from tests.edges.in_memory import MemoryNode, Peer, frames, masked, request
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import Arrival
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.settings import WebSocketSettings
 
 
 class Doorkeeper:

@@ -24,10 +24,10 @@ from twisted.internet.testing import StringTransport
 
 from tests.edges.in_memory import Frame, MemoryNode, Peer, frames, masked, record, request
 from wampush.broker.publication import Publication
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.framing import PING, Deflate, close_frame, encode, text_frame
 from wampush.errors import CloseReason
-from wampush.settings import WebSocketSettings
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 300_000)
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.in_memory import KEY, MemoryNode, frames, masked, request
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import handshake
 from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.errors import CloseReason
-from wampush.settings import WebSocketSettings
 
 
 def without(name: str) -> bytes:

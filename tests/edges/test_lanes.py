@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.in_memory import Frame, Recorded, masked, record
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.framing import unmask
-from wampush.settings import WebSocketSettings
 
 SETTINGS = WebSocketSettings(max_message_bytes=300)
 PONG = masked(b"", first=0x8A)

@@ -18,13 +18,14 @@ from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.checkers.sources import RedisAddress
-from wampush.config import Settings, ZmqSettings
+from wampush.config.checks.redis import RedisAddress
+from wampush.config.settings import Settings
+from wampush.config.tables.redis import RedisSourceSettings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import connection as redis_connection
 from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
 from wampush.node import Node, build
-from wampush.settings.sources import RedisSourceSettings
 
 reactor: Any = installed
 SECRET = "correct-horse"

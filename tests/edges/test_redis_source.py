@@ -18,7 +18,7 @@ from tests.edges.redis_in_memory import (
 )
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.checkers.sources import RedisUrl
+from wampush.config.checks.redis import RedisUrl
 from wampush.edges.redis import connection as redis_connection
 from wampush.edges.redis import source as redis_source
 from wampush.edges.redis.connection import ANSWER_SECONDS, DRAIN_SECONDS, PING_SECONDS

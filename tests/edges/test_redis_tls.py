@@ -14,10 +14,10 @@ from cryptography.x509.oid import NameOID
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.support.certificates import Certificate, make_certificate
-from wampush.checkers.sources import RedisUrl
+from wampush.config.checks.redis import RedisUrl
+from wampush.config.tables.redis import RedisSourceSettings
 from wampush.edges.redis import tls as redis_tls
 from wampush.errors import OperatorError
-from wampush.settings.sources import RedisSourceSettings
 
 PLACE = "redis_source[2]"
 

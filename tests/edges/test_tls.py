@@ -22,9 +22,9 @@ from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
+from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net.tls import below, is_tls, make_context, uses_settings
-from wampush.settings.security import TlsSettings
 
 
 def settings_of(made: Certificate, **other: str) -> TlsSettings:

@@ -26,12 +26,12 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.token_keys import load_signing_key
 from wampush.edges.auth.tokens import Tokens, issue
 from wampush.edges.websocket.handshake import HandshakeRefused
 from wampush.edges.websocket.handshake import parse as parse_handshake
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
-from wampush.settings.identity import TokenSettings
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 RSA_KEY = rsa.generate_private_key(65537, 2048)

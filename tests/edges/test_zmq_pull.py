@@ -22,7 +22,8 @@ from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.config import Settings, ZmqSettings
+from wampush.config.settings import Settings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq import pull as zmq_pull
 from wampush.errors import ListenError, Refusal
 from wampush.node import Node, build

@@ -21,10 +21,10 @@ from tests.support.php import php_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.broker.ledger import Ledger
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq import keys as zmq_keys
 from wampush.edges.zeromq.security import ZmqSecurity, is_allowed
 from wampush.errors import OperatorError
-from wampush.settings.security import ZmqSettings
 
 #: As twistd and a group that is not ours would have it; without root, our own.
 ACCOUNT = (65_534, 65_534) if os.getuid() == 0 else (os.getuid(), os.getgid())

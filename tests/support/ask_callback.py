@@ -15,10 +15,10 @@ from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused
 from wampush.net.http_post import HttpPost
-from wampush.settings.identity import CallbackSettings
 
 
 async def ask_all(callback: Callback, cookies: list[str]) -> None:

@@ -50,7 +50,7 @@ entry of [[permissions]] or [clients] decides.
 
 
 def _check(parser: Parser, arguments: argparse.Namespace) -> int:
-    from wampush import config
+    from wampush.config import load as config
 
     if not arguments.topics and (arguments.user or arguments.groups or arguments.action):
         parser.error("--user, --groups and --action need a TOPIC")

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from wampush.checkers.common import FilePath
-from wampush.checkers.endpoints import parts_of
+from wampush.config.checks.common import FilePath
+from wampush.config.checks.endpoints import parts_of
 from wampush.config.sources import FIELDS
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from wampush.settings import Settings
+    from wampush.config.settings import Settings
 
 
 def problems(settings: Settings) -> Iterator[str]:

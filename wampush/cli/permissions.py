@@ -13,8 +13,8 @@ from ipaddress import ip_address
 
 from wampush.broker.access.permissions import Action, Decision, Permissions, Rule, usual
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.checkers.endpoints import parts_of
-from wampush.settings import Settings
+from wampush.config.checks.endpoints import parts_of
+from wampush.config.settings import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import orjson
 
+from wampush.config.tables.identity import Algorithm
 from wampush.errors import OperatorError
-from wampush.settings.identity import Algorithm
 
 if TYPE_CHECKING:
-    from wampush.settings.identity import TokenSettings
+    from wampush.config.tables.identity import TokenSettings
 
 DEFAULT_TTL: Final = 3600
 _LONGEST_TTL: Final = 10 * 365 * 86_400
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     :raises OperatorError: when there is no key that signs.
     """
-    from wampush import config
+    from wampush.config import load as config
     from wampush.edges.auth import token_keys, tokens
 
     settings = config.load(arguments.config, os.environ, {}).settings.token

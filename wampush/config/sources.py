@@ -18,10 +18,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from wampush.checkers.common import Checker, Rejected
+from wampush.config.checks.common import Checker, Rejected
+from wampush.config.redaction import HIDDEN, names_a_secret, without_password
+from wampush.config.settings import LISTS, SECTIONS, Settings
 from wampush.errors import ConfigError
-from wampush.redaction import HIDDEN, names_a_secret, without_password
-from wampush.settings import LISTS, SECTIONS, Settings
 
 _PREFIX = "WAMPUSH_"
 _FILE_VARIABLE = "WAMPUSH_CONFIG"

@@ -20,9 +20,9 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
-from wampush.settings.security import TlsSettings
 
 _log = Logger(namespace="wampush")
 

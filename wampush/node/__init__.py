@@ -31,6 +31,7 @@ from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.handler import Clients, RequestLimits
 from wampush.broker.requests.presence import PresenceDesk
 from wampush.broker.subscriber import Subscriber
+from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.source import RedisSources
@@ -47,7 +48,6 @@ from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
 from wampush.node.webhooks import NodeWebhooks
-from wampush.settings import Settings
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
 

@@ -28,9 +28,9 @@ from wampush.broker.presence.presence import PresenceView
 from wampush.broker.requests.handler import Clients
 from wampush.broker.requests.meta import MetaDesk
 from wampush.broker.requests.procedures import Procedures
+from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError, shown
-from wampush.settings import Settings
 
 _log = Logger(namespace="wampush")
 _KEY: Final = "apps"

@@ -16,11 +16,11 @@ from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
+from wampush.config.tables.webhooks import WebhookSettings
 from wampush.edges.acknowledged_pushes import SinglePushes
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.net.http_post import HttpPost
-from wampush.settings.webhooks import WebhookSettings
 
 _log = Logger(namespace="wampush")
 

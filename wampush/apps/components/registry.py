@@ -22,7 +22,7 @@ from wampush.apps.incidents import Incidents
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from wampush.settings.routes import RouteSettings
+    from wampush.config.tables.routes import RouteSettings
 
 _METHODS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {

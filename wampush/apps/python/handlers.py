@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Final
 
-from wampush.checkers.common import Rejected, TopicPattern
+from wampush.config.checks.common import Rejected, TopicPattern
 from wampush.errors import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)

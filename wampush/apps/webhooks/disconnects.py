@@ -24,8 +24,8 @@ from wampush.apps.webhooks.answers import Push, acknowledgement
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks.dispatcher import Report, Send, what_failed
 from wampush.apps.webhooks.requests import Question
+from wampush.config.tables.webhooks import WebhookSettings
 from wampush.net.http_post import never_sent
-from wampush.settings.webhooks import WebhookSettings
 
 _EVENT: Final = "disconnect"
 _MOST_ATTEMPTS: Final = 2

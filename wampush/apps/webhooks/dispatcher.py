@@ -23,9 +23,9 @@ from wampush.apps.webhooks.answers import Unusable
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
 from wampush.apps.webhooks.fair_queue import Row, most_of_a_kind
 from wampush.apps.webhooks.requests import Question
+from wampush.config.tables.webhooks import WebhookSettings
 from wampush.log_limit import Thinning
 from wampush.net.http_post import Answer, AnswerTooLong, problem_of
-from wampush.settings.webhooks import WebhookSettings
 
 _log = Logger(namespace="wampush")
 

@@ -27,6 +27,7 @@ from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.requests.connect import Arrival
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
+from wampush.config.tables.webhooks import WebhookSettings
 from wampush.errors import (
     AuthenticationRefused,
     CloseReason,
@@ -35,7 +36,6 @@ from wampush.errors import (
     Refusal,
 )
 from wampush.net.http_post import Answer
-from wampush.settings.webhooks import WebhookSettings
 from wampush.topics import covers
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED

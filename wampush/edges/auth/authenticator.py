@@ -21,12 +21,12 @@ from wampush.broker.requests.connect import ConnectRequest
 from wampush.broker.requests.cra import CraDesk, CraKeys, KeySource
 from wampush.broker.requests.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
+from wampush.config.settings import Settings
 from wampush.edges.auth import cra_keys
 from wampush.edges.auth.callback import Callback
 from wampush.edges.auth.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.net.http_post import HttpPost
-from wampush.settings import Settings
 from wampush.wamp.uris import PROCEDURE_REFRESH
 
 _log = Logger(namespace="wampush")

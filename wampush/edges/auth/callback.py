@@ -25,11 +25,11 @@ from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.log_limit import Thinning
 from wampush.net.http_post import Answer, not_json, problem_of
-from wampush.settings.identity import CallbackSettings
 
 _log = Logger(namespace="wampush")
 

@@ -29,9 +29,9 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
 
+from wampush.config.tables.identity import TokenSettings
 from wampush.errors import OperatorError
 from wampush.net import secret_files
-from wampush.settings.identity import TokenSettings
 
 #: HS256 keys are at least as long as its hash (RFC 7518 section 3.2), RSA keys of 2048 bits.
 SECRET_BYTES: Final = 32

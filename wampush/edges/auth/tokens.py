@@ -15,11 +15,11 @@ from jwt import exceptions as refused
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
+from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth import token_keys
 from wampush.edges.auth.claims import Unusable, groups_of, language_of, name_of
 from wampush.edges.auth.token_keys import TokenKey
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.settings.identity import TokenSettings
 
 _MOST_CHARACTERS: Final = 16_384
 #: Claims with a meaning of their own; all others are free attributes.

@@ -25,6 +25,7 @@ from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.config.tables.redis import RedisSourceSettings
 from wampush.edges.redis import problems as redis_problems
 from wampush.edges.redis import tls as redis_tls
 from wampush.edges.redis.channels import Channels
@@ -32,7 +33,6 @@ from wampush.edges.redis.connection import Login, Reading, RedisConnection, Text
 from wampush.edges.redis.replies import Oversized
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
 from wampush.net import secret_files
-from wampush.settings.sources import RedisSourceSettings
 
 _log = Logger(namespace="wampush")
 

@@ -12,9 +12,9 @@ from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
+from wampush.config.tables.redis import RedisSourceSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
-from wampush.settings.sources import RedisSourceSettings
 
 CONNECT_SECONDS: Final = 10
 

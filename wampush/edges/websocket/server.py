@@ -19,6 +19,7 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Pressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.connection import Connection
@@ -27,7 +28,6 @@ from wampush.edges.websocket.doorkeeper import Doorkeeper
 from wampush.edges.websocket.timer_wheel import Wheel
 from wampush.errors import CloseReason
 from wampush.net.listeners import TurnedAway
-from wampush.settings import WebSocketSettings
 
 SERVER: Final = f"wampush/{__version__}"
 

@@ -23,10 +23,10 @@ from txzmq import ZmqConnection, ZmqFactory
 from zmq.utils import z85
 
 from wampush.broker.ledger import Ledger, Source
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq import keys as zmq_keys
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
 from wampush.net.addresses import Network, network, parsed
-from wampush.settings.security import ZmqSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,8 +13,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from wampush.checkers.common import Rejected, Text, Word
-from wampush.redaction import HIDDEN
+from wampush.config.checks.common import Rejected, Text, Word
+from wampush.config.redaction import HIDDEN
 
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379

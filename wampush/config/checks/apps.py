@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.checkers.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, Text, Word
 
 # RFC 3986 section 3.3, without percent-encoding, which would give one path several spellings.
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wampush.checkers.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, Text, Word
 
 # RFC 9110 section 5.6.2: names of headers; RFC 6265 section 4.1.1: of cookies.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from wampush.checkers.common import FilePath
-from wampush.checkers.sources import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
-from wampush.settings.security import about
+from wampush.config.checks.common import FilePath
+from wampush.config.checks.redis import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
+from wampush.config.setting import about
 
 #: Topics that begin so are wampush's own; every push to them would be refused.
 _RESERVED = "wampush."

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wampush.checkers.common import (
+from wampush.config.checks.common import (
     Choice,
     FilePath,
     ListOf,
@@ -20,8 +20,8 @@ from wampush.checkers.common import (
     TopicPattern,
     WholeNumber,
 )
-from wampush.checkers.identity import HttpUrl, Name
-from wampush.settings.security import about
+from wampush.config.checks.identity import HttpUrl, Name
+from wampush.config.setting import about
 
 WhenDown = Literal["refuse", "allow"]
 

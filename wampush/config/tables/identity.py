@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from wampush.checkers.common import Choice, FilePath, Flag, ListOf, Number, WholeNumber
-from wampush.checkers.identity import HttpUrl, Name, TextOrNone
-from wampush.settings.security import about
+from wampush.config.checks.common import Choice, FilePath, Flag, ListOf, Number, WholeNumber
+from wampush.config.checks.identity import HttpUrl, Name, TextOrNone
+from wampush.config.setting import about
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wampush.checkers.common import Rejected, Text, TopicPattern, Word
+from wampush.config.checks.common import Rejected, Text, TopicPattern, Word
 
 _PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
 

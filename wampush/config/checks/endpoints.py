@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wampush.checkers.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, Text, Word
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _HIGHEST_PORT = 65_535

@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from wampush.checkers.apps import ObjectName, RoutePath
-from wampush.checkers.common import ListOf, OriginPattern
-from wampush.checkers.identity import Name
-from wampush.settings.security import about
+from wampush.config.checks.apps import ObjectName, RoutePath
+from wampush.config.checks.common import ListOf, OriginPattern
+from wampush.config.checks.identity import Name
+from wampush.config.setting import about
 
 
 @dataclass(frozen=True, slots=True)

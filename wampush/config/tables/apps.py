@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from wampush.checkers.apps import ObjectName
-from wampush.checkers.common import ListOf, Number, WholeNumber
-from wampush.settings.security import about
+from wampush.config.checks.apps import ObjectName
+from wampush.config.checks.common import ListOf, Number, WholeNumber
+from wampush.config.setting import about
 
 ABOUT_APPS: Final[Mapping[str, Any]] = about(
     "",

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampush.checkers.common import Number, WholeNumber
-from wampush.settings.security import GIB, about
+from wampush.config.checks.common import Number, WholeNumber
+from wampush.config.setting import GIB, about
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from wampush.checkers.common import FilePath, WholeNumber
-from wampush.checkers.endpoints import Endpoint
-from wampush.settings.security import about
+from wampush.config.checks.common import FilePath, WholeNumber
+from wampush.config.checks.endpoints import Endpoint
+from wampush.config.setting import about
 
 
 @dataclass(frozen=True, slots=True)

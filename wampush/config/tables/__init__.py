@@ -1,0 +1,1 @@
+"""The tables of the configuration file, one module for each group of tables."""
