@@ -20,7 +20,7 @@ from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.errors import CloseReason
-from wampush.metrics import METRICS, Measured, Metrics
+from wampush.node.metrics import METRICS, Measured, Metrics
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "metrics.md"
 

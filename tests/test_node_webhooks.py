@@ -11,7 +11,7 @@ from wampush.config.settings import Settings
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.errors import OperatorError
-from wampush.node import build
+from wampush.node.build import build
 
 SECRET = "0123456789abcdef" * 2
 

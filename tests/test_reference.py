@@ -14,7 +14,7 @@ import pytest
 from wampush import cli, client
 from wampush.config.settings import SECTIONS
 from wampush.edges.http.routes import HttpEdge
-from wampush.service import Options
+from wampush.node.service import Options
 from wampush.wamp.uris import WAMP1
 
 ROOT = Path(__file__).parents[1]

@@ -27,7 +27,7 @@ from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
 from wampush.errors import MessageRefused
 from wampush.log_limit import Thinning
-from wampush.node import build
+from wampush.node.build import build
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="

@@ -25,7 +25,7 @@ from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import source as redis_source
 from wampush.edges.redis import tls as redis_tls
 from wampush.errors import Refusal
-from wampush.node import build
+from wampush.node.build import build
 
 URL = RedisUrl("redis.example.com")
 ADDRESS = "redis://redis.example.com:6379"

@@ -25,7 +25,7 @@ from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import connection as redis_connection
 from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
-from wampush.node import Node, build
+from wampush.node.build import Node, build
 
 reactor: Any = installed
 SECRET = "correct-horse"

@@ -26,7 +26,7 @@ from wampush.config.settings import Settings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq import pull as zmq_pull
 from wampush.errors import ListenError, Refusal
-from wampush.node import Node, build
+from wampush.node.build import Node, build
 
 reactor: Any = installed
 ANY = "tcp://127.0.0.1:*"

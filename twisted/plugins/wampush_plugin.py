@@ -7,7 +7,7 @@ from twisted.application.service import ServiceMaker
 
 wampush = ServiceMaker(
     "wampush",
-    "wampush.service",
+    "wampush.node.service",
     "A push server: WAMP v1 over WebSocket for pages, ZeroMQ for backends.",
     "wampush",
 )

@@ -1,7 +1,7 @@
 """A WAMP v1 client that stays connected: for the command line, for tests, for backends in Python.
 
 Owns: one connection to a server, brought back with backoff; subscriptions, which survive it; calls
-under way, which do not. Must not import: wampush.broker, wampush.edges, wampush.service.
+under way, which do not. Must not import: wampush.broker, wampush.edges, wampush.node.service.
 
 What travels, in order (WAMP v1 specification)::
 

@@ -34,7 +34,7 @@ from wampush.errors import CloseReason, OperatorError
 from wampush.net import listeners, secret_files, tls
 
 if TYPE_CHECKING:
-    from wampush.node import Node
+    from wampush.node.build import Node
 
 _log = Logger(namespace="wampush")
 
@@ -168,7 +168,7 @@ class WampushService(Service):
         # Importing these installs the reactor, which twistd must have chosen before.
         from twisted.internet import reactor
 
-        from wampush.node import build
+        from wampush.node.build import build
 
         self._hangup_before = signal.signal(signal.SIGHUP, self._hangup)
         settings = self._loaded.settings

@@ -1,0 +1,337 @@
+"""The parts of one node, put together.
+
+Owns: which object gets which other one. Only ``service`` may import it, late: importing txzmq
+installs the reactor, and making a ZeroMQ context starts threads, neither of which may happen before
+twistd has chosen its reactor and forked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, time
+from typing import Any
+
+from twisted.logger import Logger
+from txzmq import ZmqFactory
+
+from wampush.apps.components.registry import Components
+from wampush.broker.access.auto_subscribe import AutoSubscribe
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.hub import Hub
+from wampush.broker.ingest import Ingest
+from wampush.broker.ledger import Ledger, Source
+from wampush.broker.presence.presence import Presence
+from wampush.broker.presence.timing import Clock
+from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.presence import PresenceDesk
+from wampush.broker.subscriber import Subscriber
+from wampush.config.settings import Settings
+from wampush.edges.acknowledged_pushes import SinglePushes
+from wampush.edges.auth.authenticator import Authenticator
+from wampush.edges.redis.source import RedisSources
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.component import ComponentRoute
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.server import SERVER, ClientLimits, WebSocketEdge
+from wampush.edges.websocket.wamp_v1 import WampRoute
+from wampush.edges.zeromq.pull import PullBridge
+from wampush.edges.zeromq.security import ZmqSecurity
+from wampush.net.origins import Origins, Proxies
+from wampush.node import apps as node_apps
+from wampush.node.apps import NodeApps
+from wampush.node.metrics import Measured, Metrics
+from wampush.node.webhooks import NodeWebhooks
+from wampush.wamp.session import PrefixLimits
+from wampush.wamp.uris import DIALECTS
+
+_log = Logger(namespace="wampush")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """The parts that a service starts and stops.
+
+    :param broker: from publications to receivers.
+    :param clients: what clients ask for.
+    :param pressure: when sources pause.
+    :param presence: who is here.
+    :param authenticator: who clients are.
+    :param websocket: the factory for WebSocket listeners.
+    :param pull: the ZeroMQ sockets.
+    :param redis: what is published on channels of Redis.
+    :param posted: pushes over HTTP.
+    :param components: what is said under paths of their own.
+    :param apps: application code in Python.
+    :param webhooks: the application that is asked over HTTP; None where there is none.
+    """
+
+    broker: Broker
+    clients: Clients
+    pressure: Pressure
+    presence: Presence
+    authenticator: Authenticator
+    websocket: WebSocketEdge
+    pull: PullBridge
+    redis: RedisSources
+    posted: SinglePushes
+    components: Components
+    apps: NodeApps
+    webhooks: NodeWebhooks | None
+
+    def status(self) -> Mapping[str, object]:
+        """Counts for a health check."""
+        return {
+            "sessions": len(self.broker.sessions),
+            "topics": self.broker.hub.topic_count,
+            "connections": len(self.websocket.connections),
+            "refusals": self.broker.ledger.refusals(),
+            "ends": self.broker.ledger.ends(),
+            "redis_sources": self.redis.status(),
+            "webhooks": None if self.webhooks is None else self.webhooks.application.status(),
+        }
+
+    def refusals(self) -> list[Mapping[str, object]]:
+        """The last refused inputs, newest first."""
+        return [each.as_json() for each in reversed(self.broker.ledger.recent)]
+
+    def session(self, session_id: str) -> Mapping[str, object] | None:
+        """What is known of a session; None when none has this id."""
+        subscriber = self.broker.sessions.get(session_id)
+        if subscriber is None:
+            return None
+        identity = subscriber.identity
+        origin = self.clients.origin_of(subscriber)
+        return {
+            "session": session_id,
+            "user": identity.user,
+            "groups": sorted(identity.groups),
+            "language": identity.language,
+            "source": identity.source,
+            "expires": identity.expires,
+            "topics": sorted(self.broker.hub.topics(subscriber)),
+            "prefixes": dict(subscriber.session.prefixes),
+            "waiting_bytes": subscriber.outbox.queued if subscriber.outbox.blocked else 0,
+            "refusals": [each for each in self.refusals() if each["origin"] == origin],
+        }
+
+    def metrics(self, queued_limit: int, http_connections: Callable[[], int]) -> Metrics:
+        """What is counted, for Prometheus.
+
+        :param queued_limit: bytes that may wait in all queues together.
+        :param http_connections: how many connections the HTTP port has.
+        """
+        return Metrics(
+            Measured(
+                self.broker,
+                self.pressure,
+                queued_limit,
+                lambda: len(self.websocket.connections),
+                http_connections,
+                self.redis.status,
+            )
+        )
+
+    def let_publish(self, publishing: Publishing) -> None:
+        """From now on these clients may PUBLISH where no permission decides."""
+        self.broker.policy = self.broker.policy.letting_publish(publishing)
+
+
+def build(settings: Settings, reactor: Any, most: int, folder: Path | None = None) -> Node:
+    """Make a node; its clients may not publish until :meth:`Node.let_publish` says so.
+
+    :param settings: what is in force.
+    :param reactor: for timers and the end of a turn (``IReactorTime``).
+    :param most: connections at the same time.
+    :param folder: of the configuration file, which application code may lie beside.
+    :raises OperatorError: when application code can not be loaded.
+    """
+    components = _components(settings, folder, reactor)
+    found = node_apps.load(settings.apps, folder)
+    pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
+    broker = _broker(settings, reactor, pressure)
+    authenticator = Authenticator(settings, reactor, time)
+    clients = _clients(settings, broker)
+    presence = _presence(settings, broker, reactor)
+    apps = NodeApps(settings, found, clients, presence, reactor)
+    clients.procedures = {
+        **apps.procedures(authenticator),
+        **PresenceDesk(presence, clients.may_learn, settings.presence.list_users).procedures,
+    }
+    routes = _routes(settings, clients, components)
+    websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
+    ingest = _ingest(settings)
+    pull = _pull(settings, ingest, broker, pressure)
+    queue_bytes = settings.clients.queue_bytes
+    redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
+    posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
+    webhooks: NodeWebhooks | None = None
+    if settings.webhooks.url:
+        webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
+    application = apps.join(() if webhooks is None else [webhooks.application])
+    if application is not None and application.judges_connecting:
+        websocket.doorkeeper = application
+    return Node(
+        broker,
+        clients,
+        pressure,
+        presence,
+        authenticator,
+        websocket,
+        pull,
+        redis,
+        posted,
+        components,
+        apps,
+        webhooks,
+    )
+
+
+def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
+    def report(line: str) -> None:
+        _log.warn("{line}", line=line)
+
+    def end_of_turn(flush: Callable[[], None]) -> None:
+        reactor.callLater(0, flush)
+
+    ledger = Ledger(time, report)
+    fanout = Fanout(encode, end_of_turn, pressure, ledger)
+    rules = [
+        TopicRule(each.match, SlowClient(each.slow_client), each.presence)
+        for each in settings.topics
+    ]
+    hub: Hub[Subscriber] = Hub()
+    policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
+    return Broker(hub, fanout, policy, ledger, _automatic(settings, report))
+
+
+def _presence(settings: Settings, broker: Broker, reactor: Any) -> Presence:
+    clock = Clock(reactor.seconds, reactor.callLater)
+    presence = Presence(broker, settings.presence.grace, clock)
+    broker.presence = presence
+    return presence
+
+
+def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
+    """The topics that sessions get without asking; None where there are none."""
+    patterns = settings.clients.auto_subscribe
+    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
+
+
+def _clients(settings: Settings, broker: Broker) -> Clients:
+    limits = settings.limits
+    allowed = RequestLimits(
+        limits.topic_bytes,
+        limits.subscriptions_per_session,
+        limits.topics,
+        limits.pending_per_session,
+        limits.pending_bytes_per_session,
+    )
+    return Clients(broker, allowed)
+
+
+def _permissions(settings: Settings) -> Permissions | None:
+    """The permissions to ask; None where everybody may do the same, so that nobody has to."""
+    clients = settings.clients
+    if not settings.permissions and clients.subscribe == clients.call == "allow":
+        return None
+    usually = usual(clients.subscribe, clients.publish, clients.call)
+    _log.info(
+        "{count} entries of [[permissions]]; where none decides, {usually}",
+        count=len(settings.permissions),
+        usually=", ".join(decision.why for decision in usually.values()),
+    )
+    return Permissions(settings.permissions, usually, monotonic)
+
+
+def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
+    limits = settings.limits
+    return Components(
+        settings.routes,
+        folder,
+        limits.pending_per_session,
+        limits.pending_bytes_per_session,
+        reactor.callLater,
+    )
+
+
+def _routes(settings: Settings, clients: Clients, components: Components) -> Routes:
+    ledger = clients.broker.ledger
+    websocket, limits = settings.websocket, settings.limits
+    wamp = WampRoute(
+        clients,
+        DIALECTS[websocket.dialect],
+        SERVER,
+        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
+        websocket.require_subprotocol,
+    )
+    by_path = {
+        route.path: ComponentRoute(
+            host,
+            ledger,
+            Origins(route.origins, websocket.allow_null_origin) if route.origins else None,
+            route.subprotocols,
+        )
+        for route, host in zip(settings.routes, components.hosts, strict=True)
+    }
+    for route in settings.routes:
+        _log.info("{path} speaks {component}", path=route.path, component=route.component)
+    return Routes(wamp, by_path)
+
+
+def _websocket(
+    settings: Settings,
+    reactor: Any,
+    most: int,
+    authenticator: Authenticator,
+    routes: Routes,
+    broker: Broker,
+    pressure: Pressure,
+) -> WebSocketEdge:
+    limits = settings.limits
+    admission = Admission(
+        most,
+        limits.connections_per_address,
+        limits.connections_per_user,
+        Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
+        Proxies.of(settings.proxy.trusted),
+    )
+    client_limits = ClientLimits(
+        settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
+    )
+    return WebSocketEdge(
+        settings.websocket,
+        client_limits,
+        admission,
+        authenticator,
+        routes,
+        broker.fanout,
+        pressure,
+        broker.ledger,
+        reactor,
+    )
+
+
+def _ingest(settings: Settings) -> Ingest:
+    zmq = settings.zmq
+    return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
+
+
+def _pull(settings: Settings, ingest: Ingest, broker: Broker, pressure: Pressure) -> PullBridge:
+    zmq = settings.zmq
+    return PullBridge(
+        zmq.pull,
+        zmq.high_water_mark,
+        ingest,
+        broker,
+        pressure,
+        settings.clients.queue_bytes,
+        ZmqFactory(),
+        ZmqSecurity(zmq, broker.ledger),
+    )
