@@ -30,7 +30,7 @@ from tests.support.php import php_command, php_push
 from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
-from wampush import cli
+from wampush.cli import command
 from wampush.config.load import load
 
 ROOT = Path(__file__).parents[1]
@@ -145,7 +145,7 @@ def check_command(words: list[str]) -> None:
     # The account that an example names need not exist here.
     words = ["0" if before in ACCOUNT else word for before, word in pairwise(["", *words])]
     if name == "wampush":
-        arguments = cli._parser().parse_args(words)
+        arguments = command._parser().parse_args(words)
         if getattr(arguments, "json", "-") != "-":
             json.loads(arguments.json)
     elif name == "twistd":

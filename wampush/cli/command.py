@@ -1,0 +1,139 @@
+"""The ``wampush`` command: push, listen, check, token.
+
+Owns: the command line, ``check`` and exit statuses; the other commands are modules of their own.
+Must not import at module level: Twisted's reactor or ZeroMQ, which would make ``wampush --help``
+wait; each command imports what it needs.
+
+Exit statuses: 0 done, 1 it could not be done (one line on stderr says why), 2 wrong arguments,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wampush import __version__
+from wampush.apps import loader
+from wampush.cli import files, listen, permissions, push, token
+from wampush.cli.support import Parser, complain, give_up_stdout
+from wampush.errors import OperatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TOP_EPILOG = """\
+examples:
+  wampush push MainCategory '{"title": "hello"}'
+  wampush listen MainCategory
+  wampush check --config wampush.toml
+
+The server itself is started with: twistd -n wampush
+"""
+_CHECK_EPILOG = """\
+examples:
+  wampush check
+  wampush check --config /etc/wampush.toml
+  WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
+  wampush check --user alice --groups staff --action subscribe user.alice.inbox
+
+One line a setting: key, value, and where the value comes from. Command line overrides environment
+overrides file overrides defaults.
+
+With a TOPIC, one line for each topic and action instead: whether this identity may do it, and which
+entry of [[permissions]] or [clients] decides.
+"""
+
+
+def _check(parser: Parser, arguments: argparse.Namespace) -> int:
+    from wampush.config import load as config
+
+    if not arguments.topics and (arguments.user or arguments.groups or arguments.action):
+        parser.error("--user, --groups and --action need a TOPIC")
+
+    overrides: dict[str, object] = {
+        "websocket.listen": arguments.listen,
+        "zmq.pull": arguments.pull,
+        "http.listen": arguments.http,
+    }
+    loaded = config.load(arguments.config, os.environ, overrides)
+    for name in loaded.settings.apps:
+        loader.check(name, loaded.folder, "apps")
+    for number, route in enumerate(loaded.settings.routes, 1):
+        loader.check(route.component, loaded.folder, f"routes[{number}].component")
+    if arguments.topics:
+        for line in permissions.explain(arguments, loaded.settings):
+            print(line)
+        return 0
+    rows = config.describe(loaded)
+    keys = max(len(row.key) for row in rows)
+    values = max(len(config.as_toml(row.value)) for row in rows)
+    for row in rows:
+        print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
+    problems = list(files.problems(loaded.settings))
+    for problem in problems:
+        complain(problem)
+    return 1 if problems else 0
+
+
+def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="check the configuration and print what would be in force",
+        description="Check the configuration and print what would be in force, or who may do what.",
+        epilog=_CHECK_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", type=Path, help="a TOML file (default: $WAMPUSH_CONFIG)"
+    )
+    parser.add_argument(
+        "--listen", metavar="ENDPOINT", action="append", help="as given to twistd; repeatable"
+    )
+    parser.add_argument(
+        "--pull", metavar="ADDRESS", action="append", help="as given to twistd; repeatable"
+    )
+    parser.add_argument("--http", metavar="ENDPOINT|off", help="as given to twistd")
+    permissions.add_arguments(parser)
+    parser.set_defaults(run=partial(_check, parser))
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="wampush",
+        description="Talk to a wampush server from the command line.",
+        epilog=_TOP_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"wampush {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    push.add(commands)
+    listen.add(commands)
+    _add_check(commands)
+    token.add(commands)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    :param argv: the arguments without the program's name; those of the process when left out.
+    :returns: the exit status.
+    """
+    try:
+        arguments = _parser().parse_args(argv)
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except OperatorError as error:
+        complain(str(error))
+        return 1
+    except BrokenPipeError:
+        give_up_stdout()
+        return 0
+    except KeyboardInterrupt:
+        return 130
+    return status
