@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.edges.in_memory import masked, request
+from tests.edges.websocket.in_memory import masked, request
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.apps.components import FakeLine, HostWorld
-from tests.edges.component_in_memory import ComponentEdge
-from tests.edges.in_memory import Frame, masked
+from tests.apps.sample_components import FakeLine, HostWorld
+from tests.edges.websocket.component_in_memory import ComponentEdge
+from tests.edges.websocket.in_memory import Frame, masked
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import page_server

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.apps.components import HostWorld, Scripted
-from tests.edges.component_in_memory import ComponentEdge
-from tests.edges.http_in_memory import LIMITS, RecordedPushes, ask
-from tests.edges.in_memory import KEY, Frame, MemoryNode, masked, request
+from tests.apps.sample_components import HostWorld, Scripted
+from tests.edges.http.http_in_memory import LIMITS, RecordedPushes, ask
+from tests.edges.websocket.component_in_memory import ComponentEdge
+from tests.edges.websocket.in_memory import KEY, Frame, MemoryNode, masked, request
 from tests.support.browser import Browser
 from tests.support.daemon import running_daemon
 from tests.support.pages import page_server

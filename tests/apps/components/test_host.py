@@ -1,0 +1,521 @@
+"""A component's methods: their forms, their order and errors, and what a client leaves behind."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred, fail, inlineCallbacks, succeed
+from twisted.logger import globalLogPublisher
+
+from tests.apps.sample_components import FakeLine, Held, HostWorld, Scripted
+from wampush.apps.component import Component, ComponentConnection
+from wampush.apps.components.host import PATIENCE
+from wampush.broker.identity import Identity
+from wampush.errors import CloseReason
+
+
+@pytest.fixture
+def logged():
+    """The events of the log."""
+    events: list[Any] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
+    yield events
+    globalLogPublisher.removeObserver(observer)
+
+
+def names(component: Scripted) -> list[str]:
+    return [call[0] for call in component.calls]
+
+
+# Connections.
+
+
+def test_a_connection_has_number_identity_request_and_room_of_its_own():
+    seen: list[ComponentConnection] = []
+    world = HostWorld(Scripted(on_open=seen.append))
+    world.connect(Identity("7"))
+    world.connect()
+    first, second = seen
+    assert (first.id, second.id) == (1, 2)
+    assert (first.identity.user, second.identity.user) == ("7", None)
+    assert first.request.path == "/chat"
+    assert first.request.parameters == {"room": "1"}
+    assert first.request.address == "192.0.2.1"
+    assert first.subprotocol is None
+    first.data.name = "Ann"
+    assert first.data.name == "Ann"
+    assert not hasattr(second.data, "name")
+    assert repr(first) == "<ComponentConnection 1 of 192.0.2.1>"
+    assert len({first, second}) == 2
+
+
+def test_text_goes_out_as_text_and_bytes_as_binary():
+    world = HostWorld(Scripted(on_message=lambda conn, data: conn.send(data)))
+    line, talk = world.connect()
+    for data in ("grüße", b"\x00\xff", "", b""):
+        talk.message(data)
+    assert line.written == ["grüße", b"\x00\xff", "", b""]
+
+
+def test_every_kind_of_bytes_can_be_sent_and_nothing_else():
+    seen: list[ComponentConnection] = []
+    line, _ = HostWorld(Scripted(on_open=seen.append)).connect()
+    (conn,) = seen
+    sent: list[Any] = [bytearray(b"ab"), memoryview(b"cd")]
+    for data in sent:
+        conn.send(data)
+    assert line.written == [b"ab", b"cd"]
+    wrong: list[Any] = [5, None, ["x"], {"a": 1}]
+    for data in wrong:
+        with pytest.raises(TypeError):
+            conn.send(data)
+    with pytest.raises(UnicodeEncodeError):
+        conn.send("\ud800")
+    assert line.written == [b"ab", b"cd"]
+
+
+def test_what_is_sent_to_a_client_that_is_gone_is_nothing():
+    seen: list[ComponentConnection] = []
+    world = HostWorld(Scripted(on_open=seen.append))
+    line, talk = world.connect()
+    (conn,) = seen
+    states = [conn.is_open]
+    world.lose(line, talk)
+    assert [*states, conn.is_open] == [True, False]
+    conn.send("x")
+    conn.send(b"x")
+    conn.close()
+    assert line.written == []
+    assert line.ended == []
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999])
+def test_a_component_closes_with_a_code_of_its_choice(code: int):
+    world = HostWorld(Scripted(on_message=lambda conn, data: conn.close(code, data)))
+    line, talk = world.connect()
+    talk.message("bye")
+    assert line.ended == [(CloseReason.CLOSED_BY_COMPONENT, "bye", code)]
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, -1])
+def test_other_codes_may_not_be_sent(code: int):
+    seen: list[ComponentConnection] = []
+    line, _ = HostWorld(Scripted(on_open=seen.append)).connect()
+    with pytest.raises(ValueError, match="close code"):
+        seen[0].close(code)
+    assert line.ended == []
+
+
+def test_what_a_client_sent_behind_its_end_is_not_seen():
+    held = Held()
+    component = Scripted(on_message=held)
+    line, talk = HostWorld(component).connect()
+    talk.message("1")
+    talk.message("2")
+    line.end(CloseReason.CLOSED_BY_COMPONENT, "", 1000)
+    held.release()
+    talk.lost()
+    assert names(component) == ["on_open", "on_message", "on_close"]
+
+
+# Forms of methods.
+
+
+def test_a_component_needs_no_method():
+    line, talk = HostWorld(Component()).connect()
+    talk.message("x")
+    HostWorld.lose(line, talk)
+    assert line.ended == []
+
+
+def test_plain_methods_are_called_at_once():
+    component = Scripted()
+    line, talk = HostWorld(component).connect()
+    talk.message("a")
+    talk.message(b"b")
+    HostWorld.lose(line, talk)
+    assert component.calls == [
+        ("on_open", 1),
+        ("on_message", 1, "a"),
+        ("on_message", 1, b"b"),
+        ("on_close", 1),
+    ]
+
+
+def test_coroutines_deferreds_and_generators_are_waited_for():
+    held = Held()
+
+    async def coroutine(conn: ComponentConnection, data: str) -> None:
+        await held()
+        conn.send(f"{data} done")
+
+    @inlineCallbacks
+    def generator(conn: ComponentConnection, data: str) -> Any:
+        yield held()
+        conn.send(f"{data} done")
+
+    def deferred(conn: ComponentConnection, data: str) -> Deferred[None]:
+        return held().addCallback(lambda _: conn.send(f"{data} done"))
+
+    for form in (coroutine, generator, deferred):
+        line, talk = HostWorld(Scripted(on_message=form)).connect()
+        talk.message("1")
+        talk.message("2")
+        assert line.written == []
+        assert len(held.waiting) == 1
+        held.release()
+        assert line.written == ["1 done"]
+        held.release()
+        assert line.written == ["1 done", "2 done"]
+
+
+def test_what_is_done_at_once_needs_no_turn():
+    async def coroutine(conn: ComponentConnection, data: str) -> None:
+        conn.send(data)
+
+    for form in (coroutine, lambda conn, data: succeed(conn.send(data))):
+        line, talk = HostWorld(Scripted(on_message=form)).connect()
+        for number in range(5):
+            talk.message(str(number))
+        assert line.written == ["0", "1", "2", "3", "4"]
+
+
+# Order.
+
+
+def test_messages_wait_for_on_open_and_on_close_for_messages():
+    held = Held()
+    component = Scripted(on_open=held, on_message=held, on_close=held)
+    world = HostWorld(component)
+    line, talk = world.connect()
+    talk.message("1")
+    talk.message("2")
+    assert names(component) == ["on_open"]
+    held.release()
+    assert names(component) == ["on_open", "on_message"]
+    world.lose(line, talk)
+    held.release()
+    held.release()
+    assert component.calls[1:] == [
+        ("on_message", 1, "1"),
+        ("on_message", 1, "2"),
+        ("on_close", 1),
+    ]
+    held.release()
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_other_connections_do_not_wait():
+    held = Held()
+    world = HostWorld(
+        Scripted(on_message=lambda conn, data: held() if data == "slow" else conn.send(data))
+    )
+    slow, slow_talk = world.connect()
+    other, other_talk = world.connect()
+    slow_talk.message("slow")
+    slow_talk.message("behind")
+    other_talk.message("quick")
+    assert other.written == ["quick"]
+    assert slow.written == []
+    held.release()
+    assert slow.written == ["behind"]
+
+
+def test_very_many_waiting_messages_do_not_fill_the_stack():
+    held = Held()
+    world = HostWorld(
+        Scripted(on_open=held, on_message=lambda conn, data: conn.send(data)), pending=50_000
+    )
+    line, talk = world.connect()
+    for number in range(50_000):
+        talk.message(str(number))
+    held.release()
+    assert line.written == [str(number) for number in range(50_000)]
+
+
+def test_more_than_may_wait_drops_the_connection():
+    held = Held()
+    component = Scripted(on_message=held)
+    world = HostWorld(component, pending=3)
+    line, talk = world.connect()
+    for number in range(4):
+        talk.message(str(number))
+    assert line.ended == []
+    talk.message("one too many")
+    ((reason, detail, _),) = line.ended
+    assert reason is CloseReason.FLOODING
+    assert detail == "limits.pending_per_session = 3 messages wait for shop:Chat already."
+    talk.lost()
+    held.release()
+    assert names(component) == ["on_open", "on_message", "on_close"]
+
+
+def test_more_bytes_than_may_wait_drop_the_connection():
+    held = Held()
+    world = HostWorld(Scripted(on_message=held), pending_bytes=10)
+    line, talk = world.connect()
+    for data in ("it runs already, so it does not wait", b"12345678", "12"):
+        talk.message(data)
+    assert line.ended == []
+    talk.message("3")
+    ((reason, detail, _),) = line.ended
+    assert reason is CloseReason.FLOODING
+    assert detail == "limits.pending_bytes_per_session = 10 wait for shop:Chat already."
+
+
+def test_what_has_been_dealt_with_makes_room():
+    seen: list[str | bytes] = []
+    held = Held()
+    component = Scripted(on_open=held, on_message=lambda _, data: seen.append(data))
+    world = HostWorld(component, pending_bytes=10)
+    line, talk = world.connect()
+    talk.message("1234567890")
+    held.release()
+    talk.message("1234567890")
+    assert line.ended == []
+    assert seen == ["1234567890"] * 2
+
+
+# Errors.
+
+
+def raises(*_: Any) -> None:
+    raise ValueError("secret")
+
+
+async def raises_later(*_: Any) -> None:
+    raise ValueError("secret")
+
+
+def fails(*_: Any) -> Deferred[None]:
+    return fail(ValueError("secret"))
+
+
+def exits(*_: Any) -> None:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize("method", ["on_open", "on_message", "on_close"])
+@pytest.mark.parametrize("form", [raises, raises_later, fails, exits])
+def test_an_error_closes_its_connection_only_and_stands_in_the_log(logged, method: str, form: Any):
+    component = Scripted()
+    world = HostWorld(component)
+    other, other_talk = world.connect()
+    component.methods[method] = form
+    line, talk = world.connect()
+    talk.message("x")
+    component.methods.clear()
+    world.lose(line, talk)
+    if method == "on_close":
+        component.methods[method] = form
+        world.lose(*world.connect())
+        component.methods.clear()
+    other_talk.message("fine")
+    assert other.reason is None
+    incidents = [event for event in logged if "incident" in event]
+    assert len(incidents) == 1
+    number = incidents[0]["incident"]
+    assert incidents[0]["traceback"].endswith(("ValueError: secret", "SystemExit: 3"))
+    assert incidents[0]["doing"].startswith(f"shop:Chat.{method} for client ")
+    assert incidents[0]["doing"].endswith("from 192.0.2.1")
+    if method != "on_close":
+        assert line.ended == [(CloseReason.COMPONENT_FAILED, f"incident {number}", None)]
+    assert names(component).count("on_close") == (2 if method == "on_close" else 1)
+
+
+def test_nothing_of_an_error_goes_out():
+    line, talk = HostWorld(Scripted(on_message=raises)).connect()
+    talk.message("x")
+    assert "secret" not in str(line.ended)
+    assert line.written == []
+
+
+def test_on_error_may_answer_and_go_on(logged):
+    def on_message(conn: ComponentConnection, data: str) -> None:
+        conn.send(str(10 // int(data)))
+
+    component = Scripted(
+        on_message=on_message, on_error=lambda conn, exc: conn.send(type(exc).__name__)
+    )
+    line, talk = HostWorld(component).connect()
+    for data in ("2", "0", "x", "5"):
+        talk.message(data)
+    assert line.written == ["5", "ZeroDivisionError", "ValueError", "2"]
+    assert line.ended == []
+    assert [event for event in logged if "incident" in event] == []
+
+
+def test_on_error_may_take_its_time_and_close():
+    held = Held()
+
+    async def on_error(conn: ComponentConnection, exc: Exception) -> None:
+        await held()
+        conn.close(4000, str(exc))
+
+    component = Scripted(on_message=raises, on_error=on_error)
+    line, talk = HostWorld(component).connect()
+    talk.message("1")
+    talk.message("2")
+    assert names(component) == ["on_open", "on_message", "on_error"]
+    held.release()
+    assert line.ended == [(CloseReason.CLOSED_BY_COMPONENT, "secret", 4000)]
+    assert names(component) == ["on_open", "on_message", "on_error"]
+
+
+@pytest.mark.parametrize("form", [raises, raises_later, fails, exits])
+def test_an_error_of_on_error_is_logged_beside_the_first_one(logged, form: Any):
+    def on_message(_: ComponentConnection, data: str) -> None:
+        raise KeyError(data)
+
+    line, talk = HostWorld(Scripted(on_message=on_message, on_error=form)).connect()
+    talk.message("x")
+    first, second = (event for event in logged if "incident" in event)
+    assert first["doing"].startswith("shop:Chat.on_message")
+    assert first["traceback"].endswith("KeyError: 'x'")
+    assert second["doing"].startswith("shop:Chat.on_error")
+    assert line.ended == [(CloseReason.COMPONENT_FAILED, f"incident {first['incident']}", None)]
+
+
+def test_a_place_that_fails_again_and_again_has_a_traceback_once_a_second(logged):
+    world = HostWorld(Scripted(on_message=raises))
+    for _ in range(5):
+        _, talk = world.connect()
+        talk.message("x")
+    incidents = [event for event in logged if "incident" in event]
+    assert len(incidents) == 1
+    world.clock.advance(1.0)
+    world.connect()[1].message("x")
+    assert len([event for event in logged if "incident" in event]) == 2
+
+
+# What a client leaves behind.
+
+
+def test_what_a_client_sent_before_it_left_is_dealt_with():
+    held = Held()
+    component = Scripted(on_message=held)
+    world = HostWorld(component)
+    line, talk = world.connect()
+    talk.message("1")
+    talk.message("2")
+    world.lose(line, talk)
+    held.release()
+    held.release()
+    assert names(component) == ["on_open", "on_message", "on_message", "on_close"]
+
+
+@pytest.mark.parametrize("form", ["deferred", "coroutine"])
+def test_what_takes_too_long_after_the_end_is_cancelled(logged, form: str):
+    held = Held()
+    cancelled: list[object] = []
+
+    async def on_message(*_: object) -> None:
+        try:
+            await held()
+        except CancelledError as error:
+            cancelled.append(error)
+            raise
+
+    component = Scripted(on_message=held if form == "deferred" else on_message)
+    world = HostWorld(component)
+    line, talk = world.connect()
+    talk.message("1")
+    talk.message("2")
+    world.lose(line, talk)
+    world.clock.advance(PATIENCE - 0.1)
+    assert names(component) == ["on_open", "on_message"]
+    world.clock.advance(0.2)
+    assert names(component) == ["on_open", "on_message", "on_close"]
+    assert len(cancelled) == (form == "coroutine")
+    assert [event for event in logged if "incident" in event] == []
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_who_swallows_the_cancelling_is_not_waited_for():
+    held = Held()
+
+    async def stubborn(*_: object) -> None:
+        for _attempt in range(3):
+            try:
+                await held()
+            except CancelledError:
+                continue
+
+    component = Scripted(on_message=stubborn)
+    world = HostWorld(component)
+    line, talk = world.connect()
+    talk.message("1")
+    world.lose(line, talk)
+    stopped: list[None] = []
+    world.host.stop().addCallback(stopped.append)
+    world.clock.advance(PATIENCE)
+    assert names(component) == ["on_open", "on_message", "on_close"]
+    assert stopped == [None]
+    held.waiting[-1].callback(None)
+    assert names(component) == ["on_open", "on_message", "on_close"]
+
+
+def test_the_end_of_the_server_waits_for_on_close():
+    held = Held()
+    component = Scripted(on_close=held)
+    world = HostWorld(component)
+    done: list[str] = []
+    world.host.stop().addCallback(lambda _: done.append("nothing to wait for"))
+    assert done == ["nothing to wait for"]
+    world.lose(*world.connect())
+    world.lose(*world.connect())
+    world.host.stop().addCallback(lambda _: done.append("stopped"))
+    held.release()
+    assert done == ["nothing to wait for"]
+    held.release()
+    assert done == ["nothing to wait for", "stopped"]
+
+
+def test_an_on_close_that_hangs_ends_too():
+    held = Held()
+    component = Scripted(on_message=held, on_close=held)
+    world = HostWorld(component)
+    line, talk = world.connect()
+    talk.message("1")
+    world.lose(line, talk)
+    stopped: list[None] = []
+    world.host.stop().addCallback(stopped.append)
+    world.clock.advance(PATIENCE)
+    assert names(component) == ["on_open", "on_message", "on_close"]
+    world.clock.advance(PATIENCE - 0.1)
+    assert stopped == []
+    world.clock.advance(0.2)
+    assert stopped == [None]
+    assert world.clock.getDelayedCalls() == []
+
+
+def test_nothing_keeps_a_connection_that_is_done():
+    component = Component()
+    world = HostWorld(component)
+    gc.collect()
+    gc.disable()
+    try:
+        line, talk = world.connect()
+        talk.message("x")
+        world.lose(line, talk)
+        left = weakref.ref(line)
+        del line, talk
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_an_exception_of_a_lost_client_is_logged_all_the_same(logged):
+    held = Held()
+    world = HostWorld(Scripted(on_message=held))
+    line, talk = world.connect()
+    talk.message("1")
+    world.lose(line, talk)
+    held.waiting.pop().errback(ValueError("late"))
+    assert len([event for event in logged if "incident" in event]) == 1
+    assert isinstance(line, FakeLine)
+    assert line.ended == []

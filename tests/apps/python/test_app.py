@@ -1,0 +1,282 @@
+"""App itself: what its decorators take and give, and what stops the start."""
+
+# ruff: noqa: ARG005 (handlers take what they are called with)
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apps.app_world import AppWorld
+from wampush.apps import App, Context
+from wampush.config.settings import Settings
+from wampush.config.tables.apps import ApplicationSettings
+from wampush.config.tables.identity import AuthSettings
+from wampush.errors import OperatorError
+from wampush.node.apps import load
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_decorator_gives_the_function_back():
+    app = App()
+
+    def function(ctx: Any, *arguments: Any) -> None:
+        """Takes anything."""
+
+    for decorate in (
+        app.procedure("p"),
+        app.action("a"),
+        app.on_connect,
+        app.on_connect(timeout=1),
+        app.on_authenticated,
+        app.on_disconnect(threaded=True),
+        app.on_subscribe,
+        app.on_subscribe("a.*", timeout=2),
+        app.on_publish,
+        app.on_publish("a.*"),
+        app.cra_key(seed=b"x"),
+    ):
+        assert decorate(function) is function
+    assert [each.match for each in app.registered.subscribe] == ["*", "a.*"]
+    assert [each.timeout for each in app.registered.connect] == [None, 1]
+
+
+async def coroutine(ctx: Context) -> None:
+    """An async def."""
+
+
+@pytest.mark.parametrize(
+    ("register", "error", "words"),
+    [
+        (lambda app: app.procedure("wampush.x"), ValueError, "the server's own"),
+        (lambda app: app.procedure(""), ValueError, "must not be empty"),
+        (lambda app: app.procedure(coroutine), TypeError, r'write @app\.procedure\("NAME"\)'),
+        (lambda app: app.action(7), TypeError, r'write @app\.action\("NAME"\), .* of 7'),
+        (
+            lambda app: app.procedure("http://api.wamp.ws/procedure#auth"),
+            ValueError,
+            "the server's own",
+        ),
+        (lambda app: app.action("wampush.x"), ValueError, "the server's own"),
+        (lambda app: app.procedure("p")(lambda: 1), TypeError, "a context first"),
+        (lambda app: app.procedure("p")(lambda ctx, *, a: 1), TypeError, "a has no default"),
+        (lambda app: app.procedure("p")(5), TypeError, "5 is no function"),
+        (lambda app: app.on_connect("chat.*"), TypeError, r"'chat\.\*' is no function"),
+        (lambda app: app.procedure("p", timeout=0)(lambda ctx: 1), ValueError, "timeout"),
+        (lambda app: app.procedure("p", timeout=-1)(lambda ctx: 1), ValueError, "timeout"),
+        (lambda app: app.procedure("p", timeout="3")(lambda ctx: 1), TypeError, "seconds, not '3'"),
+        (lambda app: app.procedure("p", threaded=True)(coroutine), TypeError, "thread"),
+        (lambda app: app.action("a")(lambda ctx: 1), TypeError, r"must take \(ctx, details\)"),
+        (lambda app: app.on_connect(lambda: 1), TypeError, "a context first"),
+        (lambda app: app.on_connect(lambda ctx, more: 1), TypeError, r"must take \(ctx\)"),
+        (lambda app: app.on_disconnect(lambda ctx: 1), TypeError, r"must take \(ctx, reason\)"),
+        (lambda app: app.on_subscribe(lambda ctx: 1), TypeError, r"must take \(ctx, topic\)"),
+        (lambda app: app.on_subscribe("a*b")(lambda ctx, topic: 1), ValueError, "ends in"),
+        (lambda app: app.on_subscribe("")(lambda ctx, topic: 1), ValueError, "ends in"),
+        (
+            lambda app: app.on_publish(lambda ctx, topic: 1),
+            TypeError,
+            r"must take \(ctx, topic, data\)",
+        ),
+        (lambda app: app.cra_key(lambda ctx: 1), TypeError, r"must take \(ctx, name\)"),
+    ],
+)
+def test_what_can_not_work_is_said_when_it_is_registered(register, error, words):
+    with pytest.raises(error, match=words):
+        register(App())
+
+
+@pytest.mark.parametrize("kind", ["procedure", "action"])
+def test_a_name_twice_in_an_app(kind):
+    app = App()
+    decorate = getattr(app, kind)("name")
+    decorate(lambda ctx, details: 1)
+    with pytest.raises(ValueError, match=f'there is {kind} "name"'):
+        decorate(lambda ctx, details: 2)
+
+
+def test_two_hooks_for_keys_in_an_app():
+    app = App()
+    app.cra_key(lambda ctx, name: None)
+    with pytest.raises(ValueError, match="there is one already"):
+        app.cra_key(lambda ctx, name: None)
+
+
+# Loading.
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for modules that no other test has."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+def write(folder: Path, name: str, *lines: str) -> None:
+    head = "from wampush.apps import App\napp = App()\n"
+    (folder / f"{name}.py").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def test_apps_are_loaded_in_their_order(folder):
+    write(folder, "one")
+    write(folder, "two")
+    apps = load(["two:app", "one:app"], folder)
+    assert list(apps) == ["two:app", "one:app"]
+    assert all(isinstance(app, App) for app in apps.values())
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (["app = 5"], r"it is 5; right is app = App\(\)"),
+        (["app = App"], r"it is <class .*App'>; right is app = App\(\)"),
+        (["app.procedure('wampush.x')"], "ValueError: procedure 'wampush.x': .* own"),
+        # The line is the app's, not one of what it is written against.
+        (["app.action('a')(lambda ctx: 1)"], r"TypeError: .*must take .*\(.*/second\.py:3\)$"),
+        (["app.procedure('p')(lambda ctx: 1)"], "first:app has the procedure 'p' already"),
+        (["app.action('a')(lambda ctx, d: 1)"], "first:app has the action 'a' already"),
+        (["app.cra_key(lambda ctx, n: None)"], "first:app has a cra_key handler already"),
+        (["from first import app"], "it is the same as first:app"),
+    ],
+)
+def test_what_stops_the_start(folder, lines, words):
+    write(
+        folder,
+        "first",
+        "app.procedure('p')(lambda ctx: 1)",
+        "app.action('a')(lambda ctx, d: 1)",
+        "app.cra_key(lambda ctx, n: None)",
+    )
+    write(folder, "second", *lines)
+    with pytest.raises(OperatorError, match=f'apps = "second:app": .*{words}'):
+        load(["first:app", "second:app"], folder)
+
+
+def test_keys_of_wamp_cra_come_from_somewhere():
+    settings = Settings(
+        auth=AuthSettings(order=("cra",)),
+        apps=("shop:app",),
+        application=ApplicationSettings(threads=1),
+    )
+    with pytest.raises(OperatorError, match=r"set cra\.keys_file, or register a cra_key handler"):
+        AppWorld(App(), settings=settings)
+    app = App()
+    app.cra_key(lambda ctx, name: None)
+    with pytest.raises(OperatorError, match=r'so auth\.order must name "cra"'):
+        AppWorld(app)
+
+
+# Types, as an editor and mypy see them.
+
+RIGHT = """
+from twisted.internet.defer import Deferred, succeed
+from wampush.apps import App, ConnectContext, Context, CraSecret, Identity, Refuse, Rewrite
+
+app = App()
+
+
+@app.procedure("add", timeout=2.5)
+def add(ctx: Context, a: int, b: int = 2) -> int:
+    ctx.publish("t", {"a": a}, to={"users": ["7"]})
+    return a + b
+
+
+@app.procedure("later")
+async def later(ctx: Context) -> str:
+    return await succeed("x")
+
+
+@app.procedure("deferred", threaded=False)
+def deferred(ctx: Context) -> Deferred[int]:
+    return succeed(1)
+
+
+@app.on_connect
+def connect(ctx: ConnectContext) -> None:
+    room: str = ctx.request.parameters.get("room", "")
+    raise Refuse(room)
+
+
+@app.on_connect(timeout=1)
+async def connect_later(ctx: ConnectContext) -> None:
+    ctx.session.send("t", 1)
+
+
+@app.on_subscribe
+def subscribe(ctx: Context, topic: str) -> None:
+    reveal_type(ctx.session.user)
+
+
+@app.on_subscribe("a.*")
+async def subscribe_some(ctx: Context, topic: str) -> None:
+    pass
+
+
+@app.on_publish("a.*", timeout=1)
+def publish(ctx: Context, topic: str, data: object) -> Rewrite | None:
+    return Rewrite(None)
+
+
+@app.action("a")
+def act(ctx: Context, details: object) -> object:
+    return None
+
+
+@app.cra_key
+async def key(ctx: Context, name: str) -> CraSecret | None:
+    return CraSecret("secret", Identity(user=name))
+
+
+total: int = add(Context.__new__(Context), 1)
+"""
+
+WRONG = [
+    "@app.procedure('p')\ndef f(ctx: int) -> int:\n    return 1",
+    "@app.on_connect\ndef f(ctx: ConnectContext) -> int:\n    return 1",
+    "@app.on_connect\ndef f(ctx: ConnectContext, more: int) -> None: ...",
+    "@app.on_subscribe\ndef f(ctx: Context, topic: int) -> None: ...",
+    "@app.on_publish('t')\ndef f(ctx: Context, topic: str, data: object) -> int:\n    return 1",
+    "@app.cra_key\ndef f(ctx: Context, name: str) -> str:\n    return ''",
+    "@app.action('a', wait=2)\ndef f(ctx: Context, details: object) -> None: ...",
+]
+
+
+def test_an_editor_sees_the_right_types(tmp_path):
+    (tmp_path / "right.py").write_text(RIGHT, encoding="utf-8")
+    names = []
+    for number, code in enumerate(WRONG):
+        name = f"wrong{number}.py"
+        names.append(name)
+        head = RIGHT.split("\n\n\n", 1)[0]
+        (tmp_path / name).write_text(f"{head}\n\n\n{code}\n", encoding="utf-8")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            f"--cache-dir={tmp_path / 'cache'}",
+            f"--config-file={ROOT / 'setup.cfg'}",
+            "right.py",
+            *names,
+        ],
+        cwd=tmp_path,
+        env={"MYPYPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=55,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("right.py") and "error" in line] == []
+    assert any("str | None" in line for line in lines if "Revealed" in line), done.stdout
+    for name in names:
+        assert any(line.startswith(f"{name}:") and "error" in line for line in lines), name

@@ -1,0 +1,336 @@
+"""Application code has a say: what it decides, when, and what waits meanwhile."""
+
+# ruff: noqa: ARG002 (the names are those of the protocol)
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.broker.world import Client, World
+from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.identity import Identity
+from wampush.broker.ledger import Source
+from wampush.broker.pending import PASS, Verdict
+from wampush.broker.publication import Publication
+from wampush.broker.requests.application import Decide, Reply
+from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.subscriber import Subscriber
+from wampush.config.tables.permissions import PermissionSettings
+from wampush.errors import Refusal
+from wampush.wamp.messages import Call, Publish, Subscribe
+
+
+@dataclass
+class Slow:
+    """Application code whose answers a test gives."""
+
+    judges_subscribing: bool = True
+    judges_publishing: bool = True
+    asked: list[tuple[str, Decide]] = field(default_factory=list)
+    calls: list[tuple[Call, Reply]] = field(default_factory=list)
+    actions: list[tuple[bytes, Callable[[], None]]] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+
+    def has_procedure(self, uri: str) -> bool:
+        return uri.startswith("app.")
+
+    def has_action(self, topic: str) -> bool:
+        return topic == "act"
+
+    def opened(self, subscriber: Subscriber) -> None:
+        self.heard.append("opened")
+
+    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+        self.heard.append(f"{before.user} is {subscriber.identity.user}")
+
+    def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
+        self.asked.append((request.topic, decide))
+
+    def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
+        self.asked.append((request.topic, decide))
+
+    def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
+        self.calls.append((call, reply))
+
+    def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
+        self.actions.append((request.event, done))
+
+    def lost(self, subscriber: Subscriber) -> None:
+        self.heard.append("lost")
+
+    def decide(self, topic: str, verdict: Verdict = PASS) -> None:
+        """Answer the oldest question about a topic."""
+        index = next(index for index, (name, _) in enumerate(self.asked) if name == topic)
+        self.asked.pop(index)[1](verdict)
+
+    def answer(self, number: int = 0) -> None:
+        """Answer a call with its procedure."""
+        call, reply = self.calls.pop(number)
+        reply(json.dumps([3, call.call_id, call.procedure]).encode())
+
+
+@dataclass
+class Scene:
+    """A world with application code."""
+
+    world: World = field(default_factory=World)
+    slow: Slow = field(default_factory=Slow)
+
+    def __post_init__(self) -> None:
+        self.world.clients.application = self.slow
+
+    def says(self, client: Client, *messages: object) -> None:
+        for message in messages:
+            self.world.says(client, json.dumps(message))
+        self.world.end_turn()
+
+    def topics(self, client: Client) -> set[str]:
+        return set(self.world.hub.topics(client.subscriber))
+
+
+@pytest.fixture
+def scene():
+    return Scene()
+
+
+def test_a_subscription_takes_effect_once_it_is_allowed(scene):
+    client = scene.world.client()
+    scene.says(client, [5, "a"])
+    assert scene.topics(client) == set()
+    assert scene.world.ledger.received[Source.CLIENT] == 0
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert scene.world.ledger.accepted[Source.CLIENT] == 1
+    assert client.subscriber.waiting is None
+
+
+def test_a_refusal_is_counted_with_the_words_of_the_application(scene):
+    client = scene.world.client()
+    scene.says(client, [5, "a"])
+    scene.slow.decide("a", Verdict(Refusal.APPLICATION_REFUSED, "Only on weekdays."))
+    assert scene.topics(client) == set()
+    assert scene.world.ledger.refusals() == {"application-refused": 1}
+    (refused,) = scene.world.ledger.recent
+    assert refused.detail == "Only on weekdays."
+    assert refused.excerpt == b'[5, "a"]'
+
+
+@pytest.mark.parametrize("value", [None, 0, "", [], {}, False, {"b": 1}])
+def test_a_publication_can_be_rewritten_to_any_value(scene, value):
+    client, other = scene.world.client(), scene.world.client("t")
+    scene.says(client, [7, "t", "before"])
+    assert other.texts == []
+    scene.slow.decide("t", Verdict(payload=json.dumps(value).encode()))
+    scene.world.end_turn()
+    assert json.loads(other.texts[0]) == [8, "t", value]
+
+
+def test_a_publication_that_passes_keeps_its_bytes(scene):
+    client, other = scene.world.client(), scene.world.client("t")
+    scene.world.says(client, '[7,"t",{"n":1.0,"big":123456789012345678901234567890}]')
+    scene.slow.decide("t")
+    scene.world.end_turn()
+    assert other.texts == [b'[8,"t",{"n":1.0,"big":123456789012345678901234567890}]']
+
+
+def test_requests_are_asked_side_by_side_and_take_effect_in_order(scene):
+    client = scene.world.client()
+    scene.says(client, [5, "a"], [5, "b"], [6, "b"], [2, "1", "app.x"])
+    assert [topic for topic, _ in scene.slow.asked] == ["a", "b"]
+    scene.slow.decide("b")
+    assert scene.topics(client) == set()
+    assert scene.slow.calls == []
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert [call.procedure for call, _ in scene.slow.calls] == ["app.x"]
+
+
+def test_room_that_others_took_meanwhile_is_gone(scene):
+    scene.world.clients._limits = RequestLimits(subscriptions=1)
+    client = scene.world.client()
+    scene.says(client, [5, "a"], [5, "b"])
+    scene.slow.decide("b")
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert scene.world.ledger.refusals() == {"too-many-subscriptions": 1}
+
+
+def test_events_do_not_wait_for_what_a_client_asked(scene):
+    client = scene.world.client("news")
+    scene.says(client, [5, "a"], [2, "1", "app.slow"])
+    scene.world.broker.publish(Publication("news", b"1"))
+    scene.world.end_turn()
+    assert client.texts == [b'[8,"news",1]']
+
+
+def test_calls_are_answered_in_the_order_of_their_answers(scene):
+    client = scene.world.client()
+    scene.says(client, [2, "1", "app.a"], [2, "2", "app.b"])
+    scene.slow.answer(1)
+    scene.slow.answer(0)
+    scene.world.end_turn()
+    assert [json.loads(text) for text in client.texts] == [[3, "2", "app.b"], [3, "1", "app.a"]]
+    assert client.subscriber.waiting is None
+
+
+def test_more_than_may_wait_is_refused_and_calls_are_told(scene):
+    client = scene.world.client(limit=10_000)
+    scene.says(client, *([2, str(number), "app.x"] for number in range(7)))
+    assert len(scene.slow.calls) == 5
+    errors = [json.loads(text) for text in client.texts]
+    assert [each[:2] for each in errors] == [[4, "5"], [4, "6"]]
+    assert {each[4]["reason"] for each in errors} == {"too-many-pending"}
+    scene.says(client, [5, "a"])
+    assert scene.slow.asked == []
+    assert scene.world.ledger.refusals() == {"too-many-pending": 3}
+    scene.slow.answer()
+    scene.says(client, [5, "a"])
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+
+
+def test_what_waits_when_a_session_ends_is_counted_and_late_answers_do_nothing(scene):
+    client = scene.world.client()
+    scene.says(client, [5, "a"], [5, "b"], [2, "1", "app.x"])
+    scene.slow.decide("b")
+    scene.world.clients.lost(client.subscriber)
+    scene.slow.decide("a")
+    assert scene.topics(client) == set()
+    assert scene.slow.calls == []
+    assert scene.world.ledger.refusals() == {"session-ended": 3}
+    assert scene.slow.heard == ["opened", "lost"]
+
+
+def test_an_answer_after_the_end_of_its_session_goes_nowhere(scene):
+    client = scene.world.client()
+    scene.says(client, [2, "1", "app.x"])
+    scene.world.clients.lost(client.subscriber)
+    scene.slow.answer()
+    scene.world.end_turn()
+    assert client.texts == []
+
+
+def test_an_action_goes_to_the_application_and_to_nobody_else(scene):
+    client, other = scene.world.client(), scene.world.client("act")
+    scene.says(client, [7, "act", {"a": 1.0}])
+    assert [event for event, _ in scene.slow.actions] == [b'{"a": 1.0}']
+    assert other.texts == []
+    assert len(client.subscriber.waiting or ()) == 1
+    scene.slow.actions[0][1]()
+    assert client.subscriber.waiting is None
+
+
+def test_an_action_needs_no_right_to_publish():
+    scene = Scene(World(clients_publish=False))
+    client = scene.world.client()
+    scene.says(client, [7, "act", 1], [7, "other", 1])
+    assert len(scene.slow.actions) == 1
+    assert scene.world.ledger.refusals() == {"publish-forbidden": 1}
+
+
+@pytest.mark.parametrize("topic", ["wampush.", "wampush.presence.num_online"])
+def test_reserved_topics_are_not_for_clients(scene, topic):
+    client = scene.world.client()
+    scene.says(client, [7, topic, 1])
+    assert scene.slow.asked == []
+    assert scene.world.ledger.refusals() == {"client-topic-reserved": 1}
+
+
+def test_the_application_hears_who_a_session_becomes(scene):
+    client = scene.world.client()
+    client.subscriber.become(Identity(user="7"))
+    assert scene.slow.heard == ["opened", "None is 7"]
+
+
+#: What a client says, with the number of questions that it raises.
+_STEPS = st.lists(
+    st.tuples(st.sampled_from(("subscribe", "unsubscribe", "answer")), st.integers(0, 2)),
+    max_size=60,
+)
+
+
+@settings(deadline=None, database=None, max_examples=200)
+@given(_STEPS)
+def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(steps):
+    scene = Scene()
+    scene.world.clients.application = scene.slow
+    client = scene.world.client()
+    expected: set[str] = set()
+    for kind, number in steps:
+        topic = f"t{number}"
+        if kind == "answer":
+            if scene.slow.asked:
+                name, _ = scene.slow.asked[number % len(scene.slow.asked)]
+                scene.slow.decide(name)
+        elif len(client.subscriber.waiting or ()) < 5:
+            scene.says(client, [5 if kind == "subscribe" else 6, topic])
+            (expected.add if kind == "subscribe" else expected.discard)(topic)
+    while scene.slow.asked:
+        scene.slow.decide(scene.slow.asked[-1][0])
+    assert scene.topics(client) == expected
+    assert client.subscriber.waiting is None
+
+
+def test_the_texts_that_wait_are_bounded_together(scene):
+    client = scene.world.client(limit=10_000)
+    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients.application = scene.slow
+    scene.says(client, [2, "1", "app.x", "x" * 100])
+    assert len(scene.slow.calls) == 1
+    scene.says(client, [2, "2", "app.x"], [5, "a"])
+    assert [json.loads(text)[4]["reason"] for text in client.texts] == ["too-many-pending"]
+    assert scene.slow.asked == []
+    assert scene.world.ledger.recent[-1].detail.endswith(" bytes in all, 60 allowed.")
+    scene.slow.answer()
+    scene.says(client, [5, "a"], [2, "2", "app.x"], [5, "b"], [5, "c" * 21])
+    assert [topic for topic, _ in scene.slow.asked] == ["a", "b"]
+    scene.slow.decide("a")
+    scene.slow.decide("b")
+    scene.slow.answer()
+    assert client.subscriber.waiting is None
+
+
+def test_room_for_bytes_comes_back_with_each_answer(scene):
+    client = scene.world.client()
+    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients.application = scene.slow
+    for number in range(20):
+        scene.says(client, [5, "a"], [2, str(number), "app.x"], [7, "act", number])
+        scene.slow.decide("a")
+        scene.slow.answer()
+        scene.slow.actions.pop()[1]()
+    assert scene.world.ledger.refusals() == {}
+
+
+def test_a_call_that_waits_has_its_arguments_in_the_end(scene):
+    client = scene.world.client()
+    arguments: list[object] = [[], {"a": 1.5}, None, "é"]
+    scene.says(client, [5, "a"], [2, "1", "app.x", *arguments])
+    (_, waits) = client.subscriber.waiting.entries
+    assert waits.request.arguments == ()
+    scene.slow.decide("a")
+    ((call, _),) = scene.slow.calls
+    assert call == Call("1", "app.x", tuple(arguments))
+
+
+def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(scene):
+    entries = [
+        PermissionSettings("staff", ("subscribe",), ("group:staff",)),
+        PermissionSettings("staff", ("subscribe",), ("anyone",), allow=False),
+    ]
+    permissions = Permissions(entries, usual(), lambda: 0.0)
+    scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
+    scene.world.clients.procedures = {"leave": lambda one, _: one.become(Identity("7"))}
+    scene.says(client, [5, "a"], [2, "1", "leave"], [5, "staff"])
+    scene.slow.decide("staff")
+    scene.slow.decide("a")
+    assert scene.topics(client) == {"a"}
+    assert scene.world.ledger.refusals() == {"subscribe-forbidden": 1}

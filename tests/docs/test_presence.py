@@ -1,0 +1,56 @@
+"""What the reference says of the topics and procedures of the server; settings of presence."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.edges.websocket.in_memory import MemoryNode
+from wampush.config.load import load
+from wampush.config.tables.clients import PresenceSettings, TopicSettings
+from wampush.errors import ConfigError
+from wampush.wamp import uris
+
+WIRE = (Path(__file__).parents[2] / "docs" / "reference" / "wire.md").read_text(encoding="utf-8")
+
+
+def first_column(section: str) -> str:
+    """The first column of the table of a section, with its backticks."""
+    text = WIRE.split(f"\n### {section}\n")[1].split("\n### ")[0]
+    return "\n".join(re.findall(r"^\| (`.+?) \|", text, re.MULTILINE))
+
+
+def test_the_topics_of_the_server_are_those_of_the_code() -> None:
+    documented = set(re.findall(r"`(.+?)`", first_column("Topics of the server")))
+    assert documented == {
+        uris.TOPIC_NUM_ONLINE,
+        uris.TOPIC_NUM_CLIENTS,
+        f"{uris.PRESENCE_CHANGES}TOPIC",
+    }
+
+
+def test_the_procedures_of_the_server_are_those_of_the_code() -> None:
+    documented = set(re.findall(r"`(wampush[\w.]+)\(", first_column("Procedures of the server")))
+    registered = set(MemoryNode().node.clients.procedures)
+    assert documented == registered | {uris.PROCEDURE_REFRESH}
+
+
+def test_the_settings_of_presence(tmp_path: Path) -> None:
+    path = tmp_path / "wampush.toml"
+    path.write_text(
+        '[presence]\ngrace = 5\n[[topics]]\nmatch = "room.*"\npresence = true\n', encoding="utf-8"
+    )
+    settings = load(path, {"WAMPUSH_PRESENCE_LIST_USERS": "50"}, {}).settings
+    assert settings.presence == PresenceSettings(5.0, 50)
+    assert settings.topics == (TopicSettings("room.*", presence=True),)
+
+
+@pytest.mark.parametrize("match", ["wampush.presence.changes.*", "wampush.*"])
+def test_the_topics_of_the_server_have_no_presence(tmp_path: Path, match: str) -> None:
+    path = tmp_path / "wampush.toml"
+    path.write_text(f'[[topics]]\nmatch = "{match}"\npresence = true\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="nobody joins") as caught:
+        load(path, {}, {})
+    assert caught.value.key == "topics[1].presence"

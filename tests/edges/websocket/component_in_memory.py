@@ -1,0 +1,152 @@
+"""A WebSocket edge that speaks nothing but a component: no WAMP, no broker, no ZeroMQ, no HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+from twisted.internet.defer import succeed
+from twisted.internet.task import Clock
+
+from tests.apps.sample_components import Scripted
+from tests.edges.websocket.in_memory import ADDRESS, Frame, MemoryTransport, frames, masked, request
+from wampush.apps.component import Component
+from wampush.apps.components.host import ComponentHost
+from wampush.apps.incidents import Incidents
+from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.identity import Identity
+from wampush.broker.ledger import Ledger
+from wampush.config.settings import Settings
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.auth.authenticator import Authenticator
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.component import ComponentRoute
+from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.server import ClientLimits, WebSocketEdge
+from wampush.net.origins import Origins, Proxies
+
+
+@dataclass
+class Client:
+    """The far end of one connection."""
+
+    edge: ComponentEdge
+    connection: Connection
+    transport: Any
+
+    def send(self, data: bytes) -> None:
+        """Deliver bytes in one read."""
+        if not self.transport.disconnecting:
+            self.connection.dataReceived(data)
+        self.edge.turn()
+
+    def text(self, text: str) -> None:
+        """Send a text message."""
+        self.send(masked(text.encode()))
+
+    def take(self) -> bytes:
+        """What the server has sent since the last look."""
+        self.edge.turn()
+        data: bytes = self.transport.value()
+        self.transport.clear()
+        return data
+
+    def frames(self) -> list[Frame]:
+        """The same as frames."""
+        return frames(self.take())
+
+    def texts(self) -> list[str]:
+        """The same, all of it being texts."""
+        found = self.frames()
+        assert {frame.first for frame in found} <= {0x81}
+        return [frame.payload.decode() for frame in found]
+
+    def shake(self, *more: str, **how: Any) -> bytes:
+        """Ask for a WebSocket; the server's answer, head and all."""
+        how.setdefault("subprotocol", None)
+        self.send(request(*more, **how))
+        return self.take()
+
+    def lose(self) -> None:
+        """The TCP connection is gone."""
+        self.transport.connected = False
+        self.connection.connectionLost()
+        self.edge.turn()
+
+
+@dataclass
+class ComponentEdge:
+    """An edge with one component for every path."""
+
+    component: Component = field(default_factory=Scripted)
+    settings: WebSocketSettings = field(default_factory=WebSocketSettings)
+    #: Who every client is; None for nobody in particular, which is not asked for.
+    identity: Identity | None = None
+    queue_bytes: int = 1_048_576
+    per_second: float = 1000.0
+    burst: int = 100_000
+    origins: Origins | None = None
+    subprotocols: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.clock = Clock()
+        self.lines: list[str] = []
+        self.ledger = Ledger(self.clock.seconds, self.lines.append)
+        pressure = Pressure(2**28, self.clock.callLater)
+        fanout = Fanout(encode, lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
+        self.host = ComponentHost(
+            "shop:Chat",
+            self.component,
+            100,
+            2**20,
+            count(1),
+            Incidents(self.clock.seconds),
+            self.clock.callLater,
+        )
+        own = Origins(self.settings.origins, self.settings.allow_null_origin)
+        self.edge = WebSocketEdge(
+            self.settings,
+            ClientLimits(self.queue_bytes, self.per_second, self.burst),
+            Admission(1000, 0, 0, own, Proxies(())),
+            Authenticator(Settings(), self.clock, self.clock.seconds),
+            Routes(ComponentRoute(self.host, self.ledger, self.origins, self.subprotocols)),
+            fanout,
+            pressure,
+            self.ledger,
+            self.clock,  # type: ignore[arg-type]
+        )
+        self.edge.now = self.clock.seconds
+        if self.identity is not None:
+            authenticator: Any = self.edge.authenticator
+            authenticator.knows_nobody = False
+            authenticator.authenticate = lambda _: succeed(self.identity)
+        self.edge.start()
+
+    def turn(self) -> None:
+        """The end of a reactor turn."""
+        self.clock.advance(0)
+
+    def connect(self) -> Client:
+        """A TCP connection, accepted."""
+        connection = self.edge.buildProtocol(ADDRESS)
+        transport = MemoryTransport()
+        connection.makeConnection(transport)
+        return Client(self, connection, transport)
+
+    def open(self, *more: str, **how: Any) -> Client:
+        """A client that has shaken hands; what the component sent at once waits to be taken."""
+        client = self.connect()
+        answer = client.shake(*more, **how)
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), answer
+        client.transport.write(rest)
+        return client
+
+    def pass_time(self, seconds: float) -> None:
+        """Time goes by in steps shorter than a tick."""
+        for _ in range(int(seconds * 2)):
+            self.clock.advance(0.5)

@@ -1,0 +1,242 @@
+"""Who may open a WebSocket, how many, and how much they may send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+
+from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, masked, request
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.errors import CloseReason, Refusal
+from wampush.net.origins import Origins, Proxies
+
+
+def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:
+    return Admission(most, per_address, 2, Origins(("same-host",), null=False), Proxies.of(trusted))
+
+
+def refused(judge: Admission, connections: int, address: str, **headers: str) -> CloseReason:
+    with pytest.raises(HandshakeRefused) as caught:
+        judge.admit(connections, address, headers)
+    return caught.value.reason
+
+
+def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
+    judge = admission()
+    first = judge.admit(1, "192.0.2.1", {})
+    judge.admit(2, "192.0.2.1", {})
+    assert refused(judge, 3, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    judge.admit(3, "192.0.2.2", {})
+    first.give_back()
+    first.give_back()
+    judge.admit(4, "192.0.2.1", {})
+    assert refused(judge, 5, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+
+
+def test_a_user_may_open_as_many_as_allowed_from_anywhere():
+    judge = admission()
+    tickets = [judge.admit(1, f"192.0.2.{number}", {}) for number in range(3)]
+    tickets[0].belong_to("7")
+    tickets[1].belong_to("7")
+    tickets[1].belong_to("7")
+    with pytest.raises(HandshakeRefused) as caught:
+        tickets[2].belong_to("7")
+    assert caught.value.reason is CloseReason.TOO_MANY_OF_USER
+    tickets[2].belong_to("8")
+    tickets[0].belong_to(None)
+    tickets[2].belong_to("7")
+    for ticket in tickets:
+        ticket.give_back()
+    assert not judge._users
+
+
+def test_loopback_and_trusted_proxies_are_not_counted():
+    judge = admission(trusted=("10.0.0.0/8",))
+    for address in ("127.0.0.1", "::1", "10.1.2.3", "unix socket"):
+        for _ in range(3):
+            judge.admit(1, address, {})
+    # As a socket for both kinds of addresses tells them.
+    for address in ("::ffff:127.0.0.1", "::ffff:10.1.2.3"):
+        for _ in range(3):
+            judge.admit(1, address, {})
+
+
+def test_an_ipv6_network_of_64_bits_counts_as_one_address():
+    judge = admission()
+    tickets = [judge.admit(1, f"2001:db8:0:1::{number}", {}) for number in (1, 2)]
+    assert [ticket.address for ticket in tickets] == ["2001:db8:0:1::1", "2001:db8:0:1::2"]
+    with pytest.raises(HandshakeRefused, match=r"from 2001:db8:0:1::/64\.") as caught:
+        judge.admit(3, "2001:db8:0:1:ffff::", {})
+    assert caught.value.reason is CloseReason.TOO_MANY_FROM_ADDRESS
+    judge.admit(3, "2001:db8:0:2::1", {})
+    tickets[0].give_back()
+    judge.admit(3, "2001:db8:0:1:ffff::", {})
+
+
+def test_an_ipv4_address_counts_once_however_it_is_told():
+    judge = admission()
+    judge.admit(1, "192.0.2.1", {})
+    judge.admit(2, "::ffff:192.0.2.1", {})
+    for address in ("192.0.2.1", "::ffff:192.0.2.1"):
+        assert refused(judge, 3, address) is CloseReason.TOO_MANY_FROM_ADDRESS
+    judge.admit(3, "::ffff:192.0.2.2", {})
+
+
+def test_sockets_of_an_ipv6_network_are_counted_together_before_their_handshakes():
+    judge = admission(per_address=5)
+    for number in range(5 + 64):
+        judge.arrive(f"2001:db8::{number:x}")
+    assert judge.refuses(0, "2001:db8::ffff") is CloseReason.TOO_MANY_FROM_ADDRESS
+    assert judge.refuses(0, "2001:db8:0:1::") is None
+    for number in range(5 + 64):
+        judge.depart(f"2001:db8::{number:x}")
+    assert not judge._arrived
+
+
+def test_no_limit_by_address():
+    judge = admission(per_address=0)
+    for _ in range(5):
+        judge.admit(1, "192.0.2.1", {})
+
+
+def test_the_limit_in_all_and_the_end():
+    judge = admission(most=3)
+    assert refused(judge, 4, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
+    assert judge.refuses(3, "unix socket") is None
+    assert judge.refuses(1000, "unix socket") is CloseReason.TOO_MANY_CONNECTIONS
+    judge.stopping = True
+    assert refused(judge, 1, "192.0.2.1") is CloseReason.SHUTTING_DOWN
+
+
+def test_origins_are_judged():
+    stranger = {"origin": "http://evil.example", "host": "shop.example"}
+    assert refused(admission(), 1, "192.0.2.1", **stranger) is CloseReason.ORIGIN_FORBIDDEN
+
+
+def test_a_page_of_a_stranger_gets_403_with_the_reason():
+    node = MemoryNode()
+    peer = node.connect()
+    peer.send(request("Origin: http://evil.example"))
+    answer = peer.take()
+    assert answer.startswith(b"HTTP/1.1 403 Forbidden\r\n")
+    assert b"websocket.origins" in answer
+    assert b"http://evil.example" in answer
+    assert node.ledger.ended[CloseReason.ORIGIN_FORBIDDEN] == 1
+
+
+def test_a_page_of_an_allowed_origin_connects():
+    node = MemoryNode(WebSocketSettings(origins=("https://*.example.com",)))
+    node.open("Origin: https://shop.example.com")
+
+
+def test_the_null_origin_is_refused_unless_allowed():
+    peer = MemoryNode().connect()
+    peer.send(request("Origin: null"))
+    assert peer.take().startswith(b"HTTP/1.1 403 ")
+    MemoryNode(WebSocketSettings(allow_null_origin=True)).open("Origin: null")
+
+
+def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
+    node = MemoryNode(most_per_address=1, trusted=("127.0.0.1",))
+    first = node.open("X-Forwarded-For: 192.0.2.1")
+    node.open("X-Forwarded-For: 192.0.2.2")
+    second = node.connect()
+    second.send(request("X-Forwarded-For: 192.0.2.1"))
+    assert second.take().startswith(b"HTTP/1.1 429 ")
+    first.lose()
+    node.open("X-Forwarded-For: 192.0.2.1")
+
+
+def test_one_address_can_not_take_all_places_before_its_handshakes():
+    judge = Admission(1000, 5, 0, Origins(("*",), True), Proxies.of(["10.0.0.1"]))
+    for _ in range(5 + 64):
+        for peer in ("192.0.2.1", "10.0.0.1", "127.0.0.1", "unix socket"):
+            assert judge.refuses(0, peer) is None
+            judge.arrive(peer)
+    assert judge.refuses(0, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    for peer in ("192.0.2.2", "10.0.0.1", "127.0.0.1", "unix socket"):
+        assert judge.refuses(0, peer) is None
+    judge.depart("192.0.2.1")
+    assert judge.refuses(0, "192.0.2.1") is None
+
+
+def test_sockets_are_no_longer_counted_when_they_are_gone():
+    node = MemoryNode(most_per_address=1)
+    address: Any = IPv4Address("TCP", "192.0.2.1", 50000)
+    for _ in range(3 * 65):
+        connection = node.edge.buildProtocol(address)
+        transport = MemoryTransport()
+        transport.peerAddr = address
+        connection.makeConnection(transport)
+        assert not transport.disconnecting
+        connection.connectionLost()
+    assert not node.edge.admission._arrived
+
+
+def test_a_flood_ends_the_session_and_others_notice_nothing():
+    node = MemoryNode(per_second=1.0, burst=5)
+    flooding, other = node.open(), node.open()
+    for _ in range(5):
+        flooding.subscribe("news")
+    assert not flooding.transport.disconnecting
+    flooding.subscribe("news")
+    assert flooding.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    other.subscribe("news")
+    assert not other.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        masked(b"", first=0x89) * 6,
+        masked(b"x", first=0x8A) * 6,
+        masked(b"[", first=0x01) + masked(b"", first=0x00) * 6,
+    ],
+    ids=["pings", "pongs", "fragments"],
+)
+def test_small_frames_that_are_no_messages_are_a_flood_too(flood):
+    node = MemoryNode(per_second=1.0, burst=5)
+    peer = node.open()
+    peer.send(flood)
+    assert peer.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    assert node.ledger.refusals() == {}
+
+
+def test_a_client_out_of_allowance_may_close():
+    node = MemoryNode(per_second=1.0, burst=1)
+    peer = node.open()
+    peer.send(masked(b"", first=0x89) + masked(b"\x03\xe8", first=0x88))
+    assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
+
+
+def test_the_allowance_comes_back_with_time():
+    node = MemoryNode(per_second=2.0, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.subscribe("news")
+        node.clock.advance(1)
+    assert not peer.transport.disconnecting
+
+
+def test_binary_frames_count_as_messages():
+    node = MemoryNode(per_second=0.01, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.send(masked(b"x", first=0x82))
+    assert peer.transport.disconnecting
+
+
+def test_a_session_has_so_many_prefixes():
+    node = MemoryNode()
+    peer = node.open()
+    for number in range(101):
+        peer.send(masked(b'[1,"p%d","http://example.com/"]' % number))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
+    peer.send(masked(b'[1,"p7","http://example.org/"]'))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1

@@ -1,0 +1,450 @@
+"""A connection from accept to loss: time, limits, ends, and what is left afterwards."""
+
+from __future__ import annotations
+
+import gc
+import struct
+import weakref
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.edges.websocket.in_memory import (
+    ADDRESS,
+    Frame,
+    MemoryNode,
+    MemoryTransport,
+    frames,
+    masked,
+    request,
+)
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Publication
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.websocket.outboxes import TransportOutbox
+from wampush.errors import CloseReason
+
+SETTINGS = WebSocketSettings(ping_interval=30.0, silence_timeout=60.0, handshake_timeout=5.0)
+
+
+def pass_time(node: MemoryNode, seconds: float) -> None:
+    """Time goes by in steps shorter than a tick."""
+    for _ in range(int(seconds * 2)):
+        node.clock.advance(0.5)
+
+
+# Ends.
+
+
+@pytest.mark.parametrize(
+    ("frame", "reason", "code"),
+    [
+        (masked(b"", first=0x88), CloseReason.PEER_CLOSED, 1000),
+        (masked(struct.pack("!H", 1000), first=0x88), CloseReason.PEER_CLOSED, 1000),
+        (masked(struct.pack("!H", 4999) + b"bye", first=0x88), CloseReason.PEER_CLOSED, 1000),
+        (masked(struct.pack("!H", 1005), first=0x88), CloseReason.PROTOCOL_VIOLATION, 1002),
+        (masked(struct.pack("!H", 1000) + b"\xff", first=0x88), CloseReason.INVALID_PAYLOAD, 1007),
+        (masked(b"x", first=0x83), CloseReason.PROTOCOL_VIOLATION, 1002),
+        (masked(b"\xff"), CloseReason.INVALID_PAYLOAD, 1007),
+        (masked(b"", length=70_000), CloseReason.MESSAGE_TOO_LARGE, 1009),
+    ],
+)
+def test_ends_are_counted_and_told(frame: bytes, reason: CloseReason, code: int) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.subscribe("t")
+    peer.send(frame)
+    (close,) = frames(peer.take())
+    assert close.first == 0x88
+    assert struct.unpack("!H", close.payload[:2]) == (code,)
+    assert node.ledger.ended == {reason: 1}
+    assert peer.transport.disconnecting
+    assert not peer.transport.disconnected, "what is queued must still go out"
+    assert peer.connection.reason is reason
+    peer.lose()
+    assert node.ledger.ended == {reason: 1}, "an end is counted once"
+    assert node.broker.hub.topic_count == 0
+    assert node.broker.sessions == {}
+    assert node.edge.connections == set()
+
+
+def test_what_was_queued_goes_out_before_the_close_frame() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.subscribe("t")
+    peer.take()
+    peer.connection.dataReceived(
+        masked(b'[7,"t",1,false]') + masked(b'[2,"c","p"]') + masked(b"p", first=0x89)
+        + masked(b"", first=0x88) + masked(b'[2,"late","p"]')
+    )  # fmt: skip
+    event, error, pong, close = frames(peer.take())
+    assert event.payload == b'[8,"t",1]'
+    assert error.payload.startswith(b'[4,"c",')
+    assert pong == Frame(0x8A, b"p")
+    assert close.payload == struct.pack("!H", 1000)
+
+
+def test_a_lost_connection_is_counted_as_lost() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.lose()
+    assert node.ledger.ended == {CloseReason.PEER_LOST: 1}
+    assert node.lines == []
+
+
+def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
+    node = MemoryNode(SETTINGS)
+
+    def lost(subscriber: Any) -> None:
+        subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
+        node.broker.fanout.reply(subscriber.outbox, b"nobody hears")
+        subscriber.become(Identity("7"))
+
+    application: Any = SimpleNamespace(opened=lambda _: None, lost=lost)
+    node.node.clients.application = application
+    peer = node.open()
+    peer.lose()
+    assert peer.take() == b""
+    assert node.ledger.ended == {CloseReason.PEER_LOST: 1}
+    assert node.edge.wheel.waiting == 0
+    assert node.edge.admission._users == {}
+
+
+def test_a_connection_lost_before_its_handshake_leaves_nothing() -> None:
+    node = MemoryNode(SETTINGS)
+    for data in (b"", b"GET / HT", request()[:-1]):
+        peer = node.connect()
+        peer.send(data)
+        peer.lose()
+    assert node.edge.connections == set()
+    assert node.edge.wheel.waiting == 0
+    assert node.broker.sessions == {}
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.send(masked(b"", first=0x88))
+    peer.take()
+    peer.connection.dataReceived(masked(b'[5,"t"]'))
+    peer.connection.dataReceived(request())
+    assert peer.take() == b""
+    assert node.broker.hub.topic_count == 0
+
+
+def test_drop_and_finish_after_the_end_do_nothing() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.connection.end(CloseReason.SERVER_STOPPED)
+    peer.connection.end(CloseReason.SERVER_STOPPED)
+    peer.connection.drop(CloseReason.SLOW_CLIENT)
+    assert node.ledger.ended == {CloseReason.SERVER_STOPPED: 1}
+    assert not peer.transport.disconnected
+
+
+def test_a_slow_client_is_dropped_by_abort() -> None:
+    node = MemoryNode(SETTINGS, queue_bytes=10_000)
+    slow, other = node.open(), node.open()
+    for peer in (slow, other):
+        peer.subscribe("t")
+    node.turn()
+    assert isinstance(slow.connection.outbox, TransportOutbox)
+    slow.connection.outbox.pauseProducing()
+    payload = b'"' + b"x" * 1000 + b'"'
+    # The transport is stuffed, so it gets nothing more after the first.
+    node.publish("t", payload)
+    assert len(frames(slow.take())) == 1
+    for _ in range(8):
+        node.publish("t", payload)
+    assert not slow.transport.disconnected
+    for _ in range(3):
+        node.publish("t", payload)
+    assert slow.transport.disconnected
+    assert slow.take() == b"", "no Close frame, so that clients come back"
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+    assert slow.connection.outbox.chunks == []
+    assert node.pressure.total == 0
+    slow.lose()
+    assert len(frames(other.take())) == 12
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+
+
+@pytest.mark.parametrize("frame", [masked(b"", first=0x88), masked(b"\xff")])
+def test_an_end_without_room_for_its_close_frame_is_counted_once(frame: bytes) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.subscribe("t")
+    outbox = peer.connection.outbox
+    assert isinstance(outbox, TransportOutbox)
+    outbox.pauseProducing()
+    node.publish("t", b"1")
+    node.publish("t", b"2")
+    outbox.limit = outbox.queued
+    peer.send(frame)
+    assert peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+    peer.send(masked(b"", first=0x88))
+    peer.lose()
+    assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
+    assert node.edge.wheel.waiting == 0
+
+
+def test_the_server_stops_without_a_close_frame() -> None:
+    node = MemoryNode(SETTINGS)
+    peers = [node.open() for _ in range(3)]
+    connecting = node.connect()
+    for peer in peers:
+        peer.subscribe("t")
+    node.broker.publish(Publication("t", b"1"))
+    done: list[None] = []
+    node.edge.stop(5.0).addCallback(done.append)
+    for peer in peers:
+        (event,) = frames(peer.take())
+        assert event.payload == b'[8,"t",1]'
+        assert peer.transport.disconnecting
+        assert not peer.transport.disconnected
+    assert connecting.transport.disconnecting
+    refused = node.connect()
+    refused.send(request())
+    assert refused.take().startswith(b"HTTP/1.1 503 ")
+    assert done == []
+    for peer in (*peers, connecting, refused):
+        peer.lose()
+    assert done == [None]
+    assert node.ledger.ended[CloseReason.SERVER_STOPPED] == 4
+    assert node.clock.getDelayedCalls() == []
+
+
+def test_who_does_not_read_while_the_server_stops_is_dropped() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    done: list[None] = []
+    node.edge.stop(5.0).addCallback(done.append)
+    node.clock.advance(4.9)
+    assert not peer.transport.disconnected
+    node.clock.advance(0.2)
+    assert peer.transport.disconnected
+    peer.lose()
+    assert done == [None]
+
+
+def test_stopping_without_clients_is_done_at_once() -> None:
+    node = MemoryNode(SETTINGS)
+    done: list[None] = []
+    node.edge.stop(5.0).addCallback(done.append)
+    assert done == [None]
+    assert node.clock.getDelayedCalls() == []
+
+
+# Time.
+
+
+def test_a_silent_client_is_pinged_and_dropped() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    pass_time(node, 29)
+    assert peer.take() == b""
+    pass_time(node, 3)
+    assert frames(peer.take()) == [Frame(0x89, b"")]
+    pass_time(node, 26)
+    assert not peer.transport.disconnected
+    pass_time(node, 6)
+    assert peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.SILENT: 1}
+    assert frames(peer.take()) in ([], [Frame(0x89, b"")]), "no Close frame"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [masked(b"", first=0x8A), masked(b"x", first=0x8A), masked(b'[5,"t"]'), masked(b"x")[:3]],
+    ids=["empty pong", "pong", "message", "part of a frame"],
+)
+def test_whoever_says_anything_stays(answer: bytes) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    pings = 0
+    for index in range(20):
+        pass_time(node, 15)
+        if index % 3 == 0:
+            peer.connection.dataReceived(answer[:1] if len(answer) == 3 else answer)
+            if len(answer) == 3:
+                # Only the first byte of a frame, then the rest of it: heard both times.
+                peer.connection.dataReceived(masked(b"x")[1:])
+        pings += frames(peer.take()).count(Frame(0x89, b""))
+    assert not peer.transport.disconnecting
+    assert 3 <= pings <= 10
+    assert node.edge.wheel.waiting == 1
+
+
+def test_whoever_talks_is_not_pinged() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    for _ in range(20):
+        pass_time(node, 10)
+        peer.send(masked(b'[5,"t"]'))
+    assert peer.take() == b""
+
+
+def test_a_silence_timeout_beyond_two_pings_sends_more_pings() -> None:
+    node = MemoryNode(WebSocketSettings(ping_interval=10.0, silence_timeout=45.0))
+    peer = node.open()
+    pass_time(node, 44)
+    assert frames(peer.take()) == [Frame(0x89, b"")] * 4
+    pass_time(node, 5)
+    assert peer.transport.disconnected
+
+
+@pytest.mark.parametrize("data", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n", request()[:-1]])
+def test_a_handshake_has_to_be_complete_in_time(data: bytes) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.connect()
+    for index in range(8):
+        peer.send(data[index : index + 1])
+        node.clock.advance(0.5)
+        assert not peer.transport.disconnecting
+    peer.send(data[8:])
+    pass_time(node, 3)
+    assert peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.HANDSHAKE_TIMEOUT: 1}
+    peer.lose()
+    assert node.edge.wheel.waiting == 0
+
+
+def test_who_does_not_read_the_end_is_aborted() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.send(masked(b"", first=0x88))
+    assert peer.transport.disconnecting
+    assert not peer.transport.disconnected
+    pass_time(node, 12)
+    assert peer.transport.disconnected
+
+
+def test_short_times_get_a_finer_wheel() -> None:
+    node = MemoryNode(
+        WebSocketSettings(ping_interval=0.2, silence_timeout=0.4, handshake_timeout=0.1)
+    )
+    waiting = node.connect()
+    peer = node.open()
+    for _ in range(20):
+        node.clock.advance(0.01)
+    assert waiting.transport.disconnected
+    for _ in range(10):
+        node.clock.advance(0.01)
+    assert frames(peer.take()) == [Frame(0x89, b"")]
+    for _ in range(20):
+        node.clock.advance(0.01)
+    assert peer.transport.disconnected
+
+
+# Limits.
+
+
+def test_connections_beyond_the_limit_are_told_so() -> None:
+    node = MemoryNode(SETTINGS, most=3)
+    peers = [node.open() for _ in range(3)]
+    late = node.connect()
+    late.send(request())
+    answer = late.take()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"websocket.max_connections are open already. 3 are allowed." in answer
+    assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
+    late.lose()
+    peers.pop().lose()
+    node.open()
+    assert len(node.broker.sessions) == 3
+
+
+def test_a_flood_beyond_the_limit_is_not_accepted_at_all() -> None:
+    node = MemoryNode(SETTINGS, most=3)
+    for _ in range(3 + 64):
+        node.connect()
+    late = node.edge.buildProtocol(ADDRESS)
+    transport = MemoryTransport()
+    late.makeConnection(transport)
+    assert transport.disconnecting
+    assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
+    assert len(node.edge.connections) == 3 + 64
+
+
+def test_what_comes_after_a_refusal_is_thrown_away() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.connect()
+    peer.connection.dataReceived(request(subprotocol=None))
+    assert peer.transport.disconnecting
+    opening = peer.connection.opening
+    assert opening is not None
+    kept = len(opening._data)
+    # TLS delivers until the peer has ended its side too.
+    peer.connection.dataReceived(b"x" * 100_000)
+    peer.connection.dataReceived(request())
+    assert len(opening._data) == kept
+    assert node.broker.sessions == {}
+
+
+def test_fragments_do_not_pile_up() -> None:
+    node = MemoryNode(WebSocketSettings(max_message_bytes=1000))
+    peer = node.open()
+    peer.send(masked(b"", first=0x01))
+    for _ in range(50):
+        peer.send(masked(b"", first=0x00) * 20)
+    assert peer.connection.message_data == []
+    for _ in range(1000):
+        peer.send(masked(b"x", first=0x00))
+    assert node.ledger.ended == {}
+    peer.send(masked(b"x", first=0x00))
+    assert node.ledger.ended == {CloseReason.MESSAGE_TOO_LARGE: 1}
+
+
+# What is left.
+
+
+def test_nothing_keeps_a_lost_connection() -> None:
+    node = MemoryNode(SETTINGS)
+    node.open()
+    gc.collect()
+    gc.disable()
+    try:
+        for stream in (
+            b"",
+            masked(b'[5,"t"]') + masked(b'[1,"p","http://example.com/"]'),
+            masked(b'[5,"t"]', first=0x01) + masked(b"", first=0x80),
+            masked(b"p", first=0x89),
+            masked(b"", first=0x88),
+            masked(b"\xff"),
+            masked(b"part of a message", first=0x01),
+            masked(b"part of a frame")[:-3],
+        ):
+            peer = node.open()
+            peer.send(stream)
+            node.publish("t", b"1")
+            peer.lose()
+            left = weakref.ref(peer.connection)
+            # The transport of a real connection forgets its protocol as well.
+            del peer
+            assert left() is None, stream
+    finally:
+        gc.enable()
+    assert len(node.edge.connections) == 1
+    assert len(node.broker.sessions) == 1
+    assert node.edge.wheel.waiting == 1
+
+
+def test_nothing_keeps_the_queue_of_a_lost_connection() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.subscribe("t")
+    outbox = peer.connection.outbox
+    assert isinstance(outbox, TransportOutbox)
+    outbox.pauseProducing()
+    node.publish("t", b"1")
+    node.publish("t", b"2")
+    assert outbox.chunks
+    assert node.pressure.total > 0
+    peer.lose()
+    assert outbox.closed
+    assert outbox.chunks == []
+    assert node.pressure.total == 0
+    assert peer.connection.outbox is None
+    node.publish("t", b"1")

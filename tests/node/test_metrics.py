@@ -1,0 +1,216 @@
+"""The metrics: what they count, and that Prometheus and the reference understand them alike."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import prometheus_client
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.edges.websocket.in_memory import MemoryNode, masked
+from tests.support.daemon import Daemon
+from tests.support.raw_client import RawClient
+from tests.support.waiting import eventually
+from wampush import __version__
+from wampush.broker.delivery.backpressure import Hold
+from wampush.broker.identity import Identity
+from wampush.broker.ledger import Source
+from wampush.errors import CloseReason
+from wampush.node.metrics import METRICS, Measured, Metrics
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+class Measuring:
+    """A node in memory, and what is measured of it."""
+
+    def __init__(self) -> None:
+        self.node = MemoryNode()
+        self.redis: list[dict[str, object]] = []
+        self.metrics = Metrics(
+            Measured(
+                self.node.broker,
+                self.node.pressure,
+                5000,
+                lambda: len(self.node.edge.connections),
+                lambda: 3,
+                lambda: self.redis,
+            )
+        )
+
+    def samples(self) -> Samples:
+        """Every sample of a scrape; none may appear twice."""
+        found: Samples = {}
+        for family in text_string_to_metric_families(self.metrics.text().decode()):
+            for sample in family.samples:
+                key = sample.name, tuple(sorted(sample.labels.items()))
+                assert key not in found
+                found[key] = sample.value
+        return found
+
+    def value(self, name: str, **labels: str) -> float | None:
+        """One sample."""
+        return self.samples().get((name, tuple(sorted(labels.items()))))
+
+
+@pytest.fixture
+def measuring() -> Measuring:
+    return Measuring()
+
+
+def test_the_page_lists_every_metric() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(wampush_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", text, re.MULTILINE)
+    assert rows == [
+        (
+            each.name,
+            each.kind.value,
+            ", ".join(f"`{label}`" for label in each.labels) or "-",
+            each.about,
+        )
+        for each in METRICS
+    ]
+    labels = {label for each in METRICS for label in each.labels}
+    values = dict(re.findall(r"^\| `([a-z]+)` \| ([^|]+) \|$", text, re.MULTILINE))
+    assert values.keys() == labels
+    assert {source.value for source in Source} <= set(re.findall("`(.+?)`", values["source"]))
+
+
+def test_names_follow_the_conventions() -> None:
+    for each in METRICS:
+        assert re.fullmatch(r"wampush(_[a-z]+)+", each.name)
+        assert each.name.endswith("_total") is (each.kind.value == "counter")
+        assert each.about.endswith(".")
+    assert len({each.name for each in METRICS}) == len(METRICS)
+
+
+def test_a_scrape_says_what_each_metric_is(measuring: Measuring) -> None:
+    measuring.node.open().send(masked(b"{"))
+    measuring.redis = [{"redis": "redis://a:1", "state": "connected"}]
+    families = {
+        family.name: family
+        for family in text_string_to_metric_families(measuring.metrics.text().decode())
+    }
+    assert len(families) == len(METRICS)
+    for each in METRICS:
+        family = families[each.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (each.kind.value, each.about)
+        assert family.samples
+        for sample in family.samples:
+            assert sample.name == each.name
+            assert set(sample.labels) == set(each.labels)
+
+
+def test_what_is_there_now(measuring: Measuring) -> None:
+    first, second = measuring.node.open(), measuring.node.open()
+    measuring.node.connect()
+    for peer, topic in ((first, "a"), (first, "b"), (second, "a")):
+        peer.subscribe(topic)
+    assert measuring.value("wampush_build_info", version=__version__) == 1
+    assert measuring.value("wampush_sessions") == 2
+    assert measuring.value("wampush_connections") == 3
+    assert measuring.value("wampush_http_connections") == 3
+    assert measuring.value("wampush_topics") == 2
+    assert measuring.value("wampush_subscriptions") == 3
+    assert measuring.value("wampush_users") == 0
+    for peer in (first, second):
+        peer.subscriber.become(Identity("7", source="token"))
+    assert measuring.value("wampush_users") == 1
+    second.lose()
+    assert measuring.value("wampush_subscriptions") == 2
+
+
+def test_inputs_by_source_and_reason(measuring: Measuring) -> None:
+    for source in Source:
+        for kind in ("received", "accepted"):
+            assert measuring.value(f"wampush_inputs_{kind}_total", source=source.value) == 0
+    peer = measuring.node.open()
+    peer.subscribe("a")
+    for _ in range(2):
+        peer.send(masked(b"{"))
+    measuring.node.node.posted.publish([b"a", b"{"], "127.0.0.1").addErrback(lambda _: None)
+    for name, received, accepted in (("client", 3, 1), ("http", 1, 0)):
+        assert measuring.value("wampush_inputs_received_total", source=name) == received
+        assert measuring.value("wampush_inputs_accepted_total", source=name) == accepted
+    refused = {
+        key: value
+        for key, value in measuring.samples().items()
+        if key[0] == "wampush_inputs_refused_total"
+    }
+    assert refused == {
+        (
+            "wampush_inputs_refused_total",
+            (("reason", "message-not-json"), ("source", "client")),
+        ): 2,
+        ("wampush_inputs_refused_total", (("reason", "not-json"), ("source", "http"))): 1,
+    }
+
+
+def test_ends_by_reason(measuring: Measuring) -> None:
+    for reason in CloseReason:
+        assert measuring.value("wampush_connections_ended_total", reason=reason.code) == 0
+    measuring.node.open().lose()
+    assert measuring.value("wampush_connections_ended_total", reason="peer-lost") == 1
+
+
+def test_events_left_out(measuring: Measuring) -> None:
+    assert measuring.value("wampush_events_dropped_total", policy="latest") == 0
+    measuring.node.ledger.drop_event("latest", 3)
+    assert measuring.value("wampush_events_dropped_total", policy="latest") == 3
+    assert measuring.value("wampush_events_dropped_total", policy="drop-newest") == 0
+
+
+def test_pressure(measuring: Measuring) -> None:
+    pressure = measuring.node.pressure
+    assert measuring.value("wampush_paused") == 0
+    assert measuring.value("wampush_queued_limit_bytes") == 5000
+    pressure.grew(500)
+    pressure.hold(Hold.FLUSHING)
+    assert measuring.value("wampush_paused") == 1
+    assert measuring.value("wampush_queued_bytes") == 500
+    assert measuring.value("wampush_pauses_total") == 0
+    pressure.hold_for([])
+    assert measuring.value("wampush_pauses_total") == 1
+
+
+def test_sources_in_redis(measuring: Measuring) -> None:
+    states = ("a", "connected"), ("b", "connecting"), ("c", "connected"), ("c", "connecting")
+    measuring.redis = [{"redis": redis, "state": state} for redis, state in states]
+    for redis, connected in (("a", 1), ("b", 0), ("c", 0)):
+        assert measuring.value("wampush_redis_connected", redis=redis) == connected
+
+
+def test_nothing_comes_from_or_gets_into_the_global_registry(measuring: Measuring) -> None:
+    stranger: Any = prometheus_client.Counter("stranger", "Of another library.")
+    try:
+        stranger.inc()
+        names = {name for name, _ in measuring.samples()}
+        assert names <= {each.name for each in METRICS}
+        of_all = prometheus_client.generate_latest(prometheus_client.REGISTRY)
+        assert b"wampush" not in of_all
+    finally:
+        prometheus_client.REGISTRY.unregister(stranger)
+
+
+def test_a_scrape_of_a_daemon(daemon: Daemon) -> None:
+    with RawClient(daemon.websocket_port) as client:
+        client.subscribe("t")
+        with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as response:
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            text = response.read().decode()
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.labels
+    }
+    assert values["wampush_sessions"] == values["wampush_subscriptions"] == 1
+    assert values["wampush_http_connections"] == 1
+    assert values["wampush_queued_limit_bytes"] == 268_435_456
+    eventually(lambda: daemon.health()["ends"], lambda ends: ends == {"peer-lost": 1})
