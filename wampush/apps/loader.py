@@ -109,7 +109,7 @@ def _what_raised(error: BaseException) -> str:
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if Path(frame.filename).parent != _HERE and not frame.filename.startswith("<frozen ")
+        if _HERE not in Path(frame.filename).parents and not frame.filename.startswith("<frozen ")
     ]
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text
 

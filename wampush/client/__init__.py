@@ -1,6 +1,7 @@
 """A WAMP v1 client that stays connected, for the command line, tests and Python backends."""
 
 from wampush.client.client import (
+    WELCOME_TIMEOUT,
     CallFailed,
     ClientState,
     EventCallback,
@@ -11,6 +12,7 @@ from wampush.client.client import (
 )
 
 __all__ = [
+    "WELCOME_TIMEOUT",
     "CallFailed",
     "ClientState",
     "EventCallback",
