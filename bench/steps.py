@@ -17,7 +17,7 @@ import orjson
 import zmq
 
 from wampush.broker.access.policy import SlowClient
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
@@ -88,7 +88,7 @@ class _Clients:
 
     def __init__(self) -> None:
         self.flushes: list[Callable[[], None]] = []
-        pressure = Pressure(1 << 28, lambda _seconds, _call: _NoTimer())
+        pressure = Backpressure(1 << 28, lambda _seconds, _call: _NoTimer())
         ledger = Ledger(time.time, print)
         self.fanout = Fanout(encode, self.flushes.append, pressure, ledger)
         self.near: list[socket.socket] = []

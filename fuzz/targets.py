@@ -21,8 +21,8 @@ from wampush.config.load import load
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.tokens import Tokens
 from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader
-from wampush.edges.websocket import compression, handshake
-from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.edges.websocket import compression, http_upgrade
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.net import origins
 from wampush.net.http_post import Answer
@@ -67,12 +67,12 @@ def ingest(data: bytes) -> None:
 def opening(data: bytes) -> None:
     """A request header, its origin, its compression offers and its proxies."""
     try:
-        head = handshake.complete_head(data, 8192)
-        request = None if head is None else handshake.parse(head)
+        head = http_upgrade.complete_head(data, 8192)
+        request = None if head is None else http_upgrade.parse(head)
         if request is not None:
-            handshake.subprotocol(request, required=True)
+            http_upgrade.subprotocol(request, required=True)
     except HandshakeRefused as error:
-        assert handshake.refusal(error).startswith(b"HTTP/1.1 4")
+        assert http_upgrade.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")
     headers = {"origin": text, "host": text, "x-forwarded-for": text}
     origins.Origins(("same-host", "https://*.example.com"), null=False).permit(headers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wampush.log_limit import Thinning
+from wampush.log_limit import LogLimiter
 
 
 class Clock:
@@ -15,7 +15,7 @@ class Clock:
 
 def test_the_next_line_says_how_many_had_none():
     clock = Clock()
-    thinning = Thinning(clock)
+    thinning = LogLimiter(clock)
     assert thinning.due() == ""
     clock.now += 0.5
     assert thinning.due() is None
@@ -27,7 +27,7 @@ def test_the_next_line_says_how_many_had_none():
 
 
 def test_each_thing_has_a_second_of_its_own():
-    thinning = Thinning(Clock())
+    thinning = LogLimiter(Clock())
     assert thinning.due("one") == ""
     assert thinning.due("two") == ""
     assert thinning.due("one") is None
@@ -35,7 +35,7 @@ def test_each_thing_has_a_second_of_its_own():
 
 def test_a_clock_set_back_does_not_silence():
     clock = Clock()
-    thinning = Thinning(clock)
+    thinning = LogLimiter(clock)
     assert thinning.due() == ""
     clock.now -= 3600
     assert thinning.due() == ""

@@ -13,7 +13,7 @@ from typing import Final
 SECONDS_BETWEEN_LINES: Final = 1.0
 
 
-class Thinning:
+class LogLimiter:
     """At most one line a second about each thing, and a word about those left out.
 
     :param now: seconds; a clock that is set back holds no line until it has caught up.

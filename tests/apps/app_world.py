@@ -14,12 +14,12 @@ from twisted.python.failure import Failure
 
 from tests.broker.world import Client, DirectOutbox, FakePeer, Wire, World
 from wampush.apps import App
-from wampush.apps.chain import Part
+from wampush.apps.chain import ChainLink
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock as PresenceClock
-from wampush.broker.requests.connect import Arrival, ConnectRequest
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.config.tables.apps import ApplicationSettings
@@ -61,7 +61,7 @@ class AppWorld:
     made: ClassVar[list[AppWorld]] = []
 
     def __init__(
-        self, *apps: App, settings: Settings | None = None, others: Sequence[Part] = ()
+        self, *apps: App, settings: Settings | None = None, others: Sequence[ChainLink] = ()
     ) -> None:
         self.made.append(self)
         self.world = World(topic_bytes=100)
@@ -124,7 +124,7 @@ class AppWorld:
     def lose(self, client: Client, reason: CloseReason = CloseReason.PEER_CLOSED) -> None:
         """The connection is gone."""
         client.peer.ended = reason
-        self.world.clients.lost(client.subscriber)
+        self.world.clients.on_lost(client.subscriber)
 
     def refusals(self) -> list[tuple[str, str]]:
         """Reason and detail of what was refused."""
@@ -139,7 +139,7 @@ class AppWorld:
         peer = FakePeer(self.world.clients, subscriber, "192.0.2.7")
         subscriber.peer = peer
         client = Client(subscriber, outbox, wire, peer)  # type: ignore[arg-type]
-        return Arriving(self, client, Arrival(identity, request, subscriber))
+        return Arriving(self, client, ConnectAttempt(identity, request, subscriber))
 
 
 class Arriving:
@@ -148,7 +148,7 @@ class Arriving:
     :ivar outcome: None while it waits, True when it may, else the Failure.
     """
 
-    def __init__(self, world: AppWorld, client: Client, arrival: Arrival) -> None:
+    def __init__(self, world: AppWorld, client: Client, arrival: ConnectAttempt) -> None:
         self._world = world
         self.client = client
         self.arrival = arrival
@@ -166,7 +166,7 @@ class Arriving:
     def enter(self) -> Client:
         """It has got its 101."""
         assert self.outcome is True
-        self._world.world.clients.opened(self.client.subscriber)
+        self._world.world.clients.on_open(self.client.subscriber)
         self._world.world.end_turn()
         return self.client
 

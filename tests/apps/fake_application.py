@@ -19,7 +19,7 @@ from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.config.tables.webhooks import EVENTS, WebhookSettings
-from wampush.edges.acknowledged_pushes import SinglePushes
+from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.net.http_post import Answer
 
 URL = "http://127.0.0.1:1/hooks.php"
@@ -52,7 +52,7 @@ class Application:
     present: list[Post] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        pushes = SinglePushes(
+        pushes = AcknowledgedPushes(
             Source.WEBHOOK,
             Ingest("category", 100_000, 100),
             self.world.broker,

@@ -94,7 +94,7 @@ class HostWorld:
         line = FakeLine()
         request = ConnectRequest("/chat?room=1", {"host": "a"}, "192.0.2.1")
         talk = self.host.begin(line, identity, request, None)
-        talk.opened()
+        talk.on_open()
         return line, talk
 
     @staticmethod
@@ -102,7 +102,7 @@ class HostWorld:
         """The connection is gone."""
         if line.reason is None:
             line.reason = CloseReason.PEER_LOST
-        talk.lost()
+        talk.on_lost()
 
 
 class Held:

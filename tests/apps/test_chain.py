@@ -16,7 +16,7 @@ from wampush.apps import App, Refuse, Rewrite
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.connect import Arrival
+from wampush.broker.requests.connect import ConnectAttempt
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe
@@ -41,14 +41,14 @@ class Other:
     def has_action(self, topic: str) -> bool:
         return topic in ("act", "other-act")
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         self.heard.append("connecting")
         return succeed(None) if self.refusal is None else fail(self.refusal)
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         self.heard.append("opened")
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         self.heard.append("identified")
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
@@ -69,7 +69,7 @@ class Other:
         self.heard.append(f"act {request.topic}")
         done()
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         self.heard.append("lost")
 
 

@@ -77,7 +77,7 @@ def test_every_form_of_publish(world, rest, wamp1, ratchet):
         for name in got:
             assert everybody[name].texts == [b'[8,"t",{"n":1.0}]']
         for each in everybody.values():
-            world.broker.lost(each.subscriber)
+            world.broker.on_lost(each.subscriber)
         for name, session_id in ids.items():
             rest = rest.replace(f'"{session_id}"', f'"{name}"')
 
@@ -280,7 +280,7 @@ def test_subscribing_and_unsubscribing_take_effect_at_their_place(world):
 def test_lost_takes_effect_at_its_place(world):
     leaver, stayer = world.client("t"), world.client("t")
     world.broker.publish(Publication("t", b"1"))
-    world.broker.lost(leaver.subscriber)
+    world.broker.on_lost(leaver.subscriber)
     world.broker.publish(Publication("t", b"2"))
     world.end_turn()
     assert [json.loads(text)[2] for text in stayer.texts] == [1, 2]
@@ -296,8 +296,8 @@ def test_lost_leaves_nothing(world, room):
     world.broker.publish(Publication("t", b"2"))
     outbox = client.outbox
     reference = weakref.ref(outbox)
-    world.broker.lost(client.subscriber)
-    world.broker.lost(client.subscriber)
+    world.broker.on_lost(client.subscriber)
+    world.broker.on_lost(client.subscriber)
     assert world.broker.sessions == {}
     assert (world.hub.topic_count, world.hub.subscription_count) == (0, 0)
     assert (outbox.closed, outbox.chunks, outbox.buffer) == (True, [], b"")
@@ -310,7 +310,7 @@ def test_lost_leaves_nothing(world, room):
 
 def test_a_client_that_is_gone_takes_no_more(world):
     client, other = world.client("t"), world.client("t")
-    world.broker.lost(client.subscriber)
+    world.broker.on_lost(client.subscriber)
     got = bytes(client.wire.received)
     world.says(client, '[2,"c","urn:f"]')
     assert world.broker.publish(Publication("t", b"1")) == 1

@@ -11,7 +11,7 @@ from tests.broker.world import World
 from wampush.broker import selection
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
-from wampush.broker.users import People
+from wampush.broker.users import UserIndex
 
 INGEST = Ingest(topic_key="category", max_bytes=1_000_000, topic_bytes=100)
 
@@ -122,8 +122,8 @@ class Steps:
     def __init__(self, monkeypatch):
         self.taken: Counter[str] = Counter()
         for owner, name in (
-            (People, "of_user"),
-            (People, "of_group"),
+            (UserIndex, "of_user"),
+            (UserIndex, "of_group"),
             (selection._Named, "_includes"),
         ):
             self._count(monkeypatch, owner, name)
@@ -152,7 +152,7 @@ def test_ten_thousand_tabs_of_one_user(world, monkeypatch):
     assert all(len(tab.texts) == 2 for tab in tabs)
     assert len(other.texts) == 2
     for tab in tabs:
-        world.clients.lost(tab.subscriber)
+        world.clients.on_lost(tab.subscriber)
     assert world.broker.people.user_count == 1
 
 

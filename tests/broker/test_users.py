@@ -15,7 +15,7 @@ from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.publication import Audience, Publication, Targets
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.users import People
+from wampush.broker.users import UserIndex
 
 USERS = ("7", "8", "staff", "")
 GROUPS = ("staff", "red", "7")
@@ -54,12 +54,12 @@ class PeopleAgainstModel(RuleBasedStateMachine):
     def becomes_somebody_who_may_not_be_here(self, client, identity):
         """The connection is dropped before the broker hears of the new identity."""
         client.subscriber.identity = identity
-        self.world.clients.lost(client.subscriber)
+        self.world.clients.on_lost(client.subscriber)
         del self.model[client.subscriber]
 
     @rule(client=consumes(clients))
     def is_lost(self, client):
-        self.world.clients.lost(client.subscriber)
+        self.world.clients.on_lost(client.subscriber)
         del self.model[client.subscriber]
 
     @rule(client=clients, topic=st.sampled_from(TOPICS))
@@ -120,8 +120,8 @@ class PeopleAgainstModel(RuleBasedStateMachine):
 
     def teardown(self):
         for subscriber in self.model:
-            self.world.clients.lost(subscriber)
-        assert vars(self.world.broker.people) == vars(People())
+            self.world.clients.on_lost(subscriber)
+        assert vars(self.world.broker.people) == vars(UserIndex())
 
 
 def is_meant(audience: Audience, session: str, identity: Identity) -> bool:
@@ -156,7 +156,7 @@ def test_a_session_of_nobody_is_not_kept():
     world = World()
     client = world.client("t")
     client.subscriber.become(Identity(language="de", source="callback"))
-    assert vars(world.broker.people) == vars(People())
+    assert vars(world.broker.people) == vars(UserIndex())
 
 
 def test_nothing_keeps_a_session_that_is_gone():
@@ -164,7 +164,7 @@ def test_nothing_keeps_a_session_that_is_gone():
     client: Client | None = world.client(identity=Identity("7", frozenset({"staff"})))
     assert client is not None
     reference = weakref.ref(client.subscriber)
-    world.clients.lost(client.subscriber)
+    world.clients.on_lost(client.subscriber)
     client = None
     gc.collect()
     assert reference() is None

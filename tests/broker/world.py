@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
-from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.handler import RequestHandler, RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
 from wampush.wamp.session import Session
@@ -70,7 +70,7 @@ class Wire:
 class FakeOutbox(Outbox):
     """What both fakes share: a wire, and a transport with a buffer of its own."""
 
-    def __init__(self, limit: int, pressure: Pressure, wire: Wire) -> None:
+    def __init__(self, limit: int, pressure: Backpressure, wire: Wire) -> None:
         super().__init__(limit, pressure)
         self.wire = wire
         self.buffer = b""
@@ -191,7 +191,7 @@ class FakeClock:
 class FakePeer:
     """A connection that passes on what it hears."""
 
-    clients: Clients
+    clients: RequestHandler
     subscriber: Subscriber
     address: str = "192.0.2.1"
     is_local: bool = False
@@ -201,7 +201,7 @@ class FakePeer:
 
     def identity_changed(self, before: Identity) -> None:
         self.identities.append(self.subscriber.identity)
-        self.clients.identified(self.subscriber, before)
+        self.clients.on_identity(self.subscriber, before)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         self.ends.append((reason, detail))
@@ -248,7 +248,7 @@ class World:
         self.clock = FakeClock()
         self.lines: list[str] = []
         self.turn: list[Callable[[], None]] = []
-        self.pressure = Pressure(total, self.clock.call_later)
+        self.pressure = Backpressure(total, self.clock.call_later)
         self.ledger = Ledger(lambda: self.clock.now, self.lines.append)
         self.encoded: list[tuple[bytes, object | None]] = []
         self.fanout = Fanout(self._encode, self.turn.append, self.pressure, self.ledger)
@@ -262,7 +262,9 @@ class World:
             self.ledger,
             automatic if auto_subscribe else None,
         )
-        self.clients = Clients(self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5))
+        self.clients = RequestHandler(
+            self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5)
+        )
 
     def _encode(self, text: bytes, variant: object | None) -> bytes:
         self.encoded.append((text, variant))
@@ -286,7 +288,7 @@ class World:
         subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity)
         peer = FakePeer(self.clients, subscriber)
         subscriber.peer = peer
-        self.clients.opened(subscriber)
+        self.clients.on_open(subscriber)
         self.end_turn()
         wire.room = room
         for topic in topics:

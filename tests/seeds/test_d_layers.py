@@ -26,7 +26,7 @@ from wampush.apps.component import ComponentConnection
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.handshake import Handshake
+from wampush.edges.websocket.http_upgrade import Handshake
 from wampush.examples.chat import Chat
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
@@ -172,7 +172,7 @@ class Shouting:
         self._connection = connection
         self.identity = identity
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         self._connection.write_text(b"WHO IS THERE?")
 
     def text(self, text: bytes) -> None:
@@ -181,7 +181,7 @@ class Shouting:
     def binary(self, data: bytes) -> None:
         self._connection.write_binary(data[::-1])
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         self._connection = None
 
 

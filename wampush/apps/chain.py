@@ -23,22 +23,22 @@ from wampush.wamp.messages import Call, Publish, Subscribe
 
 if TYPE_CHECKING:
     from wampush.apps.python.sessions import Sessions
-    from wampush.broker.requests.connect import Arrival
+    from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 
 
-class Part(Application, Protocol):
+class ChainLink(Application, Protocol):
     """One of them: Python apps, webhooks, what answers WAMP-CRA."""
 
     @property
     def judges_connecting(self) -> bool:
         """Whether :meth:`connecting` has to be asked."""
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         """A client wants in, see ``edges/doorkeeper.py``."""
 
 
-class Joined:
+class ApplicationChain:
     """All of them; an ``Application`` and a ``Doorkeeper``.
 
     :param parts: in the order in which they are asked.
@@ -47,7 +47,7 @@ class Joined:
     """
 
     def __init__(
-        self, parts: Sequence[Part], sessions: Sessions, cancel: Callable[[Subscriber], None]
+        self, parts: Sequence[ChainLink], sessions: Sessions, cancel: Callable[[Subscriber], None]
     ) -> None:
         self._parts = parts
         self._sessions = sessions
@@ -69,28 +69,28 @@ class Joined:
 
     # Sessions.
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         """A client wants in: all have to agree."""
         agreed = Deferred.fromCoroutine(self._connecting(arrival))
         return agreed.addErrback(self._turned_away, arrival)
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session has got its WELCOME."""
-        self._sessions.opened(subscriber)
+        self._sessions.on_open(subscriber)
         for part in self._parts:
-            part.opened(subscriber)
+            part.on_open(subscriber)
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """A session has become somebody else, or has a fresh proof of who it is."""
         for part in self._parts:
-            part.identified(subscriber, before)
+            part.on_identity(subscriber, before)
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session has ended: what runs for it is cancelled, then they hear of its end."""
         self._cancel(subscriber)
-        self._sessions.lost(subscriber)
+        self._sessions.on_lost(subscriber)
         for part in self._parts:
-            part.lost(subscriber)
+            part.on_lost(subscriber)
 
     # Requests.
 
@@ -114,11 +114,11 @@ class Joined:
 
     # One after the other.
 
-    async def _connecting(self, arrival: Arrival) -> None:
+    async def _connecting(self, arrival: ConnectAttempt) -> None:
         for part in self._doorkeepers:
             await part.connecting(arrival)
 
-    def _turned_away(self, failure: Failure, arrival: Arrival) -> Failure:
+    def _turned_away(self, failure: Failure, arrival: ConnectAttempt) -> Failure:
         self._sessions.turned_away(arrival)
         return failure
 

@@ -25,7 +25,7 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.users import People
+from wampush.broker.users import UserIndex
 from wampush.wamp.codec import event_text
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ class Broker:
         self.ledger: Final = ledger
         self.automatic: Final = automatic
         self.sessions: Final[dict[str, Subscriber]] = {}
-        self.people: Final = People()
+        self.people: Final = UserIndex()
         #: Hears of sessions and subscriptions once the indexes know them.
         self.presence: Presence | None = None
 
     # Sessions.
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session begins: it is known by its id and gets WELCOME, then its automatic topics."""
         self.sessions[subscriber.session_id] = subscriber
         self.fanout.reply(subscriber.outbox, subscriber.session.welcome())
@@ -72,7 +72,7 @@ class Broker:
         if identity is not ANONYMOUS:
             self.people.place(subscriber)
         if self.presence is not None:
-            self.presence.opened(subscriber)
+            self.presence.on_open(subscriber)
         if self.automatic is not None:
             for topic in self.automatic.topics(identity):
                 self.subscribe(subscriber, topic)
@@ -94,7 +94,7 @@ class Broker:
         if self.presence is not None:
             self.presence.unsubscribed(subscriber, topic)
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""
         self.fanout.settle()
         # The hub lets go of this set and leaves it as it is.
@@ -104,13 +104,13 @@ class Broker:
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
         if self.presence is not None:
-            self.presence.lost(user, topics)
+            self.presence.on_lost(user, topics)
 
     def permissions_for(self, subscriber: Subscriber, identity: Identity) -> object:
         """What a session may do once it has this identity, as WAMP-CRA tells it."""
         return self.policy.effective(identity, subscriber.is_local)
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """It has become somebody else, or the same with a fresh proof.
 
         Automatic topics of the old identity that the new one does not have end, and the new one

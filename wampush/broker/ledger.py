@@ -18,7 +18,7 @@ from functools import partial
 from typing import Final
 
 from wampush.errors import CloseReason, InputRefused, Refusal
-from wampush.log_limit import Thinning
+from wampush.log_limit import LogLimiter
 
 REMEMBERED_REFUSALS: Final = 100
 SHOWN_BYTES: Final = 200
@@ -103,7 +103,7 @@ class Ledger:
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
-        self._thinning = Thinning(now)
+        self._thinning = LogLimiter(now)
 
     def accept(self, source: Source, count: int = 1) -> None:
         """Inputs were carried out.

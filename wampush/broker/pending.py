@@ -42,7 +42,7 @@ PASS: Final = Verdict()
 
 
 @dataclass(eq=False, slots=True)
-class Entry:
+class PendingRequest:
     """One request in its place.
 
     :param request: what is asked for.
@@ -67,7 +67,7 @@ class Entry:
         return self.request
 
 
-class Waiting:
+class PendingRequests:
     """The requests of one session that have not taken effect, and its calls without an answer.
 
     ``size`` is how many bytes of text both are.
@@ -76,14 +76,14 @@ class Waiting:
     __slots__ = ("calls", "entries", "size")
 
     def __init__(self) -> None:
-        self.entries: deque[Entry] = deque()
+        self.entries: deque[PendingRequest] = deque()
         self.calls = 0
         self.size = 0
 
     def __len__(self) -> int:
         return len(self.entries) + self.calls
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: PendingRequest) -> None:
         """One more at the end."""
         self.entries.append(entry)
         self.size += len(entry.text)
@@ -104,7 +104,7 @@ class Waiting:
         self.calls -= 1
         self.size -= size
 
-    def take(self) -> Entry | None:
+    def take(self) -> PendingRequest | None:
         """Remove and give the first request if it is decided; None when there is none."""
         if self.entries and self.entries[0].verdict is not None:
             entry = self.entries.popleft()

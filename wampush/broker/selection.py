@@ -16,7 +16,7 @@ from typing import Final
 
 from wampush.broker.publication import Audience, Targets
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.users import People
+from wampush.broker.users import UserIndex
 
 _NONE: Final[frozenset[str]] = frozenset()
 
@@ -33,7 +33,7 @@ class _Named:
     registered: bool = False
 
     def among(
-        self, some: AbstractSet[Subscriber], people: People, sessions: Sessions
+        self, some: AbstractSet[Subscriber], people: UserIndex, sessions: Sessions
     ) -> AbstractSet[Subscriber]:
         """Those of some who are named."""
         if self._size(len(some), people) >= len(some):
@@ -44,7 +44,7 @@ class _Named:
             found |= those & some
         return found
 
-    def _size(self, enough: int, people: People) -> int:
+    def _size(self, enough: int, people: UserIndex) -> int:
         """How many steps the indexes would take; if it is more than enough, it may be less."""
         size = len(self.users) + len(self.groups) + len(self.sessions)
         size += len(people.registered) if self.registered else 0
@@ -53,7 +53,7 @@ class _Named:
             size += sum(len(people.of_group(group)) for group in self.groups)
         return size
 
-    def _sets(self, people: People) -> Iterator[AbstractSet[Subscriber]]:
+    def _sets(self, people: UserIndex) -> Iterator[AbstractSet[Subscriber]]:
         if self.registered:
             yield people.registered
         for user in self.users:
@@ -72,7 +72,7 @@ class _Named:
 
 
 def select(
-    audience: Audience, subscribers: AbstractSet[Subscriber], people: People, sessions: Sessions
+    audience: Audience, subscribers: AbstractSet[Subscriber], people: UserIndex, sessions: Sessions
 ) -> Collection[Subscriber]:
     """The subscribers who get a publication.
 

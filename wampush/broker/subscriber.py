@@ -11,7 +11,7 @@ from typing import Protocol
 from wampush.broker.access.permissions import TokenBucket
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.pending import Waiting
+from wampush.broker.pending import PendingRequests
 from wampush.errors import CloseReason
 from wampush.wamp.session import Session
 
@@ -70,7 +70,7 @@ class Subscriber:
         #: By the number of the rule; None until a rule with a rate is met, which keeps idle small.
         self.buckets: dict[int, TokenBucket] | None = None
         #: What application code has not decided yet; None while there is nothing.
-        self.waiting: Waiting | None = None
+        self.waiting: PendingRequests | None = None
         #: What application code holds of it; None until it needs something.
         self.handle: object = None
 

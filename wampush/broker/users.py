@@ -17,7 +17,7 @@ from wampush.broker.subscriber import Subscriber
 _NOBODY: Final[frozenset[Subscriber]] = frozenset()
 
 
-class People:
+class UserIndex:
     """User to sessions, group to sessions, and the sessions with a user."""
 
     def __init__(self) -> None:

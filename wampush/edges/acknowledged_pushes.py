@@ -17,7 +17,7 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred, fail, succeed
 
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
@@ -38,7 +38,7 @@ class _Waiting:
     timer: Any
 
 
-class SinglePushes:
+class AcknowledgedPushes:
     """Publishes pushes of one source, and tells each sender how it went.
 
     :param source: under which the ledger counts them.
@@ -53,7 +53,7 @@ class SinglePushes:
         source: Source,
         ingest: Ingest,
         broker: Broker,
-        pressure: Pressure,
+        pressure: Backpressure,
         call_later: Callable[..., Any],
     ) -> None:
         self._source = source

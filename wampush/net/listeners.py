@@ -185,7 +185,7 @@ def describe(port: ListeningPort) -> str:
     return f"{host}:{address.port}"
 
 
-class TurnedAway(Protocol):
+class RejectedConnection(Protocol):
     """Ends its connection; Twisted's TLS cannot do without a protocol, as plain TCP can."""
 
     def connectionMade(self) -> None:

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from wampush.apps import App, loader
-from wampush.apps.chain import Joined, Part
+from wampush.apps.chain import ApplicationChain, ChainLink
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.answers import Answers
 from wampush.apps.python.context import Server
@@ -25,8 +25,8 @@ from wampush.apps.python.runner import Runner
 from wampush.apps.python.sessions import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.presence.presence import PresenceView
-from wampush.broker.requests.handler import Clients
-from wampush.broker.requests.meta import MetaDesk
+from wampush.broker.requests.handler import RequestHandler
+from wampush.broker.requests.meta import SessionProcedures
 from wampush.broker.requests.procedures import Procedures
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
@@ -82,7 +82,7 @@ class NodeApps:
         self,
         settings: Settings,
         apps: Mapping[str, App],
-        clients: Clients,
+        clients: RequestHandler,
         presence: PresenceView,
         reactor: Any,
     ) -> None:
@@ -118,21 +118,21 @@ class NodeApps:
         permissions_for = self._clients.broker.permissions_for
         own = {
             **authenticator.procedures(permissions_for),
-            **MetaDesk(permissions_for, time).procedures,
+            **SessionProcedures(permissions_for, time).procedures,
         }
         hooked = self._answer_cra(authenticator)
         return {uri: each for uri, each in own.items() if uri not in hooked}
 
-    def join(self, others: Sequence[Part]) -> Joined | None:
+    def join(self, others: Sequence[ChainLink]) -> ApplicationChain | None:
         """Give the apps, and what else decides behind them, their say in what clients do.
 
         :param others: what is asked behind the apps.
         :returns: None when there is nothing.
         """
-        parts: list[Part] = [*self._hosts, *others]
+        parts: list[ChainLink] = [*self._hosts, *others]
         if not parts:
             return None
-        joined = Joined(parts, self._sessions, self._runner.cancel_all_of)
+        joined = ApplicationChain(parts, self._sessions, self._runner.cancel_all_of)
         self._clients.application = joined
         self._clients.reserved = frozenset(name for host in self._hosts for name in host.reserved)
         return joined

@@ -21,18 +21,18 @@ from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
-from wampush.broker.requests.handler import Clients, RequestLimits
-from wampush.broker.requests.presence import PresenceDesk
+from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
-from wampush.edges.acknowledged_pushes import SinglePushes
+from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.source import RedisSources
 from wampush.edges.websocket.admission import Admission
@@ -73,14 +73,14 @@ class Node:
     """
 
     broker: Broker
-    clients: Clients
-    pressure: Pressure
+    clients: RequestHandler
+    pressure: Backpressure
     presence: Presence
     authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullBridge
     redis: RedisSources
-    posted: SinglePushes
+    posted: AcknowledgedPushes
     components: Components
     apps: NodeApps
     webhooks: NodeWebhooks | None
@@ -154,7 +154,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     """
     components = _components(settings, folder, reactor)
     found = node_apps.load(settings.apps, folder)
-    pressure = Pressure(settings.limits.queued_bytes, reactor.callLater)
+    pressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
     broker = _broker(settings, reactor, pressure)
     authenticator = Authenticator(settings, reactor, time)
     clients = _clients(settings, broker)
@@ -162,7 +162,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     apps = NodeApps(settings, found, clients, presence, reactor)
     clients.procedures = {
         **apps.procedures(authenticator),
-        **PresenceDesk(presence, clients.may_learn, settings.presence.list_users).procedures,
+        **PresenceProcedures(presence, clients.may_learn, settings.presence.list_users).procedures,
     }
     routes = _routes(settings, clients, components)
     websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
@@ -170,7 +170,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     pull = _pull(settings, ingest, broker, pressure)
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
-    posted = SinglePushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
+    posted = AcknowledgedPushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
     webhooks: NodeWebhooks | None = None
     if settings.webhooks.url:
         webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
@@ -193,7 +193,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     )
 
 
-def _broker(settings: Settings, reactor: Any, pressure: Pressure) -> Broker:
+def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> Broker:
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
@@ -224,7 +224,7 @@ def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscri
     return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
 
 
-def _clients(settings: Settings, broker: Broker) -> Clients:
+def _clients(settings: Settings, broker: Broker) -> RequestHandler:
     limits = settings.limits
     allowed = RequestLimits(
         limits.topic_bytes,
@@ -233,7 +233,7 @@ def _clients(settings: Settings, broker: Broker) -> Clients:
         limits.pending_per_session,
         limits.pending_bytes_per_session,
     )
-    return Clients(broker, allowed)
+    return RequestHandler(broker, allowed)
 
 
 def _permissions(settings: Settings) -> Permissions | None:
@@ -261,7 +261,7 @@ def _components(settings: Settings, folder: Path | None, reactor: Any) -> Compon
     )
 
 
-def _routes(settings: Settings, clients: Clients, components: Components) -> Routes:
+def _routes(settings: Settings, clients: RequestHandler, components: Components) -> Routes:
     ledger = clients.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
@@ -292,7 +292,7 @@ def _websocket(
     authenticator: Authenticator,
     routes: Routes,
     broker: Broker,
-    pressure: Pressure,
+    pressure: Backpressure,
 ) -> WebSocketEdge:
     limits = settings.limits
     admission = Admission(
@@ -323,7 +323,7 @@ def _ingest(settings: Settings) -> Ingest:
     return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
 
 
-def _pull(settings: Settings, ingest: Ingest, broker: Broker, pressure: Pressure) -> PullBridge:
+def _pull(settings: Settings, ingest: Ingest, broker: Broker, pressure: Backpressure) -> PullBridge:
     zmq = settings.zmq
     return PullBridge(
         zmq.pull,

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from wampush import __version__
 from wampush.broker.access.policy import SlowClient
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ledger import Source
 from wampush.errors import CloseReason
 
@@ -45,7 +45,7 @@ class Measured:
     """
 
     broker: Broker
-    pressure: Pressure
+    pressure: Backpressure
     queued_limit: int
     connections: Callable[[], int]
     http_connections: Callable[[], int]

@@ -13,11 +13,11 @@ from twisted.logger import Logger
 
 from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.config.tables.webhooks import WebhookSettings
-from wampush.edges.acknowledged_pushes import SinglePushes
+from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.net.http_post import HttpPost
@@ -39,10 +39,12 @@ class NodeWebhooks:
         reactor: Any,
         ingest: Ingest,
         broker: Broker,
-        pressure: Pressure,
+        pressure: Backpressure,
     ) -> None:
         self._settings = settings
-        self._pushes = SinglePushes(Source.WEBHOOK, ingest, broker, pressure, reactor.callLater)
+        self._pushes = AcknowledgedPushes(
+            Source.WEBHOOK, ingest, broker, pressure, reactor.callLater
+        )
         secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)
         self.application = Webhooks(settings, secret, post, self._pushes.publish, reactor)

@@ -118,7 +118,7 @@ def test_what_a_client_sent_behind_its_end_is_not_seen():
     talk.message("2")
     line.end(CloseReason.CLOSED_BY_COMPONENT, "", 1000)
     held.release()
-    talk.lost()
+    talk.on_lost()
     assert names(component) == ["on_open", "on_message", "on_close"]
 
 
@@ -249,7 +249,7 @@ def test_more_than_may_wait_drops_the_connection():
     ((reason, detail, _),) = line.ended
     assert reason is CloseReason.FLOODING
     assert detail == "limits.pending_per_session = 3 messages wait for shop:Chat already."
-    talk.lost()
+    talk.on_lost()
     held.release()
     assert names(component) == ["on_open", "on_message", "on_close"]
 

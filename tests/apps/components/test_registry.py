@@ -60,7 +60,7 @@ def test_connections_are_counted_over_all_components():
     request = ConnectRequest("/", {}, "192.0.2.1")
     lines = [FakeLine() for _ in range(3)]
     for line, host in zip(lines, [*components.hosts, components.hosts[0]], strict=True):
-        host.begin(line, ANONYMOUS, request, None).opened()
+        host.begin(line, ANONYMOUS, request, None).on_open()
     assert lines[0].written == ["Client 3 connected."]
 
 

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from tests.apps.app_world import CONNECT_TIMEOUT, TIMEOUT, AppWorld, logging
 from wampush.apps import App, ConnectContext, Context, Refuse, Rewrite, Session, WampError
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import Arrival, ConnectRequest
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
 ANN = Identity("7", frozenset({"staff"}), language="de", web_session="abc", source="token")
@@ -422,7 +422,7 @@ def test_a_plain_websocket_that_wants_in_has_no_session_to_send_to():
     world = AppWorld(app)
     request = ConnectRequest("/chat?x=1", {}, "192.0.2.7")
     agreed: list[None] = []
-    world.joined.connecting(Arrival(ANN, request, None)).addCallback(agreed.append)
+    world.joined.connecting(ConnectAttempt(ANN, request, None)).addCallback(agreed.append)
     assert agreed == [None]
     assert seen == [("", "7", "/chat")]
 

@@ -15,7 +15,7 @@ def lose(web, count=1, reason=None):
     clients = [web.world.client() for _ in range(count)]
     for client in clients:
         client.peer.ended = reason
-        web.world.clients.lost(client.subscriber)
+        web.world.clients.on_lost(client.subscriber)
     return [client.id for client in clients]
 
 

@@ -11,7 +11,7 @@ from tests.apps.fake_application import application, logged
 from wampush.apps.webhooks.breaker import State
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.pending import Verdict
-from wampush.broker.requests.connect import Arrival, ConnectRequest
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.net.http_post import Answer, AnswerTooLong
 from wampush.wamp.messages import Subscribe
 
@@ -75,7 +75,7 @@ def test_who_never_got_a_place_says_nothing_about_the_application():
     Asked(web)
     refused: list[object] = []
     request = ConnectRequest("/", {}, "192.0.2.1")
-    connecting: Any = web.webhooks.connecting(Arrival(ANONYMOUS, request))
+    connecting: Any = web.webhooks.connecting(ConnectAttempt(ANONYMOUS, request))
     connecting.addErrback(refused.append)
     with logged() as lines:
         web.pass_time(2.0)
@@ -203,7 +203,7 @@ def test_a_session_that_is_lost_takes_its_questions_along():
     running, waiting = Asked(web, client=client), Asked(web, client=client)
     other = Asked(web)
     with logged() as lines:
-        web.webhooks.lost(client.subscriber)
+        web.webhooks.on_lost(client.subscriber)
     assert running.ended
     assert waiting.ended
     assert web.posts[0].dropped
@@ -224,7 +224,7 @@ def test_a_probe_that_is_given_up_leaves_its_place_to_the_next():
     web.answer(status=500)
     web.pass_time(10.0)
     probe = Asked(web)
-    web.webhooks.lost(probe.client.subscriber)
+    web.webhooks.on_lost(probe.client.subscriber)
     assert breaker(web) == State.OPEN.value
     asked = Asked(web)
     web.answer({"allow": True})
@@ -258,7 +258,7 @@ def test_nothing_is_sent_for_those_who_leave_at_the_same_moment():
     web = application("subscribe", "disconnect", at_once=1)
     asked = [Asked(web) for _ in range(5)]
     for each in asked[:4]:
-        web.webhooks.lost(each.client.subscriber)
+        web.webhooks.on_lost(each.client.subscriber)
     web.pass_time(0.0)
     assert web.asked == ["subscribe", "subscribe"]
     assert not asked[4].ended
@@ -267,7 +267,7 @@ def test_nothing_is_sent_for_those_who_leave_at_the_same_moment():
 def connecting(web):
     """The outcomes of a client that wants in."""
     outcomes: list[object] = []
-    arrival = Arrival(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
+    arrival = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
     asked: Any = web.webhooks.connecting(arrival)
     asked.addBoth(outcomes.append)
     return outcomes

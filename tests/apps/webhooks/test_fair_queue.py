@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.apps.webhooks.fair_queue import Row, most_of_a_kind
+from wampush.apps.webhooks.fair_queue import FairQueue, most_of_a_kind
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def taken(row):
 
 
 def test_who_asks_takes_turns():
-    row: Row[str] = Row(100)
+    row: FairQueue[str] = FairQueue(100)
     for item in ("a1", "a2", "a3", "b1", "c1", "b2"):
         row.join(item, item[0])
     assert list(row) == ["a1", "a2", "a3", "b1", "b2", "c1"]
@@ -31,7 +31,7 @@ def test_who_asks_takes_turns():
 
 
 def test_who_comes_later_waits_for_one_of_each_other_at_most():
-    row: Row[int] = Row(100)
+    row: FairQueue[int] = FairQueue(100)
     for number in range(100):
         row.join(number, "busy")
     assert [row.take() for _ in range(50)] == list(range(50))
@@ -40,14 +40,14 @@ def test_who_comes_later_waits_for_one_of_each_other_at_most():
 
 
 def test_those_without_an_owner_come_in_the_order_of_their_arrival():
-    row: Row[str] = Row(100)
+    row: FairQueue[str] = FairQueue(100)
     for item in "abc":
         row.join(item, None)
     assert taken(row) == ["a", "b", "c"]
 
 
 def test_there_is_room_for_so_many():
-    row: Row[str] = Row(2)
+    row: FairQueue[str] = FairQueue(2)
     for item in "abc":
         row.join(item, None)
     room = [row.has_room]
@@ -61,7 +61,7 @@ def test_there_is_room_for_so_many():
 
 @given(st.lists(st.tuples(st.sampled_from("abc-"), st.sampled_from(["join", "leave", "take"]))))
 def test_nobody_is_lost_and_nothing_stays(steps):
-    row: Row[int] = Row(1000)
+    row: FairQueue[int] = FairQueue(1000)
     present: dict[int, str | None] = {}
     for number, (name, step) in enumerate(steps):
         if step == "join":

@@ -10,7 +10,7 @@ import pytest
 from tests.broker.world import World
 from wampush.apps.webhooks import requests as questions
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import Arrival, ConnectRequest
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable
 from wampush.wamp.messages import Call, Publish, Subscribe
 
@@ -142,7 +142,7 @@ def test_a_session_without_a_connection_has_no_address(subscriber):
 
 def connecting(names=(), subscriber=None, **headers):
     request = ConnectRequest("/ws?token=t&a=1", headers, "192.0.2.9")
-    return questions.connecting(Arrival(ALICE, request, subscriber), names, 1.5)
+    return questions.connecting(ConnectAttempt(ALICE, request, subscriber), names, 1.5)
 
 
 def test_connect(subscriber):

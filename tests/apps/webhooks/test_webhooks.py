@@ -11,7 +11,7 @@ from twisted.internet.defer import CancelledError
 from tests.apps.fake_application import application, logged
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
-from wampush.broker.requests.connect import Arrival, ConnectRequest
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Publish
@@ -28,7 +28,7 @@ def connect(web, cookie="PHPSESSID=s1"):
     outcome: list[Any] = []
     request = ConnectRequest("/?a=1", {"cookie": cookie}, "192.0.2.1")
     subscriber = Subscriber(Session(WAMP1, "test/1"), web.world.client().outbox)
-    asked = web.webhooks.connecting(Arrival(Identity("7"), request, subscriber))
+    asked = web.webhooks.connecting(ConnectAttempt(Identity("7"), request, subscriber))
     asked.addCallbacks(outcome.append, lambda failure: outcome.append(failure.value))
     return outcome, asked
 
@@ -340,7 +340,7 @@ def test_a_call_that_ends_the_session():
 def test_a_caller_that_has_gone_gets_nothing():
     web = application("call")
     caller = call(web, '[2,"c1","cart.add"]')
-    web.world.clients.lost(caller.subscriber)
+    web.world.clients.on_lost(caller.subscriber)
     assert web.posts[0].dropped
     web.world.end_turn()
     assert caller.texts == []
@@ -354,7 +354,7 @@ def test_a_session_that_has_gone_neither_subscribes_nor_publishes():
     client = web.world.client()
     web.world.says(client, '[5,"a"]')
     web.world.says(client, '[7,"chat",1]')
-    web.world.clients.lost(client.subscriber)
+    web.world.clients.on_lost(client.subscriber)
     assert [post.dropped for post in web.posts] == [True, True]
     web.world.end_turn()
     assert listener.texts == []
@@ -415,7 +415,7 @@ def test_there_are_no_actions():
     subscriber = web.world.client().subscriber
     assert not web.webhooks.has_action("t")
     web.webhooks.act(subscriber, Publish("t", b"1"), lambda: done.append(1))
-    web.webhooks.identified(subscriber, ANONYMOUS)
+    web.webhooks.on_identity(subscriber, ANONYMOUS)
     assert done == [1]
     assert web.posts == []
 

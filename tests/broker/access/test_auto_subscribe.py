@@ -14,7 +14,7 @@ from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.publication import Publication
-from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.handler import RequestHandler, RequestLimits
 
 PATTERNS = ("user.{user}", "group.{group}", "broadcast")
 
@@ -212,12 +212,12 @@ def test_unsubscribing_ends_it_for_that_session_and_stays_so(world):
 
 
 def test_a_lost_session_leaves_nothing(world):
-    world.clients.lost(world.client(identity=identity("7", "a", "b")).subscriber)
+    world.clients.on_lost(world.client(identity=identity("7", "a", "b")).subscriber)
     assert (world.hub.topic_count, world.hub.subscription_count) == (0, 0)
 
 
 def test_limits_neither_refuse_it_nor_count_it(world):
-    world.clients = Clients(world.broker, RequestLimits(subscriptions=2, topics=5))
+    world.clients = RequestHandler(world.broker, RequestLimits(subscriptions=2, topics=5))
     client = world.client(identity=identity("7", "a", "b", "c", "d", "e"))
     automatic = topics(world, client)
     assert len(automatic) == 7

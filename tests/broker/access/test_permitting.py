@@ -176,7 +176,7 @@ def test_whoever_stays_the_same_keeps_everything():
     world.clients.procedures = {"other": lambda *_: None}
     world.says(client, '[2,"1","other"]')
     assert world.hub.subscribers("staff")
-    world.broker.identified(client.subscriber, client.subscriber.identity)
+    world.broker.on_identity(client.subscriber, client.subscriber.identity)
     assert not world.hub.subscribers("staff")
 
 
@@ -184,7 +184,7 @@ def test_events_before_a_review_are_delivered_and_none_after():
     world = world_with(subscribe="deny")
     client = world.client("a", "b")
     world.broker.publish(Publication("a", b"1"))
-    world.broker.identified(client.subscriber, client.subscriber.identity)
+    world.broker.on_identity(client.subscriber, client.subscriber.identity)
     world.broker.publish(Publication("a", b"2"))
     world.end_turn()
     assert client.texts == [b'[8,"a",1]']
@@ -193,7 +193,7 @@ def test_events_before_a_review_are_delivered_and_none_after():
 def test_without_permissions_a_review_changes_nothing():
     world = World()
     client = world.client("a")
-    world.broker.identified(client.subscriber, client.subscriber.identity)
+    world.broker.on_identity(client.subscriber, client.subscriber.identity)
     assert world.hub.subscribers("a")
 
 

@@ -9,15 +9,15 @@ from wampush.broker.delivery.backpressure import (
     CROWD_PATIENCE,
     CROWD_REST,
     PATIENCE,
+    Backpressure,
     Hold,
-    Pressure,
 )
 
 
 class Queue:
     """A backlog that a test fills by hand."""
 
-    def __init__(self, pressure: Pressure, queued: int = 0) -> None:
+    def __init__(self, pressure: Backpressure, queued: int = 0) -> None:
         self.pressure = pressure
         self.queued = queued
         self.stalled = False
@@ -52,7 +52,7 @@ def released():
 
 @pytest.fixture
 def pressure(clock, released):
-    pressure = Pressure(100, clock.call_later)
+    pressure = Backpressure(100, clock.call_later)
     pressure.on_release(lambda: released.append(clock.now))
     return pressure
 

@@ -113,7 +113,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(client=consumes(clients))
     def is_lost(self, client):
-        self.world.broker.lost(client.subscriber)
+        self.world.broker.on_lost(client.subscriber)
         self.living.remove(client)
 
     @rule(seconds=st.sampled_from([0.4, 1.0]))
@@ -181,7 +181,7 @@ class Delivery(RuleBasedStateMachine):
             assert dropped == missed
         assert missed <= dropped
         for client in self.living:
-            world.broker.lost(client.subscriber)
+            world.broker.on_lost(client.subscriber)
         assert (world.hub.topic_count, world.broker.sessions) == (0, {})
 
     def is_complete(self, client: Client) -> None:

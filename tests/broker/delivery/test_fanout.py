@@ -325,9 +325,9 @@ def test_a_crowd_that_ends_holds_nobody(world):
     clients = crowded(world, 3)
     publish(world, "t", "y" * 60)
     world.end_turn()
-    world.broker.lost(clients[0].subscriber)
+    world.broker.on_lost(clients[0].subscriber)
     assert world.pressure.paused
-    world.broker.lost(clients[1].subscriber)
+    world.broker.on_lost(clients[1].subscriber)
     assert not world.pressure.paused
 
 

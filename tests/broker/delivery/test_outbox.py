@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, Wire
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 
 LIMIT = 100
 
 
 @pytest.fixture
 def pressure():
-    return Pressure(1_000_000, FakeClock().call_later)
+    return Backpressure(1_000_000, FakeClock().call_later)
 
 
 @pytest.fixture(params=[DirectOutbox, BufferedOutbox])

@@ -13,7 +13,7 @@ from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRu
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
-from wampush.broker.requests.presence import PresenceDesk
+from wampush.broker.requests.presence import PresenceProcedures
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
@@ -53,7 +53,7 @@ class PresenceWorld(World):
         clock = Clock(lambda: self.clock.now, self.clock.call_later)
         self.presence = Presence(self.broker, grace, clock)
         self.broker.presence = self.presence
-        desk = PresenceDesk(self.presence, self.clients.may_learn, list_users)
+        desk = PresenceProcedures(self.presence, self.clients.may_learn, list_users)
         self.clients.procedures = desk.procedures
 
     def join(self, user: str | None, *topics: str) -> Client:
@@ -71,7 +71,7 @@ class PresenceWorld(World):
     def lose(self, *clients: Client) -> None:
         """Connections are lost."""
         for client in clients:
-            self.clients.lost(client.subscriber)
+            self.clients.on_lost(client.subscriber)
         self.end_turn()
 
     def become(self, client: Client, user: str | None, *groups: str) -> None:

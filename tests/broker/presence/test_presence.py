@@ -519,7 +519,7 @@ def test_a_few_changes_are_told_one_by_one_and_more_in_one_event(world):
         world.say(tabs[0], [6, ROOM])
         for client in list(world.broker.sessions.values()):
             if client is not watcher.subscriber:
-                world.clients.lost(client)
+                world.clients.on_lost(client)
 
 
 def test_one_event_stays_small_whatever_the_ids_are(world):

@@ -117,7 +117,7 @@ class Model(RuleBasedStateMachine):
     def drop_all(self) -> None:
         """A mass disconnect."""
         for client in list(self.clients.values()):
-            self.world.clients.lost(client.subscriber)
+            self.world.clients.on_lost(client.subscriber)
         self.world.end_turn()
         self.users.clear()
         self.clients.clear()
@@ -219,7 +219,7 @@ class Model(RuleBasedStateMachine):
         self.after_an_interval_everybody_knows()
         self.drop_all()
         for watcher in self.watchers:
-            self.world.clients.lost(watcher.client.subscriber)
+            self.world.clients.on_lost(watcher.client.subscriber)
         self.world.end_turn()
         self.world.wait(10)
         presence = self.world.presence

@@ -10,7 +10,7 @@ import pytest
 
 from tests.broker.world import Client, World
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.requests.cra import CraDesk, CraKey, CraKeys
+from wampush.broker.requests.cra import CraKey, CraKeys, CraProcedures
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal, WampushError
 from wampush.wamp.cra import Salting, derive, sign
@@ -35,7 +35,7 @@ class Desk:
         self.keys = CraKeys(KEYS, b"seed")
         self.asked: list[Identity] = []
         self.failure: WampushError | None = None
-        self.desk = CraDesk(
+        self.desk = CraProcedures(
             lambda: self.keys, self._permissions, lambda: self.world.clock.now, 5.0, anonymous
         )
         self.world.clients.procedures = self.desk.procedures
@@ -249,7 +249,7 @@ def test_what_was_asked_ends_with_the_session():
     client = desk.open()
     desk.call(AUTHREQ, "alice", client=client)
     assert desk.desk.pending == 1
-    desk.world.broker.lost(client.subscriber)
+    desk.world.broker.on_lost(client.subscriber)
     del client
     gc.collect()
     assert desk.desk.pending == 0

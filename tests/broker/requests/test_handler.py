@@ -20,7 +20,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.handler import RequestHandler, RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
@@ -44,10 +44,10 @@ class Slow:
     def has_action(self, topic: str) -> bool:
         return topic == "act"
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         self.heard.append("opened")
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         self.heard.append(f"{before.user} is {subscriber.identity.user}")
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
@@ -62,7 +62,7 @@ class Slow:
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
         self.actions.append((request.event, done))
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         self.heard.append("lost")
 
     def decide(self, topic: str, verdict: Verdict = PASS) -> None:
@@ -200,7 +200,7 @@ def test_what_waits_when_a_session_ends_is_counted_and_late_answers_do_nothing(s
     client = scene.world.client()
     scene.says(client, [5, "a"], [5, "b"], [2, "1", "app.x"])
     scene.slow.decide("b")
-    scene.world.clients.lost(client.subscriber)
+    scene.world.clients.on_lost(client.subscriber)
     scene.slow.decide("a")
     assert scene.topics(client) == set()
     assert scene.slow.calls == []
@@ -211,7 +211,7 @@ def test_what_waits_when_a_session_ends_is_counted_and_late_answers_do_nothing(s
 def test_an_answer_after_the_end_of_its_session_goes_nowhere(scene):
     client = scene.world.client()
     scene.says(client, [2, "1", "app.x"])
-    scene.world.clients.lost(client.subscriber)
+    scene.world.clients.on_lost(client.subscriber)
     scene.slow.answer()
     scene.world.end_turn()
     assert client.texts == []
@@ -280,7 +280,7 @@ def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(
 
 def test_the_texts_that_wait_are_bounded_together(scene):
     client = scene.world.client(limit=10_000)
-    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients = RequestHandler(scene.world.broker, RequestLimits(pending_bytes=60))
     scene.world.clients.application = scene.slow
     scene.says(client, [2, "1", "app.x", "x" * 100])
     assert len(scene.slow.calls) == 1
@@ -299,7 +299,7 @@ def test_the_texts_that_wait_are_bounded_together(scene):
 
 def test_room_for_bytes_comes_back_with_each_answer(scene):
     client = scene.world.client()
-    scene.world.clients = Clients(scene.world.broker, RequestLimits(pending_bytes=60))
+    scene.world.clients = RequestHandler(scene.world.broker, RequestLimits(pending_bytes=60))
     scene.world.clients.application = scene.slow
     for number in range(20):
         scene.says(client, [5, "a"], [2, str(number), "app.x"], [7, "act", number])

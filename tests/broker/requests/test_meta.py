@@ -10,14 +10,14 @@ from tests.broker.world import World
 from wampush.broker.access.permissions import Permissions, usual
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
-from wampush.broker.requests.meta import MetaDesk
+from wampush.broker.requests.meta import SessionProcedures
 from wampush.config.tables.permissions import PermissionSettings
 
 
 @pytest.fixture
 def world():
     world = World(clients_publish=False)
-    world.clients.procedures = MetaDesk(
+    world.clients.procedures = SessionProcedures(
         world.broker.permissions_for, lambda: world.clock.now
     ).procedures
     return world

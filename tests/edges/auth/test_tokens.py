@@ -29,8 +29,8 @@ from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.token_keys import load_signing_key
 from wampush.edges.auth.tokens import Tokens, issue
-from wampush.edges.websocket.handshake import HandshakeRefused
-from wampush.edges.websocket.handshake import parse as parse_handshake
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.http_upgrade import parse as parse_handshake
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 
 SECRET = b"0123456789abcdef0123456789abcdef"

@@ -14,7 +14,7 @@ from tests.edges.websocket.in_memory import ADDRESS, Frame, MemoryTransport, fra
 from wampush.apps.component import Component
 from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
@@ -96,7 +96,7 @@ class ComponentEdge:
         self.clock = Clock()
         self.lines: list[str] = []
         self.ledger = Ledger(self.clock.seconds, self.lines.append)
-        pressure = Pressure(2**28, self.clock.callLater)
+        pressure = Backpressure(2**28, self.clock.callLater)
         fanout = Fanout(encode, lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
         self.host = ComponentHost(
             "shop:Chat",

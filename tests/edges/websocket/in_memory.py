@@ -26,7 +26,7 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
 from wampush.errors import MessageRefused
-from wampush.log_limit import Thinning
+from wampush.log_limit import LogLimiter
 from wampush.node.build import build
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -204,7 +204,7 @@ class MemoryNode:
         self.ledger = node.broker.ledger
         self.ledger._report = self.lines.append
         self.ledger._now = self.clock.seconds
-        self.ledger._thinning = Thinning(self.clock.seconds)
+        self.ledger._thinning = LogLimiter(self.clock.seconds)
         self.edge.start()
 
     def turn(self) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, masked, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason, Refusal
 from wampush.net.origins import Origins, Proxies
 

@@ -96,12 +96,12 @@ def test_a_lost_connection_is_counted_as_lost() -> None:
 def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
     node = MemoryNode(SETTINGS)
 
-    def lost(subscriber: Any) -> None:
+    def on_lost(subscriber: Any) -> None:
         subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
         node.broker.fanout.reply(subscriber.outbox, b"nobody hears")
         subscriber.become(Identity("7"))
 
-    application: Any = SimpleNamespace(opened=lambda _: None, lost=lost)
+    application: Any = SimpleNamespace(on_open=lambda _: None, on_lost=on_lost)
     node.node.clients.application = application
     peer = node.open()
     peer.lose()

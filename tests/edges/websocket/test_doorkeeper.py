@@ -11,7 +11,7 @@ from tests.apps.sample_components import Scripted
 from tests.edges.websocket.component_in_memory import ComponentEdge
 from tests.edges.websocket.in_memory import MemoryNode, Peer, frames, masked, request
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import Arrival
+from wampush.broker.requests.connect import ConnectAttempt
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import AuthenticationRefused, CloseReason
 
@@ -20,12 +20,12 @@ class Doorkeeper:
     """Decides as a test says; by itself, later."""
 
     def __init__(self, answer: Any = None) -> None:
-        self.arrivals: list[Arrival] = []
+        self.arrivals: list[ConnectAttempt] = []
         self.answers: list[Deferred[None]] = []
         self.cancelled = 0
         self._answer = answer
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         self.arrivals.append(arrival)
         if self._answer is not None:
             answered: Deferred[None] = self._answer(arrival)
@@ -38,7 +38,7 @@ class Doorkeeper:
         self.cancelled += 1
 
 
-def refuse(_: Arrival) -> Deferred[None]:
+def refuse(_: ConnectAttempt) -> Deferred[None]:
     return fail(AuthenticationRefused(CloseReason.CONNECT_REFUSED, "Not on the list."))
 
 
@@ -162,7 +162,7 @@ def test_an_answer_that_comes_too_late_does_nothing(late: str) -> None:
     node = guarded(doorkeeper)
     given: list[Deferred[None]] = []
 
-    def stubborn(_: Arrival) -> Deferred[None]:
+    def stubborn(_: ConnectAttempt) -> Deferred[None]:
         # Who swallows the cancelling has its say later.
         inner: Deferred[None] = Deferred()
         outer: Deferred[None] = Deferred(lambda _: None)
@@ -182,7 +182,7 @@ def test_an_answer_that_comes_too_late_does_nothing(late: str) -> None:
 
 
 def test_a_defect_drops_the_connection() -> None:
-    def broken(_: Arrival) -> Deferred[None]:
+    def broken(_: ConnectAttempt) -> Deferred[None]:
         raise ValueError("defect")
 
     node = guarded(Doorkeeper(broken))

@@ -32,7 +32,7 @@ from twisted.python.failure import Failure
 
 from tests.edges.websocket.in_memory import MemoryNode, frames, masked, request
 from tests.support.waiting import PATIENCE
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Publication
@@ -124,7 +124,7 @@ class Rig:
         self.clock = Clock()
         self.lines: list[str] = []
         self.wire = Wire()
-        self.pressure = Pressure(10**9, self.clock.callLater)
+        self.pressure = Backpressure(10**9, self.clock.callLater)
         self.ledger = Ledger(self.clock.seconds, self.lines.append)
         self.fanout = Fanout(
             encode, lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
@@ -713,7 +713,7 @@ def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path]) -> No
 
 
 def test_the_way_depends_on_the_handle() -> None:
-    pressure = Pressure(1000, Clock().callLater)
+    pressure = Backpressure(1000, Clock().callLater)
     wire = Wire()
     assert type(outbox_for(wire, 1000, pressure, pressure.stop)) is TransportOutbox
     wire = Wire()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from wampush.edges.websocket.timer_wheel import Wheel
+from wampush.edges.websocket.timer_wheel import TimerWheel
 
 
 class Alarm:
@@ -28,7 +28,7 @@ class Alarm:
 class Repeating(Alarm):
     """Schedules itself again."""
 
-    def __init__(self, clock: Clock, wheel: Wheel, seconds: float) -> None:
+    def __init__(self, clock: Clock, wheel: TimerWheel, seconds: float) -> None:
         super().__init__(clock)
         self.wheel = wheel
         self.seconds = seconds
@@ -44,8 +44,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def wheel(clock: Any) -> Wheel:
-    wheel = Wheel(clock, 1.0)
+def wheel(clock: Any) -> TimerWheel:
+    wheel = TimerWheel(clock, 1.0)
     wheel.start()
     return wheel
 
@@ -55,7 +55,7 @@ def run(clock: Clock, seconds: int) -> None:
         clock.advance(0.25)
 
 
-def test_due_once_and_in_time(clock: Clock, wheel: Wheel) -> None:
+def test_due_once_and_in_time(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 5)
     assert wheel.waiting == 1
@@ -66,7 +66,7 @@ def test_due_once_and_in_time(clock: Clock, wheel: Wheel) -> None:
     assert wheel.waiting == 0
 
 
-def test_scheduling_again_replaces(clock: Clock, wheel: Wheel) -> None:
+def test_scheduling_again_replaces(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 3)
     wheel.schedule(alarm, 8)
@@ -75,7 +75,7 @@ def test_scheduling_again_replaces(clock: Clock, wheel: Wheel) -> None:
     assert alarm.rang == [8.0]
 
 
-def test_cancel(clock: Clock, wheel: Wheel) -> None:
+def test_cancel(clock: Clock, wheel: TimerWheel) -> None:
     alarm, other = Alarm(clock), Alarm(clock)
     wheel.cancel(alarm)
     wheel.schedule(alarm, 3)
@@ -88,7 +88,7 @@ def test_cancel(clock: Clock, wheel: Wheel) -> None:
     assert other.rang == [3.0]
 
 
-def test_it_may_schedule_itself_again(clock: Clock, wheel: Wheel) -> None:
+def test_it_may_schedule_itself_again(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Repeating(clock, wheel, 2)
     wheel.schedule(alarm, 1)
     run(clock, 8)
@@ -96,7 +96,9 @@ def test_it_may_schedule_itself_again(clock: Clock, wheel: Wheel) -> None:
     assert wheel.waiting == 1
 
 
-def test_one_that_is_due_may_cancel_another_of_the_same_tick(clock: Clock, wheel: Wheel) -> None:
+def test_one_that_is_due_may_cancel_another_of_the_same_tick(
+    clock: Clock, wheel: TimerWheel
+) -> None:
     class Rival(Alarm):
         other: Rival
 
@@ -114,7 +116,9 @@ def test_one_that_is_due_may_cancel_another_of_the_same_tick(clock: Clock, wheel
     assert wheel.waiting == 0
 
 
-def test_one_that_is_due_may_schedule_another_of_the_same_tick(clock: Clock, wheel: Wheel) -> None:
+def test_one_that_is_due_may_schedule_another_of_the_same_tick(
+    clock: Clock, wheel: TimerWheel
+) -> None:
     class Rival(Alarm):
         other: Rival
 
@@ -134,7 +138,7 @@ def test_one_that_is_due_may_schedule_another_of_the_same_tick(clock: Clock, whe
         assert set(alarm.rang) <= {2.0, 5.0, 8.0}
 
 
-def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: Wheel) -> None:
+def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 0)
     assert alarm.rang == []
@@ -142,7 +146,7 @@ def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: Wheel) -> Non
     assert alarm.rang == [1.0]
 
 
-def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: Wheel) -> None:
+def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 1)
     wheel.stop()
@@ -152,7 +156,7 @@ def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: Wheel) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_one_delayed_call_for_everybody(clock: Clock, wheel: Wheel) -> None:
+def test_one_delayed_call_for_everybody(clock: Clock, wheel: TimerWheel) -> None:
     for seconds in range(1, 100):
         wheel.schedule(Alarm(clock), seconds)
     assert len(clock.getDelayedCalls()) == 1
@@ -172,7 +176,7 @@ def test_each_rings_about_when_its_last_schedule_says(
     steps: list[tuple[int, float | None, int]],
 ) -> None:
     clock: Any = Clock()
-    wheel = Wheel(clock, 1.0)
+    wheel = TimerWheel(clock, 1.0)
     wheel.start()
     alarms = [Alarm(clock) for _ in range(5)]
     wanted: dict[int, float] = {}

@@ -138,7 +138,7 @@ class ComponentTalk:
         self._lost = False
         self._given_up = False
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The handshake is answered."""
         self._add(_OPEN)
 
@@ -154,7 +154,7 @@ class ComponentTalk:
                 return
         self._add(data)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """The connection is gone; the component hears of it after what was sent before."""
         self._lost = True
         self._add(_CLOSE)

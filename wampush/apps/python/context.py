@@ -198,14 +198,14 @@ class Session:
         """Why the client shall not be let in; None when it may."""
         return self._ending
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """It has got its WELCOME."""
         self._is_open = True
         kept, self._kept = self._kept, []
         for topic, payload in kept:
             self._send(topic, payload)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """It is gone: keep who it was, and nothing of the connection."""
         self._identity = self.identity
         self._is_open = False

@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from wampush.apps.python.runner import End, Outcome
 from wampush.apps.python.values import CraSecret
 from wampush.broker.requests.application import Reply
-from wampush.broker.requests.cra import Asked, CraDesk, CraKey, CraKeys
+from wampush.broker.requests.cra import Asked, CraKey, CraKeys, CraProcedures
 from wampush.broker.requests.procedures import CallRefused, answer
 from wampush.wamp import cra
 from wampush.wamp.uris import ERROR_INTERNAL, ERROR_TIMEOUT
@@ -72,7 +72,7 @@ class CraHook:
     :param host: of the app.
     """
 
-    def __init__(self, desk: CraDesk, keys: HookKeys, host: AppHost) -> None:
+    def __init__(self, desk: CraProcedures, keys: HookKeys, host: AppHost) -> None:
         self._desk = desk
         self._keys = keys
         self._host = host

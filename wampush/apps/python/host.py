@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from wampush.apps.python.runner import Runner
     from wampush.apps.python.sessions import Sessions
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import Arrival
+    from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call, Publish, Subscribe
 
@@ -99,23 +99,23 @@ class AppHost:
 
     # Sessions.
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         """A client wants in, see ``edges/doorkeeper.py``."""
         return Deferred.fromCoroutine(self._connecting(arrival))
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session has got its WELCOME."""
         if subscriber.identity.user is not None:
             self._authenticated(subscriber)
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """A session has become somebody else, or has a fresh proof of who it is."""
         identity = subscriber.identity
         # A fresh proof of the same tells nothing new.
         if identity.user is not None and replace(before, expires=identity.expires) != identity:
             self._authenticated(subscriber)
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session has ended; the handlers that hear of it are not cancelled."""
         action = self.registered.actions.get(DISCONNECTION)
         if not self.registered.disconnect and action is None:
@@ -197,7 +197,7 @@ class AppHost:
     def _context(self, session: Session) -> Context:
         return Context(self._server, session, self._log)
 
-    async def _connecting(self, arrival: Arrival) -> None:
+    async def _connecting(self, arrival: ConnectAttempt) -> None:
         session = self._sessions.arriving(arrival)
         context = ConnectContext(self._server, session, self._log, arrival.request)
         for handler in self.registered.connect:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wampush.apps.python.context import Server, Session
 
 if TYPE_CHECKING:
-    from wampush.broker.requests.connect import Arrival
+    from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 
 
@@ -26,7 +26,7 @@ class Sessions:
     def __init__(self, server: Server) -> None:
         self._server = server
 
-    def arriving(self, arrival: Arrival) -> Session:
+    def arriving(self, arrival: ConnectAttempt) -> Session:
         """The session of a client that is not let in yet."""
         subscriber = arrival.subscriber
         known = None if subscriber is None else subscriber.handle
@@ -37,15 +37,15 @@ class Sessions:
             subscriber.handle = session
         return session
 
-    def turned_away(self, arrival: Arrival) -> None:
+    def turned_away(self, arrival: ConnectAttempt) -> None:
         """A client was not let in after all."""
         if arrival.subscriber is not None:
-            self.lost(arrival.subscriber)
+            self.on_lost(arrival.subscriber)
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A client has got its WELCOME."""
         if isinstance(subscriber.handle, Session):
-            subscriber.handle.opened()
+            subscriber.handle.on_open()
 
     def of(self, subscriber: Subscriber) -> Session:
         """The session of a client that has got its WELCOME."""
@@ -54,17 +54,17 @@ class Sessions:
             return known
         address = "" if subscriber.peer is None else subscriber.peer.address
         session = Session(self._server, subscriber, subscriber.identity, address)
-        session.opened()
+        session.on_open()
         subscriber.handle = session
         return session
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A client is gone."""
         if isinstance(subscriber.handle, Session):
-            subscriber.handle.lost()
+            subscriber.handle.on_lost()
 
     def left(self, subscriber: Subscriber) -> Session:
         """The session of a client that is gone."""
         session = self.of(subscriber)
-        session.lost()
+        session.on_lost()
         return session

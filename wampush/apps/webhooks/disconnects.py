@@ -38,7 +38,7 @@ class _Batch:
     attempts: int = 0
 
 
-class Departures:
+class Disconnects:
     """The sessions that have ended and of which the application does not know it yet.
 
     :param settings: the ``[webhooks]`` table.

@@ -21,10 +21,10 @@ from twisted.python.failure import Failure
 
 from wampush.apps.webhooks.answers import Unusable
 from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
-from wampush.apps.webhooks.fair_queue import Row, most_of_a_kind
+from wampush.apps.webhooks.fair_queue import FairQueue, most_of_a_kind
 from wampush.apps.webhooks.requests import Question
 from wampush.config.tables.webhooks import WebhookSettings
-from wampush.log_limit import Thinning
+from wampush.log_limit import LogLimiter
 from wampush.net.http_post import Answer, AnswerTooLong, problem_of
 
 _log = Logger(namespace="wampush")
@@ -47,7 +47,7 @@ class Report:
 
     def __init__(self, url: str, now: Callable[[], float]) -> None:
         self._url = url
-        self._thinning = Thinning(now)
+        self._thinning = LogLimiter(now)
 
     def failed(self, event: str, problem: str) -> None:
         """One question came to nothing.
@@ -107,7 +107,7 @@ class Pending(Generic[Read]):
     ended: bool = False
 
 
-class Desk:
+class Dispatcher:
     """Asks the application, a bounded number of questions at once.
 
     :param settings: the ``[webhooks]`` table.
@@ -138,8 +138,8 @@ class Desk:
         }
         both = _ENTRY in self.breakers and len(self.breakers) > 1
         places = most_of_a_kind(settings.at_once, both)
-        self._entries: Row[Pending[Any]] = Row(places)
-        self._requests: Row[Pending[Any]] = Row(places)
+        self._entries: FairQueue[Pending[Any]] = FairQueue(places)
+        self._requests: FairQueue[Pending[Any]] = FairQueue(places)
         self._running: set[Pending[Any]] = set()
         self._owned: dict[object, set[Pending[Any]]] = {}
         self._next_start: Any = None
@@ -210,7 +210,7 @@ class Desk:
 
     # A question's way.
 
-    def _row(self, pending: Pending[Any]) -> Row[Pending[Any]]:
+    def _row(self, pending: Pending[Any]) -> FairQueue[Pending[Any]]:
         return self._entries if pending.question.event == _ENTRY else self._requests
 
     @property

@@ -29,7 +29,7 @@ def most_of_a_kind(places: int, both: bool) -> int:
     return max(1, places - max(1, places // _SHARE)) if both else places
 
 
-class Row(Generic[Item]):
+class FairQueue(Generic[Item]):
     """Questions of one kind, and how many of them run.
 
     Joining and leaving costs the same wherever somebody stands: a thousand may go at once.

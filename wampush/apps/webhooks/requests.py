@@ -24,7 +24,7 @@ from wampush.errors import NotSerialisable
 
 if TYPE_CHECKING:
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import Arrival
+    from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
     from wampush.errors import CloseReason
     from wampush.wamp.messages import Call, Publish, Subscribe
@@ -58,7 +58,7 @@ def signature(secret: bytes, seconds: int, body: bytes) -> str:
     return f"t={seconds},v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}"
 
 
-def connecting(arrival: Arrival, names: Sequence[str], time: float) -> Question:
+def connecting(arrival: ConnectAttempt, names: Sequence[str], time: float) -> Question:
     """May this client connect? Its session opens only after the answer.
 
     :param names: the only cookies to pass on; empty for all.

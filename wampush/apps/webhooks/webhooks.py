@@ -18,13 +18,13 @@ from twisted.python.failure import Failure
 from wampush.apps.webhooks import answers
 from wampush.apps.webhooks import requests as questions
 from wampush.apps.webhooks.answers import CallAnswer, Decision, Push
-from wampush.apps.webhooks.disconnects import Departures
-from wampush.apps.webhooks.dispatcher import Desk, Pending, Report
+from wampush.apps.webhooks.disconnects import Disconnects
+from wampush.apps.webhooks.dispatcher import Dispatcher, Pending, Report
 from wampush.apps.webhooks.requests import SIGNATURE_HEADER, Question, signature
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.connect import Arrival
+from wampush.broker.requests.connect import ConnectAttempt
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.webhooks import WebhookSettings
@@ -82,8 +82,10 @@ class Webhooks:
         self._events = frozenset(settings.events)
         report = Report(settings.url, now)
         asked = [event for event in settings.events if event != "disconnect"]
-        self._desk = Desk(settings, self._send, clock.callLater, now, report, asked)
-        self._departures = Departures(settings, self._send, clock, now, wall, report, self._publish)
+        self._desk = Dispatcher(settings, self._send, clock.callLater, now, report, asked)
+        self._departures = Disconnects(
+            settings, self._send, clock, now, wall, report, self._publish
+        )
 
     # What is asked at all.
 
@@ -112,7 +114,7 @@ class Webhooks:
 
     # Sessions.
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         """A client wants in, see ``edges/doorkeeper.py``."""
         if not self.judges_connecting:
             return succeed(None)
@@ -120,13 +122,13 @@ class Webhooks:
         entry = _Entry(self._desk, self._settings, partial(self._entered, arrival))
         return entry.ask(question)
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """Nothing is told: who may connect has been asked before."""
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """Nothing is told: each question says who asks."""
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session has ended: what was asked for it is given up, and its end will be told."""
         self._desk.cancel_all_of(subscriber)
         reason = None if subscriber.peer is None else subscriber.peer.ended
@@ -217,7 +219,7 @@ class Webhooks:
     # Answers.
 
     def _entered(
-        self, arrival: Arrival, reason: CloseReason | None, decision: Decision | None
+        self, arrival: ConnectAttempt, reason: CloseReason | None, decision: Decision | None
     ) -> None:
         """What became of a client that wanted in.
 
@@ -262,7 +264,7 @@ class _Entry:
 
     def __init__(
         self,
-        desk: Desk,
+        desk: Dispatcher,
         settings: WebhookSettings,
         then: Callable[[CloseReason | None, Decision | None], None],
     ) -> None:

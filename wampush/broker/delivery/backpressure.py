@@ -52,7 +52,7 @@ class Hold(Enum):
     CROWD = "crowd"
 
 
-class Pressure:
+class Backpressure:
     """Pauses and resumes the sources of pushes.
 
     :param limit: bytes that may wait in all blocked outboxes together.

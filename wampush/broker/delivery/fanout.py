@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from typing import Final
 
 from wampush.broker.access.policy import SlowClient
-from wampush.broker.delivery.backpressure import Hold, Pressure
+from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
 from wampush.broker.subscriber import Subscriber
@@ -41,7 +41,7 @@ class Fanout:
         self,
         encode: Encode,
         schedule: Callable[[Callable[[], None]], object],
-        pressure: Pressure,
+        pressure: Backpressure,
         ledger: Ledger,
     ) -> None:
         self._encode = encode

@@ -22,7 +22,7 @@ import sys
 from abc import ABC, abstractmethod
 from typing import Final
 
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 
 _COUNT_EVERY: Final = 64
 
@@ -49,7 +49,7 @@ class Outbox(ABC):
         "variant",
     )
 
-    def __init__(self, limit: int, pressure: Pressure) -> None:
+    def __init__(self, limit: int, pressure: Backpressure) -> None:
         self.limit = limit
         #: Bytes that wait: in ``chunks``, and in the transport while blocked.
         self.queued = 0

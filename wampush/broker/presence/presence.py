@@ -17,11 +17,11 @@ from typing import Final, Protocol
 
 from wampush.broker.access.policy import Policy
 from wampush.broker.hub import Hub
-from wampush.broker.presence.timing import Away, Clock, Delay, Teller
-from wampush.broker.presence.topics import Attendance, Changes
+from wampush.broker.presence.timing import Clock, Delay, GracePeriod, RateLimitedPublisher
+from wampush.broker.presence.topics import Changes, TopicMembers
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.users import People
+from wampush.broker.users import UserIndex
 from wampush.wamp.uris import (
     PRESENCE_CHANGES,
     RESERVED,
@@ -33,7 +33,7 @@ from wampush.wamp.uris import (
 INTERVAL: Final = 0.2
 
 
-class Outlet(Protocol):
+class PresenceHost(Protocol):
     """The broker, as presence sees it."""
 
     @property
@@ -41,7 +41,7 @@ class Outlet(Protocol):
         """Who has subscribed to what."""
 
     @property
-    def people(self) -> People:
+    def people(self) -> UserIndex:
         """The sessions of each user."""
 
     @property
@@ -77,7 +77,7 @@ class PresenceView(Protocol):
         """Who has subscribed to a topic, with the number of sessions that have."""
 
 
-class Figure(Teller):
+class CounterTopic(RateLimitedPublisher):
     """A number that sessions may subscribe to.
 
     :param topic: where it is told.
@@ -89,7 +89,7 @@ class Figure(Teller):
     __slots__ = ("_outlet", "_read", "_told", "_topic")
 
     def __init__(
-        self, topic: str, read: Callable[[], int], outlet: Outlet, interval: Delay
+        self, topic: str, read: Callable[[], int], outlet: PresenceHost, interval: Delay
     ) -> None:
         super().__init__(interval)
         self._topic = topic
@@ -134,18 +134,18 @@ class Presence:
     :param clock: for the grace, and to tell changes at most every :data:`INTERVAL`.
     """
 
-    def __init__(self, outlet: Outlet, grace: float, clock: Clock) -> None:
+    def __init__(self, outlet: PresenceHost, grace: float, clock: Clock) -> None:
         self._outlet = outlet
         self._grace = Delay(grace, clock)
         self._interval = Delay(INTERVAL, clock)
-        online = Figure(TOPIC_NUM_ONLINE, lambda: self.num_online, outlet, self._interval)
-        clients = Figure(TOPIC_NUM_CLIENTS, lambda: self.num_clients, outlet, self._interval)
+        online = CounterTopic(TOPIC_NUM_ONLINE, lambda: self.num_online, outlet, self._interval)
+        clients = CounterTopic(TOPIC_NUM_CLIENTS, lambda: self.num_clients, outlet, self._interval)
         self._num_online: Final = online
         self._num_clients: Final = clients
         self._figures: Final = {TOPIC_NUM_ONLINE: online, TOPIC_NUM_CLIENTS: clients}
-        self._recent = Away(self._grace, self._gone)
+        self._recent = GracePeriod(self._grace, self._gone)
         #: Topics with users on them, where presence is on.
-        self._topics: dict[str, Attendance] = {}
+        self._topics: dict[str, TopicMembers] = {}
         #: Topics of which something was told in the last interval, or is still to be told.
         self._changes: dict[str, Changes] = {}
         self._becoming: Subscriber | None = None
@@ -223,7 +223,7 @@ class Presence:
 
     # What the broker tells.
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session has got its WELCOME."""
         self._came(subscriber)
         self._num_clients.changed()
@@ -267,7 +267,7 @@ class Presence:
             for topic in self._outlet.hub.topics(subscriber):
                 self._arrive(subscriber, topic)
 
-    def lost(self, user: str | None, topics: AbstractSet[str]) -> None:
+    def on_lost(self, user: str | None, topics: AbstractSet[str]) -> None:
         """A session is gone, and no index knows it any more.
 
         :param user: whose it was.
@@ -308,7 +308,7 @@ class Presence:
             return
         attendance = self._topics.get(topic)
         if attendance is None:
-            attendance = Attendance(Away(self._grace, partial(self._gone_from, topic)))
+            attendance = TopicMembers(GracePeriod(self._grace, partial(self._gone_from, topic)))
             self._topics[topic] = attendance
         if attendance.arrive(user):
             self._note(topic, user, here=True)

@@ -106,7 +106,7 @@ class Delay:
         return left < 1e-6 or left > self.seconds + 1e-6
 
 
-class Away:
+class GracePeriod:
     """Users who were lost, and may be back in a moment.
 
     :param grace: how long the moment is.
@@ -148,7 +148,7 @@ class _Absence:
 
     __slots__ = ("_away", "_user")
 
-    def __init__(self, away: Away, user: str) -> None:
+    def __init__(self, away: GracePeriod, user: str) -> None:
         self._away = away
         self._user = user
 
@@ -157,7 +157,7 @@ class _Absence:
         self._away.over(self._user, self)
 
 
-class Teller(ABC):
+class RateLimitedPublisher(ABC):
     """Tells changes: at once, and while more of them come, once in each interval.
 
     With many receivers it is told more rarely, see :data:`EVENTS_PER_SECOND`.

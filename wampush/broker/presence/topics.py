@@ -13,7 +13,7 @@ from typing import ClassVar, Final
 
 import orjson
 
-from wampush.broker.presence.timing import Away, Delay, Teller
+from wampush.broker.presence.timing import Delay, GracePeriod, RateLimitedPublisher
 
 #: Up to so many changes of an interval are told one by one.
 SINGLY: Final = 10
@@ -22,7 +22,7 @@ BATCH_USERS: Final = 1000
 BATCH_CHARACTERS: Final = 32_768
 
 
-class Attendance:
+class TopicMembers:
     """The users on one topic.
 
     :param away: whoever of them was lost, and may be back in a moment.
@@ -30,7 +30,7 @@ class Attendance:
 
     __slots__ = ("_away", "connections", "users")
 
-    def __init__(self, away: Away) -> None:
+    def __init__(self, away: GracePeriod) -> None:
         self._away = away
         #: Subscriptions of each user; none of those who are away.
         self.users: dict[str, int] = {}
@@ -74,7 +74,7 @@ class Attendance:
         return count
 
 
-class Changes(Teller):
+class Changes(RateLimitedPublisher):
     """What those who watch a topic have still to be told.
 
     :param topic: the topic that users join and leave.

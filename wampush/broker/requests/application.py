@@ -42,10 +42,10 @@ class Application(Protocol):
     def has_action(self, topic: str) -> bool:
         """Whether what clients publish on this topic goes to :meth:`act` and to nobody else."""
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session has got its WELCOME."""
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """A session has become somebody else, or the same with a fresh proof."""
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
@@ -63,5 +63,5 @@ class Application(Protocol):
         :param done: to be called once it is dealt with, exactly once.
         """
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session has ended; the indexes do not know it any more."""

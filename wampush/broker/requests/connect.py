@@ -93,7 +93,7 @@ class ConnectRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
+class ConnectAttempt:
     """A client that is known and not let in yet.
 
     :param identity: who it is, as far as the handshake proves it.

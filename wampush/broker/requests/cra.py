@@ -158,7 +158,7 @@ class Asked:
     pending: _Pending
 
 
-class CraDesk:
+class CraProcedures:
     """Answers ``authreq`` and ``auth``.
 
     :param keys: gives the keys in force; asked for each request, so that they can change.

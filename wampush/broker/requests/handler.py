@@ -19,7 +19,7 @@ from wampush.broker.access.permissions import PROOFS, Action
 from wampush.broker.broker import Broker
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.broker.pending import PASS, Entry, Verdict, Waiting
+from wampush.broker.pending import PASS, PendingRequest, PendingRequests, Verdict
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
 from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
@@ -53,7 +53,7 @@ class RequestLimits:
     pending_bytes: int = 262_144
 
 
-class Clients:
+class RequestHandler:
     """Carries out what clients ask for.
 
     :param broker: where it takes effect.
@@ -83,28 +83,28 @@ class Clients:
 
     # Sessions.
 
-    def opened(self, subscriber: Subscriber) -> None:
+    def on_open(self, subscriber: Subscriber) -> None:
         """A session begins: it is known by its id and gets WELCOME."""
-        self.broker.opened(subscriber)
+        self.broker.on_open(subscriber)
         if self.application is not None:
-            self.application.opened(subscriber)
+            self.application.on_open(subscriber)
 
-    def identified(self, subscriber: Subscriber, before: Identity) -> None:
+    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
         """A session has become somebody else, or has a fresh proof of who it is."""
-        self.broker.identified(subscriber, before)
+        self.broker.on_identity(subscriber, before)
         if self.application is not None:
-            self.application.identified(subscriber, before)
+            self.application.on_identity(subscriber, before)
 
-    def lost(self, subscriber: Subscriber) -> None:
+    def on_lost(self, subscriber: Subscriber) -> None:
         """A session ended: the indexes are cleared, then application code hears of it."""
-        self.broker.lost(subscriber)
+        self.broker.on_lost(subscriber)
         waiting, subscriber.waiting = subscriber.waiting, None
         if waiting is not None:
             for entry in waiting.entries:
                 self.refused(subscriber, MessageRefused(Refusal.SESSION_ENDED), entry.text)
             waiting.entries.clear()
         if self.application is not None:
-            self.application.lost(subscriber)
+            self.application.on_lost(subscriber)
 
     def may_learn(self, subscriber: Subscriber, topic: str) -> bool:
         """Whether a session may know who is on a topic: whether it may have the topic itself.
@@ -152,7 +152,7 @@ class Clients:
             self._effects[type(request)](subscriber, request, PASS, len(text))
             return True
         waiting = self._waiting_of(subscriber, request, len(text))
-        entry = Entry(request, text, subscriber.identity, None if judge else PASS)
+        entry = PendingRequest(request, text, subscriber.identity, None if judge else PASS)
         waiting.add(entry)
         if judge is not None:
             judge(subscriber, request, partial(self._decided, subscriber, entry))
@@ -179,10 +179,10 @@ class Clients:
             return None if application.has_action(request.topic) else application.publishing
         return None
 
-    def _waiting_of(self, subscriber: Subscriber, request: Request, size: int) -> Waiting:
+    def _waiting_of(self, subscriber: Subscriber, request: Request, size: int) -> PendingRequests:
         waiting = subscriber.waiting
         if waiting is None:
-            waiting = subscriber.waiting = Waiting()
+            waiting = subscriber.waiting = PendingRequests()
         limits = self._limits
         if len(waiting) >= limits.pending:
             detail = f"{limits.pending} are allowed."
@@ -194,7 +194,7 @@ class Clients:
             self._refuse_call(subscriber, request, Refusal.TOO_MANY_PENDING)
         raise MessageRefused(Refusal.TOO_MANY_PENDING, detail)
 
-    def _decided(self, subscriber: Subscriber, entry: Entry, verdict: Verdict) -> None:
+    def _decided(self, subscriber: Subscriber, entry: PendingRequest, verdict: Verdict) -> None:
         entry.verdict = verdict
         waiting = subscriber.waiting
         if waiting is None:
@@ -203,7 +203,7 @@ class Clients:
             self._take_effect(subscriber, first)
         self._forget_waiting(subscriber, waiting)
 
-    def _take_effect(self, subscriber: Subscriber, entry: Entry) -> None:
+    def _take_effect(self, subscriber: Subscriber, entry: PendingRequest) -> None:
         verdict = entry.verdict or PASS
         if verdict.refusal is not None:
             error = MessageRefused(verdict.refusal, verdict.detail)
@@ -224,7 +224,7 @@ class Clients:
             self.broker.ledger.accept(Source.CLIENT)
 
     @staticmethod
-    def _forget_waiting(subscriber: Subscriber, waiting: Waiting) -> None:
+    def _forget_waiting(subscriber: Subscriber, waiting: PendingRequests) -> None:
         if not len(waiting) and subscriber.waiting is waiting:
             subscriber.waiting = None
 
@@ -379,10 +379,12 @@ class Clients:
             )
             reply(subscriber.outbox, text)
 
-    def _done(self, subscriber: Subscriber, waiting: Waiting, size: int) -> None:
+    def _done(self, subscriber: Subscriber, waiting: PendingRequests, size: int) -> None:
         waiting.answered(size)
         self._forget_waiting(subscriber, waiting)
 
-    def _answered(self, subscriber: Subscriber, waiting: Waiting, size: int, text: bytes) -> None:
+    def _answered(
+        self, subscriber: Subscriber, waiting: PendingRequests, size: int, text: bytes
+    ) -> None:
         self._done(subscriber, waiting, size)
         self.broker.fanout.reply(subscriber.outbox, text)

@@ -15,7 +15,7 @@ from wampush.wamp.messages import Call
 from wampush.wamp.uris import PROCEDURE_SESSION, PROCEDURE_TIME
 
 
-class MetaDesk:
+class SessionProcedures:
     """Answers these calls, which anybody may make who has got in.
 
     :param permissions_for: the permissions object of WAMP-CRA for a session with an identity.

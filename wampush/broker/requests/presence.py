@@ -29,7 +29,7 @@ MayLearn = Callable[[Subscriber, str], bool]
 """Whether a session may know who is on a topic."""
 
 
-class PresenceDesk:
+class PresenceProcedures:
     """Answers calls about presence.
 
     :param presence: who is here.

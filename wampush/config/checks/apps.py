@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.config.checks.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, StringCheck, Text
 
 # RFC 3986 section 3.3, without percent-encoding, which would give one path several spellings.
 _PATH: Final = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@/-]*")
@@ -19,7 +19,7 @@ _NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
 @dataclass(frozen=True, slots=True)
-class ObjectName(Word):
+class ObjectName(StringCheck):
     """The name of a Python object: ``module:attribute``."""
 
     allowed: str = 'the name of a Python object: "module:attribute", e.g. "shop.live:app"'
@@ -32,7 +32,7 @@ class ObjectName(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class RoutePath(Word):
+class RoutePath(StringCheck):
     """A path of the WebSocket port."""
 
     allowed: str = 'a path such as "/chat", without query and percent signs'

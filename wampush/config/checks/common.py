@@ -132,7 +132,7 @@ class Number:
         return number if math.isfinite(number) else Rejected(self.allowed, text)
 
 
-class Word:
+class StringCheck:
     """What the checkers of text have in common: the text of a variable is the value."""
 
     __slots__ = ()
@@ -143,7 +143,7 @@ class Word:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Word):
+class Choice(StringCheck):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -161,7 +161,7 @@ class Choice(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Word):
+class Text(StringCheck):
     """Any text that is not empty."""
 
     allowed: str = "a string that is not empty"
@@ -174,7 +174,7 @@ class Text(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class FilePath(Word):
+class FilePath(StringCheck):
     """The path of a file, or nothing; whether it can be read is seen when it is."""
 
     allowed: str = 'the path of a file, or "" for none'
@@ -187,7 +187,7 @@ class FilePath(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Network(Word):
+class Network(StringCheck):
     """An IP address, or a network of them."""
 
     allowed: str = "an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8"
@@ -204,7 +204,7 @@ class Network(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class OriginPattern(Word):
+class OriginPattern(StringCheck):
     """The origin of pages, perhaps with ``*``, or ``same-host``."""
 
     allowed: str = 'an origin such as "https://*.example.com", "same-host" or "*"'
@@ -221,7 +221,7 @@ class OriginPattern(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class FileMode(Word):
+class FileMode(StringCheck):
     """The permissions of a file, as chmod(1) takes them."""
 
     allowed: str = 'an octal mode such as "0660"'
@@ -234,7 +234,7 @@ class FileMode(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class TopicPattern(Word):
+class TopicPattern(StringCheck):
     """A topic, or the beginning of topics followed by ``*``."""
 
     allowed: str = 'a topic, or a prefix that ends in "*" (the only place where "*" may stand)'
@@ -254,7 +254,7 @@ _LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) has 108 bytes, the last of the
 
 
 @dataclass(frozen=True, slots=True)
-class PullAddress(Word):
+class PullAddress(StringCheck):
     """A ZeroMQ address to bind, or with ``connect:`` in front, to connect to."""
 
     allowed: str = (

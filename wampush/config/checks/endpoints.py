@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from wampush.config.checks.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, StringCheck, Text
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _HIGHEST_PORT = 65_535
@@ -192,7 +192,7 @@ def _fault_of_values(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint(Word):
+class Endpoint(StringCheck):
     """A Twisted server endpoint string.
 
     :param off: whether ``off`` may stand in its place.

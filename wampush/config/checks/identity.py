@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from wampush.config.checks.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, StringCheck, Text
 
 # RFC 9110 section 5.6.2: names of headers; RFC 6265 section 4.1.1: of cookies.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class TextOrNone(Word):
+class TextOrNone(StringCheck):
     """Any text; the empty one means none."""
 
     allowed: str = 'a string, or "" for none'
@@ -28,7 +28,7 @@ class TextOrNone(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class Name(Word):
+class Name(StringCheck):
     """The name of a header, cookie or query parameter.
 
     :param or_none: whether it may be empty, for none.
@@ -52,7 +52,7 @@ class Name(Word):
 
 
 @dataclass(frozen=True, slots=True)
-class HttpUrl(Word):
+class HttpUrl(StringCheck):
     """The address of a web application; nothing of it may be secret, since it is logged."""
 
     allowed: str = 'an http:// or https:// URL without user name and fragment, or "" for none'

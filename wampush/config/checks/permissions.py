@@ -10,13 +10,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wampush.config.checks.common import Rejected, Text, TopicPattern, Word
+from wampush.config.checks.common import Rejected, StringCheck, Text, TopicPattern
 
 _PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class PermissionPattern(Word):
+class PermissionPattern(StringCheck):
     """A topic or a prefix as in ``[[topics]]``, with ``{user}`` and ``{group}`` in it.
 
     A placeholder stands between separators, so that where its value ends is never in doubt:
@@ -86,7 +86,7 @@ def _separates(character: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class WordList:
     """A list of words, at least one and none twice.
 
     :param allowed: what is usable, as the end of a sentence that begins with "must be".
@@ -119,10 +119,10 @@ def _is_receiver(word: str) -> bool:
     return kind in ("user", "group") and Text().check(name) == name
 
 
-ACTIONS = Listed(
+ACTIONS = WordList(
     'a list of at least one of: "subscribe", "publish", "call"',
     ("subscribe", "publish", "call").__contains__,
 )
-RECEIVERS = Listed(
+RECEIVERS = WordList(
     'a list of at least one of: "anyone", "authenticated", "user:ID", "group:NAME"', _is_receiver
 )

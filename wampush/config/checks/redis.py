@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from wampush.config.checks.common import Rejected, Text, Word
+from wampush.config.checks.common import Rejected, StringCheck, Text
 from wampush.config.redaction import HIDDEN
 
 CHANNEL: Final = "{channel}"
@@ -54,7 +54,7 @@ class RedisUrl:
 
 
 @dataclass(frozen=True, slots=True)
-class RedisAddress(Word):
+class RedisAddress(StringCheck):
     """A URL as Redis clients take it; what is wrong with one is told without showing it."""
 
     allowed: str = "redis://HOST:PORT or rediss://HOST:PORT (TLS), perhaps with USER:PASSWORD@"
@@ -127,7 +127,7 @@ class Channels:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicOfChannel(Word):
+class TopicOfChannel(StringCheck):
     """A topic, perhaps with ``{channel}`` in it."""
 
     allowed: str = 'a topic, in which "{channel}" stands for the name of the channel'

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect import ConnectRequest
-from wampush.broker.requests.cra import CraDesk, CraKeys, KeySource
+from wampush.broker.requests.cra import CraKeys, CraProcedures, KeySource
 from wampush.broker.requests.procedures import Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
@@ -105,14 +105,14 @@ class Authenticator:
         self,
         permissions_for: Callable[[Subscriber, Identity], object],
         keys: Callable[[], KeySource],
-    ) -> CraDesk:
+    ) -> CraProcedures:
         """What judges WAMP-CRA.
 
         :param permissions_for: see :meth:`procedures`.
         :param keys: gives the keys in force.
         """
         timeout = self._settings.cra.timeout
-        return CraDesk(keys, permissions_for, self._now, timeout, self._anonymous)
+        return CraProcedures(keys, permissions_for, self._now, timeout, self._anonymous)
 
     def cra_keys(self) -> CraKeys:
         """The keys of WAMP-CRA in the file; none without a file."""

@@ -28,7 +28,7 @@ from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.log_limit import Thinning
+from wampush.log_limit import LogLimiter
 from wampush.net.http_post import Answer, not_json, problem_of
 
 _log = Logger(namespace="wampush")
@@ -75,7 +75,7 @@ class Callback:
         self._open: dict[bytes, _Question] = {}
         self._waiting: deque[_Question] = deque()
         self._running = 0
-        self._thinning = Thinning(now)
+        self._thinning = LogLimiter(now)
 
     def ask(self, request: ConnectRequest) -> Deferred[Identity | None]:
         """Who a client is; None when the web application does not know it (401).

@@ -37,7 +37,7 @@ _TLS_RECORD: Final = b"\x16\x03"
 class Connections(Protocol):
     """Who counts the connections."""
 
-    def opened(self, channel: BoundedChannel) -> None:
+    def on_open(self, channel: BoundedChannel) -> None:
         """One is there."""
 
     def closed(self, channel: BoundedChannel) -> None:
@@ -58,7 +58,7 @@ class BoundedChannel(HTTPChannel):
     def connectionMade(self) -> None:
         """The TCP connection is there; under TLS its handshake is still to come."""
         HTTPChannel.connectionMade(self)
-        self.factory.opened(self)
+        self.factory.on_open(self)
         self._end_in(HEAD_TIMEOUT)
 
     def dataReceived(self, data: bytes) -> None:

@@ -17,7 +17,7 @@ from twisted.web.server import Request, Site
 
 from wampush.edges.http.answers import host_asked_for, respond_text
 from wampush.edges.http.channel import BoundedChannel
-from wampush.net.listeners import TurnedAway
+from wampush.net.listeners import RejectedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,10 +174,10 @@ class BoundedSite(Site):
         """A channel for an accepted socket, or what ends it when there are too many."""
         if len(self.channels) >= self._most:
             self._turned_away(str(getattr(addr, "host", None) or "unix socket"))
-            return TurnedAway()
+            return RejectedConnection()
         return Site.buildProtocol(self, addr)
 
-    def opened(self, channel: BoundedChannel) -> None:
+    def on_open(self, channel: BoundedChannel) -> None:
         """A connection is there."""
         self.channels.add(channel)
 

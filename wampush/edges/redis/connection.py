@@ -93,7 +93,7 @@ class Owner(Protocol):
         :param glob: the pattern that it came for; None when it came for the channel's name.
         """
 
-    def lost(self, connection: RedisConnection, problem: str) -> None:
+    def on_lost(self, connection: RedisConnection, problem: str) -> None:
         """The connection is gone, or never was usable."""
 
 
@@ -149,7 +149,7 @@ class RedisConnection(SubscriberProtocol):
                 timer.cancel()
         # It fails what was asked and not answered.
         super().connectionLost(reason)
-        self._owner.lost(self, self._problem or redis_problems.of_failure(reason))
+        self._owner.on_lost(self, self._problem or redis_problems.of_failure(reason))
 
     def close(self) -> None:
         """Hand over what was published before now, then end the connection.

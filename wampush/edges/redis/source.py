@@ -21,7 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
@@ -205,7 +205,7 @@ class RedisSource:
             channels=", ".join(map(shown, self._entry.channels)),
         )
 
-    def lost(self, connection: RedisConnection, problem: str) -> None:
+    def on_lost(self, connection: RedisConnection, problem: str) -> None:
         """The connection is gone, or never was usable."""
         if connection is not self._connection:
             return
@@ -288,7 +288,7 @@ class RedisSources:
         entries: Sequence[RedisSourceSettings],
         ingest: Ingest,
         broker: Broker,
-        pressure: Pressure,
+        pressure: Backpressure,
         queue_bytes: int,
         reactor: Any,
     ) -> None:

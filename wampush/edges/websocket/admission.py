@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 from wampush.net.addresses import counted_as
 from wampush.net.origins import Origins, Proxies

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
 from wampush.edges.websocket.connect_request import request_of
-from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
+from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 class Talk(Protocol):
     """What a component has to do with one connection. Nothing here raises."""
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The handshake is answered."""
 
     def message(self, data: str | bytes) -> None:
         """The client has sent a text or a binary message."""
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """The connection is gone."""
 
 
@@ -109,9 +109,9 @@ class ComponentConversation:
         self._ledger = ledger
         self.identity: Final = identity
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The component hears of the client."""
-        self._talk.opened()
+        self._talk.on_open()
 
     def text(self, text: bytes) -> None:
         """A text message."""
@@ -123,6 +123,6 @@ class ComponentConversation:
         self._ledger.accept(Source.COMPONENT)
         self._talk.message(data)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """The client is gone."""
-        self._talk.lost()
+        self._talk.on_lost()

@@ -14,7 +14,7 @@ from wampush.broker.requests.connect import ConnectRequest
 
 if TYPE_CHECKING:
     from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.handshake import Handshake
+    from wampush.edges.websocket.http_upgrade import Handshake
 
 
 def request_of(connection: Connection, request: Handshake) -> ConnectRequest:

@@ -21,14 +21,14 @@ from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
 from wampush.edges.auth.authenticator import reason_of_end
-from wampush.edges.websocket import handshake
+from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Ticket
 from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.conversation import Conversation, Route
 from wampush.edges.websocket.frame_reader import FrameReader
 from wampush.edges.websocket.framing import PING, close_frame, encode_binary
-from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
-from wampush.edges.websocket.opening import Opening
+from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
+from wampush.edges.websocket.opening import OpeningHandshake
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
@@ -64,7 +64,7 @@ class Connection(FrameReader):
         #: What is said here, while it is open.
         self.conversation: Conversation | None = None
         self.outbox: ClientOutbox | None = None
-        self.opening: Opening | None = None
+        self.opening: OpeningHandshake | None = None
         self.ticket: Ticket | None = None
         #: Messages it may send before more are earned.
         self.allowance = 0.0
@@ -81,7 +81,7 @@ class Connection(FrameReader):
         self.outbox = outbox_for(
             self.transport, edge.limits.queue_bytes, edge.pressure, self._overflow
         )
-        self.opening = Opening(self)
+        self.opening = OpeningHandshake(self)
         edge.connections.add(self)
         edge.admission.arrive(self.peer)
         edge.wheel.schedule(self, edge.settings.handshake_timeout)
@@ -109,7 +109,7 @@ class Connection(FrameReader):
         if conversation is not None:
             if self.reason is None:
                 self._count(CloseReason.PEER_LOST)
-            conversation.lost()
+            conversation.on_lost()
         if self.opening is not None:
             self.opening.cancel()
             self.opening = None
@@ -168,7 +168,7 @@ class Connection(FrameReader):
             agreement = agree(request.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
         self.opening = None
-        self.sendData(handshake.accept(request, subprotocol, extension))
+        self.sendData(http_upgrade.accept(request, subprotocol, extension))
         if agreement is not None:
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
             outbox.variant = agreement.variant(settings.compression_min_bytes)
@@ -177,7 +177,7 @@ class Connection(FrameReader):
         self.allowance_tick = edge.wheel.now
         self.conversation = conversation
         self._wait()
-        conversation.opened()
+        conversation.on_open()
         if rest and self.state == OPEN:
             self.read_frames(rest)
 

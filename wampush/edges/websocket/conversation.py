@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from wampush.broker.identity import Identity
     from wampush.broker.subscriber import Subscriber
     from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.handshake import Handshake
+    from wampush.edges.websocket.http_upgrade import Handshake
     from wampush.net.origins import Origins
 
 _NO_ROUTES: Final[Mapping[str, Route]] = MappingProxyType({})
@@ -33,7 +33,7 @@ class Conversation(Protocol):
     def subscriber(self) -> Subscriber | None:
         """The client as the broker sees it; None where the broker does not know it."""
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The handshake is answered; frames go both ways from now on."""
 
     def text(self, text: bytes) -> None:
@@ -45,8 +45,8 @@ class Conversation(Protocol):
     def binary(self, data: bytes) -> None:
         """The client sent a binary message."""
 
-    def lost(self) -> None:
-        """The connection is gone; called once, if ``opened`` was."""
+    def on_lost(self) -> None:
+        """The connection is gone; called once, if ``on_open`` was."""
 
 
 class Route(Protocol):
@@ -72,7 +72,7 @@ class Route(Protocol):
     ) -> Conversation:
         """The conversation of a connection that may open; the handshake is not answered yet.
 
-        :param outbox: the way to the client; nothing may go there before ``opened``.
+        :param outbox: the way to the client; nothing may go there before ``on_open``.
         :param subprotocol: what the handshake will be answered with.
         :raises HandshakeRefused: when who it is may not speak so.
         """

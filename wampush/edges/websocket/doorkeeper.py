@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
-    from wampush.broker.requests.connect import Arrival
+    from wampush.broker.requests.connect import ConnectAttempt
 
 
-class Doorkeeper(Protocol):
+class ConnectHook(Protocol):
     """Asked once it is known who a client is, and before the handshake is answered."""
 
-    def connecting(self, arrival: Arrival) -> Deferred[None]:
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
         """A client wants in.
 
         :returns: fires when it may; fails with AuthenticationRefused when it may not, which is

@@ -12,10 +12,10 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.python.failure import Failure
 
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import Arrival
-from wampush.edges.websocket import handshake
+from wampush.broker.requests.connect import ConnectAttempt
+from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.connect_request import request_of
-from wampush.edges.websocket.handshake import Handshake, HandshakeRefused
+from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
 from wampush.errors import AuthenticationRefused, CloseReason
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wampush.edges.websocket.conversation import Conversation, Route
 
 
-class Opening:
+class OpeningHandshake:
     """Reads the request of a client and finds out who it is; then opens the connection or ends it.
 
     :param connection: the connection that opens.
@@ -59,19 +59,19 @@ class Opening:
             self._waiting.cancel()
 
     def _read(self, limit: int) -> None:
-        head = handshake.complete_head(self._data, limit)
+        head = http_upgrade.complete_head(self._data, limit)
         if head is None:
             return
         connection = self._connection
         edge = connection.factory
-        request = handshake.parse(head)
+        request = http_upgrade.parse(head)
         if request is None:
-            connection.answer(handshake.page(edge.server), CloseReason.PLAIN_REQUEST)
+            connection.answer(http_upgrade.page(edge.server), CloseReason.PLAIN_REQUEST)
             return
         route = edge.routes.find(request.target)
         self._subprotocol = route.subprotocol(request)
         connection.admit(request.headers, route.origins)
-        self._data = self._data[len(head) + len(handshake.END_OF_HEAD) :]
+        self._data = self._data[len(head) + len(http_upgrade.END_OF_HEAD) :]
         self._request = request
         self._route = route
         if edge.authenticator.knows_nobody:
@@ -104,7 +104,7 @@ class Opening:
             self._open(request, conversation)
             return
         asked = request_of(connection, request)
-        arrival = Arrival(identity, asked, conversation.subscriber)
+        arrival = ConnectAttempt(identity, asked, conversation.subscriber)
         self._waiting = waiting = maybeDeferred(doorkeeper.connecting, arrival)
         waiting.addCallbacks(lambda _: self._open(request, conversation), self._refused)
         waiting.addErrback(connection.broken)
@@ -121,4 +121,4 @@ class Opening:
             self._answer(HandshakeRefused(error.reason, error.detail))
 
     def _answer(self, error: HandshakeRefused) -> None:
-        self._connection.answer(handshake.refusal(error), error.reason, error.detail)
+        self._connection.answer(http_upgrade.refusal(error), error.reason, error.detail)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.outbox import Outbox
 
 #: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
@@ -27,7 +27,7 @@ SLICE_BYTES: Final = 128 * 1024
 TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
-class _TransportsOutbox(Outbox):
+class _BaseOutbox(Outbox):
     """What both ways have in common: the transport, and the end of the connection."""
 
     __slots__ = ("_on_overflow", "_transport")
@@ -36,7 +36,7 @@ class _TransportsOutbox(Outbox):
         self,
         transport: Any,
         limit: int,
-        pressure: Pressure,
+        pressure: Backpressure,
         on_overflow: Callable[[], None],
     ) -> None:
         super().__init__(limit, pressure)
@@ -59,7 +59,7 @@ class _TransportsOutbox(Outbox):
 
 
 @implementer(IPullProducer)
-class SocketOutbox(_TransportsOutbox):
+class SocketOutbox(_BaseOutbox):
     """Sends straight on the socket; what it does not take goes through the transport.
 
     While blocked it is the transport's pull producer: the transport asks for more each time its
@@ -76,7 +76,7 @@ class SocketOutbox(_TransportsOutbox):
         self,
         transport: Any,
         limit: int,
-        pressure: Pressure,
+        pressure: Backpressure,
         on_overflow: Callable[[], None],
     ) -> None:
         super().__init__(transport, limit, pressure, on_overflow)
@@ -134,7 +134,7 @@ class SocketOutbox(_TransportsOutbox):
 
 
 @implementer(IPushProducer)
-class TransportOutbox(_TransportsOutbox):
+class TransportOutbox(_BaseOutbox):
     """Writes joined data to any transport, TLS for one.
 
     It is the transport's push producer: the transport says when it is stuffed and when it is empty
@@ -151,7 +151,7 @@ class TransportOutbox(_TransportsOutbox):
         self,
         transport: Any,
         limit: int,
-        pressure: Pressure,
+        pressure: Backpressure,
         on_overflow: Callable[[], None],
     ) -> None:
         super().__init__(transport, limit, pressure, on_overflow)
@@ -196,7 +196,7 @@ ClientOutbox = SocketOutbox | TransportOutbox
 
 
 def outbox_for(
-    transport: Any, limit: int, pressure: Pressure, on_overflow: Callable[[], None]
+    transport: Any, limit: int, pressure: Backpressure, on_overflow: Callable[[], None]
 ) -> ClientOutbox:
     """The outbox that fits a transport: direct where its handle is a plain socket."""
     if isinstance(transport.getHandle(), socket.socket):

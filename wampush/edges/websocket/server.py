@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IReactorTime
 
 from wampush import __version__
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.config.tables.websocket import WebSocketSettings
@@ -24,10 +24,10 @@ from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.doorkeeper import Doorkeeper
-from wampush.edges.websocket.timer_wheel import Wheel
+from wampush.edges.websocket.doorkeeper import ConnectHook
+from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
-from wampush.net.listeners import TurnedAway
+from wampush.net.listeners import RejectedConnection
 
 SERVER: Final = f"wampush/{__version__}"
 
@@ -71,7 +71,7 @@ class WebSocketEdge(WebSocketServerFactory):
         authenticator: Authenticator,
         routes: Routes,
         fanout: Fanout,
-        pressure: Pressure,
+        pressure: Backpressure,
         ledger: Ledger,
         reactor: IReactorTime,
     ) -> None:
@@ -81,7 +81,7 @@ class WebSocketEdge(WebSocketServerFactory):
         self.admission = admission
         self.authenticator = authenticator
         #: Decides last whether a client is let in; None where nobody has to be asked.
-        self.doorkeeper: Doorkeeper | None = None
+        self.doorkeeper: ConnectHook | None = None
         #: Seconds since the epoch, by which identities expire.
         self.now = time
         self.routes = routes
@@ -94,7 +94,7 @@ class WebSocketEdge(WebSocketServerFactory):
             settings.ping_interval,
             settings.silence_timeout - settings.ping_interval,
         )
-        self.wheel = Wheel(reactor, min(1.0, shortest / 4))
+        self.wheel = TimerWheel(reactor, min(1.0, shortest / 4))
         self._all_gone: Deferred[None] | None = None
 
     def start(self) -> None:
@@ -107,7 +107,7 @@ class WebSocketEdge(WebSocketServerFactory):
         reason = self.admission.refuses(len(self.connections), peer)
         if reason is not None:
             self.ledger.end(reason, peer)
-            return TurnedAway()
+            return RejectedConnection()
         connection = Connection()
         connection.factory = self
         return connection

@@ -24,7 +24,7 @@ class Timed(Protocol):
         """Its tick has come; it is off the wheel and may schedule itself again."""
 
 
-class Wheel:
+class TimerWheel:
     """Calls :meth:`Timed.due` in the tick asked for, late by up to one tick.
 
     :param clock: the reactor, or a test's clock.

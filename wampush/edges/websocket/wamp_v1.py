@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.websocket import handshake
+from wampush.edges.websocket import http_upgrade
 from wampush.errors import CloseReason, MessageRefused, Refusal
 from wampush.net.origins import is_from_here
 from wampush.wamp.session import PrefixLimits, Session
@@ -18,9 +18,9 @@ from wampush.wamp.session import PrefixLimits, Session
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.handler import Clients
+    from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.handshake import Handshake
+    from wampush.edges.websocket.http_upgrade import Handshake
     from wampush.wamp.uris import Dialect
 
 
@@ -41,7 +41,7 @@ class WampRoute:
 
     def __init__(
         self,
-        clients: Clients,
+        clients: RequestHandler,
         dialect: Dialect,
         server: str,
         prefixes: PrefixLimits,
@@ -58,7 +58,7 @@ class WampRoute:
 
         :raises HandshakeRefused: when it must be offered and was not.
         """
-        return handshake.subprotocol(request, self._require_subprotocol)
+        return http_upgrade.subprotocol(request, self._require_subprotocol)
 
     def begin(
         self,
@@ -84,7 +84,7 @@ class WampConversation:
 
     __slots__ = ("_clients", "_connection", "is_local", "subscriber")
 
-    def __init__(self, clients: Clients, connection: Connection, is_local: bool) -> None:
+    def __init__(self, clients: RequestHandler, connection: Connection, is_local: bool) -> None:
         self._clients = clients
         self._connection = connection
         self.is_local = is_local
@@ -98,10 +98,10 @@ class WampConversation:
         """Who the session belongs to by now."""
         return ANONYMOUS if self.subscriber is None else self.subscriber.identity
 
-    def opened(self) -> None:
+    def on_open(self) -> None:
         """The session begins: WELCOME."""
         if self.subscriber is not None:
-            self._clients.opened(self.subscriber)
+            self._clients.on_open(self.subscriber)
 
     def text(self, text: bytes) -> None:
         """A message of WAMP v1."""
@@ -114,11 +114,11 @@ class WampConversation:
             error = MessageRefused(Refusal.BINARY_FRAME)
             self._clients.refused(self.subscriber, error, data)
 
-    def lost(self) -> None:
+    def on_lost(self) -> None:
         """The session ends."""
         subscriber, self.subscriber = self.subscriber, None
         if subscriber is not None:
-            self._clients.lost(subscriber)
+            self._clients.on_lost(subscriber)
 
     # As the broker sees it.
 
@@ -136,7 +136,7 @@ class WampConversation:
         """The session has become somebody else, or has a fresh proof of who it is."""
         subscriber = self.subscriber
         if subscriber is not None and self._connection.belongs_to(subscriber.identity):
-            self._clients.identified(subscriber, before)
+            self._clients.on_identity(subscriber, before)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection once what is queued for it is sent."""

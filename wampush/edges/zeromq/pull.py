@@ -23,7 +23,7 @@ import zmq
 from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
 
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
@@ -241,7 +241,7 @@ class PullBridge:
         high_water_mark: int,
         ingest: Ingest,
         broker: Broker,
-        pressure: Pressure,
+        pressure: Backpressure,
         queue_bytes: int,
         factory: ZmqFactory,
         security: ZmqSecurity,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.edges.websocket.in_memory import KEY, MemoryNode, frames, masked, request
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.edges.websocket import handshake
-from wampush.edges.websocket.handshake import HandshakeRefused
+from wampush.edges.websocket import http_upgrade
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 
 
@@ -76,9 +76,9 @@ def test_valid_requests_open(data: bytes) -> None:
 
 
 def test_accept_is_the_value_of_the_rfc() -> None:
-    parsed = handshake.parse(request().removesuffix(b"\r\n\r\n"))
+    parsed = http_upgrade.parse(request().removesuffix(b"\r\n\r\n"))
     assert parsed is not None
-    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in handshake.accept(
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in http_upgrade.accept(
         parsed, None
     )
 
@@ -244,7 +244,7 @@ LIMIT = 512
 
 def padded(size: int) -> bytes:
     """A valid request whose header has ``size`` bytes without the empty line."""
-    base = len(request("X: ")) - len(handshake.END_OF_HEAD)
+    base = len(request("X: ")) - len(http_upgrade.END_OF_HEAD)
     return request("X: " + "x" * (size - base))
 
 
@@ -277,7 +277,7 @@ def test_header_bombs_are_refused_and_not_kept(data: bytes, pieces: int) -> None
         peer.connection.dataReceived(data[start : start + size])
         if size < 4096:
             most = max(most, len(peer.connection.data))
-    assert most <= LIMIT + len(handshake.END_OF_HEAD) + size
+    assert most <= LIMIT + len(http_upgrade.END_OF_HEAD) + size
     status, headers, body = head_of(peer.take())
     assert status == "HTTP/1.1 431 Request Header Fields Too Large"
     assert "Sec-WebSocket-Version" not in headers
@@ -304,7 +304,7 @@ def test_a_browser_that_opens_the_port_gets_a_page() -> None:
 
 def test_too_many_and_stopping_answer_503() -> None:
     for reason in (CloseReason.TOO_MANY_CONNECTIONS, CloseReason.SHUTTING_DOWN):
-        status, headers, body = head_of(handshake.refusal(HandshakeRefused(reason)))
+        status, headers, body = head_of(http_upgrade.refusal(HandshakeRefused(reason)))
         assert status == "HTTP/1.1 503 Service Unavailable"
         assert "Sec-WebSocket-Version" not in headers
         assert body.decode() == f"{reason.sentence}\n"
@@ -312,14 +312,14 @@ def test_too_many_and_stopping_answer_503() -> None:
 
 def test_who_speaks_tls_is_told_at_once() -> None:
     with pytest.raises(HandshakeRefused) as refused:
-        handshake.complete_head(b"\x16\x03\x01\x02\x00\x01", 8192)
+        http_upgrade.complete_head(b"\x16\x03\x01\x02\x00\x01", 8192)
     assert refused.value.reason is CloseReason.BAD_HANDSHAKE
     assert "ws://" in str(refused.value)
 
 
 def test_401_says_how_to_get_in_and_nothing_else_does() -> None:
     challenges = {
-        reason: head_of(handshake.refusal(HandshakeRefused(reason)))[1].get("WWW-Authenticate")
+        reason: head_of(http_upgrade.refusal(HandshakeRefused(reason)))[1].get("WWW-Authenticate")
         for reason in CloseReason
     }
     assert {reason: text for reason, text in challenges.items() if text is not None} == {
@@ -331,7 +331,7 @@ def test_401_says_how_to_get_in_and_nothing_else_does() -> None:
 def test_every_refusal_has_a_status_that_http_knows() -> None:
     for reason in CloseReason:
         if reason.value.http_status is not None:
-            assert handshake.refusal(HandshakeRefused(reason)).startswith(
+            assert http_upgrade.refusal(HandshakeRefused(reason)).startswith(
                 f"HTTP/1.1 {reason.value.http_status} ".encode()
             )
 
@@ -340,11 +340,11 @@ def test_every_refusal_has_a_status_that_http_knows() -> None:
 def test_arbitrary_headers_are_parsed_or_refused(head: bytes) -> None:
     refused: HandshakeRefused | None = None
     try:
-        handshake.parse(head)
+        http_upgrade.parse(head)
     except HandshakeRefused as error:
         refused = error
     if refused is not None:
-        assert handshake.refusal(refused).startswith(b"HTTP/1.1 400 ")
+        assert http_upgrade.refusal(refused).startswith(b"HTTP/1.1 400 ")
 
 
 @given(
@@ -358,7 +358,7 @@ def test_arbitrary_mixtures_of_header_lines_are_parsed_or_refused(lines: list[by
     reason = CloseReason.BAD_HANDSHAKE
     parsed = None
     try:
-        parsed = handshake.parse(head)
+        parsed = http_upgrade.parse(head)
     except HandshakeRefused as error:
         reason = error.reason
     assert reason is CloseReason.BAD_HANDSHAKE
@@ -369,6 +369,6 @@ def test_a_header_is_complete_as_soon_as_its_empty_line_is_there() -> None:
     data = request() + b"more"
     end = len(request())
     for size in range(end):
-        assert handshake.complete_head(data[:size], 8192) is None
-    assert handshake.complete_head(data[:end], 8192) == request()[:-4]
-    assert handshake.complete_head(data, 8192) == request()[:-4]
+        assert http_upgrade.complete_head(data[:size], 8192) is None
+    assert http_upgrade.complete_head(data[:end], 8192) == request()[:-4]
+    assert http_upgrade.complete_head(data, 8192) == request()[:-4]
