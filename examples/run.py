@@ -45,7 +45,7 @@ def main() -> int:
     parser.add_argument("--http-port", type=int, default=8081, help="port for operators")
     parser.add_argument("--page-port", type=int, default=8000, help="port of the example's pages")
     arguments = parser.parse_args()
-    # Also when the terminal is closed: what runs here would not hear of that.
+    # SIGHUP: the terminal was closed. The child processes do not receive that signal.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
     try:
