@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 #: Folders and files whose texts are checked.
 FOLDERS = ("README.md", "CHANGELOG.md", "docs", "static", "examples")
