@@ -51,7 +51,7 @@ def test_one_line_a_second_for_each_reason(book):
     assert len(book.lines) == 2
     book.time += 0.25
     book.push()
-    assert book.lines[2].endswith("(5 more like it had no line)")
+    assert book.lines[2].endswith("(5 similar messages suppressed)")
     book.time += 1
     book.push()
     assert "more like it" not in book.lines[3]
@@ -133,10 +133,14 @@ def test_no_input_is_counted_twice_or_not_at_all(inputs):
     assert ledger.refusals() == count
     refused = sum(ledger.refused.values())
     assert ledger.received[Source.PUSH] == ledger.accepted[Source.PUSH] + refused
-    told = sum(int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "more like" in line)
+    told = sum(
+        int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "suppressed)" in line
+    )
     assert len(book.lines) + told <= refused
     book.time += 1
     for refusal in reasons:
         book.push(refusal)
-    told = sum(int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "more like" in line)
+    told = sum(
+        int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "suppressed)" in line
+    )
     assert len(book.lines) + told == refused + len(reasons)

@@ -103,7 +103,7 @@ class Ledger:
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
-        self._thinning = LogLimiter(now)
+        self._log_limiter = LogLimiter(now)
 
     def accept(self, source: Source, count: int = 1) -> None:
         """Inputs were carried out.
@@ -155,6 +155,6 @@ class Ledger:
         return {reason.code: count for reason, count in self.ended.items()}
 
     def _say(self, reason: Refusal | CloseReason, line: Callable[[], str]) -> None:
-        more = self._thinning.due(reason)
+        more = self._log_limiter.suffix(reason)
         if more is not None:
             self._report(line() + more)

@@ -194,7 +194,7 @@ def test_a_burst_of_failures_makes_one_line_a_second():
         Asked(web)
         web.answer(status=404)
     assert len(lines) == 2
-    assert lines[1].endswith("(2 more like it had no line)")
+    assert lines[1].endswith("(2 similar messages suppressed)")
 
 
 def test_a_session_that_is_lost_takes_its_questions_along():

@@ -222,7 +222,7 @@ def test_at_most_one_line_a_second(log):
     web.ask()
     web.answer(500)
     assert len(log) == 2
-    assert log[1].endswith("(4 more like it had no line)")
+    assert log[1].endswith("(4 similar messages suppressed)")
 
 
 def test_who_does_not_answer_in_time_is_given_up(log):

@@ -204,7 +204,7 @@ class MemoryNode:
         self.ledger = node.broker.ledger
         self.ledger._report = self.lines.append
         self.ledger._now = self.clock.seconds
-        self.ledger._thinning = LogLimiter(self.clock.seconds)
+        self.ledger._log_limiter = LogLimiter(self.clock.seconds)
         self.edge.start()
 
     def turn(self) -> None:

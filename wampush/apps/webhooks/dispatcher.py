@@ -47,14 +47,14 @@ class Report:
 
     def __init__(self, url: str, now: Callable[[], float]) -> None:
         self._url = url
-        self._thinning = LogLimiter(now)
+        self._log_limiter = LogLimiter(now)
 
     def failed(self, event: str, problem: str) -> None:
         """One question came to nothing.
 
         :param problem: without anything that was sent or received.
         """
-        more = self._thinning.due()
+        more = self._log_limiter.suffix()
         if more is not None:
             self.say(f"{event}: {problem}{more}")
 

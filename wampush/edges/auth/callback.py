@@ -75,7 +75,7 @@ class Callback:
         self._open: dict[bytes, _Question] = {}
         self._waiting: deque[_Question] = deque()
         self._running = 0
-        self._thinning = LogLimiter(now)
+        self._log_limiter = LogLimiter(now)
 
     def ask(self, request: ConnectRequest) -> Deferred[Identity | None]:
         """Who a client is; None when the web application does not know it (401).
@@ -206,7 +206,7 @@ class Callback:
 
     def _complain(self, problem: str) -> None:
         """Write a line for the operator, at most one a second."""
-        more = self._thinning.due()
+        more = self._log_limiter.suffix()
         if more is not None:
             _log.warn(
                 "callback {url}: {problem}{more}",
