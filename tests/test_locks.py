@@ -18,6 +18,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tests.support.guides import blocks_of
 from tests.support.locks import LOCKS, REQUIREMENTS, Locked, declared, locked, replace_hashes
 
 ROOT = REQUIREMENTS.parent
@@ -95,21 +96,20 @@ def test_a_lock_names_the_extras_that_its_packages_ask_for() -> None:
 
 def commands() -> Iterator[tuple[str, str]]:
     """Every shell command of the project that installs with pip or uv, with its file's name."""
-    files = [
-        *(ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "README.md"),
-        *(ROOT / "scripts").glob("*.sh"),
-        *(ROOT / "docs").rglob("*.md"),
-    ]
-    for file in files:
-        text = file.read_text(encoding="utf-8").replace("\\\n", " ")
-        for line in text.splitlines():
+    scripts = [ROOT / "Makefile", ROOT / ".ci" / "run", *(ROOT / "scripts").glob("*.sh")]
+    guides = [ROOT / "README.md", ROOT / "PACKAGE.md", *(ROOT / "docs").rglob("*.md")]
+    texts = [(file, file.read_text(encoding="utf-8")) for file in scripts]
+    texts += [(file, block.code) for file in guides for block in blocks_of(file)]
+    for file, text in texts:
+        for line in text.replace("\\\n", " ").splitlines():
             if re.search(r"\bpip3? (install|download|wheel|sync)\b", line.partition("#")[0]):
                 yield file.name, line
 
 
 def test_every_installation_is_pinned_by_hash() -> None:
     found = list(commands())
-    assert {"Makefile", "install_locked.sh", "uv.sh"} <= {name for name, _ in found}
+    expected = {"Makefile", "install_locked.sh", "uv.sh", "run-under-supervisor.md"}
+    assert expected <= {name for name, _ in found}
     for _, line in found:
         of_the_project = re.search(r"--no-deps --no-build-isolation (--editable )?\.$", line)
         assert of_the_project or "--require-hashes" in line, line
