@@ -14,6 +14,7 @@ PACKAGE = ROOT / "wampush"
 MODULES = [*sorted(PACKAGE.rglob("*.py")), ROOT / "twisted" / "plugins" / "wampush_plugin.py"]
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
+MOST_MODULES = 20
 
 each_module = pytest.mark.parametrize(
     "module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix()
@@ -92,6 +93,32 @@ def test_functions_are_short(module: Path) -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > MOST_FUNCTION_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted(path.parent for path in PACKAGE.rglob("__init__.py")),
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_a_folder_can_be_taken_in_at_a_glance(package: Path) -> None:
+    modules = [path for path in package.glob("*.py") if path.name != "__init__.py"]
+    assert len(modules) <= MOST_MODULES
+
+
+@pytest.mark.parametrize(
+    "package",
+    sorted(PACKAGE.rglob("__init__.py")),
+    ids=lambda path: path.parent.relative_to(ROOT).as_posix(),
+)
+def test_a_package_only_hands_names_on(package: Path) -> None:
+    docstring, *statements = tree_of(package).body
+    assert isinstance(docstring, ast.Expr)
+    for statement in statements:
+        is_name = isinstance(statement, ast.Assign) and all(
+            isinstance(target, ast.Name) and target.id in {"__all__", "__version__"}
+            for target in statement.targets
+        )
+        assert is_name or isinstance(statement, ast.Import | ast.ImportFrom), ast.unparse(statement)
 
 
 def test_the_plugin_folder_is_no_package() -> None:
