@@ -11,6 +11,10 @@ need() {
     command -v "$1" >/dev/null || missing+=("${@:2}")
 }
 
+need_c_compiler() {
+    command -v cc gcc clang >/dev/null || missing+=(gcc libc6-dev)
+}
+
 # need_php [EXTENSION...]: PHP's command line with these extensions.
 need_php() {
     need php php-cli
@@ -22,7 +26,7 @@ need_php() {
 
 case ${1-} in
 bench)
-    need cc gcc libc6-dev
+    need_c_compiler
     ;;
 php-example)
     need_php zmq
@@ -30,7 +34,7 @@ php-example)
 test)
     need chromium chromium
     need_php zmq redis
-    need cc gcc libc6-dev
+    need_c_compiler
     need curl curl
     need nginx nginx
     need redis-server redis-server
