@@ -18,7 +18,7 @@ def node() -> MemoryNode:
 
 
 def publish(node: MemoryNode, *parts: bytes) -> Deferred[int]:
-    return node.node.posted.publish(parts, "127.0.0.1")
+    return node.node.acknowledged_pushes.publish(parts, "127.0.0.1")
 
 
 def outcome(done: Deferred[int]) -> int | str | None:
@@ -130,7 +130,7 @@ def test_a_sender_that_goes_away_takes_nothing_back(node: MemoryNode) -> None:
 def test_at_the_end_nothing_is_left_waiting(node: MemoryNode) -> None:
     node.pressure.hold(Hold.CROWD)
     waiting = [publish(node, b"t", b"1"), publish(node, b"t", b"2")]
-    node.node.posted.stop()
+    node.node.acknowledged_pushes.stop()
     waiting.append(publish(node, b"t", b"3"))
     assert [outcome(each) for each in waiting] == ["stopping"] * 3
     assert counts(node) == (3, 0, {"stopping": 3})

@@ -134,7 +134,9 @@ def test_inputs_by_source_and_reason(measuring: Measuring) -> None:
     peer.subscribe("a")
     for _ in range(2):
         peer.send(masked(b"{"))
-    measuring.node.node.posted.publish([b"a", b"{"], "127.0.0.1").addErrback(lambda _: None)
+    measuring.node.node.acknowledged_pushes.publish([b"a", b"{"], "127.0.0.1").addErrback(
+        lambda _: None
+    )
     for name, received, accepted in (("client", 3, 1), ("http", 1, 0)):
         assert measuring.value("wampush_inputs_received_total", source=name) == received
         assert measuring.value("wampush_inputs_accepted_total", source=name) == accepted

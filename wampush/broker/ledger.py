@@ -31,7 +31,7 @@ _TOKEN_BYTES: Final = re.compile(_TOKEN.pattern.encode())
 class Source(Enum):
     """Where an input came from."""
 
-    PUSH = "push"
+    ZEROMQ = "zeromq"
     HTTP = "http"
     CLIENT = "client"
     COMPONENT = "component"

@@ -66,7 +66,7 @@ class Node:
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
     :param redis: what is published on channels of Redis.
-    :param posted: pushes over HTTP.
+    :param acknowledged_pushes: pushes over HTTP, whose senders wait for an answer.
     :param components: what is said under paths of their own.
     :param apps: application code in Python.
     :param webhooks: the application that is asked over HTTP; None where there is none.
@@ -80,7 +80,7 @@ class Node:
     websocket: WebSocketEdge
     pull: PullBridge
     redis: RedisSources
-    posted: AcknowledgedPushes
+    acknowledged_pushes: AcknowledgedPushes
     components: Components
     apps: NodeApps
     webhooks: NodeWebhooks | None
@@ -170,7 +170,9 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     pull = _pull(settings, ingest, broker, pressure)
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
-    posted = AcknowledgedPushes(Source.HTTP, ingest, broker, pressure, reactor.callLater)
+    acknowledged_pushes = AcknowledgedPushes(
+        Source.HTTP, ingest, broker, pressure, reactor.callLater
+    )
     webhooks: NodeWebhooks | None = None
     if settings.webhooks.url:
         webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
@@ -186,7 +188,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
         websocket,
         pull,
         redis,
-        posted,
+        acknowledged_pushes,
         components,
         apps,
         webhooks,

@@ -221,7 +221,7 @@ class WampushService(Service):
         self._stopping = True
         self._patience_ends = monotonic() + STOP_PATIENCE
         node.pull.drain()
-        node.posted.stop()
+        node.acknowledged_pushes.stop()
         node.presence.stop()
         ended: list[Deferred[Any]] = [
             maybeDeferred(port.stopListening) for port in self._websocket_ports
@@ -295,7 +295,7 @@ class WampushService(Service):
             metrics.text,
         )
         limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)
-        edge = HttpEdge(view, node.posted, access, limits)
+        edge = HttpEdge(view, node.acknowledged_pushes, access, limits)
         turned_away = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
         site = edge.site(reactor, turned_away)
         port = self._listen(reactor, endpoint, site)

@@ -57,7 +57,7 @@ class Bridge:
         return {
             refusal: count
             for (source, refusal), count in self.node.broker.ledger.refused.items()
-            if source is Source.PUSH
+            if source is Source.ZEROMQ
         }
 
     def until(self, condition: Callable[[], bool]) -> None:
@@ -147,7 +147,7 @@ def test_a_hundred_thousand_pushes_in_bursts_and_pauses_all_arrive() -> None:
         pusher.close.set()
         assert pusher.error is None
         assert numbers(running.seen) == list(range(100_000))
-        assert running.node.broker.ledger.accepted[Source.PUSH] == 100_000
+        assert running.node.broker.ledger.accepted[Source.ZEROMQ] == 100_000
         pusher.join(PATIENCE)
 
 
@@ -249,8 +249,8 @@ def test_refusals_are_counted_and_harm_nothing() -> None:
             expected[refusal] = expected.get(refusal, 0) + 1
         assert running.refused() == expected
         ledger = running.node.broker.ledger
-        assert ledger.received[Source.PUSH] == 2 * len(REFUSED)
-        assert ledger.accepted[Source.PUSH] == len(REFUSED)
+        assert ledger.received[Source.ZEROMQ] == 2 * len(REFUSED)
+        assert ledger.accepted[Source.ZEROMQ] == len(REFUSED)
         assert {each.origin for each in ledger.recent} == {ANY}
         assert numbers(running.seen) == list(range(len(REFUSED)))
 

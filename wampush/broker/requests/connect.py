@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
+from wampush.bearer import bearer_token
 from wampush.errors import AuthenticationRefused, CloseReason
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from wampush.broker.subscriber import Subscriber
 
 _MOST_PARAMETERS: Final = 100
-_SCHEME: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,7 @@ class ConnectRequest:
     @property
     def bearer(self) -> str:
         """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1); "" for none."""
-        header = self.headers.get("authorization", "").strip()
-        if header[: len(_SCHEME)].lower() != _SCHEME:
-            return ""
-        return header[len(_SCHEME) :].strip()
+        return bearer_token(self.headers.get("authorization", "")) or ""
 
     def parameter(self, name: str) -> str:
         """A parameter that proves something: decoded; "" when it is missing or empty.

@@ -60,7 +60,7 @@ class HttpAccess:
         """Whether a request may see state."""
         if self.token is not None:
             given = bearer(request)
-            return given is not None and hmac.compare_digest(given, self.token)
+            return given is not None and hmac.compare_digest(given.encode("latin-1"), self.token)
         host = host_asked_for(request)
         if host is None or not is_loopback_name(host.strip("[]").rstrip(".").lower()):
             return False

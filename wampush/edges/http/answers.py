@@ -1,7 +1,7 @@
 """What every answer of the HTTP port has in common.
 
 Owns: the forms of an answer; the host that a request asks for, and the token that it bears.
-Must not import: anything of wampush.
+Must not import: anything of wampush but ``bearer``.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from wampush.bearer import bearer_token
+
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
@@ -18,7 +20,6 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 #: RFC 9110 section 7.2: host name, IPv4 address or bracketed IPv6 address, then perhaps a port.
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{0,5}})?")
 _MAX_HOST_LENGTH = 260
-_SCHEME = b"bearer "
 
 _NO_ACCESS_TEXT = """\
 This needs "Authorization: Bearer TOKEN" with the token of http.token_file. Where none is set, only
@@ -65,12 +66,9 @@ def respond_json(request: Request, code: int, value: object) -> bytes:
     return respond(request, code, b"application/json", orjson.dumps(value) + b"\n")
 
 
-def bearer(request: Request) -> bytes | None:
-    """The bearer token of a request (RFC 6750 section 2.1), None when it has none."""
-    header = (request.getHeader(b"authorization") or b"").strip()
-    if header[: len(_SCHEME)].lower() != _SCHEME:
-        return None
-    return header[len(_SCHEME) :].strip()
+def bearer(request: Request) -> str | None:
+    """Return the bearer token of a request; None when it carries none."""
+    return bearer_token((request.getHeader(b"authorization") or b"").decode("latin-1"))
 
 
 def challenge(request: Request) -> None:

@@ -339,8 +339,8 @@ class PullBridge:
             publication = self._ingest.publication(parts)
         except PushRefused as error:
             raw = b"|".join(part[:200] for part in parts)
-            self._ledger.refuse(Source.PUSH, pull.address, error, raw)
+            self._ledger.refuse(Source.ZEROMQ, pull.address, error, raw)
         else:
             self._broker.publish(publication)
-            self._ledger.accept(Source.PUSH)
+            self._ledger.accept(Source.ZEROMQ)
         return size
