@@ -47,7 +47,7 @@ def test_the_document_lists_every_end_of_a_connection():
             each.code,
             str(each.value.http_status or "-"),
             str(each.value.close_code or "-"),
-            "yes" if each.value.worth_a_line else "no",
+            "yes" if each.value.is_logged else "no",
             each.sentence,
         )
         for each in CloseReason

@@ -44,7 +44,7 @@ _REPR.maxstring = _REPR.maxother = _SHOWN
 
 
 def shown(value: object) -> str:
-    """A peer's value for the detail of a refusal, at most about 80 characters long.
+    """Return the representation of a peer's value, at most about 80 characters long.
 
     The built-in ``repr`` raises RecursionError for a list that a peer has nested a thousand times.
     """
@@ -74,11 +74,11 @@ class PushRefused(InputRefused):
 
 
 class MessageRefused(InputRefused):
-    """A client's message is none that WAMP v1 knows, or may not be carried out."""
+    """A client's message is not valid WAMP v1, or the client may not send it."""
 
 
 class AuthenticationRefused(WampushError):
-    """It is not known who a client is, or who it is may not enter.
+    """The credentials of a client are missing or not accepted, or its identity may not connect.
 
     :param reason: the row of the table; its ``http_status`` is the answer to the handshake.
     :param detail: what exactly was found, safe to log and to send; never a secret.
@@ -91,11 +91,11 @@ class AuthenticationRefused(WampushError):
 
 
 class NotSerialisable(WampushError):
-    """A value that should go out has no JSON form; the code that made it is at fault."""
+    """A value to be sent has no JSON form; the code that made it is at fault."""
 
 
 class OperatorError(WampushError):
-    """Something the person who starts wampush can mend; shown as one line, never as a traceback."""
+    """Something the operator can fix; shown as one line, never as a traceback."""
 
 
 class ConfigError(OperatorError):
@@ -105,7 +105,7 @@ class ConfigError(OperatorError):
     :param key: dotted name, e.g. ``websocket.max_message_bytes``; "" for the source itself.
     :param value: the offending value as the operator wrote it.
     :param expected: what would be right.
-    :param suggestion: the known key most like a misspelt one, or "".
+    :param suggestion: the known key closest to a misspelt one, or "".
     """
 
     def __init__(

@@ -1,10 +1,10 @@
-"""The tables of reasons: why an input was refused, why a connection ended, and whose fault it is.
+"""The reasons why inputs are refused and connections end, and who can fix them.
 
-Owns: these tables. Must not import: anything of wampush, Twisted or Autobahn. ``errors`` passes the
-tables on, so that whoever raises an error finds its reason at the same place.
+Owns: these tables. Must not import: anything of wampush, Twisted or Autobahn. ``errors`` hands the
+tables on, so that code that raises an error imports its reason from the same place.
 
-Reasons are a table because code, log lines, metrics and ``docs/reference/reasons.md`` must say the
-same word for the same thing; a test compares the document with this module.
+The reasons are a table so that code, log lines, metrics and ``docs/reference/reasons.md`` use the
+same word for the same thing. The page's tables are generated from this module.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import Enum, unique
 
 @unique
 class Fault(Enum):
-    """Who can mend what went wrong."""
+    """Who can fix what went wrong."""
 
     CLIENT = "client"
     BACKEND = "backend"
@@ -27,7 +27,7 @@ class Reason:
     """One row of a reason table.
 
     :param code: stable word for logs, metrics and documentation.
-    :param fault: who can mend it.
+    :param fault: who can fix it.
     :param sentence: what happened and what would be right, for that person.
     """
 
@@ -38,7 +38,7 @@ class Reason:
 
 @unique
 class Refusal(Enum):
-    """Why one input was not carried out. The sender's connection is not affected."""
+    """Why an input was refused. The connection of its sender is not affected."""
 
     # A push of a backend.
     EMPTY = Reason("empty", Fault.BACKEND, "The message is empty; send a JSON object.")
@@ -47,20 +47,23 @@ class Refusal(Enum):
     NOT_AN_OBJECT = Reason(
         "not-an-object",
         Fault.BACKEND,
-        "One part is a JSON object that holds its topic; other values need two parts.",
+        "A one-part push must be a JSON object that names its topic; send any other value"
+        " as the second of two parts.",
     )
-    NO_TOPIC = Reason("no-topic", Fault.BACKEND, "The object lacks the key that names its topic.")
+    NO_TOPIC = Reason("no-topic", Fault.BACKEND, "The object has no key that names its topic.")
     TOPIC_NOT_STRING = Reason(
-        "topic-not-string", Fault.BACKEND, "The topic is not a string; send it in quotes."
+        "topic-not-string", Fault.BACKEND, "The topic is not a JSON string; put it in quotes."
     )
-    TOPIC_EMPTY = Reason("topic-empty", Fault.BACKEND, "The topic is an empty string.")
+    TOPIC_EMPTY = Reason(
+        "topic-empty", Fault.BACKEND, "The topic is an empty string; name a topic."
+    )
     TOPIC_TOO_LONG = Reason(
         "topic-too-long", Fault.BACKEND, "The topic is longer than limits.topic_bytes."
     )
     TOPIC_RESERVED = Reason(
         "topic-reserved",
         Fault.BACKEND,
-        "Topics that begin with wampush. are the server's own; choose another name.",
+        "Topics that begin with wampush. are reserved for the server; choose another name.",
     )
     WRONG_PART_COUNT = Reason(
         "wrong-part-count",
@@ -73,25 +76,28 @@ class Refusal(Enum):
     BAD_OPTIONS = Reason(
         "bad-options",
         Fault.BACKEND,
-        'The options are a JSON object with "to", "exclude" and "eligible"; no other key is known.',
+        'The options must be a JSON object with no other keys than "to", "exclude" and "eligible".',
     )
 
     # A push over HTTP.
     NO_ACCESS = Reason(
         "no-access",
         Fault.BACKEND,
-        "Publishing needs the token of http.token_file as a bearer token; without that file, a "
-        "request of this machine to 127.0.0.1 or localhost.",
+        "Publishing over HTTP needs the token in http.token_file as a bearer token; "
+        "without that file, only requests from this machine to 127.0.0.1 or localhost are"
+        " accepted.",
     )
     FOREIGN_PAGE = Reason(
         "foreign-page",
         Fault.BACKEND,
-        "A page of another site sent this; while http.token_file is not set, only programs may.",
+        "A page of another site sent this request; while http.token_file is not set, only"
+        " programs may publish.",
     )
     CLIENTS_BEHIND = Reason(
         "clients-behind",
         Fault.BACKEND,
-        "Pushes pause until clients have caught up, and this one waited too long; send it again.",
+        "Pushes are paused until clients have caught up, and this one waited too long; "
+        "send it again.",
     )
     STOPPING = Reason("stopping", Fault.BACKEND, "The server is stopping; send it again shortly.")
 
@@ -105,73 +111,79 @@ class Refusal(Enum):
 
     # A message of a client.
     BINARY_FRAME = Reason(
-        "binary-frame", Fault.CLIENT, "WAMP v1 speaks in text frames; this one was binary."
+        "binary-frame", Fault.CLIENT, "WAMP v1 uses text frames only; this frame was binary."
     )
     MESSAGE_NOT_JSON = Reason("message-not-json", Fault.CLIENT, "The text is not JSON (RFC 8259).")
     MESSAGE_NOT_LIST = Reason("message-not-list", Fault.CLIENT, "A WAMP v1 message is a JSON list.")
     MESSAGE_EMPTY = Reason(
-        "message-empty", Fault.CLIENT, "The list is empty; it starts with a type."
+        "message-empty", Fault.CLIENT, "The list is empty; it must start with a message type."
     )
     UNKNOWN_TYPE = Reason(
         "unknown-type",
         Fault.CLIENT,
-        "The message type is none that a client sends (1, 2, 5, 6, 7).",
+        "The first element is not a message type that a client may send (1, 2, 5, 6 or 7).",
     )
     WRONG_ARITY = Reason("wrong-arity", Fault.CLIENT, "The list has too few or too many elements.")
     WRONG_TYPE = Reason(
         "wrong-type", Fault.CLIENT, "An element of the list has the wrong JSON type."
     )
-    CLIENT_TOPIC_EMPTY = Reason("client-topic-empty", Fault.CLIENT, "The topic is an empty string.")
+    CLIENT_TOPIC_EMPTY = Reason(
+        "client-topic-empty", Fault.CLIENT, "The topic is an empty string; name a topic."
+    )
     CLIENT_TOPIC_TOO_LONG = Reason(
         "client-topic-too-long", Fault.CLIENT, "The topic is longer than limits.topic_bytes."
     )
     TOO_MANY_SUBSCRIPTIONS = Reason(
         "too-many-subscriptions",
         Fault.CLIENT,
-        "The session has limits.subscriptions_per_session already.",
+        "The session already has limits.subscriptions_per_session subscriptions.",
     )
     TOO_MANY_TOPICS = Reason(
-        "too-many-topics", Fault.CLIENT, "The node has limits.topics topics already."
+        "too-many-topics", Fault.CLIENT, "The node already has limits.topics topics."
     )
     TOO_MANY_PREFIXES = Reason(
-        "too-many-prefixes", Fault.CLIENT, "The session has limits.prefixes_per_session already."
+        "too-many-prefixes",
+        Fault.CLIENT,
+        "The session already has limits.prefixes_per_session prefixes.",
     )
     SUBSCRIBE_FORBIDDEN = Reason(
         "subscribe-forbidden",
         Fault.CLIENT,
-        "This client may not subscribe here; see [[permissions]] and clients.subscribe.",
+        "This client may not subscribe to this topic; see [[permissions]] and clients.subscribe.",
     )
     PRESENCE_OFF = Reason(
         "presence-off",
         Fault.CLIENT,
-        "Who is on this topic is told to nobody; an entry of [[topics]] may say presence = true.",
+        "Presence is off for this topic; set presence = true in its [[topics]] entry.",
     )
     NOT_AUTHENTICATED = Reason(
         "not-authenticated",
         Fault.CLIENT,
-        "The session has to prove first whose it is (WAMP-CRA: authreq, then auth).",
+        "The session must authenticate first (WAMP-CRA: call authreq, then auth).",
     )
     CLIENT_TOPIC_RESERVED = Reason(
         "client-topic-reserved",
         Fault.CLIENT,
-        "Topics that begin with wampush., and errors of actions, come from the server alone.",
+        "Only the server publishes to topics that begin with wampush. and to the error "
+        "topics of actions.",
     )
     TOO_MANY_PENDING = Reason(
         "too-many-pending",
         Fault.CLIENT,
-        "limits.pending_per_session requests of the session wait for application code already, or "
-        "limits.pending_bytes_per_session bytes of them.",
+        "The session already has limits.pending_per_session requests, or "
+        "limits.pending_bytes_per_session bytes of requests, that application code has "
+        "not decided yet.",
     )
     APPLICATION_REFUSED = Reason(
-        "application-refused", Fault.CLIENT, "Application code does not allow this."
+        "application-refused", Fault.CLIENT, "The application refused this request."
     )
     APPLICATION_FAILED = Reason(
         "application-failed",
         Fault.OPERATOR,
-        "Application code that had to decide failed or took too long, so it is not done.",
+        "The application failed or took too long to decide, so the request was refused.",
     )
     SESSION_ENDED = Reason(
-        "session-ended", Fault.CLIENT, "The session ended before application code had decided."
+        "session-ended", Fault.CLIENT, "The session ended before the application had decided."
     )
     PREFIX_TOO_LONG = Reason(
         "prefix-too-long", Fault.CLIENT, "The prefix and its URI exceed limits.topic_bytes."
@@ -179,7 +191,7 @@ class Refusal(Enum):
     PUBLISH_FORBIDDEN = Reason(
         "publish-forbidden",
         Fault.CLIENT,
-        "This client may not publish here; see [[permissions]] and clients.publish.",
+        "This client may not publish to this topic; see [[permissions]] and clients.publish.",
     )
     CALL_FORBIDDEN = Reason(
         "call-forbidden",
@@ -189,17 +201,18 @@ class Refusal(Enum):
     PUBLISH_TOO_LARGE = Reason(
         "publish-too-large",
         Fault.CLIENT,
-        "The event is longer than max_bytes of the entry of [[permissions]] that allows it.",
+        "The event is longer than max_bytes in the [[permissions]] entry that allows it.",
     )
     CALL_TOO_LARGE = Reason(
         "call-too-large",
         Fault.CLIENT,
-        "The call is longer than max_bytes of the entry of [[permissions]] that allows it.",
+        "The call is longer than max_bytes in the [[permissions]] entry that allows it.",
     )
     RATE_EXCEEDED = Reason(
         "rate-exceeded",
         Fault.CLIENT,
-        "The session does this more often than per_second of the entry of [[permissions]] allows.",
+        "The session sends more of these per second than per_second in the "
+        "[[permissions]] entry allows.",
     )
 
     @property
@@ -209,12 +222,12 @@ class Refusal(Enum):
 
     @property
     def fault(self) -> Fault:
-        """Who can mend it."""
+        """Who can fix it."""
         return self.value.fault
 
     @property
     def sentence(self) -> str:
-        """What happened, for that person."""
+        """What happened and what would be right, for that person."""
         return self.value.sentence
 
 
@@ -227,14 +240,14 @@ class Ending:
     :param http_status: the answer to a handshake that is refused, else None.
     :param close_code: RFC 6455 section 7.4 code when a Close frame is sent; None means the TCP
         connection ends without one, so that clients that retry only unclean ends come back.
-    :param worth_a_line: whether an operator wants to read of it in the log.
+    :param is_logged: whether it is logged; ordinary ends are only counted.
     """
 
     code: str
     sentence: str
     http_status: int | None = None
     close_code: int | None = None
-    worth_a_line: bool = True
+    is_logged: bool = True
 
 
 @unique
@@ -249,103 +262,113 @@ class CloseReason(Enum):
         http_status=400,
     )
     BAD_HANDSHAKE = Ending(
-        "bad-handshake", "The request is no WebSocket handshake (RFC 6455 section 4.2.1).", 400
+        "bad-handshake",
+        "The request is not a valid WebSocket handshake (RFC 6455 section 4.2.1).",
+        400,
     )
     HEADER_TOO_LARGE = Ending(
         "header-too-large", "The request header is longer than websocket.max_header_bytes.", 431
     )
     ORIGIN_FORBIDDEN = Ending(
         "origin-forbidden",
-        "Pages of this origin may not connect; add it to websocket.origins, or to the origins of "
-        "the route.",
+        "Pages of this origin may not connect; add the origin to websocket.origins or to "
+        "the origins of the route.",
         403,
     )
     TOO_MANY_FROM_ADDRESS = Ending(
         "too-many-from-address",
-        "limits.connections_per_address are open from this address already.",
+        "This address already has limits.connections_per_address connections open.",
         429,
     )
     TOO_MANY_OF_USER = Ending(
-        "too-many-of-user", "limits.connections_per_user are open of this user already.", 429
+        "too-many-of-user",
+        "This user already has limits.connections_per_user connections open.",
+        429,
     )
     TOO_MANY_CONNECTIONS = Ending(
-        "too-many-connections", "websocket.max_connections are open already.", 503
+        "too-many-connections",
+        "The server already has websocket.max_connections connections open.",
+        503,
     )
     TOO_MANY_HTTP_CONNECTIONS = Ending(
         "too-many-http-connections",
-        "http.max_connections are open already; this one was closed before it was read.",
+        "The HTTP port already has http.max_connections connections open; this one was "
+        "closed unread.",
     )
     PLAIN_REQUEST = Ending(
         "plain-request",
-        "An ordinary GET, answered by a page that says what this port is.",
+        "An ordinary GET, answered with a page that explains what this port is.",
         200,
-        worth_a_line=False,
+        is_logged=False,
     )
     SHUTTING_DOWN = Ending("shutting-down", "The server is stopping; try again shortly.", 503)
-    TOKEN_REFUSED = Ending("token-refused", "The token does not tell who the client is.", 401)
+    TOKEN_REFUSED = Ending("token-refused", "The token was not accepted.", 401)
     AUTHENTICATION_REQUIRED = Ending(
         "authentication-required",
-        "Nothing in the request tells who the client is, and auth.order allows nobody unknown.",
+        'The request carries no credentials, and auth.order does not include "anonymous".',
         401,
     )
     AUTHENTICATION_FORBIDDEN = Ending(
-        "authentication-forbidden", "The web application does not let this client in.", 403
+        "authentication-forbidden", "The web application refused this client.", 403
     )
-    CONNECT_REFUSED = Ending(
-        "connect-refused", "Application code does not let this client in.", 403
-    )
+    CONNECT_REFUSED = Ending("connect-refused", "The application refused the connection.", 403)
     CONNECT_UNDECIDED = Ending(
         "connect-undecided",
-        "Application code that has to let clients in failed or took too long; try again.",
+        "The application failed or took too long to decide about the connection; try again.",
         503,
     )
     AUTHENTICATION_UNAVAILABLE = Ending(
-        "authentication-unavailable", "Who the client is could not be found out; try again.", 503
+        "authentication-unavailable",
+        "The identity of the client could not be determined; try again.",
+        503,
     )
     HANDSHAKE_TIMEOUT = Ending(
-        "handshake-timeout", "The handshake was not complete after websocket.handshake_timeout."
+        "handshake-timeout", "The handshake was not complete within websocket.handshake_timeout."
     )
 
     # Open connections.
-    PEER_CLOSED = Ending("peer-closed", "The client closed the WebSocket.", worth_a_line=False)
+    PEER_CLOSED = Ending("peer-closed", "The client closed the WebSocket.", is_logged=False)
     PEER_LOST = Ending(
         "peer-lost",
-        "The TCP connection was lost without a WebSocket close.",
-        worth_a_line=False,
+        "The TCP connection was lost without a WebSocket Close frame.",
+        is_logged=False,
     )
-    SILENT = Ending("silent", "Nothing came for websocket.silence_timeout, not even a pong.")
+    SILENT = Ending("silent", "Nothing arrived for websocket.silence_timeout, not even a pong.")
     SLOW_CLIENT = Ending(
-        "slow-client", "More than clients.queue_bytes waited for a client that reads too slowly."
+        "slow-client",
+        "The client reads too slowly: more than clients.queue_bytes were queued for it.",
     )
     FLOODING = Ending(
         "flooding",
-        "The client sent more than limits.messages_per_second for longer than "
-        "limits.message_burst covers, or more than limits.pending_per_session messages that a "
-        "component has not dealt with.",
+        "The client exceeded limits.messages_per_second for longer than "
+        "limits.message_burst allows, or sent more than limits.pending_per_session "
+        "messages that a component had not handled yet.",
     )
     IDENTITY_EXPIRED = Ending(
         "identity-expired",
-        "The identity of the session expired; wampush.refresh renews a token in time.",
-        worth_a_line=False,
+        "The identity of the session expired. A session opened with a token can renew it "
+        "in time with wampush.refresh; others have to connect again.",
+        is_logged=False,
     )
     AUTHENTICATION_TIMEOUT = Ending(
-        "authentication-timeout", "The session did not prove whose it is within cra.timeout."
+        "authentication-timeout", "The session did not authenticate within cra.timeout."
     )
     ENDED_BY_APPLICATION = Ending(
         "ended-by-application",
-        "Application code ended the session; a page does not come back by itself.",
+        "The application ended the session; pages do not reconnect by themselves after it.",
         close_code=3000,
     )
     CLOSED_BY_COMPONENT = Ending(
         "closed-by-component",
-        "A component closed the connection, with a close code of its choice.",
-        worth_a_line=False,
+        "A component closed the connection with a close code of its own.",
+        is_logged=False,
     )
     COMPONENT_FAILED = Ending(
         "component-failed",
-        "A method of a component raised; the log holds the incident with its traceback.",
+        "A method of a component raised an exception; the log has the traceback under the"
+        " incident number.",
         close_code=1011,
-        worth_a_line=False,
+        is_logged=False,
     )
     MESSAGE_TOO_LARGE = Ending(
         "message-too-large",
@@ -359,12 +382,12 @@ class CloseReason(Enum):
         "invalid-payload", "A text frame or close reason was not UTF-8.", close_code=1007
     )
     INTERNAL_ERROR = Ending(
-        "internal-error", "A defect of wampush itself; the log holds the traceback."
+        "internal-error", "A defect in wampush itself; the log has the traceback."
     )
     SERVER_STOPPED = Ending(
         "server-stopped",
-        "The server stopped and dropped the connection so that clients retry.",
-        worth_a_line=False,
+        "The server stopped and dropped the connection so that clients reconnect.",
+        is_logged=False,
     )
 
     @property

@@ -95,16 +95,16 @@ def test_ends_of_connections(book):
         CloseReason.BAD_HANDSHAKE: 1,
         CloseReason.PEER_CLOSED: 1,
     }
-    slow = "More than clients.queue_bytes waited for a client that reads too slowly."
+    slow = "The client reads too slowly: more than clients.queue_bytes were queued for it."
     assert book.lines[0] == f"10.0.0.1:5: slow-client: {slow}"
     assert book.lines[1].endswith("(RFC 6455 section 4.2.1). No key.")
     assert len(book.lines) == 2
 
 
 @pytest.mark.parametrize("reason", list(CloseReason))
-def test_which_ends_are_worth_a_line(book, reason):
+def test_which_ends_are_is_logged(book, reason):
     book.ledger.end(reason, "peer")
-    assert len(book.lines) == int(reason.value.worth_a_line)
+    assert len(book.lines) == int(reason.value.is_logged)
 
 
 def test_dropped_events(book):

@@ -305,8 +305,8 @@ def test_listen_ends_when_it_is_refused_for_good_and_shows_no_token(tmp_path: Pa
     )
     with running_daemon(tmp_path, extra=["--config", "wampush.toml"]) as daemon:
         for query, words in (
-            ("", "Nothing in the request tells who the client is"),
-            ("/?token=not.a.token", "The token does not tell who the client is"),
+            ("", "The request carries no credentials"),
+            ("/?token=not.a.token", "The token was not accepted"),
         ):
             with contextlib.closing(Listener(daemon.websocket_url + query, "a")) as listener:
                 assert listener.process.wait(20) == 1

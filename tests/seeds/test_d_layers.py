@@ -75,13 +75,13 @@ def test_wamp_alone_is_text_in_and_requests_out() -> None:
 BROKER = """
 import sys
 from wampush.broker.broker import Broker
-from wampush.broker.requests.handler import Clients, RequestLimits
+from wampush.broker.requests.handler import RequestHandler, RequestLimits
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ledger import Ledger
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.access.policy import Policy, Publishing
-from wampush.broker.delivery.backpressure import Pressure
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.session import Session
@@ -97,13 +97,13 @@ class Printed(Outbox):
         self.close()
 
 turn = []
-pressure = Pressure(10**6, lambda seconds, call: None)
+pressure = Backpressure(10**6, lambda seconds, call: None)
 ledger = Ledger(lambda: 0.0, print)
 fanout = Fanout(lambda text, variant: text, turn.append, pressure, ledger)
 broker = Broker(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None), ledger)
-clients = Clients(broker, RequestLimits())
+clients = RequestHandler(broker, RequestLimits())
 client = Subscriber(Session(WAMP1, "any"), Printed(1000, pressure))
-clients.opened(client)
+clients.on_open(client)
 clients.received(client, b'[5,"t"]')
 assert broker.publish(Publication("t", b'{"a":1.0}')) == 1
 for flush in turn:

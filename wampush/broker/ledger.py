@@ -136,7 +136,7 @@ class Ledger:
         :param detail: what exactly was found.
         """
         self.ended[reason] += 1
-        if reason.value.worth_a_line:
+        if reason.value.is_logged:
             self._say(reason, partial(_line_of_end, peer, reason, detail))
 
     def drop_event(self, policy: str, count: int = 1) -> None:

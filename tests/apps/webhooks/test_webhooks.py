@@ -288,7 +288,7 @@ def test_a_result():
         ),
         (
             {"status": 403},
-            ["http://api.wamp.ws/error#forbidden", "Application code does not allow this."],
+            ["http://api.wamp.ws/error#forbidden", "The application refused this request."],
         ),
         (
             {"status": 500},

@@ -348,7 +348,10 @@ def test_connections_beyond_the_limit_are_told_so() -> None:
     late.send(request())
     answer = late.take()
     assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"websocket.max_connections are open already. 3 are allowed." in answer
+    assert (
+        b"The server already has websocket.max_connections connections open. 3 are allowed."
+        in answer
+    )
     assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
     late.lose()
     peers.pop().lose()

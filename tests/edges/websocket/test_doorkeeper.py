@@ -105,7 +105,7 @@ def test_who_is_refused_gets_403_and_no_session() -> None:
     peer = ask(node)
     answer = peer.take()
     assert answer.startswith(b"HTTP/1.1 403 ")
-    assert b"Application code does not let this client in. Not on the list." in answer
+    assert b"The application refused the connection. Not on the list." in answer
     assert peer.transport.disconnecting
     assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
     peer.lose()
