@@ -22,9 +22,8 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.websocket.framing import encode
+from wampush.edges.websocket.formats import PLAIN
 from wampush.edges.websocket.outboxes import SocketOutbox
-from wampush.wamp.codec import event_text
 from wampush.wamp.session import Session
 from wampush.wamp.uris import DIALECTS
 
@@ -90,7 +89,7 @@ class _Clients:
         self.flushes: list[Callable[[], None]] = []
         pressure = Backpressure(1 << 28, lambda _seconds, _call: _NoTimer())
         ledger = Ledger(time.time, print)
-        self.fanout = Fanout(encode, self.flushes.append, pressure, ledger)
+        self.fanout = Fanout(self.flushes.append, pressure, ledger)
         self.near: list[socket.socket] = []
         self.far: list[socket.socket] = []
         self.subscribers: set[Subscriber] = set()
@@ -113,14 +112,14 @@ class _Clients:
         for each in (*self.near, *self.far):
             each.close()
 
-    def costs(self, text: bytes) -> tuple[float, float, float]:
+    def costs(self, payload: bytes) -> tuple[float, float, float]:
         """Microseconds a receiver: into its outbox, flushed, and of that the bare send."""
-        frame = encode(text, None)
+        frame = PLAIN.event(TOPIC, payload, None)
         queued, flushed, bare = [], [], []
         for _ in range(ROUNDS):
             begun = time.perf_counter_ns()
-            self.fanout.deliver(TOPIC, text, self.subscribers, SlowClient.DISCONNECT)
-            self.fanout.settle()
+            self.fanout.deliver(TOPIC, payload, self.subscribers, SlowClient.DISCONNECT)
+            self.fanout.end_batch()
             between = time.perf_counter_ns()
             self.flushes.pop()()
             ended = time.perf_counter_ns()
@@ -140,17 +139,16 @@ def main() -> None:
     """Measure and print."""
     payload = orjson.dumps({"category": TOPIC, "n": 1, "t": 123456789, "p": "x" * 150})
     ingest = Ingest("category", 1 << 20, 1024)
-    text = event_text(TOPIC, payload)
     print(f"a push of {len(payload)} bytes; microseconds, medians of {ROUNDS} rounds\n")
     print("once a push")
     print(f"  take it from ZeroMQ           {_receive():6.2f}")
     print(
         f"  check it, find its topic      {_each(lambda: ingest.publication([payload]), 500):6.2f}"
     )
-    print(f"  make the EVENT                {_each(lambda: event_text(TOPIC, payload), 500):6.2f}")
-    print(f"  make the frame                {_each(lambda: encode(text, None), 500):6.2f}")
+    frame = _each(lambda: PLAIN.event(TOPIC, payload, None), 500)
+    print(f"  make the frame of its EVENT   {frame:6.2f}")
     clients = _Clients()
-    queued, flushed, bare = clients.costs(text)
+    queued, flushed, bare = clients.costs(payload)
     clients.close()
     print(f"once a receiver ({CLIENTS} of them)")
     print(f"  into its outbox               {queued:6.2f}")

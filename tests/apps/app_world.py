@@ -134,7 +134,7 @@ class AppWorld:
         """A client that wants in."""
         request = ConnectRequest(target, headers, "192.0.2.7")
         wire = Wire()
-        outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire)
+        outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire, self.world.format(""))
         subscriber = Subscriber(Session(WAMP1, "test/1"), outbox, identity)
         peer = FakePeer(self.world.clients, subscriber, "192.0.2.7")
         subscriber.peer = peer

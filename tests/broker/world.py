@@ -12,13 +12,16 @@ from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRu
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.publication import Position
 from wampush.broker.requests.handler import RequestHandler, RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
+from wampush.wamp.codec import event_text
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1, Dialect
 
@@ -30,9 +33,31 @@ HIGH_WATER = 64
 _HEAD = re.compile(rb"(z?)(\d+):")
 
 
-def encode(text: bytes, variant: object | None) -> bytes:
+def encode(text: bytes, name: str = "") -> bytes:
     """A frame that a test can take apart: its length, a colon, the text."""
-    return (b"z" if variant else b"") + b"%d:" % len(text) + text
+    return (b"z" if name else b"") + b"%d:" % len(text) + text
+
+
+class RecordingFormat:
+    """A format that notes what it makes frames of.
+
+    :param name: "" for the plain one.
+    :param made: gets the text of every frame with the name.
+    """
+
+    def __init__(self, name: str, made: list[tuple[bytes, str]]) -> None:
+        self.name = name
+        self.made = made
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
+        text = event_text(topic, payload)
+        if position is not None:
+            text = text[:-1] + b',"%s",%d]' % (position.epoch.encode(), position.offset)
+        return self.reply(text)
+
+    def reply(self, text: bytes) -> bytes:
+        self.made.append((text, self.name))
+        return encode(text, self.name)
 
 
 def frames(data: bytes) -> tuple[list[bytes], bytes]:
@@ -70,8 +95,8 @@ class Wire:
 class FakeOutbox(Outbox):
     """What both fakes share: a wire, and a transport with a buffer of its own."""
 
-    def __init__(self, limit: int, pressure: Backpressure, wire: Wire) -> None:
-        super().__init__(limit, pressure)
+    def __init__(self, limit: int, pressure: Backpressure, wire: Wire, wire_format: Format) -> None:
+        super().__init__(limit, pressure, wire_format)
         self.wire = wire
         self.buffer = b""
         self.overflows = 0
@@ -250,8 +275,9 @@ class World:
         self.turn: list[Callable[[], None]] = []
         self.pressure = Backpressure(total, self.clock.call_later)
         self.ledger = Ledger(lambda: self.clock.now, self.lines.append)
-        self.encoded: list[tuple[bytes, object | None]] = []
-        self.fanout = Fanout(self._encode, self.turn.append, self.pressure, self.ledger)
+        self.encoded: list[tuple[bytes, str]] = []
+        self.formats: dict[str, RecordingFormat] = {}
+        self.fanout = Fanout(self.turn.append, self.pressure, self.ledger)
         self.hub: Hub[Subscriber] = Hub()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
         automatic = AutoSubscribe(auto_subscribe, topic_bytes, self.lines.append)
@@ -266,9 +292,9 @@ class World:
             self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5)
         )
 
-    def _encode(self, text: bytes, variant: object | None) -> bytes:
-        self.encoded.append((text, variant))
-        return encode(text, variant)
+    def format(self, name: str) -> RecordingFormat:
+        """The one format of this name; "" is the plain one."""
+        return self.formats.setdefault(name, RecordingFormat(name, self.encoded))
 
     def client(
         self,
@@ -277,14 +303,15 @@ class World:
         limit: int = 400,
         room: int | None = None,
         buffered: bool = False,
-        variant: object | None = None,
+        wire_format: str | Format = "",
         identity: Identity = ANONYMOUS,
     ) -> Client:
         """A client that has got its WELCOME and then a wire of that room."""
         wire = Wire()
         kind = BufferedOutbox if buffered else DirectOutbox
-        outbox = kind(limit, self.pressure, wire)
-        outbox.variant = variant
+        if isinstance(wire_format, str):
+            wire_format = self.format(wire_format)
+        outbox = kind(limit, self.pressure, wire, wire_format)
         subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity)
         peer = FakePeer(self.clients, subscriber)
         subscriber.peer = peer

@@ -26,7 +26,6 @@ from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
-from wampush.wamp.codec import event_text
 
 if TYPE_CHECKING:
     from wampush.broker.presence.presence import Presence
@@ -79,7 +78,7 @@ class Broker:
 
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """From now on it gets the events of a topic; subscribing twice is the same as once."""
-        self.fanout.settle()
+        self.fanout.end_batch()
         is_new = topic not in self.hub.topics(subscriber)
         self.hub.add(subscriber, topic)
         if self.presence is not None:
@@ -89,14 +88,14 @@ class Broker:
         """It gets no more events of a topic."""
         if topic not in self.hub.topics(subscriber):
             return
-        self.fanout.settle()
+        self.fanout.end_batch()
         self.hub.discard(subscriber, topic)
         if self.presence is not None:
             self.presence.unsubscribed(subscriber, topic)
 
     def on_lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""
-        self.fanout.settle()
+        self.fanout.end_batch()
         # The hub lets go of this set and leaves it as it is.
         user, topics = self.people.user_of(subscriber), self.hub.topics(subscriber)
         self.hub.drop(subscriber)
@@ -180,9 +179,10 @@ class Broker:
         if receivers:
             self.fanout.deliver(
                 topic,
-                event_text(topic, publication.payload),
+                publication.payload,
                 receivers,
                 self.policy.slow_client(topic),
+                publication.position,
             )
         return len(receivers)
 
@@ -191,4 +191,4 @@ class Broker:
 
         :param payload: JSON text.
         """
-        self.fanout.reply(subscriber.outbox, event_text(topic, payload))
+        self.fanout.send_event(subscriber.outbox, topic, payload)

@@ -1,6 +1,6 @@
-"""What is published, and who may get it.
+"""A publication, its audience, and its position in its topic.
 
-Owns: Publication, Audience and Targets. Must not import: anything of wampush.
+Owns: Publication, Audience, Targets and Position. Must not import: anything of wampush.
 """
 
 from __future__ import annotations
@@ -61,14 +61,28 @@ EVERYONE: Final = Audience()
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """The place of a publication within its topic.
+
+    :param epoch: names one run of offsets; a topic that lost its history begins another one.
+    :param offset: counts the publications of the topic within the epoch, without gaps.
+    """
+
+    epoch: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
 class Publication:
     """An event on its way to the subscribers of a topic.
 
     :param topic: the resolved URI.
     :param payload: valid JSON text, delivered byte for byte.
     :param audience: who may get it; :data:`EVERYONE` by default.
+    :param position: in its topic; None for a topic without history.
     """
 
     topic: str
     payload: bytes
     audience: Audience = EVERYONE
+    position: Position | None = None

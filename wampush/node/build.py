@@ -38,7 +38,6 @@ from wampush.edges.redis.source import RedisSources
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.framing import encode
 from wampush.edges.websocket.server import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullBridge
@@ -203,7 +202,7 @@ def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> Broker:
         reactor.callLater(0, flush)
 
     ledger = Ledger(time, report)
-    fanout = Fanout(encode, end_of_turn, pressure, ledger)
+    fanout = Fanout(end_of_turn, pressure, ledger)
     rules = [
         TopicRule(each.match, SlowClient(each.slow_client), each.presence)
         for each in settings.topics

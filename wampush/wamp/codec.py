@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -224,6 +225,7 @@ def decode_server(text: bytes) -> ServerMessage:
     return _decode(text, _FROM_SERVER)  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=256)
 def event_head(topic: str) -> bytes:
     """The text of an EVENT up to its payload; the same for every event of a topic."""
     return b"[8," + _dumps(topic) + b","

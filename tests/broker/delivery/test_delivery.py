@@ -47,11 +47,13 @@ class Delivery(RuleBasedStateMachine):
         target=clients,
         room=st.none() | st.integers(0, 200),
         buffered=st.booleans(),
-        variant=st.sampled_from([None, None, "v"]),
+        wire_format=st.sampled_from(["", "", "v"]),
         mine=st.lists(topics, unique=True),
     )
-    def connects(self, room, buffered, variant, mine):
-        client = self.world.client(limit=LIMIT, room=room, buffered=buffered, variant=variant)
+    def connects(self, room, buffered, wire_format, mine):
+        client = self.world.client(
+            limit=LIMIT, room=room, buffered=buffered, wire_format=wire_format
+        )
         self.everybody.append(client)
         self.living.append(client)
         self.expected[client.id] = []

@@ -1,4 +1,4 @@
-"""Runs, flushes, limits, holds."""
+"""Batches, flushes, limits, holds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.broker.world import World, encode
 from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
-from wampush.broker.delivery.fanout import FLUSH_SLICE, RUN_BYTES
+from wampush.broker.delivery.fanout import BATCH_BYTES, FLUSH_SLICE
 from wampush.broker.publication import Publication
 
 
@@ -38,7 +38,7 @@ def test_a_burst_is_encoded_once_and_sent_once(world):
 
 def test_a_source_may_flush_by_itself(world):
     client = world.client("t")
-    world.fanout.begin()
+    world.fanout.defer_flush()
     publish(world, "t", *"ab")
     assert world.turn == []
     world.fanout.flush()
@@ -52,7 +52,7 @@ def test_a_source_may_flush_by_itself(world):
 def test_a_flush_by_a_source_keeps_the_order_of_what_waits(world):
     client, other = world.client("t", "u"), world.client("t")
     publish(world, "u", "first")
-    world.fanout.begin()
+    world.fanout.defer_flush()
     publish(world, "t", "second")
     world.fanout.flush()
     assert values(client) == ["first", "second"]
@@ -64,15 +64,15 @@ def test_a_flush_by_a_source_keeps_the_order_of_what_waits(world):
 def test_receivers_share_one_chunk(world):
     clients = [world.client("t") for _ in range(3)]
     publish(world, "t", "a", "b")
-    world.fanout.settle()
+    world.fanout.end_batch()
     first, second, third = (client.outbox.chunks for client in clients)
     assert len(first) == 1
     assert first[0] is second[0] is third[0]
 
 
-def test_each_variant_is_encoded_once(world):
+def test_each_format_is_encoded_once(world):
     plain = world.client("t")
-    packed = [world.client("t", variant="v") for _ in range(3)]
+    packed = [world.client("t", wire_format="v") for _ in range(3)]
     world.encoded.clear()
     publish(world, "t", "a", "b")
     world.end_turn()
@@ -82,8 +82,8 @@ def test_each_variant_is_encoded_once(world):
 
 
 @pytest.mark.parametrize("topic", ["log", "price"])
-def test_each_variant_is_encoded_once_under_every_policy(world, topic):
-    clients = [world.client(topic, variant=variant) for variant in (None, None, "v", "v", "w")]
+def test_each_format_is_encoded_once_under_every_policy(world, topic):
+    clients = [world.client(topic, wire_format=each) for each in ("", "", "v", "v", "w")]
     world.encoded.clear()
     publish(world, topic, "a", "b")
     world.end_turn()
@@ -91,13 +91,13 @@ def test_each_variant_is_encoded_once_under_every_policy(world, topic):
     assert [values(client) for client in clients] == [["a", "b"]] * 5
 
 
-def test_a_long_run_is_cut(world):
-    client = world.client("t", limit=10 * RUN_BYTES)
+def test_a_long_batch_is_cut(world):
+    client = world.client("t", limit=10 * BATCH_BYTES)
     for number in range(30):
-        publish(world, "t", f"{number}:" + "x" * (RUN_BYTES // 10))
-    world.fanout.settle()
+        publish(world, "t", f"{number}:" + "x" * (BATCH_BYTES // 10))
+    world.fanout.end_batch()
     assert len(client.outbox.chunks) > 1
-    assert max(map(len, client.outbox.chunks)) < RUN_BYTES * 1.2
+    assert max(map(len, client.outbox.chunks)) < BATCH_BYTES * 1.2
     world.end_turn()
     assert [value.partition(":")[0] for value in values(client)] == [str(n) for n in range(30)]
 
@@ -136,12 +136,12 @@ def test_an_outbox_waits_for_its_flush_once(world):
     assert client.outbox.flushes == before + 1
 
 
-def test_a_reply_behind_a_run_is_sent_behind_it(world):
+def test_a_reply_after_a_batch_is_sent_after_it(world):
     client = world.client("t")
     publish(world, "t", "a")
     world.fanout.reply(client.outbox, b"reply")
     publish(world, "t", "b")
-    world.fanout.send(client.outbox, encode(b"raw", None))
+    world.fanout.send(client.outbox, encode(b"raw"))
     world.end_turn()
     assert client.texts == [b'[8,"t","a"]', b"reply", b'[8,"t","b"]', b"raw"]
 

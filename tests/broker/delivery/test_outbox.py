@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, Wire
+from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, RecordingFormat, Wire
 from wampush.broker.delivery.backpressure import Backpressure
 
 LIMIT = 100
@@ -19,13 +19,13 @@ def pressure():
 
 @pytest.fixture(params=[DirectOutbox, BufferedOutbox])
 def outbox(request, pressure):
-    return request.param(LIMIT, pressure, Wire())
+    return request.param(LIMIT, pressure, Wire(), RecordingFormat("", []))
 
 
 @pytest.fixture
 def blocked(pressure):
     """A blocked outbox with 80 bytes: a slice in the transport, the rest here."""
-    outbox = DirectOutbox(LIMIT, pressure, Wire(room=0))
+    outbox = DirectOutbox(LIMIT, pressure, Wire(room=0), RecordingFormat("", []))
     outbox.append(b"x" * 80)
     outbox.flush()
     assert (outbox.blocked, outbox.queued, outbox.in_flight) == (True, 80, 80)

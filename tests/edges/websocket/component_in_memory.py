@@ -25,7 +25,6 @@ from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.framing import encode
 from wampush.edges.websocket.server import ClientLimits, WebSocketEdge
 from wampush.net.origins import Origins, Proxies
 
@@ -97,7 +96,7 @@ class ComponentEdge:
         self.lines: list[str] = []
         self.ledger = Ledger(self.clock.seconds, self.lines.append)
         pressure = Backpressure(2**28, self.clock.callLater)
-        fanout = Fanout(encode, lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
+        fanout = Fanout(lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
         self.host = ComponentHost(
             "shop:Chat",
             self.component,

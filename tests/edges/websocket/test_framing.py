@@ -26,7 +26,8 @@ from tests.edges.websocket.in_memory import Frame, MemoryNode, Peer, frames, mas
 from wampush.broker.publication import Publication
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.compression import Agreement, agree
-from wampush.edges.websocket.framing import PING, Deflate, close_frame, encode, text_frame
+from wampush.edges.websocket.formats import PLAIN
+from wampush.edges.websocket.framing import PING, Deflate, close_frame, text_frame
 from wampush.errors import CloseReason
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 300_000)
@@ -86,7 +87,7 @@ def test_a_text_frame_is_read_by_another_implementation(size: int) -> None:
     frame = text_frame(text)
     assert decode(frame) == [text]
     assert frames(frame) == [Frame(0x81, text)]
-    assert encode(text, None) == frame
+    assert PLAIN.reply(text) == frame
 
 
 def test_frames_follow_each_other() -> None:
@@ -148,12 +149,13 @@ def test_short_texts_go_out_plain() -> None:
     deflate = Deflate(15, 512)
     assert deflate.text_frame(b"x" * 511) == text_frame(b"x" * 511)
     assert deflate.text_frame(b"x" * 512)[0] == 0xC1
-    assert encode(b"x" * 512, deflate) == deflate.text_frame(b"x" * 512)
+    assert Agreement(15).format(512).reply(b"x" * 512) == deflate.text_frame(b"x" * 512)
 
 
-def test_equal_parameters_are_one_key() -> None:
-    assert Agreement(12).variant(512) == Agreement(12).variant(512)
-    assert len({Agreement(bits).variant(512) for bits in (12, 12, 15)}) == 2
+def test_equal_parameters_are_one_format() -> None:
+    assert Agreement(12).format(512) is Agreement(12).format(512)
+    assert len({Agreement(bits).format(512) for bits in (12, 12, 15)}) == 2
+    assert Agreement(12).format(512) is not Agreement(12).format(64)
 
 
 @given(st.text(), st.integers(9, 15), st.integers(0, 40))
@@ -396,7 +398,7 @@ def test_clients_with_the_same_parameters_share_one_chunk() -> None:
     for peer in peers:
         peer.subscribe("t")
     node.broker.publish(Publication("t", b'"' + b"x" * 1000 + b'"'))
-    node.broker.fanout.settle()
+    node.broker.fanout.end_batch()
     chunks = []
     for peer in peers:
         assert peer.connection.outbox is not None

@@ -37,7 +37,6 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Publication
 from wampush.edges.websocket.connection import Connection
-from wampush.edges.websocket.framing import encode
 from wampush.edges.websocket.outboxes import (
     SLICE_BYTES,
     ClientOutbox,
@@ -127,7 +126,7 @@ class Rig:
         self.pressure = Backpressure(10**9, self.clock.callLater)
         self.ledger = Ledger(self.clock.seconds, self.lines.append)
         self.fanout = Fanout(
-            encode, lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
+            lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
         )
         self.overflows = 0
         #: mypy would take its flags for constants.
@@ -147,7 +146,7 @@ class Rig:
         self.wire.turn(capacity)
 
     def finish(self) -> None:
-        self.fanout.settle()
+        self.fanout.end_batch()
         self.outbox.finish()
 
 

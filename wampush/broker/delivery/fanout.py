@@ -1,12 +1,13 @@
-"""From one text to the outboxes of many receivers.
+"""The path from a publication to the outboxes of its receivers.
 
-Owns: encoding once, the run of publications with the same receivers, the flush at the end of the
-reactor turn. Must not import: Twisted, the edges. Framing and scheduling are handed in.
+Owns: batches of publications, the flush at the end of the reactor turn. Must not import: Twisted,
+the edges. Scheduling is handed in; frames are made by the formats of the outboxes.
 
-A *run* is a row of publications that go to the same set of receivers with nothing in between: no
-other publication, no reply, no change of that set. Its frames are joined once, and each receiver's
-outbox takes one reference to the joined bytes. So a burst on one topic costs one append a
-publication and one send a receiver, and order is kept because anything else ends the run first.
+A *batch* is a row of publications with the same topic and the same set of receivers, with nothing
+in between: no other publication, no reply, no change of that set. Its frames are made and joined
+once per format, and each outbox takes one reference to the joined bytes. A burst on one topic thus
+costs one list entry per publication and one send per receiver. Order is kept because anything else
+ends the batch first.
 """
 
 from __future__ import annotations
@@ -16,107 +17,119 @@ from typing import Final
 
 from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.backpressure import Backpressure, Hold
+from wampush.broker.delivery.batch import Batch, Receiver
+from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
-from wampush.broker.subscriber import Subscriber
+from wampush.broker.publication import Position
 
 #: Outboxes flushed before the reactor may look at its other descriptors: about 10 ms of sends.
 FLUSH_SLICE: Final = 1024
-#: A run is closed at this size, so that one chunk stays well below a client's limit.
-RUN_BYTES: Final = 128 * 1024
-
-Encode = Callable[[bytes, object | None], bytes]
+#: A batch ends at this size in bytes, so that one chunk stays well below a client's limit.
+BATCH_BYTES: Final = 128 * 1024
 
 
 class Fanout:
-    """Puts texts into outboxes and flushes them once a turn.
+    """Puts frames into outboxes and flushes them once per turn.
 
-    :param encode: makes a WebSocket frame of a text for a compression variant.
     :param schedule: calls a function at the end of this reactor turn.
-    :param pressure: paused while a flush takes more than one turn, and by crowds of slow receivers.
-    :param ledger: counts events that were left out.
+    :param backpressure: pauses the sources while a flush takes more than one turn, and while most
+        receivers of a publication are slow.
+    :param ledger: counts the events that slow clients miss.
     """
 
     def __init__(
         self,
-        encode: Encode,
         schedule: Callable[[Callable[[], None]], object],
-        pressure: Backpressure,
+        backpressure: Backpressure,
         ledger: Ledger,
     ) -> None:
-        self._encode = encode
         self._schedule = schedule
-        self._pressure = pressure
+        self._backpressure = backpressure
         self._ledger = ledger
         self._scheduled = False
         self._touched: list[Outbox] = []
-        self._run: list[bytes] = []
-        self._run_bytes = 0
-        self._receivers: Collection[Subscriber] = ()
-        self._topic = ""
-        self._slow_client = SlowClient.DISCONNECT
+        # Stands for no batch: no caller has this list, so nothing is ever added to it.
+        self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
+        self._batch = self._nothing
 
     def send(self, outbox: Outbox, frame: bytes) -> None:
         """Queue a frame for one client, after everything delivered before."""
-        self.settle()
+        self.end_batch()
         self._put(outbox, frame)
         self._wake()
 
     def reply(self, outbox: Outbox, text: bytes) -> None:
-        """Queue a text for one client, after everything delivered before."""
-        self.send(outbox, self._encode(text, outbox.variant))
+        """Queue a message for one client, after everything delivered before.
+
+        :param text: the message as the client's session has written it.
+        """
+        self.send(outbox, outbox.format.reply(text))
+
+    def send_event(
+        self, outbox: Outbox, topic: str, payload: bytes, position: Position | None = None
+    ) -> None:
+        """Queue an event for one client, after everything delivered before.
+
+        :param payload: JSON text.
+        """
+        self.send(outbox, outbox.format.event(topic, payload, position))
 
     def deliver(
         self,
         topic: str,
-        text: bytes,
-        receivers: Collection[Subscriber],
+        payload: bytes,
+        receivers: Collection[Receiver],
         slow_client: SlowClient,
+        position: Position | None = None,
     ) -> None:
-        """Queue a text for many clients.
+        """Queue an event for many clients.
 
-        :param text: the EVENT.
-        :param receivers: who gets it; a live set may be passed as long as :meth:`settle` is called
+        :param payload: JSON text.
+        :param receivers: who gets it; a live set may be passed if :meth:`end_batch` is called
             before it changes.
-        :param slow_client: what happens where there is no room.
+        :param slow_client: what happens to a receiver that has no room.
+        :param position: of the event in its topic; None for a topic without history.
         """
-        if receivers is not self._receivers or topic != self._topic:
-            self.settle()
-            self._receivers = receivers
-            self._topic = topic
-            self._slow_client = slow_client
+        batch = self._batch
+        if receivers is not batch.receivers or topic != batch.topic:
+            self.end_batch()
+            batch = self._batch = Batch(topic, receivers, slow_client)
             self._wake()
-        self._run.append(text)
-        self._run_bytes += len(text)
-        if self._run_bytes > RUN_BYTES:
-            self.settle()
+        batch.events.append((payload, position))
+        batch.size += len(payload) + len(topic)
+        if batch.size > BATCH_BYTES:
+            self.end_batch()
 
-    def settle(self) -> None:
-        """End the run: put its joined frames into the outboxes of its receivers."""
-        run, receivers = self._take_run()
-        if not run:
+    def end_batch(self) -> None:
+        """Put the joined frames of the batch into the outboxes of its receivers."""
+        batch = self._batch
+        if batch is self._nothing:
             return
-        if self._slow_client is SlowClient.DISCONNECT:
-            self._queue_run(run, receivers)
+        self._batch = self._nothing
+        if batch.slow_client is SlowClient.DISCONNECT:
+            self._queue_batch(batch)
         else:
-            self._put_by_policy(run, receivers)
+            self._put_by_policy(batch)
 
-    def begin(self) -> None:
-        """The caller publishes now and calls :meth:`flush` itself; nothing need be scheduled."""
+    def defer_flush(self) -> None:
+        """Schedule no flush: the caller publishes now and calls :meth:`flush` itself."""
         self._scheduled = True
 
     def flush(self) -> None:
-        """Send what is queued, one send an outbox; a slice of them if there are many."""
+        """Send what is queued, with one send per outbox; if there are many, only a slice."""
         self._scheduled = False
-        if len(self._receivers) > FLUSH_SLICE or self._slow_client is not SlowClient.DISCONNECT:
-            self.settle()
-        else:
-            self._send_run(*self._take_run())
+        batch = self._batch
+        if len(batch.receivers) > FLUSH_SLICE or batch.slow_client is not SlowClient.DISCONNECT:
+            self.end_batch()
+        elif batch is not self._nothing:
+            self._batch = self._nothing
+            self._send_batch(batch)
         touched = self._touched
         if len(touched) > FLUSH_SLICE:
             self._touched = touched[FLUSH_SLICE:]
             del touched[FLUSH_SLICE:]
-            self._pressure.hold(Hold.FLUSHING)
+            self._backpressure.hold(Hold.FLUSHING)
             self._wake()
         else:
             self._touched = []
@@ -124,7 +137,7 @@ class Fanout:
             if outbox.queued and not outbox.blocked:
                 outbox.flush()
         if not self._touched:
-            self._pressure.release(Hold.FLUSHING)
+            self._backpressure.release(Hold.FLUSHING)
 
     def flush_all(self) -> None:
         """Flush everything now; for the end of the process."""
@@ -137,94 +150,84 @@ class Fanout:
             self._scheduled = True
             self._schedule(self.flush)
 
-    def _join(self, run: list[bytes], variant: object | None) -> bytes:
-        encode = self._encode
-        if len(run) == 1:
-            return encode(run[0], variant)
-        return b"".join([encode(text, variant) for text in run])
-
-    def _take_run(self) -> tuple[list[bytes], Collection[Subscriber]]:
-        run, receivers = self._run, self._receivers
-        if run:
-            self._run = []
-            self._run_bytes = 0
-            self._receivers = ()
-        return run, receivers
-
-    def _queue_run(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
-        plain = self._join(run, None)
-        size = len(plain)
-        others: list[Outbox] = []
+    def _queue_batch(self, batch: Batch) -> None:
+        wire_format: Format | None = None
+        chunk = b""
+        size = 0
+        backlogged: list[Outbox] = []
         touch = self._touched.append
-        for subscriber in receivers:
-            outbox = subscriber.outbox
-            if outbox.queued or outbox.variant is not None:
-                others.append(outbox)
-            else:
-                outbox.queued = size
-                outbox.chunks.append(plain)
-                touch(outbox)
-        self._put_others(run, others, len(receivers))
+        for receiver in batch.receivers:
+            outbox = receiver.outbox
+            if outbox.queued:
+                backlogged.append(outbox)
+                continue
+            # Most receivers have the format of the one before, so this is one comparison each.
+            if outbox.format is not wire_format:
+                wire_format = outbox.format
+                chunk = batch.chunk(wire_format)
+                size = len(chunk)
+            outbox.queued = size
+            outbox.chunks.append(chunk)
+            touch(outbox)
+        self._put_behind(batch, backlogged)
 
-    def _send_run(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
-        """The run is the last of the turn, so outboxes in which nothing waits send it at once.
+    def _send_batch(self, batch: Batch) -> None:
+        """Send the last batch of the turn at once where nothing is queued.
 
         Queueing it for all and then flushing all goes through the memory of every receiver twice,
         which costs more than anything else here but the sends themselves.
         """
-        if not run:
-            return
-        plain = self._join(run, None)
-        others: list[Outbox] = []
-        for subscriber in receivers:
-            outbox = subscriber.outbox
-            if outbox.queued or outbox.variant is not None:
-                others.append(outbox)
+        wire_format: Format | None = None
+        chunk = b""
+        backlogged: list[Outbox] = []
+        for receiver in batch.receivers:
+            outbox = receiver.outbox
+            if outbox.queued:
+                backlogged.append(outbox)
             else:
-                outbox.send(plain)
-        self._put_others(run, others, len(receivers))
+                if outbox.format is not wire_format:
+                    wire_format = outbox.format
+                    chunk = batch.chunk(wire_format)
+                outbox.send(chunk)
+        self._put_behind(batch, backlogged)
 
-    def _put_others(self, run: list[bytes], outboxes: list[Outbox], receivers: int) -> None:
-        """Put a run into outboxes in which something waits, or that want it compressed."""
+    def _put_behind(self, batch: Batch, outboxes: list[Outbox]) -> None:
+        """Put a batch into outboxes that have something queued."""
         if not outboxes:
             return
-        chunks: dict[object | None, bytes] = {}
         crowd: list[Outbox] = []
         for outbox in outboxes:
-            variant = outbox.variant
-            if variant not in chunks:
-                chunks[variant] = self._join(run, variant)
-            self._put(outbox, chunks[variant])
+            self._put(outbox, batch.chunk(outbox.format))
             if outbox.blocked and self._is_crowded(outbox):
                 crowd.append(outbox)
-        if len(crowd) * 2 > receivers:
-            self._pressure.hold_for(crowd)
+        if len(crowd) * 2 > len(batch.receivers):
+            self._backpressure.hold_for(crowd)
 
-    def _put_by_policy(self, run: list[bytes], receivers: Collection[Subscriber]) -> None:
-        frames: dict[object | None, list[bytes]] = {}
-        for subscriber in receivers:
-            outbox = subscriber.outbox
+    def _put_by_policy(self, batch: Batch) -> None:
+        frames: dict[Format, list[bytes]] = {}
+        for receiver in batch.receivers:
+            outbox = receiver.outbox
             if outbox.closed:
                 continue
-            variant = outbox.variant
-            if variant not in frames:
-                frames[variant] = [self._encode(text, variant) for text in run]
-            for frame in frames[variant]:
-                self._put_or_drop(outbox, frame)
+            wire_format = outbox.format
+            if wire_format not in frames:
+                frames[wire_format] = batch.frames(wire_format)
+            for frame in frames[wire_format]:
+                self._put_or_drop(batch, outbox, frame)
 
-    def _put_or_drop(self, outbox: Outbox, frame: bytes) -> None:
-        policy = self._slow_client
-        # Asking may send what waits, so it can block or close the outbox.
-        room = outbox.room_for(len(frame))
+    def _put_or_drop(self, batch: Batch, outbox: Outbox, frame: bytes) -> None:
+        policy = batch.slow_client
+        # Asking may send what is queued, so it can block or close the outbox.
+        has_room = outbox.room_for(len(frame))
         if outbox.closed:
             return
         if policy is SlowClient.LATEST and outbox.blocked:
-            if outbox.replace_latest(self._topic, frame):
+            if outbox.replace_latest(batch.topic, frame):
                 self._ledger.drop_event(policy.value)
             if outbox.queued > outbox.limit and outbox.queued - outbox.in_flight > len(frame):
                 # The newest events of its topics alone are too much for this client.
                 outbox.overflow()
-        elif room:
+        elif has_room:
             self._put(outbox, frame)
         else:
             self._ledger.drop_event(policy.value)

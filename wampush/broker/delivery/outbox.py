@@ -4,13 +4,13 @@ Owns: the chunks that wait for one client, their size, and what a slow client lo
 Must not import: Twisted, sockets, the edges; they subclass :class:`Outbox` and implement
 :meth:`Outbox.flush`.
 
-A chunk is bytes ready for the wire, whole WebSocket frames only, shared by all receivers. Chunks
+A chunk is bytes ready for the wire, whole frames only, shared by all receivers. Chunks
 leave in the order in which they came. An outbox is in one of three states:
 
 free
     The wire takes data. What is queued leaves with one send at the end of the reactor turn.
 blocked
-    The wire is stuffed. What is queued waits for the wire's own signal; ``queued`` counts it and
+    The wire is full. What is queued waits for the wire's own signal; ``queued`` counts it and
     the part that the transport holds.
 closed
     Nothing is taken any more; nothing is held.
@@ -23,6 +23,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.format import Format
 
 _COUNT_EVERY: Final = 64
 
@@ -32,25 +33,28 @@ class Outbox(ABC):
 
     :param limit: bytes that may wait while the client does not read; one chunk more than the limit
         is taken when nothing else waits.
-    :param pressure: told of every byte that waits in a blocked outbox.
+    :param backpressure: counts every byte that waits in a blocked outbox.
+    :param wire_format: how frames for this client are written; ``format`` may become another one
+        as long as the client has got no frame.
     """
 
     __slots__ = (
+        "_backpressure",
         "_gone",
         "_latest",
-        "_pressure",
         "blocked",
         "chunks",
         "closed",
+        "format",
         "in_flight",
         "limit",
         "queued",
         "stalled",
-        "variant",
     )
 
-    def __init__(self, limit: int, pressure: Backpressure) -> None:
+    def __init__(self, limit: int, backpressure: Backpressure, wire_format: Format) -> None:
         self.limit = limit
+        self.format = wire_format
         #: Bytes that wait: in ``chunks``, and in the transport while blocked.
         self.queued = 0
         self.chunks: list[bytes] = []
@@ -60,9 +64,7 @@ class Outbox(ABC):
         self.closed = False
         #: Set when the client did not catch up in a pause of the sources; until it has.
         self.stalled = False
-        #: The compression this client negotiated, as a key for shared frames; None for none.
-        self.variant: object | None = None
-        self._pressure = pressure
+        self._backpressure = backpressure
         self._latest: dict[str, int] | None = None
         # How many chunks have left since the first; makes the indexes of _latest absolute.
         self._gone = 0
@@ -94,7 +96,7 @@ class Outbox(ABC):
         self.chunks.append(chunk)
         self.queued += len(chunk)
         if self.blocked:
-            self._pressure.grew(len(chunk))
+            self._backpressure.grew(len(chunk))
 
     def replace_latest(self, topic: str, chunk: bytes) -> bool:
         """Queue an event in place of the waiting one of the same topic; only while blocked.
@@ -112,7 +114,7 @@ class Outbox(ABC):
             old = self.chunks[position]
             self.chunks[position] = b""
             self.queued -= len(old)
-            self._pressure.shrank(len(old))
+            self._backpressure.shrank(len(old))
             replaced = True
             size = len(self.chunks)
             # Counting takes time in proportion to the queue, so it is done now and then only.
@@ -137,15 +139,15 @@ class Outbox(ABC):
         return data
 
     def block(self, in_flight: int) -> None:
-        """The wire is stuffed.
+        """Note that the wire takes nothing for now.
 
         :param in_flight: bytes that the transport holds; they count as queued.
         """
         self.blocked = True
         self.in_flight = in_flight
         self.queued = in_flight + sum(map(len, self.chunks))
-        self._pressure.blocked(self)
-        self._pressure.grew(self.queued)
+        self._backpressure.blocked(self)
+        self._backpressure.grew(self.queued)
 
     def progress(self, in_flight: int) -> None:
         """The transport has sent what it held.
@@ -153,10 +155,10 @@ class Outbox(ABC):
         :param in_flight: bytes handed to it since.
         """
         self.queued -= self.in_flight
-        self._pressure.shrank(self.in_flight)
+        self._backpressure.shrank(self.in_flight)
         self.in_flight = in_flight
         if self.queued * 2 <= self.limit:
-            self._pressure.relieved(self)
+            self._backpressure.relieved(self)
 
     def unblock(self) -> None:
         """The wire takes data again and nothing waits in the transport."""
@@ -165,16 +167,16 @@ class Outbox(ABC):
         self._latest = None
         self._gone = 0
         # From here on the queue empties at the end of the turn and no longer counts as waiting.
-        self._pressure.unblocked(self)
-        self._pressure.shrank(self.queued)
+        self._backpressure.unblocked(self)
+        self._backpressure.shrank(self.queued)
 
     def close(self) -> None:
         """Free the queue at once and take nothing any more."""
         if self.closed:
             return
-        self._pressure.unblocked(self)
+        self._backpressure.unblocked(self)
         if self.blocked:
-            self._pressure.shrank(self.queued)
+            self._backpressure.shrank(self.queued)
         self.closed = True
         self.blocked = True
         self.chunks.clear()

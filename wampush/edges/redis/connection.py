@@ -236,7 +236,7 @@ class RedisConnection(SubscriberProtocol):
         reading = self._reading
         is_empty = False
         if self._may_read():
-            reading.fanout.begin()
+            reading.fanout.defer_flush()
             try:
                 is_empty = self._read_share()
             except BrokenReply as error:

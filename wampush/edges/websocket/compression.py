@@ -16,7 +16,7 @@ from typing import Any, Final
 from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
-from wampush.edges.websocket.framing import Deflate
+from wampush.edges.websocket.formats import DeflatedFormat, deflated
 
 _NAME: Final = "permessage-deflate"
 _MOST_WINDOW_BITS: Final = 15
@@ -88,12 +88,12 @@ class Agreement:
             max_message_size=max_bytes,
         )
 
-    def variant(self, min_bytes: int) -> Deflate:
-        """The key of the frames that this client shares with others.
+    def format(self, min_bytes: int) -> DeflatedFormat:
+        """Return the format that this client shares with all that have agreed on the same.
 
-        :param min_bytes: texts shorter than this go out plain.
+        :param min_bytes: messages shorter than this go out uncompressed.
         """
-        return Deflate(self.window_bits, min_bytes)
+        return deflated(self.window_bits, min_bytes)
 
 
 def _window_bits(parameters: list[str]) -> int | None:

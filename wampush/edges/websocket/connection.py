@@ -26,7 +26,7 @@ from wampush.edges.websocket.admission import Ticket
 from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.conversation import Conversation, Route
 from wampush.edges.websocket.frame_reader import FrameReader
-from wampush.edges.websocket.framing import PING, close_frame, encode_binary
+from wampush.edges.websocket.framing import PING, close_frame
 from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
 from wampush.edges.websocket.opening import OpeningHandshake
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
@@ -171,7 +171,7 @@ class Connection(FrameReader):
         self.sendData(http_upgrade.accept(request, subprotocol, extension))
         if agreement is not None:
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
-            outbox.variant = agreement.variant(settings.compression_min_bytes)
+            outbox.format = agreement.format(settings.compression_min_bytes)
         self.state = OPEN
         self.allowance = float(edge.limits.message_burst)
         self.allowance_tick = edge.wheel.now
@@ -237,7 +237,7 @@ class Connection(FrameReader):
     def write_binary(self, data: bytes) -> None:
         """Queue a binary message behind what is queued; nothing when the connection has ended."""
         if self.outbox is not None and self.state == OPEN:
-            self.sendData(encode_binary(data, self.outbox.variant))
+            self.sendData(self.outbox.format.binary(data))
 
     def due(self) -> None:
         """The wheel says that something may be late: the handshake, a pong, or the end."""
@@ -340,7 +340,7 @@ class Connection(FrameReader):
     def _finish(self, reason: CloseReason, detail: str = "") -> None:
         self.state = CLOSED
         self._count(reason, detail)
-        self.factory.fanout.settle()
+        self.factory.fanout.end_batch()
         if self.outbox is not None:
             self.outbox.finish()
         self.factory.wheel.schedule(self, _LINGER)

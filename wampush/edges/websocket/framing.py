@@ -50,6 +50,11 @@ def text_frame(text: bytes) -> bytes:
     return _frame(_TEXT, text)
 
 
+def binary_frame(data: bytes) -> bytes:
+    """Return the frame of binary data."""
+    return _frame(_BINARY, data)
+
+
 def close_frame(code: int, reason: str) -> bytes:
     """A Close frame.
 
@@ -94,19 +99,3 @@ def _deflated(payload: bytes, window_bits: int) -> bytes:
     deflate = zlib.compressobj(wbits=-window_bits)
     data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
     return data.removesuffix(_EMPTY_BLOCK)
-
-
-def encode(text: bytes, variant: object | None) -> bytes:
-    """The frame of a text for a client.
-
-    :param variant: the :class:`Deflate` that the client negotiated, None for no compression.
-    """
-    return variant.text_frame(text) if isinstance(variant, Deflate) else text_frame(text)
-
-
-def encode_binary(data: bytes, variant: object | None) -> bytes:
-    """The frame of binary data for a client.
-
-    :param variant: the :class:`Deflate` that the client negotiated, None for no compression.
-    """
-    return variant.binary_frame(data) if isinstance(variant, Deflate) else _frame(_BINARY, data)

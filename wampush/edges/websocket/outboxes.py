@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.outbox import Outbox
+from wampush.edges.websocket.formats import PLAIN, WebSocketFormat
 
 #: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
 SLICE_BYTES: Final = 128 * 1024
@@ -32,6 +33,8 @@ class _BaseOutbox(Outbox):
 
     __slots__ = ("_on_overflow", "_transport")
 
+    format: WebSocketFormat
+
     def __init__(
         self,
         transport: Any,
@@ -39,7 +42,8 @@ class _BaseOutbox(Outbox):
         pressure: Backpressure,
         on_overflow: Callable[[], None],
     ) -> None:
-        super().__init__(limit, pressure)
+        # Until the handshake has agreed on compression.
+        super().__init__(limit, pressure, PLAIN)
         self._transport = transport
         self._on_overflow: Callable[[], None] | None = on_overflow
 

@@ -122,7 +122,7 @@ class BoundedPull(ZmqPullConnection):
             self.read_scheduled = None
         if self.factory is None or not self.reading or not self._may_read():
             return
-        self._fanout.begin()
+        self._fanout.defer_flush()
         try:
             is_empty = self.read_share()
         finally:

@@ -1,0 +1,77 @@
+"""The formats of WAMP v1 over WebSocket: plain, and one for each agreed compression.
+
+Owns: how events and replies become frames, and which clients share these. Must not import: Twisted,
+Autobahn.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final, Protocol
+
+from wampush.broker.delivery.format import Format
+from wampush.broker.publication import Position
+from wampush.edges.websocket.framing import Deflate, binary_frame, text_frame
+from wampush.wamp.codec import event_text
+
+
+class WebSocketFormat(Format, Protocol):
+    """A format whose frames are WebSocket messages."""
+
+    def binary(self, data: bytes) -> bytes:
+        """Return the frame of a binary message."""
+
+
+class PlainFormat:
+    """WAMP v1 in uncompressed frames."""
+
+    __slots__ = ()
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
+        """Return the frame of an EVENT, which has no place for a position."""
+        return text_frame(event_text(topic, payload))
+
+    def reply(self, text: bytes) -> bytes:
+        """Return the frame of a text."""
+        return text_frame(text)
+
+    def binary(self, data: bytes) -> bytes:
+        """Return the frame of a binary message."""
+        return binary_frame(data)
+
+
+class DeflatedFormat:
+    """WAMP v1 in frames compressed by permessage-deflate; use :func:`deflated` to get one.
+
+    :param deflate: the parameters of the server's direction.
+    """
+
+    __slots__ = ("_deflate",)
+
+    def __init__(self, deflate: Deflate) -> None:
+        self._deflate = deflate
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
+        """Return the frame of an EVENT, which has no place for a position."""
+        return self._deflate.text_frame(event_text(topic, payload))
+
+    def reply(self, text: bytes) -> bytes:
+        """Return the frame of a text."""
+        return self._deflate.text_frame(text)
+
+    def binary(self, data: bytes) -> bytes:
+        """Return the frame of a binary message."""
+        return self._deflate.binary_frame(data)
+
+
+PLAIN: Final = PlainFormat()
+
+
+@cache
+def deflated(window_bits: int, min_bytes: int) -> DeflatedFormat:
+    """Return the one format of all clients that have agreed on these parameters.
+
+    :param window_bits: size of the server's window, 9 to 15.
+    :param min_bytes: messages shorter than this go out uncompressed.
+    """
+    return DeflatedFormat(Deflate(window_bits, min_bytes))
