@@ -16,12 +16,12 @@ from statistics import median
 import orjson
 import zmq
 
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
 from wampush.broker.subscriber import Subscriber
+from wampush.choices import SlowClient
 from wampush.edges.websocket.formats import PLAIN
 from wampush.edges.websocket.outboxes import SocketOutbox
 from wampush.wamp.session import Session

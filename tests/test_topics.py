@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.topics import covers, covers_all_of
+from wampush.topics import matches, matches_all_of
 
 
 def test_which_topics_a_pattern_is_about():
-    assert covers("a", "a")
-    assert not covers("a", "ab")
-    assert covers("a*", "a")
-    assert covers("a*", "ab")
-    assert not covers("a*", "b")
-    assert covers("*", "anything")
-    assert covers("*", "*")
+    assert matches("a", "a")
+    assert not matches("a", "ab")
+    assert matches("a*", "a")
+    assert matches("a*", "ab")
+    assert not matches("a*", "b")
+    assert matches("*", "anything")
+    assert matches("*", "*")
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,4 @@ def test_which_topics_a_pattern_is_about():
     ],
 )
 def test_patterns_in_patterns(wide, narrow, all_of_it):
-    assert covers_all_of(wide, narrow) is all_of_it
+    assert matches_all_of(wide, narrow) is all_of_it

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
-from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
@@ -20,6 +20,7 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position
 from wampush.broker.requests.handler import RequestHandler, RequestLimits
 from wampush.broker.subscriber import Subscriber
+from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 from wampush.wamp.codec import event_text
 from wampush.wamp.session import Session

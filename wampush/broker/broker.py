@@ -16,7 +16,6 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
-from wampush.broker.access.permissions import Action
 from wampush.broker.access.policy import Policy
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
@@ -26,6 +25,7 @@ from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
+from wampush.choices import Action
 
 if TYPE_CHECKING:
     from wampush.broker.presence.presence import Presence

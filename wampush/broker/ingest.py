@@ -18,7 +18,7 @@ import orjson
 from wampush.broker.audience import audience_of
 from wampush.broker.publication import EVERYONE, Publication
 from wampush.errors import PushRefused, Refusal, shown
-from wampush.wamp.uris import RESERVED
+from wampush.topics import is_reserved
 
 
 def _json(part: bytes) -> object:
@@ -94,7 +94,7 @@ class Ingest:
     def _check_topic(self, topic: str) -> None:
         if not topic:
             raise PushRefused(Refusal.TOPIC_EMPTY)
-        if topic.startswith(RESERVED):
+        if is_reserved(topic):
             raise PushRefused(Refusal.TOPIC_RESERVED, f"It is {shown(topic)}.")
         # A character takes at most four bytes, so most topics need no encoding to be measured.
         if len(topic) * 4 > self.topic_bytes:

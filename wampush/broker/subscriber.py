@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wampush.broker.access.permissions import TokenBucket
+from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.pending import PendingRequests

@@ -11,8 +11,10 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from wampush.broker.access.permissions import Action, Decision, Permissions, Rule, usual
+from wampush.broker.access.permissions import Permissions, default_decisions
+from wampush.broker.access.rule import AccessDecision, Rule
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.choices import Action
 from wampush.config.checks.endpoints import parts_of
 from wampush.config.settings import Settings
 
@@ -57,7 +59,7 @@ def explain(arguments: argparse.Namespace, settings: Settings) -> Iterator[str]:
     loopback = _all_on_loopback(settings.websocket.listen)
     permissions = Permissions(
         settings.permissions,
-        usual(clients.subscribe, clients.publish, clients.call),
+        default_decisions(clients.subscribe, clients.publish, clients.call),
         time.monotonic,
     )
     identity = identity_of(arguments)
@@ -83,7 +85,7 @@ _AUTO = {
 }
 
 
-def _limits(permissions: Permissions, decision: Decision, action: Action) -> Iterator[str]:
+def _limits(permissions: Permissions, decision: AccessDecision, action: Action) -> Iterator[str]:
     if not decision.allowed or decision.rule is None:
         return
     entry = permissions.rules[decision.rule - 1].entry
@@ -94,22 +96,26 @@ def _limits(permissions: Permissions, decision: Decision, action: Action) -> Ite
 
 
 def _misses(
-    permissions: Permissions, identity: Identity, action: Action, topic: str, decision: Decision
+    permissions: Permissions,
+    identity: Identity,
+    action: Action,
+    topic: str,
+    decision: AccessDecision,
 ) -> Iterator[str]:
     """Why rules do not decide that look as if they should."""
     last = len(permissions.rules) if decision.rule is None else decision.rule - 1
     for rule in permissions.rules[:last]:
-        if action in rule.decisions and rule.resembles(topic):
+        if action in rule.decisions and rule.could_match(topic):
             yield f"permissions[{rule.number}] ({rule.entry.match!r}) {_miss(rule, identity)}"
 
 
 def _miss(rule: Rule, identity: Identity) -> str:
-    if not rule.concerns(identity):
+    if not rule.applies_to(identity):
         return f"is for {rule.receivers}"
     held = " and ".join(repr(each) for each in sorted(rule.separators))
-    if "{user}" in rule.entry.match and not rule.is_usable(identity.user):
+    if "user" in rule.placeholders and not rule.accepts(identity.user):
         return f"takes no user id that holds {held}" if identity.user else "needs a user"
-    if "{group}" in rule.entry.match and not any(map(rule.is_usable, identity.groups)):
+    if "group" in rule.placeholders and not any(map(rule.accepts, identity.groups)):
         return f"takes no group that holds {held}" if identity.groups else "needs a group"
     return "stands for other topics with the values of this identity"
 

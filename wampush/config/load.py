@@ -15,6 +15,7 @@ from dataclasses import Field, dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wampush.choices import Action
 from wampush.config.checks.common import takes_any_port
 from wampush.config.settings import LISTS, SECTIONS, Settings
 from wampush.config.sources import (
@@ -35,7 +36,7 @@ from wampush.config.tables.routes import route_conflicts
 from wampush.config.tables.webhooks import webhook_conflicts
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
-from wampush.topics import covers_all_of
+from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -215,11 +216,11 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
         if len(topic.match.removesuffix("*").encode()) > longest:
             expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
             raise origin.refuse(key, topic.match, expected)
-        if topic.presence and topic.match.startswith("wampush."):
+        if topic.presence and is_reserved(topic.match):
             expected = "must be false: nobody joins the topics of wampush itself"
             raise origin.refuse(f"topics[{number}].presence", topic.presence, expected)
         for earlier_number, earlier in enumerate(settings.topics[: number - 1], 1):
-            if covers_all_of(earlier.match, topic.match):
+            if matches_all_of(earlier.match, topic.match):
                 raise origin.refuse(
                     key,
                     topic.match,
@@ -231,7 +232,7 @@ def _check_topics(settings: Settings, origin: Origin) -> None:
 def _check_automatic(settings: Settings, origin: Origin) -> None:
     longest = settings.limits.topic_bytes
     for topic in settings.clients.auto_subscribe:
-        fixed = topic.replace("{user}", "").replace("{group}", "")
+        fixed = "".join(split_placeholders(topic)[0])
         if len(fixed.encode()) > longest:
             expected = f"gives nobody a topic: limits.topic_bytes allows {longest} bytes"
             raise origin.refuse("clients.auto_subscribe", topic, expected)
@@ -254,7 +255,7 @@ def _check_permissions(settings: Settings, origin: Origin) -> None:
             if getattr(entry, name) and not entry.allow:
                 expected = "limits nothing, because the entry allows nothing; leave it out"
                 raise origin.refuse(f"{place}.{name}", getattr(entry, name), expected)
-        if entry.max_bytes and entry.actions == ("subscribe",):
+        if entry.max_bytes and entry.actions == (Action.SUBSCRIBE,):
             expected = "limits nothing, because a subscription has no payload; leave it out"
             raise origin.refuse(f"{place}.max_bytes", entry.max_bytes, expected)
         for earlier_number, earlier in enumerate(settings.permissions[: number - 1], 1):

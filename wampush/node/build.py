@@ -18,8 +18,8 @@ from txzmq import ZmqFactory
 
 from wampush.apps.components.registry import Components
 from wampush.broker.access.auto_subscribe import AutoSubscribe
-from wampush.broker.access.permissions import Permissions, usual
-from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.access.permissions import Permissions, default_decisions
+from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
@@ -137,13 +137,13 @@ class Node:
             )
         )
 
-    def let_publish(self, publishing: Publishing) -> None:
-        """From now on these clients may PUBLISH where no permission decides."""
-        self.broker.policy = self.broker.policy.letting_publish(publishing)
+    def set_publishing(self, publishing: Publishing) -> None:
+        """Set which clients may PUBLISH where no permission decides."""
+        self.broker.policy = self.broker.policy.with_publishing(publishing)
 
 
 def build(settings: Settings, reactor: Any, most: int, folder: Path | None = None) -> Node:
-    """Make a node; its clients may not publish until :meth:`Node.let_publish` says so.
+    """Make a node; its clients may not publish until :meth:`Node.set_publishing` says so.
 
     :param settings: what is in force.
     :param reactor: for timers and the end of a turn (``IReactorTime``).
@@ -203,10 +203,7 @@ def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> Broker:
 
     ledger = Ledger(time, report)
     fanout = Fanout(end_of_turn, pressure, ledger)
-    rules = [
-        TopicRule(each.match, SlowClient(each.slow_client), each.presence)
-        for each in settings.topics
-    ]
+    rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     hub: Hub[Subscriber] = Hub()
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
     return Broker(hub, fanout, policy, ledger, _automatic(settings, report))
@@ -242,13 +239,13 @@ def _permissions(settings: Settings) -> Permissions | None:
     clients = settings.clients
     if not settings.permissions and clients.subscribe == clients.call == "allow":
         return None
-    usually = usual(clients.subscribe, clients.publish, clients.call)
+    defaults = default_decisions(clients.subscribe, clients.publish, clients.call)
     _log.info(
-        "{count} entries of [[permissions]]; where none decides, {usually}",
+        "{count} entries of [[permissions]]; where none decides, {defaults}",
         count=len(settings.permissions),
-        usually=", ".join(decision.why for decision in usually.values()),
+        defaults=", ".join(decision.why for decision in defaults.values()),
     )
-    return Permissions(settings.permissions, usually, monotonic)
+    return Permissions(settings.permissions, defaults, monotonic)
 
 
 def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:

@@ -22,10 +22,10 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from wampush import __version__
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ledger import Source
+from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 
 #: The values of a metric: those of its labels, in their order, and the number.

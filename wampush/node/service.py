@@ -315,10 +315,10 @@ class WampushService(Service):
         choice = settings.clients.publish
         may = "clients may not publish"
         if choice == "always":
-            node.let_publish(Publishing.EVERYBODY)
+            node.set_publishing(Publishing.EVERYBODY)
             may = "clients may publish"
         elif choice == "auto" and loopback:
-            node.let_publish(Publishing.LOCAL)
+            node.set_publishing(Publishing.LOCAL)
             may = "clients of this machine may publish"
         if settings.permissions:
             may = f"where no permission decides, {may}"

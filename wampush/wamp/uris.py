@@ -94,8 +94,6 @@ ERROR_TIMEOUT: Final = "http://api.wamp.ws/error#timeout"
 #: The application that has the procedure did not answer; it may have carried out the call.
 ERROR_UNAVAILABLE: Final = "http://api.wamp.ws/error#unavailable"
 
-#: Topics and procedures that begin so are our own.
-RESERVED: Final = "wampush."
 PROCEDURE_REFRESH: Final = "wampush.refresh"
 #: How many users have a session, and how many sessions there are.
 TOPIC_NUM_ONLINE: Final = "wampush.presence.num_online"

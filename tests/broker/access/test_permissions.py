@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from wampush.broker.access.permissions import (
     ALWAYS_CALLABLE,
-    Action,
     Permissions,
-    Rule,
-    TokenBucket,
-    usual,
+    default_decisions,
 )
 from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.access.rule import Rule
+from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.choices import Action
 from wampush.config.checks.permissions import PermissionPattern
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
@@ -43,7 +43,7 @@ class Clock:
 
 
 def permissions(*rules, clock=None, **defaults):
-    return Permissions(rules, usual(**defaults), clock or Clock())
+    return Permissions(rules, default_decisions(**defaults), clock or Clock())
 
 
 RULES = permissions(
@@ -139,7 +139,7 @@ def test_a_default_can_be_changed():
     ],
 )
 def test_who_may_publish_where_no_rule_decides(publishing, local, remote):
-    policy = Policy(Publishing.NOBODY, permissions=RULES).letting_publish(publishing)
+    policy = Policy(Publishing.NOBODY, permissions=RULES).with_publishing(publishing)
     assert policy.publishing.includes(is_local=True) is local
     assert policy.publishing.includes(is_local=False) is remote
     for is_local, allowed in ((True, local), (False, remote)):
@@ -198,26 +198,26 @@ def test_no_user_reaches_the_topics_of_another(user):
     own = Rule(1, rule("user.{user}.*"))
     exact = Rule(1, rule("user.{user}"))
     for topic in ("user.b.inbox", "user.b.", "user..x", "user.x", "user.a.b.c", "user.*x", "user."):
-        assert not own.covers(person(user, "b"), topic)
-    assert not exact.covers(person(user, "b"), "user.b")
-    assert not exact.covers(person(user, "b"), "user.a.b")
-    assert own.covers(person("b"), "user.b.inbox")
+        assert not own.matches(person(user, "b"), topic)
+    assert not exact.matches(person(user, "b"), "user.b")
+    assert not exact.matches(person(user, "b"), "user.a.b")
+    assert own.matches(person("b"), "user.b.inbox")
 
 
 def test_values_are_never_patterns():
     own = Rule(1, rule("user.{user}.*"))
-    assert own.covers(person("*"), "user.*.inbox")
-    assert own.covers(person("{group}", "b"), "user.{group}.inbox")
-    assert not own.covers(person("{group}", "b"), "user.b.inbox")
+    assert own.matches(person("*"), "user.*.inbox")
+    assert own.matches(person("{group}", "b"), "user.{group}.inbox")
+    assert not own.matches(person("{group}", "b"), "user.b.inbox")
     both = Rule(1, rule("{group}/{user}"))
-    assert both.covers(person("{group}", "{user}"), "{user}/{group}")
-    assert not both.covers(person("{group}", "{user}"), "{group}/{user}")
+    assert both.matches(person("{group}", "{user}"), "{user}/{group}")
+    assert not both.matches(person("{group}", "{user}"), "{group}/{user}")
 
 
 def test_a_value_may_hold_what_is_no_separator_of_the_rule():
-    assert Rule(1, rule("user/{user}/*")).covers(person("a.b@c.de"), "user/a.b@c.de/inbox")
-    assert not Rule(1, rule("user/{user}/*")).covers(person("a/b"), "user/a/b/inbox")
-    assert Rule(1, rule("{user}")).covers(person("a/b.c"), "a/b.c")
+    assert Rule(1, rule("user/{user}/*")).matches(person("a.b@c.de"), "user/a.b@c.de/inbox")
+    assert not Rule(1, rule("user/{user}/*")).matches(person("a/b"), "user/a/b/inbox")
+    assert Rule(1, rule("{user}")).matches(person("a/b.c"), "a/b.c")
 
 
 ids = st.text(st.sampled_from("ab.*/{}") | st.characters(), max_size=6)
@@ -228,9 +228,9 @@ ids = st.text(st.sampled_from("ab.*/{}") | st.characters(), max_size=6)
 def test_only_the_same_user_is_the_same_user(user, other, rest):
     own = Rule(1, rule("user.{user}.*"))
     if user != other:
-        assert not own.covers(person(user), f"user.{other}.{rest}")
+        assert not own.matches(person(user), f"user.{other}.{rest}")
     elif other:
-        assert own.covers(person(user), f"user.{other}.{rest}")
+        assert own.matches(person(user), f"user.{other}.{rest}")
 
 
 # A plain model.

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.broker.world import World
-from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
@@ -34,7 +34,7 @@ def world():
 
 def world_with(*rules, **defaults):
     made = World()
-    permissions = Permissions(rules, usual(**defaults), lambda: made.clock.now)
+    permissions = Permissions(rules, default_decisions(**defaults), lambda: made.clock.now)
     always = defaults.get("publish") == "always"
     publishing = Publishing.EVERYBODY if always else Publishing.NOBODY
     made.broker.policy = dataclasses.replace(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.access.policy import Policy, Publishing, TopicRule
+from wampush.choices import SlowClient
 
 RULES = (
     TopicRule("prices.eur", SlowClient.DISCONNECT),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import World, encode
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
 from wampush.broker.delivery.fanout import BATCH_BYTES, FLUSH_SLICE
 from wampush.broker.publication import Publication
+from wampush.choices import SlowClient
 
 
 @pytest.fixture

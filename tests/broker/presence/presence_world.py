@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.broker.world import Client, World
-from wampush.broker.access.permissions import Permissions, usual
-from wampush.broker.access.policy import Policy, Publishing, SlowClient, TopicRule
+from wampush.broker.access.permissions import Permissions, default_decisions
+from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.presence import PresenceProcedures
+from wampush.choices import SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
@@ -48,7 +49,9 @@ class PresenceWorld(World):
         auto_subscribe: Sequence[str] = (),
     ) -> None:
         super().__init__(auto_subscribe=auto_subscribe)
-        allowed = Permissions(permissions, usual(publish="always"), lambda: self.clock.now)
+        allowed = Permissions(
+            permissions, default_decisions(publish="always"), lambda: self.clock.now
+        )
         self.broker.policy = Policy(Publishing.EVERYBODY, rules, allowed if permissions else None)
         clock = Clock(lambda: self.clock.now, self.clock.call_later)
         self.presence = Presence(self.broker, grace, clock)

@@ -18,10 +18,11 @@ from tests.broker.presence.presence_world import (
     twice,
 )
 from tests.broker.world import Client, FakeClock
-from wampush.broker.access.policy import SlowClient, TopicRule
+from wampush.broker.access.policy import TopicRule
 from wampush.broker.presence.presence import INTERVAL, PresenceView
 from wampush.broker.presence.timing import EVENTS_PER_SECOND, GRAIN, SLICE, Clock, Delay
 from wampush.broker.presence.topics import BATCH_CHARACTERS, BATCH_USERS, SINGLY
+from wampush.choices import SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 
 ROOM = "room.1"

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.broker.world import Client, World
-from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
@@ -325,7 +325,7 @@ def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(sc
         PermissionSettings("staff", ("subscribe",), ("group:staff",)),
         PermissionSettings("staff", ("subscribe",), ("anyone",), allow=False),
     ]
-    permissions = Permissions(entries, usual(), lambda: 0.0)
+    permissions = Permissions(entries, default_decisions(), lambda: 0.0)
     scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
     scene.world.clients.procedures = {"leave": lambda one, _: one.become(Identity("7"))}

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.broker.world import World
-from wampush.broker.access.permissions import Permissions, usual
+from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.requests.meta import SessionProcedures
@@ -55,7 +55,7 @@ def test_who_nobody_is(world):
 
 def test_who_somebody_is_and_what_it_may(world):
     entry = PermissionSettings("user.{user}", ("publish",), ("authenticated",), allow=True)
-    permissions = Permissions([entry], usual(publish="never"), lambda: 0.0)
+    permissions = Permissions([entry], default_decisions(publish="never"), lambda: 0.0)
     world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     identity = Identity(
         "7", frozenset({"b", "a"}), "web", "pt-BR", {"name": "Ann"}, 2000.5, "token"
@@ -83,6 +83,6 @@ def test_there_are_no_arguments(world, procedure):
 @pytest.mark.parametrize("procedure", ["wampush.session", "wampush.time"])
 def test_who_may_call_nothing_may_ask_what_it_may(world, procedure):
     world.broker.policy = Policy(
-        Publishing.NOBODY, (), Permissions((), usual(call="deny"), lambda: 0.0)
+        Publishing.NOBODY, (), Permissions((), default_decisions(call="deny"), lambda: 0.0)
     )
     assert ask(world, world.client(limit=4000), procedure)[0] == 3

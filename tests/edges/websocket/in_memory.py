@@ -196,7 +196,7 @@ class MemoryNode:
             proxy=ProxySettings(trusted=self.trusted),
         )
         node = build(settings, self.clock, self.most)
-        node.let_publish(Publishing.EVERYBODY)
+        node.set_publishing(Publishing.EVERYBODY)
         self.node = node
         self.broker = node.broker
         self.pressure = node.pressure

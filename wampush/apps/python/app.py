@@ -15,8 +15,8 @@ from wampush.apps.python.context import ConnectContext, Context
 from wampush.apps.python.handlers import Handler, handler
 from wampush.apps.python.values import CraSecret, Rewrite
 from wampush.errors import shown
+from wampush.topics import is_reserved
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ, Salting
-from wampush.wamp.uris import RESERVED
 
 Procedure = Callable[Concatenate[Context, ...], object]
 Nothing = Awaitable[None] | None
@@ -307,5 +307,5 @@ def _check_name(kind: str, name: object) -> None:
         raise TypeError(f'{kind}: write @app.{kind}("NAME"), with text in place of {shown(name)}')
     if not name:
         raise ValueError(f'{kind} "": the name must not be empty')
-    if name.startswith(RESERVED):
+    if is_reserved(name):
         raise ValueError(f"{kind} {name!r}: this name is the server's own; choose another")

@@ -18,7 +18,7 @@ from wampush.broker.audience import targets_of
 from wampush.broker.presence.presence import PresenceView
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
 from wampush.errors import CloseReason, PushRefused, Refusal, shown
-from wampush.wamp.uris import RESERVED
+from wampush.topics import is_reserved
 
 if TYPE_CHECKING:
     from twisted.logger import Logger
@@ -85,7 +85,7 @@ class Server:
             raise PushRefused(Refusal.TOPIC_EMPTY)
         if len(topic.encode("utf-8", "surrogatepass")) > self._topic_bytes:
             raise PushRefused(Refusal.TOPIC_TOO_LONG, f"{self._topic_bytes} are allowed.")
-        if topic.startswith(RESERVED):
+        if is_reserved(topic):
             raise PushRefused(Refusal.TOPIC_RESERVED, f"It is {shown(topic)}.")
         return topic
 

@@ -24,7 +24,7 @@ from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
-from wampush.topics import covers
+from wampush.topics import matches
 
 if TYPE_CHECKING:
     from wampush.apps.python.answers import Answers
@@ -321,7 +321,7 @@ class AppHost:
 
 
 def _about(topic: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
-    return [handler for handler in handlers if covers(handler.match, topic)]
+    return [handler for handler in handlers if matches(handler.match, topic)]
 
 
 def _error_topic(name: str) -> str:

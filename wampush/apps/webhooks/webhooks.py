@@ -36,9 +36,9 @@ from wampush.errors import (
     Refusal,
 )
 from wampush.net.http_post import Answer
-from wampush.topics import covers
+from wampush.topics import is_reserved, matches
 from wampush.wamp.messages import Call, Publish, Subscribe
-from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE, RESERVED
+from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE
 
 _REWRITING: Final = partial(answers.decision, rewrites=True)
 _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
@@ -106,7 +106,7 @@ class Webhooks:
 
     def has_procedure(self, uri: str) -> bool:
         """Whether calls of this URI are POSTed."""
-        return not uri.startswith(RESERVED) and self._is_covered(uri, self._settings.procedures)
+        return not is_reserved(uri) and self._is_covered(uri, self._settings.procedures)
 
     def has_action(self, topic: str) -> bool:
         """There are none: an application that is asked over HTTP gets calls."""
@@ -195,7 +195,7 @@ class Webhooks:
 
     @staticmethod
     def _is_covered(uri: str, patterns: Sequence[str]) -> bool:
-        return any(covers(pattern, uri) for pattern in patterns)
+        return any(matches(pattern, uri) for pattern in patterns)
 
     def _ask(
         self,

@@ -1,65 +1,66 @@
-"""Topics with ``{user}`` and ``{group}`` in them, and what they become for an identity.
+"""Topics with ``{user}`` and ``{group}`` in them, and the topics that an identity gets from them.
 
-Owns: how an identity's values are put in. Must not import: Twisted, the edges, the settings.
+Owns: how an identity's values are inserted. Must not import: Twisted, the edges, the settings.
 
-What comes out never depends on how the values are spelt: each stands for one value between
-separators, and a value that holds one of the separators next to its placeholder is not put in at
-all. So what is made for user ``a`` never is what is made for user ``a.b``, and a user named ``*``
-or ``{group}`` is just that.
+A value never reaches beyond its own place in the topic: one that contains a character next to its
+placeholder is not inserted at all. A topic made for user ``a`` therefore never equals one made for
+user ``a.b``, and a user whose id is ``*`` or ``{group}`` is treated literally.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Final
 
 from wampush.broker.identity import Identity
+from wampush.topics import split_placeholders
 
-_PLACEHOLDER: Final = re.compile(r"\{(user|group)\}")
 
+class TopicTemplate:
+    """A topic with or without placeholders, prepared for many identities.
 
-class Placeholders:
-    """One text, made ready for many identities.
-
-    :param text: with placeholders or without.
+    :param text: the topic as it is configured.
     """
 
-    __slots__ = ("_parts", "names", "separators", "text", "texts")
+    __slots__ = ("literals", "names", "separators", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # Text and placeholder names take turns, beginning and ending with text.
-        self._parts = tuple(_PLACEHOLDER.split(text))
-        #: The placeholders in the text: ``user``, ``group``.
-        self.names = self._parts[1::2]
-        #: What stands around the placeholders, one more than there are of these.
-        self.texts = self._parts[::2]
-        #: The characters next to placeholders; no value that holds one is put in.
+        #: The text around the placeholders, always one part more than there are placeholders.
+        self.literals, names = split_placeholders(text)
+        #: The placeholders in their order: ``user``, ``group``.
+        self.names = names
+        #: The characters next to placeholders; a value that contains one is not inserted.
         self.separators = frozenset(
-            "".join([part[-1:] for part in self.texts[:-1]])
-            + "".join([part[:1] for part in self.texts[1:]])
+            "".join([part[-1:] for part in self.literals[:-1]])
+            + "".join([part[:1] for part in self.literals[1:]])
         )
 
-    def filled(self, identity: Identity) -> Iterator[str]:
-        """The text for each way to put in the identity's values; none if one is missing."""
+    def expand(self, identity: Identity) -> Iterator[str]:
+        """Yield the topic for each way to insert the identity's values.
+
+        Yields nothing when the identity lacks a value or has one that cannot be inserted.
+        """
         names = self.names
         if not names:
             yield self.text
             return
-        if "user" in names and not self.is_usable(identity.user):
+        if "user" in names and not self.accepts(identity.user):
             return
         if "group" not in names:
-            yield self._with(identity.user, None)
+            yield self._insert(identity.user, None)
             return
         for group in identity.groups:
-            if self.is_usable(group):
-                yield self._with(identity.user, group)
+            if self.accepts(group):
+                yield self._insert(identity.user, group)
 
-    def is_usable(self, value: str | None) -> bool:
-        """Whether a value may stand for a placeholder: not empty, none of the separators in it."""
+    def accepts(self, value: str | None) -> bool:
+        """Return whether a value can be inserted: it is not empty and contains no separator."""
         return bool(value) and self.separators.isdisjoint(value or "")
 
-    def _with(self, user: str | None, group: str | None) -> str:
+    def _insert(self, user: str | None, group: str | None) -> str:
         values = {"user": user or "", "group": group or ""}
-        return "".join([values[part] if at % 2 else part for at, part in enumerate(self._parts)])
+        parts = [self.literals[0]]
+        for name, literal in zip(self.names, self.literals[1:], strict=True):
+            parts.append(values[name])
+            parts.append(literal)
+        return "".join(parts)

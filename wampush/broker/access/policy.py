@@ -1,6 +1,6 @@
-"""Who may do what, and what a slow client loses.
+"""The policy: which permissions are in force, and what holds for each topic.
 
-Owns: whether permissions are asked at all, and the rules for topics.
+Owns: whether permissions are asked at all, the rules for topics, and who may publish by default.
 Must not import: Twisted, the edges.
 """
 
@@ -11,31 +11,26 @@ from dataclasses import dataclass, replace
 from enum import Enum, unique
 from time import monotonic
 
-from wampush.broker.access.permissions import Action, Permissions, usual
+from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import Identity
-from wampush.topics import covers
-
-
-@unique
-class SlowClient(Enum):
-    """What happens to an event for which a slow client has no room, as its topic's rule says."""
-
-    DISCONNECT = "disconnect"
-    DROP_NEWEST = "drop-newest"
-    LATEST = "latest"
+from wampush.choices import Action, SlowClient
+from wampush.topics import matches
 
 
 @unique
 class Publishing(Enum):
-    """Which clients may PUBLISH where no permission decides."""
+    """Which clients may PUBLISH where no permission decides; values are reasons for people."""
 
-    NOBODY = "clients.publish lets no client publish"
-    #: Clients on this machine; a page counts as one only if it came from this machine too.
-    LOCAL = 'clients.publish = "auto" lets clients and pages of this machine alone publish'
+    NOBODY = "clients.publish allows no client to publish"
+    #: Clients on this machine; a page counts only if it was loaded from this machine too.
+    LOCAL = 'clients.publish = "auto" allows only clients and pages on this machine to publish'
     EVERYBODY = 'clients.publish = "always"'
 
     def includes(self, is_local: bool) -> bool:
-        """Whether a client is one of them."""
+        """Return whether a client may publish.
+
+        :param is_local: whether the client counts as one on this machine.
+        """
         return self is Publishing.EVERYBODY or (self is Publishing.LOCAL and is_local)
 
 
@@ -44,8 +39,8 @@ class TopicRule:
     """What holds for some topics.
 
     :param match: a topic, or a prefix of topics that ends in ``*``.
-    :param slow_client: what a slow client loses on these topics.
-    :param presence: whether joins and leaves of these topics are told.
+    :param slow_client: what happens to events for a slow client.
+    :param presence: whether joins and leaves of these topics are published.
     """
 
     match: str
@@ -58,9 +53,9 @@ class Policy:
     """The rules in force.
 
     :param publishing: which clients may PUBLISH where no permission decides.
-    :param rules: the first that covers a topic decides.
-    :param permissions: who may subscribe, publish, call; None when that is the same for everybody:
-        everything, but for what ``publishing`` says.
+    :param rules: the first that matches a topic decides.
+    :param permissions: who may subscribe, publish and call; None when everybody may do everything,
+        apart from what ``publishing`` says.
     """
 
     publishing: Publishing
@@ -68,36 +63,38 @@ class Policy:
     permissions: Permissions | None = None
 
     def slow_client(self, topic: str) -> SlowClient:
-        """What a slow client loses on this topic; without a rule its connection."""
+        """Return what happens to events for a slow client; without a rule, it is disconnected."""
         for rule in self.rules:
-            if covers(rule.match, topic):
+            if matches(rule.match, topic):
                 return rule.slow_client
         return SlowClient.DISCONNECT
 
     @property
-    def knows_presence(self) -> bool:
-        """Whether there may be a topic whose joins and leaves are told."""
+    def uses_presence(self) -> bool:
+        """Whether any topic may have presence."""
         return any(rule.presence for rule in self.rules)
 
     def has_presence(self, topic: str) -> bool:
-        """Whether joins and leaves of this topic are told."""
+        """Return whether joins and leaves of a topic are published."""
         for rule in self.rules:
-            if covers(rule.match, topic):
+            if matches(rule.match, topic):
                 return rule.presence
         return False
 
-    def letting_publish(self, publishing: Publishing) -> Policy:
-        """The same policy, with publishing allowed to these where no permission decides."""
+    def with_publishing(self, publishing: Publishing) -> Policy:
+        """Return the same policy, with other clients that may publish by default."""
         return replace(self, publishing=publishing)
 
     def for_client(self, is_local: bool) -> Permissions:
-        """The permissions as they hold for a client."""
+        """Return the permissions, with the default for publishing that applies to a client."""
         permissions = self.permissions
         allowed = self.publishing.includes(is_local)
         if permissions is None:
-            return Permissions((), usual(publish="always" if allowed else "never"), monotonic)
+            return Permissions(
+                (), default_decisions(publish="always" if allowed else "never"), monotonic
+            )
         return permissions.with_default(Action.PUBLISH, allowed)
 
     def effective(self, identity: Identity, is_local: bool) -> Mapping[str, object]:
-        """What an identity may do on such a client, as the permissions object of WAMP-CRA."""
+        """Return what an identity may do on a client, as the permissions object of WAMP-CRA."""
         return self.for_client(is_local).effective(identity)

@@ -1,11 +1,10 @@
-"""One rule of the permissions, and the answer to whether something is allowed.
+"""One rule of the permissions, and the decision it leads to.
 
-Owns: what a rule covers for an identity, how decisions are worded. Must not import: Twisted, the
-edges, the settings.
+Owns: which identities and topics a rule applies to, how decisions are worded.
+Must not import: Twisted, the edges, the settings.
 
-What a rule covers never depends on how an identity's values are spelt (see ``placeholders``); they
-are compared letter by letter. So user ``a`` can not be granted the topics of user ``a.b``, nor can
-a user named ``*`` those of everybody.
+An identity's values are compared literally (see ``placeholders``). User ``a`` therefore cannot be
+granted the topics of user ``a.b``, nor can a user whose id is ``*`` get those of everybody.
 """
 
 from __future__ import annotations
@@ -13,30 +12,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from wampush.broker.access.placeholders import Placeholders
+from wampush.broker.access.placeholders import TopicTemplate
 from wampush.broker.identity import Identity
+from wampush.choices import ANYONE, AUTHENTICATED, GROUP, USER, Action
 from wampush.errors import Refusal
 
-ANYONE: Final = "anyone"
-AUTHENTICATED: Final = "authenticated"
-#: As many receivers are named in a reason, so that lines of the log stay short.
+#: How many receivers a reason names, so that log lines stay short.
 _NAMED: Final = 5
 
-
-@unique
-class Action(Enum):
-    """What a client may want to do with a topic, or with a procedure."""
-
-    SUBSCRIBE = "subscribe"
-    PUBLISH = "publish"
-    CALL = "call"
-
-
-#: The reason of a refusal, for each action.
+#: The reason for a refusal, by action.
 FORBIDDEN: Final = MappingProxyType(
     {
         Action.SUBSCRIBE: Refusal.SUBSCRIBE_FORBIDDEN,
@@ -50,14 +37,14 @@ _TOO_LARGE: Final = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """The answer to one question.
+class AccessDecision:
+    """The decision about one action.
 
-    :param allowed: whether it may be done.
+    :param allowed: whether the action is allowed.
     :param rule: the number of the deciding rule, counted from 1; None for the default.
-    :param why: what decided, for people; without values of the identity or the topic.
-    :param refusal: the row of the table of reasons; None when it is allowed.
-    :param per_second: how often it is allowed in one session; 0 for no limit.
+    :param why: what decided, for people; contains no values of the identity or the topic.
+    :param refusal: the row of the table of reasons; None when the action is allowed.
+    :param per_second: how often the action is allowed in one session; 0 for no limit.
     """
 
     allowed: bool
@@ -67,12 +54,12 @@ class Decision:
     per_second: float = 0.0
 
 
-class Entry(Protocol):
-    """One rule as it is configured; ``settings.PermissionSettings`` says what each part means."""
+class PermissionEntry(Protocol):
+    """One rule as it is configured; ``PermissionSettings`` documents the fields for users."""
 
     @property
     def match(self) -> str:
-        """A topic, or a prefix that ends in ``*``; with placeholders."""
+        """A topic, or a prefix that ends in ``*``; may contain placeholders."""
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -88,15 +75,15 @@ class Entry(Protocol):
 
     @property
     def max_bytes(self) -> int:
-        """The longest payload in bytes; 0 for no limit."""
+        """The longest payload, in bytes; 0 for no limit."""
 
     @property
     def per_second(self) -> float:
-        """How often in one session; 0 for no limit."""
+        """How often one session may do it; 0 for no limit."""
 
 
 class Rule:
-    """One rule, made ready for many questions.
+    """One rule of the permissions, prepared for many decisions.
 
     :param number: its place among the rules, counted from 1.
     :param entry: what was configured.
@@ -106,7 +93,7 @@ class Rule:
         "_anyone",
         "_authenticated",
         "_groups",
-        "_pattern",
+        "_template",
         "_users",
         "decisions",
         "entry",
@@ -115,48 +102,53 @@ class Rule:
         "stem",
     )
 
-    def __init__(self, number: int, entry: Entry) -> None:
+    def __init__(self, number: int, entry: PermissionEntry) -> None:
         self.number = number
         self.entry = entry
-        #: Whether it covers all topics that begin with the stem, or only that one.
+        #: Whether the rule is about all topics that begin with the stem, or only about the stem.
         self.is_prefix = entry.match.endswith("*")
         #: The pattern without its star.
         self.stem = entry.match[:-1] if self.is_prefix else entry.match
-        self._pattern = Placeholders(self.stem)
+        self._template = TopicTemplate(self.stem)
         self._anyone = ANYONE in entry.to
         self._authenticated = AUTHENTICATED in entry.to
-        self._users = _named(entry.to, "user:")
-        self._groups = _named(entry.to, "group:")
-        self.decisions: Mapping[Action, Decision] = {
+        self._users = _without_prefix(entry.to, USER)
+        self._groups = _without_prefix(entry.to, GROUP)
+        self.decisions: Mapping[Action, AccessDecision] = {
             action: self._decision(action) for action in map(Action, entry.actions)
         }
 
     @property
     def receivers(self) -> str:
-        """Whom it is for, in words; the first few of many."""
+        """The receivers as text for people; of many, the first few."""
         to = self.entry.to
         more = f" and {len(to) - _NAMED} more" if len(to) > _NAMED else ""
         return ", ".join(to[:_NAMED]) + more
 
     @property
-    def separators(self) -> frozenset[str]:
-        """The characters next to placeholders; no value that holds one can match."""
-        return self._pattern.separators
+    def placeholders(self) -> tuple[str, ...]:
+        """The placeholders of the pattern: ``user``, ``group``."""
+        return self._template.names
 
-    def concerns(self, identity: Identity) -> bool:
-        """Whether it is for this identity, whatever the topic."""
+    @property
+    def separators(self) -> frozenset[str]:
+        """The characters next to placeholders; a value that contains one never matches."""
+        return self._template.separators
+
+    def applies_to(self, identity: Identity) -> bool:
+        """Return whether an identity is among the receivers, whatever the topic."""
         if self._anyone:
             return True
         if identity.user and (self._authenticated or identity.user in self._users):
             return True
         return not self._groups.isdisjoint(identity.groups)
 
-    def covers(self, identity: Identity, topic: str) -> bool:
-        """Whether the pattern, with the identity's values in it, covers a topic."""
-        texts = self._pattern.texts
-        if len(texts) == 1:
+    def matches(self, identity: Identity, topic: str) -> bool:
+        """Return whether the pattern, with the identity's values inserted, matches a topic."""
+        literals = self._template.literals
+        if len(literals) == 1:
             return topic.startswith(self.stem) if self.is_prefix else topic == self.stem
-        if not topic.startswith(texts[0]):
+        if not topic.startswith(literals[0]):
             return False
         stems = self.stems(identity)
         if self.is_prefix:
@@ -164,43 +156,40 @@ class Rule:
         return any(topic == stem for stem in stems)
 
     def stems(self, identity: Identity) -> Iterator[str]:
-        """The stem for each way to fill in the identity's values; none if one is missing."""
-        return self._pattern.filled(identity)
+        """Return the stem for each way to insert the identity's values; see ``expand``."""
+        return self._template.expand(identity)
 
-    def is_usable(self, value: str | None) -> bool:
-        """Whether a value may stand for a placeholder: not empty, none of its separators in it."""
-        return self._pattern.is_usable(value)
+    def accepts(self, value: str | None) -> bool:
+        """Return whether a value can replace a placeholder: not empty, without a separator."""
+        return self._template.accepts(value)
 
-    def decide(self, action: Action, size: int) -> Decision:
-        """Its answer, for what it concerns and covers.
+    def decide(self, action: Action, size: int) -> AccessDecision:
+        """Return the decision for an identity it applies to and a topic it matches.
 
-        :param size: bytes of the payload.
+        :param size: of the payload, in bytes.
         """
         decision = self.decisions[action]
-        most = self.entry.max_bytes
-        if size <= most or not most or not decision.allowed or action not in _TOO_LARGE:
+        limit = self.entry.max_bytes
+        if size <= limit or not limit or not decision.allowed or action not in _TOO_LARGE:
             return decision
-        why = f"{decision.why}, at most {most} bytes; it had {size}"
-        return Decision(False, self.number, why, _TOO_LARGE[action])
+        why = f"{decision.why}, at most {limit} bytes; it had {size}"
+        return AccessDecision(False, self.number, why, _TOO_LARGE[action])
 
-    def resembles(self, topic: str) -> bool:
-        """Whether it covers the topic for some identity; to explain, not to decide."""
-        anything = f"[^{re.escape(''.join(sorted(self.separators)))}]+" if self.separators else ".+"
-        texts = [re.escape(part) for part in self._pattern.texts]
-        pattern = re.compile(anything.join(texts), re.DOTALL)
+    def could_match(self, topic: str) -> bool:
+        """Return whether the rule matches a topic for some identity; explains, decides nothing."""
+        value = f"[^{re.escape(''.join(sorted(self.separators)))}]+" if self.separators else ".+"
+        literals = [re.escape(part) for part in self._template.literals]
+        pattern = re.compile(value.join(literals), re.DOTALL)
         found = pattern.match(topic) if self.is_prefix else pattern.fullmatch(topic)
         return found is not None
 
-    def _decision(self, action: Action) -> Decision:
+    def _decision(self, action: Action) -> AccessDecision:
         entry = self.entry
         verb = "allows" if entry.allow else "denies"
-        why = (
-            f"permissions[{self.number}] {verb} {action.value} on {entry.match!r} "
-            f"to {self.receivers}"
-        )
+        why = f"permissions[{self.number}] {verb} {action} on {entry.match!r} to {self.receivers}"
         refusal = None if entry.allow else FORBIDDEN[action]
-        return Decision(entry.allow, self.number, why, refusal, entry.per_second)
+        return AccessDecision(entry.allow, self.number, why, refusal, entry.per_second)
 
 
-def _named(to: Iterable[str], kind: str) -> frozenset[str]:
-    return frozenset(each.removeprefix(kind) for each in to if each.startswith(kind))
+def _without_prefix(to: Iterable[str], prefix: str) -> frozenset[str]:
+    return frozenset(each.removeprefix(prefix) for each in to if each.startswith(prefix))

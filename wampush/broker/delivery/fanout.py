@@ -15,13 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.batch import Batch, Receiver
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position
+from wampush.choices import SlowClient
 
 #: Outboxes flushed before the reactor may look at its other descriptors: about 10 ms of sends.
 FLUSH_SLICE: Final = 1024

@@ -22,9 +22,9 @@ from wampush.broker.presence.topics import Changes, TopicMembers
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
+from wampush.topics import is_reserved
 from wampush.wamp.uris import (
     PRESENCE_CHANGES,
-    RESERVED,
     TOPIC_NUM_CLIENTS,
     TOPIC_NUM_ONLINE,
 )
@@ -149,7 +149,7 @@ class Presence:
         #: Topics of which something was told in the last interval, or is still to be told.
         self._changes: dict[str, Changes] = {}
         self._becoming: Subscriber | None = None
-        self._is_used = outlet.policy.knows_presence
+        self._is_used = outlet.policy.uses_presence
         self._stopped = False
 
     # What application code reads.
@@ -187,7 +187,7 @@ class Presence:
 
     def is_on(self, topic: str) -> bool:
         """Whether joins and leaves of a topic are told."""
-        return not topic.startswith(RESERVED) and self._outlet.policy.has_presence(topic)
+        return not is_reserved(topic) and self._outlet.policy.has_presence(topic)
 
     def told_users(self, topic: str) -> Iterator[tuple[str, int]]:
         """The users on a topic as those who watch it know them by now.

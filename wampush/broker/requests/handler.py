@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from wampush.broker.access.permissions import PROOFS, Action
+from wampush.broker.access.permissions import AUTHENTICATION_PROCEDURES
 from wampush.broker.broker import Broker
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
@@ -24,14 +24,15 @@ from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
 from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.subscriber import Subscriber
+from wampush.choices import Action
 from wampush.errors import MessageRefused, Refusal, shown
+from wampush.topics import is_reserved
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
 from wampush.wamp.uris import (
     ERROR_FORBIDDEN,
     ERROR_NO_SUCH_PROCEDURE,
     PRESENCE_CHANGES,
-    RESERVED,
 )
 
 
@@ -237,7 +238,7 @@ class RequestHandler:
 
     def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
         if isinstance(request, Call):
-            if request.procedure in PROOFS:
+            if request.procedure in AUTHENTICATION_PROCEDURES:
                 return
             text = subscriber.session.call_error(
                 request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
@@ -309,7 +310,7 @@ class RequestHandler:
             # An action runs code of the server, as a call does; nobody else hears of it.
             self._permit(subscriber, Action.CALL, topic, size)
             return
-        if topic.startswith(RESERVED) or topic in self.reserved:
+        if is_reserved(topic) or topic in self.reserved:
             raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
         if self.broker.policy.permissions is None:
             self._check_publishing(subscriber, topic)

@@ -157,7 +157,10 @@ class Choice(StringCheck):
         """Accept exactly one of the words."""
         if not isinstance(value, str):
             return _wrong_type(self, value)
-        return value if value in self.words else Rejected(self.allowed, value)
+        if value not in self.words:
+            return Rejected(self.allowed, value)
+        # The word itself, which may be a member of an enumeration.
+        return self.words[self.words.index(value)]
 
 
 @dataclass(frozen=True, slots=True)

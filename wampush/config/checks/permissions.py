@@ -6,13 +6,12 @@ Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wampush.choices import ANYONE, AUTHENTICATED, GROUP, USER, Action
 from wampush.config.checks.common import Rejected, StringCheck, Text, TopicPattern
-
-_PLACEHOLDER = re.compile(r"\{(?:user|group)\}")
+from wampush.topics import split_placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class PermissionPattern(StringCheck):
         checked = TopicPattern(self.allowed).check(value)
         if not isinstance(checked, str):
             return checked
-        texts = _PLACEHOLDER.split(checked)
+        texts = split_placeholders(checked)[0]
         return checked if _are_separated(texts) else Rejected(self.allowed, value)
 
 
@@ -58,7 +57,7 @@ class AutomaticTopics:
             checked = Text().check(topic)
             if not isinstance(checked, str) or "*" in checked or checked.startswith("{"):
                 return Rejected(self.allowed, topic)
-            if not _are_separated(_PLACEHOLDER.split(checked)):
+            if not _are_separated(split_placeholders(checked)[0]):
                 return Rejected(self.allowed, topic)
             if topic in value[:at]:
                 return Rejected("a topic that is not in the list already", topic)
@@ -69,7 +68,7 @@ class AutomaticTopics:
         return [part.strip() for part in text.split(",")]
 
 
-def _are_separated(texts: list[str]) -> bool:
+def _are_separated(texts: Sequence[str]) -> bool:
     """Whether placeholders stand between separators.
 
     :param texts: what stands around them.
@@ -115,13 +114,13 @@ class WordList:
 def _is_receiver(word: str) -> bool:
     kind, colon, name = word.partition(":")
     if not colon:
-        return word in ("anyone", "authenticated")
-    return kind in ("user", "group") and Text().check(name) == name
+        return word in (ANYONE, AUTHENTICATED)
+    return kind + colon in (USER, GROUP) and Text().check(name) == name
 
 
 ACTIONS = WordList(
     'a list of at least one of: "subscribe", "publish", "call"',
-    ("subscribe", "publish", "call").__contains__,
+    tuple(Action).__contains__,
 )
 RECEIVERS = WordList(
     'a list of at least one of: "anyone", "authenticated", "user:ID", "group:NAME"', _is_receiver

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from wampush.choices import SlowClient
 from wampush.config.checks.common import (
     Choice,
     Flag,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 PublishPolicy = Literal["auto", "always", "never"]
 DefaultPermission = Literal["allow", "deny"]
-SlowClientPolicy = Literal["disconnect", "drop-newest", "latest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ class TopicSettings:
             TopicPattern(),
         ),
     )
-    slow_client: SlowClientPolicy = field(
-        default="disconnect",
+    slow_client: SlowClient = field(
+        default=SlowClient.DISCONNECT,
         metadata=about(
             "",
             "A page that reconnects is right again; with events left out it is wrong unnoticed.",
-            Choice(("disconnect", "drop-newest", "latest")),
+            Choice(tuple(SlowClient)),
         ),
     )
     presence: bool = field(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from wampush.choices import ANYONE, AUTHENTICATED, USER
 from wampush.config.checks.common import (
     Flag,
     Number,
@@ -17,7 +18,7 @@ from wampush.config.checks.common import (
 )
 from wampush.config.checks.permissions import ACTIONS, RECEIVERS, PermissionPattern
 from wampush.config.setting import GIB, about
-from wampush.topics import covers_all_of
+from wampush.topics import matches_all_of
 
 if TYPE_CHECKING:
     pass
@@ -76,12 +77,12 @@ class PermissionSettings:
         )
 
     def _is_for_all_of(self, later: PermissionSettings) -> bool:
-        if "anyone" in self.to:
+        if ANYONE in self.to:
             return True
-        users = "authenticated" in self.to
-        return all(each in self.to or (users and each.startswith("user:")) for each in later.to)
+        users = AUTHENTICATED in self.to
+        return all(each in self.to or (users and each.startswith(USER)) for each in later.to)
 
     def _covers_all_of(self, later: PermissionSettings) -> bool:
         if "{" in self.match:
             return self.match == later.match
-        return covers_all_of(self.match, later.match)
+        return matches_all_of(self.match, later.match)

@@ -14,9 +14,7 @@ from dataclasses import dataclass, field
 from wampush.config.checks.common import FilePath
 from wampush.config.checks.redis import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
 from wampush.config.setting import about
-
-#: Topics that begin so are wampush's own; every push to them would be refused.
-_RESERVED = "wampush."
+from wampush.topics import RESERVED_PREFIX, is_reserved
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +98,5 @@ def redis_conflicts(
     fixed = entry.topic.replace(CHANNEL, "")
     if len(fixed.encode()) > topic_bytes:
         yield "topic", entry.topic, f"is too long: limits.topic_bytes allows {topic_bytes} bytes"
-    if entry.topic.startswith(_RESERVED):
-        yield "topic", entry.topic, f"must not begin with {_RESERVED}, which is wampush's own"
+    if is_reserved(entry.topic):
+        yield "topic", entry.topic, f"must not begin with {RESERVED_PREFIX}, which is wampush's own"
