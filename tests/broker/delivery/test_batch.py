@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.broker.world import RecordingFormat
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.batch import Batch
 from wampush.broker.publication import Position
+from wampush.choices import SlowClient
 
 
 def batch(*payloads: bytes) -> Batch:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from wampush.broker.access.policy import SlowClient
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.publication import Position
+from wampush.choices import SlowClient
 
 
 class Receiver(Protocol):
