@@ -63,7 +63,7 @@ class Other:
         decide(self.verdict)
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
-        reply(subscriber.session.call_result(call.call_id, "other"))
+        reply(subscriber.session.result(call.call_id, "other"))
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
         self.heard.append(f"act {request.topic}")

@@ -194,11 +194,11 @@ def test_session_ids_are_url_safe_and_do_not_repeat():
 
 def test_answers_to_calls():
     session = with_prefixes(WAMP1)
-    assert json.loads(session.call_result("1", {"a": None})) == [3, "1", {"a": None}]
-    assert json.loads(session.call_error("1", f"{BLOG}x", "d")) == [4, "1", "blog:x", "d"]
-    assert json.loads(session.call_error("1", "e", "d", [0])) == [4, "1", "e", "d", [0]]
+    assert json.loads(session.result("1", {"a": None})) == [3, "1", {"a": None}]
+    assert json.loads(session.error("1", f"{BLOG}x", "d")) == [4, "1", "blog:x", "d"]
+    assert json.loads(session.error("1", "e", "d", [0])) == [4, "1", "e", "d", [0]]
     with pytest.raises(NotSerialisable):
-        session.call_result("1", object())
+        session.result("1", object())
 
 
 @unhurried

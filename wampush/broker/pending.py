@@ -14,12 +14,12 @@ take twenty times as much memory.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from wampush.broker.identity import Identity
 from wampush.errors import Refusal
-from wampush.wamp.codec import call_arguments
 from wampush.wamp.messages import Call
 from wampush.wamp.session import Request
 
@@ -60,8 +60,11 @@ class PendingRequest:
         if isinstance(self.request, Call):
             self.request = replace(self.request, arguments=())
 
-    def whole(self) -> Request:
-        """The request as it came."""
+    def whole(self, call_arguments: Callable[[bytes], tuple[object, ...]]) -> Request:
+        """Return the request as it came.
+
+        :param call_arguments: reads the arguments of a call from its text.
+        """
         if isinstance(self.request, Call):
             return replace(self.request, arguments=call_arguments(self.text))
         return self.request

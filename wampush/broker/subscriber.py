@@ -6,6 +6,7 @@ edges.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from wampush.broker.access.token_bucket import TokenBucket
@@ -13,7 +14,49 @@ from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.pending import PendingRequests
 from wampush.errors import CloseReason
-from wampush.wamp.session import Session
+from wampush.wamp.session import Request
+
+
+class ClientSession(Protocol):
+    """One client's protocol: reads its requests and writes what it is answered.
+
+    ``wamp.session`` implements it; texts are framed by the format of the client's outbox.
+    """
+
+    @property
+    def session_id(self) -> str:
+        """The id that WELCOME carries."""
+
+    @property
+    def prefixes(self) -> Mapping[str, str]:
+        """The prefixes that the client has defined."""
+
+    def receive(self, text: bytes) -> Request | None:
+        """Return what a message asks for; None when it only changed the session.
+
+        :raises MessageRefused: when the text is none of the messages that a client sends.
+        """
+
+    def call_arguments(self, text: bytes) -> tuple[object, ...]:
+        """Return the arguments of a call.
+
+        :param text: a call that :meth:`receive` has taken.
+        """
+
+    def welcome(self) -> bytes:
+        """Return the first message to the client."""
+
+    def result(self, call_id: str, value: object) -> bytes:
+        """Return the answer to a call.
+
+        :raises NotSerialisable: when the value has no JSON form.
+        """
+
+    def error(self, call_id: str, uri: str, description: str, details: object = None) -> bytes:
+        """Return the refusal of a call.
+
+        :raises NotSerialisable: when the details have no JSON form.
+        """
 
 
 class Peer(Protocol):
@@ -58,7 +101,7 @@ class Subscriber:
 
     def __init__(
         self,
-        session: Session,
+        session: ClientSession,
         outbox: Outbox,
         identity: Identity = ANONYMOUS,
         peer: Peer | None = None,
@@ -76,7 +119,7 @@ class Subscriber:
 
     @property
     def session_id(self) -> str:
-        """The id told in WELCOME."""
+        """The id that WELCOME carries."""
         return self.session.session_id
 
     @property

@@ -99,15 +99,24 @@ class Session:
             return message
         return replace(message, topic=self.dialect.resolve(message.topic, self._prefixes))
 
-    def call_result(self, call_id: str, result: object) -> bytes:
-        """The text that answers a call.
+    def call_arguments(self, text: bytes) -> tuple[object, ...]:
+        """Return the arguments of a CALL, as :meth:`receive` gives them.
 
-        :raises NotSerialisable: when the result has no JSON form.
+        :param text: a CALL that :meth:`receive` has taken.
         """
-        return codec.encode(CallResult(call_id, result))
+        return self._unpack(codec.call_arguments(text))
 
-    def call_error(self, call_id: str, uri: str, description: str, details: object = None) -> bytes:
-        """The text that refuses a call; the error URI becomes a CURIE where a prefix matches.
+    def result(self, call_id: str, value: object) -> bytes:
+        """Return the text that answers a call.
+
+        :raises NotSerialisable: when the value has no JSON form.
+        """
+        return codec.encode(CallResult(call_id, value))
+
+    def error(self, call_id: str, uri: str, description: str, details: object = None) -> bytes:
+        """Return the text that refuses a call.
+
+        The error URI becomes a CURIE where a prefix matches.
 
         :raises NotSerialisable: when the details have no JSON form.
         """
@@ -127,11 +136,14 @@ class Session:
 
     def _resolve_call(self, message: Call) -> Call:
         procedure = self.dialect.resolve(message.procedure, self._prefixes)
-        arguments = message.arguments
+        return Call(message.call_id, procedure, self._unpack(message.arguments))
+
+    def _unpack(self, arguments: tuple[object, ...]) -> tuple[object, ...]:
+        """Return the arguments as the dialect passes them on."""
         if self.dialect.unpacks_single_list and len(arguments) == 1:
             only = arguments[0]
-            arguments = tuple(only) if isinstance(only, list) else arguments
-        return Call(message.call_id, procedure, arguments)
+            return tuple(only) if isinstance(only, list) else arguments
+        return arguments
 
     def _resolve_publish(self, message: Publish) -> Publish:
         exclude_me = message.exclude_me

@@ -25,6 +25,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe
+from wampush.wamp.uris import RATCHET
 
 
 @dataclass
@@ -334,3 +335,10 @@ def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(sc
     scene.slow.decide("a")
     assert scene.topics(client) == {"a"}
     assert scene.world.ledger.refusals() == {"subscribe-forbidden": 1}
+
+
+def test_a_call_that_waits_has_the_arguments_of_its_dialect(scene):
+    client = scene.world.client(dialect=RATCHET)
+    scene.says(client, [2, "0", "app.x", [1, 2]], [5, "a"], [2, "1", "app.x", [1, 2]])
+    scene.slow.decide("a")
+    assert [call.arguments for call, _ in scene.slow.calls] == [(1, 2), (1, 2)]

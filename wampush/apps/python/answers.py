@@ -110,14 +110,14 @@ class Answers:
         """The text that answers a call."""
         speaker, call_id = subscriber.session, call.call_id
         if outcome.end is End.RETURNED:
-            return speaker.call_result(call_id, outcome.value)
+            return speaker.result(call_id, outcome.value)
         uri, words, details = self._error_of_call(handler, session, outcome)
         try:
-            return speaker.call_error(call_id, uri, words, details)
+            return speaker.error(call_id, uri, words, details)
         except NotSerialisable:
             # Its words can not be sent; what is nested in it has been checked.
             words = self.incident(handler, session, Failure())
-            return speaker.call_error(call_id, ERROR_INTERNAL, words)
+            return speaker.error(call_id, ERROR_INTERNAL, words)
 
     def _error_of_call(
         self, handler: Handler, session: Session, outcome: Outcome

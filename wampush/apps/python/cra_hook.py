@@ -94,7 +94,7 @@ class CraHook:
             reply(_refused(subscriber, call, error))
             return
         if asked is None:
-            reply(subscriber.session.call_result(call.call_id, None))
+            reply(subscriber.session.result(call.call_id, None))
             return
         secret = self._host.cra_secret(subscriber, asked.name)
         text = secret.addCallback(partial(self._found, subscriber, call, asked))
@@ -106,20 +106,20 @@ class CraHook:
         if outcome.end is not End.RETURNED:
             self._desk.withdraw(subscriber, asked)
             if outcome.failure is None:
-                return speaker.call_error(call_id, ERROR_TIMEOUT, "this took too long")
+                return speaker.error(call_id, ERROR_TIMEOUT, "this took too long")
             words = self._host.cra_incident(subscriber, outcome.failure)
-            return speaker.call_error(call_id, ERROR_INTERNAL, words)
+            return speaker.error(call_id, ERROR_INTERNAL, words)
         if key is None and outcome.value is not None:
             key = _key_of(outcome.value)
         try:
-            return speaker.call_result(call_id, self._desk.challenge(subscriber, asked, key))
+            return speaker.result(call_id, self._desk.challenge(subscriber, asked, key))
         except CallRefused as error:
             return _refused(subscriber, call, error)
 
     def _defect(self, subscriber: Subscriber, call: Call, asked: Asked, failure: Failure) -> bytes:
         _log.failure("a challenge could not be made", failure)
         self._desk.withdraw(subscriber, asked)
-        return subscriber.session.call_error(call.call_id, ERROR_INTERNAL, "internal error")
+        return subscriber.session.error(call.call_id, ERROR_INTERNAL, "internal error")
 
 
 def _key_of(secret: CraSecret) -> CraKey:
@@ -127,4 +127,4 @@ def _key_of(secret: CraSecret) -> CraKey:
 
 
 def _refused(subscriber: Subscriber, call: Call, error: CallRefused) -> bytes:
-    return subscriber.session.call_error(call.call_id, error.uri, error.description, error.details)
+    return subscriber.session.error(call.call_id, error.uri, error.description, error.details)

@@ -159,7 +159,7 @@ class AppHost:
         if misfit is not None:
             speaker = subscriber.session
             words = f"{call.procedure}: {misfit}"
-            reply(speaker.call_error(call.call_id, ERROR_INVALID_ARGUMENT, words))
+            reply(speaker.error(call.call_id, ERROR_INVALID_ARGUMENT, words))
             return
         context = self._context(self._sessions.of(subscriber))
         done = partial(self._called, handler, context.session, subscriber, call, reply)

@@ -158,7 +158,7 @@ class Webhooks:
             question = questions.calling(subscriber, call, self._wall())
         except NotSerialisable:
             words = "the arguments are nested too deeply"
-            reply(subscriber.session.call_error(call.call_id, ERROR_INVALID_ARGUMENT, words))
+            reply(subscriber.session.error(call.call_id, ERROR_INVALID_ARGUMENT, words))
             return
         # Not the call, whose arguments may take much more memory than the question.
         done = partial(self._called, subscriber, call.call_id, reply)
@@ -307,15 +307,15 @@ def _text_of(subscriber: Subscriber, call_id: str, answer: CallAnswer | None) ->
     session = subscriber.session
     if answer is None:
         words = "the application gave no usable answer; try again later"
-        return session.call_error(call_id, ERROR_UNAVAILABLE, words)
+        return session.error(call_id, ERROR_UNAVAILABLE, words)
     if answer.forbidden is not None:
         words = answer.forbidden or Refusal.APPLICATION_REFUSED.sentence
-        return session.call_error(call_id, ERROR_FORBIDDEN, words)
+        return session.error(call_id, ERROR_FORBIDDEN, words)
     failure = answer.failure
     if failure is None:
-        return session.call_result(call_id, orjson.Fragment(answer.result))
+        return session.result(call_id, orjson.Fragment(answer.result))
     details = None if failure.details is None else orjson.Fragment(failure.details)
-    return session.call_error(call_id, failure.uri or ERROR_GENERIC, failure.description, details)
+    return session.error(call_id, failure.uri or ERROR_GENERIC, failure.description, details)
 
 
 def _expected(failure: Failure) -> None:

@@ -210,7 +210,7 @@ class RequestHandler:
             error = MessageRefused(verdict.refusal, verdict.detail)
             self.refused(subscriber, error, entry.text)
             return
-        request, size = entry.whole(), len(entry.text)
+        request, size = entry.whole(subscriber.session.call_arguments), len(entry.text)
         try:
             if subscriber.identity is not entry.identity:
                 # What it may have changed behind the request before.
@@ -240,7 +240,7 @@ class RequestHandler:
         if isinstance(request, Call):
             if request.procedure in AUTHENTICATION_PROCEDURES:
                 return
-            text = subscriber.session.call_error(
+            text = subscriber.session.error(
                 request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
             )
             self.broker.fanout.reply(subscriber.outbox, text)
@@ -325,7 +325,7 @@ class RequestHandler:
             raise
 
     def _refuse_call(self, subscriber: Subscriber, request: Call, refusal: Refusal) -> None:
-        text = subscriber.session.call_error(
+        text = subscriber.session.error(
             request.call_id, ERROR_FORBIDDEN, refusal.sentence, {"reason": refusal.code}
         )
         self.broker.fanout.reply(subscriber.outbox, text)
@@ -373,7 +373,7 @@ class RequestHandler:
             answered = partial(self._answered, subscriber, waiting, size)
             application.call(subscriber, request, answered)
         else:
-            text = subscriber.session.call_error(
+            text = subscriber.session.error(
                 request.call_id,
                 ERROR_NO_SUCH_PROCEDURE,
                 f"no procedure is registered under {request.procedure[:200]!r}",

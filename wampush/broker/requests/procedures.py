@@ -44,11 +44,11 @@ def answer(procedure: Procedure, subscriber: Subscriber, call: Call) -> bytes:
     """Carry out a call and give the text of its answer; every call has one."""
     session = subscriber.session
     try:
-        return session.call_result(call.call_id, procedure(subscriber, call))
+        return session.result(call.call_id, procedure(subscriber, call))
     except CallRefused as error:
-        return session.call_error(call.call_id, error.uri, error.description, error.details)
+        return session.error(call.call_id, error.uri, error.description, error.details)
     except NotSerialisable:
-        return session.call_error(call.call_id, ERROR_INTERNAL, "the result has no JSON form")
+        return session.error(call.call_id, ERROR_INTERNAL, "the result has no JSON form")
 
 
 def refresh(identify: Callable[[str], Identity]) -> Procedure:
