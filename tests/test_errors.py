@@ -20,6 +20,7 @@ from wampush.errors import (
     Refusal,
     WampushError,
     shown,
+    shown_json,
 )
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "reasons.md"
@@ -138,3 +139,29 @@ def test_any_value_can_be_shown(value):
 @pytest.mark.parametrize("value", ["text", b"bytes\n", 5, [1, "a"], {"a": None}, True])
 def test_short_values_are_shown_as_they_are(value):
     assert shown(value) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (1.5, "1.5"),
+        ("M\xfcller", '"M\xfcller"'),
+        ('say "no" \\', r'"say \"no\" \\"'),
+        ("a\nb\x1b\u202e", r'"a\nb\u001b\u202e"'),
+        ("\U000e0001", r'"\udb40\udc01"'),
+        ([1, None, "a"], '[1, null, "a"]'),
+        ({"a": {"b": False}}, '{"a": {"b": false}}'),
+        ("x" * 81, '"' + "x" * 79 + "…"),
+        (frozenset({1}), "frozenset({1})"),
+    ],
+)
+def test_json_is_shown_as_json(value, text):
+    assert shown_json(value) == text
+
+
+@pytest.mark.parametrize("value", [nested(5000), {"a": nested(5000)}, "\n" * 1000, [10**5000]])
+def test_any_json_can_be_shown(value):
+    assert 0 < len(shown_json(value)) <= 81
+    assert shown_json(value).isprintable()

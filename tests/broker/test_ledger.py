@@ -31,11 +31,11 @@ def book():
 
 
 def test_a_line_says_what_where_and_why(book):
-    book.push(raw=b"bad\n\xff")
+    book.push(raw=b"b\xc3\xa4d\n\xff\x1b")
     (line,) = book.lines
     assert line == (
         "refused zeromq from tcp://*:5555: not-json: The text is not JSON (RFC 8259). Why. "
-        "It began with b'bad\\n\\xff'."
+        "It began with: b\xe4d\\n\\xff\\u001b"
     )
     book.message()
     assert "client from session s: wrong-arity: " in book.lines[1]

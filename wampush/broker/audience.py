@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from wampush.broker.publication import EVERYONE, Audience, Targets
-from wampush.errors import PushRefused, Refusal, shown
+from wampush.errors import PushRefused, Refusal, shown_json
 
 _OPTIONS: Final = ("to", "exclude", "eligible")
 _KINDS: Final = ("users", "groups", "sessions")
@@ -87,7 +87,7 @@ def _table(value: object, name: str, known: Sequence[str], example: str) -> Mapp
             where = f"{name} has" if name else "The options have"
             raise PushRefused(
                 Refusal.BAD_OPTIONS,
-                f"{where} the unknown key {shown(key)}{hint} Known are {', '.join(known)}.",
+                f"{where} the unknown key {shown_json(key)}{hint} Known are {', '.join(known)}.",
             )
     return value
 
@@ -130,4 +130,4 @@ def _list(value: object, name: str) -> Collection[object]:
 
 def _refused(name: str, value: object, right: str) -> PushRefused:
     what = f"{name} is" if name else "The options are"
-    return PushRefused(Refusal.BAD_OPTIONS, f"{what} {shown(value)}; right is {right}.")
+    return PushRefused(Refusal.BAD_OPTIONS, f"{what} {shown_json(value)}; right is {right}.")

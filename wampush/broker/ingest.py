@@ -17,7 +17,7 @@ import orjson
 
 from wampush.broker.audience import audience_of
 from wampush.broker.publication import EVERYONE, Publication
-from wampush.errors import PushRefused, Refusal, shown
+from wampush.errors import PushRefused, Refusal, shown_json
 from wampush.topics import is_reserved
 
 
@@ -73,12 +73,12 @@ class Ingest:
             raise PushRefused(Refusal.EMPTY)
         value = _json(part)
         if not isinstance(value, dict):
-            raise PushRefused(Refusal.NOT_AN_OBJECT, f"It is {shown(value)}.")
+            raise PushRefused(Refusal.NOT_AN_OBJECT, f"It is {shown_json(value)}.")
         if self.topic_key not in value:
             raise PushRefused(Refusal.NO_TOPIC, f"The key is {self.topic_key!r}.")
         topic = value[self.topic_key]
         if not isinstance(topic, str):
-            raise PushRefused(Refusal.TOPIC_NOT_STRING, f"It is {shown(topic)}.")
+            raise PushRefused(Refusal.TOPIC_NOT_STRING, f"It is {shown_json(topic)}.")
         self._check_topic(topic)
         return Publication(topic, part)
 
@@ -95,7 +95,7 @@ class Ingest:
         if not topic:
             raise PushRefused(Refusal.TOPIC_EMPTY)
         if is_reserved(topic):
-            raise PushRefused(Refusal.TOPIC_RESERVED, f"It is {shown(topic)}.")
+            raise PushRefused(Refusal.TOPIC_RESERVED, f"It is {shown_json(topic)}.")
         # A character takes at most four bytes, so most topics need no encoding to be measured.
         if len(topic) * 4 > self.topic_bytes:
             size = len(topic.encode())

@@ -17,7 +17,7 @@ from enum import Enum, unique
 from functools import partial
 from typing import Final
 
-from wampush.errors import CloseReason, InputRefused, Refusal
+from wampush.errors import CloseReason, InputRefused, Refusal, printable
 from wampush.log_limit import LogLimiter
 
 REMEMBERED_REFUSALS: Final = 100
@@ -75,8 +75,8 @@ class RefusedInput:
     def line(self) -> str:
         """The refusal for a log."""
         detail = f" {self.detail}" if self.detail else ""
-        # Who only wanted to connect has sent nothing yet.
-        began = f" It began with {self.excerpt!r}." if self.source is not Source.CONNECTION else ""
+        excerpt = printable(self.excerpt.decode("utf-8", "backslashreplace"))
+        began = f" It began with: {excerpt}" if excerpt else ""
         return (
             f"refused {self.source.value} from {self.origin}: {self.refusal.code}: "
             f"{self.refusal.sentence}{detail}{began}"

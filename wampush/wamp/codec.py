@@ -18,7 +18,7 @@ from typing import Final
 
 import orjson
 
-from wampush.errors import MessageRefused, NotSerialisable, Refusal, shown
+from wampush.errors import MessageRefused, NotSerialisable, Refusal, shown, shown_json
 from wampush.wamp.messages import (
     Call,
     CallError,
@@ -78,7 +78,7 @@ def _string(items: list[object], index: int) -> str:
     value = items[index]
     if type(value) is not str:
         raise MessageRefused(
-            Refusal.WRONG_TYPE, f"Element {index} is {shown(value)}, not a string."
+            Refusal.WRONG_TYPE, f"Element {index} is {shown_json(value)}, not a string."
         )
     return value
 
@@ -143,7 +143,7 @@ def _publish(items: list[object], text: bytes) -> Publish:
 def _welcome(items: list[object], text: bytes) -> Welcome:
     version = items[2]
     if type(version) is not int:
-        raise MessageRefused(Refusal.WRONG_TYPE, f"Protocol version {shown(version)}.")
+        raise MessageRefused(Refusal.WRONG_TYPE, f"Protocol version {shown_json(version)}.")
     return Welcome(_string(items, 1), _string(items, 3), version)
 
 
@@ -196,7 +196,7 @@ def _decode(text: bytes, shapes: Mapping[int, _Shape]) -> Message:
     kind = items[0]
     shape = shapes.get(kind) if type(kind) is int else None
     if shape is None:
-        raise MessageRefused(Refusal.UNKNOWN_TYPE, f"Type {shown(kind)}.")
+        raise MessageRefused(Refusal.UNKNOWN_TYPE, f"Type {shown_json(kind)}.")
     if len(items) < shape.fewest or (shape.most is not None and len(items) > shape.most):
         raise MessageRefused(Refusal.WRONG_ARITY, f"{len(items)} elements for type {kind}.")
     return shape.parse(items, text)
