@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.topics import matches, matches_all_of
+from wampush.topics import is_reserved, matches, matches_all_of, split_placeholders
 
 
 def test_which_topics_a_pattern_is_about():
@@ -33,3 +33,24 @@ def test_which_topics_a_pattern_is_about():
 )
 def test_patterns_in_patterns(wide, narrow, all_of_it):
     assert matches_all_of(wide, narrow) is all_of_it
+
+
+@pytest.mark.parametrize(
+    ("text", "literals", "names"),
+    [
+        ("", ("",), ()),
+        ("news", ("news",), ()),
+        ("user.{user}", ("user.", ""), ("user",)),
+        ("{group}/{user}", ("", "/", ""), ("group", "user")),
+        ("{users}{", ("{users}{",), ()),
+    ],
+)
+def test_a_topic_is_split_at_its_placeholders(text, literals, names):
+    assert split_placeholders(text) == (literals, names)
+
+
+@pytest.mark.parametrize(
+    ("name", "reserved"), [("wampush.time", True), ("wampush", False), ("x.wampush.", False)]
+)
+def test_reserved_names(name, reserved):
+    assert is_reserved(name) is reserved

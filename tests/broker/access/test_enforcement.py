@@ -1,4 +1,4 @@
-"""What the broker does with a permission: on the wire, in the counts, in the log."""
+"""What the broker does with a permission: on the wire, in the counters, in the log."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def world_with(*rules, **defaults):
     return made
 
 
-def test_subscribing_is_asked_for():
+def test_subscriptions_need_a_permission():
     world = world_with(
         RULES[0], PermissionSettings("user.*", ("subscribe",), ("anyone",), allow=False)
     )
@@ -138,7 +138,7 @@ def test_a_refused_call_is_answered(world, calls, reason):
     assert len(answers(client)) == len(calls)
 
 
-def test_a_call_that_is_allowed_goes_on(world):
+def test_an_allowed_call_is_carried_out(world):
     client = world.client()
     client.subscriber.become(ALICE)
     world.clients.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
@@ -150,7 +150,7 @@ def test_a_call_that_is_allowed_goes_on(world):
     assert world.ledger.refusals() == {}
 
 
-def test_who_becomes_somebody_else_loses_what_that_one_may_not_have():
+def test_a_change_of_identity_ends_what_the_new_one_may_not_have():
     world = world_with(RULES[0], RULES[1], subscribe="deny")
     client = world.client()
     client.subscriber.become(ALICE)
@@ -170,7 +170,7 @@ def test_who_becomes_somebody_else_loses_what_that_one_may_not_have():
     assert not world.hub.subscribers("staff")
 
 
-def test_whoever_stays_the_same_keeps_everything():
+def test_a_session_keeps_its_topics_until_its_identity_is_reviewed():
     world = world_with(RULES[0], subscribe="deny")
     client = world.client("staff")
     world.clients.procedures = {"other": lambda *_: None}
@@ -197,7 +197,7 @@ def test_without_permissions_a_review_changes_nothing():
     assert world.hub.subscribers("a")
 
 
-def test_values_of_strangers_are_bounded_and_quoted_in_the_log():
+def test_untrusted_values_are_shortened_and_quoted_in_the_log():
     world = world_with(subscribe="deny")
     client = world.client()
     client.subscriber.become(Identity(user="x\n\x1b[31m" + "u" * 5000, source="token"))
