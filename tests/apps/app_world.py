@@ -135,10 +135,9 @@ class AppWorld:
         request = ConnectRequest(target, headers, "192.0.2.7")
         wire = Wire()
         outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire, self.world.format(""))
-        subscriber = Subscriber(Session(WAMP1, "test/1"), outbox, identity)
-        peer = FakePeer(self.world.clients, subscriber, "192.0.2.7")
-        subscriber.peer = peer
-        client = Client(subscriber, outbox, wire, peer)  # type: ignore[arg-type]
+        peer = FakePeer(address="192.0.2.7")
+        subscriber = Subscriber(Session(WAMP1, "test/1"), outbox, identity, peer)
+        client = Client(subscriber, outbox, wire, peer, self.world)  # type: ignore[arg-type]
         return Arriving(self, client, ConnectAttempt(identity, request, subscriber))
 
 

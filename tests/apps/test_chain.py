@@ -160,7 +160,7 @@ def test_all_hear_who_comes_and_goes():
     other = Other()
     world = AppWorld(App(), others=[other])
     client = world.client()
-    client.subscriber.become(Identity("7"))
+    client.become(Identity("7"))
     world.lose(client)
     assert other.heard == ["opened", "identified", "lost"]
 

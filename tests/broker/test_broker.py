@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.broker.world import World
 from tests.wamp.json_text import near_messages, texts, values
+from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.errors import MessageRefused, Refusal
@@ -317,3 +318,25 @@ def test_a_client_that_is_gone_takes_no_more(world):
     world.end_turn()
     assert client.wire.received == got
     assert other.texts == [b'[8,"t",1]']
+
+
+def test_a_session_becomes_somebody_only_if_its_connection_goes_on(world):
+    client = world.client()
+    alice = Identity("alice", source="cra")
+    client.peer.accepts = False
+    assert not world.broker.become(client.subscriber, alice)
+    assert client.subscriber.identity is ANONYMOUS
+    assert world.broker.people.user_count == 0
+    client.peer.accepts = True
+    assert world.broker.become(client.subscriber, alice)
+    assert client.subscriber.identity is alice
+    assert set(world.broker.people.of_user("alice")) == {client.subscriber}
+    assert client.peer.identities == [alice, alice]
+
+
+def test_a_session_that_is_not_open_yet_opens_as_what_it_has_become(world):
+    client = world.client()
+    world.broker.on_lost(client.subscriber)
+    assert not world.broker.become(client.subscriber, Identity("7"))
+    assert client.subscriber.identity.user == "7"
+    assert world.broker.people.user_count == 0

@@ -26,7 +26,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 def test_a_token_in_a_refused_message_is_kept_nowhere(text):
     world = World()
     client = world.client(limit=10_000)
-    client.subscriber.become(Identity(source=AWAITING))
+    client.become(Identity(source=AWAITING))
     world.says(client, text)
     (refused,) = world.ledger.recent
     kept = json.dumps(refused.as_json()) + "".join(world.lines)

@@ -91,7 +91,7 @@ def test_who_gets_it(world, people, options, receivers):
 def test_who_becomes_somebody_else_gets_what_is_for_that_one(world):
     client = world.client("news")
     for number, each in enumerate([identity("7", "red"), identity("8"), Identity(), identity("7")]):
-        client.subscriber.become(each)
+        client.become(each)
         push(world, {"to": {"users": ["7"], "groups": ["red"]}}, payload=str(number))
     assert client.texts == [b'[8,"news",0]', b'[8,"news",3]']
 
@@ -107,8 +107,8 @@ def test_what_was_published_before_a_change_goes_to_whom_it_was_for(world):
     everyone = INGEST.publication([b"news", b"3"])
     for publication in (to_seven, registered, everyone):
         world.broker.publish(publication)
-    client.subscriber.become(identity("8"))
-    other.subscriber.become(identity("7"))
+    client.become(identity("8"))
+    other.become(identity("7"))
     for publication in (to_seven, registered, everyone):
         world.broker.publish(publication)
     world.end_turn()

@@ -47,7 +47,7 @@ class PeopleAgainstModel(RuleBasedStateMachine):
 
     @rule(client=clients, identity=identities)
     def becomes(self, client, identity):
-        client.subscriber.become(identity)
+        client.become(identity)
         self.model[client.subscriber] = identity, self.model[client.subscriber][1]
 
     @rule(client=consumes(clients), identity=identities)
@@ -155,7 +155,7 @@ TestPeople = PeopleAgainstModel.TestCase
 def test_a_session_of_nobody_is_not_kept():
     world = World()
     client = world.client("t")
-    client.subscriber.become(Identity(language="de", source="callback"))
+    client.become(Identity(language="de", source="callback"))
     assert vars(world.broker.people) == vars(UserIndex())
 
 

@@ -215,19 +215,18 @@ class FakeClock:
 
 @dataclass
 class FakePeer:
-    """A connection that passes on what it hears."""
+    """A connection; it goes on with every identity as long as ``accepts`` is set."""
 
-    clients: RequestHandler
-    subscriber: Subscriber
+    accepts: bool = True
     address: str = "192.0.2.1"
     is_local: bool = False
     ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
     ends: list[tuple[CloseReason, str]] = field(default_factory=list)
 
-    def identity_changed(self, before: Identity) -> None:
-        self.identities.append(self.subscriber.identity)
-        self.clients.on_identity(self.subscriber, before)
+    def accept_identity(self, identity: Identity) -> bool:
+        self.identities.append(identity)
+        return self.accepts
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         self.ends.append((reason, detail))
@@ -241,6 +240,11 @@ class Client:
     outbox: FakeOutbox
     wire: Wire
     peer: FakePeer
+    world: World
+
+    def become(self, identity: Identity) -> None:
+        """The session becomes somebody else."""
+        self.world.clients.become(self.subscriber, identity)
 
     @property
     def id(self) -> str:
@@ -313,15 +317,14 @@ class World:
         if isinstance(wire_format, str):
             wire_format = self.format(wire_format)
         outbox = kind(limit, self.pressure, wire, wire_format)
-        subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity)
-        peer = FakePeer(self.clients, subscriber)
-        subscriber.peer = peer
+        peer = FakePeer()
+        subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity, peer)
         self.clients.on_open(subscriber)
         self.end_turn()
         wire.room = room
         for topic in topics:
             self.hub.add(subscriber, topic)
-        return Client(subscriber, outbox, wire, peer)
+        return Client(subscriber, outbox, wire, peer, self)
 
     def says(self, client: Client, text: str | bytes) -> None:
         self.clients.received(client.subscriber, text.encode() if isinstance(text, str) else text)

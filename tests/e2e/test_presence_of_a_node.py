@@ -41,7 +41,7 @@ def test_a_client_is_told_at_once_and_then_of_changes(memory: MemoryNode) -> Non
 def test_who_is_lost_counts_for_the_grace(memory: MemoryNode) -> None:
     watcher, tab = memory.open(), memory.open()
     watcher.subscribe(TOPIC_NUM_ONLINE)
-    tab.subscriber.become(Identity("7", source="token"))
+    tab.become(Identity("7", source="token"))
     assert values(watcher) == [0, 1]
     tab.lose()
     grace = Settings().presence.grace
@@ -61,7 +61,7 @@ def test_no_timer_runs_while_nothing_changes_and_none_is_left_at_the_end(
         watcher.subscribe(topic)
     memory.clock.advance(1)
     assert len(memory.clock.getDelayedCalls()) == before
-    tab.subscriber.become(Identity("7", source="token"))
+    tab.become(Identity("7", source="token"))
     tab.lose()
     memory.open().lose()
     assert len(memory.clock.getDelayedCalls()) == before + 2
@@ -75,6 +75,6 @@ def test_no_timer_runs_while_nothing_changes_and_none_is_left_at_the_end(
 def test_a_node_hands_presence_to_application_code(memory: MemoryNode) -> None:
     view: PresenceView = memory.node.presence
     peer = memory.open()
-    peer.subscriber.become(Identity("7", source="token"))
+    peer.become(Identity("7", source="token"))
     peer.subscribe("news")
     assert (view.num_online, view.num_clients, dict(view.users("news"))) == (1, 1, {"7": 1})

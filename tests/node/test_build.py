@@ -33,7 +33,7 @@ def test_one_session_can_be_looked_at() -> None:
     peer.send(masked(b"no json"))
     other.send(masked(b"[]"))
     subscriber = peer.subscriber
-    subscriber.become(Identity("7", frozenset({"staff", "beta"}), language="de", source="token"))
+    peer.become(Identity("7", frozenset({"staff", "beta"}), language="de", source="token"))
     found = memory.node.session(subscriber.session_id)
     assert found is not None
     refusals = found["refusals"]

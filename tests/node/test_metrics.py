@@ -120,7 +120,7 @@ def test_what_is_there_now(measuring: Measuring) -> None:
     assert measuring.value("wampush_subscriptions") == 3
     assert measuring.value("wampush_users") == 0
     for peer in (first, second):
-        peer.subscriber.become(Identity("7", source="token"))
+        peer.become(Identity("7", source="token"))
     assert measuring.value("wampush_users") == 1
     second.lose()
     assert measuring.value("wampush_subscriptions") == 2

@@ -109,13 +109,22 @@ class Broker:
         """What a session may do once it has this identity, as WAMP-CRA tells it."""
         return self.policy.effective(identity, subscriber.is_local)
 
-    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """It has become somebody else, or the same with a fresh proof.
+    def become(self, subscriber: Subscriber, identity: Identity) -> bool:
+        """Give a session another identity, or the same with fresh credentials.
 
-        Automatic topics of the old identity that the new one does not have end, and the new one
-        gets its own; what it has of both stays as the client left it. Then subscriptions end that
-        the new identity may not have. All ends are silent, because WAMP v1 has no message for them.
+        The connection is asked first, because it counts for a user. Then automatic topics of the
+        old identity that the new one does not have end, and the new one gets its own; what it has
+        of both stays as the client left it. Then subscriptions end that the new identity may not
+        have. All ends are silent, because WAMP v1 has no message for them.
+
+        :returns: whether the session is open and goes on as this identity.
         """
+        if subscriber.peer is not None and not subscriber.peer.accept_identity(identity):
+            return False
+        before, subscriber.identity = subscriber.identity, identity
+        if self.sessions.get(subscriber.session_id) is not subscriber:
+            # It has not got its WELCOME yet, and will open as this identity.
+            return False
         presence = self.presence
         if presence is not None:
             presence.becoming(subscriber)
@@ -123,6 +132,7 @@ class Broker:
         self._review(subscriber, self._renew_automatic(subscriber, before))
         if presence is not None:
             presence.became(subscriber)
+        return True
 
     def asked_for(self, subscriber: Subscriber) -> int:
         """How many subscriptions a session has without the automatic ones."""

@@ -74,8 +74,13 @@ class Peer(Protocol):
     def ended(self) -> CloseReason | None:
         """Why the connection has ended; None while it has not."""
 
-    def identity_changed(self, before: Identity) -> None:
-        """The session's identity is another one than before."""
+    def accept_identity(self, identity: Identity) -> bool:
+        """Count the connection for the user of this identity, and no longer for the one before.
+
+        :param identity: that the session is about to get.
+        :returns: False when the connection does not go on: it has ended, or ends now because the
+            user has too many.
+        """
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection once what is queued for it is sent."""
@@ -126,10 +131,3 @@ class Subscriber:
     def is_local(self) -> bool:
         """Whether it came from this machine, and from no page of another host."""
         return self.peer is not None and self.peer.is_local
-
-    def become(self, identity: Identity) -> None:
-        """It is known who this is; the connection hears of it, and tells the broker."""
-        before = self.identity
-        self.identity = identity
-        if self.peer is not None:
-            self.peer.identity_changed(before)

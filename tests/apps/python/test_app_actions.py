@@ -182,7 +182,7 @@ def test_who_comes_and_goes_runs_the_actions_of_the_server():
     world = AppWorld(app)
     client = world.client()
     assert world.got(client) == []
-    client.subscriber.become(ANN)
+    client.become(ANN)
     assert world.got(client) == [[8, "Client/authentication", {"language": "de"}]]
     world.lose(client)
     assert seen == [("came", "7", None), ("left", "7", None)]

@@ -455,10 +455,10 @@ def test_authenticated_when_it_opens_and_when_it_becomes_somebody_else():
     assert seen == []
     client = world.client(identity=ANN)
     assert seen == [("7", True)]
-    client.subscriber.become(Identity("8"))
-    client.subscriber.become(Identity("8", expires=5.0))
-    client.subscriber.become(Identity("8", frozenset({"staff"}), expires=6.0))
-    client.subscriber.become(Identity())
+    client.become(Identity("8"))
+    client.become(Identity("8", expires=5.0))
+    client.become(Identity("8", frozenset({"staff"}), expires=6.0))
+    client.become(Identity())
     assert seen == [("7", True), ("8", True), ("8", True)]
 
 

@@ -148,9 +148,9 @@ def test_two_users_share_only_what_is_for_their_groups_or_for_all(one, other, gr
 
 def test_a_change_exchanges_what_only_one_of_the_two_has(world):
     client = world.client("own", identity=identity("7", "a", "b"))
-    client.subscriber.become(identity("8", "b", "c"))
+    client.become(identity("8", "b", "c"))
     assert topics(world, client) == {"own", "broadcast", "user.8", "group.b", "group.c"}
-    client.subscriber.become(ANONYMOUS)
+    client.become(ANONYMOUS)
     assert topics(world, client) == {"own", "broadcast"}
     assert world.hub.subscribers("user.8") == set()
 
@@ -158,7 +158,7 @@ def test_a_change_exchanges_what_only_one_of_the_two_has(world):
 def test_a_session_that_proves_whose_it_is_gets_its_topics_then(world):
     client = world.client(identity=Identity(source=AWAITING))
     world.broker.publish(Publication("broadcast", b"0"))
-    client.subscriber.become(identity("7", source="cra"))
+    client.become(identity("7", source="cra"))
     world.broker.publish(Publication("broadcast", b"1"))
     world.broker.publish(Publication("user.7", b"2"))
     world.end_turn()
@@ -170,9 +170,9 @@ def test_a_change_takes_effect_at_its_place(world):
     witness = world.client("user.7", "user.8")
     for number in range(6):
         if number == 2:
-            client.subscriber.become(identity("8"))
+            client.become(identity("8"))
         if number == 4:
-            client.subscriber.become(identity("7"))
+            client.become(identity("7"))
         world.broker.publish(Publication("user.7", b"%d" % number))
     world.end_turn()
     assert [data for _, data in events(client)] == [0, 1, 4, 5]
@@ -183,7 +183,7 @@ def test_a_topic_of_the_old_identity_ends_also_where_the_page_has_subscribed_to_
     """AutobahnJS needs the subscription; it must not outlast the group."""
     client = world.client(identity=identity("7", "staff"))
     world.says(client, '[5,"group.staff"]')
-    client.subscriber.become(identity("7"))
+    client.become(identity("7"))
     assert topics(world, client) == {"broadcast", "user.7"}
 
 
@@ -203,10 +203,10 @@ def test_unsubscribing_ends_it_for_that_session_and_stays_so(world):
     client, other = (world.client(identity=identity("7")) for _ in range(2))
     world.says(client, '[6,"user.7"]')
     world.says(client, '[6,"broadcast"]')
-    client.subscriber.become(identity("7", "a"))
+    client.become(identity("7", "a"))
     assert topics(world, client) == {"group.a"}
     assert topics(world, other) == {"broadcast", "user.7"}
-    client.subscriber.become(identity("8"))
+    client.become(identity("8"))
     assert topics(world, client) == {"user.8"}
     world.says(client, '[5,"broadcast"]')
     assert topics(world, client) == {"user.8", "broadcast"}
@@ -245,7 +245,7 @@ def test_permissions_are_not_asked_for_it(world):
     assert topics(world, client) == {"own", "user.7", "broadcast"}
     world.says(client, '[5,"user.7"]')
     assert world.ledger.refusals() == {}
-    client.subscriber.become(identity("7", "a"))
+    client.become(identity("7", "a"))
     assert topics(world, client) == {"user.7", "broadcast", "group.a"}
     world.says(client, '[6,"user.7"]')
     world.says(client, '[5,"user.7"]')

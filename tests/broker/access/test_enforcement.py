@@ -48,7 +48,7 @@ def test_subscriptions_need_a_permission():
         RULES[0], PermissionSettings("user.*", ("subscribe",), ("anyone",), allow=False)
     )
     alice, nobody = world.client(), world.client()
-    alice.subscriber.become(ALICE)
+    alice.become(ALICE)
     for client in (alice, nobody):
         for topic in ("user.alice.inbox", "user.bob.inbox", "public"):
             world.says(client, json.dumps([5, topic]))
@@ -62,7 +62,7 @@ def test_subscriptions_need_a_permission():
 def test_refused_subscriptions_are_silent_counted_and_logged():
     world = world_with(RULES[0], subscribe="deny")
     alice = world.client()
-    alice.subscriber.become(ALICE)
+    alice.become(ALICE)
     world.says(alice, '[5,"user.alice.inbox"]')
     world.says(alice, '[5,"user.bob.inbox"]')
     world.end_turn()
@@ -82,7 +82,7 @@ def test_refused_publications_reach_nobody(world):
     world.end_turn()
     assert alice.texts == []
     assert world.ledger.refusals() == {"publish-forbidden": 2}
-    alice.subscriber.become(ALICE)
+    alice.become(ALICE)
     world.says(alice, '[7,"staff",12345]')
     world.says(alice, '[7,"staff",123456]')
     world.end_turn()
@@ -140,7 +140,7 @@ def test_a_refused_call_is_answered(world, calls, reason):
 
 def test_an_allowed_call_is_carried_out(world):
     client = world.client()
-    client.subscriber.become(ALICE)
+    client.become(ALICE)
     world.clients.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
     world.says(client, '[2,"1","api.who"]')
     world.says(client, '[2,"2","api.small"]')
@@ -153,13 +153,13 @@ def test_an_allowed_call_is_carried_out(world):
 def test_a_change_of_identity_ends_what_the_new_one_may_not_have():
     world = world_with(RULES[0], RULES[1], subscribe="deny")
     client = world.client()
-    client.subscriber.become(ALICE)
+    client.become(ALICE)
     for topic in ("user.alice.a", "user.alice.b", "staff"):
         world.says(client, json.dumps([5, topic]))
     fresh = dataclasses.replace(ALICE, groups=frozenset())
 
     def refresh(subscriber, call):
-        subscriber.become(fresh)
+        world.clients.become(subscriber, fresh)
         return call.arguments[0]
 
     world.clients.procedures = {"wampush.refresh": refresh}
@@ -176,7 +176,7 @@ def test_a_session_keeps_its_topics_until_its_identity_is_reviewed():
     world.clients.procedures = {"other": lambda *_: None}
     world.says(client, '[2,"1","other"]')
     assert world.hub.subscribers("staff")
-    world.broker.on_identity(client.subscriber, client.subscriber.identity)
+    world.broker.become(client.subscriber, client.subscriber.identity)
     assert not world.hub.subscribers("staff")
 
 
@@ -184,7 +184,7 @@ def test_events_before_a_review_are_delivered_and_none_after():
     world = world_with(subscribe="deny")
     client = world.client("a", "b")
     world.broker.publish(Publication("a", b"1"))
-    world.broker.on_identity(client.subscriber, client.subscriber.identity)
+    world.broker.become(client.subscriber, client.subscriber.identity)
     world.broker.publish(Publication("a", b"2"))
     world.end_turn()
     assert client.texts == [b'[8,"a",1]']
@@ -193,14 +193,14 @@ def test_events_before_a_review_are_delivered_and_none_after():
 def test_without_permissions_a_review_changes_nothing():
     world = World()
     client = world.client("a")
-    world.broker.on_identity(client.subscriber, client.subscriber.identity)
+    world.broker.become(client.subscriber, client.subscriber.identity)
     assert world.hub.subscribers("a")
 
 
 def test_untrusted_values_are_shortened_and_quoted_in_the_log():
     world = world_with(subscribe="deny")
     client = world.client()
-    client.subscriber.become(Identity(user="x\n\x1b[31m" + "u" * 5000, source="token"))
+    client.become(Identity(user="x\n\x1b[31m" + "u" * 5000, source="token"))
     world.says(client, json.dumps([5, "t\r\n" + "é" * 40]))
     (line,) = world.lines
     assert line.isprintable()

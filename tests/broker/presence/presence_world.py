@@ -79,7 +79,7 @@ class PresenceWorld(World):
 
     def become(self, client: Client, user: str | None, *groups: str) -> None:
         """An open session becomes somebody else."""
-        client.subscriber.become(person(user, *groups))
+        client.become(person(user, *groups))
         self.end_turn()
 
     def wait(self, seconds: float) -> None:

@@ -372,7 +372,7 @@ def test_a_fresh_proof_of_the_same_user_changes_nothing(world):
     world.wait(1)
     world.events(watcher)
     before = tab.subscriber.identity
-    tab.subscriber.become(replace(before, groups=frozenset({"staff"}), expires=5.0))
+    tab.become(replace(before, groups=frozenset({"staff"}), expires=5.0))
     world.wait(10)
     assert world.events(watcher) == []
     assert world.listed(watcher, ROOM) == {"7": 1}

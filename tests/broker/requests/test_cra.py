@@ -36,14 +36,19 @@ class Desk:
         self.asked: list[Identity] = []
         self.failure: WampushError | None = None
         self.desk = CraProcedures(
-            lambda: self.keys, self._permissions, lambda: self.world.clock.now, 5.0, anonymous
+            lambda: self.keys,
+            self._permissions,
+            self.world.clients.become,
+            lambda: self.world.clock.now,
+            5.0,
+            anonymous,
         )
         self.world.clients.procedures = self.desk.procedures
         self.client = self.open(source)
 
     def open(self, source: str = "anonymous") -> Client:
         client = self.world.client(limit=10_000)
-        client.subscriber.become(Identity(source=source))
+        client.become(Identity(source=source))
         return client
 
     def _permissions(self, _: Subscriber, identity: Identity) -> object:

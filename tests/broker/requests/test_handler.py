@@ -246,7 +246,7 @@ def test_reserved_topics_are_not_for_clients(scene, topic):
 
 def test_the_application_hears_who_a_session_becomes(scene):
     client = scene.world.client()
-    client.subscriber.become(Identity(user="7"))
+    client.become(Identity(user="7"))
     assert scene.slow.heard == ["opened", "None is 7"]
 
 
@@ -329,7 +329,7 @@ def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(sc
     permissions = Permissions(entries, default_decisions(), lambda: 0.0)
     scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
-    scene.world.clients.procedures = {"leave": lambda one, _: one.become(Identity("7"))}
+    scene.world.clients.procedures = {"leave": lambda *_: client.become(Identity("7"))}
     scene.says(client, [5, "a"], [2, "1", "leave"], [5, "staff"])
     scene.slow.decide("staff")
     scene.slow.decide("a")
@@ -342,3 +342,10 @@ def test_a_call_that_waits_has_the_arguments_of_its_dialect(scene):
     scene.says(client, [2, "0", "app.x", [1, 2]], [5, "a"], [2, "1", "app.x", [1, 2]])
     scene.slow.decide("a")
     assert [call.arguments for call, _ in scene.slow.calls] == [(1, 2), (1, 2)]
+
+
+def test_the_application_does_not_hear_of_an_identity_that_a_connection_refuses(scene):
+    client = scene.world.client()
+    client.peer.accepts = False
+    client.become(Identity(user="7"))
+    assert scene.slow.heard == ["opened"]

@@ -20,7 +20,7 @@ PRESENT = Identity(user="7", groups=frozenset({"old"}), expires=2000.0, source="
 
 def answers(world: World, *messages: object) -> list[Any]:
     client = world.client(limit=10_000)
-    client.subscriber.become(PRESENT)
+    client.become(PRESENT)
     for message in messages:
         world.says(client, json.dumps(message))
     world.end_turn()
@@ -64,9 +64,11 @@ class Refreshed:
     def __init__(self, present: Identity = PRESENT) -> None:
         self.world = World()
         self.fresh: Identity | None = None
-        self.world.clients.procedures = {PROCEDURE_REFRESH: refresh(self._identify)}
+        self.world.clients.procedures = {
+            PROCEDURE_REFRESH: refresh(self._identify, self.world.clients.become)
+        }
         self.client = self.world.client(limit=10_000)
-        self.client.subscriber.become(present)
+        self.client.become(present)
         self.client.peer.identities.clear()
 
     @property

@@ -94,7 +94,7 @@ def test_by_default_everybody_is_anonymous():
     authenticator = Authenticator(Settings(), Clock(), time.time)
     request = ConnectRequest("/?token=x", {"cookie": "a=1"}, "192.0.2.1")
     assert result_of(authenticator.authenticate(request)) is ANONYMOUS
-    assert authenticator.procedures(lambda *_: {}) == {}
+    assert authenticator.procedures(lambda *_: {}, lambda *_: None) == {}
 
 
 def test_a_token_or_nobody(chain):
@@ -191,17 +191,19 @@ def test_procedures_are_those_of_the_order(chain):
         },
     }
     for order, expected in names.items():
-        assert set(chain(*order).authenticator.procedures(lambda _: {})) == expected
+        assert (
+            set(chain(*order).authenticator.procedures(lambda *_: {}, lambda *_: None)) == expected
+        )
 
 
 def test_a_login_by_cra_over_the_broker(chain):
     cra = chain("cra")
     world = World()
     world.clients.procedures = cra.authenticator.procedures(
-        lambda _, identity: {"for": identity.user}
+        lambda _, identity: {"for": identity.user}, world.clients.become
     )
     client = world.client(limit=10_000)
-    client.subscriber.become(cra.outcome())
+    client.become(cra.outcome())
 
     def call(procedure: str, argument: str) -> Any:
         uri = f"http://api.wamp.ws/procedure#{procedure}"

@@ -16,6 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from wampush.broker.access.policy import Publishing
+from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
@@ -158,6 +159,10 @@ class Peer:
         assert conversation is not None
         assert conversation.subscriber is not None
         return conversation.subscriber
+
+    def become(self, identity: Identity) -> None:
+        """The session becomes somebody else."""
+        self.node.node.clients.become(self.subscriber, identity)
 
     def subscribe(self, topic: str) -> None:
         self.send(masked(f'[5,"{topic}"]'.encode()))

@@ -99,7 +99,7 @@ def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
     def on_lost(subscriber: Any) -> None:
         subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
         node.broker.fanout.reply(subscriber.outbox, b"nobody hears")
-        subscriber.become(Identity("7"))
+        node.node.clients.become(subscriber, Identity("7"))
 
     application: Any = SimpleNamespace(on_open=lambda _: None, on_lost=on_lost)
     node.node.clients.application = application
@@ -451,3 +451,18 @@ def test_nothing_keeps_the_queue_of_a_lost_connection() -> None:
     assert node.pressure.total == 0
     assert peer.connection.outbox is None
     node.publish("t", b"1")
+
+
+def test_a_session_that_would_be_one_too_many_of_its_user_is_dropped_as_who_it_was() -> None:
+    node = MemoryNode(SETTINGS)
+    node.edge.admission._most_per_user = 1
+    first, second = node.open(), node.open()
+    first.become(Identity("7"))
+    subscriber = second.subscriber
+    second.become(Identity("7"))
+    assert second.transport.disconnected
+    assert node.ledger.ended == {CloseReason.TOO_MANY_OF_USER: 1}
+    assert subscriber.identity.user is None
+    assert set(node.broker.people.of_user("7")) == {first.subscriber}
+    first.become(Identity("8"))
+    assert node.edge.admission._users == {"8": 1}

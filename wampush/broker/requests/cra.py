@@ -21,7 +21,12 @@ from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.requests.procedures import (
+    ERROR_INVALID_ARGUMENT,
+    Become,
+    CallRefused,
+    Procedures,
+)
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import WampushError
 from wampush.wamp import cra
@@ -164,6 +169,7 @@ class CraProcedures:
     :param keys: gives the keys in force; asked for each request, so that they can change.
     :param permissions_for: the permissions object of a session that becomes an identity; may raise
         WampushError.
+    :param become: gives a session that has proved it another identity.
     :param now: the time in seconds since the epoch.
     :param timeout: seconds that a client has between ``authreq`` and ``auth``.
     :param anonymous: whether a session may go on as nobody.
@@ -173,12 +179,14 @@ class CraProcedures:
         self,
         keys: Callable[[], KeySource],
         permissions_for: Callable[[Subscriber, Identity], object],
+        become: Become,
         now: Callable[[], float],
         timeout: float,
         anonymous: bool,
     ) -> None:
         self._keys = keys
         self._permissions_for = permissions_for
+        self._become = become
         self._now = now
         self._timeout = timeout
         self._anonymous = anonymous
@@ -284,7 +292,7 @@ class CraProcedures:
             permissions = self._permissions_for(subscriber, pending.identity)
         except WampushError as error:
             raise CallRefused(cra.ERROR_PERMISSIONS, "permissions can not be told") from error
-        subscriber.become(pending.identity)
+        self._become(subscriber, pending.identity)
         return permissions
 
     @staticmethod

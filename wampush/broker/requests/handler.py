@@ -90,10 +90,13 @@ class RequestHandler:
         if self.application is not None:
             self.application.on_open(subscriber)
 
-    def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """A session has become somebody else, or has a fresh proof of who it is."""
-        self.broker.on_identity(subscriber, before)
-        if self.application is not None:
+    def become(self, subscriber: Subscriber, identity: Identity) -> None:
+        """Give a session another identity, or the same with fresh credentials.
+
+        The indexes know it first, then presence, then the application.
+        """
+        before = subscriber.identity
+        if self.broker.become(subscriber, identity) and self.application is not None:
             self.application.on_identity(subscriber, before)
 
     def on_lost(self, subscriber: Subscriber) -> None:

@@ -20,6 +20,9 @@ Procedure = Callable[[Subscriber, Call], object]
 
 Procedures = Mapping[str, Procedure]
 
+Become = Callable[[Subscriber, Identity], None]
+"""Gives a session another identity."""
+
 ERROR_TOKEN_REFUSED: Final = "http://api.wamp.ws/error#token-refused"  # noqa: S105
 ERROR_INVALID_ARGUMENT: Final = "http://api.wamp.ws/error#invalid-argument"
 ERROR_NOT_AUTHENTICATED: Final = "http://api.wamp.ws/error#not-authenticated"
@@ -51,7 +54,7 @@ def answer(procedure: Procedure, subscriber: Subscriber, call: Call) -> bytes:
         return session.error(call.call_id, ERROR_INTERNAL, "the result has no JSON form")
 
 
-def refresh(identify: Callable[[str], Identity]) -> Procedure:
+def refresh(identify: Callable[[str], Identity], become: Become) -> Procedure:
     """``wampush.refresh``: a fresh token makes the session last longer.
 
     It takes the token as its only argument and returns ``{"user": …, "expires": …}``, the latter in
@@ -59,6 +62,7 @@ def refresh(identify: Callable[[str], Identity]) -> Procedure:
     fresh token. The user must stay the same: another one is another session.
 
     :param identify: who a token speaks of; raises AuthenticationRefused.
+    :param become: gives the session the identity of the fresh token.
     """
 
     def carry_out(subscriber: Subscriber, call: Call) -> object:
@@ -74,7 +78,7 @@ def refresh(identify: Callable[[str], Identity]) -> Procedure:
             raise CallRefused(ERROR_TOKEN_REFUSED, error.detail) from error
         if fresh.user != present.user:
             raise CallRefused(ERROR_TOKEN_REFUSED, "the token is of another user")
-        subscriber.become(fresh)
+        become(subscriber, fresh)
         return {"user": fresh.user, "expires": fresh.expires}
 
     return carry_out

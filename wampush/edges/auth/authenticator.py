@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect import ConnectRequest
 from wampush.broker.requests.cra import CraKeys, CraProcedures, KeySource
-from wampush.broker.requests.procedures import Procedure, Procedures, refresh
+from wampush.broker.requests.procedures import Become, Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.auth import cra_keys
@@ -88,31 +88,36 @@ class Authenticator:
             return succeed(ANONYMOUS)
         return Deferred.fromCoroutine(self._search(request))
 
-    def procedures(self, permissions_for: Callable[[Subscriber, Identity], object]) -> Procedures:
+    def procedures(
+        self, permissions_for: Callable[[Subscriber, Identity], object], become: Become
+    ) -> Procedures:
         """What sessions call to prove whose they are, or still are.
 
         :param permissions_for: the permissions object of WAMP-CRA for a session that becomes
             an identity.
+        :param become: gives a session another identity.
         """
         found: dict[str, Procedure] = {}
         if self._cra is not None:
-            found.update(self.cra_desk(permissions_for, self.cra_keys).procedures)
+            found.update(self.cra_desk(permissions_for, become, self.cra_keys).procedures)
         if self._tokens is not None:
-            found[PROCEDURE_REFRESH] = refresh(self._tokens.identify)
+            found[PROCEDURE_REFRESH] = refresh(self._tokens.identify, become)
         return found
 
     def cra_desk(
         self,
         permissions_for: Callable[[Subscriber, Identity], object],
+        become: Become,
         keys: Callable[[], KeySource],
     ) -> CraProcedures:
         """What judges WAMP-CRA.
 
         :param permissions_for: see :meth:`procedures`.
+        :param become: gives a session another identity.
         :param keys: gives the keys in force.
         """
         timeout = self._settings.cra.timeout
-        return CraProcedures(keys, permissions_for, self._now, timeout, self._anonymous)
+        return CraProcedures(keys, permissions_for, become, self._now, timeout, self._anonymous)
 
     def cra_keys(self) -> CraKeys:
         """The keys of WAMP-CRA in the file; none without a file."""

@@ -176,7 +176,7 @@ class Connection(FrameReader):
         self.allowance = float(edge.limits.message_burst)
         self.allowance_tick = edge.wheel.now
         self.conversation = conversation
-        self._wait()
+        self._wait(conversation.identity)
         conversation.on_open()
         if rest and self.state == OPEN:
             self.read_frames(rest)
@@ -245,10 +245,13 @@ class Connection(FrameReader):
         settings = edge.settings
         if self.state == CONNECTING:
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
-        elif self.state != OPEN:
+            return
+        if self.state != OPEN or self.conversation is None:
             self.transport.abortConnection()
-        elif self.conversation is not None and self._expires_in() <= 0:
-            self.drop(reason_of_end(self.conversation.identity))
+            return
+        identity = self.conversation.identity
+        if self._expires_in(identity) <= 0:
+            self.drop(reason_of_end(identity))
         else:
             silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
             if silent >= settings.silence_timeout:
@@ -256,9 +259,9 @@ class Connection(FrameReader):
                 return
             if silent >= settings.ping_interval:
                 self.sendData(PING)
-            self._wait()
+            self._wait(identity)
 
-    def _wait(self) -> None:
+    def _wait(self, identity: Identity) -> None:
         """Be due when the client may be silent for too long, or its identity expires."""
         edge = self.factory
         settings = edge.settings
@@ -267,7 +270,7 @@ class Connection(FrameReader):
             seconds = settings.ping_interval - silent
         else:
             seconds = min(settings.ping_interval, settings.silence_timeout - silent)
-        edge.wheel.schedule(self, min(seconds, self._expires_in()))
+        edge.wheel.schedule(self, min(seconds, self._expires_in(identity)))
 
     @property
     def address(self) -> str:
@@ -280,27 +283,24 @@ class Connection(FrameReader):
         peer = self.transport.getPeer()
         return str(getattr(peer, "host", None) or "unix socket")
 
-    def belongs_to(self, identity: Identity) -> bool:
-        """Who is at the other end has become somebody else, or has a fresh proof of who it is.
+    def accept_identity(self, identity: Identity) -> bool:
+        """Count for the user of this identity, and end when it expires.
 
-        :returns: whether that is so on an open connection; the user may have too many.
+        :returns: False when the connection has ended, or ends now because the user has too many.
         """
-        if self.ticket is None or self.state == CLOSED:
+        if self.ticket is None or self.state not in (CONNECTING, OPEN):
             return False
         try:
             self.ticket.belong_to(identity.user)
         except HandshakeRefused as error:
             self.drop(error.reason)
-        if self.state != OPEN:
             return False
-        self._wait()
+        if self.state == OPEN:
+            self._wait(identity)
         return True
 
-    def _expires_in(self) -> float:
-        conversation = self.conversation
-        if conversation is None:
-            return inf
-        expires = conversation.identity.expires
+    def _expires_in(self, identity: Identity) -> float:
+        expires = identity.expires
         return inf if expires is None else expires - self.factory.now()
 
     # Ends.

@@ -132,11 +132,12 @@ class WampConversation:
         """Why the connection has ended; None while it has not, and where it was lost."""
         return self._connection.reason
 
-    def identity_changed(self, before: Identity) -> None:
-        """The session has become somebody else, or has a fresh proof of who it is."""
-        subscriber = self.subscriber
-        if subscriber is not None and self._connection.belongs_to(subscriber.identity):
-            self._clients.on_identity(subscriber, before)
+    def accept_identity(self, identity: Identity) -> bool:
+        """Count the connection for the user of this identity.
+
+        :returns: False when the connection does not go on.
+        """
+        return self.subscriber is not None and self._connection.accept_identity(identity)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection once what is queued for it is sent."""
