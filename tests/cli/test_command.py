@@ -329,7 +329,7 @@ def test_listen_tells_which_port_to_use(daemon: Daemon) -> None:
 def test_listen_tells_of_tls_where_there_is_none(daemon: Daemon) -> None:
     address = daemon.websocket_url.replace("ws", "wss")
     with contextlib.closing(Listener(address, "a")) as listener:
-        listener.wait_for_state("if this port is without TLS, write ws://; next try in")
+        listener.wait_for_state("if this port does not use TLS, write ws://; next try in")
     daemon.wait_for_log(lambda log: "bad-handshake" in log)
 
 
@@ -338,9 +338,9 @@ def test_listen_tells_of_no_tls_where_there_is(tmp_path: Path) -> None:
     with running_daemon(tmp_path, extra=["--config", "wampush.toml"], tls=True) as daemon:
         address = daemon.websocket_url.replace("wss", "ws")
         with contextlib.closing(Listener(address, "a")) as listener:
-            listener.wait_for_state("or one with TLS (wss://)?; next try in")
+            listener.wait_for_state("is it a WebSocket server with TLS (wss://)?; next try in")
         with contextlib.closing(Listener(daemon.websocket_url, "a")) as listener:
-            listener.wait_for_state("certificate is not accepted: certificate verify failed")
+            listener.wait_for_state("the server is not trusted: certificate verify failed")
 
 
 def test_listen_prints_what_push_sends_and_ends_with_ctrl_c(daemon: Daemon) -> None:

@@ -1,14 +1,14 @@
-"""A WAMP v1 client that stays connected: for the command line, for tests, for backends in Python.
+"""A WAMP v1 client that stays connected, for the command line, tests and Python backends.
 
-Owns: one connection to a server, brought back with backoff; subscriptions, which survive it; calls
-under way, which do not. Must not import: wampush.broker, wampush.edges, wampush.node.service.
+Owns: one connection to a server, which it reopens with backoff; subscriptions, which survive a
+loss; pending calls, which do not. Must not import: wampush.broker, wampush.edges, wampush.node.
 
-What travels, in order (WAMP v1 specification)::
+The messages of a session, in order (WAMP v1 specification)::
 
     WELCOME      the session is open; everything below waits for it
     PREFIX       each prefix again, because a new session knows none
     SUBSCRIBE    each topic that has a callback
-    …            events, calls and their answers
+    …            events, calls and their results
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
+from wampush.client.pending import PendingCalls, PendingConnects
 from wampush.client.transport import Channel, Listener, reconnecting_service, without_secrets
-from wampush.client.waiting import Calls, Waiters
 from wampush.errors import MessageRefused, NotSerialisable, WampushError
 from wampush.wamp import codec, messages
 from wampush.wamp.messages import Event
@@ -43,7 +43,7 @@ EventCallback = Callable[[Event], object]
 
 @unique
 class ClientState(Enum):
-    """What ``on_state`` is told."""
+    """The states of a client, as ``on_state`` gets them."""
 
     CONNECTING = "connecting"
     OPEN = "open"
@@ -52,14 +52,14 @@ class ClientState(Enum):
 
 
 class NotConnected(WampushError):
-    """There is no open session at the moment; subscriptions are kept, other requests are not."""
+    """No session is open. Subscriptions are kept and sent later, other requests are not."""
 
 
 class ServerRefused(WampushError):
     """The server refused the handshake, and trying again would not change that.
 
     :param status: the HTTP status of its answer.
-    :param reason: why, in words.
+    :param reason: the explanation of the server, or of its response.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -71,7 +71,7 @@ class ServerRefused(WampushError):
 class CallFailed(WampushError):
     """The server answered a call with CALLERROR.
 
-    :param uri: which error; a CURIE is resolved with the client's own prefixes.
+    :param uri: the error URI; a CURIE is resolved with the client's own prefixes.
     :param description: for people.
     :param details: any JSON value, or None.
     """
@@ -84,8 +84,8 @@ class CallFailed(WampushError):
 
 
 def default_retry_policy() -> Callable[[int], float]:
-    """Seconds to wait after the n-th failure in a row: about 0.75 at first, 10 at most."""
-    # Jitter keeps clients from coming back all at once; it needs no secrecy.
+    """Return a policy of delays that grow from about 0.75 s to at most 10 s."""
+    # Jitter keeps clients from reconnecting all at once; it needs no secrecy.
     return backoffPolicy(0.5, 10.0, jitter=lambda: random.random() / 2)  # noqa: S311
 
 
@@ -94,18 +94,18 @@ class WampClient:
 
     :param url: ``ws://HOST:PORT/`` or ``wss://…``.
     :param reactor: Twisted's reactor.
-    :param on_state: told each change of state, with a sentence for people.
+    :param on_state: called on each change of state, with the state and a sentence for people.
     :param endpoint: where to connect instead of the URL's host and port.
-    :param retry_policy: seconds to wait after the n-th failure in a row (n from 1); a WELCOME
-        starts the count again, an accepted TCP connection alone does not.
+    :param retry_policy: takes the number of failures in a row, from 1, and returns the seconds to
+        wait. A WELCOME resets the number; an accepted TCP connection does not.
     :param dialect: how prefixes and the rest of a CURIE are joined.
-    :param welcome_timeout: seconds to wait for WELCOME on an open WebSocket.
-    :param give_up_on: HTTP statuses of a refused handshake after which it does not try again;
-        ``on_state`` gets CLOSED with the reason then, as if :meth:`close` had been called.
-    :raises OperatorError: the URL is no WebSocket URL.
+    :param welcome_timeout: seconds to wait for WELCOME after the handshake.
+    :param give_up_on: HTTP statuses of a refused handshake after which the client stops trying;
+        ``on_state`` then gets CLOSED with the reason, as after :meth:`close`.
+    :raises OperatorError: when the URL is not a WebSocket URL.
     """
 
-    _log = Logger()
+    _log = Logger(namespace="wampush.client")
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class WampClient:
         give_up_on: Collection[int] = (),
     ) -> None:
         self.url = url
-        #: Id of the open session, else None.
+        #: The id of the open session; None while there is none.
         self.session_id: str | None = None
         self._reactor = reactor
         self._on_state = on_state
@@ -130,18 +130,22 @@ class WampClient:
         self._give_up_on = give_up_on
         self._prefixes: dict[str, str] = {}
         self._callbacks: dict[str, list[EventCallback]] = {}
-        self._calls = Calls()
-        self._waiting = Waiters()
+        self._pending_calls = PendingCalls()
+        self._pending_connects = PendingConnects()
         self._channel: Channel | None = None
         self._closers: list[Deferred[None]] = []
         self._welcome_timer: DelayedCall | None = None
-        self._refused = ""
+        self._abort_reason = ""
         self._failures = 0
         self._delay = 0.0
         self._closing = False
-        self._last_words = "closed"
+        self._close_detail = "closed"
         listener = Listener(
-            self._connecting, self._lost, self._opened, self._received, self._closed
+            self._on_connecting,
+            self._on_attempt_failed,
+            self._on_open,
+            self._on_message,
+            self._on_closed,
         )
         self._service = reconnecting_service(url, reactor, listener, lambda: self._delay, endpoint)
 
@@ -150,30 +154,30 @@ class WampClient:
     def connect(self, attempts: int | None = None) -> Deferred[str]:
         """Open the connection and keep it open until :meth:`close`.
 
-        :param attempts: how many failed attempts in a row fail the result; None: never. Attempts
-            go on in either case.
+        :param attempts: how many failed attempts in a row make the result fail; None for no limit.
+            The client goes on trying in either case.
         :returns: fires with the session id; fails with ConnectError after ``attempts``, with
-            ServerRefused when it gives up, with CancelledError on :meth:`close`.
+            ServerRefused when the client gives up, with CancelledError on :meth:`close`.
         """
         if self._closers:
             return self.close().addCallback(lambda _: self.connect(attempts))
         self._closing = False
         if self.session_id is not None:
             return succeed(self.session_id)
-        waiting = self._waiting.add(attempts)
+        waiting = self._pending_connects.add(attempts)
         if not self._service.running:
             self._service.startService()
         return waiting
 
     def close(self) -> Deferred[None]:
-        """End the session with a WebSocket close (1000), and stop trying.
+        """Close the session (close code 1000) and stop reconnecting.
 
         :returns: fires when the connection is gone.
         """
         self._closing = True
         closed: Deferred[None] = Deferred()
         self._closers.append(closed)
-        for waiting in self._waiting.take():
+        for waiting in self._pending_connects.take():
             waiting.errback(CancelledError())
         if len(self._closers) == 1:
             if self._channel is None:
@@ -185,7 +189,7 @@ class WampClient:
     # Requests
 
     def prefix(self, prefix: str, uri: str) -> None:
-        """Let ``prefix:rest`` stand for ``uri`` + ``rest``, in this and all later sessions."""
+        """Let ``prefix:rest`` mean ``uri`` + ``rest`` in this and all later sessions."""
         self._prefixes[prefix] = uri
         if self.session_id is not None:
             self._send(messages.Prefix(prefix, uri))
@@ -195,7 +199,7 @@ class WampClient:
 
         :param topic: URI or CURIE.
         :param callback: gets the :class:`~wampush.wamp.messages.Event`; ``event.event`` is the JSON
-            text as the server sent it. What it raises is logged, others are not affected.
+            text as the server sent it. Exceptions are logged; other callbacks are still called.
         """
         callbacks = self._callbacks.setdefault(self._resolve(topic), [])
         callbacks.append(callback)
@@ -203,7 +207,7 @@ class WampClient:
             self._send(messages.Subscribe(topic))
 
     def unsubscribe(self, topic: str, callback: EventCallback | None = None) -> None:
-        """Take back one callback of a topic, or all of them; unknown ones are ignored."""
+        """Remove one callback of a topic, or all of them; unknown ones are ignored."""
         uri = self._resolve(topic)
         callbacks = self._callbacks.get(uri)
         if callbacks is None:
@@ -225,15 +229,15 @@ class WampClient:
         exclude: Iterable[str] | None = None,
         eligible: Iterable[str] | None = None,
     ) -> None:
-        """Publish an event; WAMP v1 does not say whether the server carried it out.
+        """Publish an event. WAMP v1 has no reply, so the client cannot know if it was delivered.
 
         :param topic: URI or CURIE.
         :param event: any value that has a JSON form.
-        :param exclude_me: False: this client gets the event too, if it subscribed.
-        :param exclude: session ids that do not get it; replaces ``exclude_me``.
-        :param eligible: the only session ids that may get it.
-        :raises NotConnected: there is no session.
-        :raises NotSerialisable: the event has no JSON form.
+        :param exclude_me: False if this client should get the event too when it is subscribed.
+        :param exclude: session ids that do not get the event; replaces ``exclude_me``.
+        :param eligible: the only session ids that may get the event.
+        :raises NotConnected: when no session is open.
+        :raises NotSerialisable: when the event has no JSON form.
         """
         try:
             text = orjson.dumps(event)
@@ -253,21 +257,21 @@ class WampClient:
         """Call a procedure.
 
         :param procedure: URI or CURIE.
-        :returns: fires with the result; fails with :class:`CallFailed` when the server answers so,
-            with ConnectionLost when the session ends before. Cancelling it drops the answer.
-        :raises NotConnected: there is no session.
-        :raises NotSerialisable: an argument has no JSON form.
+        :returns: fires with the result; fails with :class:`CallFailed` on a CALLERROR, with
+            ConnectionLost when the session ends first. Cancelling it discards the result.
+        :raises NotConnected: when no session is open.
+        :raises NotSerialisable: when an argument has no JSON form.
         """
-        call_id = self._calls.new_id()
+        call_id = self._pending_calls.new_id()
         self._send(messages.Call(call_id, procedure, arguments))
-        return self._calls.add(call_id)
+        return self._pending_calls.add(call_id)
 
-    # What the connection reports
+    # Notifications of the connection
 
-    def _connecting(self) -> None:
-        self._tell(ClientState.CONNECTING, f"connecting to {without_secrets(self.url)}")
+    def _on_connecting(self) -> None:
+        self._notify(ClientState.CONNECTING, f"connecting to {without_secrets(self.url)}")
 
-    def _opened(self, channel: Channel) -> None:
+    def _on_open(self, channel: Channel) -> None:
         self._channel = channel
         self._welcome_timer = self._reactor.callLater(
             self._welcome_timeout,
@@ -276,59 +280,59 @@ class WampClient:
         )
 
     def _drop(self, reason: str) -> None:
-        self._refused = reason
+        self._abort_reason = reason
         if self._channel is not None:
             self._channel.abort()
 
-    def _closed(self, reason: str, status: int | None) -> None:
+    def _on_closed(self, reason: str, status: int | None) -> None:
         self._stop_welcome_timer()
         self._channel = None
         self.session_id = None
-        reason, self._refused = self._refused or reason, ""
-        for answer in self._calls.take_all():
+        reason, self._abort_reason = self._abort_reason or reason, ""
+        for answer in self._pending_calls.take_all():
             answer.errback(ConnectionLost(reason))
         if self._closers:
             self._stop_soon()
         elif status is not None and status in self._give_up_on:
             self._give_up(ServerRefused(status, reason))
         else:
-            self._lost(reason)
+            self._on_attempt_failed(reason)
 
-    def _lost(self, reason: str) -> None:
-        """An attempt failed or a session ended: decide on the wait, tell those who care."""
+    def _on_attempt_failed(self, reason: str) -> None:
+        """Schedule the next attempt and fail the requests whose attempts are used up."""
         if self._closing:
             return
         self._failures += 1
         self._delay = self._policy(self._failures)
-        failed = self._waiting.failed_once()
-        self._tell(ClientState.WAITING, f"{reason}; next try in {self._delay:.1f} s")
+        failed = self._pending_connects.on_attempt_failed()
+        self._notify(ClientState.WAITING, f"{reason}; next try in {self._delay:.1f} s")
         for waiting in failed:
             waiting.errback(ConnectError(string=reason))
 
     def _give_up(self, error: ServerRefused) -> None:
-        self._last_words = error.reason
-        waiting = self._waiting.take()
+        self._close_detail = error.reason
+        waiting = self._pending_connects.take()
         self.close()
         for each in waiting:
             each.errback(error)
 
-    def _received(self, payload: bytes, binary: bool) -> None:
+    def _on_message(self, payload: bytes, binary: bool) -> None:
         if binary:
-            self._log.warn("the server sent a binary frame, which WAMP v1 does not know; ignored")
+            self._log.warn("ignored a binary frame from the server; WAMP v1 uses text frames only")
             return
         try:
             message = codec.decode_server(payload)
         except MessageRefused as error:
-            self._log.warn("the server sent what is no WAMP v1 message: {error}", error=error)
+            self._log.warn("ignored a server message that is not WAMP v1: {error}", error=error)
             return
         if isinstance(message, messages.Welcome):
-            self._welcomed(message)
+            self._on_welcome(message)
         elif self.session_id is not None:
             self._handle(message)
 
-    def _welcomed(self, welcome: messages.Welcome) -> None:
+    def _on_welcome(self, welcome: messages.Welcome) -> None:
         if self.session_id is not None:
-            self._log.warn("the server sent a second WELCOME; ignored")
+            self._log.warn("ignored a second WELCOME from the server")
             return
         if welcome.protocol_version != messages.PROTOCOL_VERSION:
             self._drop(f"the server speaks WAMP v{welcome.protocol_version}, not v1")
@@ -340,17 +344,19 @@ class WampClient:
             self._send(messages.Prefix(prefix, uri))
         for topic in self._callbacks:
             self._send(messages.Subscribe(topic))
-        waiting = self._waiting.take()
-        self._tell(ClientState.OPEN, f"connected to {without_secrets(self.url)} ({welcome.server})")
+        waiting = self._pending_connects.take()
+        self._notify(
+            ClientState.OPEN, f"connected to {without_secrets(self.url)} ({welcome.server})"
+        )
         for each in waiting:
             each.callback(welcome.session_id)
 
     def _handle(self, message: messages.ServerMessage) -> None:
         if isinstance(message, Event):
             for callback in self._callbacks.get(message.topic, ()):
-                maybeDeferred(callback, message).addErrback(self._callback_failed, message.topic)
+                maybeDeferred(callback, message).addErrback(self._on_callback_failed, message.topic)
         elif isinstance(message, messages.CallResult | messages.CallError):
-            answer = self._calls.take(message.call_id)
+            answer = self._pending_calls.take(message.call_id)
             if answer is None:
                 return
             if isinstance(message, messages.CallResult):
@@ -359,22 +365,22 @@ class WampClient:
                 uri = self._resolve(message.uri)
                 answer.errback(CallFailed(uri, message.description, message.details))
 
-    # Small helpers
-
-    def _callback_failed(self, failure: Failure, topic: str) -> None:
-        self._log.failure("a callback of topic {topic} raised", failure=failure, topic=topic)
+    def _on_callback_failed(self, failure: Failure, topic: str) -> None:
+        self._log.failure(
+            "a callback for topic {topic} raised an exception", failure=failure, topic=topic
+        )
 
     def _stop_soon(self) -> None:
-        # Not now: the service may be in the middle of a change of state, and it is not reentrant.
+        # Later, because the service is not reentrant and may be in the middle of a state change.
         self._reactor.callLater(0, self._stop)
 
     def _stop(self) -> None:
-        maybeDeferred(self._service.stopService).addCallback(self._stopped)
+        maybeDeferred(self._service.stopService).addCallback(self._on_stopped)
 
-    def _stopped(self, _: object) -> None:
+    def _on_stopped(self, _: object) -> None:
         closers, self._closers = self._closers, []
-        last_words, self._last_words = self._last_words, "closed"
-        self._tell(ClientState.CLOSED, last_words)
+        detail, self._close_detail = self._close_detail, "closed"
+        self._notify(ClientState.CLOSED, detail)
         for closed in closers:
             closed.callback(None)
 
@@ -391,6 +397,6 @@ class WampClient:
             raise NotConnected(f"not connected to {without_secrets(self.url)}")
         self._channel.send(codec.encode(message))
 
-    def _tell(self, state: ClientState, detail: str) -> None:
+    def _notify(self, state: ClientState, detail: str) -> None:
         if self._on_state is not None:
             self._on_state(state, detail)

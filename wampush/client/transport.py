@@ -1,8 +1,8 @@
-"""The connection below the WAMP v1 client: TCP or TLS, WebSocket, and coming back after a loss.
+"""The connection of the WAMP v1 client: TCP or TLS, WebSocket, and reconnecting after a loss.
 
 Owns: Autobahn's client protocol and factory, the endpoint of a URL, the service that reconnects.
-Must not import: anything of wampush but ``errors``, ``client.words`` and the version; what WAMP is,
-``client`` knows.
+Must not import: anything of wampush but ``errors``, ``client.failures`` and the version.
+It does not know WAMP.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from twisted.internet.ssl import optionsForClientTLS
 from zope.interface import implementer
 
 from wampush import __version__
-from wampush.client import words
+from wampush.client import failures
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ PING_INTERVAL = 30.0
 
 
 class Channel(WebSocketClientProtocol):  # type: ignore[misc]
-    """One WebSocket connection; made by the service, used by the listener."""
+    """One WebSocket connection. The service makes it, the listener uses it."""
 
     listener: Listener
-    #: Why it was not opened, once it is known.
-    _why: str | None = None
-    #: The HTTP status of the answer that refused it.
+    #: Why the handshake failed, once that is known.
+    _failure: str | None = None
+    #: The HTTP status of a response that refused the handshake.
     _status: int | None = None
 
     def send(self, text: bytes) -> None:
@@ -58,57 +58,59 @@ class Channel(WebSocketClientProtocol):  # type: ignore[misc]
         self.transport.abortConnection()
 
     def onOpen(self) -> None:
-        """Pass it on."""
-        self.listener.opened(self)
+        """Notify the listener that the handshake is complete."""
+        self.listener.on_open(self)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """Pass it on."""
-        self.listener.received(payload, isBinary)
+        """Notify the listener of a message."""
+        self.listener.on_message(payload, isBinary)
 
     def failHandshake(self, reason: str) -> None:
-        """Put what a server says of a handshake that it refused into words."""
-        self._status = words.status_of(self.data)
-        self._why = words.refusal(self.data, reason)
-        super().failHandshake(self._why)
+        """Keep the reason a server gives for refusing the handshake."""
+        self._status = failures.status_of(self.data)
+        self._failure = failures.refusal(self.data, reason)
+        super().failHandshake(self._failure)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Put an end before the handshake was answered into words."""
+        """Explain a connection that ended before the handshake was answered."""
         if self.state == self.STATE_CONNECTING and self.wasNotCleanReason is None:
-            self._why = words.loss(self.data, reason.value, self.factory.isSecure)
+            self._failure = failures.loss(self.data, reason.value, self.factory.isSecure)
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        """Pass it on, in words; also called when the handshake failed."""
+        """Notify the listener of the end, with its reason; also called after a failed handshake."""
         if wasClean:
             said = f": {reason}" if reason else ""
-            self.listener.closed(f"the server closed the connection (code {code}{said})", None)
+            self.listener.on_closed(f"the server closed the connection (code {code}{said})", None)
         else:
-            self.listener.closed(self._why or reason or "the connection was lost", self._status)
+            self.listener.on_closed(
+                self._failure or reason or "the connection was lost", self._status
+            )
 
 
 def without_secrets(url: str) -> str:
-    """A URL for people to read: its query may hold a token."""
+    """Return a URL that may be logged: without its query, which may hold a token."""
     address, mark, _ = url.partition("?")
     return f"{address}?…" if mark else address
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who is told what happens to the connection.
+    """The callbacks for what happens to the connection.
 
-    :param connecting: an attempt starts.
-    :param not_reached: it failed before there was a connection; with the reason in words.
-    :param opened: the WebSocket handshake is done.
-    :param received: a message; whether it was binary.
-    :param closed: a connection ended, whether it had been opened or not; with the reason in words,
-        and the HTTP status of the answer if the server refused the handshake.
+    :param on_connecting: an attempt starts.
+    :param on_unreachable: an attempt failed before there was a connection; takes the reason.
+    :param on_open: the WebSocket handshake is complete.
+    :param on_message: a message arrived; takes the payload and whether it is binary.
+    :param on_closed: a connection ended, whether it had been opened or not; takes the reason, and
+        the HTTP status of the response if the server refused the handshake.
     """
 
-    connecting: Callable[[], None]
-    not_reached: Callable[[str], None]
-    opened: Callable[[Channel], None]
-    received: Callable[[bytes, bool], None]
-    closed: Callable[[str, int | None], None]
+    on_connecting: Callable[[], None]
+    on_unreachable: Callable[[str], None]
+    on_open: Callable[[Channel], None]
+    on_message: Callable[[bytes, bool], None]
+    on_closed: Callable[[str, int | None], None]
 
 
 class _Factory(WebSocketClientFactory):  # type: ignore[misc]
@@ -135,30 +137,33 @@ class _Factory(WebSocketClientFactory):  # type: ignore[misc]
 
 @implementer(IStreamClientEndpoint)
 class _WatchedEndpoint:
-    """Tells when an attempt starts and why it failed, which ClientService keeps to itself."""
+    """An endpoint that reports when an attempt starts and why it failed.
+
+    ClientService reports neither.
+    """
 
     def __init__(self, endpoint: Any, listener: Listener) -> None:
         self._endpoint = endpoint
         self._listener = listener
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:
-        self._listener.connecting()
+        self._listener.on_connecting()
         attempt: Deferred[Any] = self._endpoint.connect(protocolFactory)
         return attempt.addErrback(self._failed)
 
     def _failed(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError):
-            self._listener.not_reached(failure.getErrorMessage().rstrip("."))
+            self._listener.on_unreachable(failure.getErrorMessage().rstrip("."))
         return failure
 
 
 def endpoint_of(url: str, reactor: object) -> IStreamClientEndpoint:
-    """The endpoint of a WebSocket URL (RFC 6455 section 3).
+    """Return the endpoint of a WebSocket URL (RFC 6455 section 3).
 
-    :raises OperatorError: it is none.
+    :raises OperatorError: when it is not a WebSocket URL.
     """
     wrong = OperatorError(
-        f"{without_secrets(url)!r} is no WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/"
+        f"{without_secrets(url)!r} is not a WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/"
     )
     try:
         parts = urlsplit(url)
@@ -180,11 +185,11 @@ def reconnecting_service(
     delay: Callable[[], float],
     endpoint: IStreamClientEndpoint | None = None,
 ) -> ClientService:
-    """A service that connects when started, and again after every loss, until stopped.
+    """Make a service that connects when started, and again after every loss, until stopped.
 
-    :param delay: seconds until the next attempt; asked after ``not_reached`` or ``closed``.
+    :param delay: seconds until the next attempt; called after ``on_unreachable`` and ``on_closed``.
     :param endpoint: where to connect instead of the URL's host and port.
-    :raises OperatorError: the URL is no WebSocket URL.
+    :raises OperatorError: when the URL is not a WebSocket URL.
     """
     watched = _WatchedEndpoint(
         endpoint_of(url, reactor) if endpoint is None else endpoint, listener
@@ -192,7 +197,7 @@ def reconnecting_service(
     return ClientService(
         cast("IStreamClientEndpoint", watched),
         _Factory(listener, url, reactor),
-        # Its own count starts again with every TCP connection, also one that never gets anywhere.
+        # ClientService restarts its own count with every TCP connection, even one without WELCOME.
         retryPolicy=lambda _: delay(),
         clock=reactor,
     )

@@ -1,6 +1,6 @@
-"""Why there is no WebSocket, in words for the person who chose the address.
+"""Explanations of failed connections, for the person who chose the address.
 
-Owns: what an answer that opens no WebSocket means, and which mistake most likely led to it.
+Owns: what a response that does not open a WebSocket means, and the most likely mistake.
 Must not import: anything of wampush, Twisted or Autobahn. Pure.
 """
 
@@ -12,7 +12,7 @@ from typing import Final
 from OpenSSL import SSL
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?")
-#: The start of a TLS alert (RFC 8446 section 5.1): the answer of TLS to who does not speak it.
+#: The start of a TLS alert (RFC 8446 section 5.1), which a TLS server sends to plain clients.
 _TLS_ALERT: Final = b"\x15\x03"
 #: Bytes of a refusal that are shown.
 _SHOWN_BYTES: Final = 400
@@ -27,20 +27,20 @@ _NOT_WEBSOCKET: Final = (
 
 
 def status_of(answer: bytes) -> int | None:
-    """The HTTP status of an answer to a handshake; None while there is none."""
+    """Return the HTTP status of the response to a handshake; None if it has none yet."""
     found = _STATUS_LINE.match(answer)
     return int(found[1]) if found else None
 
 
 def refusal(answer: bytes, reason: str) -> str:
-    """Why a server's answer opens no WebSocket.
+    """Explain a response that does not open a WebSocket.
 
-    :param answer: what has come of it.
-    :param reason: what is wrong with it by RFC 6455.
+    :param answer: as much of the response as has arrived.
+    :param reason: what is wrong with it according to RFC 6455.
     """
     found = _STATUS_LINE.match(answer)
     if found is None or int(found[1]) == _SWITCHING:
-        return "the server speaks TLS here; write wss://" if _is_alert(answer) else reason
+        return "the server speaks TLS on this port; write wss://" if _is_alert(answer) else reason
     status, said = int(found[1]), _plain_text(answer)
     if said:
         return f"the server refused the WebSocket [{status}]: {said}"
@@ -54,23 +54,22 @@ def refusal(answer: bytes, reason: str) -> str:
 
 
 def loss(answer: bytes, error: BaseException | None, secure: bool) -> str | None:
-    """Why a connection ended before a handshake was answered; None where the end says it itself.
+    """Explain a connection that ended before the handshake was answered.
 
-    :param answer: what had come by then.
+    :param answer: as much of a response as had arrived.
     :param error: how the connection ended.
-    :param secure: whether it was to be wss://.
+    :param secure: whether the URL is wss://.
+    :returns: None if the reason of the end explains itself.
     """
     if isinstance(error, SSL.Error):
         return _tls_failure(error)
     if _is_alert(answer):
-        return "the server speaks TLS here; write wss://"
+        return "the server speaks TLS on this port; write wss://"
     if answer:
         half = answer.startswith(b"HTTP/")
-        return None if half else "what answers at this address is no WebSocket server"
+        return None if half else "the server at this address is not a WebSocket server"
     other = "without TLS (ws://)" if secure else "with TLS (wss://)"
-    return (
-        f"the server closed the connection without an answer; is it no WebSocket, or one {other}?"
-    )
+    return f"the server closed the connection without a response; is it a WebSocket server {other}?"
 
 
 def _is_alert(answer: bytes) -> bool:
@@ -82,12 +81,12 @@ def _tls_failure(error: SSL.Error) -> str:
     entries = error.args[0] if error.args and isinstance(error.args[0], list) else []
     words = entries[-1][-1] if entries else "no reason given"
     if "certificate" in words:
-        return f"the server's certificate is not accepted: {words}"
-    return f"TLS failed: {words}; if this port is without TLS, write ws://"
+        return f"the certificate of the server is not trusted: {words}"
+    return f"TLS failed: {words}; if this port does not use TLS, write ws://"
 
 
 def _plain_text(answer: bytes) -> str:
-    """The first line of a text/plain answer, as far as it is here and is printable; else ""."""
+    """Return the first line of a text/plain response if it is printable, else ""."""
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"\ncontent-type: text/plain" not in head.lower():
         return ""

@@ -6,10 +6,10 @@ import pytest
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
-from wampush.client import words as client_words
+from wampush.client import failures
 
 PLAIN = b"HTTP/1.1 %d X\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n%s"
-OF_TLS = "the server speaks TLS here; write wss://"
+OF_TLS = "the server speaks TLS on this port; write wss://"
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ OF_TLS = "the server speaks TLS here; write wss://"
     ],
 )
 def test_the_status_of_an_answer(answer: bytes, status: int | None) -> None:
-    assert client_words.status_of(answer) == status
+    assert failures.status_of(answer) == status
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,8 @@ def test_the_status_of_an_answer(answer: bytes, status: int | None) -> None:
     ],
 )
 def test_an_answer_that_opens_none(answer: bytes, words: str) -> None:
-    assert client_words.refusal(answer, "why").startswith(words)
-    assert client_words.refusal(answer, "why").isprintable()
+    assert failures.refusal(answer, "why").startswith(words)
+    assert failures.refusal(answer, "why").isprintable()
 
 
 def tls_error(*words: str) -> SSL.Error:
@@ -59,12 +59,12 @@ def tls_error(*words: str) -> SSL.Error:
 @pytest.mark.parametrize(
     ("answer", "error", "secure", "words"),
     [
-        (b"", ConnectionDone(), False, "without an answer; is it no WebSocket, or one with TLS"),
-        (b"", ConnectionLost(), True, "without an answer; is it no WebSocket, or one without TLS"),
+        (b"", ConnectionDone(), False, "without a response; is it a WebSocket server with TLS"),
+        (b"", ConnectionLost(), True, "without a response; is it a WebSocket server without TLS"),
         (b"\x15\x03\x03", ConnectionDone(), False, OF_TLS),
-        (b"\xff\x00\x00", ConnectionDone(), False, "is no WebSocket server"),
-        (b"", tls_error("wrong version number"), True, "wrong version number; if this port is wi"),
-        (b"", tls_error("a", "certificate verify failed"), True, "not accepted: certificate veri"),
+        (b"\xff\x00\x00", ConnectionDone(), False, "is not a WebSocket server"),
+        (b"", tls_error("wrong version number"), True, "wrong version number; if this port does"),
+        (b"", tls_error("a", "certificate verify failed"), True, "not trusted: certificate veri"),
         (b"", tls_error(), True, "TLS failed: no reason given"),
         (b"", SSL.Error(), True, "TLS failed: no reason given"),
     ],
@@ -72,10 +72,10 @@ def tls_error(*words: str) -> SSL.Error:
 def test_an_end_without_an_answer(
     answer: bytes, error: BaseException, secure: bool, words: str
 ) -> None:
-    found = client_words.loss(answer, error, secure)
+    found = failures.loss(answer, error, secure)
     assert found is not None
     assert words in found
 
 
 def test_half_an_answer_says_it_by_itself() -> None:
-    assert client_words.loss(b"HTTP/1.1 1", ConnectionDone(), False) is None
+    assert failures.loss(b"HTTP/1.1 1", ConnectionDone(), False) is None
