@@ -17,7 +17,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint pytest bench fuzz lock clean help example-chat example-orders example-php
+.PHONY: run test lint pytest bench fuzz lock reference clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -29,6 +29,8 @@ help:
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" selects some, BENCH_ARGS=--help lists options"
 	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N sets the inputs per parser"
 	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
+	@echo "make reference"
+	@echo "            write the generated parts of docs/reference anew"
 	@echo "make clean  remove $(VENV), .cache and build results"
 
 run: $(VENV)/.runtime
@@ -82,6 +84,9 @@ $(VENV)/.test: $(VENV)/.runtime requirements/test.lock
 
 lock:
 	scripts/compile_locks.sh $(LOCK_ARGS)
+
+reference: $(VENV)/.runtime
+	$(BIN)/python scripts/generate_reference.py
 
 clean:
 	rm -rf $(VENV) .cache build dist wampush.egg-info

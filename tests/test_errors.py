@@ -1,9 +1,8 @@
-"""The error tree, and the document that repeats its tables."""
+"""The error tree, the tables of reasons, and how values are shown in messages."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -22,43 +21,6 @@ from wampush.errors import (
     shown,
     shown_json,
 )
-
-DOCUMENT = Path(__file__).parents[1] / "docs" / "reference" / "reasons.md"
-
-
-def rows(columns: int) -> list[tuple[str, ...]]:
-    """The rows of the document's tables that have so many columns and begin with a code."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    lines = re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", text, re.MULTILINE)
-    cells = [(code, *rest.split(" | ")) for code, rest in lines]
-    return [row for row in cells if len(row) == columns]
-
-
-def test_the_document_lists_every_refusal():
-    found = rows(3)
-    assert len(found) == len(Refusal)
-    assert set(found) == {(each.code, each.fault.value, each.sentence) for each in Refusal}
-
-
-def test_the_document_lists_every_end_of_a_connection():
-    found = rows(5)
-    assert len(found) == len(CloseReason)
-    assert set(found) == {
-        (
-            each.code,
-            str(each.value.http_status or "-"),
-            str(each.value.close_code or "-"),
-            "yes" if each.value.is_logged else "no",
-            each.sentence,
-        )
-        for each in CloseReason
-    }
-
-
-def test_the_document_has_no_other_rows():
-    assert len(re.findall(r"^\| `", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE)) == (
-        len(Refusal) + len(CloseReason)
-    )
 
 
 def test_codes_are_words_of_their_own():

@@ -23,8 +23,6 @@ LATER = frozenset(
     {
         "docs/explanation/architecture.md",
         "docs/reference/configuration.md",
-        "docs/reference/metrics.md",
-        "docs/reference/reasons.md",
         "docs/reference/wampush.example.toml",
     }
 )

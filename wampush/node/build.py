@@ -45,7 +45,7 @@ from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
-from wampush.node.metrics import Measured, Metrics
+from wampush.node.metrics import Metrics, NodeState
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -127,13 +127,13 @@ class Node:
         :param http_connections: how many connections the HTTP port has.
         """
         return Metrics(
-            Measured(
-                self.broker,
-                self.pressure,
-                queued_limit,
-                lambda: len(self.websocket.connections),
-                http_connections,
-                self.redis.status,
+            NodeState(
+                broker=self.broker,
+                pressure=self.pressure,
+                queued_limit=queued_limit,
+                connections=lambda: len(self.websocket.connections),
+                http_connections=http_connections,
+                redis=self.redis.status,
             )
         )
 

@@ -1,12 +1,12 @@
-"""What a node counts, for Prometheus.
+"""The metrics of a node, in the text format of Prometheus.
 
-Owns: the names, kinds, labels and explanations of the metrics, and the text of a scrape.
-Must not import: Twisted, ZeroMQ, the edges; what the broker does not know is handed in.
+Owns: the names, types, labels and help texts of the metrics, and the text of a scrape.
+Must not import: Twisted, ZeroMQ, the edges; values that the broker does not have are handed in.
 
-The registry is our own. The global one of prometheus_client would add figures of the process and of
-Python that nobody asked for, and others in the same process could add to it, too.
+Metrics are in a registry of their own. The global one of prometheus_client would add metrics of the
+process and of Python, and any library in the same process could add more.
 
-Values are read when they are asked for, so that counting costs nothing in between.
+Values are read when they are scraped, so that counting costs nothing in between.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ from wampush.broker.ledger import Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 
-#: The values of a metric: those of its labels, in their order, and the number.
-Values = Iterable[tuple[Sequence[str], float]]
+#: The samples of a metric: the values of its labels, in their order, and the number.
+Samples = Iterable[tuple[Sequence[str], float]]
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What is measured.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """What the metrics are read from.
 
     :param broker: sessions, topics, and its ledger.
-    :param pressure: what waits.
-    :param queued_limit: bytes that may wait in all queues together.
-    :param connections: how many connections the WebSocket listeners have.
-    :param http_connections: how many the HTTP port has.
-    :param redis: the state of each source in Redis, as ``/healthz`` shows it.
+    :param pressure: the backlog of all clients.
+    :param queued_limit: bytes that may be queued for all clients together.
+    :param connections: returns the number of connections to the WebSocket listeners.
+    :param http_connections: returns the number of connections to the HTTP port.
+    :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
     """
 
     broker: Broker
@@ -53,8 +53,8 @@ class Measured:
 
 
 @unique
-class Kind(Enum):
-    """How a value changes: a gauge goes up and down, a counter only up, until a restart."""
+class MetricKind(Enum):
+    """How a value changes: a gauge goes up and down, a counter only goes up until a restart."""
 
     GAUGE = "gauge"
     COUNTER = "counter"
@@ -64,62 +64,63 @@ class Kind(Enum):
 class Metric:
     """One metric.
 
-    :param name: as Prometheus stores it, with its unit; of a counter with ``_total``.
+    :param name: as Prometheus stores it, with its unit; a counter's name ends with ``_total``.
     :param kind: gauge or counter.
     :param labels: the names of its labels.
-    :param about: what it tells; one sentence.
-    :param read: its values now.
+    :param documentation: its help text: one sentence.
+    :param read: returns its samples.
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     labels: tuple[str, ...]
-    about: str
-    read: Callable[[Measured], Values]
+    documentation: str
+    read: Callable[[NodeState], Samples]
 
-    def family(self, measured: Measured) -> Family:
-        """The metric with its values, as prometheus_client writes them."""
+    def family(self, state: NodeState) -> Family:
+        """Return the metric with its current samples, for prometheus_client to write."""
         family: CounterMetricFamily | GaugeMetricFamily
-        if self.kind is Kind.COUNTER:
+        if self.kind is MetricKind.COUNTER:
             name = self.name.removesuffix("_total")
-            family = CounterMetricFamily(name, self.about, labels=self.labels)
+            family = CounterMetricFamily(name, self.documentation, labels=self.labels)
         else:
-            family = GaugeMetricFamily(self.name, self.about, labels=self.labels)
-        for labels, value in self.read(measured):
+            family = GaugeMetricFamily(self.name, self.documentation, labels=self.labels)
+        for labels, value in self.read(state):
             family.add_metric(labels, value)
         return family
 
 
-def _one(read: Callable[[Measured], float]) -> Callable[[Measured], Values]:
-    """The reader of a metric without labels."""
-    return lambda measured: [((), read(measured))]
+def _single(read: Callable[[NodeState], float]) -> Callable[[NodeState], Samples]:
+    """Return the reader of a metric without labels."""
+    return lambda state: [((), read(state))]
 
 
-def _by_source(counts: Mapping[Source, int]) -> Values:
-    # Those that are still 0 as well: a rate begins with the first sample.
+def _by_source(counts: Mapping[Source, int]) -> Samples:
+    # Zeros are included, because a rate begins with the first sample.
     return [((source.value,), counts.get(source, 0)) for source in Source]
 
 
-def _refused(measured: Measured) -> Values:
-    for (source, refusal), count in measured.broker.ledger.refused.items():
+def _refused(state: NodeState) -> Samples:
+    for (source, refusal), count in state.broker.ledger.refused.items():
         yield (source.value, refusal.code), count
 
 
-def _ended(measured: Measured) -> Values:
-    ended = measured.broker.ledger.ended
+def _ended(state: NodeState) -> Samples:
+    ended = state.broker.ledger.ended
     return [((reason.code,), ended.get(reason, 0)) for reason in CloseReason]
 
 
-def _dropped(measured: Measured) -> Values:
-    dropped = measured.broker.ledger.dropped_events
+def _dropped(state: NodeState) -> Samples:
+    dropped = state.broker.ledger.dropped_events
     policies = [each.value for each in SlowClient if each is not SlowClient.DISCONNECT]
     return [((policy,), dropped.get(policy, 0)) for policy in policies]
 
 
-def _redis_connected(measured: Measured) -> Values:
-    # Two entries may name the same Redis, and a metric must not appear twice with the same labels.
+def _redis_connected(state: NodeState) -> Samples:
+    # Two entries may name the same Redis, but a metric must not have two samples with the same
+    # labels.
     connected: dict[str, bool] = {}
-    for each in measured.redis():
+    for each in state.redis():
         redis = str(each["redis"])
         connected[redis] = connected.get(redis, True) and each["state"] == "connected"
     return [((redis,), float(state)) for redis, state in connected.items()]
@@ -128,137 +129,137 @@ def _redis_connected(measured: Measured) -> Values:
 METRICS: Final = (
     Metric(
         "wampush_build_info",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         ("version",),
-        "Always 1; the label tells the version.",
+        "Always 1; the version is in the label.",
         lambda _: [((__version__,), 1)],
     ),
     Metric(
         "wampush_sessions",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
         "Open WAMP sessions.",
-        _one(lambda measured: len(measured.broker.sessions)),
+        _single(lambda state: len(state.broker.sessions)),
     ),
     Metric(
         "wampush_users",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
         "Users with at least one open session.",
-        _one(lambda measured: measured.broker.people.user_count),
+        _single(lambda state: state.broker.people.user_count),
     ),
     Metric(
         "wampush_connections",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "TCP connections to the WebSocket listeners, including handshakes under way.",
-        _one(lambda measured: measured.connections()),
+        "TCP connections to the WebSocket listeners, including unfinished handshakes.",
+        _single(lambda state: state.connections()),
     ),
     Metric(
         "wampush_http_connections",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "TCP connections to the HTTP port; the one of the scrape is among them.",
-        _one(lambda measured: measured.http_connections()),
+        "TCP connections to the HTTP port, including the one of the scrape.",
+        _single(lambda state: state.http_connections()),
     ),
     Metric(
         "wampush_topics",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
         "Topics with at least one subscriber.",
-        _one(lambda measured: measured.broker.hub.topic_count),
+        _single(lambda state: state.broker.hub.topic_count),
     ),
     Metric(
         "wampush_subscriptions",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "Pairs of session and topic.",
-        _one(lambda measured: measured.broker.hub.subscription_count),
+        "Subscriptions of all sessions.",
+        _single(lambda state: state.broker.hub.subscription_count),
     ),
     Metric(
         "wampush_inputs_received_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         ("source",),
-        "Inputs that were dealt with: pushes, messages of clients, connections of backends.",
-        lambda measured: _by_source(measured.broker.ledger.received),
+        "Inputs received: pushes, messages of clients, connections of backends.",
+        lambda state: _by_source(state.broker.ledger.received),
     ),
     Metric(
         "wampush_inputs_accepted_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         ("source",),
-        "Inputs that were carried out.",
-        lambda measured: _by_source(measured.broker.ledger.accepted),
+        "Inputs accepted.",
+        lambda state: _by_source(state.broker.ledger.accepted),
     ),
     Metric(
         "wampush_inputs_refused_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         ("source", "reason"),
-        "Inputs that were refused, by reason; it has no zeros.",
+        "Inputs refused, by reason; reasons that have not occurred are left out.",
         _refused,
     ),
     Metric(
         "wampush_connections_ended_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         ("reason",),
-        "Connections that ended, or were never opened.",
+        "Connections that ended or were refused, by reason.",
         _ended,
     ),
     Metric(
         "wampush_events_dropped_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         ("policy",),
-        "Events left out for slow clients, by the rule of their topics.",
+        "Events dropped for slow clients, by the policy of their topics.",
         _dropped,
     ),
     Metric(
         "wampush_queued_bytes",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "Bytes that wait for clients that take no more at the moment.",
-        _one(lambda measured: measured.pressure.total),
+        "Bytes queued for clients that are not reading fast enough.",
+        _single(lambda state: state.pressure.total),
     ),
     Metric(
         "wampush_queued_limit_bytes",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "Bytes that may wait in all, as limits.queued_bytes says.",
-        _one(lambda measured: measured.queued_limit),
+        "Limit of queued bytes: limits.queued_bytes.",
+        _single(lambda state: state.queued_limit),
     ),
     Metric(
         "wampush_paused",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         (),
-        "1 while pushes pause, else 0.",
-        _one(lambda measured: measured.pressure.paused),
+        "1 while pushes are paused, otherwise 0.",
+        _single(lambda state: state.pressure.paused),
     ),
     Metric(
         "wampush_pauses_total",
-        Kind.COUNTER,
+        MetricKind.COUNTER,
         (),
-        "How often pushes paused because clients could not keep up.",
-        _one(lambda measured: measured.pressure.pauses),
+        "Times that pushes were paused because clients could not keep up.",
+        _single(lambda state: state.pressure.pauses),
     ),
     Metric(
         "wampush_redis_connected",
-        Kind.GAUGE,
+        MetricKind.GAUGE,
         ("redis",),
-        "1 while each source in this Redis is connected, else 0.",
+        "1 while every source in this Redis is connected, otherwise 0.",
         _redis_connected,
     ),
 )
-"""All metrics, in the order of ``docs/reference/metrics.md``, which repeats this table."""
+"""All metrics; the table in ``docs/reference/metrics.md`` is generated from them."""
 
 
 class _Scrape(Collector):
-    def __init__(self, measured: Measured) -> None:
-        self._measured = measured
+    def __init__(self, state: NodeState) -> None:
+        self._measured = state
 
     def describe(self) -> Iterator[Family]:
-        """Nothing in advance, so that registering reads no values."""
+        """Return nothing, so that registering reads no values."""
         return iter(())
 
     def collect(self) -> Iterator[Family]:
-        """All metrics with their values now."""
+        """Yield all metrics with their current samples."""
         for metric in METRICS:
             yield metric.family(self._measured)
 
@@ -266,13 +267,13 @@ class _Scrape(Collector):
 class Metrics:
     """The metrics of a node.
 
-    :param measured: where their values come from.
+    :param state: what they are read from.
     """
 
-    def __init__(self, measured: Measured) -> None:
+    def __init__(self, state: NodeState) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Scrape(measured))
+        self._registry.register(_Scrape(state))
 
     def text(self) -> bytes:
-        """A scrape in the text format of Prometheus; our names fit its version 0.0.4, too."""
+        """Return a scrape in the text format of Prometheus, version 0.0.4."""
         return generate_latest(self._registry)

@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Write the parts of the reference pages that repeat tables of the source code.
+
+A page marks such a part, which is replaced whole; everything around it is written by hand::
+
+    <!-- generated: refusals empty..bad-options -->
+    ...
+    <!-- end of generated -->
+
+The first word names the table; what follows are its arguments. ``--check`` writes nothing and lists
+the pages that are out of date.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Generic, TypeVar
+
+from wampush.node.metrics import METRICS
+from wampush.reasons import CloseReason, Refusal
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+
+Member = TypeVar("Member", Refusal, CloseReason)
+
+#: Makes a page's new text from its old one.
+Page = Callable[[str], str]
+#: Makes the lines of a table from the arguments in its marker.
+Table = Callable[[str], Iterable[str]]
+
+_START: Final = re.compile(r"<!-- generated: (?P<table>\S+)(?: (?P<arguments>.*\S))? -->")
+_END: Final = "<!-- end of generated -->"
+
+
+class GenerationError(Exception):
+    """A page cannot be generated; the message says which marker is wrong."""
+
+
+def fill(text: str, tables: Mapping[str, Table]) -> str:
+    """Replace the marked parts of a page.
+
+    :param tables: what may be between markers, by the first word of a marker.
+    :raises GenerationError: a marker names no table, or has no end.
+    """
+    lines: list[str] = []
+    open_marker = ""
+    for line in text.splitlines():
+        start = _START.fullmatch(line)
+        if open_marker:
+            if start is not None:
+                raise GenerationError(f"{open_marker} has no {_END}")
+            if line != _END:
+                continue
+            open_marker = ""
+        lines.append(line)
+        if start is not None:
+            table = tables.get(start["table"])
+            if table is None:
+                raise GenerationError(f"{line} names no table; known: {', '.join(tables)}")
+            open_marker = line
+            lines += table(start["arguments"] or "")
+    if open_marker:
+        raise GenerationError(f"{open_marker} has no {_END}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [_row(header), f"|{'---|' * len(header)}", *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+class _Rows(Generic[Member]):
+    """The rows of a reason table, in ranges that have to cover it.
+
+    :param members: all rows, in their order.
+    """
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self._members: list[Member] = list(members)
+        self._missing = {each.code for each in self._members}
+
+    def range(self, arguments: str) -> list[Member]:
+        """Return the rows from the first code to the last one, as in ``empty..bad-options``.
+
+        :raises GenerationError: there is no such range, or another one has some of its rows.
+        """
+        first, _, last = arguments.partition("..")
+        codes = [each.code for each in self._members]
+        try:
+            found = self._members[codes.index(first) : codes.index(last) + 1]
+            for each in found:
+                self._missing.remove(each.code)
+        except (ValueError, KeyError) as error:
+            raise GenerationError(
+                f"{arguments} is not a range of codes that no other table has: {error}"
+            ) from error
+        return found
+
+    def check_complete(self) -> None:
+        """Check that all rows are on the page.
+
+        :raises GenerationError: no range has one of them.
+        """
+        if self._missing:
+            raise GenerationError(f"no range has {', '.join(sorted(self._missing))}")
+
+
+def reasons(text: str) -> str:
+    """Fill ``docs/reference/reasons.md``."""
+    refusals, endings = _Rows(Refusal), _Rows(CloseReason)
+
+    def refusal_table(arguments: str) -> list[str]:
+        return markdown(
+            ("Code", "Fault", "What happened, and what would be right"),
+            (
+                (f"`{each.code}`", each.fault.value, each.sentence)
+                for each in refusals.range(arguments)
+            ),
+        )
+
+    def ending_table(arguments: str) -> list[str]:
+        return markdown(
+            ("Code", "HTTP", "Close", "Log", "What happened"),
+            (
+                (
+                    f"`{each.code}`",
+                    str(each.value.http_status or "-"),
+                    str(each.value.close_code or "-"),
+                    "yes" if each.value.is_logged else "no",
+                    each.sentence,
+                )
+                for each in endings.range(arguments)
+            ),
+        )
+
+    filled = fill(text, {"refusals": refusal_table, "endings": ending_table})
+    refusals.check_complete()
+    endings.check_complete()
+    return filled
+
+
+def metrics(text: str) -> str:
+    """Fill ``docs/reference/metrics.md``."""
+
+    def table(_: str) -> list[str]:
+        return markdown(
+            ("Name", "Type", "Labels", "Meaning"),
+            (
+                (
+                    f"`{each.name}`",
+                    each.kind.value,
+                    ", ".join(f"`{label}`" for label in each.labels) or "-",
+                    each.documentation,
+                )
+                for each in METRICS
+            ),
+        )
+
+    return fill(text, {"metrics": table})
+
+
+#: The pages, relative to the checkout.
+PAGES: Final[Mapping[str, Page]] = {
+    "docs/reference/metrics.md": metrics,
+    "docs/reference/reasons.md": reasons,
+}
+
+
+def main() -> int:
+    """Write the pages that are out of date; with ``--check``, exit with 1 if there are any."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    outdated = False
+    for name, page in PAGES.items():
+        path = ROOT / name
+        old = path.read_text(encoding="utf-8")
+        new = page(old)
+        if new != old:
+            outdated = True
+            print(f"{name} is out of date" if check else f"{name} is written anew")
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    return int(check and outdated)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
