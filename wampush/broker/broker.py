@@ -82,7 +82,7 @@ class Broker:
         is_new = topic not in self.hub.topics(subscriber)
         self.hub.add(subscriber, topic)
         if self.presence is not None:
-            self.presence.subscribed(subscriber, topic, is_new)
+            self.presence.on_subscribe(subscriber, topic, is_new)
 
     def unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
         """It gets no more events of a topic."""
@@ -91,7 +91,7 @@ class Broker:
         self.fanout.end_batch()
         self.hub.discard(subscriber, topic)
         if self.presence is not None:
-            self.presence.unsubscribed(subscriber, topic)
+            self.presence.on_unsubscribe(subscriber, topic)
 
     def on_lost(self, subscriber: Subscriber) -> None:
         """A session ended: indexes are cleared and its queue is freed."""
@@ -127,11 +127,11 @@ class Broker:
             return False
         presence = self.presence
         if presence is not None:
-            presence.becoming(subscriber)
+            presence.on_identity_changing(subscriber)
         self.people.place(subscriber)
         self._review(subscriber, self._renew_automatic(subscriber, before))
         if presence is not None:
-            presence.became(subscriber)
+            presence.on_identity_changed(subscriber)
         return True
 
     def asked_for(self, subscriber: Subscriber) -> int:

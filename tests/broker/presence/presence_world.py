@@ -1,4 +1,4 @@
-"""A broker that knows who is here, with the clock in the test's hand."""
+"""A broker with presence, and a clock that a test moves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RULES = (
 
 
 def changes(topic: str) -> str:
-    """Where the joins and leaves of a topic are told."""
+    """Return where the joins and leaves of a topic are published."""
     return PRESENCE_CHANGES + topic
 
 
@@ -56,8 +56,8 @@ class PresenceWorld(World):
         clock = Clock(lambda: self.clock.now, self.clock.call_later)
         self.presence = Presence(self.broker, grace, clock)
         self.broker.presence = self.presence
-        desk = PresenceProcedures(self.presence, self.clients.may_learn, list_users)
-        self.clients.procedures = desk.procedures
+        procedures = PresenceProcedures(self.presence, self.clients.may_learn, list_users)
+        self.clients.procedures = procedures.procedures
 
     def join(self, user: str | None, *topics: str) -> Client:
         """A session that subscribes as clients do."""
@@ -117,7 +117,7 @@ class PresenceWorld(World):
         """Topic and value of each event that a client got since the last look."""
         return [(each[1], each[2]) for each in self._take(client) if each[0] == 8]
 
-    def told(self, client: Client) -> list[str]:
+    def announced(self, client: Client) -> list[str]:
         """The same for joins and leaves, in short: ``+7`` and ``-7``."""
         words: list[str] = []
         for _, event in self.events(client):

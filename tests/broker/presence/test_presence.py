@@ -1,4 +1,4 @@
-"""Who is here: figures, joins and leaves, as time passes."""
+"""Who is online and who is on a topic, as sessions come and go and time passes."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.broker.presence.presence_world import (
     person,
     twice,
 )
-from tests.broker.world import Client, FakeClock
+from tests.broker.world import Client
 from wampush.broker.access.policy import TopicRule
-from wampush.broker.presence.presence import INTERVAL, PresenceView
-from wampush.broker.presence.timing import EVENTS_PER_SECOND, GRAIN, SLICE, Clock, Delay
-from wampush.broker.presence.topics import BATCH_CHARACTERS, BATCH_USERS, SINGLY
+from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY
+from wampush.broker.presence.presence import PresenceView
+from wampush.broker.presence.timing import SLICE
 from wampush.choices import SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 
@@ -33,127 +33,7 @@ def world():
     return PresenceWorld()
 
 
-# Figures.
-
-
-def test_a_subscriber_gets_the_value_at_once(world):
-    world.join("7")
-    client = world.join(None)
-    world.say(client, [5, CLIENTS], [5, ONLINE])
-    assert world.events(client) == [(CLIENTS, 2), (ONLINE, 1)]
-
-
-def test_the_value_comes_behind_what_the_session_got_before(world):
-    client = world.join(None)
-    world.says(client, '[2,"1","wampush.presence.counts"]')
-    world.says(client, f'[5,"{CLIENTS}"]')
-    world.says(client, '[2,"2","wampush.presence.counts"]')
-    world.end_turn()
-    assert [text[:3] for text in client.texts] == [b"[3,", b"[8,", b"[3,"]
-
-
-def test_each_subscribe_gets_the_value_again(world):
-    client = world.join(None, CLIENTS)
-    world.events(client)
-    world.say(client, [5, CLIENTS])
-    assert world.events(client) == [(CLIENTS, 1)]
-
-
-def test_two_tabs_of_a_user_count_once_and_twice(world):
-    first = world.join("7", ONLINE, CLIENTS)
-    world.join("7")
-    world.wait(1)
-    assert world.events(first) == [(ONLINE, 1), (CLIENTS, 1), (CLIENTS, 2)]
-    assert (world.presence.num_online, world.presence.num_clients) == (1, 2)
-
-
-def test_anonymous_sessions_are_no_users(world):
-    client = world.join(None, ONLINE, CLIENTS)
-    world.join(None)
-    assert world.events(client) == [(ONLINE, 0), (CLIENTS, 1), (CLIENTS, 2)]
-
-
-def test_a_change_is_told_at_once_and_those_after_it_together(world):
-    client = world.join(None, CLIENTS)
-    world.wait(1)
-    world.events(client)
-    for _ in range(10):
-        world.join(None)
-    assert world.events(client) == [(CLIENTS, 2)]
-    assert len(world.clock.pending) == 1
-    world.wait(INTERVAL - 0.01)
-    assert world.events(client) == []
-    world.wait(0.02)
-    assert world.events(client) == [(CLIENTS, 11)]
-    assert world.clock.pending == []
-
-
-def test_an_event_at_most_five_times_a_second(world):
-    client = world.join(None, CLIENTS)
-    world.events(client)
-    for _ in range(1000):
-        world.join(None)
-        world.wait(0.01)
-    world.wait(1)
-    got = world.events(client)
-    assert 40 <= len(got) <= 51
-    assert got[-1] == (CLIENTS, 1001)
-
-
-def test_many_receivers_are_told_more_rarely(world):
-    receivers = EVENTS_PER_SECOND // 2
-    client, *_ = [world.join(None, CLIENTS) for _ in range(receivers)]
-    world.wait(1)
-    world.events(client)
-    for _ in range(100):
-        world.join(None)
-        world.wait(0.05)
-    world.wait(1)
-    got = world.events(client)
-    assert got[-1] == (CLIENTS, receivers + 100)
-    # They all get an event twice a second instead of five times, for five seconds.
-    assert 9 <= len(got) <= 13
-    assert world.clock.pending == []
-
-
-def test_nothing_is_told_when_the_value_is_the_old_one_again(world):
-    client = world.join(None, CLIENTS)
-    world.wait(1)
-    world.events(client)
-    world.join(None)
-    other = world.join(None)
-    world.lose(other)
-    world.wait(1)
-    assert world.events(client) == [(CLIENTS, 2)]
-    assert world.clock.pending == []
-
-
-def test_who_subscribes_in_between_is_not_left_with_an_old_value(world):
-    first = world.join(None, CLIENTS)
-    world.wait(1)
-    world.join(None)
-    fleeting = world.join(None)
-    late = world.join(None, CLIENTS)
-    world.lose(fleeting)
-    world.wait(1)
-    assert world.events(first)[-1] == (CLIENTS, 3)
-    assert world.events(late) == [(CLIENTS, 4), (CLIENTS, 3)]
-
-
-def test_without_a_subscriber_there_is_no_event_and_no_timer(world):
-    for _ in range(100):
-        world.lose(world.join(None, "news"))
-    assert world.clock.pending == []
-    assert world.encoded == [each for each in world.encoded if each[0].startswith(b"[0,")]
-
-
-def test_a_value_may_change_unseen(world):
-    client = world.join(None, CLIENTS)
-    world.say(client, [6, CLIENTS])
-    world.join(None)
-    world.say(client, [5, CLIENTS])
-    world.wait(1)
-    assert world.events(client) == [(CLIENTS, 1), (CLIENTS, 2)]
+# Users online.
 
 
 def test_going_to_another_page_does_not_blink(world):
@@ -170,7 +50,7 @@ def test_going_to_another_page_does_not_blink(world):
     assert world.presence.is_online("7")
 
 
-def test_who_does_not_come_back_is_offline_after_the_grace(world):
+def test_a_user_who_does_not_come_back_is_offline_after_the_grace_period(world):
     watcher = world.join(None, ONLINE)
     tab = world.join("7")
     world.wait(1)
@@ -184,7 +64,7 @@ def test_who_does_not_come_back_is_offline_after_the_grace(world):
     assert world.clock.pending == []
 
 
-def test_each_loss_has_a_grace_of_its_own(world):
+def test_each_loss_starts_a_grace_period_of_its_own(world):
     first = world.join("7")
     world.lose(first)
     world.wait(1.5)
@@ -219,7 +99,7 @@ def test_a_join_and_a_leave(world):
 
 def test_who_watches_and_joins_hears_of_itself(world):
     client = world.join("7", changes(ROOM), ROOM)
-    assert world.told(client) == ["+7"]
+    assert world.announced(client) == ["+7"]
 
 
 def test_two_tabs_join_once_and_leave_once(world):
@@ -228,9 +108,9 @@ def test_two_tabs_join_once_and_leave_once(world):
     world.wait(1)
     world.say(tabs[0], [6, ROOM])
     world.wait(1)
-    assert world.told(watcher) == ["+7"]
+    assert world.announced(watcher) == ["+7"]
     world.say(tabs[1], [6, ROOM])
-    assert world.told(watcher) == ["-7"]
+    assert world.announced(watcher) == ["-7"]
 
 
 def test_subscribing_twice_is_the_same_as_once(world):
@@ -239,11 +119,11 @@ def test_subscribing_twice_is_the_same_as_once(world):
     assert world.listed(tab, ROOM) == {"7": 1}
     world.say(tab, [6, ROOM], [6, ROOM], [6, ROOM])
     world.wait(1)
-    assert world.told(watcher) == ["+7", "-7"]
+    assert world.announced(watcher) == ["+7", "-7"]
     assert world.listed(tab, ROOM) == {}
 
 
-def test_a_reload_within_the_grace_is_no_leave(world):
+def test_a_reload_within_the_grace_period_is_not_a_leave(world):
     watcher = world.join(None, changes(ROOM))
     tab = world.join("7", ROOM)
     for _ in range(3):
@@ -251,29 +131,29 @@ def test_a_reload_within_the_grace_is_no_leave(world):
         world.wait(GRACE - 0.1)
         tab = world.join("7", ROOM)
     world.wait(10)
-    assert world.told(watcher) == ["+7"]
+    assert world.announced(watcher) == ["+7"]
 
 
-def test_a_leave_follows_the_grace(world):
+def test_a_leave_follows_the_grace_period(world):
     watcher = world.join(None, changes(ROOM))
     tab = world.join("7", ROOM)
     world.wait(1)
     world.events(watcher)
     world.lose(tab)
     world.wait(GRACE - 0.01)
-    assert world.told(watcher) == []
+    assert world.announced(watcher) == []
     assert world.listed(watcher, ROOM) == {"7": 0}
     world.wait(0.02)
-    assert world.told(watcher) == ["-7"]
+    assert world.announced(watcher) == ["-7"]
     assert world.listed(watcher, ROOM) == {}
 
 
-def test_who_comes_back_without_the_topic_has_left_it(world):
+def test_a_user_who_comes_back_without_the_topic_has_left_it(world):
     watcher = world.join(None, changes(ROOM))
     world.lose(world.join("7", ROOM))
     world.join("7")
     world.wait(GRACE + 0.1)
-    assert world.told(watcher) == ["+7", "-7"]
+    assert world.announced(watcher) == ["+7", "-7"]
     assert world.presence.num_online == 1
 
 
@@ -283,10 +163,10 @@ def test_one_tab_lost_and_the_other_unsubscribed_is_a_leave_at_once(world):
     world.wait(1)
     world.lose(lost)
     world.say(other, [6, ROOM])
-    assert world.told(watcher) == ["+7", "-7"]
+    assert world.announced(watcher) == ["+7", "-7"]
 
 
-def test_without_a_grace_a_loss_is_a_leave():
+def test_without_a_grace_period_a_loss_is_a_leave():
     world = PresenceWorld(grace=0)
     watcher = world.join(None, changes(ROOM), ONLINE)
     world.events(watcher)
@@ -302,7 +182,7 @@ def test_without_a_grace_a_loss_is_a_leave():
     ]
 
 
-def test_anonymous_sessions_are_counted_and_not_told(world):
+def test_anonymous_sessions_are_counted_and_not_announced(world):
     watcher = world.join(None, changes(ROOM))
     tabs = [world.join(None, ROOM) for _ in range(3)]
     world.join("7", ROOM)
@@ -317,13 +197,13 @@ def test_anonymous_sessions_are_counted_and_not_told(world):
     world.lose(*tabs)
     assert world.call(watcher, "wampush.presence.list", ROOM)["anonymous"] == 0
     world.wait(10)
-    assert world.told(watcher) == []
+    assert world.announced(watcher) == []
 
 
 @pytest.mark.parametrize("topic", ["news", "room.quiet", "wampush.presence.changes.room.1"])
 def test_topics_without_presence_keep_nothing(world, topic):
     client = world.join("7", topic)
-    assert world.presence._topics == {}
+    assert world.presence._members == {}
     world.lose(client)
     world.wait(GRACE)
     assert world.presence.num_online == 0
@@ -334,13 +214,13 @@ def test_presence_of_everything_is_not_that_of_its_own_topics():
     client = world.join("7", "a", changes("a"), ONLINE, changes(ONLINE), changes(changes("a")))
     assert world.hub.topics(client.subscriber) == {"a", changes("a"), ONLINE}
     assert world.ledger.refusals() == {"presence-off": 2}
-    assert set(world.presence._topics) == {"a"}
+    assert set(world.presence._members) == {"a"}
 
 
-def test_no_rule_no_presence():
+def test_without_a_rule_there_is_no_presence():
     world = PresenceWorld(rules=())
     world.join("7", ROOM)
-    assert world.presence._topics == {}
+    assert world.presence._members == {}
     # Application code may ask all the same.
     assert world.presence.users(ROOM) == {"7": 1}
 
@@ -385,15 +265,15 @@ def test_becoming_another_user_is_a_leave_and_a_join(world):
     world.events(watcher)
     world.become(tab, "9")
     world.wait(1)
-    assert world.told(watcher) == ["-7", "+9"]
+    assert world.announced(watcher) == ["-7", "+9"]
     world.become(other, "9")
     world.wait(1)
-    assert world.told(watcher) == ["-8"]
+    assert world.announced(watcher) == ["-8"]
     assert world.listed(watcher, ROOM) == {"9": 2}
     assert world.presence.num_online == 1
 
 
-def test_a_login_within_the_grace_is_a_return(world):
+def test_a_login_within_the_grace_period_is_a_return(world):
     watcher = world.join(None, ONLINE)
     world.lose(world.join("7"))
     world.wait(1)
@@ -412,12 +292,12 @@ def test_a_topic_that_the_new_user_may_not_have_is_not_joined():
     world.events(watcher)
     world.become(tab, "8")
     world.wait(1)
-    assert sorted(world.told(watcher)) == ["+8", "-7", "-7"]
+    assert sorted(world.announced(watcher)) == ["+8", "-7", "-7"]
     assert world.presence.users(ROOM) == {}
     assert world.hub.topics(tab.subscriber) == {"room.2"}
     world.lose(tab)
     world.wait(GRACE)
-    assert world.presence._topics == {}
+    assert world.presence._members == {}
 
 
 def test_automatic_topics_are_exchanged_without_phantoms():
@@ -427,22 +307,22 @@ def test_automatic_topics_are_exchanged_without_phantoms():
     world.wait(1)
     world.become(tab, "8")
     world.wait(1)
-    assert world.told(watcher) == ["+7", "-7", "+8"]
+    assert world.announced(watcher) == ["+7", "-7", "+8"]
     world.lose(tab)
     world.wait(GRACE + 1)
-    assert world.told(watcher) == ["-8"]
+    assert world.announced(watcher) == ["-8"]
 
 
-def test_a_session_that_may_not_become_somebody_is_lost_as_who_it_was(world):
+def test_a_session_whose_new_identity_is_refused_is_lost_as_who_it_was(world):
     watcher = world.join(None, changes(ROOM))
     tab = world.join("7", ROOM)
     # The connection refuses, because that user has too many; the indexes never hear of it.
     tab.subscriber.identity = person("8")
     world.lose(tab)
     world.wait(GRACE + 1)
-    assert world.told(watcher) == ["+7", "-7"]
+    assert world.announced(watcher) == ["+7", "-7"]
     assert world.presence.num_online == 0
-    assert world.presence._topics == {}
+    assert world.presence._members == {}
 
 
 # Many.
@@ -458,7 +338,7 @@ def disconnect_many(world: PresenceWorld, count: int, user: Callable[[int], str]
     return watcher
 
 
-def test_ten_thousand_sessions_lost_at_once_are_no_storm(world):
+def test_ten_thousand_sessions_lost_at_once_cause_few_events(world):
     watcher = disconnect_many(world, 10_000, str)
     assert len(world.clock.pending) <= 2
     world.wait(60)
@@ -470,15 +350,15 @@ def test_ten_thousand_sessions_lost_at_once_are_no_storm(world):
     assert by_topic[CLIENTS] == [10_000, 1]
     assert by_topic[ONLINE][-1] == 0
     assert len(by_topic[ONLINE]) == 2
-    told = by_topic[changes(ROOM)]
-    assert [each["event"] for each in told] == ["leave", *["many"] * 10]
-    left = [told[0]["user"], *(user for each in told[1:] for user in each["left"])]
+    published = by_topic[changes(ROOM)]
+    assert [each["event"] for each in published] == ["leave", *["many"] * 10]
+    left = [published[0]["user"], *(user for each in published[1:] for user in each["left"])]
     assert sorted(left, key=int) == [str(number) for number in range(10_000)]
     assert world.clock.pending == []
-    assert world.presence._topics == world.presence._changes == {}
+    assert world.presence._members == world.presence._changes == {}
 
 
-def test_what_one_round_deals_with_is_bounded(world):
+def test_the_work_of_one_round_is_bounded(world):
     disconnect_many(world, 3 * SLICE, str)
     ended: list[int] = []
     while world.presence.num_online:
@@ -507,7 +387,7 @@ def test_ten_thousand_tabs_of_one_user(world):
     ]
 
 
-def test_a_few_changes_are_told_one_by_one_and_more_in_one_event(world):
+def test_a_few_changes_are_published_one_by_one_and_more_in_one_event(world):
     watcher = world.join(None, changes(ROOM))
     for count in (SINGLY, SINGLY + 1):
         world.wait(10)
@@ -532,35 +412,35 @@ def test_one_event_stays_small_whatever_the_ids_are(world):
     world.wait(10)
     sizes = [len(value["joined"]) for _, value in world.events(watcher)[1:] if "joined" in value]
     assert sizes == [2]
-    assert len(world.told(watcher)) == 0
+    assert len(world.announced(watcher)) == 0
     assert BATCH_USERS > 2
 
 
-def test_leaving_and_coming_back_within_an_interval_is_told_to_nobody(world):
+def test_leaving_and_coming_back_within_an_interval_is_not_published(world):
     watcher = world.join(None, changes(ROOM))
     tab = world.join("7", ROOM)
     world.join("8", ROOM)
     for _ in range(5):
         world.say(tab, [6, ROOM], [5, ROOM])
     world.wait(1)
-    assert world.told(watcher) == ["+7", "+8"]
+    assert world.announced(watcher) == ["+7", "+8"]
 
 
-def test_flapping_is_told_five_times_a_second_at_most(world):
+def test_flapping_is_published_five_times_a_second_at_most(world):
     watcher = world.join(None, changes(ROOM))
     tab = world.join("7")
     for number in range(1000):
         world.say(tab, [6 if number % 2 else 5, ROOM])
         world.wait(0.009)
     world.wait(1)
-    told = world.told(watcher)
-    assert len(told) <= 5 * 11
-    assert all(first[0] != second[0] for first, second in pairwise(told))
+    published = world.announced(watcher)
+    assert len(published) <= 5 * 11
+    assert all(first[0] != second[0] for first, second in pairwise(published))
     assert world.presence._changes == {}
 
 
 def test_the_list_and_the_events_fit_together(world):
-    """Whoever subscribes, then asks, then follows the events, misses nobody and keeps nobody."""
+    """A client that subscribes, then asks, then follows the events, misses nobody."""
     first = world.join(None, changes(ROOM))
     world.join("1", ROOM)
     fleeting = world.join("2", ROOM)
@@ -568,13 +448,13 @@ def test_the_list_and_the_events_fit_together(world):
     known = set(world.listed(late, ROOM))
     world.say(fleeting, [6, ROOM])
     world.wait(1)
-    for word in world.told(late):
+    for word in world.announced(late):
         known.add(word[1:]) if word[0] == "+" else known.discard(word[1:])
     assert known == {"1"}
-    assert twice(world.told(first)) == []
+    assert twice(world.announced(first)) == []
 
 
-def test_what_nobody_watches_is_not_kept(world):
+def test_changes_without_watchers_are_not_kept(world):
     watcher = world.join(None, changes(ROOM))
     world.join("1", ROOM)
     world.join("2", ROOM)
@@ -584,14 +464,14 @@ def test_what_nobody_watches_is_not_kept(world):
     assert world.presence._changes == {}
     late = world.join(None, changes(ROOM))
     world.wait(1)
-    assert world.told(late) == []
+    assert world.announced(late) == []
     assert world.listed(late, ROOM) == {"1": 1, "2": 1, "3": 1}
 
 
 # The end.
 
 
-def test_at_the_end_nothing_is_told_and_no_timer_is_left(world):
+def test_after_the_end_nothing_is_published_and_no_timer_is_left(world):
     watcher = world.join(None, changes(ROOM), ONLINE, CLIENTS)
     tabs = [world.join(str(number), ROOM) for number in range(20)]
     world.lose(tabs.pop())
@@ -606,7 +486,7 @@ def test_at_the_end_nothing_is_told_and_no_timer_is_left(world):
     assert world.clock.pending == []
 
 
-def test_application_code_reads_it(world):
+def test_application_code_reads_presence(world):
     view: PresenceView = world.presence
     tabs = [world.join("7", "news", ROOM), world.join("7", "news"), world.join(None, "news")]
     world.join("8", ROOM)
@@ -619,42 +499,3 @@ def test_application_code_reads_it(world):
     assert view.users("news") == {"7": 1}
     assert view.is_online("7")
     assert not view.is_online("9")
-
-
-# Delays.
-
-
-class Bell:
-    def __init__(self) -> None:
-        self.rung = 0
-
-    def due(self) -> None:
-        self.rung += 1
-
-
-def test_a_delay_has_one_timer_and_none_while_nothing_waits():
-    clock = FakeClock()
-    delay = Delay(2.0, Clock(lambda: clock.now, clock.call_later))
-    bells = [Bell() for _ in range(5)]
-    for bell in bells:
-        delay.add(bell)
-        clock.advance(GRAIN / 10)
-        assert len(clock.pending) == 1
-    clock.advance(2.0)
-    assert [bell.rung for bell in bells] == [1] * 5
-    assert clock.pending == []
-
-
-def test_a_clock_that_is_set_back_holds_nobody_up():
-    clock = FakeClock()
-    delay = Delay(2.0, Clock(lambda: clock.now, clock.call_later))
-    bells = [Bell(), Bell()]
-    delay.add(bells[0])
-    clock.now -= 3600
-    # The timer itself is late then, which the reactor has to answer for.
-    clock.pending[0].time = clock.now + 1
-    clock.advance(1)
-    assert bells[0].rung == 1
-    delay.add(bells[1])
-    clock.advance(2.0)
-    assert bells[1].rung == 1

@@ -24,7 +24,8 @@ from wampush.config.tables.permissions import PermissionSettings
 USERS = st.sampled_from(["1", "2", "3", None])
 TOPICS = ("room.1", "room.2", "room.3", "news")
 WATCHED = TOPICS[:3]
-#: Operations happen at multiples of this; what the grace ends a little later is told by the next.
+#: Operations happen at multiples of this. A grace period ends a little after a multiple, and what
+#: follows from that is published by the next one.
 STEP = 0.25
 GRACE = 2.01
 
@@ -33,12 +34,12 @@ Place = tuple[str, str]
 
 @dataclass
 class Watcher:
-    """Somebody who has asked who is there and follows what is told."""
+    """A client that has asked who is on a topic, and follows the events."""
 
     client: Client
     #: By topic.
     known: dict[str, set[str]] = field(default_factory=dict)
-    figures: dict[str, int] = field(default_factory=dict)
+    counters: dict[str, int] = field(default_factory=dict)
 
 
 class Model(RuleBasedStateMachine):
@@ -126,7 +127,7 @@ class Model(RuleBasedStateMachine):
     @rule()
     def watch(self) -> None:
         client = self.world.join(None, *map(changes, WATCHED), ONLINE, CLIENTS)
-        # Its own coming is a change that it may be told later.
+        # Its own coming is a change that may be published later.
         watcher = Watcher(client)
         self.read(watcher)
         for topic in WATCHED:
@@ -163,10 +164,10 @@ class Model(RuleBasedStateMachine):
         return counted | {user: 0 for name, user in self.away if name == topic}
 
     def read(self, watcher: Watcher) -> None:
-        """Follow what was told; a join is of somebody who was not known, a leave of one who was."""
+        """Follow the events: only unknown users join, and only known ones leave."""
         for topic, value in self.world.events(watcher.client):
             if topic in (ONLINE, CLIENTS):
-                watcher.figures[topic] = value
+                watcher.counters[topic] = value
                 continue
             known = watcher.known.setdefault(value["topic"], set())
             single = value.get("user")
@@ -187,7 +188,7 @@ class Model(RuleBasedStateMachine):
         assert self.world.presence.users("news") == present
 
     @invariant()
-    def figures_are_those_of_the_model(self) -> None:
+    def counters_are_those_of_the_model(self) -> None:
         presence = self.world.presence
         assert presence.num_online == len(self.online.keys() | self.offline.keys())
         assert presence.num_clients == len(self.users) + len(self.watchers)
@@ -210,7 +211,7 @@ class Model(RuleBasedStateMachine):
             self.read(watcher)
             for topic in WATCHED:
                 assert watcher.known[topic] == self.here(topic).keys()
-            assert watcher.figures == {
+            assert watcher.counters == {
                 ONLINE: self.world.presence.num_online,
                 CLIENTS: self.world.presence.num_clients,
             }
@@ -224,7 +225,7 @@ class Model(RuleBasedStateMachine):
         self.world.wait(10)
         presence = self.world.presence
         assert (presence.num_online, presence.num_clients) == (0, 0)
-        assert presence._topics == {}
+        assert presence._members == {}
         assert presence._changes == {}
         assert self.world.clock.pending == []
 

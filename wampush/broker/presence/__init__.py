@@ -1,5 +1,5 @@
-"""Who is online, and on which topic.
+"""Who is online, and who is on which topic.
 
-Owns: members of topics, figures, joins and leaves.
+Owns: members of topics, counters, joins and leaves.
 Must not import: the broker, requests.
 """

@@ -1,62 +1,34 @@
-"""Who is here: figures of the node, joins and leaves of topics.
+"""Presence: who is online, and who is on which topic.
 
-Owns: what an opened, lost or changed session and its subscriptions mean for presence, and what
-application code may read of it. Must not import: Twisted, the edges. The clock is handed in.
+Owns: what sessions and their subscriptions mean for presence, and what application code may read
+of it. Must not import: Twisted, the edges. The clock is handed in.
 
-Only users are kept, and only on topics where the policy has it: whoever is nobody in particular,
-and topics without presence, cost a look into an index that is there anyway. A user who was lost
-counts as there for the grace, so that going from one page to the next is no leave.
+Only users are kept, and only on topics for which the policy turns presence on. An anonymous session
+or a topic without presence costs one look into an index that exists anyway. A user whose last
+connection was lost counts as present for a grace period, so that going from one page to the next
+is not a leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Final, Protocol
 
-from wampush.broker.access.policy import Policy
-from wampush.broker.hub import Hub
-from wampush.broker.presence.timing import Clock, Delay, GracePeriod, RateLimitedPublisher
-from wampush.broker.presence.topics import Changes, TopicMembers
+from wampush.broker.presence.changes import TopicChanges
+from wampush.broker.presence.counter import CounterTopic
+from wampush.broker.presence.grace_period import GracePeriod
+from wampush.broker.presence.host import PresenceHost
+from wampush.broker.presence.members import TopicMembers
+from wampush.broker.presence.timing import Clock, DelayQueue
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.users import UserIndex
 from wampush.topics import is_reserved
-from wampush.wamp.uris import (
-    PRESENCE_CHANGES,
-    TOPIC_NUM_CLIENTS,
-    TOPIC_NUM_ONLINE,
-)
+from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
-#: Seconds between two events on one topic of presence: at most 5 a second.
+#: Seconds between two publications on one topic of presence: at most 5 per second.
 INTERVAL: Final = 0.2
-
-
-class PresenceHost(Protocol):
-    """The broker, as presence sees it."""
-
-    @property
-    def hub(self) -> Hub[Subscriber]:
-        """Who has subscribed to what."""
-
-    @property
-    def people(self) -> UserIndex:
-        """The sessions of each user."""
-
-    @property
-    def sessions(self) -> Mapping[str, Subscriber]:
-        """All sessions by their ids."""
-
-    @property
-    def policy(self) -> Policy:
-        """On which topics presence is on."""
-
-    def publish(self, publication: Publication) -> int:
-        """Publish for all subscribers of a topic."""
-
-    def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
-        """Send an event to one session."""
 
 
 class PresenceView(Protocol):
@@ -64,142 +36,94 @@ class PresenceView(Protocol):
 
     @property
     def num_online(self) -> int:
-        """How many users have a session, or had one until a moment ago."""
+        """The number of users who have a session, or had one within the grace period."""
 
     @property
     def num_clients(self) -> int:
-        """How many sessions there are, with a user and without."""
+        """The number of sessions, with a user and without."""
 
     def is_online(self, user: str) -> bool:
-        """Whether a user has a session, or had one until a moment ago."""
+        """Return whether a user has a session, or had one within the grace period."""
 
     def users(self, topic: str) -> Mapping[str, int]:
-        """Who has subscribed to a topic, with the number of sessions that have."""
-
-
-class CounterTopic(RateLimitedPublisher):
-    """A number that sessions may subscribe to.
-
-    :param topic: where it is told.
-    :param read: gives the number.
-    :param outlet: the way to the subscribers.
-    :param interval: between two events.
-    """
-
-    __slots__ = ("_outlet", "_read", "_told", "_topic")
-
-    def __init__(
-        self, topic: str, read: Callable[[], int], outlet: PresenceHost, interval: Delay
-    ) -> None:
-        super().__init__(interval)
-        self._topic = topic
-        self._read = read
-        self._outlet = outlet
-        # What all subscribers know; None when they know different numbers.
-        self._told: int | None = None
-
-    def changed(self) -> None:
-        """The number may be another one by now."""
-        if self._outlet.hub.subscribers(self._topic):
-            self.request()
-
-    def subscribed(self, subscriber: Subscriber) -> None:
-        """A session has subscribed: it gets the number."""
-        number = self._read()
-        if len(self._outlet.hub.subscribers(self._topic)) == 1:
-            self._told = number
-        elif number != self._told:
-            self._told = None
-        self._outlet.send(subscriber, self._topic, b"%d" % number)
-
-    @property
-    def owes(self) -> bool:
-        """Whether the subscribers, if there are any, know another number."""
-        return self._read() != self._told and bool(self._outlet.hub.subscribers(self._topic))
-
-    def tell(self) -> int:
-        """Publish the number."""
-        self._told = self._read()
-        return self._outlet.publish(Publication(self._topic, b"%d" % self._told))
-
-    def rest(self) -> None:
-        """There is nothing to tell."""
+        """Return the users on a topic, with the number of their subscriptions."""
 
 
 class Presence:
-    """Who is here.
+    """Who is online, and who is on which topic.
 
-    :param outlet: the broker.
-    :param grace: seconds for which a user who was lost counts as there.
-    :param clock: for the grace, and to tell changes at most every :data:`INTERVAL`.
+    :param host: the broker.
+    :param grace: seconds for which a user counts as present after the last connection was lost.
+    :param clock: for the grace periods, and for publishing changes once per :data:`INTERVAL`.
     """
 
-    def __init__(self, outlet: PresenceHost, grace: float, clock: Clock) -> None:
-        self._outlet = outlet
-        self._grace = Delay(grace, clock)
-        self._interval = Delay(INTERVAL, clock)
-        online = CounterTopic(TOPIC_NUM_ONLINE, lambda: self.num_online, outlet, self._interval)
-        clients = CounterTopic(TOPIC_NUM_CLIENTS, lambda: self.num_clients, outlet, self._interval)
+    def __init__(self, host: PresenceHost, grace: float, clock: Clock) -> None:
+        self._host = host
+        self._grace = DelayQueue(grace, clock)
+        self._interval = DelayQueue(INTERVAL, clock)
+        online = CounterTopic(TOPIC_NUM_ONLINE, lambda: self.num_online, host, self._interval)
+        clients = CounterTopic(TOPIC_NUM_CLIENTS, lambda: self.num_clients, host, self._interval)
         self._num_online: Final = online
         self._num_clients: Final = clients
-        self._figures: Final = {TOPIC_NUM_ONLINE: online, TOPIC_NUM_CLIENTS: clients}
-        self._recent = GracePeriod(self._grace, self._gone)
-        #: Topics with users on them, where presence is on.
-        self._topics: dict[str, TopicMembers] = {}
-        #: Topics of which something was told in the last interval, or is still to be told.
-        self._changes: dict[str, Changes] = {}
-        self._becoming: Subscriber | None = None
-        self._is_used = outlet.policy.uses_presence
+        self._counters: Final = {TOPIC_NUM_ONLINE: online, TOPIC_NUM_CLIENTS: clients}
+        self._lost_users = GracePeriod(self._grace, self._on_user_gone)
+        #: The members of each topic with presence that has any.
+        self._members: dict[str, TopicMembers] = {}
+        #: The changes of each topic that had any within the last interval.
+        self._changes: dict[str, TopicChanges] = {}
+        # The session whose identity is being changed, between the two notifications.
+        self._changing: Subscriber | None = None
+        self._is_used = host.policy.uses_presence
         self._stopped = False
 
-    # What application code reads.
+    # Reading, for application code.
 
     @property
     def num_online(self) -> int:
-        """How many users have a session, or had one until a moment ago."""
-        return self._outlet.people.user_count + len(self._recent)
+        """The number of users who have a session, or had one within the grace period."""
+        return self._host.people.user_count + len(self._lost_users)
 
     @property
     def num_clients(self) -> int:
-        """How many sessions there are, with a user and without."""
-        return len(self._outlet.sessions)
+        """The number of sessions, with a user and without."""
+        return len(self._host.sessions)
 
     def is_online(self, user: str) -> bool:
-        """Whether a user has a session, or had one until a moment ago."""
-        return bool(self._outlet.people.of_user(user)) or user in self._recent
+        """Return whether a user has a session, or had one within the grace period."""
+        return bool(self._host.people.of_user(user)) or user in self._lost_users
 
     def users(self, topic: str) -> Mapping[str, int]:
-        """Who has subscribed to a topic, with the number of sessions that have.
+        """Return the users on a topic, with the number of their subscriptions.
 
-        Where presence is on, those who were lost a moment ago have the number 0.
+        On a topic with presence, users within the grace period have the number 0.
         """
         if self.is_on(topic):
-            attendance = self._topics.get(topic)
-            return {} if attendance is None else dict(attendance.users)
+            members = self._members.get(topic)
+            return {} if members is None else dict(members.users)
         found: dict[str, int] = {}
-        for subscriber in self._outlet.hub.subscribers(topic):
-            user = self._outlet.people.user_of(subscriber)
+        for subscriber in self._host.hub.subscribers(topic):
+            user = self._host.people.user_of(subscriber)
             if user:
                 found[user] = found.get(user, 0) + 1
         return found
 
-    # What calls are answered with.
+    # Reading, for calls.
 
     def is_on(self, topic: str) -> bool:
-        """Whether joins and leaves of a topic are told."""
-        return not is_reserved(topic) and self._outlet.policy.has_presence(topic)
+        """Return whether joins and leaves of a topic are published."""
+        return not is_reserved(topic) and self._host.policy.has_presence(topic)
 
-    def told_users(self, topic: str) -> Iterator[tuple[str, int]]:
-        """The users on a topic as those who watch it know them by now.
+    def announced_users(self, topic: str) -> Iterator[tuple[str, int]]:
+        """Yield the users on a topic as its watchers know them, with their subscriptions.
 
-        So whoever subscribes to the changes and asks then misses nobody, although changes are told
-        a little later.
+        Changes are published with a delay. A client that subscribes to the changes and then asks
+        for the users misses nobody, because the answer does not run ahead of the changes.
         """
         changes = self._changes.get(topic)
         pending: Mapping[str, bool] = {} if changes is None else changes.pending
-        attendance = self._topics.get(topic)
-        if attendance is not None:
-            for user, connections in attendance.users.items():
+        members = self._members.get(topic)
+        if members is not None:
+            for user, connections in members.users.items():
                 if user not in pending:
                     yield user, connections
         for user, here in pending.items():
@@ -207,141 +131,140 @@ class Presence:
                 yield user, 0
 
     def count_users(self, topic: str) -> int:
-        """How many :meth:`told_users` gives."""
+        """Return how many users :meth:`announced_users` yields."""
         changes = self._changes.get(topic)
-        attendance = self._topics.get(topic)
-        count = 0 if attendance is None else len(attendance.users)
+        members = self._members.get(topic)
+        count = 0 if members is None else len(members.users)
         for here in () if changes is None else changes.pending.values():
             count += -1 if here else 1
         return count
 
     def count_anonymous(self, topic: str) -> int:
-        """How many subscribers of a topic, where presence is on, have no user."""
-        attendance = self._topics.get(topic)
-        users = 0 if attendance is None else attendance.connections
-        return len(self._outlet.hub.subscribers(topic)) - users
+        """Return how many subscribers of a topic with presence have no user."""
+        members = self._members.get(topic)
+        connections = 0 if members is None else members.connections
+        return len(self._host.hub.subscribers(topic)) - connections
 
-    # What the broker tells.
+    # Notifications by the broker.
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """A session has got its WELCOME."""
-        self._came(subscriber)
-        self._num_clients.changed()
+        """Handle a session that was sent its WELCOME."""
+        self._on_user(subscriber)
+        self._num_clients.on_change()
 
-    def subscribed(self, subscriber: Subscriber, topic: str, is_new: bool) -> None:
-        """A session has subscribed.
+    def on_subscribe(self, subscriber: Subscriber, topic: str, is_new: bool) -> None:
+        """Handle a subscription.
 
-        :param is_new: whether it was not subscribed already.
+        :param is_new: whether the session did not have it already.
         """
-        figure = self._figures.get(topic)
-        if figure is not None:
-            figure.subscribed(subscriber)
-        elif is_new and self._is_used and subscriber is not self._becoming:
-            self._arrive(subscriber, topic)
+        counter = self._counters.get(topic)
+        if counter is not None:
+            counter.on_subscribe(subscriber)
+        elif is_new and self._is_used and subscriber is not self._changing:
+            self._join(subscriber, topic)
 
-    def unsubscribed(self, subscriber: Subscriber, topic: str) -> None:
-        """A session has ended a subscription that it had."""
-        if topic in self._topics and subscriber is not self._becoming:
-            self._depart(subscriber, topic)
+    def on_unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
+        """Handle the end of a subscription that a session had."""
+        if topic in self._members and subscriber is not self._changing:
+            self._leave(subscriber, topic)
 
-    def becoming(self, subscriber: Subscriber) -> None:
-        """A session becomes somebody else; the indexes know it as who it was.
+    def on_identity_changing(self, subscriber: Subscriber) -> None:
+        """Handle the start of a change of identity; the indexes still hold the old one.
 
-        Until :meth:`became` its subscriptions may change, as nobody's.
+        Until :meth:`on_identity_changed`, changes of the session's subscriptions are ignored.
         """
-        if self._outlet.people.user_of(subscriber) == (subscriber.identity.user or None):
+        if self._host.people.user_of(subscriber) == (subscriber.identity.user or None):
             return
-        for topic in self._outlet.hub.topics(subscriber):
-            if topic in self._topics:
-                self._depart(subscriber, topic)
-        self._becoming = subscriber
+        for topic in self._host.hub.topics(subscriber):
+            if topic in self._members:
+                self._leave(subscriber, topic)
+        self._changing = subscriber
 
-    def became(self, subscriber: Subscriber) -> None:
-        """A session has become somebody else; the indexes know it as who it is."""
-        if subscriber is not self._becoming:
+    def on_identity_changed(self, subscriber: Subscriber) -> None:
+        """Handle the end of a change of identity; the indexes hold the new one."""
+        if subscriber is not self._changing:
             return
-        self._becoming = None
-        self._came(subscriber)
-        self._num_online.changed()
+        self._changing = None
+        self._on_user(subscriber)
+        self._num_online.on_change()
         if self._is_used:
-            for topic in self._outlet.hub.topics(subscriber):
-                self._arrive(subscriber, topic)
+            for topic in self._host.hub.topics(subscriber):
+                self._join(subscriber, topic)
 
     def on_lost(self, user: str | None, topics: AbstractSet[str]) -> None:
-        """A session is gone, and no index knows it any more.
+        """Handle the loss of a session, which is in no index any more.
 
-        :param user: whose it was.
-        :param topics: what it had subscribed to.
+        :param user: the session's user.
+        :param topics: its subscriptions.
         """
         if self._stopped:
             return
         if user:
-            if not self._outlet.people.of_user(user):
-                self._recent.miss(user)
-            if self._topics:
+            if not self._host.people.of_user(user):
+                self._lost_users.start(user)
+            if self._members:
                 for topic in topics:
-                    attendance = self._topics.get(topic)
-                    if attendance is not None:
-                        attendance.lose(user)
-        self._num_clients.changed()
+                    members = self._members.get(topic)
+                    if members is not None:
+                        members.lose(user)
+        self._num_clients.on_change()
 
     def stop(self) -> None:
-        """Tell nothing any more: the node stops, and all sessions are about to be lost."""
+        """Publish nothing any more: the node stops, and all sessions are about to be lost."""
         self._stopped = True
         self._grace.stop()
         self._interval.stop()
 
     # Joins and leaves.
 
-    def _gone(self, _: str) -> None:
-        self._num_online.changed()
-
-    def _came(self, subscriber: Subscriber) -> None:
-        user = self._outlet.people.user_of(subscriber)
+    def _on_user(self, subscriber: Subscriber) -> None:
+        user = self._host.people.user_of(subscriber)
         if user:
-            self._recent.is_back(user)
-            self._num_online.changed()
+            self._lost_users.cancel(user)
+            self._num_online.on_change()
 
-    def _arrive(self, subscriber: Subscriber, topic: str) -> None:
-        user = self._outlet.people.user_of(subscriber)
+    def _on_user_gone(self, _: str) -> None:
+        self._num_online.on_change()
+
+    def _join(self, subscriber: Subscriber, topic: str) -> None:
+        user = self._host.people.user_of(subscriber)
         if not user or not self.is_on(topic):
             return
-        attendance = self._topics.get(topic)
-        if attendance is None:
-            attendance = TopicMembers(GracePeriod(self._grace, partial(self._gone_from, topic)))
-            self._topics[topic] = attendance
-        if attendance.arrive(user):
-            self._note(topic, user, here=True)
+        members = self._members.get(topic)
+        if members is None:
+            grace = GracePeriod(self._grace, partial(self._on_member_gone, topic))
+            members = self._members[topic] = TopicMembers(grace)
+        if members.join(user):
+            self._announce(topic, user, here=True)
 
-    def _depart(self, subscriber: Subscriber, topic: str) -> None:
-        user = self._outlet.people.user_of(subscriber)
-        if user and self._topics[topic].depart(user):
-            self._left(topic, user)
+    def _leave(self, subscriber: Subscriber, topic: str) -> None:
+        user = self._host.people.user_of(subscriber)
+        if user and self._members[topic].leave(user):
+            self._announce_leave(topic, user)
 
-    def _gone_from(self, topic: str, user: str) -> None:
-        self._topics[topic].give_up(user)
-        self._left(topic, user)
+    def _on_member_gone(self, topic: str, user: str) -> None:
+        self._members[topic].remove(user)
+        self._announce_leave(topic, user)
 
-    def _left(self, topic: str, user: str) -> None:
-        if not self._topics[topic].users:
-            del self._topics[topic]
-        self._note(topic, user, here=False)
+    def _announce_leave(self, topic: str, user: str) -> None:
+        if not self._members[topic].users:
+            del self._members[topic]
+        self._announce(topic, user, here=False)
 
-    def _note(self, topic: str, user: str, here: bool) -> None:
+    def _announce(self, topic: str, user: str, here: bool) -> None:
         changes = self._changes.get(topic)
         if changes is None:
-            watched = PRESENCE_CHANGES + topic
-            if self._stopped or not self._outlet.hub.subscribers(watched):
+            where = PRESENCE_CHANGES + topic
+            if self._stopped or not self._host.hub.subscribers(where):
                 return
-            changes = Changes(
+            changes = self._changes[topic] = TopicChanges(
                 topic,
-                self._interval,
-                partial(self._outlet.hub.subscribers, watched),
-                partial(self._publish, watched),
-                partial(self._changes.pop, topic, None),
+                interval=self._interval,
+                watchers=partial(self._host.hub.subscribers, where),
+                send=partial(self._publish, where),
+                on_idle=partial(self._changes.pop, topic, None),
             )
-            self._changes[topic] = changes
-        changes.note(user, here)
+        changes.add(user, here)
 
     def _publish(self, topic: str, payload: bytes) -> int:
-        return self._outlet.publish(Publication(topic, payload))
+        return self._host.publish(Publication(topic, payload))

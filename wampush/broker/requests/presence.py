@@ -62,7 +62,7 @@ class PresenceProcedures:
             raise CallRefused(ERROR_PRESENCE_OFF, sentence, {"topic": topic})
         users = [
             {"user": user, "connections": connections}
-            for user, connections in islice(presence.told_users(topic), self._list_users)
+            for user, connections in islice(presence.announced_users(topic), self._list_users)
         ]
         count = presence.count_users(topic)
         return {

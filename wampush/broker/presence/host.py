@@ -1,0 +1,44 @@
+"""What presence needs of the broker.
+
+Owns: PresenceHost. Must not import: the broker, Twisted, the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from wampush.broker.access.policy import Policy
+from wampush.broker.hub import Hub
+from wampush.broker.publication import Publication
+from wampush.broker.subscriber import Subscriber
+from wampush.broker.users import UserIndex
+
+
+class PresenceHost(Protocol):
+    """The broker, as presence sees it."""
+
+    @property
+    def hub(self) -> Hub[Subscriber]:
+        """The subscriptions."""
+
+    @property
+    def people(self) -> UserIndex:
+        """The sessions of each user."""
+
+    @property
+    def sessions(self) -> Mapping[str, Subscriber]:
+        """All sessions by id."""
+
+    @property
+    def policy(self) -> Policy:
+        """The policy, which says on which topics presence is on."""
+
+    def publish(self, publication: Publication) -> int:
+        """Publish for the subscribers of a topic.
+
+        :returns: the number of receivers.
+        """
+
+    def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
+        """Send an event to one session."""
