@@ -13,8 +13,7 @@ from types import MappingProxyType
 
 import orjson
 
-from wampush.apps.webhooks import answers as webhooks_answers
-from wampush.apps.webhooks.answers import Unusable
+from wampush.apps.webhooks import responses
 from wampush.broker.ingest import Ingest
 from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.load import load
@@ -25,7 +24,7 @@ from wampush.edges.websocket import compression, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
 from wampush.net import origins
-from wampush.net.http_post import Answer
+from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import Session
 from wampush.wamp.uris import RATCHET, WAMP1
@@ -121,14 +120,14 @@ def webhook(data: bytes) -> None:
     wrapped = b'{"allow":true,"payload":%b,"publish":[{"topic":"t","data":%b,"to":%b}]}'
     result = b'{"result":%b,"error":%b}'
     bodies = (data, wrapped % (data, data, data), result % (data, data), b'{"error":%b}' % data)
-    for answer in (Answer(status, body) for status in (200, 403) for body in bodies):
+    for answer in (HttpResponse(status, body) for status in (200, 403) for body in bodies):
         values: list[bytes] = []
-        with suppress(Unusable):
-            found = webhooks_answers.decision(answer, rewrites=True)
+        with suppress(UnusableResponse):
+            found = responses.decision(answer, rewrites=True)
             values.extend(part for push in found.pushes for part in push[1:])
             values.append(found.payload or b"0")
-        with suppress(Unusable):
-            values.append(webhooks_answers.call_answer(answer).result)
+        with suppress(UnusableResponse):
+            values.append(responses.call_response(answer).result)
         for value in values:
             orjson.loads(value)
 

@@ -1,4 +1,4 @@
-"""An application that is asked over HTTP and answers when a test says so."""
+"""An application that is asked over HTTP and responds when a test says so."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.config.tables.webhooks import EVENTS, WebhookSettings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
-from wampush.net.http_post import Answer
+from wampush.net.http_post import HttpResponse
 
 URL = "http://127.0.0.1:1/hooks.php"
 SECRET = b"0123456789abcdef" * 2
@@ -34,7 +34,7 @@ class Post:
     raw: bytes
     cookie: bytes
     time: int
-    answered: Deferred[Answer]
+    answered: Deferred[HttpResponse]
     dropped: bool = False
 
 
@@ -42,7 +42,7 @@ class Post:
 class Application:
     """The application, the webhooks that ask it, and the broker that these belong to.
 
-    ``present`` is what has not been answered, oldest first.
+    ``present`` holds the requests without a response, oldest first.
     """
 
     settings: WebhookSettings
@@ -50,6 +50,7 @@ class Application:
     world: World = field(default_factory=World)
     posts: list[Post] = field(default_factory=list)
     present: list[Post] = field(default_factory=list)
+    secret: bytes = SECRET
 
     def __post_init__(self) -> None:
         pushes = AcknowledgedPushes(
@@ -61,7 +62,13 @@ class Application:
         )
         seconds = self.clock.seconds
         self.webhooks = Webhooks(
-            self.settings, SECRET, self._post, pushes.publish, self.clock, seconds, seconds
+            settings=self.settings,
+            secret=SECRET,
+            post=self._post,
+            publish=pushes.publish,
+            clock=self.clock,
+            now=seconds,
+            wall=seconds,
         )
         self.world.clients.application = self.webhooks
 
@@ -79,9 +86,11 @@ class Application:
         """The daemon stops."""
         return self.webhooks.stop(patience)
 
-    def _post(self, body: bytes, cookie: bytes, headers: Mapping[str, str]) -> Deferred[Answer]:
+    def _post(
+        self, body: bytes, cookie: bytes, headers: Mapping[str, str]
+    ) -> Deferred[HttpResponse]:
         (time,) = re.findall(r"^t=(\d+),", headers[SIGNATURE_HEADER])
-        assert headers == {SIGNATURE_HEADER: signature(self.webhooks.secret, int(time), body)}
+        assert headers == {SIGNATURE_HEADER: signature(self.secret, int(time), body)}
 
         def drop(_: object) -> None:
             post.dropped = True
@@ -94,13 +103,13 @@ class Application:
         return post.answered
 
     def answer(self, document: object = None, *, status: int = 200, body: bytes = b"") -> None:
-        """Answer the oldest question."""
+        """Respond to the oldest request."""
         text = body if document is None else json.dumps(document).encode()
-        self.present.pop(0).answered.callback(Answer(status, text))
+        self.present.pop(0).answered.callback(HttpResponse(status, text))
         self.world.end_turn()
 
     def fail(self, error: Exception) -> None:
-        """The oldest question comes to nothing."""
+        """Let the oldest request fail."""
         self.present.pop(0).answered.errback(error)
         self.world.end_turn()
 
@@ -111,7 +120,7 @@ class Application:
 
 
 def application(*events: str, **settings: Any) -> Application:
-    """An application that is asked about these events, or about all."""
+    """Return an application that is asked about these events, or about all."""
     known: dict[str, Any] = {"procedures": ("cart.*",)} if not events or "call" in events else {}
     return Application(
         WebhookSettings(
@@ -126,7 +135,7 @@ def logged() -> Iterator[list[str]]:
     lines: list[str] = []
 
     def observe(event: Any) -> None:
-        if event.get("log_format", "").startswith("webhooks "):
+        if event.get("service") == "webhooks":
             line = event["log_format"].format(**event)
             assert line.startswith(f"webhooks {URL}: ")
             assert "secret" not in line

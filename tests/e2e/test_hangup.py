@@ -70,8 +70,8 @@ def running(tmp_path: Path) -> Iterator[Running]:
 def test_each_kind_of_keys_has_its_line(running: Running) -> None:
     assert running.hang_up("TLS: ") == [
         "ZeroMQ: 1 client keys may connect",
-        "tokens: keys read again, 1 in force",
-        "WAMP-CRA: keys read again, 1 in force",
+        "token keys reloaded: 1 keys",
+        "WAMP-CRA keys reloaded: 1 keys",
         "TLS: new connections get the certificate that the files hold now",
     ]
 

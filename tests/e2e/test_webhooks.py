@@ -189,7 +189,7 @@ def test_only_a_signature_of_now_counts(tmp_path: Path, browser: Browser, page: 
         assert call(page, "A", "cart.add", 17)["error"] == UNAVAILABLE
         running.daemon.wait_for_log(lambda log: "call: it answered with status 401" in log)
         os.kill(running.daemon.pid, signal.SIGHUP)
-        running.daemon.wait_for_log(lambda log: "webhooks: the secret is read again" in log)
+        running.daemon.wait_for_log(lambda log: "webhooks: secret reloaded" in log)
         assert call(page, "A", "cart.add", 17) == {"result": {"items": 1}}
         running.key.write_text("short", encoding="utf-8")
         os.kill(running.daemon.pid, signal.SIGHUP)

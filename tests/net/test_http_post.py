@@ -14,15 +14,15 @@ from wampush.net.http_post import (
     CLOSE_SECONDS,
     MOST_BYTES,
     MOST_RECEIVED,
-    Answer,
-    AnswerTooLong,
     HttpPost,
+    HttpResponse,
+    ResponseTooLong,
     problem_of,
 )
 
 URL = "http://127.0.0.1:1/hooks"
 GONE = Failure(ConnectionDone())
-TOO_LONG = f"its answer is longer than {MOST_BYTES} bytes"
+TOO_LONG = f"the response is longer than {MOST_BYTES} bytes"
 
 
 class Server:
@@ -58,7 +58,7 @@ def test_the_question_and_its_answer():
     assert {b"X-More: 1", b"Connection: close"} <= set(head.split(b"\r\n"))
     assert body == b"{}"
     server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
-    assert server.outcome == [Answer(200, b"[]")]
+    assert server.outcome == [HttpResponse(200, b"[]")]
     assert server.transport.disconnecting
 
 
@@ -84,7 +84,7 @@ def test_a_body_as_long_as_may_be():
     server = Server()
     server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * MOST_BYTES)
     server.client.connectionLost(GONE)
-    assert server.outcome == [Answer(200, b"x" * MOST_BYTES)]
+    assert server.outcome == [HttpResponse(200, b"x" * MOST_BYTES)]
 
 
 def test_interim_answers_are_no_lines():
@@ -96,7 +96,7 @@ def test_interim_answers_are_no_lines():
         server.send(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 3 + b"HTTP/1.1 204 No Content\r\n\r\n")
     finally:
         globalLogPublisher.removeObserver(observer)
-    assert server.outcome == [Answer(204, b"")]
+    assert server.outcome == [HttpResponse(204, b"")]
     assert lines == []
 
 
@@ -112,7 +112,7 @@ def test_a_question_that_is_given_up_ends_its_connection_at_once(came):
 def test_what_comes_behind_an_answer_is_not_looked_at():
     server = Server()
     server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]" + b"x" * 10 * MOST_RECEIVED)
-    assert server.outcome == [Answer(200, b"[]")]
+    assert server.outcome == [HttpResponse(200, b"[]")]
     assert not server.transport.disconnected
 
 
@@ -136,4 +136,4 @@ def test_too_long_says_so_whatever_wraps_it():
     server = Server()
     server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST_BYTES + 1))
     (failure,) = server.outcome
-    assert failure.check(AnswerTooLong)
+    assert failure.check(ResponseTooLong)

@@ -73,10 +73,10 @@ def test_the_secret_is_read_again(key):
     other = "fedcba9876543210" * 2
     key.write_text(other, encoding="utf-8")
     node.webhooks.reload()
-    assert node.webhooks.application.secret == other.encode()
+    assert node.webhooks.application._secret == other.encode()
     key.write_text("short", encoding="utf-8")
     node.webhooks.reload()
-    assert node.webhooks.application.secret == other.encode()
+    assert node.webhooks.application._secret == other.encode()
 
 
 def test_at_the_end_nothing_is_left(key):

@@ -26,7 +26,7 @@ async def ask_all(callback: Callback, cookies: list[str]) -> None:
         request = ConnectRequest("/", {"cookie": cookie}, "127.0.0.1")
         outcome: object = None
         try:
-            identity = await callback.ask(request)
+            identity = await callback.identify(request)
         except AuthenticationRefused as error:
             outcome = error.reason.code
         else:

@@ -1,13 +1,13 @@
-"""Posts JSON to one URL of the web application.
+"""POST requests with JSON to one URL of the web application.
 
-Owns: the HTTP client, the limits of an answer's size, when its connection ends, the words for what
-went wrong.
+Owns: the HTTP client, the size limits of a response, the end of its connection, and the wording of
+what went wrong.
 Must not import: Autobahn, the edges, the apps, the broker.
 
-Each question has a connection of its own. One that is kept open may be closed by the server just as
-a question goes out; then nobody knows whether it was carried out, and a POST must not be sent twice
-on a guess (RFC 9110 section 9.2.2). So every restart of a web server would fail a few questions
-that a fresh connection would have brought there.
+Each request has a connection of its own. The server may close a connection that is kept open just
+as a request goes out; then it is unknown whether the request was carried out, and a POST must not
+be repeated on a guess (RFC 9110 section 9.2.2). So every restart of a web server would fail a few
+requests that a fresh connection would have delivered.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import DNSLookupError, NoRouteError
 from twisted.internet.error import TimeoutError as ConnectTimeout
@@ -34,26 +35,40 @@ from zope.interface import implementer
 from wampush.errors import WampushError
 
 MOST_BYTES: Final = 65_536
-#: What may come over a connection in all: header, interim answers, and the frames of chunks, which
-#: for short ones are longer than what is in them.
+#: Limit for a connection as a whole: headers, interim responses, and chunk framing, which takes
+#: more than the content of short chunks.
 MOST_RECEIVED: Final = 4 * MOST_BYTES
-#: How long a server may take to close its side after an answer. Over TLS nothing ends before.
+#: Seconds that a server may take to close its side after a response. Over TLS the connection stays
+#: open until then.
 CLOSE_SECONDS: Final = 5.0
-_HUSH: Any = lambda _: None  # noqa: E731 (an observer is no function to mypy)
-# Each interim answer (RFC 9110 section 15.2) would be a line.
-_HUSHED: Final = Logger(namespace="wampush", observer=_HUSH)
+_DISCARD: Any = lambda _: None  # noqa: E731 (mypy takes no function for an observer)
+# Each interim response (RFC 9110 section 15.2) would be logged.
+_SILENT: Final = Logger(namespace="wampush.net", observer=_DISCARD)
+_SERVER_ERRORS: Final = range(500, 600)
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class AnswerTooLong(WampushError):
-    """The body of an answer is longer than :data:`MOST_BYTES`."""
+class ResponseTooLong(WampushError):
+    """The body of a response is longer than :data:`MOST_BYTES`."""
+
+
+class UnusableResponse(WampushError):
+    """A response that is not one of those agreed with the web application.
+
+    :param problem: what is wrong with it, for the log; contains nothing of the response.
+    :param status: HTTP status code.
+    """
+
+    def __init__(self, problem: str, status: int = 200) -> None:
+        self.status = status
+        super().__init__(problem)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came back.
+class HttpResponse:
+    """A response to a POST.
 
-    :param status: of HTTP.
+    :param status: HTTP status code.
     :param body: at most 64 KiB.
     """
 
@@ -62,71 +77,71 @@ class Answer:
 
 
 @implementer(IBodyProducer)
-class _Question:
-    """A body that is written at once."""
+class _RequestBody:
+    """A request body that is written at once."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.length = len(data)
 
     def startProducing(self, consumer: Any) -> Deferred[None]:
-        """Write all of it."""
+        """Write the whole body."""
         consumer.write(self._data)
         return succeed(None)
 
     def pauseProducing(self) -> None:
-        """There is nothing left to pause."""
+        """Do nothing: everything is written."""
 
     def resumeProducing(self) -> None:
-        """There is nothing left to resume."""
+        """Do nothing: everything is written."""
 
     def stopProducing(self) -> None:
-        """There is nothing left to stop."""
+        """Do nothing: everything is written."""
 
 
-class _Body(Protocol):
-    """Collects a body as long as it is short enough.
+class _ResponseBody(Protocol):
+    """A response body, collected up to the size limit.
 
-    :param drop: ends the connection at once.
+    :param drop: drops the connection.
     """
 
     def __init__(self, status: int, drop: Callable[[], None]) -> None:
-        self.done: Deferred[Answer] = Deferred(self._cancel)
+        self.done: Deferred[HttpResponse] = Deferred(self._cancel)
         self._status = status
         self._drop = drop
         self._data = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
-        """A part of the body."""
+        """Collect a part of the body."""
         if self.done.called:
             return
         self._data += data
         if len(self._data) > MOST_BYTES:
-            self.done.errback(AnswerTooLong())
+            self.done.errback(ResponseTooLong())
             self._drop()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end of the body, or of the connection before it."""
+        """Handle the end of the body, or of the connection before it."""
         if self.done.called:
             return
-        # The latter: an answer that told no length, as PHP's own server sends it.
+        # The latter: a response without a length, as PHP's own server sends it.
         if reason.check(ResponseDone, PotentialDataLoss):
-            self.done.callback(Answer(self._status, bytes(self._data)))
+            self.done.callback(HttpResponse(self._status, bytes(self._data)))
         else:
             self.done.errback(reason)
 
-    def _cancel(self, done: Deferred[Answer]) -> None:
+    def _cancel(self, done: Deferred[HttpResponse]) -> None:
         done.errback(CancelledError())
         self._drop()
 
 
 class _Client(HTTP11ClientProtocol):
-    """One question over one connection, with an end to all that the server may do.
+    """One request over one connection, with limits on what the server may do.
 
-    Twisted closes a connection and leaves the rest to the server. Over TLS that means: it goes on
-    reading whatever comes, until the server closes its side.
+    Twisted closes a connection and leaves the rest to the server. Over TLS this means that Twisted
+    goes on reading whatever arrives until the server closes its side.
 
-    :param reactor: for the timer of that.
+    :param reactor: for the timer that ends this.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -136,30 +151,30 @@ class _Client(HTTP11ClientProtocol):
         self._end: Any = None
 
     def request(self, request: Any) -> Any:
-        """Send it; the answer can end the connection."""
-        answered = super().request(request)
-        self._parser._log = _HUSHED  # type: ignore[union-attr]  # noqa: SLF001 (no other way)
-        return answered.addCallback(self._read)
+        """Send the request; what reads the response can drop the connection."""
+        responded = super().request(request)
+        self._parser._log = _SILENT  # type: ignore[union-attr]  # noqa: SLF001 (no other way)
+        return responded.addCallback(self._read)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of the server; after the answer they are not looked at."""
+        """Handle bytes from the server; after the response they are ignored."""
         if self._parser is None:
             return
         self._received += len(data)
         if self._received > MOST_RECEIVED:
-            self._giveUp(Failure(AnswerTooLong()))
+            self._giveUp(Failure(ResponseTooLong()))
             self._drop()
         else:
             super().dataReceived(data)  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The connection is gone."""
+        """Stop the timer: the connection is gone."""
         if self._end is not None and self._end.active():
             self._end.cancel()
         super().connectionLost(reason)  # type: ignore[no-untyped-call]
 
-    def _read(self, response: Any) -> Deferred[Answer]:
-        body = _Body(response.code, self._drop)
+    def _read(self, response: Any) -> Deferred[HttpResponse]:
+        body = _ResponseBody(response.code, self._drop)
         response.deliverBody(body)
         return body.done
 
@@ -173,8 +188,8 @@ class _Client(HTTP11ClientProtocol):
         transport.abortConnection()
 
 
-class _Clients(Factory):
-    """Makes clients, without two lines of log about each."""
+class _ClientFactory(Factory):
+    """A factory of clients that does not log two lines about each."""
 
     noisy = False
 
@@ -182,43 +197,43 @@ class _Clients(Factory):
         self._reactor = reactor
 
     def buildProtocol(self, addr: object) -> _Client:
-        """A connection is there."""
+        """Return the protocol for a new connection."""
         return _Client(self._reactor)
 
 
-class _Connections(HTTPConnectionPool):
-    """One for each question."""
+class _SingleUsePool(HTTPConnectionPool):
+    """A pool that opens a connection for each request."""
 
     def __init__(self, reactor: Any) -> None:
         super().__init__(reactor, persistent=False)  # type: ignore[no-untyped-call]
-        self._clients = _Clients(reactor)
+        self._clients = _ClientFactory(reactor)
 
     def getConnection(self, key: object, endpoint: Any) -> Any:
-        """A new one."""
+        """Open a connection."""
         return endpoint.connect(self._clients)
 
 
 class HttpPost:
-    """Sends questions to one URL; certificates are checked as the system's store says.
+    """POST requests to one URL; certificates are verified against the system's trust store.
 
     :param reactor: for connections.
     :param url: ``http://`` or ``https://``.
     """
 
     def __init__(self, reactor: Any, url: str) -> None:
-        self._agent = Agent(reactor, pool=_Connections(reactor))
+        self._agent = Agent(reactor, pool=_SingleUsePool(reactor))
         self._url = url.encode("ascii")
 
     def __call__(
-        self, body: bytes, cookie: bytes = b"", more: Mapping[str, str] = _NO_HEADERS
-    ) -> Deferred[Answer]:
-        """Send one; cancelling it drops its connection.
+        self, body: bytes, cookie: bytes = b"", headers: Mapping[str, str] = _NO_HEADERS
+    ) -> Deferred[HttpResponse]:
+        """Send a request; cancelling what is returned drops its connection.
 
         :param body: JSON text.
         :param cookie: the Cookie header; empty for none.
-        :param more: further headers.
+        :param headers: further headers.
         """
-        headers = Headers(
+        sent = Headers(
             {
                 b"Content-Type": [b"application/json"],
                 b"Accept": [b"application/json"],
@@ -226,51 +241,65 @@ class HttpPost:
             }
         )
         if cookie:
-            headers.addRawHeader(b"Cookie", cookie)
-        for name, value in more.items():
-            headers.addRawHeader(name, value)
-        question: Any = _Question(body)
-        answer: Any = self._agent.request(b"POST", self._url, headers, question)
-        return cast("Deferred[Answer]", answer)
+            sent.addRawHeader(b"Cookie", cookie)
+        for name, value in headers.items():
+            sent.addRawHeader(name, value)
+        producer: Any = _RequestBody(body)
+        response: Any = self._agent.request(b"POST", self._url, sent, producer)
+        return cast("Deferred[HttpResponse]", response)
 
 
 def not_json(body: bytes) -> str:
-    """Why a body is not JSON, without showing anything of it."""
+    """Return why a body is not JSON, without quoting any of it."""
     start = body[:100].lstrip()
     if not start:
-        return "its answer is empty"
+        return "the response is empty"
     if start.startswith(b"\xef\xbb\xbf"):
-        return "its answer is not JSON: it begins with a byte order mark (save the script without)"
+        return (
+            "the response is not JSON: it begins with a byte order mark (save the script as UTF-8 "
+            "without BOM)"
+        )
     if start.startswith(b"<"):
-        return "its answer is not JSON but begins like HTML (in PHP often a warning; see its log)"
-    return "its answer is not JSON"
+        return (
+            "the response is not JSON: it looks like HTML (with PHP often a warning; see its log)"
+        )
+    return "the response is not JSON"
 
 
 def never_sent(failure: Failure) -> bool:
-    """Whether it is certain that the server has not seen the question."""
+    """Whether the server certainly has not seen the request."""
     return isinstance(
         _cause(failure), RefusedByPeer | DNSLookupError | ConnectTimeout | NoRouteError
     )
 
 
+def server_responded(failure: Failure) -> bool:
+    """Whether the server did respond, if not as agreed; responses 500 to 599 do not count."""
+    if isinstance(failure.value, UnusableResponse):
+        return failure.value.status not in _SERVER_ERRORS
+    return isinstance(failure.value, ResponseTooLong)
+
+
 def problem_of(failure: Failure) -> str:
-    """What went wrong, for a log; without anything that was sent or received."""
+    """Return what went wrong, for the log; contains nothing that was sent or received."""
     value = _cause(failure)
     if isinstance(value, RefusedByPeer):
-        return "it refuses connections (is the web application running?)"
+        return "the connection was refused (is the web application running?)"
     if isinstance(value, DNSLookupError):
-        return "its host name is unknown"
+        return "unknown host name"
     if isinstance(value, ConnectTimeout):
-        return "the connection takes too long"
-    if isinstance(value, CancelledError):
-        return "no answer in time"
-    if isinstance(value, AnswerTooLong):
-        return f"its answer is longer than {MOST_BYTES} bytes"
+        return "the connection attempt timed out"
+    if isinstance(value, CancelledError | DeferTimeout):
+        return "no response in time"
+    if isinstance(value, ResponseTooLong):
+        return f"the response is longer than {MOST_BYTES} bytes"
+    if isinstance(value, UnusableResponse):
+        return str(value)
     return f"the request failed ({type(value).__name__})"
 
 
 def _cause(failure: Failure) -> BaseException | None:
-    # ResponseFailed and its like wrap what happened.
+    # ResponseFailed and similar errors wrap the cause.
     reasons = getattr(failure.value, "reasons", None)
     while reasons and isinstance(reasons[0], Failure):
         failure = reasons[0]

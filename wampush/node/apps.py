@@ -162,7 +162,7 @@ class NodeApps:
             )
         source = HookKeys(authenticator.cra_keys, keys.salting, keys.seed)
         permissions_for = self._clients.broker.permissions_for
-        desk = authenticator.cra_desk(permissions_for, self._clients.become, lambda: source)
+        desk = authenticator.cra_procedures(permissions_for, self._clients.become, lambda: source)
         host.other_calls = CraHook(desk, source, host).calls
         return host.other_calls.keys()
 

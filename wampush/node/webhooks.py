@@ -22,7 +22,7 @@ from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.net.http_post import HttpPost
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.webhooks")
 
 
 class NodeWebhooks:
@@ -47,9 +47,15 @@ class NodeWebhooks:
         )
         secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)
-        self.application = Webhooks(settings, secret, post, self._pushes.publish, reactor)
+        self.application = Webhooks(
+            settings=settings,
+            secret=secret,
+            post=post,
+            publish=self._pushes.publish,
+            clock=reactor,
+        )
         _log.info(
-            "webhooks: {url} is asked about {events}",
+            "webhooks: sending requests about {events} to {url}",
             url=settings.url,
             events=", ".join(settings.events),
         )
@@ -57,11 +63,14 @@ class NodeWebhooks:
     def reload(self) -> None:
         """Read the secret again; the log has a line about it."""
         try:
-            self.application.secret = secret_files.webhook_secret(self._settings.secret_file)
+            secret = secret_files.webhook_secret(self._settings.secret_file)
         except OperatorError as error:
-            _log.error("webhooks are signed with the secret as before: {error}", error=error)
+            _log.error(
+                "could not reload the webhooks secret, keeping the old one: {error}", error=error
+            )
         else:
-            _log.info("webhooks: the secret is read again")
+            self.application.replace_secret(secret)
+            _log.info("webhooks: secret reloaded")
 
     def stop(self, patience: float) -> Deferred[None]:
         """The sessions have ended: tell so, and publish nothing any more.

@@ -8,7 +8,7 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from tests.apps.fake_application import application, logged
 from wampush.errors import CloseReason
 
-SOON = "the next attempt is in 10 s"
+SOON = "next attempt in 10 s"
 
 
 def lose(web, count=1, reason=None):
@@ -84,8 +84,8 @@ def test_a_batch_that_fails_is_sent_once_more_with_the_same_id():
     assert told(web)[2] == [gone[2]]
     assert web.posts[2].body["id"] != web.posts[1].body["id"]
     assert lines == [
-        f"disconnect: it answered with status 500; 200 and 204 are agreed; {SOON}",
-        "disconnect: it answers again",
+        f"disconnect: unexpected status 500; expected 200 or 204; {SOON}",
+        "disconnect: responding again",
     ]
     assert web.status["disconnects_dropped"] == 0
 
@@ -102,7 +102,7 @@ def test_a_second_failure_drops_the_batch_and_the_next_waits_its_turn():
     assert told(web)[2] == gone[2:]
     assert web.status["disconnects_dropped"] == 2
     assert lines[1:] == [
-        "disconnect: its answer is not JSON; 2 dropped, 2 since the start",
+        "disconnect: the response is not JSON; 2 disconnects dropped, 2 since the start",
     ]
 
 
@@ -119,8 +119,8 @@ def test_a_server_that_can_not_be_reached_has_not_seen_the_batch():
     assert len({post.body["id"] for post in web.posts}) == 1
     assert web.status["disconnects_dropped"] == 0
     assert lines == [
-        f"disconnect: it refuses connections (is the web application running?); {SOON}",
-        "disconnect: it answers again",
+        f"disconnect: the connection was refused (is the web application running?); {SOON}",
+        "disconnect: responding again",
     ]
 
 
@@ -131,7 +131,7 @@ def test_an_application_that_does_not_answer_is_given_up():
     with logged() as lines:
         web.pass_time(5.0)
     assert web.posts[0].dropped
-    assert lines == ["disconnect: no answer in time; the next attempt is in 10 s"]
+    assert lines == ["disconnect: no response in time; next attempt in 10 s"]
     web.pass_time(10.0)
     assert len(web.posts) == 2
 
@@ -143,7 +143,9 @@ def test_what_waits_is_bounded_and_the_oldest_go_first():
         gone = lose(web, 7)
     assert web.status["disconnects_dropped"] == 2
     assert web.status["disconnects_waiting"] == 8
-    assert lines == ["disconnect: 5 wait already; 1 dropped, 1 since the start"]
+    assert lines == [
+        "disconnect: the queue is full (5 disconnects); 1 disconnects dropped, 1 since the start"
+    ]
     web.answer({})
     web.answer({})
     web.pass_time(0.2)
@@ -187,8 +189,8 @@ def test_at_the_end_one_more_attempt_is_made_while_the_application_is_away():
 @pytest.mark.parametrize(
     ("fail", "problem"),
     [
-        (lambda web: web.fail(RefusedByPeer()), "it refuses connections"),
-        (lambda web: web.pass_time(4.0), "the daemon stops"),
+        (lambda web: web.fail(RefusedByPeer()), "the connection was refused"),
+        (lambda web: web.pass_time(4.0), "out of time"),
     ],
 )
 def test_at_the_end_nobody_waits_for_an_application_that_is_away(fail, problem):
@@ -200,9 +202,9 @@ def test_at_the_end_nobody_waits_for_an_application_that_is_away(fail, problem):
         fail(web)
     assert stopped.called
     assert web.status["disconnects_dropped"] == 3
-    (line,) = (line for line in lines if "were not told" in line)
+    (line,) = (line for line in lines if "wampush stops" in line)
     assert problem in line
-    assert "3 were not told when the daemon stopped" in line
+    assert "3 disconnects dropped because wampush stops" in line
     assert web.present == []
     assert web.clock.getDelayedCalls() == []
     assert len(web.posts) == 1

@@ -8,11 +8,11 @@ import pytest
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 
 from tests.apps.fake_application import application, logged
-from wampush.apps.webhooks.breaker import State
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.pending import Verdict
 from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
-from wampush.net.http_post import Answer, AnswerTooLong
+from wampush.net.circuit_breaker import BreakerState
+from wampush.net.http_post import HttpResponse, ResponseTooLong
 from wampush.wamp.messages import Subscribe
 
 
@@ -47,7 +47,7 @@ def test_only_so_many_run_and_so_many_wait():
     assert web.status["waiting"] == 3
     assert [each.ended for each in asked] == [False] * 5 + [True] * 2
     assert not asked[5].allowed
-    assert lines == ["subscribe: 3 questions wait already"]
+    assert lines == ["subscribe: the queue is full (3 requests)"]
     while web.present:
         web.answer({"allow": True})
     assert [each.allowed for each in asked] == [True] * 5 + [False] * 2
@@ -64,7 +64,7 @@ def test_the_default_holds_without_an_answer_in_time(when_down, allowed):
         assert not first.ended
         web.pass_time(0.1)
     assert first.allowed is waits.allowed is allowed
-    assert lines == ["subscribe: no answer within 3 s"]
+    assert lines == ["subscribe: no response within 3 s"]
     # The place that the first has left is too late for the second.
     assert [post.dropped for post in web.posts] == [True]
     assert web.clock.getDelayedCalls() == []
@@ -80,7 +80,7 @@ def test_who_never_got_a_place_says_nothing_about_the_application():
     with logged() as lines:
         web.pass_time(2.0)
     assert len(refused) == 1
-    assert lines == ["connect: no free place within 2 s"]
+    assert lines == ["connect: not sent within 2 s; the queue is too long"]
     assert breaker(web, "connect") == "closed"
     assert len(web.posts) == 1
 
@@ -88,11 +88,11 @@ def test_who_never_got_a_place_says_nothing_about_the_application():
 @pytest.mark.parametrize(
     ("fail", "problem"),
     [
-        (lambda web: web.fail(RefusedByPeer()), "it refuses connections"),
+        (lambda web: web.fail(RefusedByPeer()), "the connection was refused"),
         (lambda web: web.fail(RuntimeError("secret-7")), "the request failed (RuntimeError)"),
         (lambda web: web.answer(status=500), "status 500"),
         (lambda web: web.answer(status=503), "status 503"),
-        (lambda web: web.pass_time(5.0), "no answer within 5 s"),
+        (lambda web: web.pass_time(5.0), "no response within 5 s"),
     ],
 )
 def test_failures_in_a_row_open_the_breaker(fail, problem):
@@ -108,7 +108,7 @@ def test_failures_in_a_row_open_the_breaker(fail, problem):
     assert len(told) == 3
     assert all(problem in line for line in told)
     assert [line for line in lines if line not in told] == [
-        "subscribe: 3 failures in a row; it is not asked for 10 s, then tried again"
+        "subscribe: 3 failures in a row; sending no requests for 10 s, then one as a probe"
     ]
     # Nothing is sent, and nothing waits for what is not sent.
     with logged() as lines:
@@ -126,7 +126,7 @@ def test_failures_in_a_row_open_the_breaker(fail, problem):
     with logged() as lines:
         web.answer({"allow": True})
     assert probe.allowed
-    assert lines == ["subscribe: it answers again"]
+    assert lines == ["subscribe: responding again"]
     assert breaker(web) == "closed"
     Asked(web)
     assert len(web.present) == 1
@@ -140,7 +140,7 @@ def test_a_probe_that_fails_opens_it_again_without_a_line():
     Asked(web)
     with logged() as lines:
         web.answer(status=500)
-    assert lines == ["subscribe: it answered with status 500; 200 and 403 are agreed"]
+    assert lines == ["subscribe: unexpected status 500; expected 200 or 403"]
     web.pass_time(9.9)
     assert Asked(web).ended
     web.pass_time(0.1)
@@ -154,7 +154,7 @@ def test_a_probe_that_fails_opens_it_again_without_a_line():
         {"status": 302},
         {"body": b"<b>Warning</b>"},
         {"document": {"allow": "yes"}},
-        AnswerTooLong(),
+        ResponseTooLong(),
     ],
 )
 def test_an_answer_that_can_not_be_used_is_no_outage(answer):
@@ -214,7 +214,7 @@ def test_a_session_that_is_lost_takes_its_questions_along():
     assert breaker(web) == "closed"
     web.answer({"allow": True})
     assert other.allowed
-    assert web.webhooks._desk._owned == {}
+    assert web.webhooks._dispatcher._owned == {}
     assert web.clock.getDelayedCalls() == []
 
 
@@ -225,7 +225,7 @@ def test_a_probe_that_is_given_up_leaves_its_place_to_the_next():
     web.pass_time(10.0)
     probe = Asked(web)
     web.webhooks.on_lost(probe.client.subscriber)
-    assert breaker(web) == State.OPEN.value
+    assert breaker(web) == BreakerState.OPEN.value
     asked = Asked(web)
     web.answer({"allow": True})
     assert asked.allowed
@@ -249,7 +249,8 @@ def test_each_post_is_signed_with_the_time_at_which_it_is_sent():
     web.answer({"allow": True})
     assert [post.time for post in web.posts] == [1000, 1002]
     assert [post.body["time"] for post in web.posts] == [1000.0, 1000.0]
-    web.webhooks.secret = b"another secret, as long as it has to be"
+    web.secret = b"another secret, as long as it has to be"
+    web.webhooks.replace_secret(web.secret)
     Asked(web)
     web.answer({"allow": True})
 
@@ -283,11 +284,11 @@ def test_slow_calls_do_not_lock_the_door():
     assert web.status["waiting"] == 7
     outcomes = [connecting(web) for _ in range(3)]
     assert web.asked == ["call"] * 8 + ["connect"] * 2
-    web.present.pop(8).answered.callback(Answer(200, b'{"allow": true}'))
-    web.present.pop(8).answered.callback(Answer(200, b'{"allow": true}'))
+    web.present.pop(8).answered.callback(HttpResponse(200, b'{"allow": true}'))
+    web.present.pop(8).answered.callback(HttpResponse(200, b'{"allow": true}'))
     web.answer({"result": 1})
     assert web.asked[10:] == ["connect", "call"]
-    web.present[-2].answered.callback(Answer(200, b'{"allow": true}'))
+    web.present[-2].answered.callback(HttpResponse(200, b'{"allow": true}'))
     assert outcomes == [[None]] * 3
 
 

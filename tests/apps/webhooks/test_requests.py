@@ -1,4 +1,4 @@
-"""The JSON and the signature of what is sent to an application over HTTP."""
+"""The JSON and the signature of requests to an application."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.broker.world import World
-from wampush.apps.webhooks import requests as questions
+from wampush.apps.webhooks import requests
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable
@@ -36,21 +36,21 @@ def session(subscriber):
     }
 
 
-def read(question):
-    document = json.loads(question.body)
-    assert document["event"] == question.event
+def read(sent):
+    document = json.loads(sent.body)
+    assert document["event"] == sent.event
     assert len(document.pop("id")) == 32
     return document
 
 
 def test_each_question_has_an_id_of_its_own(subscriber):
     request = Subscribe("t")
-    asked = [questions.subscribing(subscriber, request, 1.5) for _ in range(2)]
-    assert len({json.loads(question.body)["id"] for question in asked}) == 2
+    asked = [requests.subscribe(subscriber, request, 1.5) for _ in range(2)]
+    assert len({json.loads(sent.body)["id"] for sent in asked}) == 2
 
 
 def test_subscribe(subscriber):
-    assert read(questions.subscribing(subscriber, Subscribe("orders.7"), 1.5)) == {
+    assert read(requests.subscribe(subscriber, Subscribe("orders.7"), 1.5)) == {
         "event": "subscribe",
         "time": 1.5,
         "session": session(subscriber),
@@ -62,14 +62,14 @@ def test_subscribe(subscriber):
     "payload", [b"1.0", b"{}", b'{"a": 123456789012345678901234567890, "b" :[ ]}', b'"\xc3\xa4"']
 )
 def test_what_is_published_is_put_in_byte_for_byte(subscriber, payload):
-    question = questions.publishing(subscriber, Publish("t", payload), 1.5)
-    assert question.body.endswith(b'"topic":"t","payload":' + payload + b"}")
-    assert read(question)["session"] == session(subscriber)
+    sent = requests.publish(subscriber, Publish("t", payload), 1.5)
+    assert sent.body.endswith(b'"topic":"t","payload":' + payload + b"}")
+    assert read(sent)["session"] == session(subscriber)
 
 
 def test_a_call(subscriber):
-    question = questions.calling(subscriber, Call("c", "http://x/y#z", (1, [2], None)), 1.5)
-    assert read(question) == {
+    sent = requests.call(subscriber, Call("c", "http://x/y#z", (1, [2], None)), 1.5)
+    assert read(sent) == {
         "event": "call",
         "time": 1.5,
         "session": session(subscriber),
@@ -80,7 +80,7 @@ def test_a_call(subscriber):
 
 @pytest.mark.parametrize("uri", ["cart.add", "cart/add"])
 def test_a_call_of_a_handler_of_a_module(subscriber, uri):
-    document = read(questions.calling(subscriber, Call("c", uri, ({"item": 3},)), 1.5))
+    document = read(requests.call(subscriber, Call("c", uri, ({"item": 3},)), 1.5))
     assert document["procedure"] == uri
     assert document["arguments"] == [{"item": 3}]
     assert document["module"] == "cart"
@@ -101,7 +101,7 @@ def test_a_call_of_a_handler_of_a_module(subscriber, uri):
     ],
 )
 def test_a_call_of_something_else(subscriber, uri, arguments):
-    document = read(questions.calling(subscriber, Call("c", uri, arguments), 1.5))
+    document = read(requests.call(subscriber, Call("c", uri, arguments), 1.5))
     assert document.keys() == {"event", "time", "session", "procedure", "arguments"}
 
 
@@ -114,10 +114,10 @@ def nested(levels):
 
 def test_arguments_may_be_nested_deeply_but_not_endlessly(subscriber):
     deep = nested(400)
-    question = questions.calling(subscriber, Call("c", "a.b", (deep,)), 1.5)
-    assert read(question)["data"] == deep
+    sent = requests.call(subscriber, Call("c", "a.b", (deep,)), 1.5)
+    assert read(sent)["data"] == deep
     with pytest.raises(NotSerialisable):
-        questions.calling(subscriber, Call("c", "a.b", (nested(100_000),)), 1.5)
+        requests.call(subscriber, Call("c", "a.b", (nested(100_000),)), 1.5)
 
 
 @pytest.mark.parametrize(
@@ -130,25 +130,25 @@ def test_arguments_may_be_nested_deeply_but_not_endlessly(subscriber):
 )
 def test_free_attributes_never_spoil_a_question(subscriber, data, expected):
     subscriber.identity = Identity("7", data=MappingProxyType(data))
-    document = read(questions.subscribing(subscriber, Subscribe("t"), 1.5))
+    document = read(requests.subscribe(subscriber, Subscribe("t"), 1.5))
     assert document["session"]["data"] == expected
 
 
 def test_a_session_without_a_connection_has_no_address(subscriber):
     subscriber.peer = None
-    document = read(questions.subscribing(subscriber, Subscribe("t"), 1.5))
+    document = read(requests.subscribe(subscriber, Subscribe("t"), 1.5))
     assert document["session"]["address"] == ""
 
 
 def connecting(names=(), subscriber=None, **headers):
     request = ConnectRequest("/ws?token=t&a=1", headers, "192.0.2.9")
-    return questions.connecting(ConnectAttempt(ALICE, request, subscriber), names, 1.5)
+    return requests.connect(ConnectAttempt(ALICE, request, subscriber), names, 1.5)
 
 
 def test_connect(subscriber):
     more = {"origin": "https://shop", "cookie": "PHPSESSID=s1; theme=d\xe4rk", "x-secret": "x"}
-    question = connecting(subscriber=subscriber, **more)
-    assert read(question) == {
+    sent = connecting(subscriber=subscriber, **more)
+    assert read(sent) == {
         "event": "connect",
         "time": 1.5,
         "session": session(subscriber) | {"address": "192.0.2.9"},
@@ -158,14 +158,14 @@ def test_connect(subscriber):
         "origin": "https://shop",
         "cookies": {"PHPSESSID": "s1", "theme": "d\xe4rk"},
     }
-    assert question.cookie == b"PHPSESSID=s1; theme=d\xe4rk"
-    assert "s1" not in repr(question)
+    assert sent.cookie == b"PHPSESSID=s1; theme=d\xe4rk"
+    assert "s1" not in repr(sent)
 
 
 def test_connect_passes_on_the_configured_cookies_only():
-    question = connecting(("PHPSESSID",), cookie="PHPSESSID=s1; theme=dark")
-    assert read(question)["cookies"] == {"PHPSESSID": "s1"}
-    assert question.cookie == b"PHPSESSID=s1"
+    sent = connecting(("PHPSESSID",), cookie="PHPSESSID=s1; theme=dark")
+    assert read(sent)["cookies"] == {"PHPSESSID": "s1"}
+    assert sent.cookie == b"PHPSESSID=s1"
 
 
 def test_connect_where_there_is_no_session_no_origin_and_no_cookie():
@@ -177,10 +177,10 @@ def test_connect_where_there_is_no_session_no_origin_and_no_cookie():
 
 def test_disconnects_go_together(subscriber):
     entries = [
-        questions.departure(subscriber, reason, 1.5)
+        requests.ended_session(subscriber, reason, 1.5)
         for reason in (CloseReason.PEER_LOST, CloseReason.SILENT)
     ]
-    assert read(questions.departures(entries, 2.5)) == {
+    assert read(requests.disconnect(entries, 2.5)) == {
         "event": "disconnect",
         "time": 2.5,
         "sessions": [
@@ -192,6 +192,6 @@ def test_disconnects_go_together(subscriber):
 
 def test_the_signature_is_over_time_and_body():
     # echo -n '1700000000.{"a":1}' | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
-    assert questions.signature(b"0123456789abcdef" * 2, 1_700_000_000, b'{"a":1}') == (
+    assert requests.signature(b"0123456789abcdef" * 2, 1_700_000_000, b'{"a":1}') == (
         "t=1700000000,v1=f05f2539e3ae1c49aec5f8cfdad75ef6b06480b133973ffbb7ec9e18827af177"
     )

@@ -238,7 +238,7 @@ def test_a_refusal_that_can_not_be_read_is_a_failure():
         web.answer(body=b"<br />Warning: secret-7")
     assert refusals(web) == {"application-failed": 1}
     (line,) = lines
-    assert line.startswith("subscribe: its answer is not JSON but begins like HTML")
+    assert line.startswith("subscribe: the response is not JSON: it looks like HTML")
     assert "secret" not in line
 
 
@@ -294,7 +294,7 @@ def test_a_result():
             {"status": 500},
             [
                 "http://api.wamp.ws/error#unavailable",
-                "the application gave no usable answer; try again later",
+                "the application gave no usable response; try again later",
             ],
         ),
     ],

@@ -27,10 +27,10 @@ from wampush.edges.auth import authenticator as authentication
 from wampush.edges.auth.authenticator import (
     AuthenticationRefused,
     Authenticator,
-    reason_of_end,
+    expiry_reason,
 )
 from wampush.errors import CloseReason, OperatorError
-from wampush.net.http_post import Answer
+from wampush.net.http_post import HttpResponse
 from wampush.wamp.cra import sign
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -41,7 +41,7 @@ class Chain:
     """An authenticator and the web application that it asks."""
 
     def __init__(self, folder: Path, *order: str, cache_seconds: float = 0.0) -> None:
-        self.asked: list[Deferred[Answer]] = []
+        self.asked: list[Deferred[HttpResponse]] = []
         self.folder = folder
         (folder / "token.key").write_text(SECRET, encoding="utf-8")
         (folder / "cra.toml").write_text('[keys.bob]\nsecret = "s"\nuser = 8\n', encoding="utf-8")
@@ -54,7 +54,7 @@ class Chain:
         )
         self.authenticator = Authenticator(settings, Clock(), lambda: self.now)
 
-    def post(self) -> Deferred[Answer]:
+    def post(self) -> Deferred[HttpResponse]:
         self.asked.append(Deferred())
         return self.asked[-1]
 
@@ -117,7 +117,7 @@ def test_the_web_application_is_asked_where_no_token_is(chain):
     assert both.outcome(f"/?token={token()}", cookie="a=1").user == "7"
     assert both.asked == []
     waiting = both.start(cookie="a=1")
-    both.asked[0].callback(Answer(200, b'{"user": 9}'))
+    both.asked[0].callback(HttpResponse(200, b'{"user": 9}'))
     assert result_of(waiting) == Identity(user="9", source="callback")
 
 
@@ -133,21 +133,21 @@ def test_the_web_application_is_asked_where_no_token_is(chain):
 def test_what_the_web_application_says_counts(chain, order, status, expected):
     web = chain(*order)
     waiting = web.start(cookie="a=1")
-    web.asked[0].callback(Answer(status, b""))
+    web.asked[0].callback(HttpResponse(status, b""))
     assert result_of(waiting) is expected
 
 
 def test_the_order_decides_which_proof_is_looked_for_first(chain):
     web = chain("callback", "token")
     waiting = web.start(f"/?token={token()}", cookie="a=1")
-    web.asked[0].callback(Answer(401, b""))
+    web.asked[0].callback(HttpResponse(401, b""))
     assert result_of(waiting).user == "7"
 
 
 def test_an_identity_that_has_expired_is_refused(chain):
     web = chain("callback", "anonymous")
     waiting = web.start(cookie="a=1")
-    web.asked[0].callback(Answer(200, json.dumps({"user": 1, "expires": NOW}).encode()))
+    web.asked[0].callback(HttpResponse(200, json.dumps({"user": 1, "expires": NOW}).encode()))
     assert result_of(waiting) is CloseReason.AUTHENTICATION_REQUIRED
 
 
@@ -158,7 +158,7 @@ def test_a_client_that_goes_while_the_web_application_is_asked(chain):
     waiting.addErrback(failures.append)
     waiting.cancel()
     assert failures[0].check(CancelledError)
-    web.asked[0].callback(Answer(200, b"{}"))
+    web.asked[0].callback(HttpResponse(200, b"{}"))
 
 
 def test_close_gives_up_what_is_asked(chain):
@@ -173,8 +173,8 @@ def test_with_cra_alone_a_session_opens_to_prove_whose_it_is(chain):
     cra = chain("cra")
     identity = cra.outcome()
     assert identity == Identity(source=AWAITING, expires=NOW + 5.0)
-    assert reason_of_end(identity) is CloseReason.AUTHENTICATION_TIMEOUT
-    assert reason_of_end(Identity(source="token")) is CloseReason.IDENTITY_EXPIRED
+    assert expiry_reason(identity) is CloseReason.AUTHENTICATION_TIMEOUT
+    assert expiry_reason(Identity(source="token")) is CloseReason.IDENTITY_EXPIRED
 
 
 def test_with_cra_and_anonymous_a_session_opens_as_nobody(chain):

@@ -20,7 +20,7 @@ from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.net.http_post import Answer
+from wampush.net.http_post import HttpResponse
 
 ROOT = Path(__file__).resolve().parents[3]
 URL = "http://127.0.0.1:1/who"
@@ -37,7 +37,7 @@ class Application:
     def __init__(self, **settings: Any) -> None:
         self.clock = Clock()
         self.asked: list[tuple[bytes, bytes]] = []
-        self.pending: list[Deferred[Answer]] = []
+        self.pending: list[Deferred[HttpResponse]] = []
         self.cancelled = 0
         self.callback = Callback(
             CallbackSettings(url=URL, **settings),
@@ -46,9 +46,9 @@ class Application:
             self.clock.seconds,
         )
 
-    def _post(self, body: bytes, cookie: bytes) -> Deferred[Answer]:
+    def _post(self, body: bytes, cookie: bytes) -> Deferred[HttpResponse]:
         self.asked.append((body, cookie))
-        pending: Deferred[Answer] = Deferred(self._cancel)
+        pending: Deferred[HttpResponse] = Deferred(self._cancel)
         self.pending.append(pending)
         return pending
 
@@ -58,14 +58,14 @@ class Application:
     def ask(self, *arguments: Any, **more: Any) -> list[Any]:
         """Ask; the list holds the outcome once there is one."""
         outcome: list[Any] = []
-        asked = self.callback.ask(request(*arguments, **more))
+        asked = self.callback.identify(request(*arguments, **more))
         asked.addCallbacks(outcome.append, lambda failure: outcome.append(failure.value))
         return outcome
 
     def answer(self, status: int = 200, document: object = None, body: bytes | None = None) -> None:
         """Answer the oldest question."""
         text = json.dumps({} if document is None else document).encode() if body is None else body
-        self.pending.pop(0).callback(Answer(status, text))
+        self.pending.pop(0).callback(HttpResponse(status, text))
 
 
 @pytest.fixture
@@ -164,9 +164,7 @@ def test_other_answers_let_nobody_in(log, status):
     outcome = web.ask()
     web.answer(status, {"user": "7"})
     assert reason(outcome) is CloseReason.AUTHENTICATION_UNAVAILABLE
-    assert log == [
-        f"callback {URL}: it answered with status {status}; 200, 401 and 403 are agreed."
-    ]
+    assert log == [f"callback {URL}: unexpected status {status}; expected 200, 401 or 403"]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +232,7 @@ def test_who_does_not_answer_in_time_is_given_up(log):
     assert first == []
     web.clock.advance(0.1)
     assert reason(first) is CloseReason.AUTHENTICATION_UNAVAILABLE
-    assert log == [f"callback {URL}: no answer within 3 s"]
+    assert log == [f"callback {URL}: no response within 3 s"]
     # The place is free; waiting for it counts as time.
     assert len(web.asked) == 2
     web.clock.advance(0.9)
@@ -244,7 +242,7 @@ def test_who_does_not_answer_in_time_is_given_up(log):
     assert web.cancelled == 2
     assert web.clock.getDelayedCalls() == []
     again = web.ask("a=3")
-    web.pending.pop().callback(Answer(200, b'{"user": "7"}'))
+    web.pending.pop().callback(HttpResponse(200, b'{"user": "7"}'))
     assert again[0].user == "7"
 
 
@@ -253,7 +251,7 @@ def test_only_so_many_at_once(log):
     outcomes = [web.ask(f"a={number}") for number in range(5)]
     assert len(web.asked) == 2
     assert reason(outcomes[4]) is CloseReason.AUTHENTICATION_UNAVAILABLE
-    assert log == [f"callback {URL}: 2 questions wait already"]
+    assert log == [f"callback {URL}: the queue is full (2 requests)"]
     for number in range(4):
         web.answer(200, {"user": number})
     assert [outcome[0].user for outcome in outcomes[:4]] == ["0", "1", "2", "3"]
@@ -313,22 +311,22 @@ def test_the_memory_of_answers_is_bounded():
     for number in range(6):
         web.ask(f"a={number}")
         web.answer(200, {"user": number})
-    assert len(web.callback._known) == 3
+    assert len(web.callback._cache) == 3
     assert web.ask("a=5")[0].user == "5"
     assert web.ask("a=2") == []
     web.answer(200, {"user": 2})
     web.clock.advance(60)
     web.ask("a=9")
     web.answer(200, {"user": 9})
-    assert len(web.callback._known) == 1
+    assert len(web.callback._cache) == 1
 
 
 def test_a_client_that_has_gone_does_not_disturb_the_others():
     web = Application(at_once=1)
-    gone = web.callback.ask(request())
+    gone = web.callback.identify(request())
     gone.addErrback(lambda failure: failure.trap(CancelledError))
     stays = web.ask()
-    waiting = web.callback.ask(request("a=1"))
+    waiting = web.callback.identify(request("a=1"))
     waiting.addErrback(lambda failure: failure.trap(CancelledError))
     gone.cancel()
     waiting.cancel()
@@ -352,8 +350,8 @@ def test_close_gives_up_everything(log):
 def test_secrets_are_in_no_representation():
     web = Application()
     web.ask("PHPSESSID=s1")
-    assert "s1" not in repr(list(web.callback._open.values()))
-    assert "s1" not in repr(Answer(200, b"s1"))
+    assert "s1" not in repr(list(web.callback._client._running))
+    assert "s1" not in repr(HttpResponse(200, b"s1"))
 
 
 # Over HTTP, with PHP as the web application.
@@ -395,7 +393,7 @@ def test_a_php_session_is_who_logged_in(tmp_path):
         ("/html.php", "not JSON"),
         ("/long.php", "longer than 65536 bytes"),
         ("/half.php", "the request failed"),
-        ("/slow.php", "no answer within 0.5 s"),
+        ("/slow.php", "no response within 0.5 s"),
     ],
 )
 def test_a_php_page_that_does_not_answer_as_agreed(tmp_path, page, words):
@@ -410,5 +408,5 @@ def test_a_php_page_that_does_not_answer_as_agreed(tmp_path, page, words):
 def test_a_web_application_that_is_not_there():
     outcomes, log = ask("http://127.0.0.1:1/who.php", "PHPSESSID=secret7")
     assert outcomes == ["authentication-unavailable"]
-    assert "it refuses connections" in log
+    assert "the connection was refused" in log
     assert "secret7" not in log

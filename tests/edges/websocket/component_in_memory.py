@@ -121,7 +121,7 @@ class ComponentEdge:
         self.edge.now = self.clock.seconds
         if self.identity is not None:
             authenticator: Any = self.edge.authenticator
-            authenticator.knows_nobody = False
+            authenticator.all_anonymous = False
             authenticator.authenticate = lambda _: succeed(self.identity)
         self.edge.start()
 

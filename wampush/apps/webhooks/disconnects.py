@@ -1,12 +1,12 @@
-"""Tells the application which sessions have ended, many at a time.
+"""Notifications about sessions that have ended, many per request.
 
-Owns: how ends are gathered, kept while the application is away, and given up.
+Owns: how disconnects are gathered, kept while the application is down, and dropped.
 Must not import: the edges.
 
-One POST is out at a time. If it fails, nothing is sent for ``breaker_seconds``, then the same POST
-goes out once more, with the same id: the application may get a batch twice, and knows it by the id.
-A second failure drops it; but a server that can not be reached at all has not seen it, so that is
-no attempt.
+One request is under way at a time. If it fails, nothing is sent for ``breaker_seconds``, then the
+same request is sent once more, with the same id: the application may get a batch twice, and
+recognises it by the id. A second failure drops the batch; but a server that cannot be reached at
+all has not seen the request, so this does not count as an attempt.
 """
 
 from __future__ import annotations
@@ -19,78 +19,93 @@ from typing import Any, Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.apps.webhooks import requests as questions
-from wampush.apps.webhooks.answers import Push, acknowledgement
-from wampush.apps.webhooks.breaker import Breaker, Change, Outcome
-from wampush.apps.webhooks.dispatcher import Report, Send, what_failed
-from wampush.apps.webhooks.requests import Question
+from wampush.apps.webhooks import requests
+from wampush.apps.webhooks.dispatcher import Send
+from wampush.apps.webhooks.requests import WebhookRequest
+from wampush.apps.webhooks.responses import Push, acknowledgement
 from wampush.config.tables.webhooks import WebhookSettings
-from wampush.net.http_post import never_sent
+from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
+from wampush.net.http_post import never_sent, problem_of
+from wampush.net.request_log import RequestLog
 
 _EVENT: Final = "disconnect"
-_MOST_ATTEMPTS: Final = 2
+_MAX_ATTEMPTS: Final = 2
+_NO_PASS: Final = -1
 
 
 @dataclass(eq=False, slots=True)
 class _Batch:
-    question: Question
+    """Disconnects that are sent together.
+
+    :param count: how many they are.
+    :param attempts: requests that the application may have seen.
+    """
+
+    request: WebhookRequest
     count: int
     attempts: int = 0
 
 
 class Disconnects:
-    """The sessions that have ended and of which the application does not know it yet.
+    """The sessions whose end the application has not been notified of.
 
     :param settings: the ``[webhooks]`` table.
-    :param send: how a question is sent.
-    :param clock: the reactor, for timers.
-    :param now: seconds of a clock that only goes forward.
+    :param send: sends one request.
+    :param clock: ``IReactorTime``.
+    :param now: seconds of a clock that never goes back.
     :param wall: seconds since the epoch.
-    :param report: for what goes wrong.
-    :param publish: gets what an answer asks to be published.
+    :param log: for failures.
+    :param publish: publishes what a response asks for.
     """
 
     def __init__(
         self,
+        *,
         settings: WebhookSettings,
         send: Send,
         clock: Any,
         now: Callable[[], float],
         wall: Callable[[], float],
-        report: Report,
+        log: RequestLog,
         publish: Callable[[Sequence[Push]], None],
     ) -> None:
         self._settings = settings
         self._send = send
         self._clock = clock
         self._wall = wall
-        self._report = report
+        self._log = log
         self._publish = publish
-        # Any failure opens it: there is no hurry, and what is sent meanwhile would fail as well.
-        self.breaker: Final = Breaker(1, settings.breaker_seconds, now)
-        self.dropped = 0
-        self._entries: deque[bytes] = deque()
+        # Any failure opens it: notifications can wait, and would only fail as well meanwhile.
+        self.breaker: Final = CircuitBreaker(1, settings.breaker_seconds, now)
+        self._dropped = 0
+        self._ended: deque[bytes] = deque()
         self._batch: _Batch | None = None
-        #: The POST that is out.
+        #: The request that is under way.
         self._sent: Deferred[None] | None = None
         self._timer: Any = None
         self._stopped: Deferred[None] | None = None
 
     @property
-    def waiting(self) -> int:
-        """How many the application does not know of."""
-        return len(self._entries) + (self._batch.count if self._batch else 0)
+    def queued(self) -> int:
+        """Number of sessions whose end the application has not been notified of."""
+        return len(self._ended) + (self._batch.count if self._batch else 0)
 
-    def add(self, entry: bytes) -> None:
-        """A session has ended.
+    @property
+    def dropped(self) -> int:
+        """Number of disconnects dropped since the start."""
+        return self._dropped
 
-        :param entry: JSON text.
+    def add(self, ended: bytes) -> None:
+        """Queue a session that has ended.
+
+        :param ended: JSON text, see :func:`requests.ended_session`.
         """
-        if len(self._entries) >= self._settings.disconnect_waiting:
-            self._entries.popleft()
-            self._drop(1, f"{self._settings.disconnect_waiting} wait already")
-        self._entries.append(entry)
-        self._go_on()
+        limit = self._settings.disconnect_waiting
+        if len(self._ended) >= limit:
+            self._ended.popleft()
+            self._drop(1, f"the queue is full ({limit} disconnects)")
+        self._ended.append(ended)
+        self._advance()
 
     def stop(self, patience: float) -> Deferred[None]:
         """Send what is left, without gathering and without second attempts.
@@ -99,24 +114,24 @@ class Disconnects:
         """
         self._set_timer(None)
         stopped = self._stopped = Deferred[None]()
-        if self.waiting:
-            self._timer = self._clock.callLater(patience, self._out_of_time)
-        self._go_on()
+        if self.queued:
+            self._timer = self._clock.callLater(patience, self._on_patience_over)
+        self._advance()
         return stopped
 
-    # A batch's way.
+    # The way of a batch.
 
-    def _go_on(self) -> None:
-        """Send a batch if it is time; else be called when it is."""
+    def _advance(self) -> None:
+        """Send a batch if it is time, or set the timer."""
         if self._sent is not None:
             return
         if self._stopped is not None:
             self._post_or_finish()
-        elif self.waiting:
+        elif self.queued:
             self._post_or_wait()
 
     def _post_or_finish(self) -> None:
-        if self.waiting:
+        if self.queued:
             self._post()
         elif self._stopped is not None and not self._stopped.called:
             self._set_timer(None)
@@ -127,7 +142,7 @@ class Disconnects:
         pause = self.breaker.seconds_left()
         if pause:
             self._set_timer(pause)
-        elif self._batch is not None or len(self._entries) >= settings.disconnect_batch:
+        elif self._batch is not None or len(self._ended) >= settings.disconnect_batch:
             self._set_timer(None)
             self._post()
         elif self._timer is None:
@@ -136,72 +151,78 @@ class Disconnects:
     def _set_timer(self, seconds: float | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if seconds is None else self._clock.callLater(seconds, self._due)
+        self._timer = None if seconds is None else self._clock.callLater(seconds, self._on_timer)
 
-    def _due(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if self.breaker.seconds_left():
-            self._go_on()
+            self._advance()
         elif self._sent is None:
             self._post()
 
     def _post(self) -> None:
-        batch = self._batch = self._batch or self._gathered()
-        # While the daemon stops, an attempt is made even if it is too early for the next one.
-        ticket = self.breaker.admit()
-        sent = self._send(batch.question).addTimeout(self._settings.timeout, self._clock)
+        batch = self._batch = self._batch or self._gather()
+        # When the daemon stops, the batch is sent even if the breaker is open.
+        breaker_pass = self.breaker.admit()
+        sent = self._send(batch.request).addTimeout(self._settings.timeout, self._clock)
         done = self._sent = sent.addCallback(acknowledgement).addBoth(
-            self._answered, batch, -1 if ticket is None else ticket
+            self._on_result, batch, _NO_PASS if breaker_pass is None else breaker_pass
         )
-        # Not in the callback above: it may have run before the line could set what is out.
-        done.addCallback(self._next)
+        # Not in the callback above, which may have run before the assignment to _sent.
+        done.addCallback(self._on_request_ended)
 
-    def _next(self, _: None) -> None:
+    def _on_request_ended(self, _: None) -> None:
         self._sent = None
-        self._go_on()
+        self._advance()
 
-    def _gathered(self) -> _Batch:
-        count = min(len(self._entries), self._settings.disconnect_batch)
-        entries = [self._entries.popleft() for _ in range(count)]
-        return _Batch(questions.departures(entries, self._wall()), count)
+    def _gather(self) -> _Batch:
+        count = min(len(self._ended), self._settings.disconnect_batch)
+        ended = [self._ended.popleft() for _ in range(count)]
+        return _Batch(requests.disconnect(ended, self._wall()), count)
 
-    def _answered(self, result: Sequence[Push] | Failure, batch: _Batch, ticket: int) -> None:
+    def _on_result(
+        self, result: Sequence[Push] | Failure, batch: _Batch, breaker_pass: int
+    ) -> None:
         if batch is not self._batch:
             return
         if isinstance(result, Failure):
-            self._failed(result, batch, ticket)
+            self._on_failure(result, batch, breaker_pass)
             return
         self._batch = None
-        if self.breaker.report(ticket, Outcome.ANSWERED) is Change.CLOSED:
-            self._report.recovered(f"{_EVENT}: it answers again")
+        change = self.breaker.report(breaker_pass, RequestResult.ANSWERED)
+        if change is BreakerChange.CLOSED:
+            self._log.recovered(_EVENT)
         self._publish(result)
 
-    def _failed(self, failure: Failure, batch: _Batch, ticket: int) -> None:
-        problem = what_failed(failure)
-        if self.breaker.report(ticket, Outcome.FAILED) is Change.OPENED:
-            seconds = self._settings.breaker_seconds
-            self._report.say(f"{_EVENT}: {problem}; the next attempt is in {seconds:g} s")
+    def _on_failure(self, failure: Failure, batch: _Batch, breaker_pass: int) -> None:
+        problem = problem_of(failure)
+        change = self.breaker.report(breaker_pass, RequestResult.FAILED)
+        if change is BreakerChange.OPENED:
+            self._log.warn(_EVENT, f"{problem}; next attempt in {self.breaker.seconds:g} s")
         batch.attempts += not never_sent(failure)
         if self._stopped is not None:
             self._give_up(problem)
-        elif batch.attempts >= _MOST_ATTEMPTS:
+        elif batch.attempts >= _MAX_ATTEMPTS:
             self._batch = None
             self._drop(batch.count, problem)
 
     def _drop(self, count: int, problem: str) -> None:
-        self.dropped += count
-        self._report.failed(_EVENT, f"{problem}; {count} dropped, {self.dropped} since the start")
+        self._dropped += count
+        self._log.failed(
+            _EVENT,
+            f"{problem}; {count} disconnects dropped, {self._dropped} since the start",
+        )
 
-    def _out_of_time(self) -> None:
+    def _on_patience_over(self) -> None:
         self._timer = None
-        self._give_up("the daemon stops")
+        self._give_up("out of time")
         if self._sent is not None:
             self._sent.cancel()
 
     def _give_up(self, problem: str) -> None:
-        """What is left is lost."""
-        count = self.waiting
+        """Drop everything that is left."""
+        count = self.queued
         self._batch = None
-        self._entries.clear()
-        self.dropped += count
-        self._report.say(f"{_EVENT}: {problem}; {count} were not told when the daemon stopped")
+        self._ended.clear()
+        self._dropped += count
+        self._log.warn(_EVENT, f"{problem}; {count} disconnects dropped because wampush stops")

@@ -1,10 +1,10 @@
-"""What is written to an application that is asked over HTTP.
+"""The requests that webhooks send to the application.
 
-Owns: the JSON of each question, and the signature of a POST. Pure.
+Owns: the JSON of each request, and the signature of a POST. Pure.
 Must not import: Twisted, the edges.
 
-What a client publishes is put in as the bytes that it sent: numbers keep their digits. Everything
-else is written anew.
+A payload that a client publishes is passed on as the bytes that it sent, so numbers keep their
+digits. Everything else is serialised anew.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 SIGNATURE_HEADER: Final = "Wampush-Signature"
 _NULL: Final = orjson.Fragment(b"null")
-# ``module.handler`` and ``module/handler``, and nothing longer.
+# ``module.handler`` or ``module/handler``, with exactly two parts.
 _HANDLER: Final = re.compile(r"([^./:#\s]+)[./]([^./:#\s]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """One question as it is sent.
+class WebhookRequest:
+    """One request as it is sent.
 
-    :param event: of ``webhooks.events``.
+    :param event: one of ``webhooks.events``.
     :param body: JSON text.
     :param cookie: the Cookie header; empty for none.
     """
@@ -50,20 +50,21 @@ class Question:
 
 
 def signature(secret: bytes, seconds: int, body: bytes) -> str:
-    """The value of the header that proves who asks, and when.
+    """Return the value of the header that proves the origin and the time of a POST.
 
-    :param seconds: since the epoch.
+    :param seconds: time of sending, since the epoch.
     """
     signed = b"%d.%b" % (seconds, body)
     return f"t={seconds},v1={hmac.new(secret, signed, hashlib.sha256).hexdigest()}"
 
 
-def connecting(arrival: ConnectAttempt, names: Sequence[str], time: float) -> Question:
-    """May this client connect? Its session opens only after the answer.
+def connect(attempt: ConnectAttempt, names: Sequence[str], time: float) -> WebhookRequest:
+    """Ask whether a client may connect; its session opens only after the response.
 
-    :param names: the only cookies to pass on; empty for all.
+    :param names: the cookies to pass on; empty for all.
+    :param time: seconds since the epoch, as for the other requests.
     """
-    request = arrival.request
+    request = attempt.request
     cookies = {name: value for name, value in request.cookies.items() if not names or name in names}
     more = {
         "path": request.path,
@@ -72,60 +73,66 @@ def connecting(arrival: ConnectAttempt, names: Sequence[str], time: float) -> Qu
         "origin": request.headers.get("origin"),
         "cookies": cookies,
     }
-    # As a browser would send it, so that the session of the web application is found.
+    # As a browser would send it, so that the web application finds its session.
     header = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    session_id = None if arrival.subscriber is None else arrival.subscriber.session_id
-    session = _session(session_id, arrival.identity, arrival.address)
-    return _question("connect", session, time, more, header.encode("latin-1", "replace"))
+    session_id = None if attempt.subscriber is None else attempt.subscriber.session_id
+    session = _session(session_id, attempt.identity, attempt.address)
+    return _request("connect", session, time, more, header.encode("latin-1", "replace"))
 
 
-def subscribing(subscriber: Subscriber, request: Subscribe, time: float) -> Question:
-    """May this session subscribe?"""
-    return _question("subscribe", _session_of(subscriber), time, {"topic": request.topic})
+def subscribe(subscriber: Subscriber, request: Subscribe, time: float) -> WebhookRequest:
+    """Ask whether a session may subscribe."""
+    return _request("subscribe", _session_of(subscriber), time, {"topic": request.topic})
 
 
-def publishing(subscriber: Subscriber, request: Publish, time: float) -> Question:
-    """May this session publish, and what?"""
+def publish(subscriber: Subscriber, request: Publish, time: float) -> WebhookRequest:
+    """Ask whether a session may publish, and with which payload."""
     more = {"topic": request.topic, "payload": orjson.Fragment(request.event)}
-    return _question("publish", _session_of(subscriber), time, more)
+    return _request("publish", _session_of(subscriber), time, more)
 
 
-def calling(subscriber: Subscriber, call: Call, time: float) -> Question:
-    """What is the result of a call?
+def call(subscriber: Subscriber, request: Call, time: float) -> WebhookRequest:
+    """Ask for the result of a call.
 
-    :raises NotSerialisable: when the arguments are nested too deeply to be written.
+    :raises NotSerialisable: when the arguments are nested too deeply to be serialised.
     """
-    arguments = call.arguments
-    more: dict[str, object] = {"procedure": call.procedure, "arguments": _written(arguments)}
-    names = _HANDLER.fullmatch(call.procedure)
+    arguments = request.arguments
+    more: dict[str, object] = {
+        "procedure": request.procedure,
+        "arguments": _serialised(arguments),
+    }
+    names = _HANDLER.fullmatch(request.procedure)
     if names is not None and len(arguments) == 1:
-        more.update(module=names[1], handler=names[2], data=_written(arguments[0]))
-    return _question("call", _session_of(subscriber), time, more)
+        more.update(module=names[1], handler=names[2], data=_serialised(arguments[0]))
+    return _request("call", _session_of(subscriber), time, more)
 
 
-def departure(subscriber: Subscriber, reason: CloseReason, time: float) -> bytes:
-    """The entry of a session that has ended, for :func:`departures`."""
+def ended_session(subscriber: Subscriber, reason: CloseReason, time: float) -> bytes:
+    """Return the JSON text about a session that has ended, for :func:`disconnect`."""
     session = _session_of(subscriber)
     return orjson.dumps({**session, "reason": reason.code, "time": time})
 
 
-def departures(entries: list[bytes], time: float) -> Question:
-    """These sessions have ended."""
-    sessions = orjson.Fragment(b"[" + b",".join(entries) + b"]")
-    return _question("disconnect", None, time, {"sessions": sessions})
+def disconnect(ended: list[bytes], time: float) -> WebhookRequest:
+    """Report which sessions have ended.
+
+    :param ended: what :func:`ended_session` returned for each.
+    """
+    sessions = orjson.Fragment(b"[" + b",".join(ended) + b"]")
+    return _request("disconnect", None, time, {"sessions": sessions})
 
 
-def _question(
+def _request(
     event: str,
     session: Mapping[str, object] | None,
     time: float,
     more: Mapping[str, object],
     cookie: bytes = b"",
-) -> Question:
+) -> WebhookRequest:
     document = {"event": event, "id": secrets.token_hex(16), "time": time}
     if session is not None:
         document["session"] = session
-    return Question(event, orjson.dumps({**document, **more}), cookie)
+    return WebhookRequest(event, orjson.dumps({**document, **more}), cookie)
 
 
 def _session_of(subscriber: Subscriber) -> Mapping[str, object]:
@@ -136,7 +143,7 @@ def _session_of(subscriber: Subscriber) -> Mapping[str, object]:
 
 def _session(session_id: str | None, identity: Identity, address: str) -> Mapping[str, object]:
     try:
-        data = _written(dict(identity.data))
+        data = _serialised(dict(identity.data))
     except NotSerialisable:
         data = _NULL
     return {
@@ -150,15 +157,15 @@ def _session(session_id: str | None, identity: Identity, address: str) -> Mappin
     }
 
 
-def _written(value: object) -> orjson.Fragment:
-    """A JSON value as text.
+def _serialised(value: object) -> orjson.Fragment:
+    """Serialise a JSON value.
 
-    :raises NotSerialisable: when it is nested too deeply, or holds what JSON does not know.
+    :raises NotSerialisable: when it is nested too deeply, or contains what JSON cannot express.
     """
     try:
         return orjson.Fragment(orjson.dumps(value))
     except orjson.JSONEncodeError:
-        # What orjson does not write: numbers of more than 64 bits, and more than 254 levels.
+        # orjson refuses integers of more than 64 bits and more than 254 levels of nesting.
         try:
             return orjson.Fragment(json.dumps(value, allow_nan=False).encode())
         except (ValueError, TypeError, RecursionError) as error:

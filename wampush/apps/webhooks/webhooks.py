@@ -1,7 +1,7 @@
-"""Webhooks: an application in any language decides, answers calls and hears of ends, over HTTP.
+"""Webhooks: an application in any language decides, answers calls and is notified, over HTTP.
 
-Owns: what is asked when, and what an answer or its lack means for a client.
-Must not import: the edges, the Python apps. How it is asked is the business of ``webhooks.desk``.
+Owns: when the application is asked, and what its response, or the lack of one, means for a client.
+Must not import: the edges, the Python apps.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from time import monotonic, time
 from typing import Any, Final
 
 import orjson
-from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import Deferred, succeed
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.apps.webhooks import answers
-from wampush.apps.webhooks import requests as questions
-from wampush.apps.webhooks.answers import CallAnswer, Decision, Push
+from wampush.apps.webhooks import requests, responses
+from wampush.apps.webhooks.connect_decision import ConnectDecision
 from wampush.apps.webhooks.disconnects import Disconnects
-from wampush.apps.webhooks.dispatcher import Dispatcher, Pending, Report
-from wampush.apps.webhooks.requests import SIGNATURE_HEADER, Question, signature
+from wampush.apps.webhooks.dispatcher import Dispatcher
+from wampush.apps.webhooks.requests import SIGNATURE_HEADER, WebhookRequest, signature
+from wampush.apps.webhooks.responses import CallResponse, HookDecision, Push
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
@@ -28,43 +29,40 @@ from wampush.broker.requests.connect import ConnectAttempt
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.webhooks import WebhookSettings
-from wampush.errors import (
-    AuthenticationRefused,
-    CloseReason,
-    NotSerialisable,
-    PushRefused,
-    Refusal,
-)
-from wampush.net.http_post import Answer
+from wampush.errors import CloseReason, NotSerialisable, PushRefused, Refusal
+from wampush.net.http_post import HttpResponse
+from wampush.net.request_log import RequestLog
 from wampush.topics import is_reserved, matches
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE
 
-_REWRITING: Final = partial(answers.decision, rewrites=True)
+_log = Logger(namespace="wampush.webhooks")
+
+_REWRITING: Final = partial(responses.decision, rewrites=True)
 _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
 
-Post = Callable[[bytes, bytes, Mapping[str, str]], Deferred[Answer]]
-"""Sends a body, a Cookie header and further headers; cancelling it drops the connection."""
+Post = Callable[[bytes, bytes, Mapping[str, str]], Deferred[HttpResponse]]
+"""Sends a body, a Cookie header and further headers; cancelling drops the connection."""
 
 PublishPush = Callable[[Sequence[bytes], str], Deferred[int]]
-"""Publishes the parts of a push; the string says where it came from. Fails with PushRefused."""
+"""Publishes a push, given its parts and its origin. Fails with PushRefused."""
 
 
 class Webhooks:
-    """Asks the application of ``[webhooks]``; one implementation of ``Application``, and of the
-    edge's ``Doorkeeper``.
+    """The application of ``[webhooks]``, as the broker and the connect hook see it.
 
     :param settings: the ``[webhooks]`` table.
     :param secret: signs each POST.
-    :param post: how one is sent.
-    :param publish: gets what answers ask to be published.
-    :param clock: the reactor, for timers.
-    :param now: seconds of a clock that only goes forward.
+    :param post: sends one.
+    :param publish: publishes what responses ask for.
+    :param clock: ``IReactorTime``.
+    :param now: seconds of a clock that never goes back.
     :param wall: seconds since the epoch.
     """
 
     def __init__(
         self,
+        *,
         settings: WebhookSettings,
         secret: bytes,
         post: Post,
@@ -74,122 +72,142 @@ class Webhooks:
         wall: Callable[[], float] = time,
     ) -> None:
         self._settings = settings
-        #: A new one signs from the next POST on.
-        self.secret = secret
+        self._secret = secret
         self._post = post
         self._push = publish
         self._wall = wall
         self._events = frozenset(settings.events)
-        report = Report(settings.url, now)
-        asked = [event for event in settings.events if event != "disconnect"]
-        self._desk = Dispatcher(settings, self._send, clock.callLater, now, report, asked)
-        self._departures = Disconnects(
-            settings, self._send, clock, now, wall, report, self._publish
+        log = RequestLog(_log, "webhooks", settings.url, now)
+        self._dispatcher = Dispatcher(
+            settings=settings,
+            send=self._send,
+            call_later=clock.callLater,
+            now=now,
+            log=log,
+            events=[event for event in settings.events if event != "disconnect"],
+        )
+        self._disconnects = Disconnects(
+            settings=settings,
+            send=self._send,
+            clock=clock,
+            now=now,
+            wall=wall,
+            log=log,
+            publish=self._publish,
         )
 
-    # What is asked at all.
+    def replace_secret(self, secret: bytes) -> None:
+        """Sign with another secret from the next POST on."""
+        self._secret = secret
+
+    # What the application is asked.
 
     @property
     def judges_connecting(self) -> bool:
-        """Whether :meth:`connecting` has to be asked."""
+        """Whether :meth:`connecting` has to be called."""
         return "connect" in self._events
 
     @property
     def judges_subscribing(self) -> bool:
-        """Whether :meth:`subscribing` has to be asked."""
+        """Whether :meth:`subscribing` has to be called."""
         return "subscribe" in self._events
 
     @property
     def judges_publishing(self) -> bool:
-        """Whether :meth:`publishing` has to be asked."""
+        """Whether :meth:`publishing` has to be called."""
         return "publish" in self._events
 
     def has_procedure(self, uri: str) -> bool:
-        """Whether calls of this URI are POSTed."""
+        """Whether the application answers calls of this URI."""
         return not is_reserved(uri) and self._is_covered(uri, self._settings.procedures)
 
     def has_action(self, topic: str) -> bool:
-        """There are none: an application that is asked over HTTP gets calls."""
+        """Return False: webhooks have calls, but no actions."""
         return False
 
     # Sessions.
 
-    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
-        """A client wants in, see ``edges/doorkeeper.py``."""
+    def connecting(self, attempt: ConnectAttempt) -> Deferred[None]:
+        """Ask whether a client may connect.
+
+        :returns: fires when it may; fails with AuthenticationRefused when not. Cancelling it
+            withdraws the request.
+        """
         if not self.judges_connecting:
             return succeed(None)
-        question = questions.connecting(arrival, self._settings.cookies, self._wall())
-        entry = _Entry(self._desk, self._settings, partial(self._entered, arrival))
-        return entry.ask(question)
+        request = requests.connect(attempt, self._settings.cookies, self._wall())
+        on_decided = partial(self._on_connect_decided, attempt)
+        decision = ConnectDecision(self._dispatcher, self._settings.when_down, on_decided)
+        return decision.ask(request, self._settings.connect_timeout)
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """Nothing is told: who may connect has been asked before."""
+        """Do nothing: the application has decided about the connection before."""
 
     def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """Nothing is told: each question says who asks."""
+        """Do nothing: each request contains the identity."""
 
     def on_lost(self, subscriber: Subscriber) -> None:
-        """A session has ended: what was asked for it is given up, and its end will be told."""
-        self._desk.cancel_all_of(subscriber)
+        """Cancel the requests of a session that has ended, and notify the application."""
+        self._dispatcher.cancel_all_of(subscriber)
         reason = None if subscriber.peer is None else subscriber.peer.ended
-        self._tell_end(subscriber, reason or CloseReason.PEER_LOST)
+        self._add_disconnect(subscriber, reason or CloseReason.PEER_LOST)
 
-    # Requests.
+    # Requests of clients.
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
-        """A client that may subscribe wants to."""
+        """Ask whether a client may subscribe."""
         if not self._is_covered(request.topic, self._settings.topics):
             decide(PASS)
             return
-        question = questions.subscribing(subscriber, request, self._wall())
-        self._ask(subscriber, question, answers.decision, partial(self._decided, decide))
+        asked = requests.subscribe(subscriber, request, self._wall())
+        self._ask(subscriber, asked, responses.decision, partial(self._on_decided, decide))
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
-        """A client that may publish wants to."""
+        """Ask whether a client may publish, and with which payload."""
         if not self._is_covered(request.topic, self._settings.topics):
             decide(PASS)
             return
-        question = questions.publishing(subscriber, request, self._wall())
-        self._ask(subscriber, question, _REWRITING, partial(self._decided, decide))
+        asked = requests.publish(subscriber, request, self._wall())
+        self._ask(subscriber, asked, _REWRITING, partial(self._on_decided, decide))
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
-        """A client that may call a procedure does."""
+        """Ask for the result of a call."""
         try:
-            question = questions.calling(subscriber, call, self._wall())
+            asked = requests.call(subscriber, call, self._wall())
         except NotSerialisable:
-            words = "the arguments are nested too deeply"
-            reply(subscriber.session.error(call.call_id, ERROR_INVALID_ARGUMENT, words))
+            description = "the arguments are nested too deeply"
+            reply(subscriber.session.error(call.call_id, ERROR_INVALID_ARGUMENT, description))
             return
-        # Not the call, whose arguments may take much more memory than the question.
-        done = partial(self._called, subscriber, call.call_id, reply)
-        self._ask(subscriber, question, answers.call_answer, done)
+        # Keeps the id only: the arguments may take much more memory than the request.
+        done = partial(self._on_called, subscriber, call.call_id, reply)
+        self._ask(subscriber, asked, responses.call_response, done)
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
-        """There are no actions, see :meth:`has_action`."""
+        """Do nothing: there are no actions, see :meth:`has_action`."""
         done()
 
     # The node.
 
     def status(self) -> Mapping[str, object]:
-        """How it is, for a health check."""
-        breakers = {event: each.state.value for event, each in self._desk.breakers.items()}
+        """Return the state of the breakers and queues, for a health check."""
+        breakers = {event: each.state.value for event, each in self._dispatcher.breakers.items()}
         if "disconnect" in self._events:
-            breakers["disconnect"] = self._departures.breaker.state.value
+            breakers["disconnect"] = self._disconnects.breaker.state.value
         return {
             "breakers": breakers,
-            "running": self._desk.running,
-            "waiting": self._desk.waiting,
-            "disconnects_waiting": self._departures.waiting,
-            "disconnects_dropped": self._departures.dropped,
+            "running": self._dispatcher.running,
+            "waiting": self._dispatcher.queued,
+            "disconnects_waiting": self._disconnects.queued,
+            "disconnects_dropped": self._disconnects.dropped,
         }
 
     def stop(self, patience: float) -> Deferred[None]:
-        """Give up all questions; tell which sessions have ended.
+        """Cancel all requests, and notify the application of the sessions that have ended.
 
-        :param patience: seconds for the latter.
+        :param patience: seconds for the notifications.
         """
-        self._desk.close()
-        return self._departures.stop(patience)
+        self._dispatcher.close()
+        return self._disconnects.stop(patience)
 
     # Sending.
 
@@ -200,41 +218,40 @@ class Webhooks:
     def _ask(
         self,
         subscriber: Subscriber,
-        question: Question,
-        read: Callable[[Answer], Any],
+        request: WebhookRequest,
+        read: Callable[[HttpResponse], Any],
         done: Callable[[Any], None],
     ) -> None:
-        self._desk.ask(question, read, done, self._settings.timeout, subscriber)
+        self._dispatcher.dispatch(request, read, done, self._settings.timeout, subscriber)
 
-    def _send(self, question: Question) -> Deferred[Answer]:
-        # Signed with the time of sending, so that waiting does not make it look old.
-        signed = signature(self.secret, int(self._wall()), question.body)
-        return self._post(question.body, question.cookie, {SIGNATURE_HEADER: signed})
+    def _send(self, request: WebhookRequest) -> Deferred[HttpResponse]:
+        # Signed with the time of sending, so that time in the queue does not make it look old.
+        signed = signature(self._secret, int(self._wall()), request.body)
+        return self._post(request.body, request.cookie, {SIGNATURE_HEADER: signed})
 
     def _publish(self, pushes: Sequence[Push]) -> None:
         for push in pushes:
-            # The ledger has counted and logged what is refused.
-            self._push(push, self._settings.url).addErrback(_expected)
+            # The ledger has counted and logged the refusal.
+            self._push(push, self._settings.url).addErrback(_ignore_refusal)
 
-    # Answers.
+    # Responses.
 
-    def _entered(
-        self, arrival: ConnectAttempt, reason: CloseReason | None, decision: Decision | None
+    def _on_connect_decided(
+        self, attempt: ConnectAttempt, reason: CloseReason | None, decision: HookDecision | None
     ) -> None:
-        """What became of a client that wanted in.
+        """Notify the application of a client that is not connected although it may think so.
 
-        :param reason: why it is not there although the application may think so.
+        :param reason: why it is not connected; None when there is nothing to notify of.
         """
-        if reason is not None and arrival.subscriber is not None:
-            self._tell_end(arrival.subscriber, reason)
+        if reason is not None and attempt.subscriber is not None:
+            self._add_disconnect(attempt.subscriber, reason)
         self._publish(() if decision is None else decision.pushes)
 
-    def _tell_end(self, subscriber: Subscriber, reason: CloseReason) -> None:
+    def _add_disconnect(self, subscriber: Subscriber, reason: CloseReason) -> None:
         if "disconnect" in self._events:
-            entry = questions.departure(subscriber, reason, self._wall())
-            self._departures.add(entry)
+            self._disconnects.add(requests.ended_session(subscriber, reason, self._wall()))
 
-    def _decided(self, decide: Decide, decision: Decision | None) -> None:
+    def _on_decided(self, decide: Decide, decision: HookDecision | None) -> None:
         if decision is None:
             decide(PASS if self._settings.when_down == "allow" else _UNDECIDED)
             return
@@ -244,79 +261,32 @@ class Webhooks:
             decide(Verdict(Refusal.APPLICATION_REFUSED, decision.reason))
         self._publish(decision.pushes)
 
-    def _called(
-        self, subscriber: Subscriber, call_id: str, reply: Reply, answer: CallAnswer | None
+    def _on_called(
+        self, subscriber: Subscriber, call_id: str, reply: Reply, response: CallResponse | None
     ) -> None:
-        reply(_text_of(subscriber, call_id, answer))
-        if answer is None:
+        reply(_reply_text(subscriber, call_id, response))
+        if response is None:
             return
-        self._publish(answer.pushes)
-        if answer.end_session and subscriber.peer is not None:
+        self._publish(response.pushes)
+        if response.end_session and subscriber.peer is not None:
             subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
 
 
-class _Entry:
-    """One client that wants in, and the question about it.
-
-    :param then: gets why the client is not let in although the application may think so (None where
-        it is, or where the application has refused it itself), and the decision.
-    """
-
-    def __init__(
-        self,
-        desk: Dispatcher,
-        settings: WebhookSettings,
-        then: Callable[[CloseReason | None, Decision | None], None],
-    ) -> None:
-        self._desk = desk
-        self._settings = settings
-        self._then = then
-        self._decided: Deferred[None] = Deferred(self._forget)
-        self._pending: Pending[Decision] | None = None
-
-    def ask(self, question: Question) -> Deferred[None]:
-        """Ask about it; what is returned is as ``Doorkeeper.connecting`` wants it."""
-        timeout = self._settings.connect_timeout
-        self._pending = self._desk.ask(question, answers.decision, self._done, timeout)
-        return self._decided
-
-    def _forget(self, decided: Deferred[None]) -> None:
-        decided.errback(CancelledError())
-        if self._pending is not None:
-            self._desk.cancel(self._pending)
-
-    def _done(self, decision: Decision | None) -> None:
-        decided = self._decided
-        was_sent = self._pending is not None and self._pending.sent is not None
-        reason: CloseReason | None = None
-        if decided.called:
-            reason = CloseReason.PEER_LOST
-        elif decision is None and self._settings.when_down == "refuse":
-            reason = CloseReason.CONNECT_UNDECIDED
-            decided.errback(AuthenticationRefused(reason))
-        elif decision is None or decision.allow:
-            decided.callback(None)
-        else:
-            refused = AuthenticationRefused(CloseReason.CONNECT_REFUSED, decision.reason)
-            decided.errback(refused)
-        self._then(reason if was_sent else None, decision)
-
-
-def _text_of(subscriber: Subscriber, call_id: str, answer: CallAnswer | None) -> bytes:
-    """The CALLRESULT or CALLERROR for an answer."""
+def _reply_text(subscriber: Subscriber, call_id: str, response: CallResponse | None) -> bytes:
+    """Return the CALLRESULT or CALLERROR for a response."""
     session = subscriber.session
-    if answer is None:
-        words = "the application gave no usable answer; try again later"
-        return session.error(call_id, ERROR_UNAVAILABLE, words)
-    if answer.forbidden is not None:
-        words = answer.forbidden or Refusal.APPLICATION_REFUSED.sentence
-        return session.error(call_id, ERROR_FORBIDDEN, words)
-    failure = answer.failure
+    if response is None:
+        description = "the application gave no usable response; try again later"
+        return session.error(call_id, ERROR_UNAVAILABLE, description)
+    if response.forbidden is not None:
+        description = response.forbidden or Refusal.APPLICATION_REFUSED.sentence
+        return session.error(call_id, ERROR_FORBIDDEN, description)
+    failure = response.failure
     if failure is None:
-        return session.result(call_id, orjson.Fragment(answer.result))
+        return session.result(call_id, orjson.Fragment(response.result))
     details = None if failure.details is None else orjson.Fragment(failure.details)
     return session.error(call_id, failure.uri or ERROR_GENERIC, failure.description, details)
 
 
-def _expected(failure: Failure) -> None:
+def _ignore_refusal(failure: Failure) -> None:
     failure.trap(PushRefused)

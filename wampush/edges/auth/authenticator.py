@@ -1,11 +1,10 @@
-"""Finds out who a client is, before its session opens.
+"""Authentication of clients before their sessions open.
 
-Owns: the order in which proofs are looked for, what of them ends the search, and when an identity
-ends a session.
+Owns: the order of the identity sources, and the source that decides.
 Must not import: Autobahn, the composition root.
 
-The first source in ``auth.order`` that finds its proof in the handshake decides. A proof that is
-wrong is refused: nobody becomes anonymous by an expired token.
+The first source in ``auth.order`` that finds credentials of its kind in the handshake decides.
+Credentials that are not valid are refused: an expired token makes nobody anonymous.
 """
 
 from __future__ import annotations
@@ -29,32 +28,26 @@ from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.net.http_post import HttpPost
 from wampush.wamp.uris import PROCEDURE_REFRESH
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.auth")
 
-__all__ = [
-    "AuthenticationRefused",
-    "Authenticator",
-    "reason_of_end",
-]
-
-Source = Callable[[ConnectRequest], Deferred[Identity | None]]
-"""Gives an identity, or None where the handshake holds no proof of its kind."""
+IdentitySource = Callable[[ConnectRequest], Deferred[Identity | None]]
+"""Returns the identity of a client, None when the handshake contains no credentials of its kind."""
 
 
-def reason_of_end(identity: Identity) -> CloseReason:
-    """Why a session ends when its identity expires."""
+def expiry_reason(identity: Identity) -> CloseReason:
+    """Return why a session is closed when its identity expires."""
     if identity.source == AWAITING:
         return CloseReason.AUTHENTICATION_TIMEOUT
     return CloseReason.IDENTITY_EXPIRED
 
 
 class Authenticator:
-    """Knows clients as the settings say.
+    """Authenticates clients as the settings say.
 
     :param settings: all of them; the tables ``auth``, ``token``, ``callback`` and ``cra`` are read.
     :param reactor: for connections to the web application.
     :param now: seconds since the epoch.
-    :raises OperatorError: when a file of keys can not be used.
+    :raises OperatorError: when a key file cannot be used.
     """
 
     def __init__(self, settings: Settings, reactor: Any, now: Callable[[], float]) -> None:
@@ -67,85 +60,93 @@ class Authenticator:
             post = HttpPost(reactor, settings.callback.url)
             self._callback = Callback(settings.callback, post, reactor.callLater)
         self._cra: CraKeys | None = None
-        #: Whether WAMP-CRA is used, with keys of a file or of an app.
+        #: Whether WAMP-CRA is used, with keys from a file or from an app.
         self.uses_cra = "cra" in order
         if self.uses_cra and settings.cra.keys_file:
             self._cra = cra_keys.load(settings.cra.keys_file)
-        self._sources: Sequence[Source] = [self._source(name) for name in order]
-        self._anonymous = "anonymous" in order
-        #: Whether everybody is anonymous, so that nobody has to be asked.
-        self.knows_nobody = order == ("anonymous",)
+        self._sources: Sequence[IdentitySource] = [self._source(name) for name in order]
+        self._allows_anonymous = "anonymous" in order
+        #: Whether every client is anonymous, so that no credentials are looked for.
+        self.all_anonymous = order == ("anonymous",)
         #: Whether an identity may change while a session is open.
         self.changes_identities = self.uses_cra or self._tokens is not None
 
     def authenticate(self, request: ConnectRequest) -> Deferred[Identity]:
-        """Who a client is; fires at once where nothing has to be waited for.
+        """Return the identity of a client; fires at once when no source has to wait.
 
-        It fails with AuthenticationRefused. Cancelling it gives up a question to the web
-        application.
+        It fails with AuthenticationRefused. Cancelling it cancels a request to the web application.
         """
-        if self.knows_nobody:
+        if self.all_anonymous:
             return succeed(ANONYMOUS)
         return Deferred.fromCoroutine(self._search(request))
 
     def procedures(
         self, permissions_for: Callable[[Subscriber, Identity], object], become: Become
     ) -> Procedures:
-        """What sessions call to prove whose they are, or still are.
+        """Return the procedures by which sessions authenticate, or renew their identity.
 
-        :param permissions_for: the permissions object of WAMP-CRA for a session that becomes
+        :param permissions_for: returns the WAMP-CRA permissions object of a session that takes on
             an identity.
         :param become: gives a session another identity.
         """
         found: dict[str, Procedure] = {}
         if self._cra is not None:
-            found.update(self.cra_desk(permissions_for, become, self.cra_keys).procedures)
+            found.update(self.cra_procedures(permissions_for, become, self.cra_keys).procedures)
         if self._tokens is not None:
             found[PROCEDURE_REFRESH] = refresh(self._tokens.identify, become)
         return found
 
-    def cra_desk(
+    def cra_procedures(
         self,
         permissions_for: Callable[[Subscriber, Identity], object],
         become: Become,
         keys: Callable[[], KeySource],
     ) -> CraProcedures:
-        """What judges WAMP-CRA.
+        """Return the procedures of WAMP-CRA.
 
         :param permissions_for: see :meth:`procedures`.
         :param become: gives a session another identity.
-        :param keys: gives the keys in force.
+        :param keys: returns the keys in force.
         """
-        timeout = self._settings.cra.timeout
-        return CraProcedures(keys, permissions_for, become, self._now, timeout, self._anonymous)
+        return CraProcedures(
+            keys,
+            permissions_for,
+            become,
+            self._now,
+            self._settings.cra.timeout,
+            self._allows_anonymous,
+        )
 
     def cra_keys(self) -> CraKeys:
-        """The keys of WAMP-CRA in the file; none without a file."""
+        """Return the WAMP-CRA keys of the key file; without a file there are none."""
         return CraKeys({}) if self._cra is None else self._cra
 
     def reload(self) -> None:
-        """Read the files of keys again; sessions that are open stay as they are.
+        """Read the key files again; open sessions stay as they are.
 
-        A file that can not be used changes nothing; the log has a line for each.
+        The keys of a file that cannot be used stay in force, and the error is logged.
         """
         if self._tokens is not None:
             try:
                 self._tokens.reload()
             except OperatorError as error:
-                _log.error("tokens are checked with the keys as before: {error}", error=error)
+                _log.error(
+                    "could not reload the token keys, keeping the old ones: {error}", error=error
+                )
             else:
-                count = self._tokens.key_count
-                _log.info("tokens: keys read again, {count} in force", count=count)
+                _log.info("token keys reloaded: {count} keys", count=self._tokens.key_count)
         if self._cra is not None:
             try:
                 self._cra = cra_keys.load(self._settings.cra.keys_file)
             except OperatorError as error:
-                _log.error("WAMP-CRA goes on with the keys it has: {error}", error=error)
+                _log.error(
+                    "could not reload the WAMP-CRA keys, keeping the old ones: {error}", error=error
+                )
             else:
-                _log.info("WAMP-CRA: keys read again, {count} in force", count=self._cra.count)
+                _log.info("WAMP-CRA keys reloaded: {count} keys", count=self._cra.count)
 
     def close(self) -> None:
-        """Give up what is asked of the web application."""
+        """Cancel all requests to the web application."""
         if self._callback is not None:
             self._callback.close()
 
@@ -155,19 +156,19 @@ class Authenticator:
             if identity is not None:
                 if identity.expires is not None and identity.expires <= self._now():
                     raise AuthenticationRefused(
-                        CloseReason.AUTHENTICATION_REQUIRED, "What is known of it has expired."
+                        CloseReason.AUTHENTICATION_REQUIRED, "The identity has expired."
                     )
                 return identity
         raise AuthenticationRefused(CloseReason.AUTHENTICATION_REQUIRED)
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> IdentitySource:
         if name == "token":
             return self._by_token
         if name == "callback" and self._callback is not None:
-            return self._callback.ask
+            return self._callback.identify
         if name == "cra":
             return self._by_cra
-        return self._anonymously
+        return self._anonymous
 
     async def _token(self, request: ConnectRequest) -> Identity | None:
         if self._tokens is None:
@@ -179,12 +180,12 @@ class Authenticator:
         return Deferred.fromCoroutine(self._token(request))
 
     def _by_cra(self, request: ConnectRequest) -> Deferred[Identity | None]:
-        """A session that may do nothing but prove whose it is, where nobody is anonymous."""
-        if self._anonymous:
+        """Return an identity that may only authenticate, where anonymous sessions are refused."""
+        if self._allows_anonymous:
             return succeed(None)
         until = self._now() + self._settings.cra.timeout
         return succeed(Identity(expires=until, source=AWAITING))
 
     @staticmethod
-    def _anonymously(request: ConnectRequest) -> Deferred[Identity | None]:
+    def _anonymous(request: ConnectRequest) -> Deferred[Identity | None]:
         return succeed(ANONYMOUS)

@@ -1,63 +1,80 @@
-"""Asks the web application who a client is.
+"""Identities from the web application, which is asked over HTTP.
 
-Owns: the question and what its answer may be, how many questions run side by side, the memory of
-answers. Must not import: Autobahn, the composition root.
+Owns: the request and which responses are valid, the cache of identities.
+Must not import: Autobahn, the composition root.
 
-A login of the web application works so without code here: the question carries the cookies of the
-handshake, also as its own Cookie header, and the application answers as for any other request of
-that browser. Nothing of a question or an answer gets into a log or an error.
+The login of a web application works without any code here: the request contains the cookies of the
+handshake, also as its own Cookie header, and the application handles it like any other request of
+that browser. Nothing of a request or a response gets into a log line or an error.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
-from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
+from wampush.edges.auth import claims
+from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.log_limit import LogLimiter
-from wampush.net.http_post import Answer, not_json, problem_of
+from wampush.net.bounded_client import BoundedClient, OutgoingRequest
+from wampush.net.coalescing import Coalescer
+from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
+from wampush.net.request_log import RequestLog
+from wampush.net.request_queues import RequestQueues
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.auth")
 
 _KEYS: Final = frozenset(("user", "groups", "language", "data", "session", "expires"))
+_KIND: Final = ""
 
-Post = Callable[[bytes, bytes], Deferred[Answer]]
-"""Sends a body and a Cookie header; cancelling it drops the connection."""
+Post = Callable[[bytes, bytes], Deferred[HttpResponse]]
+"""Sends a body and a Cookie header; cancelling drops the connection."""
 
 
-@dataclass(eq=False, slots=True)
-class _Question:
-    """What is asked once for all who ask the same at a time."""
+@dataclass(frozen=True, slots=True)
+class _CallbackRequest:
+    """One request as it is sent.
 
-    key: bytes = field(repr=False)
+    :param body: JSON text; empty when the handshake contains nothing to judge.
+    :param cookie: the Cookie header; empty for none.
+    """
+
     body: bytes = field(repr=False)
     cookie: bytes = field(repr=False)
-    askers: list[Deferred[Identity | None]]
-    timer: Any = None
-    running: Deferred[None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Judgement:
+    """What the web application says about a handshake.
+
+    :param identity: None when it knows nobody by it.
+    :param is_forbidden: whether the client may not connect.
+    """
+
+    identity: Identity | None = None
+    is_forbidden: bool = False
 
 
 class Callback:
-    """Asks, one question for equal handshakes, a bounded number at once.
+    """Asks the web application for identities, once for equal handshakes.
 
     :param settings: the ``[callback]`` table.
-    :param post: how a question is sent.
-    :param call_later: the reactor's.
-    :param now: seconds, for the age of answers; need not be the time of day.
+    :param post: sends a request.
+    :param call_later: ``IReactorTime.callLater``.
+    :param now: seconds of a clock that never goes back.
     """
 
     def __init__(
@@ -68,208 +85,163 @@ class Callback:
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._settings = settings
-        self._post = post
-        self._call_later = call_later
-        self._now = now
-        self._known: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
-        self._open: dict[bytes, _Question] = {}
-        self._waiting: deque[_Question] = deque()
-        self._running = 0
-        self._log_limiter = LogLimiter(now)
+        self._client: BoundedClient[_CallbackRequest] = BoundedClient(
+            send=lambda request: post(request.body, request.cookie),
+            queues=RequestQueues((_KIND,), settings.at_once, settings.waiting),
+            call_later=call_later,
+            now=now,
+            log=RequestLog(_log, "callback", settings.url, now),
+        )
+        self._under_way: Coalescer[bytes, Identity | None] = Coalescer()
+        self._cache = _IdentityCache(settings.cache_seconds, settings.cache_entries, now)
 
-    def ask(self, request: ConnectRequest) -> Deferred[Identity | None]:
-        """Who a client is; None when the web application does not know it (401).
+    def identify(self, handshake: ConnectRequest) -> Deferred[Identity | None]:
+        """Ask for the identity of a client.
 
-        It fails with AuthenticationRefused when the web application forbids it (403), or does not
-        give an answer that can be used.
+        :returns: fires with None when the web application knows nobody by this handshake (401).
+            Fails with AuthenticationRefused when the client may not connect (403), or without a
+            usable response.
         """
-        body, cookie = self._written(request)
-        if not body:
+        request = self._request(handshake)
+        if not request.body:
             return succeed(None)
-        key = hashlib.sha256(body).digest()
-        known = self._remembered(key)
-        if known is not None:
-            return succeed(known)
-        question = self._open.get(key)
-        if question is None:
-            if self._is_full():
-                self._complain(f"{self._settings.waiting} questions wait already")
-                return fail(AuthenticationRefused(CloseReason.AUTHENTICATION_UNAVAILABLE))
-            question = _Question(key, body, cookie, [])
-            self._open[key] = question
-            question.timer = self._call_later(self._settings.timeout, self._too_late, question)
-            self._waiting.append(question)
-        answer: Deferred[Identity | None] = Deferred(question.askers.remove)
-        question.askers.append(answer)
-        self._start()
-        return answer
+        key = hashlib.sha256(request.body).digest()
+        cached = self._cache.get(key)
+        if cached is not None:
+            return succeed(cached)
+        waiter, is_first = self._under_way.join(key)
+        if is_first:
+            self._client.request(
+                OutgoingRequest(
+                    request=request,
+                    kind=_KIND,
+                    label="",
+                    read=_judgement,
+                    done=partial(self._on_judgement, key),
+                    timeout=self._settings.timeout,
+                    is_wanted=partial(self._under_way.is_wanted, key),
+                )
+            )
+        return waiter
 
     def close(self) -> None:
-        """Give up all questions."""
-        self._waiting.clear()
-        for question in list(self._open.values()):
-            self._give_up(question, None)
+        """Cancel all requests."""
+        self._client.close()
 
-    # The question.
-
-    def _written(self, request: ConnectRequest) -> tuple[bytes, bytes]:
-        """The body and the Cookie header; both empty when there is nothing to judge by."""
+    def _request(self, handshake: ConnectRequest) -> _CallbackRequest:
         names = self._settings.cookies
         cookies = {
-            name: value for name, value in request.cookies.items() if not names or name in names
+            name: value for name, value in handshake.cookies.items() if not names or name in names
         }
-        wanted = [name.lower() for name in self._settings.headers]
-        headers = {name: request.headers[name] for name in wanted if name in request.headers}
-        if not (cookies or headers or request.query):
-            return b"", b""
+        passed_on = [name.lower() for name in self._settings.headers]
+        headers = {name: handshake.headers[name] for name in passed_on if name in handshake.headers}
+        if not (cookies or headers or handshake.query):
+            return _CallbackRequest(b"", b"")
         body = {
             "cookies": cookies,
             "headers": headers,
-            "origin": request.headers.get("origin"),
-            "query": request.query,
-            "scheme": request.scheme,
+            "origin": handshake.headers.get("origin"),
+            "query": handshake.query,
+            "scheme": handshake.scheme,
         }
         cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        return json.dumps(body).encode(), cookie.encode("latin-1", "replace")
+        return _CallbackRequest(json.dumps(body).encode(), cookie.encode("latin-1", "replace"))
 
-    def _is_full(self) -> bool:
-        waiting = len(self._open) - self._running
-        return self._running >= self._settings.at_once and waiting >= self._settings.waiting
+    def _on_judgement(self, key: bytes, judgement: _Judgement | None) -> None:
+        if judgement is None:
+            # Without a usable response the client must not connect, whatever went wrong.
+            self._under_way.resolve(key, partial(_refuse, CloseReason.AUTHENTICATION_UNAVAILABLE))
+        elif judgement.is_forbidden:
+            self._under_way.resolve(key, partial(_refuse, CloseReason.AUTHENTICATION_FORBIDDEN))
+        else:
+            identity = judgement.identity
+            if identity is not None:
+                self._cache.put(key, identity)
+            self._under_way.resolve(key, lambda waiter: waiter.callback(identity))
 
-    def _start(self) -> None:
-        while self._waiting and self._running < self._settings.at_once:
-            question = self._waiting.popleft()
-            if self._open.get(question.key) is not question:
-                continue
-            if not question.askers:
-                self._forget(question)
-                continue
-            self._running += 1
-            judged = self._post(question.body, question.cookie).addCallback(_judged)
-            done: Deferred[None] = judged.addBoth(self._answered, question)
-            if not done.called:
-                question.running = done
 
-    def _too_late(self, question: _Question) -> None:
-        question.timer = None
-        self._give_up(question, f"no answer within {self._settings.timeout:g} s")
+class _IdentityCache:
+    """Identities that need not be asked for again.
 
-    def _give_up(self, question: _Question, problem: str | None) -> None:
-        self._forget(question)
-        running, question.running = question.running, None
-        if running is not None:
-            running.cancel()
-        if problem is not None:
-            self._complain(problem)
-        self._tell(question, AuthenticationRefused(CloseReason.AUTHENTICATION_UNAVAILABLE))
+    :param seconds: for how long each is kept; 0 keeps none.
+    :param capacity: how many are kept.
+    :param now: seconds of a clock that never goes back.
+    """
 
-    def _forget(self, question: _Question) -> None:
-        if self._open.get(question.key) is question:
-            del self._open[question.key]
-        if question.timer is not None:
-            question.timer.cancel()
-            question.timer = None
+    def __init__(self, seconds: float, capacity: int, now: Callable[[], float]) -> None:
+        self._seconds = seconds
+        self._capacity = capacity
+        self._now = now
+        self._entries: OrderedDict[bytes, tuple[float, Identity]] = OrderedDict()
 
-    # The answer.
+    def __len__(self) -> int:
+        return len(self._entries)
 
-    def _answered(self, result: Identity | Failure | None, question: _Question) -> None:
-        self._running -= 1
-        question.running = None
-        if self._open.get(question.key) is question:
-            self._forget(question)
-            self._tell(question, self._outcome(result, question))
-        self._start()
-
-    def _outcome(
-        self, result: Identity | Failure | None, question: _Question
-    ) -> Identity | AuthenticationRefused | None:
-        if not isinstance(result, Failure):
-            if result is not None:
-                self._remember(question.key, result)
-            return result
-        if isinstance(result.value, AuthenticationRefused):
-            return result.value
-        # Whatever went wrong with the web application, the client must not be let in.
-        self._complain(
-            str(result.value) if isinstance(result.value, Unusable) else problem_of(result)
-        )
-        return AuthenticationRefused(CloseReason.AUTHENTICATION_UNAVAILABLE)
-
-    def _tell(self, question: _Question, outcome: Identity | AuthenticationRefused | None) -> None:
-        askers = list(question.askers)
-        question.askers.clear()
-        for asker in askers:
-            if isinstance(outcome, AuthenticationRefused):
-                asker.errback(AuthenticationRefused(outcome.reason, outcome.detail))
-            else:
-                asker.callback(outcome)
-
-    def _complain(self, problem: str) -> None:
-        """Write a line for the operator, at most one a second."""
-        more = self._log_limiter.suffix()
-        if more is not None:
-            _log.warn(
-                "callback {url}: {problem}{more}",
-                url=self._settings.url,
-                problem=problem,
-                more=more,
-            )
-
-    # The memory.
-
-    def _remembered(self, key: bytes) -> Identity | None:
-        until, identity = self._known.get(key, (-inf, None))
+    def get(self, key: bytes) -> Identity | None:
+        """Return an identity that has not lapsed, or None."""
+        until, identity = self._entries.get(key, (-inf, None))
         return identity if self._now() < until else None
 
-    def _remember(self, key: bytes, identity: Identity) -> None:
-        seconds = self._settings.cache_seconds
-        if not seconds:
+    def put(self, key: bytes, identity: Identity) -> None:
+        """Keep an identity, and drop those that have lapsed or exceed the capacity."""
+        if not self._seconds:
             return
         now = self._now()
-        self._known.pop(key, None)
-        # All are kept equally long, so the oldest are the first to lapse.
-        while self._known:
-            oldest = next(iter(self._known))
-            if len(self._known) < self._settings.cache_entries and self._known[oldest][0] > now:
+        self._entries.pop(key, None)
+        # All are kept for the same time, so the oldest lapse first.
+        while self._entries:
+            oldest = next(iter(self._entries))
+            if len(self._entries) < self._capacity and self._entries[oldest][0] > now:
                 break
-            del self._known[oldest]
-        self._known[key] = (now + seconds, identity)
+            del self._entries[oldest]
+        self._entries[key] = (now + self._seconds, identity)
 
 
-def _judged(answer: Answer) -> Identity | None:
-    """Who the answer speaks of; None for nobody it knows.
+def _refuse(reason: CloseReason, waiter: Deferred[Identity | None]) -> None:
+    waiter.errback(AuthenticationRefused(reason))
 
-    :raises AuthenticationRefused: when it forbids.
-    :raises Unusable: when it is none of the agreed answers.
+
+def _judgement(response: HttpResponse) -> _Judgement:
+    """Read a response.
+
+    :raises UnusableResponse: when it is not one of the agreed responses.
     """
-    if answer.status == 401:
-        return None
-    if answer.status == 403:
-        raise AuthenticationRefused(CloseReason.AUTHENTICATION_FORBIDDEN)
-    if answer.status != 200:
-        raise Unusable(f"it answered with status {answer.status}; 200, 401 and 403 are agreed.")
+    if response.status == 401:
+        return _Judgement()
+    if response.status == 403:
+        return _Judgement(is_forbidden=True)
+    if response.status != 200:
+        raise UnusableResponse(
+            f"unexpected status {response.status}; expected 200, 401 or 403", response.status
+        )
     try:
-        document = json.loads(answer.body)
+        document = json.loads(response.body)
     except (ValueError, RecursionError):
-        raise Unusable(f"{not_json(answer.body)}.") from None
+        raise UnusableResponse(not_json(response.body)) from None
     if not isinstance(document, dict):
-        raise Unusable("its answer is no JSON object.")
+        raise UnusableResponse("the response is not a JSON object")
     if document.keys() - _KEYS:
-        raise Unusable(f"its answer has a key besides {', '.join(sorted(_KEYS))}.")
-    return Identity(
-        user=name_of(document.get("user"), "user"),
-        groups=groups_of(document.get("groups")),
-        web_session=name_of(document.get("session"), "session"),
-        language=language_of(document.get("language"), "language"),
-        data=attributes_of(document.get("data")),
-        expires=_seconds(document.get("expires")),
-        source="callback",
-    )
+        known = ", ".join(sorted(_KEYS))
+        raise UnusableResponse(f"the response has an unknown key; known are {known}")
+    try:
+        return _Judgement(
+            Identity(
+                user=claims.user_id(document.get("user"), "user"),
+                groups=claims.groups(document.get("groups")),
+                web_session=claims.user_id(document.get("session"), "session"),
+                language=claims.language(document.get("language"), "language"),
+                data=claims.attributes(document.get("data")),
+                expires=_expiry(document.get("expires")),
+                source="callback",
+            )
+        )
+    except InvalidClaim as error:
+        raise UnusableResponse(str(error).rstrip(".")) from None
 
 
-def _seconds(value: object) -> float | None:
+def _expiry(value: object) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        raise Unusable("expires is no number of seconds since the epoch.")
+        raise InvalidClaim("expires must be a number of seconds since the epoch.")
     return float(value)

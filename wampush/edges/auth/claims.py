@@ -1,28 +1,31 @@
-"""From what a web application says about a user to an identity.
+"""Claims of a web application about a user, converted for an identity.
 
-Owns: which JSON values may be a user, groups, a language, free attributes. Pure.
+Owns: which JSON values are valid as user id, groups, language and free attributes. Pure.
 Must not import: Twisted, Autobahn.
 
-Numbers are taken for ids and become text: PHP and SQL know ids as numbers, topics as text.
+Numbers are valid ids and become strings: PHP and SQL have ids as numbers, topics have them as text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
 from wampush.errors import WampushError
 
-
-class Unusable(WampushError):
-    """A value is of the wrong kind; the text says which and what would be right."""
+_MAX_LANGUAGE: Final = 64
 
 
-def name_of(value: object, what: str) -> str | None:
-    """A user id or a session key; None for null.
+class InvalidClaim(WampushError):
+    """A claim whose value is not valid; the text says which, and what would be right."""
 
-    :param what: how errors call it.
-    :raises Unusable: when it is neither text nor a whole number.
+
+def user_id(value: object, claim: str) -> str | None:
+    """Convert a user id, or another id such as a session key; None for null.
+
+    :param claim: what error messages call it.
+    :raises InvalidClaim: when it is neither a string nor a whole number.
     """
     if value is None:
         return None
@@ -30,43 +33,46 @@ def name_of(value: object, what: str) -> str | None:
         return str(value)
     if isinstance(value, str) and value and _is_clean(value):
         return value
-    raise Unusable(f"{what} is no text without control characters, no whole number and not null.")
+    raise InvalidClaim(
+        f"{claim} must be a string without control characters, a whole number, or null."
+    )
 
 
-def groups_of(value: object) -> frozenset[str]:
-    """The groups; none for null.
+def groups(value: object) -> frozenset[str]:
+    """Convert the groups; none for null.
 
-    :raises Unusable: when it is no list of names.
+    :raises InvalidClaim: when it is not a list of names.
     """
     if value is None:
         return frozenset()
     if not isinstance(value, list):
-        raise Unusable("groups is no list.")
-    names = (name_of(each, "An element of groups") for each in value)
+        raise InvalidClaim("groups must be a list.")
+    names = (user_id(each, "each element of groups") for each in value)
     return frozenset(name for name in names if name is not None)
 
 
-def language_of(value: object, what: str) -> str | None:
-    """A language tag; None for null and for nothing.
+def language(value: object, claim: str) -> str | None:
+    """Convert a language tag; None for null and for the empty string.
 
-    :raises Unusable: when it is no short text.
+    :param claim: what error messages call it.
+    :raises InvalidClaim: when it is not a short string.
     """
     if value is None or value == "":
         return None
-    if isinstance(value, str) and len(value) <= 64 and _is_clean(value):
+    if isinstance(value, str) and len(value) <= _MAX_LANGUAGE and _is_clean(value):
         return value
-    raise Unusable(f"{what} is no language tag such as pt-BR.")
+    raise InvalidClaim(f"{claim} must be a language tag such as pt-BR.")
 
 
-def attributes_of(value: object) -> Mapping[str, object]:
-    """Free attributes; an empty list too, because that is how PHP writes an empty array.
+def attributes(value: object) -> Mapping[str, object]:
+    """Convert free attributes; also from an empty list, which is how PHP writes an empty array.
 
-    :raises Unusable: when it is no object.
+    :raises InvalidClaim: when it is not an object.
     """
     if value is None or value == []:
         return MappingProxyType({})
     if not isinstance(value, dict):
-        raise Unusable("data is no object.")
+        raise InvalidClaim("data must be an object.")
     return MappingProxyType(value)
 
 

@@ -1,6 +1,6 @@
-"""Reads the keys of WAMP-CRA from a TOML file.
+"""The WAMP-CRA keys in a TOML file.
 
-Owns: the form of that file; strict, and without a secret in any error.
+Owns: the format of this file. It is read strictly, and no error contains a secret.
 Must not import: Twisted, Autobahn.
 """
 
@@ -12,7 +12,8 @@ from typing import Final
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.cra import CraKey, CraKeys
-from wampush.edges.auth.claims import Unusable, attributes_of, groups_of, language_of, name_of
+from wampush.edges.auth import claims
+from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 from wampush.wamp.cra import ITERATIONS, KEY_BYTES, Salting
@@ -20,30 +21,32 @@ from wampush.wamp.cra import ITERATIONS, KEY_BYTES, Salting
 _KNOWN: Final = frozenset(
     ("secret", "derived", "salt", "iterations", "keylen", "user", "groups", "language", "data")
 )
-_MOST_ITERATIONS: Final = 10_000_000
-_MOST_KEY_BYTES: Final = 1024
+_MAX_ITERATIONS: Final = 10_000_000
+_MAX_KEY_BYTES: Final = 1024
 
 
 def load(path: str) -> CraKeys:
-    """The keys in a file: ``[keys.NAME]`` with ``secret``, or ``derived`` and ``salt``.
+    """Read a key file: ``[keys.NAME]`` with ``secret``, or with ``derived`` and ``salt``.
 
-    :raises OperatorError: when it can not be read or used.
+    :raises OperatorError: when it cannot be read or used.
     """
     where = f"cra.keys_file {path!r}"
     content = secret_files.read(path, "cra.keys_file")
     try:
         document = tomllib.loads(content.decode())
     except (ValueError, RecursionError) as error:
-        # The reader's own text may repeat a part of the file; the place alone does not.
+        # The message of tomllib may quote the file; the position in it does not.
         place = str(error).rpartition("(at ")[2].rstrip(")")
-        told = f" (at {place})" if place.startswith(("line ", "end ")) else ""
-        raise OperatorError(f"{where} is not TOML in UTF-8{told}") from None
+        position = f" (at {place})" if place.startswith(("line ", "end ")) else ""
+        raise OperatorError(f"{where} is not TOML in UTF-8{position}") from None
     seed = document.pop("decoy_seed", None)
     if not (seed is None or (isinstance(seed, str) and len(seed) >= 16)):
-        raise OperatorError(f"{where}: decoy_seed must be a string of 16 characters or more")
+        raise OperatorError(f"{where}: decoy_seed must be a string of at least 16 characters")
     tables = document.pop("keys", None)
     if document or not isinstance(tables, dict) or not tables:
-        raise OperatorError(f"{where} must hold [keys.NAME] for each key, and may hold decoy_seed")
+        raise OperatorError(
+            f"{where} must contain [keys.NAME] for each key and, optionally, decoy_seed"
+        )
     keys = {name: _key(name, table, f"{where}: keys.{name}") for name, table in tables.items()}
     return CraKeys(keys, None if seed is None else seed.encode())
 
@@ -54,22 +57,22 @@ def _key(name: str, table: object, where: str) -> CraKey:
     unknown = sorted(table.keys() - _KNOWN)
     if unknown:
         known = ", ".join(sorted(_KNOWN))
-        raise OperatorError(f"{where} has the unknown key {unknown[0]!r}; known are {known}")
+        raise OperatorError(f"{where} has the unknown setting {unknown[0]!r}; known are {known}")
     salting = _salting(table, where)
     secret = table.get("secret" if salting is None else "derived")
     if not isinstance(secret, str) or not secret or {"secret", "derived"} <= table.keys():
         raise OperatorError(
-            f'{where} must have either "secret", or "salt" and the "derived" key, as text'
+            f'{where} must have either "secret", or "salt" and "derived", as strings'
         )
     try:
         identity = Identity(
-            user=name_of(table.get("user", name), "user"),
-            groups=groups_of(table.get("groups")),
-            language=language_of(table.get("language"), "language"),
-            data=attributes_of(table.get("data")),
+            user=claims.user_id(table.get("user", name), "user"),
+            groups=claims.groups(table.get("groups")),
+            language=claims.language(table.get("language"), "language"),
+            data=claims.attributes(table.get("data")),
             source="cra",
         )
-    except Unusable as error:
+    except InvalidClaim as error:
         raise OperatorError(f"{where}: {error}") from error
     return CraKey(secret, identity, salting)
 
@@ -79,9 +82,9 @@ def _salting(table: Mapping[str, object], where: str) -> Salting | None:
         return None
     salt = table.get("salt")
     if not isinstance(salt, str) or not salt:
-        raise OperatorError(f"{where}: salt must be a string that is not empty")
-    iterations = _number(table, "iterations", ITERATIONS, _MOST_ITERATIONS, where)
-    key_bytes = _number(table, "keylen", KEY_BYTES, _MOST_KEY_BYTES, where)
+        raise OperatorError(f"{where}: salt must be a non-empty string")
+    iterations = _number(table, "iterations", ITERATIONS, _MAX_ITERATIONS, where)
+    key_bytes = _number(table, "keylen", KEY_BYTES, _MAX_KEY_BYTES, where)
     return Salting(salt, iterations, key_bytes)
 
 

@@ -1,11 +1,11 @@
-"""The keys that tokens are checked with, and signed with for a trial.
+"""The keys that verify tokens, and those that sign tokens for tests.
 
-Owns: reading a shared secret, a PEM key or a JWK set, and which algorithm goes with each key.
+Owns: reading a shared secret, a PEM key or a JWK set, and the algorithm of each key.
 Must not import: Twisted, Autobahn, the broker.
 
 Every key has one algorithm, fixed when it is read: by the setting, or by the type of the key in a
-JWK set. What a token says of its algorithm is only compared with it. So a public key can never be
-taken for a shared secret (RFC 8725 section 2.1).
+JWK set. The algorithm that a token states is only compared with it, so a public key can never be
+used as a shared secret (RFC 8725 section 2.1).
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from wampush.config.tables.identity import TokenSettings
 from wampush.errors import OperatorError
 from wampush.net import secret_files
 
-#: HS256 keys are at least as long as its hash (RFC 7518 section 3.2), RSA keys of 2048 bits.
+#: HS256 keys are at least as long as the hash (RFC 7518 section 3.2), RSA keys 2048 bits.
 SECRET_BYTES: Final = 32
 _RSA_BITS: Final = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKey:
-    """One key.
+    """A key for tokens.
 
-    :param algorithm: the only one it is good for.
-    :param key: as PyJWT takes it.
-    :param kid: its name in a JWK set; None for a key of its own file.
+    :param algorithm: the only one that it is used with.
+    :param key: as PyJWT expects it.
+    :param kid: its key id in a JWK set; None for a key in a file of its own.
     """
 
     algorithm: str
@@ -53,9 +53,9 @@ class TokenKey:
 
 
 def load(settings: TokenSettings) -> Sequence[TokenKey]:
-    """The keys that tokens are checked with.
+    """Read the keys that verify tokens.
 
-    :raises OperatorError: when a file can not be read, or holds no usable key.
+    :raises OperatorError: when a file cannot be read, or contains no usable key.
     """
     if settings.jwks_file:
         where = f"token.jwks_file {settings.jwks_file!r}"
@@ -65,20 +65,20 @@ def load(settings: TokenSettings) -> Sequence[TokenKey]:
     if settings.algorithm == "HS256":
         return [TokenKey("HS256", _secret(content, where))]
     if b"PRIVATE KEY" in content:
-        raise OperatorError(f"{where} holds a private key; wampush needs only the public one")
+        raise OperatorError(f"{where} contains a private key; wampush needs only the public key")
     try:
         key = load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise OperatorError(f"{where} holds no public key in PEM") from error
+        raise OperatorError(f"{where} contains no public key in PEM format") from error
     _check_kind(key, settings.algorithm, where)
     return [TokenKey(settings.algorithm, key)]
 
 
 def load_signing_key(path: str, algorithm: str, setting: str) -> TokenKey:
-    """The key that signs tokens: the shared secret, or a private key in PEM without passphrase.
+    """Read a key that signs tokens: the shared secret, or a private key in PEM, not encrypted.
 
-    :param setting: what named the file, for the error.
-    :raises OperatorError: when there is none in the file.
+    :param setting: the option or setting that names the file, for the error.
+    :raises OperatorError: when the file contains no such key.
     """
     where = f"{setting} {path!r}"
     content = secret_files.read(path, setting)
@@ -88,7 +88,8 @@ def load_signing_key(path: str, algorithm: str, setting: str) -> TokenKey:
         key = load_pem_private_key(content, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise OperatorError(
-            f"{where} holds no private key in PEM without passphrase; {algorithm} signs with one"
+            f"{where} contains no private key in PEM format without passphrase, which {algorithm} "
+            "needs for signing"
         ) from error
     _check_kind(key, algorithm, where)
     return TokenKey(algorithm, key)
@@ -97,11 +98,13 @@ def load_signing_key(path: str, algorithm: str, setting: str) -> TokenKey:
 def _secret(content: bytes, where: str) -> bytes:
     secret = content.strip()
     if b"-----BEGIN" in secret:
-        raise OperatorError(f'{where} is PEM; with token.algorithm = "HS256" it is a shared secret')
+        raise OperatorError(
+            f'{where} is a PEM file; token.algorithm = "HS256" needs a shared secret'
+        )
     if len(secret) < SECRET_BYTES:
         raise OperatorError(
-            f"{where} holds {len(secret)} bytes; HS256 needs {SECRET_BYTES} or more, for example "
-            "from: openssl rand -hex 32"
+            f"{where} contains {len(secret)} bytes; HS256 needs at least {SECRET_BYTES}, for "
+            "example from: openssl rand -hex 32"
         )
     return secret
 
@@ -109,16 +112,16 @@ def _secret(content: bytes, where: str) -> bytes:
 def _check_kind(key: object, algorithm: str, where: str) -> None:
     if algorithm == "RS256":
         if not isinstance(key, RSAPublicKey | RSAPrivateKey):
-            raise OperatorError(f"{where} holds no RSA key, which RS256 needs")
+            raise OperatorError(f"{where} contains no RSA key, which RS256 needs")
         if key.key_size < _RSA_BITS:
             raise OperatorError(
-                f"{where} holds an RSA key of {key.key_size} bits; {_RSA_BITS} are the least"
+                f"{where} contains an RSA key of {key.key_size} bits; use {_RSA_BITS} or more"
             )
     elif not (
         isinstance(key, EllipticCurvePublicKey | EllipticCurvePrivateKey)
         and isinstance(key.curve, SECP256R1)
     ):
-        raise OperatorError(f"{where} holds no P-256 key, which ES256 needs")
+        raise OperatorError(f"{where} contains no P-256 key, which ES256 needs")
 
 
 # JWK sets (RFC 7517).
@@ -131,22 +134,24 @@ def _key_set(content: bytes, where: str) -> Sequence[TokenKey]:
         raise OperatorError(f"{where} is not JSON") from error
     entries = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
-        raise OperatorError(f'{where} is no JWK set: an object with a list "keys"')
+        raise OperatorError(f'{where} is not a JWK set, which is an object with a list "keys"')
     found = [_key(entry, f"{where}, key {number}") for number, entry in enumerate(entries, 1)]
     keys = [key for key in found if key is not None]
     if not keys:
-        raise OperatorError(f"{where} holds no key for RS256 or ES256")
+        raise OperatorError(f"{where} contains no key for RS256 or ES256")
     names = [key.kid for key in keys]
     if len(set(names)) < len(names):
-        raise OperatorError(f"{where} holds two keys with the same kid, or two without")
+        raise OperatorError(f"{where} contains two keys with the same kid, or two without a kid")
     return keys
 
 
 def _key(entry: Mapping[str, object], where: str) -> TokenKey | None:
-    """The key of an entry; None for keys of other uses and algorithms, which may be in the set."""
+    """Return the key of an entry; None for keys with other uses or algorithms."""
     kind = entry.get("kty")
     if kind == "oct" or "d" in entry:
-        raise OperatorError(f"{where} is secret; a JWK set here holds public keys only")
+        raise OperatorError(
+            f"{where} is a secret or private key; this JWK set must contain public keys only"
+        )
     algorithm = {"RSA": "RS256", "EC": "ES256"}.get(kind) if isinstance(kind, str) else None
     if algorithm is None or entry.get("use", "sig") != "sig":
         return None
@@ -160,5 +165,5 @@ def _key(entry: Mapping[str, object], where: str) -> TokenKey | None:
     _check_kind(key, algorithm, where)
     kid = entry.get("kid")
     if not (kid is None or isinstance(kid, str)):
-        raise OperatorError(f"{where} has a kid that is no string")
+        raise OperatorError(f"{where} has a kid that is not a string")
     return TokenKey(algorithm, key, kid)

@@ -1,7 +1,8 @@
-"""JSON Web Tokens: where a handshake holds one, and who it speaks of.
+"""JSON Web Tokens (RFC 7519) as credentials.
 
-Owns: the check of signature and claims, the identity made of them, the making of tokens for trials.
-Must not import: Twisted, Autobahn. Nothing of a token gets into a log or an error.
+Owns: where a handshake may contain a token, the verification of its signature and claims, the
+identity made from them, and the issuing of tokens for tests.
+Must not import: Twisted, Autobahn. No part of a token gets into a log line or an error.
 """
 
 from __future__ import annotations
@@ -11,31 +12,34 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import jwt
-from jwt import exceptions as refused
+from jwt import exceptions as jwt_errors
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import TokenSettings
-from wampush.edges.auth import token_keys
-from wampush.edges.auth.claims import Unusable, groups_of, language_of, name_of
+from wampush.edges.auth import claims, token_keys
+from wampush.edges.auth.claims import InvalidClaim
 from wampush.edges.auth.token_keys import TokenKey
 from wampush.errors import AuthenticationRefused, CloseReason
 
-_MOST_CHARACTERS: Final = 16_384
-#: Claims with a meaning of their own; all others are free attributes.
-_KNOWN: Final = frozenset(
+_MAX_CHARACTERS: Final = 16_384
+_MALFORMED: Final = "It is not a JSON Web Token."
+#: Claims with a meaning; all others are free attributes.
+_REGISTERED: Final = frozenset(
     ("iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "groups", "lang")
 )
-# The first that fits; the texts of PyJWT itself may repeat what is in the token.
+# The first match counts. The messages of PyJWT itself may quote the token.
 _DETAILS: Final[Mapping[type[Exception], str]] = MappingProxyType(
     {
-        refused.ExpiredSignatureError: "It has expired.",
-        refused.ImmatureSignatureError: "It is not valid yet; compare the clocks.",
-        refused.InvalidAudienceError: "Its aud is not token.audience.",
-        refused.InvalidIssuerError: "Its iss is not token.issuer.",
-        refused.MissingRequiredClaimError: "It lacks exp, aud or iss, which the settings ask for.",
-        refused.InvalidAlgorithmError: "Its algorithm is not the one of the key.",
-        refused.InvalidSignatureError: "Its signature is not right.",
+        jwt_errors.ExpiredSignatureError: "The token has expired.",
+        jwt_errors.ImmatureSignatureError: "The token is not valid yet; check both clocks.",
+        jwt_errors.InvalidAudienceError: "Its aud does not match token.audience.",
+        jwt_errors.InvalidIssuerError: "Its iss does not match token.issuer.",
+        jwt_errors.MissingRequiredClaimError: (
+            "It lacks a claim that the settings require (exp, aud or iss)."
+        ),
+        jwt_errors.InvalidAlgorithmError: "Its algorithm is not that of the key.",
+        jwt_errors.InvalidSignatureError: "Its signature is not valid.",
     }
 )
 
@@ -45,7 +49,7 @@ def _refuse(detail: str) -> AuthenticationRefused:
 
 
 class Tokens:
-    """Judges tokens.
+    """Verifies tokens.
 
     :param settings: the ``[token]`` table.
     :raises OperatorError: when there is no usable key.
@@ -57,20 +61,20 @@ class Tokens:
 
     @property
     def key_count(self) -> int:
-        """How many keys a token may be signed with."""
+        """Number of keys in force."""
         return len(self._keys)
 
     def reload(self) -> None:
-        """Read the keys again; when they can not be used, the present ones stay.
+        """Read the keys again; the old ones stay in force when the new ones cannot be used.
 
-        :raises OperatorError: says what is wrong with them.
+        :raises OperatorError: when they cannot be used.
         """
         self._keys = token_keys.load(self._settings)
 
     def find(self, request: ConnectRequest) -> str:
-        """The token of a handshake, "" for none: Authorization, then the query, then the cookie.
+        """Return the token of a handshake: from Authorization, the query, or the cookie; or "".
 
-        :raises AuthenticationRefused: when the query holds several.
+        :raises AuthenticationRefused: when the query contains more than one.
         """
         settings = self._settings
         token = request.bearer if settings.bearer else ""
@@ -81,48 +85,50 @@ class Tokens:
         return token
 
     def identify(self, token: str) -> Identity:
-        """Who a token speaks of.
+        """Verify a token and return the identity that it states.
 
         :param token: any text.
-        :raises AuthenticationRefused: when it is not a good token; nothing else is ever raised.
+        :raises AuthenticationRefused: when it is not valid; nothing else is ever raised.
         """
-        if len(token) > _MOST_CHARACTERS:
-            raise _refuse(f"It has more than {_MOST_CHARACTERS} characters.")
+        if len(token) > _MAX_CHARACTERS:
+            raise _refuse(f"The token has more than {_MAX_CHARACTERS} characters.")
         if not token.isascii():
-            raise _refuse("It is no JSON Web Token.")
+            raise _refuse(_MALFORMED)
         try:
-            return self._identity(self._claims(token))
-        except Unusable as error:
+            return self._identity(self._payload(token))
+        except InvalidClaim as error:
             raise _refuse(str(error)) from None
-        except refused.PyJWTError as error:
+        except jwt_errors.PyJWTError as error:
             raise _refuse(self._detail(error)) from None
-        # What json and int() raise for numbers and nesting that no honest token has.
+        # json and int() raise these for extreme numbers and nesting.
         except (ValueError, TypeError, OverflowError, RecursionError):
-            raise _refuse("It is no JSON Web Token.") from None
+            raise _refuse(_MALFORMED) from None
 
     @staticmethod
-    def _detail(error: refused.PyJWTError) -> str:
+    def _detail(error: jwt_errors.PyJWTError) -> str:
         for kind, detail in _DETAILS.items():
             if isinstance(error, kind):
                 return detail
-        return "It is no JSON Web Token."
+        return _MALFORMED
 
     def _key(self, token: str) -> TokenKey:
         header = jwt.get_unverified_header(token)
         if "crit" in header:
-            raise Unusable("Its header has crit; no extension is known here (RFC 7515 4.1.11).")
+            raise InvalidClaim(
+                "Its header has crit; no extensions are supported (RFC 7515 section 4.1.11)."
+            )
         keys: Sequence[TokenKey] = self._keys
         kid = header.get("kid")
         if len(keys) > 1 or (kid is not None and keys[0].kid is not None):
             keys = [key for key in keys if key.kid == kid]
         if not keys:
-            raise Unusable("Its kid names no key of token.jwks_file.")
+            raise InvalidClaim("Its kid is not in token.jwks_file.")
         return keys[0]
 
-    def _claims(self, token: str) -> Mapping[str, Any]:
+    def _payload(self, token: str) -> Mapping[str, Any]:
         settings = self._settings
         key = self._key(token)
-        # sub may be a number here, see ``claims``.
+        # sub may be a number, see ``claims``.
         return jwt.decode(
             token,
             key.key,
@@ -137,14 +143,14 @@ class Tokens:
             },
         )
 
-    def _identity(self, claims: Mapping[str, Any]) -> Identity:
-        expires = claims.get("exp")
-        attributes = {name: value for name, value in claims.items() if name not in _KNOWN}
+    def _identity(self, payload: Mapping[str, Any]) -> Identity:
+        expires = payload.get("exp")
+        attributes = {name: value for name, value in payload.items() if name not in _REGISTERED}
         return Identity(
-            user=name_of(claims.get("sub"), "sub"),
-            groups=groups_of(claims.get("groups")),
-            web_session=name_of(claims.get("sid"), "sid"),
-            language=language_of(claims.get("lang"), "lang"),
+            user=claims.user_id(payload.get("sub"), "sub"),
+            groups=claims.groups(payload.get("groups")),
+            web_session=claims.user_id(payload.get("sid"), "sid"),
+            language=claims.language(payload.get("lang"), "lang"),
             data=MappingProxyType(attributes),
             expires=None if expires is None else int(expires) + self._settings.leeway,
             source="token",
@@ -152,10 +158,11 @@ class Tokens:
 
 
 def issue(
-    key: TokenKey, claims: Mapping[str, object], headers: Mapping[str, str] = MappingProxyType({})
+    key: TokenKey, payload: Mapping[str, object], headers: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """A signed token.
+    """Return a signed token.
 
-    :param headers: further ones, such as ``kid``.
+    :param payload: its claims.
+    :param headers: further header parameters, such as ``kid``.
     """
-    return jwt.encode(dict(claims), key.key, algorithm=key.algorithm, headers=dict(headers))
+    return jwt.encode(dict(payload), key.key, algorithm=key.algorithm, headers=dict(headers))

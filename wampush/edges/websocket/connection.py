@@ -20,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.broker.identity import Identity
-from wampush.edges.auth.authenticator import reason_of_end
+from wampush.edges.auth.authenticator import expiry_reason
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Ticket
 from wampush.edges.websocket.compression import Agreement, agree
@@ -251,7 +251,7 @@ class Connection(FrameReader):
             return
         identity = self.conversation.identity
         if self._expires_in(identity) <= 0:
-            self.drop(reason_of_end(identity))
+            self.drop(expiry_reason(identity))
         else:
             silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
             if silent >= settings.silence_timeout:

@@ -74,7 +74,7 @@ class OpeningHandshake:
         self._data = self._data[len(head) + len(http_upgrade.END_OF_HEAD) :]
         self._request = request
         self._route = route
-        if edge.authenticator.knows_nobody:
+        if edge.authenticator.all_anonymous:
             self._identified(ANONYMOUS)
             return
         asked = request_of(connection, request)

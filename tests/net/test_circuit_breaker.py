@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from wampush.apps.webhooks.breaker import Breaker, Change, Outcome, State
+from wampush.net.circuit_breaker import BreakerChange, BreakerState, CircuitBreaker, RequestResult
 
 FAILURES = 3
 SECONDS = 10.0
@@ -20,12 +20,12 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
-        self.breaker = Breaker(FAILURES, SECONDS, lambda: self.now)
+        self.breaker = CircuitBreaker(FAILURES, SECONDS, lambda: self.now)
         self.valid: set[int] = set()
         self.probe: int | None = None
         self.row = 0
         self.opened_at: float | None = None
-        self.changes: list[Change] = []
+        self.changes: list[BreakerChange] = []
         self.tickets: dict[int, int] = {}
 
     @rule(target=passes)
@@ -43,8 +43,8 @@ class Machine(RuleBasedStateMachine):
         self.tickets[number] = -1 if ticket is None else ticket
         return number
 
-    @rule(number=consumes(passes), outcome=st.sampled_from(Outcome))
-    def report(self, number: int, outcome: Outcome) -> None:
+    @rule(number=consumes(passes), outcome=st.sampled_from(RequestResult))
+    def report(self, number: int, outcome: RequestResult) -> None:
         if self.tickets[number] == -1:
             return
         change = self.breaker.report(self.tickets[number], outcome)
@@ -52,25 +52,25 @@ class Machine(RuleBasedStateMachine):
         if change is not None:
             self.changes.append(change)
 
-    def _expected(self, number: int, outcome: Outcome) -> Change | None:
+    def _expected(self, number: int, outcome: RequestResult) -> BreakerChange | None:
         if number == self.probe:
             self.probe = None
-            if outcome is Outcome.ANSWERED:
+            if outcome is RequestResult.ANSWERED:
                 self.opened_at, self.row = None, 0
-                return Change.CLOSED
-            if outcome is Outcome.FAILED:
+                return BreakerChange.CLOSED
+            if outcome is RequestResult.FAILED:
                 self.opened_at = self.now
             return None
         if number not in self.valid:
             return None
-        if outcome is Outcome.ANSWERED:
+        if outcome is RequestResult.ANSWERED:
             self.row = 0
-        elif outcome is Outcome.FAILED:
+        elif outcome is RequestResult.FAILED:
             self.row += 1
             if self.row == FAILURES:
                 self.opened_at = self.now
                 self.valid.clear()
-                return Change.OPENED
+                return BreakerChange.OPENED
         return None
 
     @rule(seconds=st.sampled_from([0.5, 4.0, SECONDS]))
@@ -80,18 +80,18 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_state_is_told(self) -> None:
         if self.opened_at is None:
-            assert self.breaker.state is State.CLOSED
+            assert self.breaker.state is BreakerState.CLOSED
             assert self.breaker.seconds_left() == 0
         elif self.probe is not None:
-            assert self.breaker.state is State.PROBING
+            assert self.breaker.state is BreakerState.HALF_OPEN
         else:
-            assert self.breaker.state is State.OPEN
+            assert self.breaker.state is BreakerState.OPEN
             left = max(0.0, self.opened_at + SECONDS - self.now)
             assert self.breaker.seconds_left() == left
 
     @invariant()
-    def what_is_is_logged_alternates(self) -> None:
-        expected = [Change.OPENED, Change.CLOSED] * len(self.changes)
+    def what_is_worth_a_line_alternates(self) -> None:
+        expected = [BreakerChange.OPENED, BreakerChange.CLOSED] * len(self.changes)
         assert self.changes == expected[: len(self.changes)]
 
 
@@ -100,44 +100,49 @@ TestBreaker.settings = settings(max_examples=150, stateful_step_count=60, deadli
 
 
 def test_it_opens_after_failures_in_a_row_only() -> None:
-    breaker = Breaker(2, 10.0, lambda: 0.0)
-    outcomes = (Outcome.FAILED, Outcome.ANSWERED, Outcome.FAILED, Outcome.ABANDONED)
+    breaker = CircuitBreaker(2, 10.0, lambda: 0.0)
+    outcomes = (
+        RequestResult.FAILED,
+        RequestResult.ANSWERED,
+        RequestResult.FAILED,
+        RequestResult.ABANDONED,
+    )
     tickets = [breaker.admit() for _ in range(5)]
     assert all(ticket is not None for ticket in tickets)
     for ticket, outcome in zip(tickets, outcomes, strict=False):
         assert breaker.report(ticket or 0, outcome) is None
-    assert breaker.report(tickets[4] or 0, Outcome.FAILED) is Change.OPENED
+    assert breaker.report(tickets[4] or 0, RequestResult.FAILED) is BreakerChange.OPENED
     assert breaker.admit() is None
 
 
 def test_an_answer_to_a_question_of_before_does_not_close_it() -> None:
     now = 0.0
-    breaker = Breaker(1, 10.0, lambda: now)
+    breaker = CircuitBreaker(1, 10.0, lambda: now)
     late, failing = breaker.admit(), breaker.admit()
     assert late is not None
     assert failing is not None
-    assert breaker.report(failing, Outcome.FAILED) is Change.OPENED
-    assert breaker.report(late, Outcome.ANSWERED) is None
+    assert breaker.report(failing, RequestResult.FAILED) is BreakerChange.OPENED
+    assert breaker.report(late, RequestResult.ANSWERED) is None
     now = 10.0
     probe = breaker.admit()
     assert probe is not None
-    assert breaker.report(late, Outcome.ANSWERED) is None
+    assert breaker.report(late, RequestResult.ANSWERED) is None
     assert breaker.state.value == "half-open"
     assert breaker.admit() is None
-    assert breaker.report(probe, Outcome.ANSWERED) is Change.CLOSED
+    assert breaker.report(probe, RequestResult.ANSWERED) is BreakerChange.CLOSED
     assert breaker.state.value == "closed"
 
 
 def test_the_next_question_is_the_probe_when_the_first_is_abandoned() -> None:
     now = 0.0
-    breaker = Breaker(1, 10.0, lambda: now)
-    breaker.report(breaker.admit() or 0, Outcome.FAILED)
+    breaker = CircuitBreaker(1, 10.0, lambda: now)
+    breaker.report(breaker.admit() or 0, RequestResult.FAILED)
     now = 10.0
     first = breaker.admit()
     assert first is not None
-    breaker.report(first, Outcome.ABANDONED)
+    breaker.report(first, RequestResult.ABANDONED)
     second = breaker.admit()
     assert second is not None
-    assert breaker.report(first, Outcome.ANSWERED) is None
-    assert breaker.report(second, Outcome.FAILED) is None
+    assert breaker.report(first, RequestResult.ANSWERED) is None
+    assert breaker.report(second, RequestResult.FAILED) is None
     assert breaker.seconds_left() == 10.0
