@@ -136,7 +136,7 @@ def test_an_application_that_is_stopped_and_started(
             assert answer["error"] == UNAVAILABLE
         daemon.wait_for_log(lambda log: "call: 2 failures in a row" in log)
         assert daemon.log.count("failures in a row") == 1
-        assert "it refuses connections" in daemon.log
+        assert "the connection was refused" in daemon.log
         # The stated default: refuse.
         subscribe(page, "A", "chat")
         eventually(
@@ -156,7 +156,7 @@ def test_an_application_that_is_stopped_and_started(
             lambda: call(page, "A", "cart.add", 17),
             lambda answer: answer == {"result": {"items": 1}},
         )
-        daemon.wait_for_log(lambda log: "call: it answers again" in log)
+        daemon.wait_for_log(lambda log: "call: responding again" in log)
         eventually(lambda: page.evaluate("url => opened(url)", daemon.websocket_url), bool)
         # What it missed is told now.
         eventually(
@@ -187,7 +187,7 @@ def test_only_a_signature_of_now_counts(tmp_path: Path, browser: Browser, page: 
         secret = "fedcba9876543210" * 4
         running.key.write_text(secret, encoding="utf-8")
         assert call(page, "A", "cart.add", 17)["error"] == UNAVAILABLE
-        running.daemon.wait_for_log(lambda log: "call: it answered with status 401" in log)
+        running.daemon.wait_for_log(lambda log: "call: unexpected status 401" in log)
         os.kill(running.daemon.pid, signal.SIGHUP)
         running.daemon.wait_for_log(lambda log: "webhooks: secret reloaded" in log)
         assert call(page, "A", "cart.add", 17) == {"result": {"items": 1}}

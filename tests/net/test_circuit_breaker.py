@@ -90,7 +90,7 @@ class Machine(RuleBasedStateMachine):
             assert self.breaker.seconds_left() == left
 
     @invariant()
-    def what_is_worth_a_line_alternates(self) -> None:
+    def logged_changes_alternate(self) -> None:
         expected = [BreakerChange.OPENED, BreakerChange.CLOSED] * len(self.changes)
         assert self.changes == expected[: len(self.changes)]
 

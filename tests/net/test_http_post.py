@@ -105,7 +105,7 @@ def test_a_question_that_is_given_up_ends_its_connection_at_once(came):
     server = Server()
     server.send(came)
     server.question.cancel()
-    assert server.problem() == "no answer in time"
+    assert server.problem() == "no response in time"
     assert server.transport.disconnected
 
 

@@ -270,7 +270,7 @@ class BoundedClient(Generic[Request]):
         if change is BreakerChange.CLOSED:
             self._log.recovered(label)
             return
-        self._log.warn(
+        self._log.problem(
             label,
             f"{breaker.failures} failures in a row; sending no requests for {breaker.seconds:g} s, "
             "then one as a probe",

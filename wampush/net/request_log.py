@@ -54,7 +54,7 @@ class RequestLog:
             subject=_subject(kind),
         )
 
-    def warn(self, kind: str, problem: str) -> None:
+    def problem(self, kind: str, problem: str) -> None:
         """Log a problem, however many lines there were before."""
         self._log.warn(
             "{service} {url}: {subject}{problem}",

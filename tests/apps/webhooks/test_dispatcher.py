@@ -332,5 +332,5 @@ def test_who_had_little_time_left_says_nothing_about_the_application():
     with logged() as lines:
         web.pass_time(1.0)
     assert not second.allowed
-    assert lines == ["subscribe: no answer within 5 s"]
+    assert lines == ["subscribe: no response within 5 s"]
     assert breaker(web) == "closed"

@@ -200,7 +200,7 @@ def test_other_statuses_are_not_agreed(read, status):
     words, told = complaint(read, HttpResponse(status, body))
     assert words.startswith(f"unexpected status {status}; expected 200 or 403")
     # What a script answers that can not verify the signature.
-    assert words.endswith("need the same secret)") == (status == 401)
+    assert words.endswith("need the same key)") == (status == 401)
     assert told == status
 
 

@@ -198,7 +198,7 @@ class Disconnects:
         problem = problem_of(failure)
         change = self.breaker.report(breaker_pass, RequestResult.FAILED)
         if change is BreakerChange.OPENED:
-            self._log.warn(_EVENT, f"{problem}; next attempt in {self.breaker.seconds:g} s")
+            self._log.problem(_EVENT, f"{problem}; next attempt in {self.breaker.seconds:g} s")
         batch.attempts += not never_sent(failure)
         if self._stopped is not None:
             self._give_up(problem)
@@ -225,4 +225,4 @@ class Disconnects:
         self._batch = None
         self._ended.clear()
         self._dropped += count
-        self._log.warn(_EVENT, f"{problem}; {count} disconnects dropped because wampush stops")
+        self._log.problem(_EVENT, f"{problem}; {count} disconnects dropped because wampush stops")

@@ -130,7 +130,7 @@ def _document(
     if response.status != 200:
         problem = f"unexpected status {response.status}; expected {expected}"
         if response.status == 401:
-            problem += " (is the signature wrong? both sides need the same secret)"
+            problem += " (is the signature wrong? both sides need the same key)"
         raise UnusableResponse(problem, response.status)
     try:
         document = orjson.loads(response.body)
