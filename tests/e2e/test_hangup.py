@@ -69,7 +69,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def test_each_kind_of_keys_has_its_line(running: Running) -> None:
     assert running.hang_up("TLS: ") == [
-        "ZeroMQ: 1 client keys may connect",
+        "ZeroMQ: client keys reloaded; 1 may connect",
         "token keys reloaded: 1 keys",
         "WAMP-CRA keys reloaded: 1 keys",
         "TLS: new connections get the certificate that the files hold now",

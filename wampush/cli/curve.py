@@ -44,19 +44,20 @@ def apply(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> None:
     """
     import zmq
 
-    from wampush.edges.zeromq import keys as zmq_keys
+    from wampush.edges.zeromq.keys import public_key_of, read_public_keys, read_secret_key
 
     if not arguments.server_key:
         return
-    server = zmq_keys.public_keys("--server-key", arguments.server_key)
+    server = read_public_keys("--server-key", arguments.server_key)
     if len(server) != 1:
         raise OperatorError(
-            f"--server-key {arguments.server_key!r} holds {len(server)} public keys; it must be one"
+            f"--server-key {arguments.server_key!r} holds {len(server)} public keys; "
+            "it must hold exactly one"
         )
-    secret = zmq_keys.secret_key("--secret-key", arguments.secret_key)
+    secret = read_secret_key("--secret-key", arguments.secret_key)
     try:
         socket.set(zmq.CURVE_SERVERKEY, next(iter(server)))
     except zmq.ZMQError:
         raise OperatorError(f"--server-key {arguments.server_key!r} holds no usable key") from None
     socket.set(zmq.CURVE_SECRETKEY, secret)
-    socket.set(zmq.CURVE_PUBLICKEY, zmq_keys.public_of(secret))
+    socket.set(zmq.CURVE_PUBLICKEY, public_key_of(secret))

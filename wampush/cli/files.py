@@ -79,13 +79,19 @@ def _curve(settings: Settings) -> Iterator[str]:
     secret, clients = settings.zmq.curve_secret_key_file, settings.zmq.curve_client_keys
     if not (secret or clients):
         return
-    from wampush.edges.zeromq import keys as zmq_keys
+    from wampush.edges.zeromq.keys import (
+        CLIENTS_SETTING,
+        KEY_SETTING,
+        check_key_pair,
+        read_public_keys,
+        read_secret_key,
+    )
 
-    yield from _failure(partial(zmq_keys.check_pair, secret, clients))
+    yield from _failure(partial(check_key_pair, secret, clients))
     if secret:
-        yield from _failure(partial(zmq_keys.secret_key, zmq_keys.KEY_SETTING, secret))
+        yield from _failure(partial(read_secret_key, KEY_SETTING, secret))
     if clients:
-        yield from _failure(partial(zmq_keys.public_keys, zmq_keys.CLIENTS_SETTING, clients))
+        yield from _failure(partial(read_public_keys, CLIENTS_SETTING, clients))
 
 
 def _tokens(settings: Settings) -> Iterator[str]:

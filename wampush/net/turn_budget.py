@@ -10,15 +10,15 @@ share, then gives way to the rest of the turn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 #: What one source may read in a turn, whichever limit is reached first.
 TURN_MESSAGES: Final = 1000
 TURN_SECONDS: Final = 0.005
-#: The clock is read once per this many messages, because reading it costs as much as a small
-#: message. A power of two.
-_MESSAGES_PER_CLOCK_READ: Final = 16
+#: A reader asks :meth:`TurnBudget.is_late` only after messages whose number has none of these bits,
+#: because reading the clock costs as much as a small message.
+CLOCK_MASK: Final = 15
 #: The part of a client's queue that all sources of a kind together may fill in a turn, so that a
 #: client that keeps up never exceeds its limit.
 _PARTS_OF_QUEUE: Final = 4
@@ -35,10 +35,17 @@ def bytes_per_source(maximum: int, queue_bytes: int, sources: int) -> int:
 
 
 class TurnBudget:
-    """The share of one source: iterating begins a turn and ends once the share is used up.
+    """The share of one source, renewed in each turn.
 
-    Whoever iterates reads one message per step and takes its size from :attr:`bytes_left`. A step
-    is always granted first, so that a message larger than the share passes, too.
+    The reader counts by itself, because a call per message would cost more than the counting::
+
+        bytes_left = budget.begin()
+        for count in budget.steps:
+            bytes_left -= read_message()
+            if bytes_left < 0 or (not count & CLOCK_MASK and budget.is_late()):
+                break
+
+    A message is read before its size is known, so one larger than the share passes, too.
 
     :param max_bytes: bytes per turn.
     :param now: returns the time in seconds; a clock that never goes back.
@@ -46,7 +53,7 @@ class TurnBudget:
     :param max_seconds: seconds per turn.
     """
 
-    __slots__ = ("_max_bytes", "_max_messages", "_max_seconds", "_now", "bytes_left")
+    __slots__ = ("_deadline", "_max_bytes", "_max_seconds", "_now", "steps")
 
     def __init__(
         self,
@@ -57,20 +64,17 @@ class TurnBudget:
         max_seconds: float = TURN_SECONDS,
     ) -> None:
         self._max_bytes = max_bytes
-        self._max_messages = max_messages
         self._max_seconds = max_seconds
         self._now = now
-        #: Bytes left in this turn; negative once the share is used up. The reader subtracts from
-        #: it directly, because a call per message would cost more than the counting.
-        self.bytes_left = max_bytes
+        self._deadline = 0.0
+        #: The messages of a turn, numbered.
+        self.steps: Final = range(max_messages)
 
-    def __iter__(self) -> Iterator[int]:
-        """Begin a turn; yield the number of messages read so far before each further one."""
-        self.bytes_left = self._max_bytes
-        now = self._now
-        deadline = now() + self._max_seconds
-        mask = _MESSAGES_PER_CLOCK_READ - 1
-        for count in range(self._max_messages):
-            yield count
-            if self.bytes_left < 0 or (not count & mask and now() > deadline):
-                return
+    def begin(self) -> int:
+        """Begin a turn; return the bytes that may be read in it."""
+        self._deadline = self._now() + self._max_seconds
+        return self._max_bytes
+
+    def is_late(self) -> bool:
+        """Return whether the time of this turn is up."""
+        return self._now() > self._deadline

@@ -40,7 +40,7 @@ from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.server import SERVER, ClientLimits, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
-from wampush.edges.zeromq.pull import PullBridge
+from wampush.edges.zeromq.pull import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps
@@ -77,7 +77,7 @@ class Node:
     presence: Presence
     authenticator: Authenticator
     websocket: WebSocketEdge
-    pull: PullBridge
+    pull: PullSockets
     redis: RedisSources
     acknowledged_pushes: AcknowledgedPushes
     components: Components
@@ -321,15 +321,17 @@ def _ingest(settings: Settings) -> Ingest:
     return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
 
 
-def _pull(settings: Settings, ingest: Ingest, broker: Broker, pressure: Backpressure) -> PullBridge:
+def _pull(
+    settings: Settings, ingest: Ingest, broker: Broker, pressure: Backpressure
+) -> PullSockets:
     zmq = settings.zmq
-    return PullBridge(
+    return PullSockets(
         zmq.pull,
-        zmq.high_water_mark,
-        ingest,
-        broker,
-        pressure,
-        settings.clients.queue_bytes,
-        ZmqFactory(),
-        ZmqSecurity(zmq, broker.ledger),
+        high_water_mark=zmq.high_water_mark,
+        ingest=ingest,
+        broker=broker,
+        backpressure=pressure,
+        queue_bytes=settings.clients.queue_bytes,
+        factory=ZmqFactory(),
+        security=ZmqSecurity(zmq, broker.ledger),
     )

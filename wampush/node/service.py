@@ -268,7 +268,7 @@ class WampushService(Service):
 
     def _hand_over(self, node: Node) -> None:
         if self._account is not None:
-            for path in (*node.pull.files(), *listeners.files(self._ports())):
+            for path in (*node.pull.socket_files(), *listeners.files(self._ports())):
                 listeners.hand_over(path, *self._account)
 
     def _ports(self) -> list[listeners.ListeningPort]:

@@ -1,0 +1,243 @@
+"""One ZeroMQ PULL socket, read in bounded shares.
+
+Owns: the states of the socket, when it is read, and how parts become messages.
+Must not import: Autobahn; the other edges.
+
+txzmq reads until the queue is empty before it returns to the reactor, and its default high-water
+mark is 0, which means unlimited. This socket reads a bounded share per turn. ZeroMQ's descriptor is
+edge-triggered (zmq_getsockopt(3), ``ZMQ_FD``): it may stay silent while messages wait, so a read
+that stopped early is continued by a call in the next turn, never by waiting for the descriptor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, unique
+from time import monotonic
+from types import MappingProxyType
+from typing import Any, Final
+
+import zmq
+from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
+
+from wampush.broker.delivery.fanout import Fanout
+from wampush.edges.zeromq.binding import refuse_taken_file, remedy_for
+from wampush.edges.zeromq.security import ZmqSecurity
+from wampush.errors import ListenError
+from wampush.net.states import moved
+from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
+
+CONNECT: Final = "connect:"
+#: Parts of one message that are kept; one more than a push may have. The rest is discarded.
+MAX_PARTS: Final = 4
+#: Seconds for which a socket is read when the process ends; its peers may go on sending meanwhile.
+DRAIN_SECONDS: Final = 0.5
+# Plain numbers, because pyzmq's enumerations take longer than what is done with them here.
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_POLLIN: Final = int(zmq.POLLIN)
+
+
+@unique
+class SocketState(Enum):
+    """How far a socket is."""
+
+    #: Created; neither bound nor connected.
+    NEW = "new"
+    #: Bound or connected; it is read whenever messages wait and pushes do not pause.
+    OPEN = "open"
+    #: The process ends: what has arrived is being read, and nothing after that.
+    DRAINING = "draining"
+    #: Closed; the descriptor is gone.
+    CLOSED = "closed"
+
+
+MOVES: Final[Mapping[SocketState, frozenset[SocketState]]] = MappingProxyType(
+    {
+        SocketState.NEW: frozenset(
+            {SocketState.OPEN, SocketState.DRAINING, SocketState.CLOSED},
+        ),
+        SocketState.OPEN: frozenset({SocketState.DRAINING, SocketState.CLOSED}),
+        SocketState.DRAINING: frozenset({SocketState.CLOSED}),
+        SocketState.CLOSED: frozenset(),
+    }
+)
+"""The legal moves of a socket."""
+
+
+class PullSocket(ZmqPullConnection):
+    """A PULL socket that reads a bounded share per reactor turn.
+
+    :param factory: txzmq's factory, which has the ZeroMQ context.
+    :param address: as in ``zmq.pull``.
+    :param high_water_mark: messages that libzmq may hold for each peer.
+    :param hard_limit: bytes of a message above which libzmq drops the peer.
+    :param budget: what may be read in a turn.
+    :param on_message: takes this socket and the parts of a message; returns its size in bytes.
+    :param may_read: returns whether pushes may be read now.
+    :param fanout: flushed after each share, without waiting for the end of the turn.
+    """
+
+    read_scheduled: Any
+
+    def __init__(
+        self,
+        factory: ZmqFactory,
+        address: str,
+        *,
+        high_water_mark: int,
+        hard_limit: int,
+        budget: TurnBudget,
+        on_message: Callable[[PullSocket, Sequence[bytes]], int],
+        may_read: Callable[[], bool],
+        fanout: Fanout,
+    ) -> None:
+        self.address = address
+        # txzmq reads this attribute when it creates the socket.
+        self.highWaterMark = high_water_mark
+        self._budget = budget
+        self._on_message = on_message
+        self._may_read = may_read
+        self._fanout = fanout
+        self._state = SocketState.NEW
+        #: Whether the next frame belongs to a message that was refused already.
+        self._skipping = False
+        super().__init__(factory)
+        self.socket.set(zmq.MAXMSGSIZE, hard_limit)
+        # Only for IPv6 addresses: with this option, libzmq binds IPv4 addresses as mapped ones.
+        self.socket.set(zmq.IPV6, int("[" in address))
+
+    def open(self, security: ZmqSecurity) -> None:
+        """Bind or connect.
+
+        :param security: protects the socket when it is bound.
+        :raises ListenError: libzmq rejects the address.
+        """
+        kind = ZmqEndpointType.bind
+        address = self.address
+        if address.startswith(CONNECT):
+            kind = ZmqEndpointType.connect
+            address = address.removeprefix(CONNECT)
+        else:
+            refuse_taken_file(address)
+            security.protect(self.socket, address)
+        try:
+            with security.private_files():
+                self.addEndpoints([ZmqEndpoint(kind, address)])
+        except zmq.ZMQError as error:
+            raise ListenError(self.address, str(error), remedy_for(address, error)) from error
+        self._move(SocketState.OPEN)
+        if kind == ZmqEndpointType.bind:
+            security.on_bound(self.bound_address())
+
+    def bound_address(self) -> str:
+        """Return the address in full: a port of ``*`` is replaced by the real one."""
+        if self.address.startswith(CONNECT):
+            return self.address
+        last: Any = self.socket.get(zmq.LAST_ENDPOINT)
+        return str(last.rstrip(b"\0").decode())
+
+    def wake(self) -> None:
+        """Read on in the next turn, after a pause."""
+        if self._state is SocketState.OPEN and self.read_scheduled is None:
+            self._schedule()
+
+    def drain(self, is_paused: Callable[[], bool]) -> None:
+        """Read what has arrived already, and stop listening.
+
+        Reading comes first, because libzmq ends connections together with their listener and
+        discards what it has not handed over by then.
+
+        :param is_paused: returns whether pushes pause; then reading stops early, because more
+            pushes would only disconnect the clients that have a backlog.
+        """
+        self._move(SocketState.DRAINING)
+        self._read_rest(is_paused)
+        self._stop_listening()
+        self._read_rest(is_paused)
+
+    def shutdown(self) -> None:
+        """Close the socket; txzmq's factory calls this when it ends its context."""
+        self._move(SocketState.CLOSED)
+        super().shutdown()
+
+    def doRead(self) -> None:
+        """Read a share; called for the descriptor, and in the turn after a partial read."""
+        if self.read_scheduled is not None:
+            if self.read_scheduled.active():
+                self.read_scheduled.cancel()
+            self.read_scheduled = None
+        if self._state is not SocketState.OPEN or not self._may_read():
+            return
+        self._fanout.defer_flush()
+        try:
+            is_empty = self.read_share()
+        finally:
+            self._fanout.flush()
+        # The flush may have ended a pause, which wakes this socket.
+        if not is_empty and self._state is SocketState.OPEN and self.read_scheduled is None:
+            self._schedule()
+
+    def read_share(self) -> bool:
+        """Read until no message waits or this turn's share is used up.
+
+        :returns: whether no message waits.
+        """
+        budget = self._budget
+        bytes_left = budget.begin()
+        receive = self.socket.recv
+        on_message = self._on_message
+        for count in budget.steps:
+            try:
+                # Not copied: a frame knows whether another one follows; asking libzmq instead
+                # would take one more call per frame.
+                frame = receive(_NOBLOCK, False)
+            except zmq.Again:
+                if self._is_empty():
+                    return True
+                continue
+            if self._skipping:
+                self._skipping = frame.more
+            elif frame.more:
+                bytes_left -= on_message(self, self._parts(frame))
+            else:
+                bytes_left -= on_message(self, (frame.bytes,))
+            # Most pushes come alone, and asking takes less time than raising zmq.Again.
+            if not count and self._is_empty():
+                return True
+            if bytes_left < 0 or (not count & CLOCK_MASK and budget.is_late()):
+                return False
+        return False
+
+    def _schedule(self) -> None:
+        self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
+
+    def _move(self, state: SocketState) -> None:
+        self._state = moved(MOVES, self._state, state)
+
+    def _is_empty(self) -> bool:
+        """Return whether no message waits; asking also re-arms the descriptor."""
+        return not self.socket.get(zmq.EVENTS) & _POLLIN
+
+    def _parts(self, frame: zmq.Frame) -> list[bytes]:
+        """Return the parts of a message; libzmq hands over whole messages, so all are there.
+
+        The rest of a message with very many parts is left to the next steps.
+        """
+        parts = [frame.bytes]
+        while frame.more and len(parts) < MAX_PARTS:
+            frame = self.socket.recv(_NOBLOCK, False)
+            parts.append(frame.bytes)
+        self._skipping = frame.more
+        return parts
+
+    def _read_rest(self, is_paused: Callable[[], bool]) -> None:
+        deadline = monotonic() + DRAIN_SECONDS
+        while not self.read_share() and monotonic() < deadline:
+            self._fanout.flush_all()
+            if is_paused():
+                break
+
+    def _stop_listening(self) -> None:
+        last: bytes = self.socket.get(zmq.LAST_ENDPOINT)
+        if last and not self.address.startswith(CONNECT):
+            self.socket.unbind(last.rstrip(b"\0").decode())
