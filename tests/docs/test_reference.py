@@ -14,7 +14,7 @@ from wampush import client
 from wampush.cli import command
 from wampush.config.settings import SECTIONS
 from wampush.edges.http.routes import HttpEdge
-from wampush.node.service import Options
+from wampush.node.options import Options
 from wampush.wamp.uris import WAMP1
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.raw_client import RawClient
 
 SECRET = "0123456789abcdef0123456789abcdef"
-HANGUP = "SIGHUP: keys and certificates are read again"
+HANGUP = "SIGHUP: reloading keys and certificates"
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def websocket_port(process: Process) -> int:
 REFUSED: Mapping[str, tuple[Sequence[str], Mapping[str, str], Sequence[str]]] = {
     "unknown option": (["--bogus"], {}, ["--bogus", "--help"]),
     "option without value": (["--listen"], {}, ["--listen", "argument"]),
-    "stray argument": (["stray"], {}, ["'stray' is no option", "--listen"]),
+    "stray argument": (["stray"], {}, ["unexpected argument 'stray'", "--listen"]),
     "endpoint that is none": (
         ["--listen", "nonsense:0:x", *HERE[2:]],
         {},

@@ -34,7 +34,7 @@ def key(tmp_path):
 def test_without_a_url_nothing_is_asked():
     node = build(dataclasses.replace(Settings(), zmq=ZmqSettings(pull=())), Clock(), 10)
     assert node.webhooks is None
-    assert node.status()["webhooks"] is None
+    assert node.inspection.status()["webhooks"] is None
 
 
 def test_with_a_url_the_application_has_its_say(key):
@@ -44,7 +44,7 @@ def test_with_a_url_the_application_has_its_say(key):
     assert application.has_procedure("cart.add")
     assert not application.judges_publishing
     assert node.websocket.doorkeeper is not None
-    state = node.status()["webhooks"]
+    state = node.inspection.status()["webhooks"]
     assert isinstance(state, dict)
     assert state["breakers"] == {"connect": "closed", "call": "closed"}
 

@@ -7,7 +7,7 @@ twistd has chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -45,7 +45,7 @@ from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.net.origins import Origins, Proxies
 from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
-from wampush.node.metrics import Metrics, NodeState
+from wampush.node.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -53,7 +53,7 @@ from wampush.wamp.uris import DIALECTS
 _log = Logger(namespace="wampush")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """The parts that a service starts and stops.
 
@@ -69,6 +69,7 @@ class Node:
     :param components: what is said under paths of their own.
     :param apps: application code in Python.
     :param webhooks: the application that is asked over HTTP; None where there is none.
+    :param inspection: what operators may see.
     """
 
     broker: Broker
@@ -83,59 +84,7 @@ class Node:
     components: Components
     apps: NodeApps
     webhooks: NodeWebhooks | None
-
-    def status(self) -> Mapping[str, object]:
-        """Counts for a health check."""
-        return {
-            "sessions": len(self.broker.sessions),
-            "topics": self.broker.hub.topic_count,
-            "connections": len(self.websocket.connections),
-            "refusals": self.broker.ledger.refusals(),
-            "ends": self.broker.ledger.ends(),
-            "redis_sources": self.redis.status(),
-            "webhooks": None if self.webhooks is None else self.webhooks.application.status(),
-        }
-
-    def refusals(self) -> list[Mapping[str, object]]:
-        """The last refused inputs, newest first."""
-        return [each.as_json() for each in reversed(self.broker.ledger.recent)]
-
-    def session(self, session_id: str) -> Mapping[str, object] | None:
-        """What is known of a session; None when none has this id."""
-        subscriber = self.broker.sessions.get(session_id)
-        if subscriber is None:
-            return None
-        identity = subscriber.identity
-        origin = self.clients.origin_of(subscriber)
-        return {
-            "session": session_id,
-            "user": identity.user,
-            "groups": sorted(identity.groups),
-            "language": identity.language,
-            "source": identity.source,
-            "expires": identity.expires,
-            "topics": sorted(self.broker.hub.topics(subscriber)),
-            "prefixes": dict(subscriber.session.prefixes),
-            "waiting_bytes": subscriber.outbox.queued if subscriber.outbox.blocked else 0,
-            "refusals": [each for each in self.refusals() if each["origin"] == origin],
-        }
-
-    def metrics(self, queued_limit: int, http_connections: Callable[[], int]) -> Metrics:
-        """What is counted, for Prometheus.
-
-        :param queued_limit: bytes that may wait in all queues together.
-        :param http_connections: how many connections the HTTP port has.
-        """
-        return Metrics(
-            NodeState(
-                broker=self.broker,
-                pressure=self.pressure,
-                queued_limit=queued_limit,
-                connections=lambda: len(self.websocket.connections),
-                http_connections=http_connections,
-                redis=self.redis.status,
-            )
-        )
+    inspection: Inspection
 
     def set_publishing(self, publishing: Publishing) -> None:
         """Set which clients may PUBLISH where no permission decides."""
@@ -178,19 +127,26 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     application = apps.join(() if webhooks is None else [webhooks.application])
     if application is not None and application.judges_connecting:
         websocket.doorkeeper = application
+    inspection = Inspection(
+        requests=clients,
+        connections=lambda: len(websocket.connections),
+        redis=redis.status,
+        webhooks=None if webhooks is None else webhooks.application.status,
+    )
     return Node(
-        broker,
-        clients,
-        pressure,
-        presence,
-        authenticator,
-        websocket,
-        pull,
-        redis,
-        acknowledged_pushes,
-        components,
-        apps,
-        webhooks,
+        broker=broker,
+        clients=clients,
+        pressure=pressure,
+        presence=presence,
+        authenticator=authenticator,
+        websocket=websocket,
+        pull=pull,
+        redis=redis,
+        acknowledged_pushes=acknowledged_pushes,
+        components=components,
+        apps=apps,
+        webhooks=webhooks,
+        inspection=inspection,
     )
 
 

@@ -348,8 +348,8 @@ def test_tls_that_does_not_come_about_is_told(tmp_path: Path) -> None:
 def test_the_refusal_of_a_message_names_redis_and_channel(redis: RedisServer) -> None:
     with subscribed(entry(redis.url, "live_*")) as running, redis.client() as backend:
         backend.publish("live_x", "no json")
-        running.until(lambda: bool(running.node.refusals()))
-        (refused,) = running.node.refusals()
+        running.until(lambda: bool(running.node.inspection.refusals()))
+        (refused,) = running.node.inspection.refusals()
         assert refused["origin"] == f"{redis.url} 'live_x'"
         assert refused["source"] == "redis"
         assert refused["reason"] == Refusal.NOT_JSON.code

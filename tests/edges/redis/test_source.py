@@ -106,7 +106,7 @@ def test_a_state_that_health_shows(monkeypatch: pytest.MonkeyPatch) -> None:
         "problem": None,
         "messages": 0,
     }
-    assert world.node.status()["redis_sources"] == [state]
+    assert world.node.inspection.status()["redis_sources"] == [state]
     world.attempt.fail()
     problem = "it refuses connections (is Redis running?)"
     assert world.status() == {**state, "problem": problem}
@@ -400,7 +400,7 @@ def test_bad_messages_are_refused_and_nothing_else_is_harmed(
     world.clock.advance(0)
     assert world.payloads == [("a", b"1"), ("a", b"2")]
     assert world.refused() == {refusal: 1}
-    (refused,) = world.node.refusals()
+    (refused,) = world.node.inspection.refusals()
     origin = str(refused["origin"])
     assert origin.startswith(f"{ADDRESS} '")
     assert len(origin) < len(ADDRESS) + 90

@@ -1,4 +1,4 @@
-"""A node tells of itself and of its sessions."""
+"""What operators see of a node and its sessions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_counts_of_a_node() -> None:
     peer.subscribe("news")
     peer.send(masked(b"{"))
     memory.open().lose()
-    assert memory.node.status() == {
+    assert memory.node.inspection.status() == {
         "sessions": 1,
         "topics": 1,
         "connections": 2,
@@ -34,7 +34,7 @@ def test_one_session_can_be_looked_at() -> None:
     other.send(masked(b"[]"))
     subscriber = peer.subscriber
     peer.become(Identity("7", frozenset({"staff", "beta"}), language="de", source="token"))
-    found = memory.node.session(subscriber.session_id)
+    found = memory.node.inspection.session(subscriber.session_id)
     assert found is not None
     refusals = found["refusals"]
     assert isinstance(refusals, list)
@@ -57,4 +57,4 @@ def test_a_session_that_ended_is_not_known() -> None:
     peer = memory.open()
     subscriber = peer.subscriber
     peer.lose()
-    assert memory.node.session(subscriber.session_id) is None
+    assert memory.node.inspection.session(subscriber.session_id) is None

@@ -1,0 +1,67 @@
+"""The HTTP edge of a node, put together.
+
+Owns: which parts of a node answer HTTP requests.
+Must not import: the service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from wampush.config.settings import Settings
+from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.http.site import BoundedSite, HttpLimits
+from wampush.errors import CloseReason
+from wampush.net import secret_files
+from wampush.node.build import Node
+from wampush.node.metrics import Metrics, NodeState
+
+
+def make_site(
+    settings: Settings,
+    node: Node,
+    reactor: Any,
+    *,
+    websocket_url: Callable[[str], str | None],
+    is_stopping: Callable[[], bool],
+) -> BoundedSite:
+    """Return what an endpoint serves: publishing, health, metrics, demo and static files.
+
+    :param settings: all of them.
+    :param node: which is published to and shown.
+    :param reactor: for timers (``IReactorTime``).
+    :param websocket_url: returns the URL that pages of a host connect to.
+    :param is_stopping: returns whether the daemon is stopping.
+    :raises OperatorError: the file of the token or the static files cannot be read.
+    """
+
+    def status() -> Mapping[str, object]:
+        return {"status": "stopping" if is_stopping() else "ok", **node.inspection.status()}
+
+    metrics = Metrics(
+        NodeState(
+            broker=node.broker,
+            pressure=node.pressure,
+            queued_limit=settings.limits.queued_bytes,
+            connections=lambda: len(node.websocket.connections),
+            http_connections=lambda: len(site.channels),
+            redis=node.redis.status,
+        )
+    )
+    view = HttpView(
+        status=status,
+        refusals=node.inspection.refusals,
+        session=node.inspection.session,
+        websocket_url=websocket_url,
+        push_address=node.pull.local_address,
+        metrics=metrics.text,
+    )
+    access = HttpAccess(secret_files.http_token(settings.http.token_file))
+    limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)
+    edge = HttpEdge(view, node.acknowledged_pushes, access, limits)
+    on_rejected = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
+    site = edge.site(reactor, on_rejected)
+    return site

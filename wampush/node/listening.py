@@ -1,0 +1,113 @@
+"""The listening sockets of a node for WebSocket and HTTP.
+
+Owns: which endpoints are open, their TLS, and their URLs.
+Must not import: the broker, the edges; what answers on a socket is handed in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.logger import Logger
+
+from wampush.config.tables.network import TlsSettings
+from wampush.net import listeners, tls
+
+_log = Logger(namespace="wampush.node")
+
+
+class ListeningSockets:
+    """The listening sockets of a node, from opening to closing.
+
+    :param reactor: that accepts their connections.
+    :param tls_settings: for ``ssl:`` endpoints that name no key of their own.
+    """
+
+    def __init__(self, reactor: Any, tls_settings: TlsSettings) -> None:
+        self._reactor = reactor
+        self._tls_settings = tls_settings
+        self._tls: tls.ServerContext | None = None
+        #: Each with its URL scheme.
+        self._websocket: list[tuple[str, listeners.ListeningPort]] = []
+        self._http: list[tuple[str, listeners.ListeningPort]] = []
+
+    def open_websocket(self, endpoint: str, factory: Any) -> None:
+        """Listen for WebSocket clients.
+
+        :param endpoint: a Twisted endpoint string, as configured.
+        :param factory: makes the connections (``IProtocolFactory``).
+        :raises ListenError: the endpoint cannot be used.
+        :raises OperatorError: the files of ``[tls]`` cannot be used.
+        """
+        scheme = "wss" if tls.is_tls(endpoint) else "ws"
+        self._websocket.append((scheme, self._open(endpoint, factory)))
+
+    def open_http(self, endpoint: str, factory: Any) -> None:
+        """Listen for HTTP requests; otherwise like :meth:`open_websocket`."""
+        scheme = "https" if tls.is_tls(endpoint) else "http"
+        self._http.append((scheme, self._open(endpoint, factory)))
+
+    def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
+        if not tls.uses_settings(endpoint):
+            return listeners.listen(self._reactor, endpoint, factory)
+        if self._tls is None:
+            self._tls = tls.ServerContext(self._tls_settings)
+        secured = self._tls.factory(factory)
+        return listeners.listen(self._reactor, endpoint, secured, tls.below(endpoint))
+
+    @property
+    def websocket_urls(self) -> list[str]:
+        """Where WebSocket clients can connect, for the log; of UNIX sockets the path."""
+        return [f"{scheme}://{listeners.describe(port)}/" for scheme, port in self._websocket]
+
+    @property
+    def http_urls(self) -> list[str]:
+        """Where HTTP is served, for the log, without a last slash."""
+        return [f"{scheme}://{listeners.describe(port)}" for scheme, port in self._http]
+
+    @property
+    def only_loopback(self) -> bool:
+        """Whether every WebSocket listener can be reached from this machine only."""
+        return all(listeners.is_loopback(port) for _, port in self._websocket)
+
+    def websocket_url(self, host: str) -> str | None:
+        """Return the URL that pages of a host connect to; None while no TCP listener is open.
+
+        :param host: a name or address, IPv6 in brackets.
+        """
+        for scheme, port in self._websocket:
+            number = getattr(port.getHost(), "port", None)
+            if number is not None:
+                return f"{scheme}://{host}:{number}/"
+        return None
+
+    def hand_over(self, user: int, group: int) -> None:
+        """Give the files of UNIX sockets to an account, which could not remove them otherwise.
+
+        :param user: its number; -1 keeps the owner.
+        :param group: its number.
+        :raises ListenError: the system does not allow it.
+        """
+        for path in listeners.files(port for _, port in (*self._websocket, *self._http)):
+            listeners.hand_over(path, user, group)
+
+    def reload(self) -> None:
+        """Read the files of ``[tls]`` again and log the outcome."""
+        if self._tls is not None:
+            self._tls.reload()
+        elif any(scheme == "wss" for scheme, _ in self._websocket):
+            _log.info("no listener uses [tls]; keys that endpoints name are not reloaded")
+
+    def close_websocket(self) -> Deferred[None]:
+        """Stop accepting WebSocket clients; the result comes when the sockets are closed."""
+        return _close(self._websocket)
+
+    def close_http(self) -> Deferred[None]:
+        """Stop accepting HTTP connections; the result comes when the sockets are closed."""
+        return _close(self._http)
+
+
+def _close(sockets: list[tuple[str, listeners.ListeningPort]]) -> Deferred[None]:
+    closed = [maybeDeferred(port.stopListening) for _, port in sockets]
+    return gatherResults(closed).addCallback(lambda _: None)

@@ -1,0 +1,124 @@
+"""The options of ``twistd wampush``.
+
+Owns: the command line of the daemon, and the account that twistd changes to.
+Must not import: the parts of a node, which install a reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twisted.python import usage
+
+from wampush import __version__
+from wampush.config.load import load
+from wampush.errors import OperatorError
+
+
+class Options(usage.Options):
+    """The options of ``twistd wampush``; ``loaded`` holds the settings after parsing."""
+
+    synopsis = "[options]"
+    longdesc = (
+        "Serve WAMP v1 at ws://127.0.0.1:8080, pull pushes from tcp://127.0.0.1:5555, and serve "
+        "health checks and a demo page at http://127.0.0.1:8081. Options override WAMPUSH_… "
+        "environment variables, which override the file, which overrides the defaults. "
+        "Example: twistd -n wampush --listen tcp:8080 --pull ipc:///run/wampush.sock --http off"
+    )
+    optParameters = [
+        ["config", "c", None, "TOML file with settings; see wampush.example.toml."],
+        [
+            "http",
+            None,
+            None,
+            'Twisted endpoint for health checks, publishing, demo and static files, or "off".',
+        ],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["listen"] = []
+        self["pull"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Twisted endpoint for WebSocket clients, e.g. tcp:8080:interface=127.0.0.1; repeatable."""
+        self["listen"].append(endpoint)
+
+    def opt_pull(self, address: str) -> None:
+        """ZeroMQ address to pull from, e.g. tcp://127.0.0.1:5555, ipc:///run/wampush.sock or
+        connect:tcp://10.0.0.5:5555; repeatable."""
+        self["pull"].append(address)
+
+    def parseArgs(self, *rest: str) -> None:
+        """Accept no arguments other than options.
+
+        :raises UsageError: there is one.
+        """
+        if rest:
+            raise usage.UsageError(f"unexpected argument {rest[0]!r}; pass addresses with --listen")
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line.
+
+        :raises SystemExit: for a mistake, with one line instead of the usage.
+        """
+        try:
+            super().parseOptions(options)  # type: ignore[no-untyped-call]
+        except usage.UsageError as error:
+            raise SystemExit(f"wampush: {error}; see twistd wampush --help") from None
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"wampush {__version__}")
+        raise SystemExit(0)
+
+    def postOptions(self) -> None:
+        """Load the settings.
+
+        :raises SystemExit: for a mistake in them, with one line.
+        """
+        overrides = {
+            "websocket.listen": self["listen"] or None,
+            "zmq.pull": self["pull"] or None,
+            "http.listen": self["http"],
+        }
+        path = Path(self["config"]) if self["config"] else None
+        try:
+            self["loaded"] = load(path, os.environ, overrides)
+        except OperatorError as error:
+            raise SystemExit(f"wampush: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account that twistd changes to after the sockets are bound.
+
+    :param user: its number; -1 keeps the current user.
+    :param group: its number.
+    """
+
+    user: int
+    group: int
+
+
+def account(options: Options) -> Account | None:
+    """Return the account that twistd will change to, determined as twistd does; None for none.
+
+    :raises OperatorError: ``--uid`` is not a known user, and ``--gid`` is missing.
+    """
+    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+    user: int | None = twistd.get("uid")
+    group: int | None = twistd.get("gid")
+    if user is not None and group is None:
+        try:
+            group = pwd.getpwuid(user).pw_gid
+        except KeyError:
+            raise OperatorError(f"user {user} does not exist on this machine; add --gid") from None
+    if group is None:
+        return None
+    return Account(-1 if user is None else user, group)
