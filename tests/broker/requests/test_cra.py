@@ -1,4 +1,4 @@
-"""WAMP-CRA over a broker: who gets in, who does not, and that the two look alike from outside."""
+"""WAMP-CRA over a broker: right and wrong secrets, and names that have no key."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import pytest
 
 from tests.broker.world import Client, World
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.requests.cra import CraKey, CraKeys, CraProcedures
+from wampush.broker.requests.cra import CraProcedures
+from wampush.broker.requests.cra_key_store import CraKey, CraKeyStore
+from wampush.broker.requests.procedures import CallRefused
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal, WampushError
 from wampush.wamp.cra import Salting, derive, sign
+from wampush.wamp.messages import Call
 
 AUTHREQ = "http://api.wamp.ws/procedure#authreq"
 AUTH = "http://api.wamp.ws/procedure#auth"
@@ -27,23 +30,23 @@ KEYS = {
 PERMISSIONS = {"pubsub": [{"uri": "", "prefix": True, "pub": False, "sub": True}], "rpc": []}
 
 
-class Desk:
+class CraWorld:
     """A world whose broker answers authreq and auth, and one client in it."""
 
     def __init__(self, anonymous: bool = True, source: str = "anonymous") -> None:
         self.world = World()
-        self.keys = CraKeys(KEYS, b"seed")
+        self.keys = CraKeyStore(KEYS, b"seed")
         self.asked: list[Identity] = []
         self.failure: WampushError | None = None
-        self.desk = CraProcedures(
-            lambda: self.keys,
-            self._permissions,
-            self.world.clients.become,
-            lambda: self.world.clock.now,
-            5.0,
-            anonymous,
+        self.procedures = CraProcedures(
+            keys=lambda: self.keys,
+            permissions_for=self._permissions,
+            become=self.world.clients.become,
+            now=lambda: self.world.clock.now,
+            timeout=5.0,
+            anonymous=anonymous,
         )
-        self.world.clients.procedures = self.desk.procedures
+        self.world.clients.procedures = self.procedures.procedures
         self.client = self.open(source)
 
     def open(self, source: str = "anonymous") -> Client:
@@ -86,38 +89,38 @@ class Desk:
     [("alice", "alice-secret", ALICE), ("bob", "bob-secret", BOB)],
 )
 def test_the_right_secret_makes_the_session_the_users(name, secret, identity):
-    desk = Desk(source=AWAITING)
-    subscriber = desk.client.subscriber
-    told = desk.client.peer.identities
-    told.clear()
-    assert desk.log_in(name, secret) == PERMISSIONS
+    cra = CraWorld(source=AWAITING)
+    subscriber = cra.client.subscriber
+    identities = cra.client.peer.identities
+    identities.clear()
+    assert cra.log_in(name, secret) == PERMISSIONS
     assert subscriber.identity is identity
-    assert told == [identity]
-    assert desk.asked == [identity]
-    assert desk.desk.pending == 0
+    assert identities == [identity]
+    assert cra.asked == [identity]
+    assert cra.procedures.pending == 0
 
 
 @pytest.mark.parametrize("name", ["alice", "bob", "nobody", "", "x" * 5000, "☃"])
 def test_a_wrong_secret_and_an_unknown_key_are_answered_alike(name):
-    desk = Desk()
-    assert desk.log_in(name, "wrong") == "#invalid-signature"
-    assert desk.client.subscriber.identity.source == "anonymous"
-    assert desk.call(AUTH, "again") == "#no-authentication-requested"
-    assert desk.log_in("alice", "alice-secret") == PERMISSIONS
+    cra = CraWorld()
+    assert cra.log_in(name, "wrong") == "#invalid-signature"
+    assert cra.client.subscriber.identity.source == "anonymous"
+    assert cra.call(AUTH, "again") == "#no-authentication-requested"
+    assert cra.log_in("alice", "alice-secret") == PERMISSIONS
 
 
 def test_a_missing_signature_is_a_wrong_one():
-    desk = Desk()
-    desk.call(AUTHREQ, "alice")
-    assert desk.call(AUTH) == "#invalid-signature"
+    cra = CraWorld()
+    cra.call(AUTHREQ, "alice")
+    assert cra.call(AUTH) == "#invalid-signature"
 
 
 def test_challenges_of_unknown_keys_have_the_shape_of_known_ones():
-    desk = Desk()
+    cra = CraWorld()
     shapes = {}
     for name in ["alice", "bob", *(f"unknown{number}" for number in range(40))]:
-        challenge = json.loads(desk.call(AUTHREQ, name, {"a": 1}))
-        desk.call(AUTH, "wrong")
+        challenge = json.loads(cra.call(AUTHREQ, name, {"a": 1}))
+        cra.call(AUTH, "wrong")
         extra = challenge.get("authextra", {})
         shapes[name] = (
             sorted(challenge),
@@ -137,72 +140,50 @@ def test_challenges_of_unknown_keys_have_the_shape_of_known_ones():
     assert all(shape == shapes["alice"] for shape in plain.values())
 
 
-def test_an_unknown_key_always_has_the_same_salt_and_its_own():
-    bob = {"bob": KEYS["bob"]}
-    decoys = [CraKeys(bob).decoy(name) for name in ("x", "y", "x")]
-    assert decoys[0] == decoys[2] == CraKeys(bob).decoy("x")
-    assert decoys[0] != decoys[1]
-    assert CraKeys(bob, b"other").decoy("x") != CraKeys(bob, b"seed").decoy("x")
-
-
-def test_a_salt_that_keys_share_is_shared_by_decoys():
-    keys = {name: CraKey("s", ALICE, SALTING) for name in ("a", "b")}
-    assert CraKeys(keys).decoy("unknown") == SALTING
-
-
-@pytest.mark.parametrize("salt", ["0123", "9f", "salz", "Zm9v+/8=", "a-_b", "é ü", "q" * 300])
-def test_decoy_salts_are_made_of_the_characters_of_real_ones(salt):
-    keys = CraKeys({"a": CraKey("s", ALICE, Salting(salt, 20, 32))})
-    decoy = keys.decoy("unknown")
-    assert decoy is not None
-    assert len(decoy.salt) == len(salt)
-    assert decoy.salt.isascii() or set(decoy.salt) <= set(salt)
-
-
 def test_without_keys_every_key_is_unknown():
-    desk = Desk()
-    desk.keys = CraKeys({})
-    assert "authextra" not in json.loads(desk.call(AUTHREQ, "alice"))
-    assert desk.call(AUTH, "x") == "#invalid-signature"
+    cra = CraWorld()
+    cra.keys = CraKeyStore({})
+    assert "authextra" not in json.loads(cra.call(AUTHREQ, "alice"))
+    assert cra.call(AUTH, "x") == "#invalid-signature"
 
 
 def test_anonymous_where_it_is_allowed():
-    desk = Desk(source=AWAITING)
-    assert desk.call(AUTHREQ, None, None) is None
-    assert desk.call(AUTH, None) == PERMISSIONS
-    assert desk.client.subscriber.identity == Identity(source="cra")
-    assert desk.call(AUTHREQ, "alice") == "#already-authenticated"
+    cra = CraWorld(source=AWAITING)
+    assert cra.call(AUTHREQ, None, None) is None
+    assert cra.call(AUTH, None) == PERMISSIONS
+    assert cra.client.subscriber.identity == Identity(source="cra")
+    assert cra.call(AUTHREQ, "alice") == "#already-authenticated"
 
 
 def test_anonymous_where_it_is_not():
-    desk = Desk(anonymous=False, source=AWAITING)
-    assert desk.call(AUTHREQ) == "#anonymous-auth-forbidden"
-    assert desk.call(AUTH, None) == "#no-authentication-requested"
-    assert desk.client.subscriber.identity.source == AWAITING
+    cra = CraWorld(anonymous=False, source=AWAITING)
+    assert cra.call(AUTHREQ) == "#anonymous-auth-forbidden"
+    assert cra.call(AUTH, None) == "#no-authentication-requested"
+    assert cra.client.subscriber.identity.source == AWAITING
 
 
 def test_one_request_at_a_time():
-    desk = Desk()
-    text = desk.call(AUTHREQ, "alice")
-    assert desk.call(AUTHREQ, "bob") == "#authentication-already-requested"
-    assert desk.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
+    cra = CraWorld()
+    text = cra.call(AUTHREQ, "alice")
+    assert cra.call(AUTHREQ, "bob") == "#authentication-already-requested"
+    assert cra.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
 
 
 def test_a_request_lapses():
-    desk = Desk()
-    text = desk.call(AUTHREQ, "alice")
-    desk.world.clock.advance(5.0)
-    assert desk.call(AUTH, sign(text, "alice-secret")) == "#no-authentication-requested"
-    desk.call(AUTHREQ, "alice")
-    desk.world.clock.advance(5.0)
-    assert desk.log_in("alice", "alice-secret") == PERMISSIONS
+    cra = CraWorld()
+    text = cra.call(AUTHREQ, "alice")
+    cra.world.clock.advance(5.0)
+    assert cra.call(AUTH, sign(text, "alice-secret")) == "#no-authentication-requested"
+    cra.call(AUTHREQ, "alice")
+    cra.world.clock.advance(5.0)
+    assert cra.log_in("alice", "alice-secret") == PERMISSIONS
 
 
 @pytest.mark.parametrize("source", ["token", "callback", "cra"])
-def test_who_is_known_already_is_not_asked(source):
-    desk = Desk(source=source)
-    assert desk.call(AUTHREQ, "alice") == "#already-authenticated"
-    assert desk.call(AUTH, "x") == "#already-authenticated"
+def test_an_authenticated_session_cannot_authenticate_again(source):
+    cra = CraWorld(source=source)
+    assert cra.call(AUTHREQ, "alice") == "#already-authenticated"
+    assert cra.call(AUTH, "x") == "#already-authenticated"
 
 
 @pytest.mark.parametrize(
@@ -210,71 +191,100 @@ def test_who_is_known_already_is_not_asked(source):
     [(1,), ([],), ("alice", []), ("alice", "x"), ("alice", None, None), (True,), ("a", {}, 1, 2)],
 )
 def test_arguments_of_authreq_are_checked(arguments):
-    assert Desk().call(AUTHREQ, *arguments) == "#invalid-argument"
+    assert CraWorld().call(AUTHREQ, *arguments) == "#invalid-argument"
 
 
 @pytest.mark.parametrize("arguments", [(1,), ({},), ("a", "b")])
 def test_arguments_of_auth_are_checked_and_leave_the_request(arguments):
-    desk = Desk()
-    text = desk.call(AUTHREQ, "alice")
-    assert desk.call(AUTH, *arguments) == "#invalid-argument"
-    assert desk.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
+    cra = CraWorld()
+    text = cra.call(AUTHREQ, "alice")
+    assert cra.call(AUTH, *arguments) == "#invalid-argument"
+    assert cra.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
 
 
 def test_an_extra_nested_too_deeply_is_an_invalid_argument():
     extra: Any = {}
     for _ in range(400):
         extra = {"a": extra}
-    desk = Desk()
-    assert desk.call(AUTHREQ, "alice", extra) == "#invalid-argument"
-    assert desk.log_in("alice", "alice-secret") == PERMISSIONS
+    cra = CraWorld()
+    assert cra.call(AUTHREQ, "alice", extra) == "#invalid-argument"
+    assert cra.log_in("alice", "alice-secret") == PERMISSIONS
 
 
-def test_permissions_that_can_not_be_told_leave_the_session_as_it_was():
-    desk = Desk()
-    desk.failure = WampushError("no")
-    assert desk.log_in("alice", "alice-secret") == "#auth-permissions-error"
-    assert desk.client.subscriber.identity.source == "anonymous"
+def test_permissions_that_cannot_be_determined_leave_the_session_as_it_was():
+    cra = CraWorld()
+    cra.failure = WampushError("no")
+    assert cra.log_in("alice", "alice-secret") == "#auth-permissions-error"
+    assert cra.client.subscriber.identity.source == "anonymous"
 
 
 def test_sessions_do_not_share_challenges():
-    desk = Desk()
-    other = desk.open()
-    text = desk.call(AUTHREQ, "alice")
-    assert desk.call(AUTH, sign(text, "alice-secret"), client=other) == (
+    cra = CraWorld()
+    other = cra.open()
+    text = cra.call(AUTHREQ, "alice")
+    assert cra.call(AUTH, sign(text, "alice-secret"), client=other) == (
         "#no-authentication-requested"
     )
-    desk.call(AUTHREQ, "alice", client=other)
-    assert desk.call(AUTH, sign(text, "alice-secret"), client=other) == "#invalid-signature"
-    assert desk.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
+    cra.call(AUTHREQ, "alice", client=other)
+    assert cra.call(AUTH, sign(text, "alice-secret"), client=other) == "#invalid-signature"
+    assert cra.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
 
 
-def test_what_was_asked_ends_with_the_session():
-    desk = Desk()
-    client = desk.open()
-    desk.call(AUTHREQ, "alice", client=client)
-    assert desk.desk.pending == 1
-    desk.world.broker.on_lost(client.subscriber)
+def test_an_attempt_ends_with_its_session():
+    cra = CraWorld()
+    client = cra.open()
+    cra.call(AUTHREQ, "alice", client=client)
+    assert cra.procedures.pending == 1
+    cra.world.broker.on_lost(client.subscriber)
     del client
     gc.collect()
-    assert desk.desk.pending == 0
+    assert cra.procedures.pending == 0
 
 
-def test_before_it_has_proved_whose_it_is_a_session_can_do_nothing_else():
-    desk = Desk(anonymous=False, source=AWAITING)
-    desk.world.says(desk.client, '[5, "t"]')
-    desk.world.says(desk.client, '[7, "t", 1]')
-    assert desk.call("http://example.com/none") == "#not-authenticated"
-    assert desk.world.hub.topic_count == 0
-    assert desk.world.ledger.refusals() == {Refusal.NOT_AUTHENTICATED.code: 3}
-    assert desk.log_in("alice", "alice-secret") == PERMISSIONS
-    desk.world.says(desk.client, '[5, "t"]')
-    assert desk.world.hub.topic_count == 1
+def test_an_awaiting_session_can_only_authenticate():
+    cra = CraWorld(anonymous=False, source=AWAITING)
+    cra.world.says(cra.client, '[5, "t"]')
+    cra.world.says(cra.client, '[7, "t", 1]')
+    assert cra.call("http://example.com/none") == "#not-authenticated"
+    assert cra.world.hub.topic_count == 0
+    assert cra.world.ledger.refusals() == {Refusal.NOT_AUTHENTICATED.code: 3}
+    assert cra.log_in("alice", "alice-secret") == PERMISSIONS
+    cra.world.says(cra.client, '[5, "t"]')
+    assert cra.world.hub.topic_count == 1
 
 
 def test_secrets_are_in_no_representation():
-    desk = Desk()
-    text = desk.call(AUTHREQ, "alice")
-    pending = repr(list(desk.desk._pending.values()))
+    cra = CraWorld()
+    text = cra.call(AUTHREQ, "alice")
+    pending = repr(list(cra.procedures._attempts.values()))
     assert sign(text, "alice-secret") not in pending
-    assert "alice-secret" not in repr(KEYS) + repr(vars(desk.keys)["_keys"]) + pending
+    assert "alice-secret" not in repr(KEYS) + repr(vars(cra.keys)["_keys"]) + pending
+
+
+def test_a_challenge_that_comes_too_late_is_refused():
+    """Application code may give the key after the client has asked again."""
+    cra = CraWorld()
+    subscriber = cra.client.subscriber
+    call = Call("c", AUTHREQ, ("alice",))
+    first = cra.procedures.ask(subscriber, call)
+    assert first is not None
+    assert cra.call(AUTH, "x") == "#no-authentication-requested"
+    assert cra.call(AUTHREQ, "bob") == "#authentication-already-requested"
+    cra.world.clock.advance(5.0)
+    second = cra.procedures.ask(subscriber, call)
+    assert second is not None
+    with pytest.raises(CallRefused):
+        cra.procedures.challenge(subscriber, first, None)
+    cra.procedures.withdraw(subscriber, first)
+    text = cra.procedures.challenge(subscriber, second, KEYS["alice"])
+    cra.procedures.withdraw(subscriber, second)
+    assert cra.call(AUTH, sign(text, "alice-secret")) == PERMISSIONS
+
+
+def test_a_withdrawn_request_can_be_made_again():
+    cra = CraWorld()
+    request = cra.procedures.ask(cra.client.subscriber, Call("c", AUTHREQ, ("alice",)))
+    assert request is not None
+    cra.procedures.withdraw(cra.client.subscriber, request)
+    assert cra.procedures.pending == 0
+    assert cra.log_in("alice", "alice-secret") == PERMISSIONS

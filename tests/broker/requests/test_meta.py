@@ -1,4 +1,4 @@
-"""What clients may ask about themselves and the server."""
+"""The procedures about the session itself and the server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_the_time(world):
     assert ask(world, world.client(limit=4000), "wampush.time") == [3, "id", 1000.25]
 
 
-def test_who_nobody_is(world):
+def test_an_anonymous_session(world):
     client = world.client(limit=4000)
     assert ask(world, client, "wampush.session") == [
         3,
@@ -53,7 +53,7 @@ def test_who_nobody_is(world):
     ]
 
 
-def test_who_somebody_is_and_what_it_may(world):
+def test_a_session_with_a_user_and_its_permissions(world):
     entry = PermissionSettings("user.{user}", ("publish",), ("authenticated",), allow=True)
     permissions = Permissions([entry], default_decisions(publish="never"), lambda: 0.0)
     world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
@@ -75,13 +75,16 @@ def test_who_somebody_is_and_what_it_may(world):
 
 
 @pytest.mark.parametrize("procedure", ["wampush.session", "wampush.time"])
-def test_there_are_no_arguments(world, procedure):
+def test_arguments_are_refused(world, procedure):
     answer = ask(world, world.client(limit=4000), procedure, None)
-    assert answer[2:] == ["http://api.wamp.ws/error#invalid-argument", "there are no arguments"]
+    assert answer[2:] == [
+        "http://api.wamp.ws/error#invalid-argument",
+        f"{procedure} takes no arguments",
+    ]
 
 
 @pytest.mark.parametrize("procedure", ["wampush.session", "wampush.time"])
-def test_who_may_call_nothing_may_ask_what_it_may(world, procedure):
+def test_a_session_that_may_call_nothing_may_ask_for_its_permissions(world, procedure):
     world.broker.policy = Policy(
         Publishing.NOBODY, (), Permissions((), default_decisions(call="deny"), lambda: 0.0)
     )

@@ -1,4 +1,4 @@
-"""What clients may ask and watch about who is here, and who may not."""
+"""What clients may ask and watch about presence, and which may not."""
 
 # ruff: noqa: ARG002 (the names are those of the protocol)
 
@@ -36,7 +36,7 @@ def test_the_counts() -> None:
     assert world.call(client, COUNTS) == {"num_online": 1, "num_clients": 2}
 
 
-def test_a_list_names_so_many_users_and_says_when_there_are_more() -> None:
+def test_a_list_is_limited_and_says_when_it_is_truncated() -> None:
     world = PresenceWorld(list_users=3)
     client = world.join(None)
     for number in range(3):
@@ -74,13 +74,13 @@ def test_wrong_arguments(procedure: str, arguments: list[object]) -> None:
 
 
 @pytest.mark.parametrize("topic", ["news", "room.quiet", ONLINE, changes(ROOM), ""])
-def test_a_topic_without_presence_is_answered_so(topic: str) -> None:
+def test_a_topic_without_presence(topic: str) -> None:
     world = PresenceWorld()
     answer = world.call(world.join("7"), LIST, topic)
     assert answer == [ERROR_PRESENCE_OFF, Refusal.PRESENCE_OFF.sentence, {"topic": topic}]
 
 
-def test_changes_of_a_topic_without_presence_can_not_be_watched() -> None:
+def test_changes_of_a_topic_without_presence_cannot_be_watched() -> None:
     world = PresenceWorld()
     client = world.join(None, changes("room.quiet"), changes("news"), changes(""))
     assert world.hub.topics(client.subscriber) == set()
@@ -101,7 +101,7 @@ def secret_room(*more: PermissionSettings) -> PresenceWorld:
     return PresenceWorld(permissions=rules)
 
 
-def test_who_may_not_have_a_topic_learns_nothing_of_it() -> None:
+def test_a_session_that_may_not_subscribe_learns_nothing_about_the_topic() -> None:
     world = secret_room()
     stranger = world.join("7", changes(ROOM))
     staff = world.client(identity=person("8", "staff"), limit=10_000)
@@ -121,7 +121,7 @@ def test_changes_need_a_permission_of_their_own_too() -> None:
     assert world.hub.topics(client.subscriber) == {ROOM}
 
 
-def test_who_may_not_have_a_topic_any_more_does_not_hear_of_it_either() -> None:
+def test_losing_the_permission_for_a_topic_ends_watching_it() -> None:
     world = secret_room()
     client = world.client(identity=person("8", "staff"), limit=10_000)
     world.say(client, [5, ROOM], [5, changes(ROOM)], [5, "news"])
@@ -140,7 +140,7 @@ def test_the_ordinary_permission_to_call_holds() -> None:
 
 
 @pytest.mark.parametrize("topic", [ONLINE, CLIENTS])
-def test_who_may_not_subscribe_to_a_figure_may_not_ask_for_it(topic: str) -> None:
+def test_counts_need_the_permission_for_the_counter_topics(topic: str) -> None:
     world = PresenceWorld(
         permissions=[PermissionSettings(topic, ("subscribe",), ("anyone",), allow=False)]
     )
@@ -148,7 +148,7 @@ def test_who_may_not_subscribe_to_a_figure_may_not_ask_for_it(topic: str) -> Non
 
 
 @pytest.mark.parametrize("procedure", [LIST, COUNTS])
-def test_a_session_that_has_to_prove_whose_it_is_learns_nothing(procedure: str) -> None:
+def test_a_session_that_has_yet_to_authenticate_learns_nothing(procedure: str) -> None:
     world = PresenceWorld()
     client = world.client(identity=Identity(source=AWAITING), limit=10_000)
     answer = world.call(client, procedure, ROOM)

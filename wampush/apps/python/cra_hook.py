@@ -22,7 +22,8 @@ from twisted.python.failure import Failure
 from wampush.apps.python.runner import End, Outcome
 from wampush.apps.python.values import CraSecret
 from wampush.broker.requests.application import Reply
-from wampush.broker.requests.cra import Asked, CraKey, CraKeys, CraProcedures
+from wampush.broker.requests.cra import ChallengeRequest, CraProcedures
+from wampush.broker.requests.cra_key_store import CraKey, CraKeyStore
 from wampush.broker.requests.procedures import CallRefused, answer
 from wampush.wamp import cra
 from wampush.wamp.uris import ERROR_INTERNAL, ERROR_TIMEOUT
@@ -46,12 +47,12 @@ class HookKeys:
     """
 
     def __init__(
-        self, file: Callable[[], CraKeys], salting: Salting | None, seed: bytes | None
+        self, file: Callable[[], CraKeyStore], salting: Salting | None, seed: bytes | None
     ) -> None:
         self._file = file
         self._seed = seed or secrets.token_bytes(_SEED_BYTES)
         nobody = CraSecret(secrets.token_urlsafe(_SEED_BYTES), salting=salting)
-        self._model = CraKeys({"": _key_of(nobody)}, self._seed)
+        self._model = CraKeyStore({"": _key_of(nobody)}, self._seed)
 
     def find(self, name: str) -> CraKey | None:
         """The key in the file; None when there is none."""
@@ -100,7 +101,9 @@ class CraHook:
         text = secret.addCallback(partial(self._found, subscriber, call, asked))
         text.addErrback(partial(self._defect, subscriber, call, asked)).addCallback(reply)
 
-    def _found(self, subscriber: Subscriber, call: Call, asked: Asked, outcome: Outcome) -> bytes:
+    def _found(
+        self, subscriber: Subscriber, call: Call, asked: ChallengeRequest, outcome: Outcome
+    ) -> bytes:
         speaker, call_id = subscriber.session, call.call_id
         key = self._keys.find(asked.name)
         if outcome.end is not End.RETURNED:
@@ -116,7 +119,9 @@ class CraHook:
         except CallRefused as error:
             return _refused(subscriber, call, error)
 
-    def _defect(self, subscriber: Subscriber, call: Call, asked: Asked, failure: Failure) -> bytes:
+    def _defect(
+        self, subscriber: Subscriber, call: Call, asked: ChallengeRequest, failure: Failure
+    ) -> bytes:
         _log.failure("a challenge could not be made", failure)
         self._desk.withdraw(subscriber, asked)
         return subscriber.session.error(call.call_id, ERROR_INTERNAL, "internal error")

@@ -1,4 +1,4 @@
-"""What clients may ask about themselves and the server.
+"""The procedures about the session itself and the server.
 
 Owns: the procedures ``wampush.session`` and ``wampush.time``.
 Must not import: Twisted, the edges. The clock is handed in.
@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wampush.broker.identity import Identity
-from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.requests.procedures import Procedures, check_no_arguments
 from wampush.broker.subscriber import Subscriber
 from wampush.wamp.messages import Call
 from wampush.wamp.uris import PROCEDURE_SESSION, PROCEDURE_TIME
 
 
 class SessionProcedures:
-    """Answers these calls, which anybody may make who has got in.
+    """The procedures that every session may call.
 
-    :param permissions_for: the permissions object of WAMP-CRA for a session with an identity.
-    :param now: the time in seconds since the epoch.
+    :param permissions_for: returns the permissions object of WAMP-CRA for a session with an
+        identity.
+    :param now: returns the time, in seconds since the epoch.
     """
 
     def __init__(
@@ -32,15 +33,15 @@ class SessionProcedures:
 
     @property
     def procedures(self) -> Procedures:
-        """What the broker has to register."""
+        """The procedures by URI."""
         return {PROCEDURE_SESSION: self.session, PROCEDURE_TIME: self.time}
 
     def session(self, subscriber: Subscriber, call: Call) -> object:
-        """``wampush.session()``: who the session belongs to, and what it may do.
+        """Answer ``wampush.session()``: the session's identity and permissions.
 
         :raises CallRefused: when there are arguments.
         """
-        _check_no_arguments(call)
+        check_no_arguments(call)
         identity = subscriber.identity
         return {
             "session": subscriber.session_id,
@@ -52,15 +53,10 @@ class SessionProcedures:
         }
 
     def time(self, subscriber: Subscriber, call: Call) -> object:
-        """``wampush.time()``: seconds since the epoch by the server's clock, with a fraction.
+        """Answer ``wampush.time()``: seconds since the epoch by the server's clock, as a float.
 
         :raises CallRefused: when there are arguments.
         """
         del subscriber
-        _check_no_arguments(call)
+        check_no_arguments(call)
         return self._now()
-
-
-def _check_no_arguments(call: Call) -> None:
-    if call.arguments:
-        raise CallRefused(ERROR_INVALID_ARGUMENT, "there are no arguments")

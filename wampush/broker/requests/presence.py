@@ -1,7 +1,7 @@
-"""What clients may ask about who is here.
+"""The procedures about presence.
 
 Owns: the procedures ``wampush.presence.list`` and ``wampush.presence.counts``.
-Must not import: Twisted, the edges. Who may learn of a topic is handed in.
+Must not import: Twisted, the edges. Which sessions may ask about a topic is handed in.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from itertools import islice
 from typing import Final
 
 from wampush.broker.presence.presence import Presence
-from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT, CallRefused, Procedures
+from wampush.broker.requests.procedures import (
+    ERROR_INVALID_ARGUMENT,
+    CallRefused,
+    Procedures,
+    check_no_arguments,
+)
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import Refusal
 from wampush.wamp.messages import Call
@@ -26,15 +31,15 @@ from wampush.wamp.uris import (
 ERROR_PRESENCE_OFF: Final = "http://api.wamp.ws/error#presence-off"
 
 MayLearn = Callable[[Subscriber, str], bool]
-"""Whether a session may know who is on a topic."""
+"""Returns whether a session may know who is on a topic."""
 
 
 class PresenceProcedures:
-    """Answers calls about presence.
+    """The procedures about presence.
 
-    :param presence: who is here.
-    :param may_learn: whether a session may know it of a topic.
-    :param list_users: the most users that one answer names.
+    :param presence: who is online and on which topic.
+    :param may_learn: returns whether a session may know who is on a topic.
+    :param list_users: the most users in one answer.
     """
 
     def __init__(self, presence: Presence, may_learn: MayLearn, list_users: int) -> None:
@@ -44,17 +49,19 @@ class PresenceProcedures:
 
     @property
     def procedures(self) -> Procedures:
-        """What the broker has to register."""
+        """The procedures by URI."""
         return {PROCEDURE_PRESENCE_LIST: self.list_, PROCEDURE_PRESENCE_COUNTS: self.counts}
 
     def list_(self, subscriber: Subscriber, call: Call) -> object:
-        """``wampush.presence.list(topic)``: who has subscribed to a topic.
+        """Answer ``wampush.presence.list(topic)``: the users who have subscribed to a topic.
 
-        :raises CallRefused: when the session may not know, or presence is not on for the topic.
+        :raises CallRefused: when the session may not know, or presence is off for the topic.
         """
         topic = call.arguments[0] if len(call.arguments) == 1 else None
         if not isinstance(topic, str):
-            raise CallRefused(ERROR_INVALID_ARGUMENT, "the one argument is a topic, a string")
+            raise CallRefused(
+                ERROR_INVALID_ARGUMENT, f"{call.procedure} takes one argument: a topic, a string"
+            )
         self._check(subscriber, topic)
         presence = self._presence
         if not presence.is_on(topic):
@@ -74,12 +81,11 @@ class PresenceProcedures:
         }
 
     def counts(self, subscriber: Subscriber, call: Call) -> object:
-        """``wampush.presence.counts()``: what the two topics tell.
+        """Answer ``wampush.presence.counts()``: the numbers of the two counter topics.
 
         :raises CallRefused: when the session may not subscribe to them.
         """
-        if call.arguments:
-            raise CallRefused(ERROR_INVALID_ARGUMENT, "there are no arguments")
+        check_no_arguments(call)
         self._check(subscriber, TOPIC_NUM_ONLINE)
         self._check(subscriber, TOPIC_NUM_CLIENTS)
         presence = self._presence

@@ -1,6 +1,6 @@
-"""Procedures that the broker itself answers, and how a call becomes its answer.
+"""Procedures that the broker itself answers.
 
-Owns: the shape of a procedure, its refusal, and ``wampush.refresh``.
+Owns: the shape of a procedure, how a call becomes its answer, and ``wampush.refresh``.
 Must not import: Twisted, the edges. What checks a token is handed in.
 """
 
@@ -16,7 +16,7 @@ from wampush.wamp.messages import Call
 from wampush.wamp.uris import ERROR_INTERNAL
 
 Procedure = Callable[[Subscriber, Call], object]
-"""Takes who calls and the call, URI resolved; gives the result, or raises CallRefused."""
+"""Takes the caller and the call, URI resolved; returns the result, or raises CallRefused."""
 
 Procedures = Mapping[str, Procedure]
 
@@ -29,10 +29,10 @@ ERROR_NOT_AUTHENTICATED: Final = "http://api.wamp.ws/error#not-authenticated"
 
 
 class CallRefused(WampushError):
-    """A call is answered by a CALLERROR.
+    """The answer to a call is a CALLERROR.
 
     :param uri: of the error.
-    :param description: for people; without secrets, it goes over the wire.
+    :param description: for people; goes over the wire, so it must not contain secrets.
     :param details: any JSON value; None for none.
     """
 
@@ -43,32 +43,43 @@ class CallRefused(WampushError):
         super().__init__(description)
 
 
+def check_no_arguments(call: Call) -> None:
+    """Check that a call has no arguments.
+
+    :raises CallRefused: when it has any.
+    """
+    if call.arguments:
+        raise CallRefused(ERROR_INVALID_ARGUMENT, f"{call.procedure} takes no arguments")
+
+
 def answer(procedure: Procedure, subscriber: Subscriber, call: Call) -> bytes:
-    """Carry out a call and give the text of its answer; every call has one."""
+    """Carry out a call and return the text of its answer; every call has one."""
     session = subscriber.session
     try:
         return session.result(call.call_id, procedure(subscriber, call))
     except CallRefused as error:
         return session.error(call.call_id, error.uri, error.description, error.details)
     except NotSerialisable:
-        return session.error(call.call_id, ERROR_INTERNAL, "the result has no JSON form")
+        return session.error(call.call_id, ERROR_INTERNAL, "the result cannot be written as JSON")
 
 
 def refresh(identify: Callable[[str], Identity], become: Become) -> Procedure:
-    """``wampush.refresh``: a fresh token makes the session last longer.
+    """Return the procedure ``wampush.refresh``, by which a fresh token extends a session.
 
     It takes the token as its only argument and returns ``{"user": …, "expires": …}``, the latter in
-    seconds since the epoch, null for never. Groups, language and attributes become those of the
-    fresh token. The user must stay the same: another one is another session.
+    seconds since the epoch, or null for never. Groups, language and attributes become those of the
+    fresh token. The user must stay the same; another user needs another session.
 
-    :param identify: who a token speaks of; raises AuthenticationRefused.
-    :param become: gives the session the identity of the fresh token.
+    :param identify: returns the identity in a token; raises AuthenticationRefused.
+    :param become: gives the session the identity in the fresh token.
     """
 
     def carry_out(subscriber: Subscriber, call: Call) -> object:
         token = call.arguments[0] if len(call.arguments) == 1 else None
         if not isinstance(token, str):
-            raise CallRefused(ERROR_INVALID_ARGUMENT, "the one argument is a token, a string")
+            raise CallRefused(
+                ERROR_INVALID_ARGUMENT, "wampush.refresh takes one argument: a token, a string"
+            )
         present = subscriber.identity
         if present.source != "token":
             raise CallRefused(ERROR_TOKEN_REFUSED, "this session was not opened with a token")
@@ -77,7 +88,7 @@ def refresh(identify: Callable[[str], Identity], become: Become) -> Procedure:
         except AuthenticationRefused as error:
             raise CallRefused(ERROR_TOKEN_REFUSED, error.detail) from error
         if fresh.user != present.user:
-            raise CallRefused(ERROR_TOKEN_REFUSED, "the token is of another user")
+            raise CallRefused(ERROR_TOKEN_REFUSED, "the token belongs to another user")
         become(subscriber, fresh)
         return {"user": fresh.user, "expires": fresh.expires}
 

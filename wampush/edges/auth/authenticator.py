@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect import ConnectRequest
-from wampush.broker.requests.cra import CraKeys, CraProcedures, KeySource
+from wampush.broker.requests.cra import CraProcedures
+from wampush.broker.requests.cra_key_store import CraKeyStore, KeySource
 from wampush.broker.requests.procedures import Become, Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
@@ -59,7 +60,7 @@ class Authenticator:
         if "callback" in order:
             post = HttpPost(reactor, settings.callback.url)
             self._callback = Callback(settings.callback, post, reactor.callLater)
-        self._cra: CraKeys | None = None
+        self._cra: CraKeyStore | None = None
         #: Whether WAMP-CRA is used, with keys from a file or from an app.
         self.uses_cra = "cra" in order
         if self.uses_cra and settings.cra.keys_file:
@@ -109,17 +110,17 @@ class Authenticator:
         :param keys: returns the keys in force.
         """
         return CraProcedures(
-            keys,
-            permissions_for,
-            become,
-            self._now,
-            self._settings.cra.timeout,
-            self._allows_anonymous,
+            keys=keys,
+            permissions_for=permissions_for,
+            become=become,
+            now=self._now,
+            timeout=self._settings.cra.timeout,
+            anonymous=self._allows_anonymous,
         )
 
-    def cra_keys(self) -> CraKeys:
+    def cra_keys(self) -> CraKeyStore:
         """Return the WAMP-CRA keys of the key file; without a file there are none."""
-        return CraKeys({}) if self._cra is None else self._cra
+        return CraKeyStore({}) if self._cra is None else self._cra
 
     def reload(self) -> None:
         """Read the key files again; open sessions stay as they are.

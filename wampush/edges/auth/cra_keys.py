@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wampush.broker.identity import Identity
-from wampush.broker.requests.cra import CraKey, CraKeys
+from wampush.broker.requests.cra_key_store import CraKey, CraKeyStore
 from wampush.edges.auth import claims
 from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import OperatorError
@@ -25,7 +25,7 @@ _MAX_ITERATIONS: Final = 10_000_000
 _MAX_KEY_BYTES: Final = 1024
 
 
-def load(path: str) -> CraKeys:
+def load(path: str) -> CraKeyStore:
     """Read a key file: ``[keys.NAME]`` with ``secret``, or with ``derived`` and ``salt``.
 
     :raises OperatorError: when it cannot be read or used.
@@ -48,7 +48,7 @@ def load(path: str) -> CraKeys:
             f"{where} must contain [keys.NAME] for each key and, optionally, decoy_seed"
         )
     keys = {name: _key(name, table, f"{where}: keys.{name}") for name, table in tables.items()}
-    return CraKeys(keys, None if seed is None else seed.encode())
+    return CraKeyStore(keys, None if seed is None else seed.encode())
 
 
 def _key(name: str, table: object, where: str) -> CraKey:

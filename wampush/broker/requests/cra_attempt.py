@@ -1,0 +1,114 @@
+"""The state of one attempt to authenticate by WAMP-CRA.
+
+Owns: the states of an attempt, its legal moves, and what has to be proved.
+Must not import: Twisted, the edges.
+
+The challenge itself is not kept, only the signature that answers it::
+
+    authreq ──▶ ASKED ──challenge──▶ CHALLENGED ──right signature──▶ PROVED
+                  │                      │ └───────wrong signature──▶ REFUSED
+                  └─withdrawn, timeout───┴─timeout──────────────────▶ LAPSED
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto, unique
+from types import MappingProxyType
+from typing import Final
+
+from wampush.broker.identity import Identity
+from wampush.wamp import cra
+
+
+@unique
+class AttemptState(Enum):
+    """How far an attempt has come."""
+
+    #: The key is being looked up; there is no challenge yet.
+    ASKED = auto()
+    #: The client has its challenge, or the news that none is needed.
+    CHALLENGED = auto()
+    PROVED = auto()
+    REFUSED = auto()
+    LAPSED = auto()
+
+
+@unique
+class AttemptEvent(Enum):
+    """What moves an attempt on."""
+
+    CHALLENGE = auto()
+    RIGHT_SIGNATURE = auto()
+    WRONG_SIGNATURE = auto()
+    WITHDRAWN = auto()
+    TIMEOUT = auto()
+
+
+_MOVES: Final = MappingProxyType(
+    {
+        (AttemptState.ASKED, AttemptEvent.CHALLENGE): AttemptState.CHALLENGED,
+        (AttemptState.ASKED, AttemptEvent.WITHDRAWN): AttemptState.LAPSED,
+        (AttemptState.ASKED, AttemptEvent.TIMEOUT): AttemptState.LAPSED,
+        (AttemptState.CHALLENGED, AttemptEvent.RIGHT_SIGNATURE): AttemptState.PROVED,
+        (AttemptState.CHALLENGED, AttemptEvent.WRONG_SIGNATURE): AttemptState.REFUSED,
+        (AttemptState.CHALLENGED, AttemptEvent.TIMEOUT): AttemptState.LAPSED,
+    }
+)
+
+
+class CraAttempt:
+    """One attempt to authenticate, from ``authreq`` on.
+
+    :param until: when the attempt lapses, in seconds since the epoch.
+    """
+
+    __slots__ = ("_expected", "_until", "identity", "state")
+
+    def __init__(self, until: float) -> None:
+        self.state = AttemptState.ASKED
+        self._until = until
+        # The right signature; None when no signature is asked for.
+        self._expected: str | None = None
+        #: The identity to be proved; None for a name without a key, which nobody can prove.
+        self.identity: Identity | None = None
+
+    def challenge(self, expected: str | None, identity: Identity | None, until: float) -> None:
+        """Record that the client gets a challenge.
+
+        :param expected: the right signature; None when any answer will do.
+        :param identity: the identity to be proved; None for a name without a key.
+        :param until: when the answer is too late, in seconds since the epoch.
+        """
+        self._move(AttemptEvent.CHALLENGE)
+        self._expected = expected
+        self.identity = identity
+        self._until = until
+
+    def withdraw(self) -> None:
+        """Give up before there is a challenge."""
+        self._move(AttemptEvent.WITHDRAWN)
+
+    def check_time(self, now: float) -> bool:
+        """Return whether the attempt is still going on; a late one lapses.
+
+        :param now: the time, in seconds since the epoch.
+        """
+        is_open = self.state in (AttemptState.ASKED, AttemptState.CHALLENGED)
+        if is_open and now >= self._until:
+            self._move(AttemptEvent.TIMEOUT)
+            return False
+        return is_open
+
+    def answer(self, signature: str) -> bool:
+        """Judge the answer to the challenge; there is only one.
+
+        :param signature: what the client sent; any text.
+        :returns: whether it proves the identity.
+        """
+        right = self._expected is None or cra.is_right(signature, self._expected)
+        proved = right and self.identity is not None
+        self._move(AttemptEvent.RIGHT_SIGNATURE if proved else AttemptEvent.WRONG_SIGNATURE)
+        return proved
+
+    def _move(self, event: AttemptEvent) -> None:
+        self.state = _MOVES[self.state, event]
