@@ -63,22 +63,30 @@ class AppWorld:
     def __init__(
         self, *apps: App, settings: Settings | None = None, others: Sequence[ChainLink] = ()
     ) -> None:
-        self.made.append(self)
-        self.world = World(topic_bytes=100)
         #: A reactor, as far as apps use one.
         self.clock: Any = ThreadedClock()
-        self.settings = settings or Settings(application=ApplicationSettings(threads=2))
         clock = PresenceClock(self.clock.seconds, self.clock.callLater)
-        presence = Presence(self.world.broker, 0.0, clock)
-        self.world.broker.presence = presence
+        self.world = World(topic_bytes=100, presence=lambda router: Presence(router, 0.0, clock))
+        presence = self.world.broker.presence
+        assert presence is not None
+        self.settings = settings or Settings(application=ApplicationSettings(threads=2))
         named = {f"shop{number or ''}:app": app for number, app in enumerate(apps)}
-        clients = self.world.clients
-        self.node = NodeApps(self.settings, named, clients, presence, self.clock)
         self.authenticator = Authenticator(self.settings, self.clock, self.clock.seconds)
-        clients.procedures = self.node.procedures(self.authenticator)
-        joined = self.node.join(others)
+        self.node = NodeApps(
+            settings=self.settings,
+            apps=named,
+            others=others,
+            broker=self.world.broker,
+            presence=presence,
+            authenticator=self.authenticator,
+            become=self.world.change,
+            reactor=self.clock,
+        )
+        self.made.append(self)
+        joined = self.node.application
         assert joined is not None
         self.joined = joined
+        self.world.serve(self.node.procedures, joined, self.node.reserved)
 
     @classmethod
     def close_all(cls) -> None:

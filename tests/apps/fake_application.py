@@ -70,7 +70,7 @@ class Application:
             now=seconds,
             wall=seconds,
         )
-        self.world.clients.application = self.webhooks
+        self.world.serve(application=self.webhooks)
 
     @property
     def asked(self) -> list[str]:

@@ -218,7 +218,7 @@ def test_publishing_may_be_forbidden():
 
 def test_a_refusal_from_the_edge_is_counted(world):
     client = world.client()
-    world.clients.refused(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
+    world.clients.refuse(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
     assert world.ledger.refusals() == {"binary-frame": 1}
     assert world.ledger.received[Source.CLIENT] == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
@@ -17,8 +17,13 @@ from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position
-from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.application import Application
+from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.handler import RequestHandler
+from wampush.broker.requests.procedures import Procedures
+from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
@@ -274,6 +279,8 @@ class World:
         clients_publish: bool = True,
         topic_bytes: int = 100,
         auto_subscribe: Sequence[str] = (),
+        presence: Callable[[Router], Presence] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -286,16 +293,30 @@ class World:
         self.hub: Hub[Subscriber] = Hub()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
         automatic = AutoSubscribe(auto_subscribe, topic_bytes, self.lines.append)
+        self.router = Router(self.hub, self.fanout, policy or Policy(publishing, RULES))
         self.broker = Broker(
-            self.hub,
-            self.fanout,
-            Policy(publishing, RULES),
+            self.router,
             self.ledger,
+            None if presence is None else presence(self.router),
             automatic if auto_subscribe else None,
         )
-        self.clients = RequestHandler(
-            self.broker, RequestLimits(topic_bytes=topic_bytes, pending=5)
-        )
+        self.limits = RequestLimits(topic_bytes=topic_bytes, pending=5)
+        self.serve()
+
+    def serve(
+        self,
+        procedures: Procedures | None = None,
+        application: Application | None = None,
+        reserved: Container[str] = (),
+        limits: RequestLimits | None = None,
+    ) -> None:
+        """From now on a new handler takes what clients send."""
+        self.checks = RequestChecks(self.broker, limits or self.limits, application, reserved)
+        self.clients = RequestHandler(self.broker, self.checks, procedures or {}, application)
+
+    def change(self, subscriber: Subscriber, identity: Identity) -> None:
+        """Let the present handler give a session another identity."""
+        self.clients.become(subscriber, identity)
 
     def format(self, name: str) -> RecordingFormat:
         """The one format of this name; "" is the plain one."""
@@ -327,7 +348,7 @@ class World:
         return Client(subscriber, outbox, wire, peer, self)
 
     def says(self, client: Client, text: str | bytes) -> None:
-        self.clients.received(client.subscriber, text.encode() if isinstance(text, str) else text)
+        self.clients.on_text(client.subscriber, text.encode() if isinstance(text, str) else text)
 
     def end_turn(self) -> None:
         """Run what was scheduled for the end of the turn, and what that schedules in turn."""

@@ -75,7 +75,9 @@ def test_wamp_alone_is_text_in_and_requests_out() -> None:
 BROKER = """
 import sys
 from wampush.broker.broker import Broker
-from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.handler import RequestHandler
+from wampush.broker.router import Router
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.ledger import Ledger
@@ -107,11 +109,12 @@ turn = []
 pressure = Backpressure(10**6, lambda seconds, call: None)
 ledger = Ledger(lambda: 0.0, print)
 fanout = Fanout(turn.append, pressure, ledger)
-broker = Broker(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None), ledger)
-clients = RequestHandler(broker, RequestLimits())
+router = Router(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None))
+broker = Broker(router, ledger)
+clients = RequestHandler(broker, RequestChecks(broker, RequestLimits()))
 client = Subscriber(Session(WAMP1, "any"), Printed(1000, pressure, Lines()))
 clients.on_open(client)
-clients.received(client, b'[5,"t"]')
+clients.on_text(client, b'[5,"t"]')
 assert broker.publish(Publication("t", b'{"a":1.0}')) == 1
 for flush in turn:
     flush()

@@ -1,21 +1,22 @@
-"""What a session asked for and application code has not decided yet.
+"""The requests of one session that have not taken effect yet.
 
-Owns: the order in which a session's requests take effect, and in which form they wait. Must not
-import: anything of wampush but ``wamp`` and ``errors``.
+Owns: their states, their order, and the form in which they wait. Must not import: anything of
+wampush but ``identity``, ``wamp`` and ``errors``.
 
-Application code may take its time to allow a subscription or a publication. It is asked as soon as
-the request is there, several requests side by side; but they take effect in the order in which they
-came, and so does what the session asks for behind them.
+The application may take its time to allow a subscription or a publication. It is asked as soon as
+the request arrives, about several requests at once; but they take effect in the order in which they
+came, and so does everything else that the session asks for after them.
 
-A call waits without its arguments, which are read again from its text: as Python's objects they may
+A call waits without its arguments, which are read again from its text: as Python objects they may
 take twenty times as much memory.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.identity import Identity
@@ -26,11 +27,12 @@ from wampush.wamp.session import Request
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What application code says to a request.
+    """What the application decides about a request.
 
     :param refusal: why it is refused; None lets it pass.
-    :param detail: its own words for the log and for inspection; they never reach the client.
-    :param payload: the JSON text to publish instead of what the client sent; None for that.
+    :param detail: the application's own words, for the log and for inspection; they never reach
+        the client.
+    :param payload: JSON text to publish instead of what the client sent; None keeps the latter.
     """
 
     refusal: Refusal | None = None
@@ -41,24 +43,55 @@ class Verdict:
 PASS: Final = Verdict()
 
 
+@unique
+class RequestState(Enum):
+    """How far a request that waits has come."""
+
+    PENDING = "the application has not decided"
+    DECIDED = "earlier requests of the session have not ended"
+    ENDED = "it has taken effect, or is refused"
+
+
+_MOVES: Final[Mapping[RequestState, frozenset[RequestState]]] = {
+    RequestState.PENDING: frozenset((RequestState.DECIDED, RequestState.ENDED)),
+    RequestState.DECIDED: frozenset((RequestState.ENDED,)),
+    RequestState.ENDED: frozenset(),
+}
+
+
 @dataclass(eq=False, slots=True)
 class PendingRequest:
     """One request in its place.
 
     :param request: what is asked for.
     :param text: the message, for the ledger.
-    :param identity: of the session when it asked, as far as that was checked.
-    :param verdict: what application code says; None as long as it has not.
+    :param identity: of the session when the request was checked.
+    :param state: PENDING if the application is asked, DECIDED if not.
+    :param verdict: counts once the state is DECIDED.
     """
 
     request: Request
     text: bytes
     identity: Identity
-    verdict: Verdict | None
+    state: RequestState
+    verdict: Verdict = PASS
 
     def __post_init__(self) -> None:
         if isinstance(self.request, Call):
             self.request = replace(self.request, arguments=())
+
+    def decide(self, verdict: Verdict) -> None:
+        """Note the verdict; does nothing if the request has ended with its session.
+
+        :raises ValueError: when there is a verdict already.
+        """
+        if self.state is not RequestState.ENDED:
+            self._move(RequestState.DECIDED)
+            self.verdict = verdict
+
+    def end(self) -> None:
+        """Note that the request takes effect or is refused."""
+        self._move(RequestState.ENDED)
 
     def whole(self, call_arguments: Callable[[bytes], tuple[object, ...]]) -> Request:
         """Return the request as it came.
@@ -69,48 +102,63 @@ class PendingRequest:
             return replace(self.request, arguments=call_arguments(self.text))
         return self.request
 
+    def _move(self, state: RequestState) -> None:
+        if state not in _MOVES[self.state]:
+            raise ValueError(f"a request that is {self.state.name} cannot become {state.name}")
+        self.state = state
+
 
 class PendingRequests:
     """The requests of one session that have not taken effect, and its calls without an answer.
 
-    ``size`` is how many bytes of text both are.
+    ``size`` is how many bytes of text both have.
     """
 
-    __slots__ = ("calls", "entries", "size")
+    __slots__ = ("calls", "requests", "size")
 
     def __init__(self) -> None:
-        self.entries: deque[PendingRequest] = deque()
+        self.requests: deque[PendingRequest] = deque()
         self.calls = 0
         self.size = 0
 
     def __len__(self) -> int:
-        return len(self.entries) + self.calls
+        return len(self.requests) + self.calls
 
-    def add(self, entry: PendingRequest) -> None:
-        """One more at the end."""
-        self.entries.append(entry)
-        self.size += len(entry.text)
+    def add(self, request: PendingRequest) -> None:
+        """Append a request."""
+        self.requests.append(request)
+        self.size += len(request.text)
 
-    def called(self, size: int) -> None:
-        """One more call.
+    def add_call(self, size: int) -> None:
+        """Count one more call without an answer.
 
         :param size: of its text, in bytes.
         """
         self.calls += 1
         self.size += size
 
-    def answered(self, size: int) -> None:
-        """A call has its answer.
+    def remove_call(self, size: int) -> None:
+        """Count one call less: it is answered.
 
-        :param size: as when it was made.
+        :param size: as when it was added.
         """
         self.calls -= 1
         self.size -= size
 
     def take(self) -> PendingRequest | None:
-        """Remove and give the first request if it is decided; None when there is none."""
-        if self.entries and self.entries[0].verdict is not None:
-            entry = self.entries.popleft()
-            self.size -= len(entry.text)
-            return entry
+        """Remove and return the first request if it is decided, else None; it has ended then."""
+        if self.requests and self.requests[0].state is RequestState.DECIDED:
+            request = self.requests.popleft()
+            self.size -= len(request.text)
+            request.end()
+            return request
         return None
+
+    def take_all(self) -> list[PendingRequest]:
+        """Remove and return all requests; they have ended then. Calls stay counted."""
+        requests = list(self.requests)
+        self.requests.clear()
+        for request in requests:
+            self.size -= len(request.text)
+            request.end()
+        return requests

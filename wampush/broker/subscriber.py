@@ -100,8 +100,8 @@ class Subscriber:
         "identity",
         "outbox",
         "peer",
+        "pending",
         "session",
-        "waiting",
     )
 
     def __init__(
@@ -117,8 +117,8 @@ class Subscriber:
         self.peer = peer
         #: By the number of the rule; None until a rule with a rate is met, which keeps idle small.
         self.buckets: dict[int, TokenBucket] | None = None
-        #: What application code has not decided yet; None while there is nothing.
-        self.waiting: PendingRequests | None = None
+        #: Requests that wait for the application; None while there are none.
+        self.pending: PendingRequests | None = None
         #: What application code holds of it; None until it needs something.
         self.handle: object = None
 

@@ -24,10 +24,10 @@ from wampush.apps.python.host import AppHost
 from wampush.apps.python.runner import Runner
 from wampush.apps.python.sessions import Sessions
 from wampush.apps.python.threads import Threads
+from wampush.broker.broker import Broker
 from wampush.broker.presence.presence import PresenceView
-from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.meta import SessionProcedures
-from wampush.broker.requests.procedures import Procedures
+from wampush.broker.requests.procedures import Become, Procedures
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError, shown
@@ -73,27 +73,36 @@ class NodeApps:
 
     :param settings: all of them.
     :param apps: by their names, as :func:`load` gives them.
-    :param clients: what they have a say in.
-    :param presence: who is here.
+    :param others: applications that are asked after the apps.
+    :param broker: apps publish through it.
+    :param presence: apps read from it.
+    :param authenticator: gives the procedures by which clients authenticate.
+    :param become: gives a session another identity.
     :param reactor: for timers and threads; this must be its thread.
+    :raises OperatorError: when WAMP-CRA has no keys, or is not used although an app has some.
     """
 
     def __init__(
         self,
+        *,
         settings: Settings,
         apps: Mapping[str, App],
-        clients: RequestHandler,
+        others: Sequence[ChainLink],
+        broker: Broker,
         presence: PresenceView,
+        authenticator: Authenticator,
+        become: Become,
         reactor: Any,
     ) -> None:
         application = settings.application
-        self._clients = clients
+        self._broker = broker
+        self._become = become
         self._threads = Threads(application.threads, reactor)
         incidents = Incidents()
         self._runner = Runner(reactor, self._threads, incidents, application.timeout)
         in_reactor = self._threads.in_reactor
         longest = settings.limits.topic_bytes
-        server = Server(clients.broker, presence, time, in_reactor, longest)
+        server = Server(broker, presence, time, in_reactor, longest)
         self._sessions = Sessions(server)
         self._hosts = [
             AppHost(
@@ -109,33 +118,12 @@ class NodeApps:
         ]
         for host in self._hosts:
             _log.info("app {name}: {what}", name=host.name, what=_summary(host))
-
-    def procedures(self, authenticator: Authenticator) -> Procedures:
-        """What the node answers at once: proofs of who a client is, what it may ask about itself.
-
-        :raises OperatorError: when WAMP-CRA has no keys, or is not used although an app has some.
-        """
-        permissions_for = self._clients.broker.permissions_for
-        own = {
-            **authenticator.procedures(permissions_for, self._clients.become),
-            **SessionProcedures(permissions_for, time).procedures,
-        }
-        hooked = self._answer_cra(authenticator)
-        return {uri: each for uri, each in own.items() if uri not in hooked}
-
-    def join(self, others: Sequence[ChainLink]) -> ApplicationChain | None:
-        """Give the apps, and what else decides behind them, their say in what clients do.
-
-        :param others: what is asked behind the apps.
-        :returns: None when there is nothing.
-        """
-        parts: list[ChainLink] = [*self._hosts, *others]
-        if not parts:
-            return None
-        joined = ApplicationChain(parts, self._sessions, self._runner.cancel_all_of)
-        self._clients.application = joined
-        self._clients.reserved = frozenset(name for host in self._hosts for name in host.reserved)
-        return joined
+        #: Procedures that are answered at once: authentication, and what a session is.
+        self.procedures: Final = self._procedures(authenticator)
+        #: Topics on which only apps may publish.
+        self.reserved: Final = frozenset(name for host in self._hosts for name in host.reserved)
+        #: The apps and the others as one; None when there are none.
+        self.application: Final = self._chain(others)
 
     def stop(self, patience: float) -> Deferred[None]:
         """The sessions have ended: let what still runs end.
@@ -144,6 +132,21 @@ class NodeApps:
         """
         # Threads that still run by then do not stop for anybody, and are not waited for.
         return self._runner.stop(patience).addCallback(lambda _: self._threads.stop(0))
+
+    def _procedures(self, authenticator: Authenticator) -> Procedures:
+        permissions_for = self._broker.permissions_for
+        own = {
+            **authenticator.procedures(permissions_for, self._become),
+            **SessionProcedures(permissions_for, time).procedures,
+        }
+        hooked = self._answer_cra(authenticator)
+        return {uri: each for uri, each in own.items() if uri not in hooked}
+
+    def _chain(self, others: Sequence[ChainLink]) -> ApplicationChain | None:
+        links: list[ChainLink] = [*self._hosts, *others]
+        if not links:
+            return None
+        return ApplicationChain(links, self._sessions, self._runner.cancel_all_of)
 
     def _answer_cra(self, authenticator: Authenticator) -> Collection[str]:
         """Let an app give the keys of WAMP-CRA; gives the procedures that it answers then."""
@@ -161,8 +164,9 @@ class NodeApps:
                 f'app {host.name} has a cra_key handler, so auth.order must name "cra"'
             )
         source = HookKeys(authenticator.cra_keys, keys.salting, keys.seed)
-        permissions_for = self._clients.broker.permissions_for
-        desk = authenticator.cra_procedures(permissions_for, self._clients.become, lambda: source)
+        desk = authenticator.cra_procedures(
+            self._broker.permissions_for, self._become, lambda: source
+        )
         host.other_calls = CraHook(desk, source, host).calls
         return host.other_calls.keys()
 

@@ -24,12 +24,15 @@ from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
+from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
-from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.presence import PresenceProcedures
+from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
@@ -103,30 +106,39 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     components = _components(settings, folder, reactor)
     found = node_apps.load(settings.apps, folder)
     pressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
-    broker = _broker(settings, reactor, pressure)
+    broker, presence = _broker(settings, reactor, pressure)
+    ingest = _ingest(settings)
+    webhooks: NodeWebhooks | None = None
+    if settings.webhooks.url:
+        webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
     authenticator = Authenticator(settings, reactor, time)
-    clients = _clients(settings, broker)
-    presence = _presence(settings, broker, reactor)
-    apps = NodeApps(settings, found, clients, presence, reactor)
-    clients.procedures = {
-        **apps.procedures(authenticator),
-        **PresenceProcedures(presence, clients.may_learn, settings.presence.list_users).procedures,
-    }
+
+    def become(subscriber: Subscriber, identity: Identity) -> None:
+        # The procedures that change an identity are made before the handler that does the work.
+        clients.become(subscriber, identity)
+
+    apps = NodeApps(
+        settings=settings,
+        apps=found,
+        others=() if webhooks is None else (webhooks.application,),
+        broker=broker,
+        presence=presence,
+        authenticator=authenticator,
+        become=become,
+        reactor=reactor,
+    )
+    clients = _clients(settings, broker, presence, apps)
+    application = apps.application
     routes = _routes(settings, clients, components)
     websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
-    ingest = _ingest(settings)
+    if application is not None and application.judges_connecting:
+        websocket.doorkeeper = application
     pull = _pull(settings, ingest, broker, pressure)
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
     acknowledged_pushes = AcknowledgedPushes(
         Source.HTTP, ingest, broker, pressure, reactor.callLater
     )
-    webhooks: NodeWebhooks | None = None
-    if settings.webhooks.url:
-        webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
-    application = apps.join(() if webhooks is None else [webhooks.application])
-    if application is not None and application.judges_connecting:
-        websocket.doorkeeper = application
     inspection = Inspection(
         requests=clients,
         connections=lambda: len(websocket.connections),
@@ -150,7 +162,7 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     )
 
 
-def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> Broker:
+def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> tuple[Broker, Presence]:
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
@@ -158,18 +170,13 @@ def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> Broker:
         reactor.callLater(0, flush)
 
     ledger = Ledger(time, report)
-    fanout = Fanout(end_of_turn, pressure, ledger)
-    rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     hub: Hub[Subscriber] = Hub()
+    rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
-    return Broker(hub, fanout, policy, ledger, _automatic(settings, report))
-
-
-def _presence(settings: Settings, broker: Broker, reactor: Any) -> Presence:
+    router = Router(hub, Fanout(end_of_turn, pressure, ledger), policy)
     clock = Clock(reactor.seconds, reactor.callLater)
-    presence = Presence(broker, settings.presence.grace, clock)
-    broker.presence = presence
-    return presence
+    presence = Presence(router, settings.presence.grace, clock)
+    return Broker(router, ledger, presence, _automatic(settings, report)), presence
 
 
 def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
@@ -178,7 +185,9 @@ def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscri
     return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
 
 
-def _clients(settings: Settings, broker: Broker) -> RequestHandler:
+def _clients(
+    settings: Settings, broker: Broker, presence: Presence, apps: NodeApps
+) -> RequestHandler:
     limits = settings.limits
     allowed = RequestLimits(
         limits.topic_bytes,
@@ -187,7 +196,10 @@ def _clients(settings: Settings, broker: Broker) -> RequestHandler:
         limits.pending_per_session,
         limits.pending_bytes_per_session,
     )
-    return RequestHandler(broker, allowed)
+    checks = RequestChecks(broker, allowed, apps.application, apps.reserved)
+    listing = PresenceProcedures(presence, checks.may_learn, settings.presence.list_users)
+    procedures = {**apps.procedures, **listing.procedures}
+    return RequestHandler(broker, checks, procedures, apps.application)
 
 
 def _permissions(settings: Settings) -> Permissions | None:

@@ -43,7 +43,7 @@ def test_the_handler_gets_the_details_and_nobody_the_event(details):
     world.says(client, [7, "a", details, False])
     assert json.dumps(seen) == json.dumps([details])
     assert world.got(client) == world.got(other) == []
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 @pytest.mark.parametrize("value", [0, "", [], {}, False, {"b": 1}, 10**30])
@@ -106,7 +106,7 @@ def test_any_other_error_is_an_incident(function, logged):
     (event,) = [event for event in logged if "incident" in event]
     text = f"internal error, incident {event['incident']}"
     assert world.got(client) == [[8, "a:error", [500, text]]]
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_who_takes_too_long_is_answered():
@@ -115,7 +115,7 @@ def test_who_takes_too_long_is_answered():
     world.says(client, [7, "a", 1])
     world.advance(TIMEOUT)
     assert world.got(client) == [[8, "a:error", [504, "this took too long"]]]
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_actions_of_a_vanished_session_are_cancelled():

@@ -699,7 +699,7 @@ def test_a_flood_of_calls_is_refused_beyond_the_limit_and_each_is_answered():
     for promise in promises:
         promise.callback(None)
     assert [each[:2] for each in world.got(client)] == [[3, str(number)] for number in range(5)]
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
     assert world.call(client, "p") is None
 
 

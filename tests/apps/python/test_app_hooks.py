@@ -115,7 +115,7 @@ def test_a_hook_that_fails_has_refused(hook, function, logged):
     assert reason == "application-failed"
     assert f"incident {event['incident']}" in detail
     assert "secret" not in detail
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 @pytest.mark.parametrize("hook", ["on_subscribe", "on_publish"])
@@ -130,7 +130,7 @@ def test_a_hook_that_takes_too_long_has_refused(hook):
     assert world.world.hub.topics(client.subscriber) == {"b"}
     assert world.got(client) == []
     assert [reason for reason, _ in world.refusals()] == ["application-failed"]
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_requests_take_effect_in_order_behind_a_slow_hook():

@@ -344,7 +344,7 @@ def test_a_caller_that_has_gone_gets_nothing():
     assert web.posts[0].dropped
     web.world.end_turn()
     assert caller.texts == []
-    assert caller.subscriber.waiting is None
+    assert caller.subscriber.pending is None
     assert web.clock.getDelayedCalls() == []
 
 

@@ -14,7 +14,7 @@ from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.publication import Publication
-from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.checks import RequestLimits
 
 PATTERNS = ("user.{user}", "group.{group}", "broadcast")
 
@@ -218,11 +218,11 @@ def test_a_lost_session_leaves_nothing(world):
 
 
 def test_limits_neither_refuse_it_nor_count_it(world):
-    world.clients = RequestHandler(world.broker, RequestLimits(subscriptions=2, topics=5))
+    world.serve(limits=RequestLimits(subscriptions=2, topics=5))
     client = world.client(identity=identity("7", "a", "b", "c", "d", "e"))
     automatic = topics(world, client)
     assert len(automatic) == 7
-    assert world.broker.asked_for(client.subscriber) == 0
+    assert world.broker.requested_count(client.subscriber) == 0
     other = world.client("x", "y", identity=identity("7"))
     for topic in ("group.a", "x", "y", "group.b"):
         world.says(client, json.dumps([5, topic]))
@@ -234,7 +234,7 @@ def test_limits_neither_refuse_it_nor_count_it(world):
     world.says(client, '[5,"x"]')
     assert topics(world, client) == automatic | {"x", "y"}
     assert world.ledger.refusals() == {"too-many-subscriptions": 2}
-    assert world.broker.asked_for(client.subscriber) == 2
+    assert world.broker.requested_count(client.subscriber) == 2
     assert topics(world, other) == {"x", "y", "user.7", "broadcast"}
 
 

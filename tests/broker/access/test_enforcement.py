@@ -141,7 +141,7 @@ def test_a_refused_call_is_answered(world, calls, reason):
 def test_an_allowed_call_is_carried_out(world):
     client = world.client()
     client.become(ALICE)
-    world.clients.procedures = {"api.who": lambda subscriber, _: subscriber.identity.user}
+    world.serve({"api.who": lambda subscriber, _: subscriber.identity.user})
     world.says(client, '[2,"1","api.who"]')
     world.says(client, '[2,"2","api.small"]')
     world.end_turn()
@@ -159,10 +159,10 @@ def test_a_change_of_identity_ends_what_the_new_one_may_not_have():
     fresh = dataclasses.replace(ALICE, groups=frozenset())
 
     def refresh(subscriber, call):
-        world.clients.become(subscriber, fresh)
+        world.change(subscriber, fresh)
         return call.arguments[0]
 
-    world.clients.procedures = {"wampush.refresh": refresh}
+    world.serve({"wampush.refresh": refresh})
     world.says(client, '[2,"1","wampush.refresh","token"]')
     world.end_turn()
     assert answers(client) == [[3, "1", "token"]]
@@ -173,7 +173,7 @@ def test_a_change_of_identity_ends_what_the_new_one_may_not_have():
 def test_a_session_keeps_its_topics_until_its_identity_is_reviewed():
     world = world_with(RULES[0], subscribe="deny")
     client = world.client("staff")
-    world.clients.procedures = {"other": lambda *_: None}
+    world.serve({"other": lambda *_: None})
     world.says(client, '[2,"1","other"]')
     assert world.hub.subscribers("staff")
     world.broker.become(client.subscriber, client.subscriber.identity)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from tests.broker.world import Client, World
@@ -13,7 +13,11 @@ from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
+from wampush.broker.requests.application import Application
+from wampush.broker.requests.checks import RequestLimits
 from wampush.broker.requests.presence import PresenceProcedures
+from wampush.broker.requests.procedures import Procedures
+from wampush.broker.router import Router
 from wampush.choices import SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
@@ -48,16 +52,31 @@ class PresenceWorld(World):
         permissions: Sequence[PermissionSettings] = (),
         auto_subscribe: Sequence[str] = (),
     ) -> None:
-        super().__init__(auto_subscribe=auto_subscribe)
         allowed = Permissions(
             permissions, default_decisions(publish="always"), lambda: self.clock.now
         )
-        self.broker.policy = Policy(Publishing.EVERYBODY, rules, allowed if permissions else None)
+        policy = Policy(Publishing.EVERYBODY, rules, allowed if permissions else None)
+        self.grace = grace
+        self.list_users = list_users
+        super().__init__(auto_subscribe=auto_subscribe, presence=self._presence, policy=policy)
+
+    def _presence(self, router: Router) -> Presence:
         clock = Clock(lambda: self.clock.now, self.clock.call_later)
-        self.presence = Presence(self.broker, grace, clock)
-        self.broker.presence = self.presence
-        procedures = PresenceProcedures(self.presence, self.clients.may_learn, list_users)
-        self.clients.procedures = procedures.procedures
+        self.presence = Presence(router, self.grace, clock)
+        return self.presence
+
+    def serve(
+        self,
+        procedures: Procedures | None = None,
+        application: Application | None = None,
+        reserved: Container[str] = (),
+        limits: RequestLimits | None = None,
+    ) -> None:
+        """The procedures of presence are answered unless a test gives others."""
+        super().serve(procedures, application, reserved, limits)
+        if procedures is None:
+            desk = PresenceProcedures(self.presence, self.checks.may_learn, self.list_users)
+            super().serve(desk.procedures, application, reserved, limits)
 
     def join(self, user: str | None, *topics: str) -> Client:
         """A session that subscribes as clients do."""

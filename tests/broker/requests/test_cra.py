@@ -41,12 +41,12 @@ class CraWorld:
         self.procedures = CraProcedures(
             keys=lambda: self.keys,
             permissions_for=self._permissions,
-            become=self.world.clients.become,
+            become=self.world.change,
             now=lambda: self.world.clock.now,
             timeout=5.0,
             anonymous=anonymous,
         )
-        self.world.clients.procedures = self.procedures.procedures
+        self.world.serve(self.procedures.procedures)
         self.client = self.open(source)
 
     def open(self, source: str = "anonymous") -> Client:

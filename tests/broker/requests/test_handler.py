@@ -20,7 +20,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.handler import RequestHandler, RequestLimits
+from wampush.broker.requests.checks import RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
@@ -85,7 +85,7 @@ class Scene:
     slow: Slow = field(default_factory=Slow)
 
     def __post_init__(self) -> None:
-        self.world.clients.application = self.slow
+        self.world.serve(application=self.slow)
 
     def says(self, client: Client, *messages: object) -> None:
         for message in messages:
@@ -109,7 +109,7 @@ def test_a_subscription_takes_effect_once_it_is_allowed(scene):
     scene.slow.decide("a")
     assert scene.topics(client) == {"a"}
     assert scene.world.ledger.accepted[Source.CLIENT] == 1
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_a_refusal_is_counted_with_the_words_of_the_application(scene):
@@ -154,7 +154,7 @@ def test_requests_are_asked_side_by_side_and_take_effect_in_order(scene):
 
 
 def test_room_that_others_took_meanwhile_is_gone(scene):
-    scene.world.clients._limits = RequestLimits(subscriptions=1)
+    scene.world.serve(application=scene.slow, limits=RequestLimits(subscriptions=1))
     client = scene.world.client()
     scene.says(client, [5, "a"], [5, "b"])
     scene.slow.decide("b")
@@ -178,7 +178,7 @@ def test_calls_are_answered_in_the_order_of_their_answers(scene):
     scene.slow.answer(0)
     scene.world.end_turn()
     assert [json.loads(text) for text in client.texts] == [[3, "2", "app.b"], [3, "1", "app.a"]]
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_more_than_may_wait_is_refused_and_calls_are_told(scene):
@@ -223,9 +223,9 @@ def test_an_action_goes_to_the_application_and_to_nobody_else(scene):
     scene.says(client, [7, "act", {"a": 1.0}])
     assert [event for event, _ in scene.slow.actions] == [b'{"a": 1.0}']
     assert other.texts == []
-    assert len(client.subscriber.waiting or ()) == 1
+    assert len(client.subscriber.pending or ()) == 1
     scene.slow.actions[0][1]()
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_an_action_needs_no_right_to_publish():
@@ -261,7 +261,6 @@ _STEPS = st.lists(
 @given(_STEPS)
 def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(steps):
     scene = Scene()
-    scene.world.clients.application = scene.slow
     client = scene.world.client()
     expected: set[str] = set()
     for kind, number in steps:
@@ -270,19 +269,18 @@ def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(
             if scene.slow.asked:
                 name, _ = scene.slow.asked[number % len(scene.slow.asked)]
                 scene.slow.decide(name)
-        elif len(client.subscriber.waiting or ()) < 5:
+        elif len(client.subscriber.pending or ()) < 5:
             scene.says(client, [5 if kind == "subscribe" else 6, topic])
             (expected.add if kind == "subscribe" else expected.discard)(topic)
     while scene.slow.asked:
         scene.slow.decide(scene.slow.asked[-1][0])
     assert scene.topics(client) == expected
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_the_texts_that_wait_are_bounded_together(scene):
     client = scene.world.client(limit=10_000)
-    scene.world.clients = RequestHandler(scene.world.broker, RequestLimits(pending_bytes=60))
-    scene.world.clients.application = scene.slow
+    scene.world.serve(application=scene.slow, limits=RequestLimits(pending_bytes=60))
     scene.says(client, [2, "1", "app.x", "x" * 100])
     assert len(scene.slow.calls) == 1
     scene.says(client, [2, "2", "app.x"], [5, "a"])
@@ -295,13 +293,12 @@ def test_the_texts_that_wait_are_bounded_together(scene):
     scene.slow.decide("a")
     scene.slow.decide("b")
     scene.slow.answer()
-    assert client.subscriber.waiting is None
+    assert client.subscriber.pending is None
 
 
 def test_room_for_bytes_comes_back_with_each_answer(scene):
     client = scene.world.client()
-    scene.world.clients = RequestHandler(scene.world.broker, RequestLimits(pending_bytes=60))
-    scene.world.clients.application = scene.slow
+    scene.world.serve(application=scene.slow, limits=RequestLimits(pending_bytes=60))
     for number in range(20):
         scene.says(client, [5, "a"], [2, str(number), "app.x"], [7, "act", number])
         scene.slow.decide("a")
@@ -314,7 +311,7 @@ def test_a_call_that_waits_has_its_arguments_in_the_end(scene):
     client = scene.world.client()
     arguments: list[object] = [[], {"a": 1.5}, None, "é"]
     scene.says(client, [5, "a"], [2, "1", "app.x", *arguments])
-    (_, waits) = client.subscriber.waiting.entries
+    (_, waits) = client.subscriber.pending.requests
     assert waits.request.arguments == ()
     scene.slow.decide("a")
     ((call, _),) = scene.slow.calls
@@ -329,7 +326,8 @@ def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(sc
     permissions = Permissions(entries, default_decisions(), lambda: 0.0)
     scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
-    scene.world.clients.procedures = {"leave": lambda *_: client.become(Identity("7"))}
+    leave = {"leave": lambda *_: client.become(Identity("7"))}
+    scene.world.serve(leave, scene.slow)
     scene.says(client, [5, "a"], [2, "1", "leave"], [5, "staff"])
     scene.slow.decide("staff")
     scene.slow.decide("a")

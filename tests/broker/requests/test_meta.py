@@ -17,9 +17,7 @@ from wampush.config.tables.permissions import PermissionSettings
 @pytest.fixture
 def world():
     world = World(clients_publish=False)
-    world.clients.procedures = SessionProcedures(
-        world.broker.permissions_for, lambda: world.clock.now
-    ).procedures
+    world.serve(SessionProcedures(world.broker.permissions_for, lambda: world.clock.now).procedures)
     return world
 
 

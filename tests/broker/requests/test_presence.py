@@ -177,12 +177,13 @@ class Judge:
 def test_where_application_code_decides_only_subscribers_learn_who_is_there() -> None:
     world = PresenceWorld()
     world.join("8", ROOM)
-    judge = world.clients.application = Judge()
+    judge = Judge()
+    world.serve(application=judge)
     client = world.join("7", changes(ROOM))
     judge.asked[changes(ROOM)](PASS)
     assert world.hub.topics(client.subscriber) == set()
     assert refusals(world) == {"subscribe-forbidden": 1}
-    assert "Application code" in world.ledger.recent[0].detail
+    assert "The application" in world.ledger.recent[0].detail
     assert world.call(client, LIST, ROOM)[0] == ERROR_FORBIDDEN
     assert world.call(client, COUNTS)[0] == ERROR_FORBIDDEN
     world.say(client, [5, ROOM], [5, changes(ROOM)])

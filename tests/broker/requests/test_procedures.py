@@ -37,12 +37,14 @@ def raise_refused(*_: object) -> object:
 
 def test_results_errors_and_what_has_no_json_form():
     world = World()
-    world.clients.procedures = {
-        "echo": echo,
-        "none": lambda *_: None,
-        "odd": lambda *_: object(),
-        "no": raise_refused,
-    }
+    world.serve(
+        {
+            "echo": echo,
+            "none": lambda *_: None,
+            "odd": lambda *_: object(),
+            "no": raise_refused,
+        }
+    )
     calls = [[2, name, name, 1, "x"] for name in ("echo", "none", "odd", "no")]
     got = answers(world, *calls)
     assert got[0] == [3, "echo", [1, "x"]]
@@ -53,7 +55,7 @@ def test_results_errors_and_what_has_no_json_form():
 
 def test_the_error_uri_is_shrunk_by_a_prefix_of_the_client():
     world = World()
-    world.clients.procedures = {"no": raise_refused}
+    world.serve({"no": raise_refused})
     got = answers(world, [1, "e", "http://example.com/error#"], [2, "1", "no"])
     assert got[0][2] == "e:no"
 
@@ -64,9 +66,7 @@ class Refreshed:
     def __init__(self, present: Identity = PRESENT) -> None:
         self.world = World()
         self.fresh: Identity | None = None
-        self.world.clients.procedures = {
-            PROCEDURE_REFRESH: refresh(self._identify, self.world.clients.become)
-        }
+        self.world.serve({PROCEDURE_REFRESH: refresh(self._identify, self.world.change)})
         self.client = self.world.client(limit=10_000)
         self.client.become(present)
         self.client.peer.identities.clear()

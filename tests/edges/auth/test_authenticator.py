@@ -199,8 +199,8 @@ def test_procedures_are_those_of_the_order(chain):
 def test_a_login_by_cra_over_the_broker(chain):
     cra = chain("cra")
     world = World()
-    world.clients.procedures = cra.authenticator.procedures(
-        lambda _, identity: {"for": identity.user}, world.clients.become
+    world.serve(
+        cra.authenticator.procedures(lambda _, identity: {"for": identity.user}, world.change)
     )
     client = world.client(limit=10_000)
     client.become(cra.outcome())

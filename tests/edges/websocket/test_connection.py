@@ -102,7 +102,8 @@ def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
         node.node.clients.become(subscriber, Identity("7"))
 
     application: Any = SimpleNamespace(on_open=lambda _: None, on_lost=on_lost)
-    node.node.clients.application = application
+    handler: Any = node.node.clients
+    handler.application = application
     peer = node.open()
     peer.lose()
     assert peer.take() == b""

@@ -1,32 +1,26 @@
-"""The clients' side: sessions open, ask for things, become somebody, and are lost.
+"""The handling of what clients ask for, from a text to its effect.
 
-Owns: what a client may ask for, the checks of it, and the order in which it takes effect.
+Owns: the life of a request, the order in which requests take effect, their effects and replies.
 Must not import: Twisted, the edges, the apps.
-
-A request is checked when it arrives. If application code has a say in it, it takes effect once that
-has spoken, and whatever the session asks for meanwhile waits behind it (see ``waiting``); events
-for the session do not wait.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Final
 
-from wampush.broker.access.permissions import AUTHENTICATION_PROCEDURES
 from wampush.broker.broker import Broker
-from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
-from wampush.broker.pending import PASS, PendingRequest, PendingRequests, Verdict
+from wampush.broker.pending import PASS, PendingRequest, PendingRequests, RequestState, Verdict
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
+from wampush.broker.requests.checks import RequestChecks
 from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.subscriber import Subscriber
-from wampush.choices import Action
 from wampush.errors import MessageRefused, Refusal, shown
-from wampush.topics import is_reserved
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
 from wampush.wamp.uris import (
@@ -35,46 +29,44 @@ from wampush.wamp.uris import (
     PRESENCE_CHANGES,
 )
 
-
-@dataclass(frozen=True, slots=True)
-class RequestLimits:
-    """What one session may ask for.
-
-    :param topic_bytes: the longest topic that a client may name, in bytes of UTF-8.
-    :param subscriptions: that one session may have.
-    :param topics: that may have subscribers, in all.
-    :param pending: requests of one session that may wait for application code.
-    :param pending_bytes: of text that these may have together; one alone may be longer.
-    """
-
-    topic_bytes: int = 1024
-    subscriptions: int = 1000
-    topics: int = 1_000_000
-    pending: int = 100
-    pending_bytes: int = 262_144
+_NO_PROCEDURES: Final[Procedures] = MappingProxyType({})
 
 
 class RequestHandler:
     """Carries out what clients ask for.
 
-    :param broker: where it takes effect.
-    :param limits: what one session may ask for.
+    A request is in one of these states, the middle two of which :mod:`wampush.broker.pending` owns:
+
+    ======= ====================================== =====================================
+    arrived its text is read, and it is checked    pending if the application judges it,
+                                                   decided if earlier requests wait,
+                                                   else effect
+    pending the application is asked               decided by its verdict
+    decided earlier requests of the session wait   effect, after a second check
+    effect  subscribed, published, called          counted as accepted
+    ======= ====================================== =====================================
+
+    In the first three it can also be refused, and is when the session ends. Events for the session
+    do not wait for its requests. Calls and actions that the application answers count as pending
+    until it has.
+
+    :param broker: where requests take effect.
+    :param checks: decides whether they may.
+    :param procedures: are answered at once, by URI.
+    :param application: judges requests, answers calls and actions; None when there is none.
     """
 
-    def __init__(self, broker: Broker, limits: RequestLimits) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        checks: RequestChecks,
+        procedures: Procedures = _NO_PROCEDURES,
+        application: Application | None = None,
+    ) -> None:
         self.broker: Final = broker
-        self._limits = limits
-        #: What is answered at once, by URI.
-        self.procedures: Procedures = {}
-        #: Topics that are the word of application code, so that no client may publish there.
-        self.reserved: Container[str] = ()
-        #: What has a say in the rest; None where nothing has.
-        self.application: Application | None = None
-        self._checks: Final[Mapping[type, Callable[[Subscriber, Any, int], None]]] = {
-            Subscribe: self._check_subscribe,
-            Publish: self._check_publish,
-            Call: self._check_call,
-        }
+        self.procedures: Final = procedures
+        self.application: Final = application
+        self._checks = checks
         self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict, int], None]]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
@@ -85,7 +77,7 @@ class RequestHandler:
     # Sessions.
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """A session begins: it is known by its id and gets WELCOME."""
+        """Open a session: it gets WELCOME, then the application learns of it."""
         self.broker.on_open(subscriber)
         if self.application is not None:
             self.application.on_open(subscriber)
@@ -93,87 +85,92 @@ class RequestHandler:
     def become(self, subscriber: Subscriber, identity: Identity) -> None:
         """Give a session another identity, or the same with fresh credentials.
 
-        The indexes know it first, then presence, then the application.
+        The indexes change first, then presence, then the application learns of it.
         """
         before = subscriber.identity
         if self.broker.become(subscriber, identity) and self.application is not None:
             self.application.on_identity(subscriber, before)
 
     def on_lost(self, subscriber: Subscriber) -> None:
-        """A session ended: the indexes are cleared, then application code hears of it."""
+        """End a session: the indexes are cleared, then the application learns of it."""
         self.broker.on_lost(subscriber)
-        waiting, subscriber.waiting = subscriber.waiting, None
-        if waiting is not None:
-            for entry in waiting.entries:
-                self.refused(subscriber, MessageRefused(Refusal.SESSION_ENDED), entry.text)
-            waiting.entries.clear()
+        pending, subscriber.pending = subscriber.pending, None
+        if pending is not None:
+            for waiting in pending.take_all():
+                self.refuse(subscriber, MessageRefused(Refusal.SESSION_ENDED), waiting.text)
         if self.application is not None:
             self.application.on_lost(subscriber)
 
-    def may_learn(self, subscriber: Subscriber, topic: str) -> bool:
-        """Whether a session may know who is on a topic: whether it may have the topic itself.
+    # Requests: arrived.
 
-        Where application code decides about that, it has done so once the session has subscribed.
-        """
-        permissions, application = self.broker.policy.permissions, self.application
-        judged = application is not None and application.judges_subscribing
-        if judged and topic not in self.broker.hub.topics(subscriber):
-            return False
-        return (
-            permissions is None
-            or permissions.decide(subscriber.identity, Action.SUBSCRIBE, topic).allowed
-        )
+    def on_text(self, subscriber: Subscriber, text: bytes) -> None:
+        """Take a message of a client. Whatever is in it, nothing is raised.
 
-    # Requests.
-
-    def received(self, subscriber: Subscriber, text: bytes) -> None:
-        """A client sent a text frame. Whatever is in it, nothing is raised.
-
-        :param text: the frame's payload.
+        :param text: the payload of a text frame.
         """
         try:
             request = subscriber.session.receive(text)
-            done = request is None or self.carry_out(subscriber, request, text)
         except MessageRefused as error:
-            self.refused(subscriber, error, text)
-        else:
-            if done:
-                self.broker.ledger.accept(Source.CLIENT)
+            self.refuse(subscriber, error, text)
+            return
+        if request is None:
+            self.broker.ledger.accept(Source.CLIENT)
+            return
+        try:
+            self._arrive(subscriber, request, text)
+        except MessageRefused as error:
+            self._refuse_request(subscriber, request, error, text)
 
-    def carry_out(self, subscriber: Subscriber, request: Request, text: bytes) -> bool:
-        """Do what a client asks for, now or when application code has decided.
-
-        :param text: the whole message.
-        :returns: whether it is done; if not, the ledger hears of it later.
-        :raises MessageRefused: when it may not be done.
-        """
-        if subscriber.identity.source == AWAITING:
-            self._check_authenticating(subscriber, request)
-        self._check(subscriber, request, len(text))
-        waiting = subscriber.waiting
-        judge = self._judge(request)
-        if judge is None and (waiting is None or not waiting.entries):
-            self._effects[type(request)](subscriber, request, PASS, len(text))
-            return True
-        waiting = self._waiting_of(subscriber, request, len(text))
-        entry = PendingRequest(request, text, subscriber.identity, None if judge else PASS)
-        waiting.add(entry)
-        if judge is not None:
-            judge(subscriber, request, partial(self._decided, subscriber, entry))
-        return False
-
-    def refused(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+    def refuse(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
         """Count a client's input that was not carried out."""
         self.broker.ledger.refuse(Source.CLIENT, self.origin_of(subscriber), error, raw)
 
     @staticmethod
     def origin_of(subscriber: Subscriber) -> str:
-        """How refusals name a client."""
+        """Return the name of a client in refusals."""
         return f"session {subscriber.session_id}"
 
-    # What application code decides.
+    def _arrive(self, subscriber: Subscriber, request: Request, text: bytes) -> None:
+        """Check a request; let it take effect, or wait.
+
+        :raises MessageRefused: when the session may not do it.
+        """
+        size = len(text)
+        self._checks.check_authenticated(subscriber, request)
+        self._checks.check(subscriber, request, size)
+        judge = self._judge(request)
+        pending = subscriber.pending
+        if judge is None and (pending is None or not pending.requests):
+            self._effects[type(request)](subscriber, request, PASS, size)
+            self.broker.ledger.accept(Source.CLIENT)
+            return
+        pending = self._pending_of(subscriber, size)
+        state = RequestState.DECIDED if judge is None else RequestState.PENDING
+        waiting = PendingRequest(request, text, subscriber.identity, state)
+        pending.add(waiting)
+        if judge is not None:
+            judge(subscriber, request, partial(self._decide, subscriber, waiting))
+
+    def _refuse_request(
+        self, subscriber: Subscriber, request: Request, error: MessageRefused, text: bytes
+    ) -> None:
+        """Count a request as refused; a call is also answered, because every call is."""
+        if isinstance(request, Call):
+            refusal, session = error.refusal, subscriber.session
+            if refusal is Refusal.NOT_AUTHENTICATED:
+                reply = session.error(
+                    request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
+                )
+            else:
+                details = {"reason": refusal.code}
+                reply = session.error(request.call_id, ERROR_FORBIDDEN, refusal.sentence, details)
+            self.broker.fanout.reply(subscriber.outbox, reply)
+        self.refuse(subscriber, error, text)
+
+    # Requests: pending and decided.
 
     def _judge(self, request: Request) -> Callable[..., None] | None:
+        """Return the method of the application that decides about a request; None for none."""
         application = self.application
         if application is None:
             return None
@@ -183,162 +180,59 @@ class RequestHandler:
             return None if application.has_action(request.topic) else application.publishing
         return None
 
-    def _waiting_of(self, subscriber: Subscriber, request: Request, size: int) -> PendingRequests:
-        waiting = subscriber.waiting
-        if waiting is None:
-            waiting = subscriber.waiting = PendingRequests()
-        limits = self._limits
-        if len(waiting) >= limits.pending:
-            detail = f"{limits.pending} are allowed."
-        elif len(waiting) and waiting.size + size > limits.pending_bytes:
-            detail = f"{waiting.size + size} bytes in all, {limits.pending_bytes} allowed."
-        else:
-            return waiting
-        if isinstance(request, Call):
-            self._refuse_call(subscriber, request, Refusal.TOO_MANY_PENDING)
-        raise MessageRefused(Refusal.TOO_MANY_PENDING, detail)
+    def _pending_of(self, subscriber: Subscriber, size: int) -> PendingRequests:
+        """Return the requests of a session that wait, if one more may.
 
-    def _decided(self, subscriber: Subscriber, entry: PendingRequest, verdict: Verdict) -> None:
-        entry.verdict = verdict
-        waiting = subscriber.waiting
-        if waiting is None:
+        :raises MessageRefused: TOO_MANY_PENDING.
+        """
+        pending = subscriber.pending
+        if pending is None:
+            pending = PendingRequests()
+        self._checks.check_pending(pending, size)
+        subscriber.pending = pending
+        return pending
+
+    def _decide(self, subscriber: Subscriber, waiting: PendingRequest, verdict: Verdict) -> None:
+        """Note a verdict; let all requests take effect that wait for nothing else."""
+        waiting.decide(verdict)
+        pending = subscriber.pending
+        if pending is None:
             return
-        while (first := waiting.take()) is not None:
+        while (first := pending.take()) is not None:
             self._take_effect(subscriber, first)
-        self._forget_waiting(subscriber, waiting)
+        self._release(subscriber, pending)
 
-    def _take_effect(self, subscriber: Subscriber, entry: PendingRequest) -> None:
-        verdict = entry.verdict or PASS
+    def _take_effect(self, subscriber: Subscriber, waiting: PendingRequest) -> None:
+        verdict, text = waiting.verdict, waiting.text
         if verdict.refusal is not None:
-            error = MessageRefused(verdict.refusal, verdict.detail)
-            self.refused(subscriber, error, entry.text)
+            self.refuse(subscriber, MessageRefused(verdict.refusal, verdict.detail), text)
             return
-        request, size = entry.whole(subscriber.session.call_arguments), len(entry.text)
+        request, size = waiting.whole(subscriber.session.call_arguments), len(text)
         try:
-            if subscriber.identity is not entry.identity:
-                # What it may have changed behind the request before.
-                self._check(subscriber, request, size)
+            if subscriber.identity is not waiting.identity:
+                # An earlier request may have changed the identity.
+                self._checks.check(subscriber, request, size)
             elif isinstance(request, Subscribe):
                 # Others may have taken the room meanwhile.
-                self._check_room(subscriber, request.topic)
+                self._checks.check_room(subscriber, request.topic)
             self._effects[type(request)](subscriber, request, verdict, size)
         except MessageRefused as error:
-            self.refused(subscriber, error, entry.text)
+            self._refuse_request(subscriber, request, error, text)
         else:
             self.broker.ledger.accept(Source.CLIENT)
 
     @staticmethod
-    def _forget_waiting(subscriber: Subscriber, waiting: PendingRequests) -> None:
-        if not len(waiting) and subscriber.waiting is waiting:
-            subscriber.waiting = None
+    def _release(subscriber: Subscriber, pending: PendingRequests) -> None:
+        """Free the memory if nothing is pending any more."""
+        if not len(pending) and subscriber.pending is pending:
+            subscriber.pending = None
 
-    # Checks.
-
-    def _check(self, subscriber: Subscriber, request: Request, size: int) -> None:
-        check = self._checks.get(type(request))
-        if check is not None:
-            check(subscriber, request, size)
-
-    def _check_authenticating(self, subscriber: Subscriber, request: Request) -> None:
-        if isinstance(request, Call):
-            if request.procedure in AUTHENTICATION_PROCEDURES:
-                return
-            text = subscriber.session.error(
-                request.call_id, ERROR_NOT_AUTHENTICATED, "call authreq and auth first"
-            )
-            self.broker.fanout.reply(subscriber.outbox, text)
-        raise MessageRefused(Refusal.NOT_AUTHENTICATED)
-
-    def _check_topic(self, topic: str) -> None:
-        if not topic:
-            raise MessageRefused(Refusal.CLIENT_TOPIC_EMPTY)
-        most = self._limits.topic_bytes
-        if len(topic) * 4 > most and len(topic.encode()) > most:
-            raise MessageRefused(
-                Refusal.CLIENT_TOPIC_TOO_LONG, f"{len(topic.encode())} bytes, {most} allowed."
-            )
-
-    def _check_room(self, subscriber: Subscriber, topic: str) -> None:
-        limits, hub = self._limits, self.broker.hub
-        topics, most = hub.topics(subscriber), limits.subscriptions
-        # What was not asked for does not use up the room of what is.
-        is_full = len(topics) >= most and self.broker.asked_for(subscriber) >= most
-        if is_full and topic not in topics:
-            raise MessageRefused(Refusal.TOO_MANY_SUBSCRIPTIONS, f"{most} are allowed.")
-        if hub.topic_count >= limits.topics and not hub.subscribers(topic):
-            raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{limits.topics} are allowed.")
-
-    def _permit(self, subscriber: Subscriber, action: Action, topic: str, size: int) -> None:
-        permissions = self.broker.policy.permissions
-        if permissions is None:
-            return
-        decision = permissions.decide(subscriber.identity, action, topic, size)
-        if decision.rule is None and action is Action.PUBLISH:
-            self._check_publishing(subscriber, topic)
-            return
-        if decision.per_second and decision.allowed:
-            if subscriber.buckets is None:
-                subscriber.buckets = {}
-            decision = permissions.spend(decision, subscriber.buckets)
-        if decision.refusal is not None:
-            user = shown(subscriber.identity.user)
-            what = "Procedure or action" if action is Action.CALL else "Topic"
-            detail = f"{what} {shown(topic)}, user {user}: {decision.why}."
-            raise MessageRefused(decision.refusal, detail)
-
-    def _check_publishing(self, subscriber: Subscriber, topic: str) -> None:
-        """Whether a client may publish where no permission decides."""
-        publishing = self.broker.policy.publishing
-        if not publishing.includes(subscriber.is_local):
-            detail = f"Topic {shown(topic)}: {publishing.value}."
-            raise MessageRefused(Refusal.PUBLISH_FORBIDDEN, detail)
-
-    def _check_subscribe(self, subscriber: Subscriber, request: Subscribe, _: int) -> None:
-        self._check_topic(request.topic)
-        if request.topic in self.broker.hub.topics(subscriber):
-            # Pages subscribe also to what is automatic, which no permission need be about.
-            return
-        self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)
-        self._check_room(subscriber, request.topic)
-        presence = self.broker.presence
-        if presence is not None and request.topic.startswith(PRESENCE_CHANGES):
-            topic = request.topic.removeprefix(PRESENCE_CHANGES)
-            if not presence.is_on(topic):
-                raise MessageRefused(Refusal.PRESENCE_OFF, f"It is {shown(topic)}.")
-
-    def _check_publish(self, subscriber: Subscriber, request: Publish, _: int) -> None:
-        topic, size = request.topic, len(request.event)
-        self._check_topic(topic)
-        if self.application is not None and self.application.has_action(topic):
-            # An action runs code of the server, as a call does; nobody else hears of it.
-            self._permit(subscriber, Action.CALL, topic, size)
-            return
-        if is_reserved(topic) or topic in self.reserved:
-            raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
-        if self.broker.policy.permissions is None:
-            self._check_publishing(subscriber, topic)
-        else:
-            self._permit(subscriber, Action.PUBLISH, topic, size)
-
-    def _check_call(self, subscriber: Subscriber, request: Call, size: int) -> None:
-        try:
-            self._permit(subscriber, Action.CALL, request.procedure, size)
-        except MessageRefused as error:
-            self._refuse_call(subscriber, request, error.refusal)
-            raise
-
-    def _refuse_call(self, subscriber: Subscriber, request: Call, refusal: Refusal) -> None:
-        text = subscriber.session.error(
-            request.call_id, ERROR_FORBIDDEN, refusal.sentence, {"reason": refusal.code}
-        )
-        self.broker.fanout.reply(subscriber.outbox, text)
-
-    # Effects.
+    # Requests: effect.
 
     def _subscribe(self, subscriber: Subscriber, request: Subscribe, *_: object) -> None:
         watched = request.topic.removeprefix(PRESENCE_CHANGES)
-        if watched != request.topic and not self.may_learn(subscriber, watched):
-            detail = f"Application code decides who has {shown(watched)}: subscribe to that first."
+        if watched != request.topic and not self._checks.may_learn(subscriber, watched):
+            detail = f"The application decides about {shown(watched)}; subscribe to that first."
             raise MessageRefused(Refusal.SUBSCRIBE_FORBIDDEN, detail)
         self.broker.subscribe(subscriber, request.topic)
 
@@ -350,9 +244,9 @@ class RequestHandler:
     ) -> None:
         application = self.application
         if application is not None and application.has_action(request.topic):
-            waiting = self._waiting_of(subscriber, request, size)
-            waiting.called(size)
-            application.act(subscriber, request, partial(self._done, subscriber, waiting, size))
+            pending = self._pending_of(subscriber, size)
+            pending.add_call(size)
+            application.act(subscriber, request, partial(self._on_done, subscriber, pending, size))
             return
         if request.exclude is not None:
             exclude = frozenset(request.exclude)
@@ -371,10 +265,10 @@ class RequestHandler:
         if procedure is not None:
             reply(subscriber.outbox, answer(procedure, subscriber, request))
         elif application is not None and application.has_procedure(request.procedure):
-            waiting = self._waiting_of(subscriber, request, size)
-            waiting.called(size)
-            answered = partial(self._answered, subscriber, waiting, size)
-            application.call(subscriber, request, answered)
+            pending = self._pending_of(subscriber, size)
+            pending.add_call(size)
+            on_answer = partial(self._on_answer, subscriber, pending, size)
+            application.call(subscriber, request, on_answer)
         else:
             text = subscriber.session.error(
                 request.call_id,
@@ -383,12 +277,12 @@ class RequestHandler:
             )
             reply(subscriber.outbox, text)
 
-    def _done(self, subscriber: Subscriber, waiting: PendingRequests, size: int) -> None:
-        waiting.answered(size)
-        self._forget_waiting(subscriber, waiting)
+    def _on_done(self, subscriber: Subscriber, pending: PendingRequests, size: int) -> None:
+        pending.remove_call(size)
+        self._release(subscriber, pending)
 
-    def _answered(
-        self, subscriber: Subscriber, waiting: PendingRequests, size: int, text: bytes
+    def _on_answer(
+        self, subscriber: Subscriber, pending: PendingRequests, size: int, text: bytes
     ) -> None:
-        self._done(subscriber, waiting, size)
+        self._on_done(subscriber, pending, size)
         self.broker.fanout.reply(subscriber.outbox, text)

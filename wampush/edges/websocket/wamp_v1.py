@@ -106,13 +106,13 @@ class WampConversation:
     def text(self, text: bytes) -> None:
         """A message of WAMP v1."""
         if self.subscriber is not None:
-            self._clients.received(self.subscriber, text)
+            self._clients.on_text(self.subscriber, text)
 
     def binary(self, data: bytes) -> None:
         """WAMP v1 has no binary messages."""
         if self.subscriber is not None:
             error = MessageRefused(Refusal.BINARY_FRAME)
-            self._clients.refused(self.subscriber, error, data)
+            self._clients.refuse(self.subscriber, error, data)
 
     def on_lost(self) -> None:
         """The session ends."""
