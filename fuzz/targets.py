@@ -69,7 +69,7 @@ def opening(data: bytes) -> None:
         head = http_upgrade.complete_head(data, 8192)
         request = None if head is None else http_upgrade.parse(head)
         if request is not None:
-            http_upgrade.subprotocol(request, required=True)
+            http_upgrade.subprotocol(request.subprotocols, required=True)
     except HandshakeRefused as error:
         assert http_upgrade.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")

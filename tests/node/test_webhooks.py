@@ -43,7 +43,7 @@ def test_with_a_url_the_application_has_its_say(key):
     assert application is not None
     assert application.has_procedure("cart.add")
     assert not application.judges_publishing
-    assert node.websocket.doorkeeper is not None
+    assert node.websocket.shared.rules.connect_hook is not None
     state = node.inspection.status()["webhooks"]
     assert isinstance(state, dict)
     assert state["breakers"] == {"connect": "closed", "call": "closed"}
@@ -51,7 +51,7 @@ def test_with_a_url_the_application_has_its_say(key):
 
 def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
     node = node_with(key, "call")
-    assert node.websocket.doorkeeper is None
+    assert node.websocket.shared.rules.connect_hook is None
 
 
 @pytest.mark.parametrize(

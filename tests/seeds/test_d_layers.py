@@ -17,7 +17,14 @@ from playwright.sync_api import expect
 from tests.apps.sample_components import HostWorld, Scripted
 from tests.edges.http.http_in_memory import LIMITS, RecordedPushes, ask
 from tests.edges.websocket.component_in_memory import ComponentEdge
-from tests.edges.websocket.in_memory import KEY, Frame, MemoryNode, masked, request
+from tests.edges.websocket.in_memory import (
+    KEY,
+    Frame,
+    MemoryNode,
+    change_rules,
+    masked,
+    request,
+)
 from tests.support.browser import Browser
 from tests.support.daemon import running_daemon
 from tests.support.pages import page_server
@@ -26,7 +33,6 @@ from wampush.apps.component import ComponentConnection
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.http_upgrade import Handshake
 from wampush.examples.chat import Chat
 from wampush.wamp.session import Session
 from wampush.wamp.uris import WAMP1
@@ -185,10 +191,10 @@ class Shouting:
     def on_open(self) -> None:
         self._connection.write_text(b"WHO IS THERE?")
 
-    def text(self, text: bytes) -> None:
+    def on_text(self, text: bytes) -> None:
         self._connection.write_text(text.upper())
 
-    def binary(self, data: bytes) -> None:
+    def on_binary(self, data: bytes) -> None:
         self._connection.write_binary(data[::-1])
 
     def on_lost(self) -> None:
@@ -200,7 +206,7 @@ class ShoutingRoute:
 
     origins = None
 
-    def subprotocol(self, request: Handshake) -> str | None:  # noqa: ARG002
+    def subprotocol(self, offered: Any) -> str | None:  # noqa: ARG002
         return None
 
     def begin(self, connection: Any, outbox: Any, request: Any, identity: Any, _: Any) -> Shouting:  # noqa: ARG002
@@ -209,7 +215,7 @@ class ShoutingRoute:
 
 def test_what_is_said_over_websocket_can_be_swapped() -> None:
     edge = ComponentEdge()
-    edge.edge.routes = Routes(ShoutingRoute())
+    change_rules(edge.edge, routes=Routes(ShoutingRoute()))
     client = edge.open()
     client.send(masked(b"me") + masked(b"abc", first=0x82))
     assert client.frames() == [
@@ -223,7 +229,8 @@ def test_wamp_and_a_component_share_a_port_by_path() -> None:
     node = MemoryNode()
     seen: list[ComponentConnection] = []
     component = ComponentEdge(Scripted(on_open=seen.append))
-    node.edge.routes = Routes(node.edge.routes.find("/"), {"/chat": component.edge.routes.find("")})
+    routes = Routes(node.edge.shared.rules.routes.find("/"), {"/chat": component.route})
+    change_rules(node.edge, routes=routes)
     node.open()
     chat = node.connect()
     chat.send(request(subprotocol=None, target="/chat?room=1"))

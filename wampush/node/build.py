@@ -40,8 +40,10 @@ from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.source import RedisSources
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
+from wampush.edges.websocket.connection import ClientLimits
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.server import SERVER, ClientLimits, WebSocketEdge
+from wampush.edges.websocket.opening import ConnectHook
+from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
@@ -130,9 +132,8 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     clients = _clients(settings, broker, presence, apps)
     application = apps.application
     routes = _routes(settings, clients, components)
-    websocket = _websocket(settings, reactor, most, authenticator, routes, broker, pressure)
-    if application is not None and application.judges_connecting:
-        websocket.doorkeeper = application
+    hook = application if application is not None and application.judges_connecting else None
+    websocket = _websocket(settings, reactor, most, authenticator, hook, routes, broker, pressure)
     pull = _pull(settings, ingest, broker, pressure)
     queue_bytes = settings.clients.queue_bytes
     redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
@@ -231,11 +232,11 @@ def _routes(settings: Settings, clients: RequestHandler, components: Components)
     ledger = clients.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
-        clients,
-        DIALECTS[websocket.dialect],
-        SERVER,
-        PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
-        websocket.require_subprotocol,
+        handler=clients,
+        dialect=DIALECTS[websocket.dialect],
+        server=SERVER,
+        prefixes=PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
+        require_subprotocol=websocket.require_subprotocol,
     )
     by_path = {
         route.path: ComponentRoute(
@@ -256,31 +257,32 @@ def _websocket(
     reactor: Any,
     most: int,
     authenticator: Authenticator,
+    connect_hook: ConnectHook | None,
     routes: Routes,
     broker: Broker,
     pressure: Backpressure,
 ) -> WebSocketEdge:
     limits = settings.limits
-    admission = Admission(
-        most,
-        limits.connections_per_address,
-        limits.connections_per_user,
-        Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
-        Proxies.of(settings.proxy.trusted),
-    )
-    client_limits = ClientLimits(
-        settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
-    )
     return WebSocketEdge(
-        settings.websocket,
-        client_limits,
-        admission,
-        authenticator,
-        routes,
-        broker.fanout,
-        pressure,
-        broker.ledger,
-        reactor,
+        settings=settings.websocket,
+        limits=ClientLimits(
+            settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
+        ),
+        admission=Admission(
+            max_connections=most,
+            max_per_address=limits.connections_per_address,
+            max_per_user=limits.connections_per_user,
+            origins=Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
+            proxies=Proxies.of(settings.proxy.trusted),
+        ),
+        authenticator=authenticator,
+        connect_hook=connect_hook,
+        routes=routes,
+        fanout=broker.fanout,
+        backpressure=pressure,
+        ledger=broker.ledger,
+        now=time,
+        reactor=reactor,
     )
 
 

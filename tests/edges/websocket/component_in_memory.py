@@ -23,9 +23,10 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
-from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.connection import ClientLimits, Connection
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.server import ClientLimits, WebSocketEdge
+from wampush.edges.websocket.opening import ConnectHook
+from wampush.edges.websocket.server import WebSocketEdge
 from wampush.net.origins import Origins, Proxies
 
 
@@ -90,6 +91,7 @@ class ComponentEdge:
     burst: int = 100_000
     origins: Origins | None = None
     subprotocols: tuple[str, ...] = ()
+    connect_hook: ConnectHook | None = None
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -107,22 +109,30 @@ class ComponentEdge:
             self.clock.callLater,
         )
         own = Origins(self.settings.origins, self.settings.allow_null_origin)
-        self.edge = WebSocketEdge(
-            self.settings,
-            ClientLimits(self.queue_bytes, self.per_second, self.burst),
-            Admission(1000, 0, 0, own, Proxies(())),
-            Authenticator(Settings(), self.clock, self.clock.seconds),
-            Routes(ComponentRoute(self.host, self.ledger, self.origins, self.subprotocols)),
-            fanout,
-            pressure,
-            self.ledger,
-            self.clock,  # type: ignore[arg-type]
-        )
-        self.edge.now = self.clock.seconds
+        authenticator: Any = Authenticator(Settings(), self.clock, self.clock.seconds)
         if self.identity is not None:
-            authenticator: Any = self.edge.authenticator
             authenticator.all_anonymous = False
             authenticator.authenticate = lambda _: succeed(self.identity)
+        self.route = ComponentRoute(self.host, self.ledger, self.origins, self.subprotocols)
+        self.edge = WebSocketEdge(
+            settings=self.settings,
+            limits=ClientLimits(self.queue_bytes, self.per_second, self.burst),
+            admission=Admission(
+                max_connections=1000,
+                max_per_address=0,
+                max_per_user=0,
+                origins=own,
+                proxies=Proxies(()),
+            ),
+            authenticator=authenticator,
+            connect_hook=self.connect_hook,
+            routes=Routes(self.route),
+            fanout=fanout,
+            backpressure=pressure,
+            ledger=self.ledger,
+            now=self.clock.seconds,
+            reactor=self.clock,
+        )
         self.edge.start()
 
     def turn(self) -> None:

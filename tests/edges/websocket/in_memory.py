@@ -26,6 +26,7 @@ from wampush.config.tables.network import ProxySettings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.server import WebSocketEdge
 from wampush.errors import MessageRefused
 from wampush.log_limit import LogLimiter
 from wampush.node.build import build
@@ -108,8 +109,13 @@ def frames(data: bytes) -> list[Frame]:
     return found
 
 
+def change_rules(edge: WebSocketEdge, **changes: Any) -> None:
+    """Let other rules decide about the connections that an edge makes from now on."""
+    edge.shared = replace(edge.shared, rules=replace(edge.shared.rules, **changes))
+
+
 class MemoryTransport(StringTransport):
-    """Bytes in memory; as no socket stands behind it, the connection writes through it."""
+    """Bytes in memory; there is no socket, so the connection writes through the transport."""
 
     def __init__(self) -> None:
         super().__init__(peerAddress=ADDRESS)

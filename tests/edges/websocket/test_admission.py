@@ -9,37 +9,50 @@ from twisted.internet.address import IPv4Address
 
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, masked, request
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.admission import Admission, Ticket
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason, Refusal
 from wampush.net.origins import Origins, Proxies
 
 
 def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:
-    return Admission(most, per_address, 2, Origins(("same-host",), null=False), Proxies.of(trusted))
+    return Admission(
+        max_connections=most,
+        max_per_address=per_address,
+        max_per_user=2,
+        origins=Origins(("same-host",), null=False),
+        proxies=Proxies.of(trusted),
+    )
 
 
-def refused(judge: Admission, connections: int, address: str, **headers: str) -> CloseReason:
+def admitted(judge: Admission, address: str) -> Ticket:
+    ticket = judge.arrive(address)
+    ticket.admit(address, {})
+    return ticket
+
+
+def refused(judge: Admission, address: str, **headers: str) -> CloseReason:
+    ticket = judge.arrive(address)
     with pytest.raises(HandshakeRefused) as caught:
-        judge.admit(connections, address, headers)
+        ticket.admit(address, headers)
+    ticket.give_back()
     return caught.value.reason
 
 
 def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
     judge = admission()
-    first = judge.admit(1, "192.0.2.1", {})
-    judge.admit(2, "192.0.2.1", {})
-    assert refused(judge, 3, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
-    judge.admit(3, "192.0.2.2", {})
+    first = admitted(judge, "192.0.2.1")
+    admitted(judge, "192.0.2.1")
+    assert refused(judge, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    admitted(judge, "192.0.2.2")
     first.give_back()
-    first.give_back()
-    judge.admit(4, "192.0.2.1", {})
-    assert refused(judge, 5, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+    admitted(judge, "192.0.2.1")
+    assert refused(judge, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
 
 
 def test_a_user_may_open_as_many_as_allowed_from_anywhere():
     judge = admission()
-    tickets = [judge.admit(1, f"192.0.2.{number}", {}) for number in range(3)]
+    tickets = [admitted(judge, f"192.0.2.{number}") for number in range(3)]
     tickets[0].belong_to("7")
     tickets[1].belong_to("7")
     tickets[1].belong_to("7")
@@ -55,66 +68,73 @@ def test_a_user_may_open_as_many_as_allowed_from_anywhere():
 
 
 def test_loopback_and_trusted_proxies_are_not_counted():
-    judge = admission(trusted=("10.0.0.0/8",))
+    judge = admission(most=100, trusted=("10.0.0.0/8",))
     for address in ("127.0.0.1", "::1", "10.1.2.3", "unix socket"):
         for _ in range(3):
-            judge.admit(1, address, {})
+            admitted(judge, address)
     # As a socket for both kinds of addresses tells them.
     for address in ("::ffff:127.0.0.1", "::ffff:10.1.2.3"):
         for _ in range(3):
-            judge.admit(1, address, {})
+            admitted(judge, address)
 
 
 def test_an_ipv6_network_of_64_bits_counts_as_one_address():
     judge = admission()
-    tickets = [judge.admit(1, f"2001:db8:0:1::{number}", {}) for number in (1, 2)]
+    tickets = [admitted(judge, f"2001:db8:0:1::{number}") for number in (1, 2)]
     assert [ticket.address for ticket in tickets] == ["2001:db8:0:1::1", "2001:db8:0:1::2"]
     with pytest.raises(HandshakeRefused, match=r"from 2001:db8:0:1::/64\.") as caught:
-        judge.admit(3, "2001:db8:0:1:ffff::", {})
+        admitted(judge, "2001:db8:0:1:ffff::")
     assert caught.value.reason is CloseReason.TOO_MANY_FROM_ADDRESS
-    judge.admit(3, "2001:db8:0:2::1", {})
+    admitted(judge, "2001:db8:0:2::1")
     tickets[0].give_back()
-    judge.admit(3, "2001:db8:0:1:ffff::", {})
+    admitted(judge, "2001:db8:0:1:ffff::")
 
 
 def test_an_ipv4_address_counts_once_however_it_is_told():
     judge = admission()
-    judge.admit(1, "192.0.2.1", {})
-    judge.admit(2, "::ffff:192.0.2.1", {})
+    admitted(judge, "192.0.2.1")
+    admitted(judge, "::ffff:192.0.2.1")
     for address in ("192.0.2.1", "::ffff:192.0.2.1"):
-        assert refused(judge, 3, address) is CloseReason.TOO_MANY_FROM_ADDRESS
-    judge.admit(3, "::ffff:192.0.2.2", {})
+        assert refused(judge, address) is CloseReason.TOO_MANY_FROM_ADDRESS
+    admitted(judge, "::ffff:192.0.2.2")
 
 
 def test_sockets_of_an_ipv6_network_are_counted_together_before_their_handshakes():
-    judge = admission(per_address=5)
-    for number in range(5 + 64):
-        judge.arrive(f"2001:db8::{number:x}")
-    assert judge.refuses(0, "2001:db8::ffff") is CloseReason.TOO_MANY_FROM_ADDRESS
-    assert judge.refuses(0, "2001:db8:0:1::") is None
-    for number in range(5 + 64):
-        judge.depart(f"2001:db8::{number:x}")
-    assert not judge._arrived
+    judge = admission(most=100, per_address=5)
+    tickets = [judge.arrive(f"2001:db8::{number:x}") for number in range(5 + 64)]
+    assert judge.rejects("2001:db8::ffff") is CloseReason.TOO_MANY_FROM_ADDRESS
+    assert judge.rejects("2001:db8:0:1::") is None
+    for ticket in tickets:
+        ticket.give_back()
+    assert not judge._sockets
 
 
 def test_no_limit_by_address():
     judge = admission(per_address=0)
     for _ in range(5):
-        judge.admit(1, "192.0.2.1", {})
+        admitted(judge, "192.0.2.1")
 
 
 def test_the_limit_in_all_and_the_end():
     judge = admission(most=3)
-    assert refused(judge, 4, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
-    assert judge.refuses(3, "unix socket") is None
-    assert judge.refuses(1000, "unix socket") is CloseReason.TOO_MANY_CONNECTIONS
-    judge.stopping = True
-    assert refused(judge, 1, "192.0.2.1") is CloseReason.SHUTTING_DOWN
+    tickets = [judge.arrive("192.0.2.1") for _ in range(3)]
+    assert judge.connections == 3
+    assert refused(judge, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
+    assert judge.connections == 3
+    tickets += [judge.arrive("unix socket") for _ in range(63)]
+    assert judge.rejects("unix socket") is None
+    tickets.append(judge.arrive("unix socket"))
+    assert judge.rejects("unix socket") is CloseReason.TOO_MANY_CONNECTIONS
+    for ticket in tickets:
+        ticket.give_back()
+    assert judge.connections == 0
+    judge.stop()
+    assert refused(judge, "192.0.2.1") is CloseReason.SHUTTING_DOWN
 
 
 def test_origins_are_judged():
     stranger = {"origin": "http://evil.example", "host": "shop.example"}
-    assert refused(admission(), 1, "192.0.2.1", **stranger) is CloseReason.ORIGIN_FORBIDDEN
+    assert refused(admission(), "192.0.2.1", **stranger) is CloseReason.ORIGIN_FORBIDDEN
 
 
 def test_a_page_of_a_stranger_gets_403_with_the_reason():
@@ -152,16 +172,16 @@ def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
 
 
 def test_one_address_can_not_take_all_places_before_its_handshakes():
-    judge = Admission(1000, 5, 0, Origins(("*",), True), Proxies.of(["10.0.0.1"]))
+    judge = admission(most=1000, per_address=5, trusted=("10.0.0.1",))
     for _ in range(5 + 64):
-        for peer in ("192.0.2.1", "10.0.0.1", "127.0.0.1", "unix socket"):
-            assert judge.refuses(0, peer) is None
-            judge.arrive(peer)
-    assert judge.refuses(0, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
+        for peer in ("10.0.0.1", "127.0.0.1", "unix socket", "192.0.2.1"):
+            assert judge.rejects(peer) is None
+            ticket = judge.arrive(peer)
+    assert judge.rejects("192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
     for peer in ("192.0.2.2", "10.0.0.1", "127.0.0.1", "unix socket"):
-        assert judge.refuses(0, peer) is None
-    judge.depart("192.0.2.1")
-    assert judge.refuses(0, "192.0.2.1") is None
+        assert judge.rejects(peer) is None
+    ticket.give_back()
+    assert judge.rejects("192.0.2.1") is None
 
 
 def test_sockets_are_no_longer_counted_when_they_are_gone():
@@ -174,7 +194,7 @@ def test_sockets_are_no_longer_counted_when_they_are_gone():
         connection.makeConnection(transport)
         assert not transport.disconnecting
         connection.connectionLost()
-    assert not node.edge.admission._arrived
+    assert not node.edge.shared.admission._sockets
 
 
 def test_a_flood_ends_the_session_and_others_notice_nothing():

@@ -233,7 +233,7 @@ def test_who_could_only_prove_by_wamp_is_refused():
     edge = ComponentEdge(component, identity=Identity(expires=99.0, source=AWAITING))
     answer = edge.connect().shake()
     assert answer.startswith(b"HTTP/1.1 401 ")
-    assert b"WAMP-CRA is spoken on WAMP connections only." in answer
+    assert b"WAMP-CRA is available on WAMP connections only." in answer
     assert component.calls == []
 
 
@@ -350,12 +350,12 @@ def test_what_is_sent_or_closed_in_on_close_is_nothing():
     client.lose()
     assert client.take() == b""
     assert edge.ledger.ended == {CloseReason.PEER_LOST: 1}
-    assert edge.edge.wheel.waiting == 0
+    assert edge.edge.timer_wheel.waiting == 0
     closing = edge.open()
     closing.send(masked(b"", first=0x88))
     closing.lose()
     assert edge.ledger.ended == {CloseReason.PEER_LOST: 1, CloseReason.PEER_CLOSED: 1}
-    assert edge.edge.wheel.waiting == 0
+    assert edge.edge.timer_wheel.waiting == 0
 
 
 def test_nothing_is_seen_behind_a_close_in_the_same_read():
@@ -481,4 +481,4 @@ def test_nothing_keeps_a_lost_connection():
     finally:
         gc.enable()
     assert len(edge.edge.connections) == 1
-    assert edge.edge.wheel.waiting == 1
+    assert edge.edge.timer_wheel.waiting == 1

@@ -13,6 +13,7 @@ from tests.edges.websocket.in_memory import KEY, MemoryNode, frames, masked, req
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.server import SERVER
 from wampush.errors import CloseReason
 
 
@@ -79,7 +80,7 @@ def test_accept_is_the_value_of_the_rfc() -> None:
     parsed = http_upgrade.parse(request().removesuffix(b"\r\n\r\n"))
     assert parsed is not None
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in http_upgrade.accept(
-        parsed, None
+        parsed.key, None
     )
 
 
@@ -92,10 +93,10 @@ REFUSED = {
     "two spaces": (changed("GET / ", "GET  / "), "The request line is"),
     "absolute target": (changed("GET / ", "GET http://x/ "), "The request line is"),
     "empty line": (b"\r\n\r\n", "The request line is ''"),
-    "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "It speaks TLS"),
+    "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "The client speaks TLS"),
     "no host": (without("Host"), "The header 'host' is missing."),
     "two hosts": (request("Host: b"), "The header 'host' appears more than once."),
-    "no connection": (without("Connection"), "Connection does not say 'Upgrade'"),
+    "no connection": (without("Connection"), "Connection does not contain 'Upgrade'"),
     "connection close": (changed("Connection: Upgrade", "Connection: close"), "Connection does"),
     "upgrade to h2c": (changed("Upgrade: websocket", "Upgrade: h2c"), "Upgrade is 'h2c'"),
     "no version": (without("Sec-WebSocket-Version"), "Sec-WebSocket-Version is None"),
@@ -296,7 +297,7 @@ def test_a_browser_that_opens_the_port_gets_a_page() -> None:
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert int(headers["Content-Length"]) == len(body)
-    assert node.edge.server.encode() in body
+    assert SERVER.encode() in body
     assert node.ledger.ended == {CloseReason.PLAIN_REQUEST: 1}
     assert node.lines == [], "a plain request is not worth a line"
     assert peer.transport.disconnecting

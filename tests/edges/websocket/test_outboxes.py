@@ -130,10 +130,10 @@ class Rig:
         )
         self.overflows = 0
         #: mypy would take its flags for constants.
-        self.outbox: Any = kind(self.wire, limit, self.pressure, self.overflow)
+        self.outbox: Any = kind(self.wire, limit, self.pressure, self)
         self.queued = bytearray()
 
-    def overflow(self) -> None:
+    def on_overflow(self) -> None:
         self.overflows += 1
         self.outbox.close()
 
@@ -473,7 +473,7 @@ def test_order_and_whole_frames_with_direct_and_buffered_sends() -> None:
                 # A reply in between, asked for by the client.
                 call = f"call {number}"
                 assert connection.conversation is not None
-                connection.conversation.text(f'[2,"{call}","p"]'.encode())
+                connection.conversation.on_text(f'[2,"{call}","p"]'.encode())
                 expected.append(call.encode())
             node.broker.publish(Publication("t", payload))
             expected.append(b'[8,"t",' + payload + b"]")
@@ -713,9 +713,10 @@ def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path]) -> No
 
 def test_the_way_depends_on_the_handle() -> None:
     pressure = Backpressure(1000, Clock().callLater)
+    owner = Rig(TransportOutbox)
     wire = Wire()
-    assert type(outbox_for(wire, 1000, pressure, pressure.stop)) is TransportOutbox
+    assert type(outbox_for(wire, 1000, pressure, owner)) is TransportOutbox
     wire = Wire()
     with socket.socket() as plain:
         wire.getHandle = lambda: plain  # type: ignore[method-assign, assignment, return-value]
-        assert type(outbox_for(wire, 1000, pressure, pressure.stop)) is SocketOutbox
+        assert type(outbox_for(wire, 1000, pressure, owner)) is SocketOutbox

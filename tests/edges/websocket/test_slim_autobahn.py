@@ -108,7 +108,8 @@ def test_the_exceptions_are_still_set_by_autobahn(name: str) -> None:
 def test_nothing_stands_on_the_class_that_autobahn_does_not_know() -> None:
     ours = {name for name in vars(SlimServerProtocol) if not name.startswith("__")}
     set_later = {
-        # By Autobahn's handshake, or when a frame is read.
+        # By the framework, by Autobahn's handshake, or when a frame is read.
+        "factory",
         "current_frame",
         "inside_message",
         "websocket_version",

@@ -16,12 +16,12 @@ class Alarm:
     """Notes the time at which it was due."""
 
     def __init__(self, clock: Clock) -> None:
-        self.slot = 0
+        self.timer_slot = 0
         self.clock = clock
         self.rang: list[float] = []
 
-    def due(self) -> None:
-        assert self.slot == 0, "it is off the wheel when it is called"
+    def on_timer(self) -> None:
+        assert self.timer_slot == 0, "it is off the wheel when it is called"
         self.rang.append(self.clock.seconds())
 
 
@@ -33,8 +33,8 @@ class Repeating(Alarm):
         self.wheel = wheel
         self.seconds = seconds
 
-    def due(self) -> None:
-        super().due()
+    def on_timer(self) -> None:
+        super().on_timer()
         self.wheel.schedule(self, self.seconds)
 
 
@@ -82,7 +82,7 @@ def test_cancel(clock: Clock, wheel: TimerWheel) -> None:
     wheel.schedule(other, 3)
     wheel.cancel(alarm)
     wheel.cancel(alarm)
-    assert alarm.slot == 0
+    assert alarm.timer_slot == 0
     run(clock, 5)
     assert alarm.rang == []
     assert other.rang == [3.0]
@@ -102,8 +102,8 @@ def test_one_that_is_due_may_cancel_another_of_the_same_tick(
     class Rival(Alarm):
         other: Rival
 
-        def due(self) -> None:
-            super().due()
+        def on_timer(self) -> None:
+            super().on_timer()
             wheel.cancel(self.other)
 
     first, second = Rival(clock), Rival(clock)
@@ -112,7 +112,7 @@ def test_one_that_is_due_may_cancel_another_of_the_same_tick(
     wheel.schedule(second, 2)
     run(clock, 5)
     assert len(first.rang) + len(second.rang) in (1, 2)
-    assert first.slot == second.slot == 0
+    assert first.timer_slot == second.timer_slot == 0
     assert wheel.waiting == 0
 
 
@@ -122,8 +122,8 @@ def test_one_that_is_due_may_schedule_another_of_the_same_tick(
     class Rival(Alarm):
         other: Rival
 
-        def due(self) -> None:
-            super().due()
+        def on_timer(self) -> None:
+            super().on_timer()
             if len(self.rang) == 1:
                 wheel.schedule(self.other, 3)
 

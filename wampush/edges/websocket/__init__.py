@@ -1,5 +1,5 @@
-"""The WebSocket listeners: what pages connect to.
+"""The WebSocket listeners, which pages connect to.
 
-Owns: connections from accept to loss, frames, the opening handshake, outboxes on sockets.
-Must not import: the other edges but ``auth``.
+Owns: connections from accept to loss, frames, the opening handshake, the outboxes of sockets.
+Must not import: the other edges except ``auth``.
 """

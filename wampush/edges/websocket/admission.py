@@ -1,6 +1,6 @@
-"""Whether one more WebSocket may open.
+"""Limits on how many WebSocket connections are open.
 
-Owns: the count of connections in all, by address and by user, and the order of the checks.
+Owns: the counts of connections in total, per address and per user, and the order of the checks.
 Must not import: Twisted, Autobahn, the broker.
 """
 
@@ -8,166 +8,205 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Final
 
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 from wampush.net.addresses import counted_as
 from wampush.net.origins import Origins, Proxies
 
-#: Connections beyond a limit that are accepted only to be told so.
-_REFUSED_AT_ONCE = 64
+#: Sockets beyond a limit that are still accepted, so that their requests can be answered.
+_ANSWERED_BEYOND_LIMIT: Final = 64
 
 
 class Admission:
-    """Counts what is open and judges what wants to open.
+    """Counts open connections and decides whether one more may open.
 
-    :param most: connections at the same time.
-    :param most_per_address: of these from one address, 0 for no limit of its own.
-    :param most_per_user: of these of one user, 0 for no limit of its own.
-    :param origins: the pages that may connect.
-    :param proxies: whose word on a client's address is believed.
+    :param max_connections: connections at the same time.
+    :param max_per_address: connections from one address, 0 for no limit per address.
+    :param max_per_user: connections of one user, 0 for no limit per user.
+    :param origins: the pages that may connect where a route names none.
+    :param proxies: reverse proxies whose forwarding headers are trusted.
     """
 
     def __init__(
         self,
-        most: int,
-        most_per_address: int,
-        most_per_user: int,
+        *,
+        max_connections: int,
+        max_per_address: int,
+        max_per_user: int,
         origins: Origins,
         proxies: Proxies,
     ) -> None:
-        self.most = most
-        self._most_per_address = most_per_address
-        self._most_per_user = most_per_user
+        self._max_connections = max_connections
+        self._max_per_address = max_per_address
+        self._max_per_user = max_per_user
         self._origins = origins
         self._proxies = proxies
-        self._open: Counter[str] = Counter()
+        self._stopping = False
+        #: Accepted sockets, whether their handshake is complete or not.
+        self.connections = 0
+        self._sockets: Counter[str] = Counter()
+        self._admitted: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
-        self._arrived: Counter[str] = Counter()
-        self.stopping = False
 
-    def refuses(self, connections: int, peer: str) -> CloseReason | None:
-        """Whether an accepted socket is not even looked at, because it is far beyond a limit.
+    def stop(self) -> None:
+        """Refuse every handshake from now on."""
+        self._stopping = True
 
-        Without the limit by address here, one machine could take all places before any handshake.
+    def rejects(self, peer: str) -> CloseReason | None:
+        """Return why a new socket is closed before its request is read; None to go on.
 
-        :param connections: how many there are.
-        :param peer: the address at the other end.
+        That is so far beyond a limit only. Without the check per address, one machine could take
+        all places before any handshake.
+
+        :param peer: the address at the other end of the socket.
         """
-        if connections >= self.most + _REFUSED_AT_ONCE:
+        if self.connections >= self._max_connections + _ANSWERED_BEYOND_LIMIT:
             return CloseReason.TOO_MANY_CONNECTIONS
-        name = self._counted_as(peer)
-        if name and self._arrived.get(name, 0) >= self._most_per_address + _REFUSED_AT_ONCE:
+        name = self.counted_as(peer)
+        if name and self._sockets.get(name, 0) >= self._max_per_address + _ANSWERED_BEYOND_LIMIT:
             return CloseReason.TOO_MANY_FROM_ADDRESS
         return None
 
-    def arrive(self, peer: str) -> None:
-        """Count one more socket from an address, whatever it is going to ask for."""
-        name = self._counted_as(peer)
+    def arrive(self, peer: str) -> Ticket:
+        """Count one more socket, whatever its request will be.
+
+        :param peer: the address at the other end of the socket.
+        :returns: what the connection counts for; give it back when the connection is lost.
+        """
+        self.connections += 1
+        name = self.counted_as(peer)
         if name is not None:
-            self._arrived[name] += 1
+            self._sockets[name] += 1
+        return Ticket(self, peer, name)
 
-    def depart(self, peer: str) -> None:
-        """Count one socket from an address less."""
-        name = self._counted_as(peer)
-        if name is not None and name in self._arrived:
-            _take_one(self._arrived, name)
+    def counted_as(self, address: str) -> str | None:
+        """Return the name under which an address is counted; None where no limit applies to it.
 
-    def admit(
-        self,
-        connections: int,
-        peer: str,
-        headers: Mapping[str, str],
-        origins: Origins | None = None,
-    ) -> Ticket:
-        """Let a WebSocket open.
-
-        :param connections: how many there are, this one included.
-        :param peer: the address at the other end of the connection.
-        :param headers: of the handshake, by lower-case name.
-        :param origins: the pages that may connect; None for those that may everywhere.
-        :returns: what has to be given back when the connection ends.
-        :raises HandshakeRefused: with the reason why not.
+        Loopback, trusted proxies and UNIX sockets have no limit per address.
         """
-        if self.stopping:
-            raise HandshakeRefused(CloseReason.SHUTTING_DOWN)
-        if connections > self.most:
-            raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{self.most} are allowed.")
-        if not (origins or self._origins).permit(headers):
-            origin = headers.get("origin", "")[:100]
-            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
-        address = self._proxies.client(peer, headers)
-        name = self._counted_as(address)
-        if name is not None:
-            self._enter_address(name)
-        return Ticket(self, address, name)
-
-    def scheme(self, peer: str, headers: Mapping[str, str], secure: bool) -> str:
-        """How a client connected: ``ws``, or ``wss`` through TLS.
-
-        :param secure: whether the connection itself is TLS.
-        """
-        return self._proxies.scheme(peer, headers, secure)
-
-    def enter_user(self, user: str) -> None:
-        """Count one more session of a user.
-
-        :raises HandshakeRefused: when the user has too many.
-        """
-        if self._most_per_user and self._users[user] >= self._most_per_user:
-            raise HandshakeRefused(
-                CloseReason.TOO_MANY_OF_USER, f"{self._most_per_user} are allowed."
-            )
-        self._users[user] += 1
-
-    def leave_user(self, user: str) -> None:
-        """Count one session of a user less."""
-        _take_one(self._users, user)
-
-    def leave_address(self, name: str) -> None:
-        """Count one connection less for the name that an address is counted under."""
-        _take_one(self._open, name)
-
-    def _enter_address(self, name: str) -> None:
-        if self._open[name] >= self._most_per_address:
-            raise HandshakeRefused(
-                CloseReason.TOO_MANY_FROM_ADDRESS,
-                f"{self._most_per_address} are allowed from {name}.",
-            )
-        self._open[name] += 1
-
-    def _counted_as(self, address: str) -> str | None:
-        """Under which name an address is counted; None where it has no limit of its own.
-
-        Loopback, trusted proxies and UNIX sockets have none.
-        """
-        if not self._most_per_address:
+        if not self._max_per_address:
             return None
         name = counted_as(address)
         return None if name is None or self._proxies.trusts(address) else name
 
+    # For tickets.
+
+    def depart(self, name: str | None) -> None:
+        """Count one socket less.
+
+        :param name: under which its address is counted, if it is.
+        """
+        self.connections -= 1
+        if name is not None:
+            _decrement(self._sockets, name)
+
+    def enter_address(
+        self, peer: str, headers: Mapping[str, str], origins: Origins | None
+    ) -> tuple[str, str | None]:
+        """Check a handshake, and count it for the address of its client.
+
+        :param peer: the address at the other end of the socket.
+        :param headers: by lower-case name.
+        :param origins: the pages that may connect; None for those of ``[websocket]``.
+        :returns: the client's address, and the name under which it was counted, if it was.
+        :raises HandshakeRefused: when the connection must not open.
+        """
+        if self._stopping:
+            raise HandshakeRefused(CloseReason.SHUTTING_DOWN)
+        most = self._max_connections
+        if self.connections > most:
+            raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
+        if not (origins or self._origins).permit(headers):
+            origin = headers.get("origin", "")[:100]
+            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
+        address = self._proxies.client(peer, headers)
+        name = self.counted_as(address)
+        if name is not None:
+            most = self._max_per_address
+            if self._admitted[name] >= most:
+                detail = f"{most} are allowed from {name}."
+                raise HandshakeRefused(CloseReason.TOO_MANY_FROM_ADDRESS, detail)
+            self._admitted[name] += 1
+        return address, name
+
+    def leave_address(self, name: str) -> None:
+        """Count one connection less for an address.
+
+        :param name: under which the address is counted.
+        """
+        _decrement(self._admitted, name)
+
+    def enter_user(self, user: str) -> None:
+        """Count one more connection of a user.
+
+        :raises HandshakeRefused: when the user has too many.
+        """
+        most = self._max_per_user
+        if most and self._users[user] >= most:
+            raise HandshakeRefused(CloseReason.TOO_MANY_OF_USER, f"{most} are allowed.")
+        self._users[user] += 1
+
+    def leave_user(self, user: str) -> None:
+        """Count one connection of a user less."""
+        _decrement(self._users, user)
+
+    def scheme(self, peer: str, headers: Mapping[str, str], secure: bool) -> str:
+        """Return how a client connected: ``ws``, or ``wss`` through TLS.
+
+        :param secure: whether the socket itself is TLS.
+        """
+        return self._proxies.scheme(peer, headers, secure)
+
 
 class Ticket:
-    """What one connection counts for.
+    """What one connection counts for: a socket, an address, a user.
 
-    :param admission: who gave it.
-    :param address: of the client, proxies believed.
-    :param counted_as: under which name it counts for its address; None when it does not.
+    :param admission: keeps the counts.
+    :param peer: the address at the other end of the socket.
+    :param socket_name: the name under which the socket is counted, if it is.
     """
 
-    __slots__ = ("_admission", "_counted_as", "_user", "address")
+    __slots__ = ("_address_name", "_admission", "_socket_name", "_user", "address", "peer")
 
-    def __init__(self, admission: Admission, address: str, counted_as: str | None) -> None:
+    def __init__(self, admission: Admission, peer: str, socket_name: str | None) -> None:
         self._admission = admission
-        self._counted_as = counted_as
+        self._socket_name = socket_name
+        self._address_name: str | None = None
         self._user: str | None = None
-        self.address = address
+        #: The address at the other end of the connection.
+        self.peer = peer
+        #: The client's address: the peer's until a trusted proxy reports another one.
+        self.address = peer
+
+    def admit(self, peer: str, headers: Mapping[str, str], origins: Origins | None = None) -> None:
+        """Let the WebSocket open.
+
+        :param peer: the address at the other end of the connection; with the PROXY protocol, it is
+            known only by now.
+        :param headers: of the handshake, by lower-case name.
+        :param origins: the pages that may connect; None for those of ``[websocket]``.
+        :raises HandshakeRefused: when it must not open.
+        """
+        self.peer = self.address = peer
+        admission = self._admission
+        self.address, self._address_name = admission.enter_address(peer, headers, origins)
+
+    def scheme(self, headers: Mapping[str, str], secure: bool) -> str:
+        """Return how the client connected: ``ws``, or ``wss`` through TLS.
+
+        :param headers: of the handshake, by lower-case name.
+        :param secure: whether the socket itself is TLS.
+        """
+        return self._admission.scheme(self.peer, headers, secure)
 
     def belong_to(self, user: str | None) -> None:
         """Count for a user, and no longer for the one before.
 
         :param user: None for nobody.
-        :raises HandshakeRefused: when the user has too many; then it counts for nobody.
+        :raises HandshakeRefused: when the user has too many connections; the ticket then counts
+            for nobody.
         """
         if user == self._user:
             return
@@ -179,14 +218,15 @@ class Ticket:
             self._user = user
 
     def give_back(self) -> None:
-        """The connection has ended."""
+        """Count for nothing any more; call it once, when the connection is lost."""
         self.belong_to(None)
-        if self._counted_as is not None:
-            self._admission.leave_address(self._counted_as)
-            self._counted_as = None
+        if self._address_name is not None:
+            self._admission.leave_address(self._address_name)
+            self._address_name = None
+        self._admission.depart(self._socket_name)
 
 
-def _take_one(counter: Counter[str], key: str) -> None:
+def _decrement(counter: Counter[str], key: str) -> None:
     counter[key] -= 1
     if not counter[key]:
         del counter[key]

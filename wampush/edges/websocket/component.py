@@ -1,7 +1,7 @@
-"""A plain WebSocket component over a connection.
+"""Plain WebSocket components over a connection.
 
-Owns: how its conversation begins, and what passes between the connection and the component.
-Must not import: Twisted, Autobahn, the apps; components are handed in behind :class:`Host`.
+Owns: the route to a component, and what passes between a connection and the component.
+Must not import: Twisted, Autobahn, the apps. Components are handed in as a :class:`Host`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
-from wampush.edges.websocket.connect_request import request_of
-from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.ledger import Ledger
     from wampush.broker.requests.connect import ConnectRequest
-    from wampush.edges.websocket.connection import Connection
+    from wampush.edges.websocket.conversation import Line
     from wampush.net.origins import Origins
 
 
 class Talk(Protocol):
-    """What a component has to do with one connection. Nothing here raises."""
+    """A component's side of one connection. No method raises."""
 
     def on_open(self) -> None:
         """The handshake is answered."""
@@ -33,29 +32,25 @@ class Talk(Protocol):
         """The client has sent a text or a binary message."""
 
     def on_lost(self) -> None:
-        """The connection is gone."""
+        """The connection is lost."""
 
 
 class Host(Protocol):
     """A component, for all connections of its route."""
 
     def begin(
-        self,
-        line: Connection,
-        identity: Identity,
-        request: ConnectRequest,
-        subprotocol: str | None,
+        self, line: Line, identity: Identity, request: ConnectRequest, subprotocol: str | None
     ) -> Talk:
-        """One more connection, which may still be refused."""
+        """Begin with one more connection, which may still be refused."""
 
 
 class ComponentRoute:
-    """Connections to one component.
+    """Begins the conversations of one component.
 
     :param host: the component.
-    :param ledger: told of each message.
+    :param ledger: counts messages.
     :param origins: the pages that may connect; None for those of ``[websocket]``.
-    :param subprotocols: what the component speaks, of which the client's first is chosen.
+    :param subprotocols: those that the component speaks; the first one offered is chosen.
     """
 
     __slots__ = ("_host", "_ledger", "_subprotocols", "origins")
@@ -72,36 +67,43 @@ class ComponentRoute:
         self.origins: Final = origins
         self._subprotocols: Final = frozenset(subprotocols)
 
-    def subprotocol(self, request: Handshake) -> str | None:
-        """The first offer that the component speaks; None for none."""
-        return next((each for each in request.subprotocols if each in self._subprotocols), None)
+    def subprotocol(self, offered: Sequence[str]) -> str | None:
+        """Choose the first one offered that the component speaks; None for none.
+
+        :param offered: by the client, in its order of preference.
+        """
+        return next((each for each in offered if each in self._subprotocols), None)
 
     def begin(
         self,
-        connection: Connection,
+        line: Line,
         outbox: Outbox,
-        request: Handshake,
+        request: ConnectRequest,
         identity: Identity,
         subprotocol: str | None,
     ) -> ComponentConversation:
-        """A conversation that is not open yet.
+        """Make the conversation of a connection whose handshake is not answered yet.
 
-        :raises HandshakeRefused: when the client could only prove by WAMP who it is.
+        :raises HandshakeRefused: when only WAMP-CRA could authenticate the client.
         """
         if identity.source == AWAITING:
-            detail = "WAMP-CRA is spoken on WAMP connections only."
+            detail = "WAMP-CRA is available on WAMP connections only."
             raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
-        asked = request_of(connection, request)
-        talk = self._host.begin(connection, identity, asked, subprotocol)
+        talk = self._host.begin(line, identity, request, subprotocol)
         return ComponentConversation(talk, identity, self._ledger)
 
 
 class ComponentConversation:
-    """What one client of a component says."""
+    """What one client of a component says.
+
+    :param talk: the component's side.
+    :param identity: of the client.
+    :param ledger: counts messages.
+    """
 
     __slots__ = ("_ledger", "_talk", "identity")
 
-    #: The broker does not know it.
+    #: The broker does not know clients of components.
     subscriber = None
 
     def __init__(self, talk: Talk, identity: Identity, ledger: Ledger) -> None:
@@ -110,19 +112,22 @@ class ComponentConversation:
         self.identity: Final = identity
 
     def on_open(self) -> None:
-        """The component hears of the client."""
+        """The handshake is answered."""
         self._talk.on_open()
 
-    def text(self, text: bytes) -> None:
-        """A text message."""
+    def on_text(self, text: bytes) -> None:
+        """The client has sent a text message.
+
+        :param text: UTF-8.
+        """
         self._ledger.accept(Source.COMPONENT)
         self._talk.message(text.decode())
 
-    def binary(self, data: bytes) -> None:
-        """A binary message."""
+    def on_binary(self, data: bytes) -> None:
+        """The client has sent a binary message."""
         self._ledger.accept(Source.COMPONENT)
         self._talk.message(data)
 
     def on_lost(self) -> None:
-        """The client is gone."""
+        """The connection is lost."""
         self._talk.on_lost()

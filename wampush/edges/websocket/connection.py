@@ -1,46 +1,51 @@
 """One WebSocket connection.
 
-Owns: the states of a connection from accept to loss, the way of its frames in and out, its time and
-its limits.
-Must not import: the composition root, any conversation; what is said over it is the business of
-its ``conversation``.
+Owns: a connection from accept to loss: its frames in and out, its time and its limits.
+Must not import: the server, the composition root, any conversation.
 
-Frames are read by ``frame_reader``; the handshake is our own, because it is done for every client
-(figures in ``docs/explanation/performance.md``), see ``opening``.
+The states and their moves are in ``lifecycle``; frames are read by ``frame_reader``; the handshake
+is in ``opening``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
+from wampush.broker.ledger import Ledger
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
-from wampush.edges.websocket import http_upgrade
-from wampush.edges.websocket.admission import Ticket
-from wampush.edges.websocket.compression import Agreement, agree
-from wampush.edges.websocket.conversation import Conversation, Route
+from wampush.edges.websocket.admission import Admission, Ticket
+from wampush.edges.websocket.compression import Agreement
+from wampush.edges.websocket.conversation import Conversation
 from wampush.edges.websocket.frame_reader import FrameReader
 from wampush.edges.websocket.framing import PING, close_frame
-from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
-from wampush.edges.websocket.opening import OpeningHandshake
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.lifecycle import Event, State, moved
+from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
+from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
-from wampush.net.origins import Origins
 
-if TYPE_CHECKING:
-    from wampush.edges.websocket.server import WebSocketEdge
+_log = Logger(namespace="wampush.websocket")
 
-_log = Logger(namespace="wampush")
-
-CLOSED: Final = FrameReader.STATE_CLOSED
-CONNECTING: Final = FrameReader.STATE_CONNECTING
-OPEN: Final = FrameReader.STATE_OPEN
+#: Autobahn's ``state`` for each state of ours.
+_AUTOBAHN_STATE: Final = {
+    State.CONNECTING: FrameReader.STATE_CONNECTING,
+    State.OPEN: FrameReader.STATE_OPEN,
+    State.ENDING: FrameReader.STATE_CLOSED,
+    State.CLOSED: FrameReader.STATE_CLOSED,
+}
+_OPEN: Final = FrameReader.STATE_OPEN
 
 #: Seconds that a client gets to read what is left after its connection was ended.
 _LINGER: Final = 10.0
@@ -52,67 +57,139 @@ _REASON_OF_CODE: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What one client may use.
+
+    :param queue_bytes: bytes that may wait to be sent to it.
+    :param messages_per_second: messages that it may send in the long run.
+    :param message_burst: messages that it may send at once.
+    """
+
+    queue_bytes: int
+    messages_per_second: float
+    message_burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedParts:
+    """What all connections of a node share.
+
+    :param settings: the ``[websocket]`` table.
+    :param limits: what one client may use.
+    :param rules: what decides whether a connection opens.
+    :param admission: counts connections.
+    :param timer_wheel: calls connections when something may be late.
+    :param fanout: the path to the outboxes.
+    :param backpressure: notified of bytes that wait for clients.
+    :param ledger: counts how connections end.
+    :param now: returns the time in seconds since the epoch, for the expiry of identities.
+    :param on_made: called with each connection when its socket is accepted.
+    :param on_lost: called with each connection when its socket is gone.
+    """
+
+    settings: WebSocketSettings
+    limits: ClientLimits
+    rules: OpeningRules
+    admission: Admission
+    timer_wheel: TimerWheel
+    fanout: Fanout
+    backpressure: Backpressure
+    ledger: Ledger
+    now: Callable[[], float]
+    on_made: Callable[[Connection], None]
+    on_lost: Callable[[Connection], None]
+
+
 class Connection(FrameReader):
-    """One client; made by :class:`wampush.edges.websocket.server.WebSocketEdge`."""
+    """One client's connection.
 
-    factory: WebSocketEdge
+    Two attributes say how far it is. ``lifecycle`` is ours and moves by the table in ``lifecycle``
+    only. ``state`` is Autobahn's, whose code reads it before each frame; :meth:`_move` sets it to
+    what Autobahn calls the state of ours: ENDING is its CLOSED, so that it reads no further frame.
+    Autobahn itself writes ``state`` once, CLOSING, after it has answered a Close frame; it then
+    calls :meth:`dropConnection`, which ends the connection and sets ``state`` right.
 
-    def __init__(self) -> None:
-        self.slot = 0
-        self.heard = 0
+    :param shared: what all connections share.
+    """
+
+    lifecycle = State.CONNECTING
+
+    def __init__(self, shared: SharedParts) -> None:
+        self.shared: Final = shared
+        self.timer_slot = 0
+        #: The tick of the timer wheel in which the client was last heard from.
+        self.last_heard = 0
+        #: Why the connection has ended; None while it has not, and where it was lost.
         self.reason: CloseReason | None = None
-        #: What is said here, while it is open.
+        #: What is said here, while the connection is open or ending.
         self.conversation: Conversation | None = None
         self.outbox: ClientOutbox | None = None
-        self.opening: OpeningHandshake | None = None
         self.ticket: Ticket | None = None
-        #: Messages it may send before more are earned.
-        self.allowance = 0.0
-        self.allowance_tick = 0
+        self._opening: OpeningHandshake | None = None
+        # Messages that the client may send before it has earned more.
+        self._allowance = 0.0
+        self._allowance_tick = 0
 
     @property
     def maxMessagePayloadSize(self) -> int:
-        """The longest message, for Autobahn's checks."""
-        return self.factory.settings.max_message_bytes
+        """The longest message in bytes, for Autobahn's checks."""
+        return self.shared.settings.max_message_bytes
+
+    @property
+    def peer(self) -> str:
+        """The address at the other end of the socket."""
+        return "" if self.ticket is None else self.ticket.peer
+
+    @property
+    def address(self) -> str:
+        """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
+        return "" if self.ticket is None else self.ticket.address
+
+    # The socket.
 
     def connectionMade(self) -> None:
-        """The TCP connection is there; the handshake has to follow in time."""
-        edge = self.factory
-        self.outbox = outbox_for(
-            self.transport, edge.limits.queue_bytes, edge.pressure, self._overflow
+        """The socket is accepted; the handshake has to follow in time."""
+        shared, transport, limits = self.shared, self.transport, self.shared.limits
+        self.ticket = ticket = shared.admission.arrive(peer_of(transport))
+        self.outbox = outbox = outbox_for(transport, limits.queue_bytes, shared.backpressure, self)
+        self._opening = OpeningHandshake(
+            rules=shared.rules,
+            line=self,
+            outbox=outbox,
+            ticket=ticket,
+            transport=transport,
+            on_open=self._on_open,
+            on_answer=self._on_answer,
+            on_defect=self._on_defect,
         )
-        self.opening = OpeningHandshake(self)
-        edge.connections.add(self)
-        edge.admission.arrive(self.peer)
-        edge.wheel.schedule(self, edge.settings.handshake_timeout)
+        shared.on_made(self)
+        shared.timer_wheel.schedule(self, shared.settings.handshake_timeout)
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of the peer; nothing it may send raises past this point."""
-        self.heard = self.factory.wheel.now
-        if self.state == OPEN:
+        """Read bytes of the client; none of them make this method raise."""
+        self.last_heard = self.shared.timer_wheel.now
+        if self.state == _OPEN:
             if self.current_frame is None and not self.data and not self.inside_message:
                 self.read_frames(data)
             else:
                 self.data += data
                 self.consumeData()
-        elif self.state == CONNECTING and self.opening is not None:
-            # Over TLS a peer may go on sending after the answer that ends the connection.
-            self.opening.received(data)
+        elif self._opening is not None:
+            self._opening.receive(data)
+        # Over TLS a client may go on sending after its connection was ended; that is ignored.
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The TCP connection is gone: clear the indexes first, then count its end."""
-        edge = self.factory
-        edge.wheel.cancel(self)
-        # Before anybody hears of it: whoever sends to it or ends it then does nothing.
-        self.state = CLOSED
+        """The socket is gone: clear the indexes first, then count the end and notify others."""
+        shared = self.shared
+        shared.timer_wheel.cancel(self)
+        # Before anybody is notified: whoever writes to the connection or ends it then does nothing.
+        self._move(Event.LOST)
         conversation, self.conversation = self.conversation, None
         if conversation is not None:
             if self.reason is None:
                 self._count(CloseReason.PEER_LOST)
             conversation.on_lost()
-        if self.opening is not None:
-            self.opening.cancel()
-            self.opening = None
         if self.outbox is not None:
             self.outbox.close()
             self.outbox = None
@@ -120,101 +197,68 @@ class Connection(FrameReader):
         self.current_frame = None
         if self.ticket is not None:
             self.ticket.give_back()
-        edge.admission.depart(self.peer)
-        edge.gone(self)
+        shared.on_lost(self)
 
-    # The opening, see ``opening``.
+    def _move(self, event: Event) -> None:
+        self.lifecycle = lifecycle = moved(self.lifecycle, event)
+        self.state = _AUTOBAHN_STATE[lifecycle]
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.cancel()
 
-    def admit(self, headers: Mapping[str, str], origins: Origins | None) -> str:
-        """Learn whether one more may open.
+    # The opening handshake.
 
-        :param headers: of the request, by lower-case name.
-        :param origins: the pages that may connect; None for those of ``[websocket]``.
-        :returns: the client's address.
-        :raises HandshakeRefused: with the reason why not.
-        """
-        admission = self.factory.admission
-        self.ticket = admission.admit(len(self.factory.connections), self.peer, headers, origins)
-        return self.ticket.address
-
-    def begin(
-        self, route: Route, request: Handshake, identity: Identity, subprotocol: str | None
-    ) -> Conversation | None:
-        """It is known who this is: make the conversation that may open.
-
-        :returns: None when the connection has ended meanwhile.
-        :raises HandshakeRefused: when the user has too many connections, or may not speak so.
-        """
-        if self.state != CONNECTING or self.outbox is None or self.ticket is None:
-            return None
-        self.ticket.belong_to(identity.user)
-        return route.begin(self, self.outbox, request, identity, subprotocol)
-
-    def open(
-        self, request: Handshake, conversation: Conversation, subprotocol: str | None, rest: bytes
+    def _on_open(
+        self, conversation: Conversation, response: bytes, agreement: Agreement | None, rest: bytes
     ) -> None:
-        """Answer the handshake and begin what is said.
-
-        :param subprotocol: to answer with; None for none.
-        :param rest: what the client has sent behind its request.
-        """
-        edge = self.factory
-        outbox = self.outbox
-        if outbox is None or self.state != CONNECTING:
+        shared, outbox = self.shared, self.outbox
+        if outbox is None:
             return
-        settings = edge.settings
-        agreement: Agreement | None = None
-        if settings.compression:
-            agreement = agree(request.headers.get("sec-websocket-extensions", ""))
-        extension = "" if agreement is None else agreement.header
-        self.opening = None
-        self.sendData(http_upgrade.accept(request, subprotocol, extension))
+        self.sendData(response)
         if agreement is not None:
+            settings = shared.settings
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
             outbox.format = agreement.format(settings.compression_min_bytes)
-        self.state = OPEN
-        self.allowance = float(edge.limits.message_burst)
-        self.allowance_tick = edge.wheel.now
+        self._move(Event.OPENED)
+        self._allowance = float(shared.limits.message_burst)
+        self._allowance_tick = shared.timer_wheel.now
         self.conversation = conversation
-        self._wait(conversation.identity)
+        self._schedule_check(conversation.identity)
         conversation.on_open()
-        if rest and self.state == OPEN:
+        if rest and self.state == _OPEN:
             self.read_frames(rest)
 
-    def answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
-        """Answer the request by something else than a WebSocket, and end the connection."""
-        if self.state == CONNECTING:
-            self.sendData(response)
+    def _on_answer(self, response: bytes, reason: CloseReason, detail: str) -> None:
+        self.sendData(response)
+        if self.lifecycle is State.CONNECTING:
             self._finish(reason, detail)
 
-    def broken(self, failure: Failure) -> None:
-        """A defect of ours came up while the connection opened: log it, drop the connection."""
-        _log.failure("a connection could not be opened", failure)
+    def _on_defect(self, failure: Failure) -> None:
+        _log.failure("could not open a connection", failure)
         self.drop(CloseReason.INTERNAL_ERROR)
 
-    # Messages in, see ``frame_reader``.
+    # Messages in.
 
-    def text_received(self, text: bytes) -> None:
-        """The client sent a text, of UTF-8."""
-        if self.conversation is not None and self.within_rate():
-            self.conversation.text(text)
+    def on_text(self, text: bytes) -> None:
+        """Pass a text message to the conversation."""
+        if self.conversation is not None and self.spend_allowance():
+            self.conversation.on_text(text)
 
-    def binary_received(self, data: bytes) -> None:
-        """The client sent a binary message."""
-        if self.conversation is not None and self.within_rate():
-            self.conversation.binary(data)
+    def on_binary(self, data: bytes) -> None:
+        """Pass a binary message to the conversation."""
+        if self.conversation is not None and self.spend_allowance():
+            self.conversation.on_binary(data)
 
-    def within_rate(self) -> bool:
-        """Take one from the client's allowance; drop the client when none is left."""
-        edge = self.factory
-        limits = edge.limits
-        ticks = edge.wheel.now - self.allowance_tick
+    def spend_allowance(self) -> bool:
+        """Use one message of the client's allowance; drop the client when none is left."""
+        limits, wheel = self.shared.limits, self.shared.timer_wheel
+        ticks = wheel.now - self._allowance_tick
         if ticks:
-            self.allowance_tick = edge.wheel.now
-            earned = ticks * edge.wheel.tick_seconds * limits.messages_per_second
-            self.allowance = min(float(limits.message_burst), self.allowance + earned)
-        self.allowance -= 1
-        if self.allowance < 0:
+            self._allowance_tick = wheel.now
+            earned = ticks * wheel.tick_seconds * limits.messages_per_second
+            self._allowance = min(float(limits.message_burst), self._allowance + earned)
+        self._allowance -= 1
+        if self._allowance < 0:
             self.drop(CloseReason.FLOODING)
             return False
         return True
@@ -222,140 +266,137 @@ class Connection(FrameReader):
     # Bytes out.
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
-        """Queue bytes of the WebSocket layer behind what is queued already."""
+        """Queue bytes of the WebSocket layer after everything queued before."""
         if self.outbox is not None:
-            self.factory.fanout.send(self.outbox, data)
+            self.shared.fanout.send(self.outbox, data)
 
     def write_text(self, text: bytes) -> None:
-        """Queue a text behind what is queued already; nothing when the connection has ended.
+        """Queue a text message; do nothing when the connection has ended.
 
         :param text: UTF-8.
         """
-        if self.outbox is not None and self.state == OPEN:
-            self.factory.fanout.reply(self.outbox, text)
+        if self.outbox is not None and self.state == _OPEN:
+            self.shared.fanout.reply(self.outbox, text)
 
     def write_binary(self, data: bytes) -> None:
-        """Queue a binary message behind what is queued; nothing when the connection has ended."""
-        if self.outbox is not None and self.state == OPEN:
+        """Queue a binary message; do nothing when the connection has ended."""
+        if self.outbox is not None and self.state == _OPEN:
             self.sendData(self.outbox.format.binary(data))
 
-    def due(self) -> None:
-        """The wheel says that something may be late: the handshake, a pong, or the end."""
-        edge = self.factory
-        settings = edge.settings
-        if self.state == CONNECTING:
+    # Time.
+
+    def on_timer(self) -> None:
+        """Check whether the handshake, a sign of life or the end is late."""
+        if self.lifecycle is State.CONNECTING:
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
-            return
-        if self.state != OPEN or self.conversation is None:
-            self.transport.abortConnection()
-            return
-        identity = self.conversation.identity
-        if self._expires_in(identity) <= 0:
-            self.drop(expiry_reason(identity))
+        elif self.lifecycle is State.OPEN and self.conversation is not None:
+            self._check(self.conversation.identity)
         else:
-            silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
-            if silent >= settings.silence_timeout:
-                self.drop(CloseReason.SILENT)
-                return
+            self.transport.abortConnection()
+
+    def _check(self, identity: Identity) -> None:
+        """Drop the client when it is silent or its identity has expired, or ping it."""
+        settings = self.shared.settings
+        silent = self._silent_seconds()
+        if self._seconds_to_expiry(identity) <= 0:
+            self.drop(expiry_reason(identity))
+        elif silent >= settings.silence_timeout:
+            self.drop(CloseReason.SILENT)
+        else:
             if silent >= settings.ping_interval:
                 self.sendData(PING)
-            self._wait(identity)
+            self._schedule_check(identity)
 
-    def _wait(self, identity: Identity) -> None:
-        """Be due when the client may be silent for too long, or its identity expires."""
-        edge = self.factory
-        settings = edge.settings
-        silent = (edge.wheel.now - self.heard) * edge.wheel.tick_seconds
-        if silent < settings.ping_interval:
-            seconds = settings.ping_interval - silent
-        else:
+    def _schedule_check(self, identity: Identity) -> None:
+        """Be called when the client may have been silent too long, or its identity expires."""
+        settings = self.shared.settings
+        silent = self._silent_seconds()
+        seconds = settings.ping_interval - silent
+        if seconds <= 0:
             seconds = min(settings.ping_interval, settings.silence_timeout - silent)
-        edge.wheel.schedule(self, min(seconds, self._expires_in(identity)))
+        self.shared.timer_wheel.schedule(self, min(seconds, self._seconds_to_expiry(identity)))
 
-    @property
-    def address(self) -> str:
-        """The client's address, proxies believed."""
-        return self.peer if self.ticket is None else self.ticket.address
+    def _silent_seconds(self) -> float:
+        wheel = self.shared.timer_wheel
+        return (wheel.now - self.last_heard) * wheel.tick_seconds
 
-    @property
-    def peer(self) -> str:
-        """The address at the other end of the TCP connection."""
-        peer = self.transport.getPeer()
-        return str(getattr(peer, "host", None) or "unix socket")
+    def _seconds_to_expiry(self, identity: Identity) -> float:
+        expires = identity.expires
+        return inf if expires is None else expires - self.shared.now()
+
+    # Identity.
 
     def accept_identity(self, identity: Identity) -> bool:
-        """Count for the user of this identity, and end when it expires.
+        """Count the connection for the user of this identity, and end it when that expires.
 
         :returns: False when the connection has ended, or ends now because the user has too many.
         """
-        if self.ticket is None or self.state not in (CONNECTING, OPEN):
+        if self.ticket is None or self.lifecycle not in (State.CONNECTING, State.OPEN):
             return False
         try:
             self.ticket.belong_to(identity.user)
         except HandshakeRefused as error:
             self.drop(error.reason)
             return False
-        if self.state == OPEN:
-            self._wait(identity)
+        if self.lifecycle is State.OPEN:
+            self._schedule_check(identity)
         return True
-
-    def _expires_in(self, identity: Identity) -> float:
-        expires = identity.expires
-        return inf if expires is None else expires - self.factory.now()
 
     # Ends.
 
     def drop(self, reason: CloseReason, detail: str = "") -> None:
-        """End the connection at once by TCP abort; clients of ``ab.connect`` come back after it.
+        """End the connection at once by a TCP abort; clients of ``ab.connect`` reconnect after it.
 
         :param reason: counted and logged.
-        :param detail: what exactly was found.
+        :param detail: for the log.
         """
-        if self.state != CLOSED:
-            self.state = CLOSED
+        if self.lifecycle in (State.CONNECTING, State.OPEN):
+            self._move(Event.ENDED)
             self._count(reason, detail)
             if self.outbox is not None:
                 self.outbox.close()
             self.transport.abortConnection()
 
     def end(self, reason: CloseReason, detail: str = "", code: int | None = None) -> None:
-        """End the connection once what is queued is sent.
+        """End the connection once everything queued is sent.
 
-        :param reason: counted and logged; where it has a close code, a Close frame tells it.
-        :param code: another close code than the reason's.
+        :param reason: counted and logged; if it has a close code, a Close frame is sent.
+        :param detail: for the log and the Close frame.
+        :param code: of the Close frame; None for the one of the reason.
         """
         code = reason.value.close_code if code is None else code
-        if self.state == OPEN and code is not None:
+        if self.lifecycle is State.OPEN and code is not None:
             self.sendData(close_frame(code, detail))
-        if self.state != CLOSED:
+        if self.lifecycle in (State.CONNECTING, State.OPEN):
             self._finish(reason, detail)
 
-    def _overflow(self) -> None:
+    def on_overflow(self) -> None:
+        """The client's queue is full: it reads too slowly."""
         self.drop(CloseReason.SLOW_CLIENT)
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        self.factory.ledger.end(reason, self.address, detail)
+        self.shared.ledger.end(reason, self.address, detail)
 
     def _finish(self, reason: CloseReason, detail: str = "") -> None:
-        self.state = CLOSED
+        self._move(Event.ENDED)
         self._count(reason, detail)
-        self.factory.fanout.end_batch()
+        self.shared.fanout.end_batch()
         if self.outbox is not None:
             self.outbox.finish()
-        self.factory.wheel.schedule(self, _LINGER)
+        self.shared.timer_wheel.schedule(self, _LINGER)
 
     def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
-        """Autobahn found a breach of RFC 6455: say so in a Close frame and end the connection."""
-        if self.state == OPEN:
+        """Autobahn found a violation of RFC 6455: send a Close frame and end the connection."""
+        if self.state == _OPEN:
             self.failedByMe = True
             self.sendData(close_frame(code, reason))
-            if self.reason is None:
+            if self.lifecycle is State.OPEN:
                 self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""
-        if self.reason is None:
+        if self.lifecycle is State.OPEN:
             self._finish(CloseReason.PEER_CLOSED)
-        # Autobahn says "closing" by now, even when the answer found no room and we dropped it.
-        self.state = CLOSED
+        # Autobahn has set its CLOSING, also when the answer did not fit and we dropped the client.
+        self.state = FrameReader.STATE_CLOSED

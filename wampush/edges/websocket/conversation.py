@@ -1,88 +1,134 @@
-"""What is said over a connection, as the connection sees it.
+"""What is said over a WebSocket connection, and which path speaks what.
 
-Owns: the protocols between a connection, which reads and writes frames, keeps time and limits and
-ends, and what is said over it; which of them is spoken under which path.
-Must not import: Autobahn; nor any conversation.
+Owns: the protocols between a connection, which reads and writes frames and keeps time and limits,
+and the conversation held over it; the routes by path.
+Must not import: Autobahn, the connection, any conversation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect import ConnectRequest
     from wampush.broker.subscriber import Subscriber
-    from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.http_upgrade import Handshake
+    from wampush.errors import CloseReason
     from wampush.net.origins import Origins
 
 _NO_ROUTES: Final[Mapping[str, Route]] = MappingProxyType({})
 
 
-class Conversation(Protocol):
-    """What is said over one connection. Whatever the client sends, nothing is raised."""
+class Line(Protocol):
+    """A connection, as the conversation held over it uses it."""
 
     @property
-    def identity(self) -> Identity:
-        """Who is at the other end; the connection ends when this expires."""
+    def peer(self) -> str:
+        """The address at the other end of the socket."""
 
     @property
-    def subscriber(self) -> Subscriber | None:
-        """The client as the broker sees it; None where the broker does not know it."""
+    def address(self) -> str:
+        """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
 
-    def on_open(self) -> None:
-        """The handshake is answered; frames go both ways from now on."""
+    @property
+    def reason(self) -> CloseReason | None:
+        """Why the connection has ended; None while it has not, and where it was lost."""
 
-    def text(self, text: bytes) -> None:
-        """The client sent a text.
+    def write_text(self, text: bytes) -> None:
+        """Queue a text message; do nothing when the connection has ended.
 
         :param text: UTF-8.
         """
 
-    def binary(self, data: bytes) -> None:
-        """The client sent a binary message."""
+    def write_binary(self, data: bytes) -> None:
+        """Queue a binary message; do nothing when the connection has ended."""
+
+    def end(self, reason: CloseReason, detail: str = "", code: int | None = None) -> None:
+        """End the connection once everything queued is sent.
+
+        :param reason: counted and logged.
+        :param detail: for the log and the Close frame.
+        :param code: of the Close frame; None for the one of the reason, if it has one.
+        """
+
+    def drop(self, reason: CloseReason, detail: str = "") -> None:
+        """End the connection at once, without sending what is queued."""
+
+    def accept_identity(self, identity: Identity) -> bool:
+        """Count the connection for the user of this identity, and end it when that expires.
+
+        :returns: False when the connection has ended, or ends now because the user has too many.
+        """
+
+
+class Conversation(Protocol):
+    """What is said over one connection. No input of the client makes a method raise."""
+
+    @property
+    def identity(self) -> Identity:
+        """The client's identity; the connection ends when it expires."""
+
+    @property
+    def subscriber(self) -> Subscriber | None:
+        """The client as the broker knows it; None for conversations without the broker."""
+
+    def on_open(self) -> None:
+        """The handshake is answered; messages go both ways from now on."""
+
+    def on_text(self, text: bytes) -> None:
+        """The client has sent a text message.
+
+        :param text: UTF-8.
+        """
+
+    def on_binary(self, data: bytes) -> None:
+        """The client has sent a binary message."""
 
     def on_lost(self) -> None:
-        """The connection is gone; called once, if ``on_open`` was."""
+        """The connection is lost; called once, if ``on_open`` was."""
 
 
 class Route(Protocol):
-    """A way of speaking, for all connections that ask for it."""
+    """Begins the conversations of the connections that asked for one path."""
 
     @property
     def origins(self) -> Origins | None:
         """The pages that may connect here; None for those of ``[websocket]``."""
 
-    def subprotocol(self, request: Handshake) -> str | None:
-        """The subprotocol to answer with; None for none.
+    def subprotocol(self, offered: Sequence[str]) -> str | None:
+        """Choose the subprotocol to answer with; None for none.
 
-        :raises HandshakeRefused: when the client must offer one and did not.
+        :param offered: by the client, in its order of preference.
+        :raises HandshakeRefused: when the client must offer a certain one and did not.
         """
 
     def begin(
         self,
-        connection: Connection,
+        line: Line,
         outbox: Outbox,
-        request: Handshake,
+        request: ConnectRequest,
         identity: Identity,
         subprotocol: str | None,
     ) -> Conversation:
-        """The conversation of a connection that may open; the handshake is not answered yet.
+        """Make the conversation of a connection whose handshake is not answered yet.
 
-        :param outbox: the way to the client; nothing may go there before ``on_open``.
-        :param subprotocol: what the handshake will be answered with.
-        :raises HandshakeRefused: when who it is may not speak so.
+        :param line: the connection.
+        :param outbox: the client's queue; nothing may be queued before ``on_open``.
+        :param request: the handshake.
+        :param identity: of the client.
+        :param subprotocol: the one in the answer to the handshake.
+        :raises HandshakeRefused: when this route is not available to this identity.
         """
 
 
 class Routes:
-    """Which route a client has asked for.
+    """The route of every path.
 
-    :param others: for every path that has no route of its own.
-    :param by_path: by path, as clients write it, without the query.
+    :param others: for every path without a route of its own.
+    :param by_path: by path as clients write it, without the query.
     """
 
     __slots__ = ("_by_path", "_others")
@@ -92,7 +138,7 @@ class Routes:
         self._by_path = by_path
 
     def find(self, target: str) -> Route:
-        """The route of a request.
+        """Return the route of a request.
 
         :param target: path and query as sent.
         """

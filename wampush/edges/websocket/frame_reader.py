@@ -1,11 +1,11 @@
-"""From the bytes of a client to its messages.
+"""The reader that turns the bytes of a client into messages.
 
-Owns: which frames are read here and which by Autobahn, and what Autobahn would keep of them.
+Owns: the choice between the fast path here and Autobahn's parser, and what is kept of fragments.
 Must not import: the connection, any conversation.
 
-The base is Autobahn's server protocol: it reads frames, joins fragments, checks UTF-8, inflates,
-answers pings and closes. Complete text frames and empty pongs, which are nearly all that clients
-send, are unmasked at once when nothing else is pending; whatever else comes, and all that follows
+The base is Autobahn's server protocol: it parses frames, joins fragments, checks UTF-8, inflates,
+and answers pings and Close frames. Complete text frames and empty pongs, which are nearly all that
+clients send, take the fast path when nothing else is pending; any other frame, and everything after
 it in the same read, goes to Autobahn. Autobahn's options, statistics and futures are shared, see
 ``slim_autobahn``.
 """
@@ -22,32 +22,38 @@ _COMPLETE_TEXT: Final = 0x81
 _EMPTY_PONG: Final = b"\x8a\x80"
 _HEADER_BYTES: Final = 6
 _LONG_HEADER_BYTES: Final = 8
-#: Text and binary are counted as messages; a Close frame is the last of its connection.
-_COUNTED_LATER: Final = frozenset((1, 2, 8))
+#: Opcodes that do not count here: text and binary count as messages, and a Close frame is the last.
+_NOT_COUNTED: Final = frozenset((1, 2, 8))
 
 
 class FrameReader(SlimServerProtocol, ABC):
-    """Reads frames; a subclass says what becomes of messages.
+    """Reads frames; a subclass handles the messages.
 
-    It sets ``maxMessagePayloadSize``, the longest message in bytes.
+    The subclass sets ``maxMessagePayloadSize``, the longest message in bytes.
     """
 
     @abstractmethod
-    def text_received(self, text: bytes) -> None:
-        """The client sent a text, of UTF-8."""
+    def on_text(self, text: bytes) -> None:
+        """The client has sent a text message.
+
+        :param text: UTF-8.
+        """
 
     @abstractmethod
-    def binary_received(self, data: bytes) -> None:
-        """The client sent a binary message."""
+    def on_binary(self, data: bytes) -> None:
+        """The client has sent a binary message."""
 
     @abstractmethod
-    def within_rate(self) -> bool:
-        """Whether the client may send one more frame; if not, its connection has ended by now."""
+    def spend_allowance(self) -> bool:
+        """Count one frame.
+
+        :returns: whether the client may send it; if not, its connection has ended.
+        """
 
     def read_frames(self, data: bytes) -> None:
-        """Take complete text frames and empty pongs; leave the rest to Autobahn.
+        """Read complete text frames and empty pongs; leave the rest to Autobahn.
 
-        :param data: what was read, while nothing of what was read before is left.
+        :param data: what was received, while nothing received before is left.
         """
         position = 0
         size = len(data)
@@ -75,7 +81,7 @@ class FrameReader(SlimServerProtocol, ABC):
             if not text.isascii() and not self._is_utf8(text):
                 return
             position = end
-            self.text_received(text)
+            self.on_text(text)
             if self.state != self.STATE_OPEN:
                 return
         if position < size:
@@ -91,24 +97,24 @@ class FrameReader(SlimServerProtocol, ABC):
         return True
 
     def onFrameBegin(self) -> None:
-        """Count control frames and fragments like messages: Autobahn takes long for each."""
-        if self.current_frame.opcode not in _COUNTED_LATER and not self.within_rate():
+        """Count control frames and fragments like messages: Autobahn is slow with each."""
+        if self.current_frame.opcode not in _NOT_COUNTED and not self.spend_allowance():
             return
         super().onFrameBegin()
 
     def onMessageFrame(self, payload: list[bytes]) -> None:
-        """Keep a fragment; empty ones are not kept, or endless empty fragments would pile up."""
+        """Keep a fragment unless it is empty; endless empty fragments would pile up."""
         data = b"".join(payload)
         if data and not self.failedByMe:
             self.message_data.append(data)
 
     def onMessageEnd(self) -> None:
-        """A message that Autobahn read is complete."""
+        """Autobahn has read a complete message."""
         payload = b"".join(self.message_data)
         self.message_data = []
         if self.failedByMe:
             return
         if self.message_is_binary:
-            self.binary_received(payload)
+            self.on_binary(payload)
         else:
-            self.text_received(payload)
+            self.on_text(payload)

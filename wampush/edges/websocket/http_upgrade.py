@@ -1,10 +1,10 @@
-"""The opening handshake (RFC 6455 section 4.2).
+"""The opening handshake on the wire (RFC 6455 section 4.2).
 
-Owns: reading the request header, judging it, and the answers. Pure: bytes in, bytes out.
+Owns: parsing and checking the request header, and the responses. Pure: bytes in, bytes out.
 Must not import: Twisted, Autobahn, the broker.
 
 Autobahn's own handshake is not used: it spends three quarters of a connect on formatting messages
-for a debug log, redirects to any URL that a query asks for, and answers refusals without a body.
+for a debug log, redirects to any URL that a query asks for, and sends refusals without a body.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -21,19 +21,19 @@ from wampush.errors import CloseReason, WampushError
 
 SUBPROTOCOL: Final = "wamp"
 END_OF_HEAD: Final = b"\r\n\r\n"
-#: How a TLS client begins: a handshake record (RFC 8446 section 5.1).
+#: The first bytes of a TLS client: a handshake record (RFC 8446 section 5.1).
 _TLS_RECORD: Final = b"\x16\x03"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SINGLE: Final = frozenset(
+_SINGULAR: Final = frozenset(
     ("host", "sec-websocket-key", "sec-websocket-version", "origin", "upgrade")
 )
 
 
 class HandshakeRefused(WampushError):
-    """The request does not open a WebSocket.
+    """A request that does not open a WebSocket.
 
-    :param reason: the row of the table; its ``http_status`` is the answer's.
-    :param detail: what exactly was found.
+    :param reason: the row of the table; its ``http_status`` is the status of the response.
+    :param detail: what exactly was found, for the log and the response.
     """
 
     def __init__(self, reason: CloseReason, detail: str = "") -> None:
@@ -43,13 +43,13 @@ class HandshakeRefused(WampushError):
 
 
 @dataclass(frozen=True, slots=True)
-class Handshake:
-    """A request that may open a WebSocket.
+class UpgradeRequest:
+    """A well-formed request to open a WebSocket.
 
     :param target: path and query as sent.
     :param headers: by lower-case name; repeated ones joined by a comma.
     :param key: ``Sec-WebSocket-Key``.
-    :param subprotocols: what the client offers, in its order.
+    :param subprotocols: offered by the client, in its order of preference.
     """
 
     target: str
@@ -72,24 +72,25 @@ def _headers(lines: list[str]) -> dict[str, str]:
         name = name.lower()
         value = value.strip()
         if name in headers:
-            if name in _SINGLE:
+            if name in _SINGULAR:
                 raise _bad(f"The header {name!r} appears more than once.")
             value = f"{headers[name]}, {value}"
         headers[name] = value
     return headers
 
 
-def _is_clean(head: bytes) -> bool:
-    """Whether line ends are where lines end, and nowhere a NUL (RFC 9110 section 5.5).
+def _is_clean(head: bytes, ends: int) -> bool:
+    """Whether every CR and LF ends a line and there is no NUL (RFC 9110 section 5.5).
 
-    Applications get the values, and might put them into headers and logs.
+    Applications get the values, and may write them to headers and logs.
+
+    :param ends: how many line ends the header has.
     """
-    ends = head.count(b"\r\n")
     return head.count(b"\r") == ends == head.count(b"\n") and b"\0" not in head
 
 
-def _list(value: str) -> tuple[str, ...]:
-    return tuple(item.strip() for item in value.split(",") if item.strip())
+def _list_items(value: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, value.split(","))))
 
 
 def _check_key(key: str) -> None:
@@ -102,38 +103,39 @@ def _check_key(key: str) -> None:
 
 
 def complete_head(data: bytes, limit: int) -> bytes | None:
-    """The request header at the front of what has come so far.
+    """Return the complete request header at the start of the data.
 
-    :param limit: its longest size in bytes.
-    :returns: request line and headers without the empty line at the end; None while it lacks.
-    :raises HandshakeRefused: when it is too long already, or can not become one.
+    :param data: everything received so far.
+    :param limit: the longest header, in bytes.
+    :returns: request line and headers without the empty line at the end; None while incomplete.
+    :raises HandshakeRefused: when the header is too long, or the client speaks TLS.
     """
     if data.startswith(_TLS_RECORD):
-        # Without an answer its sender would wait for it until time is up.
-        raise _bad("It speaks TLS (wss://), and this port does not; connect with ws://.")
+        # Without a response the client would wait for one until its time limit.
+        raise _bad("The client speaks TLS (wss://) on a port without TLS; connect with ws://.")
     end = data.find(END_OF_HEAD)
     if end > limit or (end < 0 and len(data) > limit):
         raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
     return None if end < 0 else data[:end]
 
 
-def parse(head: bytes) -> Handshake | None:
-    """The handshake in a request header.
+def parse(head: bytes) -> UpgradeRequest | None:
+    """Parse and check a request header.
 
     :param head: request line and headers, without the empty line at the end.
-    :returns: None when it is an ordinary GET, as a browser sends for a page.
-    :raises HandshakeRefused: when it is neither.
+    :returns: None for an ordinary GET, as a browser sends for a page.
+    :raises HandshakeRefused: when the header is neither.
     """
     request_line, *lines = head.decode("latin-1").split("\r\n")
     words = request_line.split(" ")
     if len(words) != 3 or words[2] != "HTTP/1.1" or not words[1].startswith("/"):
-        # The query is left out, because it may hold a token.
+        # The query is left out because it may hold a token.
         query = "?…" if "?" in request_line else ""
         raise _bad(f"The request line is {request_line.partition('?')[0][:80] + query!r}.")
     if words[0] != "GET":
         raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
-    if not _is_clean(head):
-        raise _bad("The header holds a CR, LF or NUL that does not end a line.")
+    if not _is_clean(head, len(lines)):
+        raise _bad("The header contains a CR, LF or NUL that does not end a line.")
     headers = _headers(lines)
     if "host" not in headers:
         raise _bad("The header 'host' is missing.")
@@ -142,42 +144,45 @@ def parse(head: bytes) -> Handshake | None:
     if "websocket" not in headers["upgrade"].lower():
         raise _bad(f"Upgrade is {headers['upgrade'][:40]!r}, not 'websocket'.")
     if "upgrade" not in headers.get("connection", "").lower():
-        raise _bad("Connection does not say 'Upgrade'; a proxy may have removed it.")
+        raise _bad("Connection does not contain 'Upgrade'; a proxy may have removed it.")
     if headers.get("sec-websocket-version") != "13":
         raise _bad(f"Sec-WebSocket-Version is {headers.get('sec-websocket-version')!r}, not '13'.")
     key = headers.get("sec-websocket-key", "")
     _check_key(key)
-    return Handshake(words[1], headers, key, _list(headers.get("sec-websocket-protocol", "")))
+    offered = _list_items(headers.get("sec-websocket-protocol", ""))
+    return UpgradeRequest(words[1], headers, key, offered)
 
 
-def subprotocol(handshake: Handshake, required: bool) -> str | None:
-    """The subprotocol to answer with: ``wamp`` whenever it is offered.
+def subprotocol(offered: Sequence[str], required: bool) -> str | None:
+    """Choose the subprotocol to answer with: ``wamp`` whenever it is offered.
 
-    :param required: whether a client must offer it.
+    :param offered: by the client, in its order of preference.
+    :param required: whether a client must offer ``wamp``.
     :raises HandshakeRefused: when it must and did not.
     """
-    if SUBPROTOCOL in handshake.subprotocols:
+    if SUBPROTOCOL in offered:
         return SUBPROTOCOL
     if required:
-        # The representation, because this goes into the log and may hold any character.
-        names = ", ".join(handshake.subprotocols)[:80]
-        offered = repr(names) if names else "nothing"
-        raise HandshakeRefused(CloseReason.SUBPROTOCOL_REQUIRED, f"Offered: {offered}.")
+        names = ", ".join(offered)[:80]
+        # The representation, because this is logged and may hold any character.
+        shown = repr(names) if names else "nothing"
+        raise HandshakeRefused(CloseReason.SUBPROTOCOL_REQUIRED, f"Offered: {shown}.")
     return None
 
 
-def accept(handshake: Handshake, chosen: str | None, extension: str = "") -> bytes:
-    """The answer that opens the WebSocket.
+def accept(key: str, chosen: str | None, extension: str = "") -> bytes:
+    """Return the response that opens the WebSocket.
 
+    :param key: the client's ``Sec-WebSocket-Key``.
     :param chosen: the subprotocol, None for none.
     :param extension: the value of Sec-WebSocket-Extensions, "" for none.
     """
-    proof = hashlib.sha1(handshake.key.encode() + _GUID, usedforsecurity=False)
+    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
     lines = [
         b"HTTP/1.1 101 Switching Protocols",
         b"Upgrade: websocket",
         b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + base64.b64encode(proof.digest()),
+        b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
     ]
     if chosen is not None:
         lines.append(b"Sec-WebSocket-Protocol: " + chosen.encode())
@@ -197,7 +202,10 @@ def _response(status: HTTPStatus, content_type: str, body: bytes, extra: str = "
 
 
 def _challenge(reason: CloseReason) -> str:
-    """How to get in (RFC 6750 section 3); without a token there is no error to tell of (3.1)."""
+    """Return the value of WWW-Authenticate (RFC 6750 section 3).
+
+    A request without a token gets no error code (section 3.1).
+    """
     challenge = 'Bearer realm="wampush"'
     if reason is CloseReason.TOKEN_REFUSED:
         challenge += ', error="invalid_token"'
@@ -205,7 +213,7 @@ def _challenge(reason: CloseReason) -> str:
 
 
 def refusal(error: HandshakeRefused) -> bytes:
-    """The answer that says why no WebSocket is opened."""
+    """Return the response to a refused handshake; its body says why."""
     status = HTTPStatus(error.reason.value.http_status or HTTPStatus.BAD_REQUEST)
     extra = ""
     if status == HTTPStatus.BAD_REQUEST:
@@ -216,7 +224,7 @@ def refusal(error: HandshakeRefused) -> bytes:
 
 
 def page(server: str) -> bytes:
-    """The answer to a browser that opens the WebSocket port as a page.
+    """Return the response to a browser that opens the WebSocket port as a page.
 
     :param server: name and version of the server.
     """
@@ -226,9 +234,9 @@ def page(server: str) -> bytes:
         "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;"
         "padding:0 1rem}code{background:#8882;padding:.1em .3em;border-radius:.2em}</style>\n"
         f"<h1>{server}</h1>\n"
-        "<p>This is a WebSocket port: it speaks WAMP&nbsp;v1, for pages to subscribe to topics and "
-        "get what backends push.\n"
-        "<p>From a page with <code>autobahn.min.js</code>: "
+        "<p>This port serves WebSocket connections. Pages connect to it with WAMP&nbsp;v1 and "
+        "subscribe to the topics that backends publish to.\n"
+        "<p>To connect from a page that loads <code>autobahn.min.js</code>: "
         "<code>new ab.Session('ws://' + location.host, onopen, onclose)</code>\n"
         "<p>The demo page and the health check are on the HTTP port.\n"
     )

@@ -1,124 +1,243 @@
-"""The opening of one connection: request header, admission, identity, the doorkeeper.
+"""The opening of one connection: request header, admission, identity, connect hook.
 
-Owns: what is needed before a conversation begins, and only until then.
-Must not import: Autobahn, the composition root, any conversation.
+Owns: the steps before a conversation begins, and their state until then.
+Must not import: Autobahn, the connection, the composition root, any conversation.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
 
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import ConnectAttempt
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket import http_upgrade
-from wampush.edges.websocket.connect_request import request_of
-from wampush.edges.websocket.http_upgrade import Handshake, HandshakeRefused
+from wampush.edges.websocket.admission import Ticket
+from wampush.edges.websocket.compression import Agreement, agree
+from wampush.edges.websocket.conversation import Conversation, Line, Route, Routes
+from wampush.edges.websocket.http_upgrade import HandshakeRefused, UpgradeRequest
 from wampush.errors import AuthenticationRefused, CloseReason
 
-if TYPE_CHECKING:
-    from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.conversation import Conversation, Route
+
+class ConnectHook(Protocol):
+    """Application code that has the last word on whether a client may connect."""
+
+    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
+        """Decide about a client whose identity is known, before its handshake is answered.
+
+        :returns: fires when the client may connect; fails with AuthenticationRefused when it may
+            not, and the client gets the HTTP status and the sentence of its reason. It is
+            cancelled when the client goes away or ``websocket.handshake_timeout`` has passed.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningRules:
+    """What decides whether connections open; the same for all of them.
+
+    :param settings: the ``[websocket]`` table.
+    :param routes: what is said under which path.
+    :param authenticator: finds out the identities of clients.
+    :param connect_hook: asked last; None when no application decides.
+    :param server: name and version of the server, for people who open the port in a browser.
+    """
+
+    settings: WebSocketSettings
+    routes: Routes
+    authenticator: Authenticator
+    connect_hook: ConnectHook | None
+    server: str
+
+
+def peer_of(transport: Any) -> str:
+    """Return the address at the other end of a transport."""
+    return str(getattr(transport.getPeer(), "host", None) or "unix socket")
+
+
+OnOpen = Callable[[Conversation, bytes, Agreement | None, bytes], None]
+"""Called with the conversation that begins, the response to the request, the agreement on
+compression (None for no compression), and the bytes that the client sent after its request."""
+
+OnAnswer = Callable[[bytes, CloseReason, str], None]
+"""Called with a response that opens no WebSocket, the reason, and a detail for the log."""
 
 
 class OpeningHandshake:
-    """Reads the request of a client and finds out who it is; then opens the connection or ends it.
+    """Reads a client's request, finds out its identity, and decides whether its connection opens.
 
-    :param connection: the connection that opens.
+    It calls exactly one of ``on_open`` and ``on_answer``, once, unless it is cancelled or a defect
+    comes up first.
+
+    :param rules: what decides.
+    :param line: the connection, for the conversation.
+    :param outbox: the client's queue, for the conversation.
+    :param ticket: what the connection counts for.
+    :param transport: of the connection; names its peer, and is TLS or not.
+    :param on_open: called when the connection opens.
+    :param on_answer: called when the connection ends after its response.
+    :param on_defect: called with an unexpected error of the authenticator, the hook or a
+        conversation.
     """
 
-    __slots__ = ("_connection", "_data", "_request", "_route", "_subprotocol", "_waiting")
+    __slots__ = (
+        "_data",
+        "_done",
+        "_line",
+        "_on_answer",
+        "_on_defect",
+        "_on_open",
+        "_outbox",
+        "_rules",
+        "_ticket",
+        "_transport",
+        "_waiting",
+    )
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        *,
+        rules: OpeningRules,
+        line: Line,
+        outbox: Outbox,
+        ticket: Ticket,
+        transport: Any,
+        on_open: OnOpen,
+        on_answer: OnAnswer,
+        on_defect: Callable[[Failure], None],
+    ) -> None:
+        self._rules = rules
+        self._line = line
+        self._outbox = outbox
+        self._ticket = ticket
+        self._transport = transport
+        self._on_open = on_open
+        self._on_answer = on_answer
+        self._on_defect = on_defect
         self._data = b""
-        self._request: Handshake | None = None
-        self._route: Route | None = None
-        self._subprotocol: str | None = None
+        self._done = False
+        # The answer of the authenticator or of the connect hook; None while neither is asked.
         self._waiting: Deferred[Any] | None = None
 
-    def received(self, data: bytes) -> None:
-        """Bytes of the client."""
-        connection = self._connection
-        limit = connection.factory.settings.max_header_bytes
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the client."""
+        if self._done:
+            return
         self._data += data
         try:
             if self._waiting is None:
-                self._read(limit)
+                self._read_request()
             else:
-                self._check_early_frames(limit)
+                self._limit_early_frames()
         except HandshakeRefused as error:
-            self.cancel()
-            self._answer(error)
+            self._refuse(error)
 
     def cancel(self) -> None:
-        """The connection ends; nobody waits for the identity or the doorkeeper any more."""
-        if self._waiting is not None:
-            self._waiting.cancel()
+        """Give up: the connection has ended. Nothing is called any more."""
+        self._done = True
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.cancel()
 
-    def _read(self, limit: int) -> None:
-        head = http_upgrade.complete_head(self._data, limit)
+    def _read_request(self) -> None:
+        rules = self._rules
+        head = http_upgrade.complete_head(self._data, rules.settings.max_header_bytes)
         if head is None:
             return
-        connection = self._connection
-        edge = connection.factory
-        request = http_upgrade.parse(head)
-        if request is None:
-            connection.answer(http_upgrade.page(edge.server), CloseReason.PLAIN_REQUEST)
+        upgrade = http_upgrade.parse(head)
+        if upgrade is None:
+            self._answer(http_upgrade.page(rules.server), CloseReason.PLAIN_REQUEST)
             return
-        route = edge.routes.find(request.target)
-        self._subprotocol = route.subprotocol(request)
-        connection.admit(request.headers, route.origins)
+        route = rules.routes.find(upgrade.target)
+        subprotocol = route.subprotocol(upgrade.subprotocols)
+        ticket, transport = self._ticket, self._transport
+        ticket.admit(peer_of(transport), upgrade.headers, route.origins)
         self._data = self._data[len(head) + len(http_upgrade.END_OF_HEAD) :]
-        self._request = request
-        self._route = route
-        if edge.authenticator.all_anonymous:
-            self._identified(ANONYMOUS)
+        scheme = ticket.scheme(upgrade.headers, ISSLTransport.providedBy(transport))
+        request = ConnectRequest(upgrade.target, upgrade.headers, ticket.address, scheme)
+        self._identify(upgrade, request, route, subprotocol)
+
+    def _limit_early_frames(self) -> None:
+        """Bound what a client sends before its handshake is answered."""
+        if len(self._data) > self._rules.settings.max_header_bytes:
+            detail = "The client sent too many frames before its handshake was answered."
+            raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, detail)
+
+    def _identify(
+        self,
+        upgrade: UpgradeRequest,
+        request: ConnectRequest,
+        route: Route,
+        subprotocol: str | None,
+    ) -> None:
+        authenticator = self._rules.authenticator
+        if authenticator.all_anonymous:
+            self._on_identity(ANONYMOUS, upgrade, request, route, subprotocol)
             return
-        asked = request_of(connection, request)
-        self._waiting = waiting = edge.authenticator.authenticate(asked)
-        waiting.addCallbacks(self._identified, self._refused)
-        waiting.addErrback(connection.broken)
+        self._waiting = waiting = authenticator.authenticate(request)
+        found = (upgrade, request, route, subprotocol)
+        waiting.addCallbacks(self._on_identity, self._on_refused, callbackArgs=found)
+        waiting.addErrback(self._on_defect)
 
-    def _check_early_frames(self, limit: int) -> None:
-        """A client may send frames before it knows that it is let in, but not endlessly."""
-        if len(self._data) > limit:
-            raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, "Frames came too early.")
-
-    def _identified(self, identity: Identity) -> None:
-        connection = self._connection
-        request, route = self._request, self._route
-        if request is None or route is None:
+    def _on_identity(
+        self,
+        identity: Identity,
+        upgrade: UpgradeRequest,
+        request: ConnectRequest,
+        route: Route,
+        subprotocol: str | None,
+    ) -> None:
+        if self._done:
             return
         try:
-            conversation = connection.begin(route, request, identity, self._subprotocol)
+            self._ticket.belong_to(identity.user)
+            conversation = route.begin(self._line, self._outbox, request, identity, subprotocol)
         except HandshakeRefused as error:
-            self._answer(error)
+            self._refuse(error)
             return
-        if conversation is None:
+        hook = self._rules.connect_hook
+        if hook is None:
+            self._open(upgrade, subprotocol, conversation)
             return
-        doorkeeper = connection.factory.doorkeeper
-        if doorkeeper is None:
-            self._open(request, conversation)
-            return
-        asked = request_of(connection, request)
-        arrival = ConnectAttempt(identity, asked, conversation.subscriber)
-        self._waiting = waiting = maybeDeferred(doorkeeper.connecting, arrival)
-        waiting.addCallbacks(lambda _: self._open(request, conversation), self._refused)
-        waiting.addErrback(connection.broken)
+        attempt = ConnectAttempt(identity, request, conversation.subscriber)
+        self._waiting = waiting = maybeDeferred(hook.connecting, attempt)
+        waiting.addCallbacks(
+            lambda _: self._open(upgrade, subprotocol, conversation), self._on_refused
+        )
+        waiting.addErrback(self._on_defect)
 
-    def _open(self, request: Handshake, conversation: Conversation) -> None:
-        self._connection.open(request, conversation, self._subprotocol, self._data)
-
-    def _refused(self, failure: Failure) -> None:
+    def _on_refused(self, failure: Failure) -> None:
         if failure.check(CancelledError):
             return
         failure.trap(AuthenticationRefused)
         error = failure.value
         if isinstance(error, AuthenticationRefused):
-            self._answer(HandshakeRefused(error.reason, error.detail))
+            self._refuse(HandshakeRefused(error.reason, error.detail))
 
-    def _answer(self, error: HandshakeRefused) -> None:
-        self._connection.answer(http_upgrade.refusal(error), error.reason, error.detail)
+    def _open(
+        self, upgrade: UpgradeRequest, subprotocol: str | None, conversation: Conversation
+    ) -> None:
+        if self._done:
+            return
+        self._done = True
+        agreement: Agreement | None = None
+        if self._rules.settings.compression:
+            agreement = agree(upgrade.headers.get("sec-websocket-extensions", ""))
+        extension = "" if agreement is None else agreement.header
+        response = http_upgrade.accept(upgrade.key, subprotocol, extension)
+        self._on_open(conversation, response, agreement, self._data)
+
+    def _refuse(self, error: HandshakeRefused) -> None:
+        self._answer(http_upgrade.refusal(error), error.reason, error.detail)
+
+    def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
+        if not self._done:
+            self.cancel()
+            self._on_answer(response, reason, detail)

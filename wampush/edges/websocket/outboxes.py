@@ -1,18 +1,18 @@
-"""How what is queued for a client reaches its socket.
+"""The outboxes of connections: from the queue of a client to its socket.
 
-Owns: the two ways out, straight to a non-blocking socket or through a Twisted transport.
-Must not import: Autobahn; nor touch what the bytes mean.
+Owns: the two outbound paths, directly to a non-blocking socket or through a Twisted transport.
+Must not import: Autobahn. The meaning of the bytes does not matter here.
 
-All bytes of a connection pass through its outbox, replies of the WebSocket layer included. So the
-transport's own buffer is empty whenever the outbox is free, and a direct send can not overtake or
-split anything.
+All bytes of a connection pass through its outbox, including replies of the WebSocket layer. The
+transport's own buffer is therefore empty whenever the outbox is free, and a direct send cannot
+overtake or split anything.
 """
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
@@ -21,31 +21,36 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.outbox import Outbox
 from wampush.edges.websocket.formats import PLAIN, WebSocketFormat
 
-#: Handed to the transport at a time while it is blocked; Twisted sends at most this much at once.
+#: Bytes handed to the transport at a time while it is blocked; Twisted sends at most this much at
+#: once.
 SLICE_BYTES: Final = 128 * 1024
-#: The same for a transport that takes all it gets: room for two turns of events, so that a client
-#: that keeps up also catches up.
+#: The same for a transport that accepts everything it is given: room for the events of two turns,
+#: so that a client that keeps up also catches up.
 TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
-class _BaseOutbox(Outbox):
-    """What both ways have in common: the transport, and the end of the connection."""
+class OutboxOwner(Protocol):
+    """The connection of an outbox."""
 
-    __slots__ = ("_on_overflow", "_transport")
+    def on_overflow(self) -> None:
+        """The client is too slow; the connection ends and closes the outbox."""
+
+
+class _BaseOutbox(Outbox):
+    """What both paths have in common: the transport, and the end of the connection."""
+
+    # The owner instead of its bound method, which would take 64 bytes per connection.
+    __slots__ = ("_owner", "_transport")
 
     format: WebSocketFormat
 
     def __init__(
-        self,
-        transport: Any,
-        limit: int,
-        pressure: Backpressure,
-        on_overflow: Callable[[], None],
+        self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
     ) -> None:
         # Until the handshake has agreed on compression.
-        super().__init__(limit, pressure, PLAIN)
+        super().__init__(limit, backpressure, PLAIN)
         self._transport = transport
-        self._on_overflow: Callable[[], None] | None = on_overflow
+        self._owner: OutboxOwner | None = owner
 
     def stopProducing(self) -> None:
         """The transport is gone."""
@@ -53,41 +58,39 @@ class _BaseOutbox(Outbox):
 
     def overflow(self) -> None:
         """End the connection: the client is too slow."""
-        if self._on_overflow is not None:
-            self._on_overflow()
+        if self._owner is not None:
+            self._owner.on_overflow()
 
     def close(self) -> None:
-        """Free the queue at once and take nothing any more."""
+        """Free the queue at once and accept nothing more."""
         super().close()
-        self._on_overflow = None
+        self._owner = None
 
 
 @implementer(IPullProducer)
 class SocketOutbox(_BaseOutbox):
-    """Sends straight on the socket; what it does not take goes through the transport.
+    """Sends directly to the socket; bytes that the socket does not accept go to the transport.
 
     While blocked it is the transport's pull producer: the transport asks for more each time its
-    buffer has run empty (``IPullProducer``), and gets one slice. The rest stays here, where it is
-    counted and can still be replaced or freed.
+    buffer is empty (``IPullProducer``) and gets one slice. The rest stays here, where it is counted
+    and can still be replaced or freed.
 
     :param transport: a Twisted TCP or UNIX server transport.
-    :param on_overflow: ends the connection of a client that is too slow.
+    :param limit: bytes that may wait.
+    :param backpressure: notified of bytes that wait.
+    :param owner: the connection.
     """
 
     __slots__ = ("_send",)
 
     def __init__(
-        self,
-        transport: Any,
-        limit: int,
-        pressure: Backpressure,
-        on_overflow: Callable[[], None],
+        self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
     ) -> None:
-        super().__init__(transport, limit, pressure, on_overflow)
+        super().__init__(transport, limit, backpressure, owner)
         self._send: Callable[[bytes], int] = transport.getHandle().send
 
     def flush(self) -> None:
-        """Send what is queued with one send, and block when the socket does not take all."""
+        """Send what is queued with one send; block when the socket does not accept all of it."""
         chunks = self.chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
@@ -95,15 +98,15 @@ class SocketOutbox(_BaseOutbox):
         self.send(data)
 
     def send(self, chunk: bytes) -> None:
-        """Send a chunk, and block when the socket does not take all of it."""
-        # Called by a local name: CPython looks a slot up the slow way where it is called at once.
+        """Send a chunk; block when the socket does not accept all of it."""
+        # Called through a local name: CPython is slow to call a slot directly.
         send = self._send
         try:
             sent = send(chunk)
         except BlockingIOError:
             sent = 0
         except OSError:
-            # The reset or broken pipe is reported by the reactor as well, with its reason.
+            # The reactor reports the reset or broken pipe as well, with its reason.
             self.close()
             return
         if sent != len(chunk):
@@ -112,7 +115,7 @@ class SocketOutbox(_BaseOutbox):
             self._transport.registerProducer(self, False)
 
     def resumeProducing(self) -> None:
-        """The transport's buffer is empty: it gets the next slice, or the outbox is free again."""
+        """The transport's buffer is empty: write the next slice, or be free again."""
         if self.closed:
             return
         data = self.take(SLICE_BYTES) if self.chunks else b""
@@ -124,7 +127,7 @@ class SocketOutbox(_BaseOutbox):
             self.unblock()
 
     def finish(self) -> None:
-        """Hand everything to the transport, which ends the connection once it is sent."""
+        """Hand everything to the transport, which closes the socket once it is sent."""
         if self.closed:
             return
         if self.queued and not self.blocked:
@@ -139,45 +142,43 @@ class SocketOutbox(_BaseOutbox):
 
 @implementer(IPushProducer)
 class TransportOutbox(_BaseOutbox):
-    """Writes joined data to any transport, TLS for one.
+    """Writes joined data to any transport, such as TLS.
 
-    It is the transport's push producer: the transport says when it is stuffed and when it is empty
+    It is the transport's push producer: the transport reports when it is full and when it is empty
     again (``IPushProducer``). While blocked it hands over slices, so that the rest can still be
     replaced or freed.
 
-    :param transport: any Twisted transport that takes a producer.
-    :param on_overflow: ends the connection of a client that is too slow.
+    :param transport: any Twisted transport that accepts a producer.
+    :param limit: bytes that may wait.
+    :param backpressure: notified of bytes that wait.
+    :param owner: the connection.
     """
 
-    __slots__ = ("_stuffed",)
+    __slots__ = ("_full",)
 
     def __init__(
-        self,
-        transport: Any,
-        limit: int,
-        pressure: Backpressure,
-        on_overflow: Callable[[], None],
+        self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
     ) -> None:
-        super().__init__(transport, limit, pressure, on_overflow)
-        self._stuffed = False
+        super().__init__(transport, limit, backpressure, owner)
+        self._full = False
         transport.registerProducer(self, True)
 
     def flush(self) -> None:
-        """Write what is queued at once; the transport may call :meth:`pauseProducing` meanwhile."""
+        """Write what is queued; the transport may call :meth:`pauseProducing` meanwhile."""
         data = self.take(self.queued)
         self.queued = 0
         self._transport.write(data)
-        if self._stuffed and not self.closed:
+        if self._full and not self.closed:
             self.block(len(data))
 
     def pauseProducing(self) -> None:
-        """The transport is stuffed."""
-        self._stuffed = True
+        """The transport is full."""
+        self._full = True
 
     def resumeProducing(self) -> None:
-        """The transport is empty: it gets slices until it is stuffed, or the outbox is free."""
-        self._stuffed = False
-        while self.blocked and not self.closed and not self._stuffed:
+        """The transport is empty: write slices until it is full, or be free again."""
+        self._full = False
+        while self.blocked and not self.closed and not self._full:
             data = self.take(TRANSPORT_SLICE_BYTES) if self.chunks else b""
             self.progress(len(data))
             if data:
@@ -186,7 +187,7 @@ class TransportOutbox(_BaseOutbox):
                 self.unblock()
 
     def finish(self) -> None:
-        """Hand everything to the transport, which ends the connection once it is sent."""
+        """Hand everything to the transport, which closes the socket once it is sent."""
         if self.closed:
             return
         if self.chunks:
@@ -200,9 +201,15 @@ ClientOutbox = SocketOutbox | TransportOutbox
 
 
 def outbox_for(
-    transport: Any, limit: int, pressure: Backpressure, on_overflow: Callable[[], None]
+    transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
 ) -> ClientOutbox:
-    """The outbox that fits a transport: direct where its handle is a plain socket."""
+    """Make the outbox that fits a transport: a direct one if its handle is a plain socket.
+
+    :param transport: of the connection.
+    :param limit: bytes that may wait.
+    :param backpressure: notified of bytes that wait.
+    :param owner: the connection.
+    """
     if isinstance(transport.getHandle(), socket.socket):
-        return SocketOutbox(transport, limit, pressure, on_overflow)
-    return TransportOutbox(transport, limit, pressure, on_overflow)
+        return SocketOutbox(transport, limit, backpressure, owner)
+    return TransportOutbox(transport, limit, backpressure, owner)

@@ -1,19 +1,18 @@
 """All WebSocket connections of a node.
 
-Owns: the factory that listeners use, the set of connections, admission, the end of all of them.
-Must not import: the composition root, any conversation; what is said over a connection is the
-business of its route.
+Owns: the factory that listeners use, the set of connections, the end of all of them.
+Must not import: the composition root, any conversation. Routes decide what is said over
+connections.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from time import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from autobahn.twisted.websocket import WebSocketServerFactory
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 
 from wampush import __version__
 from wampush.broker.delivery.backpressure import Backpressure
@@ -22,9 +21,9 @@ from wampush.broker.ledger import Ledger
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.connection import ClientLimits, Connection, SharedParts
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.doorkeeper import ConnectHook
+from wampush.edges.websocket.opening import ConnectHook, OpeningRules
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 from wampush.net.listeners import RejectedConnection
@@ -32,120 +31,114 @@ from wampush.net.listeners import RejectedConnection
 SERVER: Final = f"wampush/{__version__}"
 
 
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """What one client may cost.
-
-    :param queue_bytes: how much may wait for it.
-    :param messages_per_second: how much it may send for long.
-    :param message_burst: how much it may send at once.
-    """
-
-    queue_bytes: int
-    messages_per_second: float
-    message_burst: int
-
-
-class WebSocketEdge(WebSocketServerFactory):
-    """Makes and keeps the connections.
+class WebSocketEdge(Factory):
+    """Makes the connections of all WebSocket listeners and keeps track of them.
 
     :param settings: the ``[websocket]`` table.
-    :param limits: what one client may cost.
-    :param admission: who may connect.
-    :param authenticator: who clients are.
-    :param routes: what is said over connections.
-    :param fanout: the way to the outboxes.
-    :param pressure: told of what waits.
-    :param ledger: told how connections end.
+    :param limits: what one client may use.
+    :param admission: limits on how many connections are open.
+    :param authenticator: finds out the identities of clients.
+    :param connect_hook: has the last word on whether a client may connect; None for nobody.
+    :param routes: what is said under which path.
+    :param fanout: the path to the outboxes.
+    :param backpressure: notified of bytes that wait for clients.
+    :param ledger: counts how connections end.
+    :param now: returns the time in seconds since the epoch, for the expiry of identities.
     :param reactor: for timers.
     """
 
-    protocol = Connection
     noisy = False
 
     def __init__(
         self,
+        *,
         settings: WebSocketSettings,
         limits: ClientLimits,
         admission: Admission,
         authenticator: Authenticator,
+        connect_hook: ConnectHook | None,
         routes: Routes,
         fanout: Fanout,
-        pressure: Backpressure,
+        backpressure: Backpressure,
         ledger: Ledger,
-        reactor: IReactorTime,
+        now: Callable[[], float],
+        reactor: Any,
     ) -> None:
-        super().__init__(reactor=reactor, server=SERVER)
-        self.settings = settings
-        self.limits = limits
-        self.admission = admission
-        self.authenticator = authenticator
-        #: Decides last whether a client is let in; None where nobody has to be asked.
-        self.doorkeeper: ConnectHook | None = None
-        #: Seconds since the epoch, by which identities expire.
-        self.now = time
-        self.routes = routes
-        self.fanout = fanout
-        self.pressure = pressure
-        self.ledger = ledger
         self.connections: set[Connection] = set()
         shortest = min(
             settings.handshake_timeout,
             settings.ping_interval,
             settings.silence_timeout - settings.ping_interval,
         )
-        self.wheel = TimerWheel(reactor, min(1.0, shortest / 4))
-        self._all_gone: Deferred[None] | None = None
+        self.timer_wheel = TimerWheel(reactor, min(1.0, shortest / 4))
+        self._reactor = reactor
+        self._all_lost: Deferred[None] | None = None
+        self.shared = SharedParts(
+            settings=settings,
+            limits=limits,
+            rules=OpeningRules(
+                settings=settings,
+                routes=routes,
+                authenticator=authenticator,
+                connect_hook=connect_hook,
+                server=SERVER,
+            ),
+            admission=admission,
+            timer_wheel=self.timer_wheel,
+            fanout=fanout,
+            backpressure=backpressure,
+            ledger=ledger,
+            now=now,
+            on_made=self.connections.add,
+            on_lost=self._on_lost,
+        )
 
     def start(self) -> None:
-        """Begin to keep time."""
-        self.wheel.start()
+        """Start the timers of connections."""
+        self.timer_wheel.start()
 
-    def buildProtocol(self, addr: IAddress) -> Any:
-        """A connection for an accepted socket; one that ends at once, far beyond a limit."""
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """Make the connection of an accepted socket; far beyond a limit, one that ends at once."""
         peer = str(getattr(addr, "host", None) or "unix socket")
-        reason = self.admission.refuses(len(self.connections), peer)
+        reason = self.shared.admission.rejects(peer)
         if reason is not None:
-            self.ledger.end(reason, peer)
+            self.shared.ledger.end(reason, peer)
             return RejectedConnection()
-        connection = Connection()
-        connection.factory = self
-        return connection
-
-    def gone(self, connection: Connection) -> None:
-        """A connection is lost."""
-        self.connections.discard(connection)
-        if self._all_gone is not None and not self.connections:
-            self._all_gone.callback(None)
-            self._all_gone = None
+        return Connection(self.shared)
 
     def stop(self, patience: float) -> Deferred[None]:
-        """End all connections once what is queued for them is sent.
+        """End all connections once everything queued for them is sent.
 
         They end without a Close frame: a clean close would end pages for good (AutobahnJS retries
         unclean ends only).
 
-        :param patience: seconds; who has not read everything by then is dropped.
-        :returns: fires when none is left.
+        :param patience: seconds after which clients that have not read everything are dropped.
+        :returns: fires when all connections are lost.
         """
-        self.admission.stopping = True
-        self.fanout.flush_all()
-        done: Deferred[None] = Deferred()
-        timer = self.reactor.callLater(patience, self._abort_all)
+        self.shared.admission.stop()
+        self.shared.fanout.flush_all()
+        all_lost: Deferred[None] = Deferred()
+        timer = self._reactor.callLater(patience, self._abort_all)
 
-        def finished(result: None) -> None:
+        def on_all_lost(result: None) -> None:
             if timer.active():
                 timer.cancel()
-            self.wheel.stop()
+            self.timer_wheel.stop()
 
-        done.addCallback(finished)
+        all_lost.addCallback(on_all_lost)
         if not self.connections:
-            done.callback(None)
-            return done
-        self._all_gone = done
+            all_lost.callback(None)
+            return all_lost
+        self._all_lost = all_lost
         for connection in list(self.connections):
             connection.end(CloseReason.SERVER_STOPPED)
-        return done
+        return all_lost
+
+    def _on_lost(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+        if self._all_lost is not None and not self.connections:
+            self._all_lost.callback(None)
+            self._all_lost = None
 
     def _abort_all(self) -> None:
         for connection in list(self.connections):

@@ -1,4 +1,4 @@
-"""Autobahn's server protocol without what it keeps for each connection.
+"""Autobahn's server protocol without its state per connection.
 
 Owns: the defaults that Autobahn would otherwise set on every instance.
 Must not import: anything of wampush.
@@ -6,9 +6,9 @@ Must not import: anything of wampush.
 Autobahn's ``__init__`` and ``_connectionMade`` give each connection futures, an event table,
 transport details, statistics, a send queue, a validator and a copy of thirty options, and format
 those options for a debug message: about 8 KiB and half of the time of a connect. All of it is the
-same for every connection or read by nobody here, so it stands on the class, and the validator is
-made when a message needs it. A test compares these attributes with what Autobahn sets, so that a
-new release can not change them unnoticed.
+same for every connection or never read here, so it is set on the class, and the validator is made
+when a message needs it. A test compares these attributes with what Autobahn sets, so that a new
+release cannot change them unnoticed.
 """
 
 from __future__ import annotations
@@ -21,15 +21,23 @@ from autobahn.websocket.protocol import TrafficStats
 from autobahn.websocket.utf8validator import Utf8Validator
 
 
-class _NobodyWaits:
-    """Stands in for the futures that Autobahn resolves when a connection opens and closes."""
+class _UnusedFuture:
+    """Takes the place of the futures that Autobahn resolves when a connection opens and closes."""
 
     def callback(self, result: object) -> None:
-        """Nobody waits for it."""
+        """Do nothing; no code waits for the result."""
+
+
+class _ServerSide:
+    """All that Autobahn reads from its factory once the handshake is done."""
+
+    isServer = True
 
 
 class SlimServerProtocol(WebSocketServerProtocol):
     """The base of our connections; a subclass calls neither inherited initialiser."""
+
+    factory: Any = _ServerSide()
 
     # What Autobahn's _connectionMade and __init__ set on each instance.
     state = WebSocketServerProtocol.STATE_CONNECTING
@@ -63,8 +71,8 @@ class SlimServerProtocol(WebSocketServerProtocol):
     autoPingPendingCall = None
     autoPingPendingSeq = 0
     autoPingPendingSent = None
-    is_closed = _NobodyWaits()
-    is_open = _NobodyWaits()
+    is_closed = _UnusedFuture()
+    is_open = _UnusedFuture()
     _perMessageCompress: Any = None
     _transport_details = None
     websocket_version = 13
@@ -90,5 +98,5 @@ class SlimServerProtocol(WebSocketServerProtocol):
 
     @cached_property
     def utf8validator(self) -> Any:
-        """Autobahn's incremental validator; made when a message needs it, which few do."""
+        """Autobahn's incremental UTF-8 validator; few messages need it."""
         return Utf8Validator()

@@ -1,9 +1,10 @@
 """One timer for all connections.
 
-Owns: which connection is due in which tick. Must not import: the broker, Autobahn.
+Owns: the timers of connections, grouped by the tick in which they expire.
+Must not import: the broker, Autobahn.
 
-A delayed call per connection costs memory and a heap operation for every ping; a slot per tick
-costs neither.
+A delayed call per connection costs memory and a heap operation for every ping; a set per tick costs
+neither.
 """
 
 from __future__ import annotations
@@ -15,49 +16,52 @@ from twisted.internet.task import LoopingCall
 
 
 class Timed(Protocol):
-    """What waits on a wheel."""
+    """An object with one timer on a wheel."""
 
-    #: The tick in which it is due; kept by the wheel, 0 when it is on none.
-    slot: int
+    #: The tick in which its timer expires; set by the wheel, 0 while the timer is not running.
+    timer_slot: int
 
-    def due(self) -> None:
-        """Its tick has come; it is off the wheel and may schedule itself again."""
+    def on_timer(self) -> None:
+        """The timer has expired; it is not running any more and may be started again."""
 
 
 class TimerWheel:
-    """Calls :meth:`Timed.due` in the tick asked for, late by up to one tick.
+    """Calls :meth:`Timed.on_timer` in the tick asked for, up to one tick late.
 
-    :param clock: the reactor, or a test's clock.
-    :param tick_seconds: how long a tick lasts.
+    :param clock: the reactor.
+    :param tick_seconds: length of a tick in seconds.
     """
 
     def __init__(self, clock: IReactorTime, tick_seconds: float) -> None:
         self.tick_seconds = tick_seconds
-        #: Ticks since the start; starts at 1 so that 0 can mean "on no wheel".
+        #: The current tick; starts at 1 so that 0 can mean "not running".
         self.now = 1
         self._slots: dict[int, set[Timed]] = {}
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
 
     def start(self) -> None:
-        """Begin to turn."""
+        """Start to count ticks."""
         self._loop.start(self.tick_seconds, now=False)
 
     def stop(self) -> None:
-        """Turn no more."""
+        """Stop counting ticks; timers that are running never expire."""
         if self._loop.running:
             self._loop.stop()
 
     @property
     def waiting(self) -> int:
-        """How many wait."""
+        """How many timers are running."""
         return sum(map(len, self._slots.values()))
 
     def schedule(self, timed: Timed, seconds: float) -> None:
-        """Make something due so many seconds from now, instead of what was scheduled for it."""
+        """Start the timer of an object; if it is running already, only the new time counts.
+
+        :param seconds: from now.
+        """
         self.cancel(timed)
         slot = self.now + max(1, round(seconds / self.tick_seconds))
-        timed.slot = slot
+        timed.timer_slot = slot
         waiting = self._slots.get(slot)
         if waiting is None:
             self._slots[slot] = {timed}
@@ -65,20 +69,20 @@ class TimerWheel:
             waiting.add(timed)
 
     def cancel(self, timed: Timed) -> None:
-        """Take something off; does nothing when it is on no wheel."""
-        if timed.slot:
-            waiting = self._slots[timed.slot]
+        """Stop the timer of an object; do nothing when it is not running."""
+        if timed.timer_slot:
+            waiting = self._slots[timed.timer_slot]
             waiting.discard(timed)
             if not waiting:
-                del self._slots[timed.slot]
-            timed.slot = 0
+                del self._slots[timed.timer_slot]
+            timed.timer_slot = 0
 
     def _tick(self) -> None:
         self.now += 1
-        # The slot stays in its place meanwhile, so that who is due may cancel another one in it.
+        # The set stays in its place meanwhile, so that on_timer may cancel another timer in it.
         waiting = self._slots.get(self.now)
         while waiting:
             timed = waiting.pop()
-            timed.slot = 0
-            timed.due()
+            timed.timer_slot = 0
+            timed.on_timer()
         self._slots.pop(self.now, None)

@@ -1,11 +1,13 @@
 """WAMP v1 over a connection.
 
-Owns: how a session begins on a connection, and what passes between the connection and ``clients``.
-Must not import: Twisted, Autobahn; nor know what a WAMP message means.
+Owns: how a session begins on a connection, and what passes between the connection and the request
+handler.
+Must not import: Twisted, Autobahn. The meaning of WAMP messages does not matter here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wampush.broker.identity import ANONYMOUS
@@ -18,127 +20,134 @@ from wampush.wamp.session import PrefixLimits, Session
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect import ConnectRequest
     from wampush.broker.requests.handler import RequestHandler
-    from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.http_upgrade import Handshake
+    from wampush.edges.websocket.conversation import Line
     from wampush.wamp.uris import Dialect
 
 
 class WampRoute:
-    """WAMP v1, for every client that asks for nothing else.
+    """Begins WAMP v1 sessions, on every path that is not a component's.
 
-    :param clients: gets what clients send.
-    :param dialect: how their WAMP v1 is read.
-    :param server: name and version told in WELCOME.
-    :param prefixes: what the prefixes of one client may cost.
+    :param handler: carries out what clients send.
+    :param dialect: the variant of WAMP v1 that clients speak.
+    :param server: name and version sent in WELCOME.
+    :param prefixes: limits on the prefixes of one client.
     :param require_subprotocol: whether a client must offer ``wamp``.
     """
 
-    __slots__ = ("_clients", "_dialect", "_prefixes", "_require_subprotocol", "_server")
+    __slots__ = ("_dialect", "_handler", "_prefixes", "_require_subprotocol", "_server")
 
-    #: Pages as ``[websocket]`` has them.
+    #: The pages of ``[websocket]`` may connect.
     origins = None
 
     def __init__(
         self,
-        clients: RequestHandler,
+        *,
+        handler: RequestHandler,
         dialect: Dialect,
         server: str,
         prefixes: PrefixLimits,
         require_subprotocol: bool,
     ) -> None:
-        self._clients = clients
+        self._handler = handler
         self._dialect = dialect
         self._server = server
         self._prefixes = prefixes
         self._require_subprotocol = require_subprotocol
 
-    def subprotocol(self, request: Handshake) -> str | None:
-        """``wamp`` whenever it is offered.
+    def subprotocol(self, offered: Sequence[str]) -> str | None:
+        """Choose ``wamp`` whenever it is offered; None for none.
 
-        :raises HandshakeRefused: when it must be offered and was not.
+        :param offered: by the client, in its order of preference.
+        :raises HandshakeRefused: when ``wamp`` must be offered and was not.
         """
-        return http_upgrade.subprotocol(request, self._require_subprotocol)
+        return http_upgrade.subprotocol(offered, self._require_subprotocol)
 
     def begin(
         self,
-        connection: Connection,
+        line: Line,
         outbox: Outbox,
-        request: Handshake,
+        request: ConnectRequest,
         identity: Identity,
         subprotocol: str | None,
     ) -> WampConversation:
-        """A session that knows its id; it is not open yet."""
+        """Make a session with its id; its connection is not open yet."""
         session = Session(self._dialect, self._server, self._prefixes)
-        is_local = is_from_here(connection.peer, request.headers)
-        conversation = WampConversation(self._clients, connection, is_local)
+        is_local = is_from_here(line.peer, request.headers)
+        conversation = WampConversation(self._handler, line, is_local)
         conversation.subscriber = Subscriber(session, outbox, identity, conversation)
         return conversation
 
 
 class WampConversation:
-    """What one WAMP v1 client says; its connection, as the broker sees it (``Peer``).
+    """What one WAMP v1 client says; also the client's connection as the broker knows it (``Peer``).
 
-    :param is_local: whether it came from this machine, and from no page of another host.
+    :param handler: carries out what the client sends.
+    :param line: the connection.
+    :param is_local: whether the client is on this machine, and not a page of another host.
     """
 
-    __slots__ = ("_clients", "_connection", "is_local", "subscriber")
+    __slots__ = ("_handler", "_line", "is_local", "subscriber")
 
-    def __init__(self, clients: RequestHandler, connection: Connection, is_local: bool) -> None:
-        self._clients = clients
-        self._connection = connection
+    def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
+        self._handler = handler
+        self._line = line
         self.is_local = is_local
         #: The client; None once the connection is lost, or each would keep the other in memory.
         self.subscriber: Subscriber | None = None
 
-    # As the connection sees it.
+    # For the connection.
 
     @property
     def identity(self) -> Identity:
-        """Who the session belongs to by now."""
+        """The current identity of the session."""
         return ANONYMOUS if self.subscriber is None else self.subscriber.identity
 
     def on_open(self) -> None:
-        """The session begins: WELCOME."""
+        """The handshake is answered: the session begins with WELCOME."""
         if self.subscriber is not None:
-            self._clients.on_open(self.subscriber)
+            self._handler.on_open(self.subscriber)
 
-    def text(self, text: bytes) -> None:
-        """A message of WAMP v1."""
+    def on_text(self, text: bytes) -> None:
+        """The client has sent a text message.
+
+        :param text: UTF-8.
+        """
         if self.subscriber is not None:
-            self._clients.on_text(self.subscriber, text)
+            self._handler.on_text(self.subscriber, text)
 
-    def binary(self, data: bytes) -> None:
-        """WAMP v1 has no binary messages."""
+    def on_binary(self, data: bytes) -> None:
+        """The client has sent a binary message, which WAMP v1 does not have."""
         if self.subscriber is not None:
             error = MessageRefused(Refusal.BINARY_FRAME)
-            self._clients.refuse(self.subscriber, error, data)
+            self._handler.refuse(self.subscriber, error, data)
 
     def on_lost(self) -> None:
-        """The session ends."""
+        """The connection is lost: the session ends."""
         subscriber, self.subscriber = self.subscriber, None
         if subscriber is not None:
-            self._clients.on_lost(subscriber)
+            self._handler.on_lost(subscriber)
 
-    # As the broker sees it.
+    # For the broker.
 
     @property
     def address(self) -> str:
-        """The client's address, proxies believed."""
-        return self._connection.address
+        """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
+        return self._line.address
 
     @property
     def ended(self) -> CloseReason | None:
         """Why the connection has ended; None while it has not, and where it was lost."""
-        return self._connection.reason
+        return self._line.reason
 
     def accept_identity(self, identity: Identity) -> bool:
         """Count the connection for the user of this identity.
 
         :returns: False when the connection does not go on.
         """
-        return self.subscriber is not None and self._connection.accept_identity(identity)
+        return self.subscriber is not None and self._line.accept_identity(identity)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
-        """End the connection once what is queued for it is sent."""
-        self._connection.end(reason, detail)
+        """End the connection once everything queued is sent."""
+        self._line.end(reason, detail)

@@ -1,4 +1,4 @@
-"""Application code may refuse a client that is known, before the handshake is answered."""
+"""The opening of a connection: its connect hook decides before the handshake is answered."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
 from tests.apps.sample_components import Scripted
 from tests.edges.websocket.component_in_memory import ComponentEdge
-from tests.edges.websocket.in_memory import MemoryNode, Peer, frames, masked, request
+from tests.edges.websocket.in_memory import MemoryNode, Peer, change_rules, frames, masked, request
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectAttempt
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import AuthenticationRefused, CloseReason
 
 
-class Doorkeeper:
+class Hook:
     """Decides as a test says; by itself, later."""
 
     def __init__(self, answer: Any = None) -> None:
@@ -42,9 +42,9 @@ def refuse(_: ConnectAttempt) -> Deferred[None]:
     return fail(AuthenticationRefused(CloseReason.CONNECT_REFUSED, "Not on the list."))
 
 
-def guarded(doorkeeper: Doorkeeper) -> MemoryNode:
+def guarded(hook: Hook) -> MemoryNode:
     node = MemoryNode(WebSocketSettings(handshake_timeout=5.0))
-    node.edge.doorkeeper = doorkeeper
+    change_rules(node.edge, connect_hook=hook)
     return node
 
 
@@ -56,12 +56,12 @@ def ask(node: MemoryNode, more: bytes = b"") -> Peer:
 
 
 def test_who_is_let_in_later_gets_its_session_then() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node, masked(b'[5,"t"]'))
     assert peer.take() == b""
     assert node.broker.sessions == {}
-    (arrival,) = doorkeeper.arrivals
+    (arrival,) = hook.arrivals
     assert arrival.identity.source == "anonymous"
     assert arrival.address == "127.0.0.1"
     assert arrival.request.path == "/ws"
@@ -70,7 +70,7 @@ def test_who_is_let_in_later_gets_its_session_then() -> None:
     assert arrival.subscriber.peer is not None
     assert arrival.subscriber.peer.address == "127.0.0.1"
     assert arrival.subscriber.is_local
-    doorkeeper.answers.pop().callback(None)
+    hook.answers.pop().callback(None)
     head, _, rest = peer.take().partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 ")
     (welcome,) = frames(rest)
@@ -86,22 +86,22 @@ def test_who_is_let_in_later_gets_its_session_then() -> None:
 def test_a_trusted_proxy_tells_how_the_client_connected(
     trusted: tuple[str, ...], scheme: str
 ) -> None:
-    doorkeeper = Doorkeeper()
+    hook = Hook()
     node = MemoryNode(trusted=trusted)
-    node.edge.doorkeeper = doorkeeper
+    change_rules(node.edge, connect_hook=hook)
     node.connect().send(request("X-Forwarded-Proto: https"))
-    (arrival,) = doorkeeper.arrivals
+    (arrival,) = hook.arrivals
     assert arrival.request.scheme == scheme
 
 
 def test_who_is_let_in_at_once_does_not_wait() -> None:
-    node = guarded(Doorkeeper(lambda _: succeed(None)))
+    node = guarded(Hook(lambda _: succeed(None)))
     node.connect().open()
     assert len(node.broker.sessions) == 1
 
 
 def test_who_is_refused_gets_403_and_no_session() -> None:
-    node = guarded(Doorkeeper(refuse))
+    node = guarded(Hook(refuse))
     peer = ask(node)
     answer = peer.take()
     assert answer.startswith(b"HTTP/1.1 403 ")
@@ -110,56 +110,56 @@ def test_who_is_refused_gets_403_and_no_session() -> None:
     assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
     peer.lose()
     assert node.broker.sessions == {}
-    assert node.edge.wheel.waiting == 0
+    assert node.edge.timer_wheel.waiting == 0
     assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
 
 
 def test_nobody_is_asked_about_a_client_that_is_refused_before() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     for more in ("Origin: http://stranger.example",):
         peer = node.connect()
         peer.send(request(more))
         assert peer.take().startswith(b"HTTP/1.1 403 ")
     node.connect().send(request(subprotocol=None))
-    assert doorkeeper.arrivals == []
+    assert hook.arrivals == []
 
 
 def test_it_is_not_asked_any_more_when_the_client_goes_away() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node)
     peer.lose()
-    assert doorkeeper.cancelled == 1
+    assert hook.cancelled == 1
     assert node.broker.sessions == {}
     assert node.edge.connections == set()
 
 
 def test_it_is_not_asked_any_more_when_the_handshake_takes_too_long() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node)
     for _ in range(14):
         node.clock.advance(0.5)
     assert peer.transport.disconnected
     assert node.ledger.ended == {CloseReason.HANDSHAKE_TIMEOUT: 1}
     peer.lose()
-    assert doorkeeper.cancelled == 1
+    assert hook.cancelled == 1
 
 
 def test_it_is_not_asked_any_more_when_the_client_sends_too_much() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node)
     peer.send(masked(b"x" * 9000))
     assert peer.take().startswith(b"HTTP/1.1 431 ")
-    assert doorkeeper.cancelled == 1
+    assert hook.cancelled == 1
 
 
 @pytest.mark.parametrize("late", ["lets in", "refuses"])
 def test_an_answer_that_comes_too_late_does_nothing(late: str) -> None:
-    doorkeeper = Doorkeeper(lambda _: Deferred(lambda _: None))
-    node = guarded(doorkeeper)
+    hook = Hook(lambda _: Deferred(lambda _: None))
+    node = guarded(hook)
     given: list[Deferred[None]] = []
 
     def stubborn(_: ConnectAttempt) -> Deferred[None]:
@@ -170,7 +170,7 @@ def test_an_answer_that_comes_too_late_does_nothing(late: str) -> None:
         given.append(inner)
         return outer
 
-    doorkeeper._answer = stubborn
+    hook._answer = stubborn
     peer = ask(node)
     peer.lose()
     if late == "lets in":
@@ -185,7 +185,7 @@ def test_a_defect_drops_the_connection() -> None:
     def broken(_: ConnectAttempt) -> Deferred[None]:
         raise ValueError("defect")
 
-    node = guarded(Doorkeeper(broken))
+    node = guarded(Hook(broken))
     peer = ask(node)
     assert peer.transport.disconnected
     assert node.ledger.ended == {CloseReason.INTERNAL_ERROR: 1}
@@ -194,49 +194,48 @@ def test_a_defect_drops_the_connection() -> None:
 
 
 def test_a_client_may_become_somebody_meanwhile() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node)
-    subscriber = doorkeeper.arrivals[0].subscriber
+    subscriber = hook.arrivals[0].subscriber
     assert subscriber is not None
     node.node.clients.become(subscriber, Identity("7"))
-    assert node.edge.admission._users == {"7": 1}
-    doorkeeper.answers.pop().callback(None)
+    assert node.edge.shared.admission._users == {"7": 1}
+    hook.answers.pop().callback(None)
     assert peer.subscriber.identity.user == "7"
     peer.lose()
-    assert node.edge.admission._users == {}
+    assert node.edge.shared.admission._users == {}
 
 
 def test_the_end_of_the_server_does_not_wait_for_it() -> None:
-    doorkeeper = Doorkeeper()
-    node = guarded(doorkeeper)
+    hook = Hook()
+    node = guarded(hook)
     peer = ask(node)
     done: list[None] = []
     node.edge.stop(5.0).addCallback(done.append)
     assert peer.transport.disconnecting
     peer.lose()
-    assert doorkeeper.cancelled == 1
+    assert hook.cancelled == 1
     assert done == [None]
 
 
 def test_clients_of_components_pass_it_too() -> None:
     component = Scripted()
-    doorkeeper = Doorkeeper()
-    edge = ComponentEdge(component, identity=Identity("7", source="token"))
-    edge.edge.doorkeeper = doorkeeper
+    hook = Hook()
+    edge = ComponentEdge(component, identity=Identity("7", source="token"), connect_hook=hook)
     client = edge.connect()
     assert client.shake(target="/chat") == b""
-    (arrival,) = doorkeeper.arrivals
+    (arrival,) = hook.arrivals
     assert arrival.identity.user == "7"
     assert arrival.request.path == "/chat"
     assert arrival.subscriber is None
     assert component.calls == []
-    doorkeeper.answers.pop().callback(None)
+    hook.answers.pop().callback(None)
     assert client.take().startswith(b"HTTP/1.1 101 ")
     assert component.calls == [("on_open", 1)]
     refused = edge.connect()
     refused.shake()
-    doorkeeper.answers.pop().errback(AuthenticationRefused(CloseReason.CONNECT_REFUSED))
+    hook.answers.pop().errback(AuthenticationRefused(CloseReason.CONNECT_REFUSED))
     assert refused.take().startswith(b"HTTP/1.1 403 ")
     refused.lose()
     assert component.calls == [("on_open", 1)]
