@@ -454,7 +454,7 @@ def test_nothing_keeps_the_queue_of_a_lost_connection() -> None:
 
 def test_a_session_that_would_be_one_too_many_of_its_user_is_dropped_as_who_it_was() -> None:
     node = MemoryNode(SETTINGS)
-    node.edge.shared.admission._most_per_user = 1
+    node.edge.shared.admission._max_per_user = 1
     first, second = node.open(), node.open()
     first.become(Identity("7"))
     subscriber = second.subscriber
