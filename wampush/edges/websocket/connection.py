@@ -3,8 +3,7 @@
 Owns: a connection from accept to loss: its frames in and out, its time and its limits.
 Must not import: the server, the composition root, any conversation.
 
-The states and their moves are in ``lifecycle``; frames are read by ``frame_reader``; the handshake
-is in ``opening``.
+The states are in ``lifecycle``, the reading of frames in ``frame_reader``.
 """
 
 from __future__ import annotations
@@ -84,8 +83,8 @@ class SharedParts:
     :param backpressure: notified of bytes that wait for clients.
     :param ledger: counts how connections end.
     :param now: returns the time in seconds since the epoch, for the expiry of identities.
-    :param on_made: called with each connection when its socket is accepted.
-    :param on_lost: called with each connection when its socket is gone.
+    :param on_made: called when the socket of a connection is accepted.
+    :param on_lost: called when the socket of a connection is gone.
     """
 
     settings: WebSocketSettings
@@ -183,7 +182,7 @@ class Connection(FrameReader):
         """The socket is gone: clear the indexes first, then count the end and notify others."""
         shared = self.shared
         shared.timer_wheel.cancel(self)
-        # Before anybody is notified: whoever writes to the connection or ends it then does nothing.
+        # Before others are notified, so that writing to the connection or ending it does nothing.
         self._move(Event.LOST)
         conversation, self.conversation = self.conversation, None
         if conversation is not None:
@@ -283,8 +282,6 @@ class Connection(FrameReader):
         if self.outbox is not None and self.state == _OPEN:
             self.sendData(self.outbox.format.binary(data))
 
-    # Time.
-
     def on_timer(self) -> None:
         """Check whether the handshake, a sign of life or the end is late."""
         if self.lifecycle is State.CONNECTING:
@@ -371,7 +368,7 @@ class Connection(FrameReader):
             self._finish(reason, detail)
 
     def on_overflow(self) -> None:
-        """The client's queue is full: it reads too slowly."""
+        """The client's queue is full."""
         self.drop(CloseReason.SLOW_CLIENT)
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
