@@ -278,8 +278,8 @@ def record(
         inputs.append((error.refusal.code, raw))
 
     clients: Any = node.node.clients
-    clients.received = received
-    clients.refused = refused
+    clients.on_text = received
+    clients.refuse = refused
     peer = node.connect()
     connection: Any = peer.connection
     if autobahn:
