@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coverage import CoverageData
-from coverage.python import PythonParser
+from coverage.parser import PythonParser
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "wampush"

@@ -128,10 +128,11 @@ def reasons(text: str) -> str:
 
     def ending_table(arguments: str) -> list[str]:
         return markdown(
-            ("Code", "HTTP", "Close", "Log", "What happened"),
+            ("Code", "Fault", "HTTP", "Close", "Log", "What happened"),
             (
                 (
                     f"`{each.code}`",
+                    "-" if each.fault is None else each.fault.value,
                     str(each.value.http_status or "-"),
                     str(each.value.close_code or "-"),
                     "yes" if each.value.is_logged else "no",

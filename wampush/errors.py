@@ -14,8 +14,12 @@ from wampush.reasons import CloseReason, Ending, Fault, Reason, Refusal
 
 __all__ = [
     "AuthenticationRefused",
+    "BackendError",
+    "ClientError",
     "CloseReason",
     "ConfigError",
+    "ConnectionRefused",
+    "Defect",
     "Ending",
     "Fault",
     "InputRefused",
@@ -95,19 +99,25 @@ def shown_json(value: object) -> str:
 
 
 class WampushError(Exception):
-    """Root of every error raised on purpose."""
+    """Root of every error raised on purpose.
+
+    :ivar fault: who can fix what went wrong; None where only the server knows, as in a client.
+    """
+
+    fault: Fault | None = None
 
 
 class InputRefused(WampushError):
-    """One input was refused; nothing else is affected.
+    """The refusal of one input; nothing else is affected.
 
-    :param refusal: the row of the table.
+    :param refusal: the row of the table; the fault is that of the row.
     :param detail: what exactly was found, safe to log (no secrets, bounded length), or "".
     """
 
     def __init__(self, refusal: Refusal, detail: str = "") -> None:
         self.refusal = refusal
         self.detail = detail
+        self.fault = refusal.fault
         super().__init__(f"{refusal.sentence} {detail}".strip())
 
 
@@ -119,25 +129,53 @@ class MessageRefused(InputRefused):
     """A client's message is not valid WAMP v1, or the client may not send it."""
 
 
-class AuthenticationRefused(WampushError):
-    """The credentials of a client are missing or not accepted, or its identity may not connect.
+class ConnectionRefused(WampushError):
+    """The refusal of a client's connection.
 
-    :param reason: the row of the table; its ``http_status`` is the answer to the handshake.
+    :param reason: the row of the table; its ``http_status`` is the response to the handshake, and
+        the fault is that of the row.
     :param detail: what exactly was found, safe to log and to send; never a secret.
     """
 
     def __init__(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
         self.detail = detail
+        self.fault = reason.fault
         super().__init__(f"{reason.sentence} {detail}".strip())
 
 
-class NotSerialisable(WampushError):
-    """A value to be sent has no JSON form; the code that made it is at fault."""
+class AuthenticationRefused(ConnectionRefused):
+    """Credentials are missing or not accepted, or the identity may not connect."""
+
+
+class ClientError(WampushError):
+    """Something the client can fix."""
+
+    fault = Fault.CLIENT
+
+
+class BackendError(WampushError):
+    """Something that a program which wampush uses can fix: the web application, or Redis."""
+
+    fault = Fault.BACKEND
+
+
+class Defect(WampushError):
+    """A defect of wampush itself."""
+
+    fault = Fault.WAMPUSH
 
 
 class OperatorError(WampushError):
     """Something the operator can fix; shown as one line, never as a traceback."""
+
+    fault = Fault.OPERATOR
+
+
+class NotSerialisable(WampushError):
+    """A value to be sent has no JSON form; the application code that made it is at fault."""
+
+    fault = Fault.OPERATOR
 
 
 class ConfigError(OperatorError):

@@ -17,6 +17,7 @@ from wampush.net.circuit_breaker import BreakerState, CircuitBreaker
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
+from wampush.net.states import IllegalMove
 
 OK = HttpResponse(200, b"ok")
 
@@ -242,7 +243,7 @@ def test_close_cancels_everything() -> None:
 def test_states_have_an_order() -> None:
     outgoing = Server().request("a")
     assert outgoing.state is RequestState.SENT
-    with pytest.raises(RuntimeError, match="a request that is sent cannot become queued"):
+    with pytest.raises(IllegalMove, match="RequestState: no move from SENT to QUEUED"):
         outgoing.move(RequestState.QUEUED)
 
 

@@ -22,6 +22,7 @@ from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestRe
 from wampush.net.http_post import HttpResponse, problem_of, server_responded
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
+from wampush.net.states import moved
 
 Request = TypeVar("Request")
 Read = TypeVar("Read")
@@ -81,11 +82,9 @@ class OutgoingRequest(Generic[Request, Read]):
     def move(self, state: RequestState) -> None:
         """Go on to another state.
 
-        :raises RuntimeError: when no move leads there.
+        :raises IllegalMove: when no move leads there.
         """
-        if state not in _MOVES[self.state]:
-            raise RuntimeError(f"a request that is {self.state.value} cannot become {state.value}")
-        self.state = state
+        self.state = moved(_MOVES, self.state, state)
 
 
 class BoundedClient(Generic[Request]):

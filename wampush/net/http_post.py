@@ -32,7 +32,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
-from wampush.errors import WampushError
+from wampush.errors import BackendError
 
 MOST_BYTES: Final = 65_536
 #: Limit for a connection as a whole: headers, interim responses, and chunk framing, which takes
@@ -48,11 +48,11 @@ _SERVER_ERRORS: Final = range(500, 600)
 _NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
-class ResponseTooLong(WampushError):
+class ResponseTooLong(BackendError):
     """The body of a response is longer than :data:`MOST_BYTES`."""
 
 
-class UnusableResponse(WampushError):
+class UnusableResponse(BackendError):
     """A response that is not one of those agreed with the web application.
 
     :param problem: what is wrong with it, for the log; contains nothing of the response.

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import TypeVar
 
-from wampush.errors import WampushError
+from wampush.errors import Defect
 
 S = TypeVar("S", bound=Enum)
 
 
-class IllegalMove(WampushError):
+class IllegalMove(Defect):
     """A state change that the table does not allow; a defect of wampush.
 
     :param before: the state before.

@@ -10,13 +10,13 @@ from typing import Final
 
 from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.errors import WampushError
+from wampush.errors import ClientError
 from wampush.wamp.cra import Salting
 
 _MOST_REASON: Final = 200
 
 
-class WampError(WampushError):
+class WampError(ClientError):
     """A call is answered by this CALLERROR; other handlers may raise it as they may Refuse.
 
     :param uri: of the error, for programs.
@@ -40,7 +40,7 @@ class WampError(WampushError):
         super().__init__(f"{uri}: {desc}")
 
 
-class ActionError(WampushError):
+class ActionError(ClientError):
     """An action is answered by an event on ``NAME:error``.
 
     :param code: for programs.
@@ -54,7 +54,7 @@ class ActionError(WampushError):
         super().__init__(f"{code}: {text}")
 
 
-class Refuse(WampushError):
+class Refuse(ClientError):
     """What the handler was asked for is not allowed.
 
     :param reason: for the log; 200 characters of it are kept. Who calls a procedure, sends an

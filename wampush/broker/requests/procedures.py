@@ -11,7 +11,7 @@ from typing import Final
 
 from wampush.broker.identity import Identity
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import AuthenticationRefused, NotSerialisable, WampushError
+from wampush.errors import AuthenticationRefused, ClientError, NotSerialisable
 from wampush.wamp.messages import Call
 from wampush.wamp.uris import ERROR_INTERNAL
 
@@ -28,7 +28,7 @@ ERROR_INVALID_ARGUMENT: Final = "http://api.wamp.ws/error#invalid-argument"
 ERROR_NOT_AUTHENTICATED: Final = "http://api.wamp.ws/error#not-authenticated"
 
 
-class CallRefused(WampushError):
+class CallRefused(ClientError):
     """The answer to a call is a CALLERROR.
 
     :param uri: of the error.

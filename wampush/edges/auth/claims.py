@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from wampush.errors import WampushError
+from wampush.errors import BackendError
 
 _MAX_LANGUAGE: Final = 64
 
 
-class InvalidClaim(WampushError):
+class InvalidClaim(BackendError):
     """A claim whose value is not valid; the text says which, and what would be right."""
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
-from wampush.errors import WampushError
+from wampush.errors import BackendError
 
 #: Of a string that is passed over, so many bytes are kept.
 HEAD_BYTES: Final = 200
@@ -26,7 +26,7 @@ _NUMBER: Final = re.compile(rb"-?[0-9]{1,18}")
 _END: Final = b"\r\n"
 
 
-class BrokenReply(WampushError):
+class BrokenReply(BackendError):
     """What came is no reply of Redis that a subscriber can get."""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
-from wampush.errors import CloseReason, WampushError
+from wampush.errors import CloseReason, ConnectionRefused
 
 SUBPROTOCOL: Final = "wamp"
 END_OF_HEAD: Final = b"\r\n\r\n"
@@ -29,17 +29,8 @@ _SINGULAR: Final = frozenset(
 )
 
 
-class HandshakeRefused(WampushError):
-    """A request that does not open a WebSocket.
-
-    :param reason: the row of the table; its ``http_status`` is the status of the response.
-    :param detail: what exactly was found, for the log and the response.
-    """
-
-    def __init__(self, reason: CloseReason, detail: str = "") -> None:
-        self.reason = reason
-        self.detail = detail
-        super().__init__(f"{reason.sentence} {detail}".strip())
+class HandshakeRefused(ConnectionRefused):
+    """A request that does not open a WebSocket."""
 
 
 @dataclass(frozen=True, slots=True)

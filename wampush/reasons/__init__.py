@@ -1,0 +1,11 @@
+"""The reasons why inputs are refused and connections end, and who can fix them.
+
+``errors`` hands these names on, so that code that raises an error imports its reason from the same
+place.
+"""
+
+from wampush.reasons.endings import CloseReason, Ending
+from wampush.reasons.fault import Fault
+from wampush.reasons.refusals import Reason, Refusal
+
+__all__ = ["CloseReason", "Ending", "Fault", "Reason", "Refusal"]
