@@ -22,7 +22,7 @@ from wampush.edges.auth.tokens import Tokens
 from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader
 from wampush.edges.websocket import compression, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.errors import AuthenticationRefused, ConfigError, MessageRefused, PushRefused
+from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, PushRefused
 from wampush.net import origins
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.wamp.codec import decode_client, decode_server, encode
@@ -139,8 +139,8 @@ def configuration(data: bytes) -> None:
         path.write_bytes(data)
         try:
             load(path, {}, {})
-        except ConfigError as error:
-            assert len(str(error).splitlines()) == 1
+        except ConfigErrors as errors:
+            assert len(str(errors).splitlines()) == len(errors.errors)
 
 
 _made: list[Tokens] = []

@@ -14,12 +14,17 @@ the pages that are out of date.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from wampush.config.load import as_toml
+from wampush.config.schema import schema
+from wampush.config.setting import Setting, settings_of
+from wampush.config.settings import FIELDS, LIST_FIELDS, SECTIONS, Settings
 from wampush.node.metrics import METRICS
 from wampush.reasons import CloseReason, Refusal
 
@@ -168,8 +173,89 @@ def metrics(text: str) -> str:
     return fill(text, {"metrics": table})
 
 
+def configuration(text: str) -> str:
+    """Fill ``docs/reference/configuration.md``.
+
+    :raises GenerationError: a table of the file is missing on the page.
+    """
+    missing = {"": settings_of(Settings)}
+    missing |= {name: settings_of(table) for name, table in SECTIONS.items()}
+    missing |= LIST_FIELDS
+
+    def table(name: str) -> list[str]:
+        prefix = f"{name}." if name else ""
+        rows = (_setting(f"{prefix}{key}", each) for key, each in missing.pop(name).items())
+        return markdown(("Key", "Default", "Unit", "Must be", "Reason"), rows)
+
+    filled = fill(text, {"settings": table})
+    if missing:
+        raise GenerationError(f"no part has the settings of {', '.join(missing)}")
+    return filled
+
+
+def _setting(key: str, setting: Setting) -> list[str]:
+    default = "required" if setting.is_required else f"`{as_toml(setting.default)}`"
+    allowed = setting.check.allowed.replace("*", "\\*")
+    return [f"`{key}`", default, setting.unit or "-", allowed, setting.reason]
+
+
+_EXAMPLE_HEAD: Final = """\
+#:schema ./wampush.schema.json
+# All settings of wampush with their defaults. Keep only the lines that you change.
+# Reasons and limits: configuration.md in the same folder.
+"""
+#: For each list of tables: what the example entry does, and its values that are not defaults.
+_ENTRIES: Final[Mapping[str, tuple[str, Mapping[str, object]]]] = {
+    "topics": (
+        "Of these topics a slow client gets only the newest event. The first match wins.",
+        {"match": "prices/*", "slow_client": "latest"},
+    ),
+    "permissions": (
+        "Users may subscribe to their own topics. The first match wins, else [clients].",
+        {"match": "user.{user}.*", "actions": ("subscribe",), "to": ("authenticated",)},
+    ),
+    "redis_source": (
+        "Messages on these channels of a Redis server are pushes to topics of the same name.",
+        {"url": "redis://127.0.0.1:6379", "channels": ("live_*", "orders")},
+    ),
+    "routes": (
+        "This path of the WebSocket port is served by a component instead of WAMP v1.",
+        {"path": "/chat", "component": "wampush.examples.chat:Chat"},
+    ),
+}
+
+
+def example(_: str) -> str:
+    """Write every setting with its default, and an entry of each list of tables as a comment."""
+    lines = [_EXAMPLE_HEAD]
+    section = ""
+    for key, each in FIELDS.items():
+        table, _dot, name = key.rpartition(".")
+        if table != section:
+            section = table
+            lines.append(f"\n[{section}]")
+        lines.append(_assignment(name, each.default, each.unit))
+    for table, (comment, values) in _ENTRIES.items():
+        lines.append(f"\n# {comment}\n# [[{table}]]")
+        for name, each in LIST_FIELDS[table].items():
+            lines.append("# " + _assignment(name, values.get(name, each.default), each.unit))
+    return "\n".join(lines) + "\n"
+
+
+def _assignment(name: str, value: object, unit: str) -> str:
+    return f"{name} = {as_toml(value)}" + (f"  # {unit}" if unit else "")
+
+
+def json_schema(_: str) -> str:
+    """Write the JSON Schema of the configuration file."""
+    return json.dumps(schema(), indent=2) + "\n"
+
+
 #: The pages, relative to the checkout.
 PAGES: Final[Mapping[str, Page]] = {
+    "docs/reference/configuration.md": configuration,
+    "docs/reference/wampush.example.toml": example,
+    "docs/reference/wampush.schema.json": json_schema,
     "docs/reference/metrics.md": metrics,
     "docs/reference/reasons.md": reasons,
 }

@@ -8,6 +8,7 @@ import this one.
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Iterable
 from typing import Final
 
 from wampush.reasons import CloseReason, Ending, Fault, Reason, Refusal
@@ -18,6 +19,7 @@ __all__ = [
     "ClientError",
     "CloseReason",
     "ConfigError",
+    "ConfigErrors",
     "ConnectionRefused",
     "Defect",
     "Ending",
@@ -186,20 +188,40 @@ class ConfigError(OperatorError):
     :param value: the offending value as the operator wrote it.
     :param expected: what would be right.
     :param suggestion: the known key closest to a misspelt one, or "".
+    :param line: the line of a file, counted from 1.
     """
 
     def __init__(
-        self, source: str, key: str, value: object, expected: str, suggestion: str = ""
+        self,
+        source: str,
+        key: str,
+        value: object,
+        expected: str,
+        suggestion: str = "",
+        line: int | None = None,
     ) -> None:
         self.source = source
         self.key = key
         self.value = value
         self.expected = expected
         self.suggestion = suggestion
-        where = f"{source}: {key}" if key else source
+        self.line = line
+        place = source if line is None else f"{source}:{line}"
+        where = f"{place}: {key}" if key else place
         shown = "" if value is None else f" = {value!r}"
         hint = f'; did you mean "{suggestion}"?' if suggestion else ""
         super().__init__(f"{where}{shown}: {expected}{hint}")
+
+
+class ConfigErrors(OperatorError):
+    """The mistakes in the configuration, all that were found; its text has one line for each.
+
+    :param errors: at least one.
+    """
+
+    def __init__(self, errors: Iterable[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, self.errors)))
 
 
 class ListenError(OperatorError):

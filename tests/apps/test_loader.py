@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from wampush.apps import loader
-from wampush.config.checks.apps import ObjectName
+from wampush.config.checks.apps import OBJECT_NAME
 from wampush.config.checks.common import Rejected
 from wampush.errors import OperatorError
 
@@ -121,7 +121,7 @@ def test_a_module_that_is_loaded_and_does_not_know_from_where_is_found(beside, m
 
 
 def test_names_of_objects():
-    checker = ObjectName()
+    checker = OBJECT_NAME
     for right in ("a:b", "a.b.c:D", "_x:y1", "shöp:äpp"):
         assert checker.check(right) == right
     for wrong in ("", "a", "a:", ":b", "a:b.c", "a..b:c", "a/b:c", "1a:b", 7, None, "a:b\n"):

@@ -13,12 +13,11 @@ import zmq.auth
 
 from tests.support.certificates import Certificate, make_certificate
 from wampush.cli import main
-from wampush.cli.files import problems
-from wampush.config.checks.common import FilePath
+from wampush.cli.files import _readers, problems
+from wampush.config.checks.files import FileCheck, FileKind
 from wampush.config.checks.redis import RedisAddress
 from wampush.config.load import load
-from wampush.config.settings import LISTS, Settings
-from wampush.config.sources import FIELDS, LIST_FIELDS
+from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, Settings
 from wampush.config.tables.http import HttpSettings
 from wampush.config.tables.network import TlsSettings
 from wampush.config.tables.redis import RedisSourceSettings
@@ -85,14 +84,14 @@ def test_each_bad_file_has_its_line_behind_the_settings(
     assert f'token.key_file = "{tmp_path}/token.key"' in " ".join(printed.out.split())
     lines = [line.removeprefix("wampush: ") for line in printed.err.splitlines()]
     begins = [
+        f"http.token_file '{tmp_path}/http.token' holds 5 bytes; a token has at least 16",
         f"tls.key '{certificate.key}' holds no private key that can be read; it must be PEM",
-        "websocket.listen 'ssl:8444",
         f"token.key_file '{tmp_path}/token.key' cannot be read: No such file or directory; name a",
         f"cra.keys_file '{tmp_path}/cra.toml' is not TOML in UTF-8",
-        f"http.token_file '{tmp_path}/http.token' holds 5 bytes; a token has at least 16",
         f"webhooks.secret_file '{tmp_path}/hooks.key' holds 5 bytes; a secret has at least 32",
         f"redis_source[1].password_file '{tmp_path}/redis' holds no password",
         f"redis_source[1].key '{certificate.key}' holds no private key",
+        "websocket.listen 'ssl:8444",
     ]
     for line, begin in zip(lines, begins, strict=True):
         assert line.startswith(begin)
@@ -105,7 +104,11 @@ def test_with_a_topic_no_file_is_opened(tmp_path: Path) -> None:
     assert main(["check", "--config", str(path), "a.topic"]) == 0
 
 
-NAMED = [key for key, each in FIELDS.items() if isinstance(each.metadata["checker"], FilePath)]
+def test_every_kind_of_file_has_a_reader() -> None:
+    assert set(_readers()) == set(FileKind)
+
+
+NAMED = [key for key, each in FIELDS.items() if isinstance(each.check, FileCheck)]
 
 
 @pytest.mark.parametrize("key", NAMED)
@@ -121,7 +124,7 @@ def test_every_entry_that_names_a_file_is_looked_at(tmp_path: Path) -> None:
         f"{table}.{name}"
         for table, entry in LIST_FIELDS.items()
         for name, each in entry.items()
-        if isinstance(each.metadata["checker"], FilePath)
+        if isinstance(each.check, FileCheck)
     }
     of_redis = dict.fromkeys(("password_file", "ca", "certificate", "key"), missing)
     assert named == {f"redis_source.{name}" for name in of_redis}

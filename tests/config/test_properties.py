@@ -1,4 +1,4 @@
-"""Whatever a source holds, reading it gives settings or a ConfigError of one line."""
+"""Whatever a source holds, reading it gives settings, or errors of one line each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush.config.load import LoadedSettings, as_toml, describe, load
-from wampush.config.settings import LISTS
-from wampush.config.sources import FIELDS
-from wampush.errors import ConfigError
+from wampush.config.settings import FIELDS, LISTS
+from wampush.errors import ConfigErrors
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
 
@@ -71,23 +70,24 @@ toml_lines = st.one_of(
     ),
     st.builds(
         "{} = {}".format,
-        st.sampled_from([*(key.split(".")[1] for key in FIELDS), *ENTRY_KEYS, "x"]),
+        st.sampled_from([*(key.rpartition(".")[2] for key in FIELDS), *ENTRY_KEYS, "x"]),
         toml_values,
     ),
 )
 
 
-def read(path=None, environ=None, overrides=None):
-    outcome: LoadedSettings | ConfigError
+def read(path=None, environ=None, overrides=None, assignments=()):
+    outcome: LoadedSettings | ConfigErrors
     try:
-        outcome = load(path, environ or {}, overrides or {})
-    except ConfigError as error:
-        outcome = error
+        outcome = load(path, environ or {}, overrides or {}, assignments)
+    except ConfigErrors as errors:
+        outcome = errors
     if isinstance(outcome, LoadedSettings):
         assert describe(outcome)
     else:
-        assert len(str(outcome).splitlines()) == 1
-        assert outcome.expected
+        assert outcome.errors
+        assert len(str(outcome).splitlines()) == len(outcome.errors)
+        assert all(error.expected for error in outcome.errors)
 
 
 def read_file(content: bytes) -> None:
@@ -127,3 +127,13 @@ def test_any_overrides(overrides):
 )
 def test_any_environment(environ):
     read(environ=environ)
+
+
+@unhurried
+@given(
+    st.lists(
+        st.builds("{}={}".format, keys | any_text, toml_values | any_text) | any_text, max_size=3
+    )
+)
+def test_any_assignments(assignments):
+    read(assignments=assignments)

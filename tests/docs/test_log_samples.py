@@ -78,4 +78,4 @@ def test_what_check_says_about_files(
     key = sample(page, "tls.key").replace("/etc/wampush/key.pem", str(second.key))
     key = key.replace("/etc/wampush/cert.pem", str(first.certificate))
     token = sample(page, "token.key_file").replace("/srv/shop", str(tmp_path))
-    assert capsys.readouterr().err.splitlines() == [key, token]
+    assert capsys.readouterr().err.splitlines() == [token, key]

@@ -10,7 +10,7 @@ import pytest
 from tests.edges.websocket.in_memory import MemoryNode
 from wampush.config.load import load
 from wampush.config.tables.clients import PresenceSettings, TopicSettings
-from wampush.errors import ConfigError
+from wampush.errors import ConfigErrors
 from wampush.wamp import uris
 
 WIRE = (Path(__file__).parents[2] / "docs" / "reference" / "wire.md").read_text(encoding="utf-8")
@@ -51,6 +51,6 @@ def test_the_settings_of_presence(tmp_path: Path) -> None:
 def test_the_topics_of_the_server_have_no_presence(tmp_path: Path, match: str) -> None:
     path = tmp_path / "wampush.toml"
     path.write_text(f'[[topics]]\nmatch = "{match}"\npresence = true\n', encoding="utf-8")
-    with pytest.raises(ConfigError, match="nobody joins") as caught:
+    with pytest.raises(ConfigErrors, match="clients cannot join") as caught:
         load(path, {}, {})
-    assert caught.value.key == "topics[1].presence"
+    assert caught.value.errors[0].key == "topics[1].presence"

@@ -52,7 +52,7 @@ def documented_commands() -> dict[str, str]:
     """The sections of the page that describe subcommands, by name."""
     sections = re.split(r"^## ", page("command-line.md"), flags=re.MULTILINE)[1:]
     texts = {section.split("\n", 1)[0].strip("` "): section for section in sections}
-    return {name: text for name, text in texts.items() if re.fullmatch(r"[a-z]+", name)}
+    return {name: text for name, text in texts.items() if re.fullmatch(r"[a-z-]+", name)}
 
 
 def without_blocks(text: str) -> str:

@@ -132,7 +132,7 @@ def test_what_an_operator_can_mend_is_one_line(
     ("text", "words"),
     [
         ("[websocket]\nlisten = 8080\n", ["bad.toml", "websocket.listen", "8080"]),
-        ("[websocket\n", ["bad.toml", "line 1"]),
+        ("[websocket\n", ["bad.toml:1: is not TOML at"]),
     ],
 )
 def test_a_bad_file_is_one_line(text: str, words: Sequence[str], tmp_path: Path) -> None:

@@ -1,10 +1,10 @@
-"""The ``wampush`` command: push, listen, check, token.
+"""The ``wampush`` command: push, listen, check, config-schema, token.
 
 Owns: the command line, ``check`` and exit statuses; the other commands are modules of their own.
 Must not import at module level: Twisted's reactor or ZeroMQ, which would make ``wampush --help``
 wait; each command imports what it needs.
 
-Exit statuses: 0 done, 1 it could not be done (one line on stderr says why), 2 wrong arguments,
+Exit statuses: 0 success, 1 failure (stderr says why, one line per mistake), 2 wrong arguments,
 130 interrupted.
 """
 
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from wampush import __version__
 from wampush.apps import loader
-from wampush.cli import files, listen, permissions, push, token
+from wampush.cli import files, listen, permissions, push, schema, token
 from wampush.cli.support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
 
@@ -39,13 +39,15 @@ examples:
   wampush check
   wampush check --config /etc/wampush.toml
   WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
+  wampush check --set websocket.compression=true --set clients.publish=never
   wampush check --user alice --groups staff --action subscribe user.alice.inbox
 
-One line a setting: key, value, and where the value comes from. Command line overrides environment
-overrides file overrides defaults.
+Prints one line per setting: key, value and origin. The command line overrides the environment,
+which overrides the file, which overrides the defaults. Mistakes go to standard error, one line
+each.
 
-With a TOPIC, one line for each topic and action instead: whether this identity may do it, and which
-entry of [[permissions]] or [clients] decides.
+With a TOPIC, it prints one line per topic and action instead: whether this identity may do it, and
+which entry of [[permissions]] or [clients] decides.
 """
 
 
@@ -60,7 +62,7 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
         "zmq.pull": arguments.pull,
         "http.listen": arguments.http,
     }
-    loaded = config.load(arguments.config, os.environ, overrides)
+    loaded = config.load(arguments.config, os.environ, overrides, arguments.set)
     for name in loaded.settings.apps:
         loader.check(name, loaded.folder, "apps")
     for number, route in enumerate(loaded.settings.routes, 1):
@@ -98,6 +100,13 @@ def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
         "--pull", metavar="ADDRESS", action="append", help="as given to twistd; repeatable"
     )
     parser.add_argument("--http", metavar="ENDPOINT|off", help="as given to twistd")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any setting, as given to twistd, such as websocket.ping_interval=20; repeatable",
+    )
     permissions.add_arguments(parser)
     parser.set_defaults(run=partial(_check, parser))
 
@@ -114,6 +123,7 @@ def _parser() -> Parser:
     push.add(commands)
     listen.add(commands)
     _add_check(commands)
+    schema.add(commands)
     token.add(commands)
     return parser
 

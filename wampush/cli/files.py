@@ -1,31 +1,73 @@
-"""Reads for ``wampush check`` the files that the configuration names, as the daemon would.
+"""The files pass of ``wampush check``: reads the files that the configuration names.
 
-Owns: which reader goes with which setting. Must not import: the reactor, the composition root; what
-takes long to import is imported where it is needed.
+Owns: the reader for each kind of file, and the checks of files that belong together.
+Must not import: the reactor, the composition root; imports that take long are made when a file is
+to be read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import cache, partial
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
-from wampush.config.checks.common import FilePath
 from wampush.config.checks.endpoints import parts_of
-from wampush.config.sources import FIELDS
+from wampush.config.checks.files import FileCheck, FileKind
+from wampush.config.settings import FIELDS, LIST_FIELDS
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
     from wampush.config.settings import Settings
 
+    #: Takes the key and the path that it names; raises OperatorError for an unusable file.
+    Reader = Callable[[str, str, Settings], object]
+
 
 def problems(settings: Settings) -> Iterator[str]:
-    """What is wrong with the files, one line for each; nothing when the daemon could use them all.
+    """Yield one line for each problem that the daemon would have with the files.
 
     No line repeats anything of a file.
     """
-    for check in (_tls, _endpoints, _curve, _tokens, _cra, _http, _webhooks, _redis, _others):
-        yield from check(settings)
+    unusable: set[str] = set()
+    for key, kind, path in _named_files(settings):
+        for line in _failure(partial(_readers()[kind], key, path, settings)):
+            unusable.add(key)
+            yield line
+    for check in (_tls, _endpoints, _curve, _redis):
+        yield from check(settings, unusable)
+
+
+def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
+    """Yield the settings that name a file, with its kind and path."""
+    for key, each in FIELDS.items():
+        path = attrgetter(key)(settings)
+        if isinstance(each.check, FileCheck) and path:
+            yield key, each.check.kind, path
+    for table, known in LIST_FIELDS.items():
+        for number, entry in enumerate(getattr(settings, table), 1):
+            for name, each in known.items():
+                if isinstance(each.check, FileCheck) and getattr(entry, name):
+                    yield f"{table}[{number}].{name}", each.check.kind, getattr(entry, name)
+
+
+@cache
+def _readers() -> Mapping[FileKind, Reader]:
+    from wampush.edges.auth import cra_keys, token_keys
+    from wampush.edges.zeromq import keys as zmq_keys
+    from wampush.net import pem_files, secret_files
+
+    return {
+        FileKind.CERTIFICATES: lambda key, path, _: pem_files.certificates(key, path),
+        FileKind.PRIVATE_KEY: lambda key, path, _: pem_files.private_key(key, path),
+        FileKind.TOKEN_KEY: lambda _key, _path, settings: token_keys.load(settings.token),
+        FileKind.CRA_KEYS: lambda _key, path, _: cra_keys.load(path),
+        FileKind.HTTP_TOKEN: lambda _key, path, _: secret_files.http_token(path),
+        FileKind.WEBHOOK_SECRET: lambda _key, path, _: secret_files.webhook_secret(path),
+        FileKind.PASSWORD: lambda key, path, _: secret_files.password(path, key),
+        FileKind.CURVE_SECRET_KEY: lambda key, path, _: zmq_keys.read_secret_key(key, path),
+        FileKind.CURVE_CLIENT_KEYS: lambda key, path, _: zmq_keys.read_public_keys(key, path),
+    }
 
 
 def _failure(read: Callable[[], object]) -> Iterator[str]:
@@ -35,127 +77,55 @@ def _failure(read: Callable[[], object]) -> Iterator[str]:
         yield str(error)
 
 
-def _tls(settings: Settings) -> Iterator[str]:
-    from wampush.net import pem_files
-
-    found: list[str] = []
-    for name in ("certificate", "chain", "client_ca", "key"):
-        path = getattr(settings.tls, name)
-        read = pem_files.private_key if name == "key" else pem_files.certificates
-        if path:
-            found += _failure(partial(read, f"tls.{name}", path))
-    yield from found
-    if not found and any(endpoint.startswith("ssl:") for _, endpoint in _listeners(settings)):
-        from wampush.net import tls
-
-        if any(tls.uses_settings(endpoint) for _, endpoint in _listeners(settings)):
-            yield from _failure(partial(tls.make_context, settings.tls))
-
-
 def _listeners(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The endpoints, with the setting that names each."""
+    """Yield the endpoints, with the setting that names each."""
     for endpoint in settings.websocket.listen:
         yield f"websocket.listen {endpoint!r}", endpoint
     yield f"http.listen {settings.http.listen!r}", settings.http.listen
 
 
-def _endpoints(settings: Settings) -> Iterator[str]:
-    """The keys that ssl: endpoints name themselves."""
-    from wampush.net import pem_files
+def _tls(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
+    """Check that the files of ``[tls]`` belong together, if a listener uses them."""
+    endpoints = [endpoint for _, endpoint in _listeners(settings) if endpoint.startswith("ssl:")]
+    if not endpoints or any(key.startswith("tls.") for key in unusable):
+        return
+    from wampush.net import tls
 
+    if any(map(tls.uses_settings, endpoints)):
+        yield from _failure(partial(tls.make_context, settings.tls))
+
+
+def _endpoints(settings: Settings, _: Collection[str]) -> Iterator[str]:
+    """Read the keys that ``ssl:`` endpoints name themselves."""
     for place, endpoint in _listeners(settings):
         parts = parts_of(endpoint.removeprefix("haproxy:"))
         if parts.kind != "ssl" or "privateKey" not in parts.named:
             continue
         key = parts.named["privateKey"]
-        yield from _failure(partial(pem_files.private_key, f"{place}: privateKey", key))
+        read = _readers()[FileKind.PRIVATE_KEY]
+        yield from _failure(partial(read, f"{place}: privateKey", key, settings))
+        read = _readers()[FileKind.CERTIFICATES]
         for name in ("certKey", "extraCertChain"):
             path = parts.named.get(name, key if name == "certKey" else "")
             if path:
-                yield from _failure(partial(pem_files.certificates, f"{place}: {name}", path))
+                yield from _failure(partial(read, f"{place}: {name}", path, settings))
 
 
-def _curve(settings: Settings) -> Iterator[str]:
+def _curve(settings: Settings, _: Collection[str]) -> Iterator[str]:
+    """Check that both files of CURVE are named, or neither."""
     secret, clients = settings.zmq.curve_secret_key_file, settings.zmq.curve_client_keys
-    if not (secret or clients):
-        return
-    from wampush.edges.zeromq.keys import (
-        CLIENTS_SETTING,
-        KEY_SETTING,
-        check_key_pair,
-        read_public_keys,
-        read_secret_key,
-    )
+    if bool(secret) != bool(clients):
+        from wampush.edges.zeromq import keys as zmq_keys
 
-    yield from _failure(partial(check_key_pair, secret, clients))
-    if secret:
-        yield from _failure(partial(read_secret_key, KEY_SETTING, secret))
-    if clients:
-        yield from _failure(partial(read_public_keys, CLIENTS_SETTING, clients))
+        yield from _failure(partial(zmq_keys.check_key_pair, secret, clients))
 
 
-def _tokens(settings: Settings) -> Iterator[str]:
-    if settings.token.key_file or settings.token.jwks_file:
-        from wampush.edges.auth import token_keys
-
-        yield from _failure(partial(token_keys.load, settings.token))
-
-
-def _cra(settings: Settings) -> Iterator[str]:
-    if settings.cra.keys_file:
-        from wampush.edges.auth import cra_keys
-
-        yield from _failure(partial(cra_keys.load, settings.cra.keys_file))
-
-
-def _http(settings: Settings) -> Iterator[str]:
-    from wampush.net import secret_files
-
-    yield from _failure(partial(secret_files.http_token, settings.http.token_file))
-
-
-def _webhooks(settings: Settings) -> Iterator[str]:
-    if settings.webhooks.secret_file:
-        from wampush.net import secret_files
-
-        yield from _failure(partial(secret_files.webhook_secret, settings.webhooks.secret_file))
-
-
-def _redis(settings: Settings) -> Iterator[str]:
-    from wampush.net import pem_files, secret_files
-
+def _redis(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
+    """Check that the files of each Redis server belong together."""
     for number, entry in enumerate(settings.redis_source, 1):
         place = f"redis_source[{number}]"
-        readers: dict[str, Callable[[str, str], object]] = {
-            "ca": pem_files.certificates,
-            "certificate": pem_files.certificates,
-            "key": pem_files.private_key,
-        }
-        if entry.password_file:
-            name = f"{place}.password_file"
-            yield from _failure(partial(secret_files.password, entry.password_file, name))
-        found: list[str] = []
-        for name, read in readers.items():
-            if path := getattr(entry, name):
-                found += _failure(partial(read, f"{place}.{name}", path))
-        yield from found
-        if entry.url.tls and not found:
+        pem = {f"{place}.{name}" for name in ("ca", "certificate", "key")}
+        if entry.url.tls and not pem.intersection(unusable):
             from wampush.edges.redis import tls as redis_tls
 
             yield from _failure(partial(redis_tls.options, entry, place))
-
-
-_READ_ABOVE = frozenset(("tls", "zmq", "token", "cra", "http", "webhooks"))
-
-
-def _others(settings: Settings) -> Iterator[str]:
-    """Files of which nothing is known here but that they must be readable."""
-    from wampush.net import secret_files
-
-    for key, each in FIELDS.items():
-        section, _, name = key.partition(".")
-        if section in _READ_ABOVE or not isinstance(each.metadata["checker"], FilePath):
-            continue
-        path: Any = getattr(getattr(settings, section), name)
-        if path:
-            yield from _failure(partial(secret_files.read, path, key))

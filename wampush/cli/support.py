@@ -21,8 +21,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def complain(text: str) -> None:
-    """Say something to the person at the terminal."""
-    sys.stderr.write(f"wampush: {text}\n")
+    """Write each line of a text to standard error."""
+    for line in text.splitlines():
+        sys.stderr.write(f"wampush: {line}\n")
     sys.stderr.flush()
 
 

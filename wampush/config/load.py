@@ -1,69 +1,36 @@
 """The configuration in force: command line over environment over TOML file over defaults.
 
-Owns: merging the sources, the checks between settings, and the names other modules import.
-Must not import: Twisted, Autobahn, or anything of wampush but the settings, their checkers,
-``config.sources`` and ``topics``.
+Owns: merging the sources, and applying the rules between settings.
+Must not import: Twisted, Autobahn.
 
-Every value of every source is checked, also one that another source overrides, so that a mistake
-shows when it is made. What the values mean and may be stands in ``settings``.
+Every value of every source is checked, even one that another source overrides, so that a mistake
+shows when it is made. All mistakes are reported at once.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import Field, dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from wampush.choices import Action
-from wampush.config.checks.common import takes_any_port
-from wampush.config.settings import LISTS, SECTIONS, Settings
-from wampush.config.sources import (
-    DEFAULT,
-    FIELDS,
-    LIST_FIELDS,
-    TOP_FIELDS,
-    Origin,
-    named_by,
-    read_sources,
-)
-from wampush.config.tables.apps import application_conflicts
-from wampush.config.tables.clients import TopicSettings
-from wampush.config.tables.identity import conflicts
-from wampush.config.tables.permissions import PermissionSettings
-from wampush.config.tables.redis import redis_conflicts
-from wampush.config.tables.routes import route_conflicts
-from wampush.config.tables.webhooks import webhook_conflicts
-from wampush.config.tables.websocket import WebSocketSettings
-from wampush.config.tables.zeromq import ZmqSettings
-from wampush.topics import is_reserved, matches_all_of, split_placeholders
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-__all__ = [
-    "Described",
-    "LoadedSettings",
-    "PermissionSettings",
-    "Settings",
-    "TopicSettings",
-    "WebSocketSettings",
-    "ZmqSettings",
-    "as_toml",
-    "describe",
-    "load",
-]
+from wampush.config.setting import Rule
+from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, RULES, Settings, assemble
+from wampush.config.sources import DEFAULT, FAULTY, Origin, dotted, file_named_by, read_sources
+from wampush.errors import ConfigError, ConfigErrors
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings in force and where each came from.
+    """The settings in force and the source of each.
 
     :param settings: the checked settings.
     :param origins: for each dotted key, and for each list of tables as a whole: "default",
         "file NAME", "environment WAMPUSH_X" or "command line".
-    :param folder: where the file is, which application code may lie beside; None without a file.
+    :param folder: the folder of the file, in which application code is found; None without a file.
     """
 
     settings: Settings
@@ -77,34 +44,71 @@ class Described(NamedTuple):
     key: str
     value: object
     origin: str
-    unit: str
-    reason: str
 
 
 def load(
-    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object],
+    assignments: Sequence[str] = (),
 ) -> LoadedSettings:
     """Read, check and merge all sources.
 
     :param path: the TOML file; None means the one that ``WAMPUSH_CONFIG`` names, if any.
-    :param environ: the environment; names that do not begin with ``WAMPUSH_`` are not looked at.
-    :param overrides: values of the command line under their dotted keys, with the types of TOML;
-        None means that the option was not given. A list replaces the list of other sources.
-    :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
+    :param environ: the environment; only names that begin with ``WAMPUSH_`` are considered.
+    :param overrides: values of the command line by dotted key, with the types of TOML; None means
+        that the option was not given.
+    :param assignments: further values of the command line, each ``key=value``.
+    :raises ConfigErrors: when a source cannot be read, or holds anything unknown or unusable.
     """
-    values = {key: each.default for key, each in (*TOP_FIELDS.items(), *FIELDS.items())}
-    values.update(dict.fromkeys(LISTS, ()))
+    values: dict[str, Any] = {key: each.default for key, each in FIELDS.items()}
+    values.update((table, {}) for table in LISTS)
     origins = dict.fromkeys(values, DEFAULT)
-    path = path or named_by(environ)
-    for given in read_sources(path, environ, overrides):
-        values[given.key] = given.value
-        origins[given.key] = given.origin
-    settings = _assemble(values)
-    _check_together(settings, origins)
+    errors: list[ConfigError] = []
+    path = path or file_named_by(environ)
+    for given in read_sources(path, environ, overrides, assignments):
+        errors += given.mistakes
+        for key in _keys(given.key, given.value is FAULTY):
+            values[key] = given.value
+            origins[key] = given.origin
+    if all(error.key for error in errors):
+        errors += _broken_rules(values, origins)
+    if errors:
+        errors.sort(key=lambda error: (error.line is None, error.line or 0))
+        raise ConfigErrors(errors)
     labels = {key: origin.label for key, origin in origins.items()}
     # Absolute now: a daemon may change its working directory before application code is loaded.
     folder = None if path is None else path.absolute().parent
-    return LoadedSettings(settings, MappingProxyType(labels), folder)
+    return LoadedSettings(assemble(values), MappingProxyType(labels), folder)
+
+
+def _keys(key: str, is_faulty: bool) -> list[str]:
+    """Return the settings that a source gives with a key; a faulty table concerns all of its."""
+    if key in FIELDS or key in LISTS:
+        return [key]
+    return [each for each in FIELDS if is_faulty and key and each.startswith(f"{key}.")]
+
+
+def _broken_rules(
+    values: Mapping[str, Any], origins: Mapping[str, Origin]
+) -> Iterator[ConfigError]:
+    """Apply the rules whose operands have no mistake."""
+    for rule in RULES:
+        table = () if isinstance(rule, Rule) else (rule.table,)
+        operands = [values[key] for key in (*table, *rule.keys)]
+        if any(operand is FAULTY for operand in operands):
+            continue
+        if isinstance(rule, Rule):
+            problem = rule.judge(*operands)
+            if problem:
+                # The value that was set last is reported; of equals, the first.
+                key = max(rule.keys, key=lambda each: origins[each].rank)
+                yield origins[key].mistake(tuple(key.split(".")), values[key], problem)
+            continue
+        for number, name, problem in rule.judge(*operands):
+            value = getattr(values[rule.table][number], name)
+            path = (rule.table, number - 1, name)
+            yield origins[rule.table].mistake(path, value, problem)
 
 
 def describe(loaded: LoadedSettings) -> list[Described]:
@@ -113,156 +117,25 @@ def describe(loaded: LoadedSettings) -> list[Described]:
     Entries of ``[[topics]]`` have the keys ``topics[1].match`` and so on, counted from 1; without
     an entry there is one row ``topics``. The other lists are the same.
     """
-    rows: list[Described] = []
-    for key, each in TOP_FIELDS.items():
-        rows.append(_described(key, getattr(loaded.settings, key), loaded.origins[key], each))
-    for key, each in FIELDS.items():
-        section, name = key.split(".")
-        value = getattr(getattr(loaded.settings, section), name)
-        rows.append(_described(key, value, loaded.origins[key], each))
-    for table, known in LIST_FIELDS.items():
+    rows = [Described(key, attrgetter(key)(loaded.settings), loaded.origins[key]) for key in FIELDS]
+    for table, settings in LIST_FIELDS.items():
         origin = loaded.origins[table]
         entries = getattr(loaded.settings, table)
-        for number, entry in enumerate(entries, 1):
-            for name, each in known.items():
-                key = f"{table}[{number}].{name}"
-                rows.append(_described(key, getattr(entry, name), origin, each))
-        if not entries:
-            empty = next(each for each in fields(Settings) if each.name == table)
-            rows.append(_described(table, (), origin, empty))
+        rows += [
+            Described(dotted((table, index, name)), getattr(entry, name), origin)
+            for index, entry in enumerate(entries)
+            for name in settings
+        ] or [Described(table, (), origin)]
     return rows
 
 
-def _described(key: str, value: object, origin: str, each: Field[Any]) -> Described:
-    return Described(key, value, origin, each.metadata["unit"], each.metadata["reason"])
-
-
 def as_toml(value: object) -> str:
-    """Write the value of a setting as it would stand in the file."""
+    """Write the value of a setting in the syntax of TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # A JSON string is a TOML basic string, but for U+007F, which TOML wants escaped.
+        # A JSON string is a TOML basic string, except for U+007F, which TOML wants escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return f"[{', '.join(as_toml(element) for element in value)}]"
     return repr(value)
-
-
-def _assemble(values: Mapping[str, object]) -> Settings:
-    sections: dict[str, Any] = {
-        name: section(**{each.name: values[f"{name}.{each.name}"] for each in fields(section)})
-        for name, section in SECTIONS.items()
-    }
-    others: dict[str, Any] = {name: values[name] for name in (*TOP_FIELDS, *LISTS)}
-    return Settings(**sections, **others)
-
-
-def _check_together(settings: Settings, origins: Mapping[str, Origin]) -> None:
-    websocket, clients, limits = settings.websocket, settings.clients, settings.limits
-
-    def at_fault(*keys: str) -> tuple[Origin, str, object]:
-        """Blame the value that was set last; of equals, the first."""
-        key = max(keys, key=lambda each: origins[each].rank)
-        section, name = key.split(".")
-        return origins[key], key, getattr(getattr(settings, section), name)
-
-    if websocket.silence_timeout <= websocket.ping_interval:
-        origin, key, value = at_fault("websocket.silence_timeout", "websocket.ping_interval")
-        raise origin.refuse(
-            key,
-            value,
-            f"websocket.silence_timeout ({websocket.silence_timeout:g} s) must be longer than "
-            f"websocket.ping_interval ({websocket.ping_interval:g} s)",
-        )
-    if limits.queued_bytes < clients.queue_bytes:
-        origin, key, value = at_fault("limits.queued_bytes", "clients.queue_bytes")
-        raise origin.refuse(
-            key,
-            value,
-            f"limits.queued_bytes ({limits.queued_bytes}), all clients together, must not be less "
-            f"than clients.queue_bytes ({clients.queue_bytes}), one client",
-        )
-    http = settings.http.listen
-    if http in websocket.listen and not takes_any_port(http):
-        origin, key, _ = at_fault("http.listen", "websocket.listen")
-        raise origin.refuse(
-            key, http, "http.listen and websocket.listen must be different endpoints"
-        )
-    for key, found, expected in _conflicts(settings):
-        raise origins[key].refuse(key, found, expected)
-    _check_automatic(settings, origins["clients.auto_subscribe"])
-    _check_topics(settings, origins["topics"])
-    _check_permissions(settings, origins["permissions"])
-    _check_redis(settings, origins["redis_source"])
-    for key, found, expected in route_conflicts(settings.routes):
-        raise origins["routes"].refuse(key, found, expected)
-
-
-def _conflicts(settings: Settings) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right."""
-    callback, opening = settings.callback, settings.websocket.handshake_timeout
-    has_apps = bool(settings.apps)
-    yield from conflicts(settings.auth, settings.token, callback, settings.cra, opening, has_apps)
-    waits = callback.timeout if callback.url else 0.0
-    yield from webhook_conflicts(settings.webhooks, waits, opening)
-    yield from application_conflicts(settings.apps, settings.application, waits, opening)
-
-
-def _check_topics(settings: Settings, origin: Origin) -> None:
-    longest = settings.limits.topic_bytes
-    for number, topic in enumerate(settings.topics, 1):
-        key = f"topics[{number}].match"
-        if len(topic.match.removesuffix("*").encode()) > longest:
-            expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
-            raise origin.refuse(key, topic.match, expected)
-        if topic.presence and is_reserved(topic.match):
-            expected = "must be false: nobody joins the topics of wampush itself"
-            raise origin.refuse(f"topics[{number}].presence", topic.presence, expected)
-        for earlier_number, earlier in enumerate(settings.topics[: number - 1], 1):
-            if matches_all_of(earlier.match, topic.match):
-                raise origin.refuse(
-                    key,
-                    topic.match,
-                    f"is never reached: topics[{earlier_number}] ({earlier.match!r}) matches all "
-                    "of it; the first match wins, so put the narrower entry first",
-                )
-
-
-def _check_automatic(settings: Settings, origin: Origin) -> None:
-    longest = settings.limits.topic_bytes
-    for topic in settings.clients.auto_subscribe:
-        fixed = "".join(split_placeholders(topic)[0])
-        if len(fixed.encode()) > longest:
-            expected = f"gives nobody a topic: limits.topic_bytes allows {longest} bytes"
-            raise origin.refuse("clients.auto_subscribe", topic, expected)
-
-
-def _check_redis(settings: Settings, origin: Origin) -> None:
-    for number, entry in enumerate(settings.redis_source, 1):
-        for name, value, expected in redis_conflicts(entry, settings.limits.topic_bytes):
-            raise origin.refuse(f"redis_source[{number}].{name}", value, expected)
-
-
-def _check_permissions(settings: Settings, origin: Origin) -> None:
-    longest = settings.limits.topic_bytes
-    for number, entry in enumerate(settings.permissions, 1):
-        place = f"permissions[{number}]"
-        if len(entry.match.removesuffix("*").encode()) > longest:
-            expected = f"matches nothing: limits.topic_bytes allows {longest} bytes"
-            raise origin.refuse(f"{place}.match", entry.match, expected)
-        for name in ("max_bytes", "per_second"):
-            if getattr(entry, name) and not entry.allow:
-                expected = "limits nothing, because the entry allows nothing; leave it out"
-                raise origin.refuse(f"{place}.{name}", getattr(entry, name), expected)
-        if entry.max_bytes and entry.actions == (Action.SUBSCRIBE,):
-            expected = "limits nothing, because a subscription has no payload; leave it out"
-            raise origin.refuse(f"{place}.max_bytes", entry.max_bytes, expected)
-        for earlier_number, earlier in enumerate(settings.permissions[: number - 1], 1):
-            if earlier.hides(entry):
-                raise origin.refuse(
-                    f"{place}.match",
-                    entry.match,
-                    f"is never reached: permissions[{earlier_number}] ({earlier.match!r}) decides "
-                    "all of it; the first match wins, so put the narrower entry first",
-                )

@@ -1,20 +1,20 @@
-"""Every setting of wampush: its default, its unit, why it is what it is, and what it may be.
+"""All settings, and the rules between them.
 
-Owns: the frozen settings classes, with ``unit``, ``reason`` and ``checker`` in the metadata of
-each field.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and its own modules.
-Where values come from is the business of ``config``.
-
-The tables of ``docs/reference/configuration.md`` repeat what stands here; a test compares them.
+Owns: the class that holds every table, and the settings and rules by name.
+Must not import: Twisted, Autobahn, or where values come from.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, get_args, get_type_hints
 
-from wampush.config.tables.apps import ABOUT_APPS, ApplicationSettings
+from wampush.config.checks.apps import ObjectName
+from wampush.config.setting import EntryRule, Rule, Setting, setting, settings_of
+from wampush.config.tables.apps import ApplicationSettings
 from wampush.config.tables.clients import ClientSettings, PresenceSettings, TopicSettings
 from wampush.config.tables.http import HttpSettings
 from wampush.config.tables.identity import (
@@ -26,22 +26,25 @@ from wampush.config.tables.identity import (
 from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.network import ProxySettings, TlsSettings
 from wampush.config.tables.permissions import PermissionSettings
+from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.routes import RouteSettings
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set; without arguments, the defaults."""
 
-    apps: tuple[str, ...] = field(default=(), metadata=ABOUT_APPS)
+    apps: tuple[ObjectName, ...] = setting(
+        (),
+        "Only named apps are loaded, such as `shop.live:app`, found on Python's path or next to "
+        "this file.",
+    )
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
+    pushes: PushSettings = field(default_factory=PushSettings)
     zmq: ZmqSettings = field(default_factory=ZmqSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     clients: ClientSettings = field(default_factory=ClientSettings)
@@ -55,50 +58,59 @@ class Settings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     application: ApplicationSettings = field(default_factory=ApplicationSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
-    topics: tuple[TopicSettings, ...] = field(
-        default=(),
-        metadata={"unit": "", "reason": "No topic needs anything else than the defaults."},
-    )
-    permissions: tuple[PermissionSettings, ...] = field(
-        default=(),
-        metadata={"unit": "", "reason": "What `[clients]` says holds for every topic."},
-    )
-    redis_source: tuple[RedisSourceSettings, ...] = field(
-        default=(),
-        metadata={"unit": "", "reason": "Backends push over ZeroMQ."},
-    )
-    routes: tuple[RouteSettings, ...] = field(
-        default=(),
-        metadata={"unit": "", "reason": "Every path speaks WAMP v1."},
-    )
+    topics: tuple[TopicSettings, ...] = ()
+    permissions: tuple[PermissionSettings, ...] = ()
+    redis_source: tuple[RedisSourceSettings, ...] = ()
+    routes: tuple[RouteSettings, ...] = ()
 
 
-SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
-    {
-        "websocket": WebSocketSettings,
-        "zmq": ZmqSettings,
-        "http": HttpSettings,
-        "clients": ClientSettings,
-        "limits": LimitSettings,
-        "proxy": ProxySettings,
-        "tls": TlsSettings,
-        "auth": AuthSettings,
-        "token": TokenSettings,
-        "callback": CallbackSettings,
-        "cra": CraSettings,
-        "webhooks": WebhookSettings,
-        "application": ApplicationSettings,
-        "presence": PresenceSettings,
+def _tables() -> tuple[dict[str, type[Any]], dict[str, type[Any]]]:
+    sections: dict[str, type[Any]] = {}
+    lists: dict[str, type[Any]] = {}
+    for name, annotation in get_type_hints(Settings).items():
+        element = (*get_args(annotation), None)[0]
+        if isinstance(annotation, type) and is_dataclass(annotation):
+            sections[name] = annotation
+        elif isinstance(element, type) and is_dataclass(element):
+            lists[name] = element
+    return sections, lists
+
+
+_SECTIONS, _LISTS = _tables()
+#: The tables of the file, in the order of :class:`Settings`.
+SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(_SECTIONS)
+#: The lists of tables of the file, in the order of :class:`Settings`.
+LISTS: Final[Mapping[str, type[Any]]] = MappingProxyType(_LISTS)
+#: The settings outside lists of tables by dotted key; first those before the first table.
+FIELDS: Final[Mapping[str, Setting]] = MappingProxyType(
+    dict(settings_of(Settings))
+    | {
+        f"{name}.{each.name}": each
+        for name, table in SECTIONS.items()
+        for each in settings_of(table).values()
     }
 )
-"""The tables of the file, in the order of :class:`Settings`."""
-
-LISTS: Mapping[str, type[Any]] = MappingProxyType(
-    {
-        "topics": TopicSettings,
-        "permissions": PermissionSettings,
-        "redis_source": RedisSourceSettings,
-        "routes": RouteSettings,
-    }
+#: The settings of the lists of tables.
+LIST_FIELDS: Final[Mapping[str, Mapping[str, Setting]]] = MappingProxyType(
+    {name: settings_of(table) for name, table in LISTS.items()}
 )
-"""The lists of tables of the file, in the order of :class:`Settings`."""
+#: The rules of all table modules.
+RULES: Final[tuple[Rule | EntryRule, ...]] = tuple(
+    each
+    for module in dict.fromkeys(
+        table.__module__ for table in (*_SECTIONS.values(), *_LISTS.values())
+    )
+    for each in vars(sys.modules[module]).values()
+    if isinstance(each, Rule | EntryRule)
+)
+
+
+def assemble(values: Mapping[str, Any]) -> Settings:
+    """Make the settings of values by dotted key; a list of tables is a mapping by number."""
+    sections: dict[str, Any] = {
+        name: table(**{each.name: values[f"{name}.{each.name}"] for each in fields(table)})
+        for name, table in SECTIONS.items()
+    }
+    top: dict[str, Any] = {name: values[name] for name in settings_of(Settings)}
+    lists: dict[str, Any] = {name: tuple(values[name].values()) for name in LISTS}
+    return Settings(**sections, **top, **lists)

@@ -1,286 +1,386 @@
-"""Reads the sources of the configuration: TOML file, environment, command line.
+"""The sources of the configuration: TOML file, environment and command line.
 
-Owns: how each source is read, strictly, and how its errors are worded.
-Must not import: Twisted, Autobahn, or anything of wampush but ``errors``, ``settings``,
-``checkers.common`` and ``redaction``; ``config`` merges what this module reads.
+Owns: reading each source strictly, and the words and places of the mistakes in it.
+Must not import: Twisted, Autobahn.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import difflib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from wampush.config.checks.common import Checker, Rejected
-from wampush.config.redaction import HIDDEN, names_a_secret, without_password
-from wampush.config.settings import LISTS, SECTIONS, Settings
+from wampush.config.checks.common import Rejected
+from wampush.config.positions import KeyPath, positions
+from wampush.config.redaction import HIDDEN, names_a_secret, presentable
+from wampush.config.setting import Setting, settings_of
+from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, SECTIONS
 from wampush.errors import ConfigError
 
-_PREFIX = "WAMPUSH_"
-_FILE_VARIABLE = "WAMPUSH_CONFIG"
-FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
-    {f"{name}.{each.name}": each for name, section in SECTIONS.items() for each in fields(section)}
+_PREFIX: Final = "WAMPUSH_"
+_FILE_VARIABLE: Final = "WAMPUSH_CONFIG"
+_UNKNOWN: Final = "no setting has this name"
+_PATHS: Final[Mapping[KeyPath, str]] = MappingProxyType(
+    {tuple(key.split(".")): key for key in FIELDS}
 )
-#: The keys that stand before the first table.
-TOP_FIELDS: Mapping[str, Field[Any]] = MappingProxyType(
-    {each.name: each for each in fields(Settings) if "checker" in each.metadata}
+_TOP: Final = frozenset(key for key in FIELDS if "." not in key)
+#: Keys of earlier versions, with the keys that replace them.
+_MOVED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "zmq.topic_key": "pushes.topic_key",
+        "zmq.max_message_bytes": "pushes.max_message_bytes",
+    }
 )
-LIST_FIELDS: Mapping[str, Mapping[str, Field[Any]]] = MappingProxyType(
-    {name: {each.name: each for each in fields(entry)} for name, entry in LISTS.items()}
+
+
+def _variable(key: str) -> str:
+    return _PREFIX + key.replace(".", "_").upper()
+
+
+_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({_variable(key): key for key in FIELDS})
+_MOVED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {_variable(old): new for old, new in _MOVED.items()}
 )
-_VARIABLES: Mapping[str, str] = MappingProxyType(
-    {_PREFIX + key.replace(".", "_").upper(): key for key in (*TOP_FIELDS, *FIELDS)}
-)
+
+
+def _no_line(path: KeyPath) -> int | None:
+    del path
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One source of values; of two, the one with the higher rank decides."""
+    """One source of values; of two, the one with the higher rank decides.
+
+    :param source: what an error calls it.
+    :param label: what ``wampush check`` calls it.
+    :param variable: the environment variable, if it is one.
+    :param line_of: finds the line of a key in a file.
+    """
 
     rank: int
     source: str
     label: str
     variable: str = ""
+    line_of: Callable[[KeyPath], int | None] = _no_line
 
-    def refuse(self, key: str, value: object, expected: str, suggestion: str = "") -> ConfigError:
-        """Make the error that names this source."""
-        named = f"{expected} (set by {self.variable})" if self.variable else expected
-        return ConfigError(self.source, key, _presentable(value), named, suggestion)
+    def mistake(
+        self, path: KeyPath, value: object, problem: str, suggestion: str = ""
+    ) -> ConfigError:
+        """Make the error about a value of this source."""
+        named = f"{problem} (set by {self.variable})" if self.variable else problem
+        shown = presentable(value)
+        line = self.line_of(path)
+        return ConfigError(self.source, dotted(path), shown, named, suggestion, line)
+
+
+class _Faulty:
+    """Stands for the value of a key that has a mistake."""
+
+
+FAULTY: Final = _Faulty()
+DEFAULT: Final = Origin(0, "default", "default")
+COMMAND_LINE: Final = Origin(3, "command line", "command line")
 
 
 class Given(NamedTuple):
-    """One value that a source gives, already checked."""
+    """What a source gives for one key.
+
+    :param key: the dotted key of a setting, or the name of a table; "" if it is unknown.
+    :param value: the checked value, for a list of tables the faultless entries by number, or
+        ``FAULTY``.
+    :param mistakes: what is wrong with it.
+    """
 
     key: str
     value: object
     origin: Origin
-
-
-DEFAULT = Origin(0, "default", "default")
-COMMAND_LINE = Origin(3, "command line", "command line")
-
-
-# The sources, in the order in which the later one decides.
+    mistakes: tuple[ConfigError, ...] = ()
 
 
 def read_sources(
-    path: Path | None, environ: Mapping[str, str], overrides: Mapping[str, object]
+    path: Path | None,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, object],
+    assignments: Sequence[str],
 ) -> Iterator[Given]:
-    """Give the values of all sources, checked; of two for one key the later one decides.
+    """Read all sources and check every value; of two for one key the later one decides.
 
     :param path: the TOML file, if there is one.
-    :raises ConfigError: when a source cannot be read, or holds anything unknown or unusable.
+    :param assignments: texts of the form ``key=value``, of the command line.
     """
     if path is not None:
-        origin = Origin(1, str(path), f"file {path}")
-        yield from _from_tables(_read_toml(path), origin)
+        yield from _from_file(path)
     for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
         if variable != _FILE_VARIABLE:
             yield _from_variable(variable, environ[variable])
+        elif path is None:
+            problem = "must be the path of a file; otherwise unset the variable"
+            yield _unusable(ConfigError("environment", variable, "", problem))
     for key, value in overrides.items():
-        if value is None:
-            continue
-        if key in LISTS:
-            yield Given(key, _entries(key, value, COMMAND_LINE), COMMAND_LINE)
-        elif key in TOP_FIELDS or key in FIELDS:
-            yield Given(key, _checked(key, _field(key), value, COMMAND_LINE), COMMAND_LINE)
-        else:
-            near = _close(key, [*TOP_FIELDS, *FIELDS, *LISTS])
-            raise _unknown(_shown_key(key), value, COMMAND_LINE, near)
+        if value is not None:
+            yield _given(tuple(key.split(".")), value, COMMAND_LINE)
+    for text in assignments:
+        yield _from_assignment(text)
 
 
-def named_by(environ: Mapping[str, str]) -> Path | None:
-    """The TOML file that ``WAMPUSH_CONFIG`` names, if it does.
-
-    :raises ConfigError: when it is empty.
-    """
+def file_named_by(environ: Mapping[str, str]) -> Path | None:
+    """Return the TOML file that ``WAMPUSH_CONFIG`` names, if it does."""
     name = environ.get(_FILE_VARIABLE)
-    if name == "":
-        expected = "must be the path of a file; else unset the variable"
-        raise ConfigError("environment", _FILE_VARIABLE, name, expected)
-    return None if name is None else Path(name)
+    return Path(name) if name else None
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+# The file.
+
+
+def _from_file(path: Path) -> Iterator[Given]:
     source = str(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        # Some editors begin a file with a byte order mark, which TOML does not know.
+        text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
+        tables = tomllib.loads(text)
     except UnicodeDecodeError as problem:
         line = problem.object[: problem.start].count(b"\n") + 1
-        expected = f"line {line}: is not UTF-8; save the file as UTF-8"
-        raise ConfigError(source, "", None, expected) from problem
+        yield _unreadable(source, "is not UTF-8; save the file as UTF-8", line)
     except OSError as problem:
         why = problem.strerror or str(problem)
-        expected = f"cannot be read: {why}; name a readable TOML file"
-        raise ConfigError(source, "", None, expected) from problem
-    except ValueError as problem:  # A NUL character in the path.
-        expected = f"cannot be read: {problem}; name a readable TOML file"
-        raise ConfigError(source, "", None, expected) from problem
-    try:
-        return tomllib.loads(text)
-    except ValueError as problem:  # TOMLDecodeError, and int() of too many digits.
-        raise ConfigError(source, "", None, _syntax_error(str(problem), text)) from problem
-    except RecursionError as problem:
-        expected = "is nested too deeply; no setting needs more than a list in a table"
-        raise ConfigError(source, "", None, expected) from problem
+        yield _unreadable(source, f"cannot be read: {why}; name a readable TOML file")
+    except tomllib.TOMLDecodeError as problem:
+        yield _unreadable(source, *_syntax_error(str(problem), text))
+    except ValueError as problem:  # A NUL character in the path, or int() of too many digits.
+        yield _unreadable(source, f"cannot be read: {problem}; name a readable TOML file")
+    except RecursionError:
+        yield _unreadable(source, "is nested too deeply; no setting needs more than two levels")
+    else:
+        lines: dict[KeyPath, int] = {}
+
+        def line_of(key: KeyPath) -> int | None:
+            if not lines:
+                lines.update(positions(text))
+            # A key that is missing is reported at its table.
+            above = (key[:end] for end in range(len(key), 0, -1))
+            return next((lines[each] for each in above if each in lines), None)
+
+        yield from _from_tables(tables, Origin(1, source, f"file {path}", line_of=line_of))
 
 
-def _syntax_error(message: str, text: str) -> str:
-    """Put the place first, where the eye looks for it."""
+def _unreadable(source: str, problem: str, line: int | None = None) -> Given:
+    return _unusable(ConfigError(source, "", None, problem, line=line))
+
+
+def _unusable(mistake: ConfigError, key: str = "") -> Given:
+    return Given(key, FAULTY, DEFAULT, (mistake,))
+
+
+def _syntax_error(message: str, text: str) -> tuple[str, int]:
+    """Return what is wrong, and the line."""
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-    if found is None:
-        return f"is not TOML: {message}"
     last = text.removesuffix("\n").count("\n") + 1
-    place = f"line {found[2]}, column {found[3]}" if found[2] else f"line {last}, at the end"
-    return f"{place}: is not TOML: {found[1]}"
+    if found is None:
+        return f"is not TOML: {message}", last
+    place = f"at column {found[3]}" if found[2] else "at the end of the file"
+    return f"is not TOML {place}: {found[1]}", int(found[2] or last)
 
 
 def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given]:
-    for section, table in tables.items():
-        if section in LISTS:
-            yield Given(section, _entries(section, table, origin), origin)
-            continue
-        if section in TOP_FIELDS:
-            yield Given(section, _checked(section, TOP_FIELDS[section], table, origin), origin)
-            continue
-        if section not in SECTIONS:
-            near = _close(section, [*TOP_FIELDS, *SECTIONS, *LISTS]) or _same_name(section)
-            raise _unknown(_shown_key(section), table, origin, near)
-        if not isinstance(table, dict):
-            raise origin.refuse(section, table, f"must be a table, begun with [{section}]")
-        for name, value in table.items():
-            key = f"{section}.{name}"
-            if key not in FIELDS:
-                own = [each.name for each in fields(SECTIONS[section])]
-                near = [f"{section}.{each}" for each in _close(name, own)] or _same_name(name)
-                raise _unknown(f"{section}.{_shown_key(name)}", value, origin, near, name)
-            yield Given(key, _checked(key, FIELDS[key], value, origin), origin)
+    for name, table in tables.items():
+        if name in SECTIONS and isinstance(table, dict):
+            for key, value in table.items():
+                yield _given((name, key), value, origin)
+        else:
+            yield _given((name,), table, origin)
+
+
+# The environment and the command line.
 
 
 def _from_variable(variable: str, text: str) -> Given:
-    table = variable.removeprefix(_PREFIX).lower()
-    if table in LISTS and variable.isupper():
-        expected = f"[[{table}]] can be set only in the file"
-        raise ConfigError("environment", variable, _presentable(text), expected)
-    if variable not in _VARIABLES:
+    name = variable.removeprefix(_PREFIX)
+    origin = Origin(2, "environment", f"environment {variable}", variable)
+    key = _VARIABLES.get(variable)
+    if key is not None:
+        path = tuple(key.split("."))
+        if not text:
+            mistake = origin.mistake(path, text, "must not be empty; unset the variable instead")
+            return Given(key, FAULTY, origin, (mistake,))
+        return _given(path, FIELDS[key].check.parse(text), origin)
+    near = ""
+    if variable in _MOVED_VARIABLES:
+        problem = f"has a new name: {_variable(_MOVED_VARIABLES[variable])}"
+    elif name.lower() in LISTS and variable.isupper():
+        problem = f"[[{name.lower()}]] can be set only in the file or with --set"
+    else:
+        problem = _UNKNOWN
         # Compared without the prefix, which would make all of them alike.
         known = [each.removeprefix(_PREFIX) for each in (*_VARIABLES, _FILE_VARIABLE)]
-        likely = [_PREFIX + each for each in _close(variable.removeprefix(_PREFIX), known)]
-        expected = "no setting has this name"
-        shown = HIDDEN if names_a_secret(variable) else _presentable(text)
-        raise ConfigError("environment", _shown_key(variable), shown, expected, "".join(likely))
-    key = _VARIABLES[variable]
-    each = _field(key)
-    origin = Origin(2, "environment", f"environment {variable}", variable)
-    if not text:
-        raise origin.refuse(key, text, "must not be empty; unset the variable instead")
-    checker: Checker = each.metadata["checker"]
-    parsed = checker.parse(text)
-    return Given(key, _checked(key, each, parsed, origin), origin)
+        near = "".join(_PREFIX + each for each in _close(name, known))
+    shown = HIDDEN if names_a_secret(variable) else presentable(text)
+    mistake = ConfigError("environment", _shown_key(variable), shown, problem, near)
+    return _unusable(mistake, _VARIABLES.get(near, ""))
 
 
-def _field(key: str) -> Field[Any]:
-    return TOP_FIELDS[key] if key in TOP_FIELDS else FIELDS[key]
+def _from_assignment(text: str) -> Given:
+    key, equals, literal = (part.strip() for part in text.partition("="))
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals:
+        problem = "must be KEY=VALUE, such as websocket.ping_interval=20"
+        return _unusable(ConfigError(COMMAND_LINE.source, "--set", presentable(text), problem))
+    value: object = literal
+    is_toml = False
+    try:
+        tables = tomllib.loads(f"value = {literal}")
+        is_toml = len(tables) == 1
+        value = tables["value"] if is_toml else literal
+    except (ValueError, RecursionError):
+        pass
+    known = _PATHS.get(path)
+    if known is not None:
+        check = FIELDS[known].check
+        # A shell strips quotes, and a version such as 1.2 looks like a number: take the text.
+        bare = check.parse(literal)
+        is_bare = not isinstance(bare, Rejected) and not isinstance(check.check(bare), Rejected)
+        if not is_toml or (is_bare and isinstance(check.check(value), Rejected)):
+            value = bare
+    return _given(path, value, COMMAND_LINE)
 
 
-def _entries(table: str, entries: object, origin: Origin) -> tuple[object, ...]:
-    if not isinstance(entries, list | tuple):
-        expected = f"must be a list of tables, each begun with [[{table}]]"
-        raise origin.refuse(table, entries, expected)
-    known = LIST_FIELDS[table]
-    made: list[object] = []
-    for number, entry in enumerate(entries, 1):
-        place = f"{table}[{number}]"
-        if not isinstance(entry, Mapping):
-            raise origin.refuse(place, entry, f"must be a table, begun with [[{table}]]")
-        values: dict[str, Any] = {}
-        for name, value in entry.items():
-            if name not in known:
-                near = [f"{place}.{each}" for each in _close(str(name), [*known])]
-                raise _unknown(f"{place}.{_shown_key(str(name))}", value, origin, near, str(name))
-            values[name] = _checked(f"{place}.{name}", known[name], value, origin)
-        for name, each in known.items():
-            if each.default is MISSING and name not in values:
-                allowed = each.metadata["checker"].allowed
-                raise origin.refuse(f"{place}.{name}", None, f"is missing; it must be {allowed}")
-        made.append(LISTS[table](**values))
-    return tuple(made)
+# Values.
 
 
-def _checked(key: str, each: Field[Any], value: object, origin: Origin) -> object:
-    checker: Checker = each.metadata["checker"]
-    checked = value if isinstance(value, Rejected) else checker.check(value)
+def _given(path: tuple[str, ...], value: object, origin: Origin) -> Given:
+    key = _PATHS.get(path)
+    if len(path) == 1 and path[0] in LISTS:
+        return _entries(path[0], value, origin)
+    if key is None:
+        return _unknown(path, value, origin)
+    checked = _checked(path, FIELDS[key], value, origin)
+    if isinstance(checked, ConfigError):
+        return Given(key, FAULTY, origin, (checked,))
+    return Given(key, checked, origin)
+
+
+def _checked(path: KeyPath, setting: Setting, value: object, origin: Origin) -> object:
+    """Return the value to keep, or the error."""
+    checked = value if isinstance(value, Rejected) else setting.check.check(value)
     if isinstance(checked, Rejected):
-        unit = f" (unit: {each.metadata['unit']})" if each.metadata["unit"] else ""
-        raise origin.refuse(key, checked.value, f"must be {checked.expected}{unit}")
+        unit = f" (unit: {setting.unit})" if setting.unit else ""
+        return origin.mistake(path, checked.value, f"must be {checked.expected}{unit}")
     return checked
 
 
-# Words for people.
+def _entries(table: str, entries: object, origin: Origin) -> Given:
+    if not isinstance(entries, list | tuple):
+        problem = f"must be a list of tables, each of which begins with [[{table}]]"
+        return Given(table, FAULTY, origin, (origin.mistake((table,), entries, problem),))
+    mistakes: list[ConfigError] = []
+    kept: dict[int, object] = {}
+    for index, entry in enumerate(entries):
+        values, wrong = _entry((table, index), entry, origin)
+        mistakes += wrong
+        if not wrong:
+            kept[index + 1] = LISTS[table](**values)
+    return Given(table, kept, origin, tuple(mistakes))
 
 
-def _unknown(
-    key: str, value: object, origin: Origin, near: list[str], in_table: str = ""
+def _entry(
+    place: tuple[str, int], entry: object, origin: Origin
+) -> tuple[dict[str, Any], list[ConfigError]]:
+    table = place[0]
+    if not isinstance(entry, Mapping):
+        problem = f"must be a table that begins with [[{table}]]"
+        return {}, [origin.mistake(place, entry, problem)]
+    known = LIST_FIELDS[table]
+    values: dict[str, Any] = {}
+    mistakes: list[ConfigError] = []
+    meant: set[str] = set()
+    for name, value in entry.items():
+        path = (*place, str(name))
+        if name in known:
+            checked = _checked(path, known[name], value, origin)
+            values[name] = checked
+            if isinstance(checked, ConfigError):
+                mistakes.append(checked)
+            continue
+        near = _close(str(name), [*known])
+        meant.update(near)
+        suggestion = "".join(dotted((*place, each)) for each in near)
+        mistakes.append(_unknown_key(path, value, origin, _problem(path), suggestion))
+    for name, setting in known.items():
+        if setting.is_required and name not in values and name not in meant:
+            problem = f"is missing; it must be {setting.check.allowed}"
+            mistakes.append(origin.mistake((*place, name), None, problem))
+    return values, mistakes
+
+
+# Keys.
+
+
+def _unknown(path: tuple[str, ...], value: object, origin: Origin) -> Given:
+    """Report a key that no setting has."""
+    key, name = ".".join(path), path[-1]
+    if len(path) == 1 and name in SECTIONS:
+        problem = f"must be a table that begins with [{name}]"
+        return Given(name, FAULTY, origin, (origin.mistake(path, value, problem),))
+    if key in _MOVED:
+        near = _MOVED[key]
+        mistake = _unknown_key(path, value, origin, f"has a new name: {near}")
+    else:
+        near = "" if len(path) > 1 and name in _TOP else _nearest(path)
+        mistake = _unknown_key(path, value, origin, _problem(path), near)
+    return Given(near, FAULTY, origin, (mistake,))
+
+
+def _problem(path: KeyPath) -> str:
+    """Return what is wrong with an unknown key."""
+    if len(path) > 1 and path[-1] in _TOP:
+        # TOML counts everything after the head of a table to that table.
+        return f'{_UNKNOWN}; put "{path[-1]}" before the first [table]'
+    return _UNKNOWN
+
+
+def _unknown_key(
+    path: KeyPath, value: object, origin: Origin, problem: str, suggestion: str = ""
 ) -> ConfigError:
-    """The error about a key that is none.
-
-    :param in_table: its name, where it stands in a table.
-    """
-    if names_a_secret(key.rpartition(".")[2]):
-        value = HIDDEN
-    if in_table in TOP_FIELDS:
-        # TOML counts whatever follows the head of a table to that table.
-        expected = f'no setting has this name; put "{in_table}" before the first [table]'
-        return origin.refuse(key, value, expected)
-    return origin.refuse(key, value, "no setting has this name", "".join(near[:1]))
+    shown = HIDDEN if names_a_secret(str(path[-1])) else value
+    return origin.mistake(path, shown, problem, suggestion)
 
 
-def _same_name(name: str) -> list[str]:
-    """Find a key of any section: the right name may stand in the wrong table."""
-    names = _close(name, [each.split(".")[1] for each in FIELDS], 0.8)
-    return [key for key in FIELDS if key.split(".")[1] in names]
+def _nearest(path: tuple[str, ...]) -> str:
+    """Return the known key most like another, or ""."""
+    name = path[-1]
+    if len(path) == 1:
+        near = _close(name, [*_TOP, *SECTIONS, *LISTS])
+    elif path[0] in SECTIONS:
+        own = [*settings_of(SECTIONS[path[0]])]
+        near = [f"{path[0]}.{each}" for each in _close(name, own)]
+    else:
+        near = _close(".".join(path), [*FIELDS])
+    if near:
+        return near[0]
+    # The right name may be in the wrong table.
+    names = _close(name, [key.rpartition(".")[2] for key in FIELDS], 0.8)
+    return next((key for key in FIELDS if key.rpartition(".")[2] in names), "")
 
 
 def _close(name: str, known: list[str], cutoff: float = 0.6) -> list[str]:
     return difflib.get_close_matches(name[:100], known, 1, cutoff)
 
 
+def dotted(path: KeyPath) -> str:
+    """Write a path as people do: entries of lists are counted from 1."""
+    text = ""
+    for part in path:
+        text += f"[{part + 1}]" if isinstance(part, int) else f".{_shown_key(part)}"
+    return text.removeprefix(".")
+
+
 def _shown_key(name: str) -> str:
-    """Quote a key where TOML would, so that the error stays one line; cut what is endless."""
+    """Quote a key where TOML would, so that the error stays one line; cut endless ones."""
     cut = name if len(name) <= 100 else f"{name[:100]}…"
     return cut if re.fullmatch(r"[A-Za-z0-9_-]+…?", cut) else json.dumps(cut)
-
-
-def _presentable(value: object, depth: int = 2) -> object:
-    """Bound a value for an error: its repr must neither be endless nor fail."""
-    shown: object = f"a Python {type(value).__name__}"
-    if value is None or isinstance(value, bool | float):
-        shown = value
-    elif isinstance(value, int):
-        # repr() of an int refuses thousands of digits, which hexadecimal TOML can bring.
-        shown = value if value.bit_length() <= 256 else f"a number of {value.bit_length()} bits"
-    elif isinstance(value, str):
-        # Hidden first: the cut may take away the "@" behind a password.
-        text = without_password(value)
-        shown = text if len(text) <= 200 else f"{text[:200]}…"
-    elif isinstance(value, dt.date | dt.time):
-        shown = value.isoformat()
-    elif isinstance(value, list | tuple | dict) and not depth:
-        shown = "…"
-    elif isinstance(value, list | tuple):
-        elements = [_presentable(element, depth - 1) for element in value[:8]]
-        shown = [*elements, "…"] if len(value) > 8 else elements
-    elif isinstance(value, dict):
-        table = {
-            str(key)[:100]: HIDDEN if names_a_secret(str(key)) else _presentable(each, depth - 1)
-            for key, each in list(value.items())[:8]
-        }
-        shown = {**table, "…": "…"} if len(value) > 8 else table
-    return shown

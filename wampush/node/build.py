@@ -287,8 +287,8 @@ def _websocket(
 
 
 def _ingest(settings: Settings) -> Ingest:
-    zmq = settings.zmq
-    return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
+    pushes = settings.pushes
+    return Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes)
 
 
 def _pull(

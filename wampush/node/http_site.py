@@ -60,7 +60,7 @@ def make_site(
         metrics=metrics.text,
     )
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
-    limits = HttpLimits(settings.http.max_connections, settings.zmq.max_message_bytes)
+    limits = HttpLimits(settings.http.max_connections, settings.pushes.max_message_bytes)
     edge = HttpEdge(view, node.acknowledged_pushes, access, limits)
     on_rejected = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
     site = edge.site(reactor, on_rejected)

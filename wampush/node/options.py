@@ -44,6 +44,7 @@ class Options(usage.Options):
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
         self["pull"] = []
+        self["set"] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """Twisted endpoint for WebSocket clients, e.g. tcp:8080:interface=127.0.0.1; repeatable."""
@@ -53,6 +54,10 @@ class Options(usage.Options):
         """ZeroMQ address to pull from, e.g. tcp://127.0.0.1:5555, ipc:///run/wampush.sock or
         connect:tcp://10.0.0.5:5555; repeatable."""
         self["pull"].append(address)
+
+    def opt_set(self, assignment: str) -> None:
+        """Any setting, e.g. websocket.ping_interval=20; repeatable."""
+        self["set"].append(assignment)
 
     def parseArgs(self, *rest: str) -> None:
         """Accept no arguments other than options.
@@ -80,7 +85,7 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Load the settings.
 
-        :raises SystemExit: for a mistake in them, with one line.
+        :raises SystemExit: for mistakes in them, with one line each.
         """
         overrides = {
             "websocket.listen": self["listen"] or None,
@@ -89,9 +94,10 @@ class Options(usage.Options):
         }
         path = Path(self["config"]) if self["config"] else None
         try:
-            self["loaded"] = load(path, os.environ, overrides)
+            self["loaded"] = load(path, os.environ, overrides, self["set"])
         except OperatorError as error:
-            raise SystemExit(f"wampush: {error}") from None
+            lines = (f"wampush: {line}" for line in str(error).splitlines())
+            raise SystemExit("\n".join(lines)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Refusal(Enum):
         "A push has one part (object), two (topic, JSON) or three (topic, JSON, options).",
     )
     TOO_LARGE = Reason(
-        "too-large", Fault.BACKEND, "The message is longer than zmq.max_message_bytes."
+        "too-large", Fault.BACKEND, "The message is longer than pushes.max_message_bytes."
     )
     BAD_OPTIONS = Reason(
         "bad-options",

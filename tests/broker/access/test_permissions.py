@@ -16,7 +16,7 @@ from wampush.broker.access.permissions import (
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.choices import Action
-from wampush.config.checks.permissions import PermissionPattern
+from wampush.config.checks.permissions import PERMISSION_PATTERN
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 
@@ -229,7 +229,7 @@ def test_decisions_are_those_of_a_plain_model(rows, identity, action, topic, pre
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_the_patterns_of_these_tests_are_usable(pattern):
-    assert PermissionPattern().check(pattern) == pattern
+    assert PERMISSION_PATTERN.check(pattern) == pattern
 
 
 # Payloads and rates.

@@ -15,7 +15,7 @@ from wampush.config.checks.redis import RedisUrl
 from wampush.config.load import describe, load
 from wampush.config.redaction import HIDDEN, names_a_secret, without_password
 from wampush.config.tables.redis import RedisSourceSettings
-from wampush.errors import ConfigError
+from wampush.errors import ConfigErrors
 
 unhurried = settings(database=None, deadline=None)
 SECRET = "correct-horse"
@@ -29,12 +29,11 @@ def entry(**more: Any) -> RedisSourceSettings:
 
 
 def refusal(read: Callable[[], object]) -> str:
-    """The error of reading, in which there must be no secret."""
-    with pytest.raises(ConfigError) as caught:
+    """The errors of reading, in which there must be no secret."""
+    with pytest.raises(ConfigErrors) as caught:
         read()
     text = str(caught.value)
     assert SECRET not in text
-    assert "\n" not in text
     return text
 
 
@@ -97,17 +96,17 @@ def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
     ],
 )
 def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
-    assert "redis_source[1].url: " in refusal(lambda: entry(url=text))
+    assert "redis_source[1].url" in refusal(lambda: entry(url=text))
 
 
 @pytest.mark.parametrize(
     ("more", "key", "words"),
     [
-        ({"channels": []}, "channels", "at least one channel"),
-        ({"channels": "live_*"}, "channels", "at least one channel"),
-        ({"channels": [""]}, "channels", "not empty"),
-        ({"channels": ["a", 5]}, "channels", "a string"),
-        ({"channels": ["a", "a"]}, "channels", "not in the list already"),
+        ({"channels": []}, "channels", "at least one element, each the name of a channel"),
+        ({"channels": "live_*"}, "channels", "at least one element, each the name of a channel"),
+        ({"channels": [""]}, "channels", "the name of a channel"),
+        ({"channels": ["a", 5]}, "channels", "not a whole number"),
+        ({"channels": ["a", "a"]}, "channels", "in the list only once"),
         ({"topic": ""}, "topic", "{channel}"),
         ({"topic": "{topic}"}, "topic", "without other braces"),
         ({"topic": "{channel"}, "topic", "without other braces"),
@@ -141,7 +140,7 @@ def test_what_can_be_left_out_can_be_given_too() -> None:
     assert kept.channels == ("a*b*", "c")
     assert (kept.ca, kept.certificate, kept.key) == ("ca.pem", "own.pem", "own-key.pem")
     assert entry().topic == "{channel}"
-    with pytest.raises(ConfigError, match=r"redis_source\[1\].channels: is missing"):
+    with pytest.raises(ConfigErrors, match=r"redis_source\[1\].channels: is missing"):
         load(None, {}, {"redis_source": [{"url": "redis://h"}]})
 
 
@@ -221,7 +220,7 @@ def test_names_of_secrets() -> None:
 def test_any_url_gives_settings_or_one_line(text: str) -> None:
     try:
         kept = entry(url=f"redis://{text}")
-    except ConfigError as error:
+    except ConfigErrors as error:
         lines = str(error).splitlines()
     else:
         lines = [repr(kept.url)]

@@ -10,7 +10,7 @@ import pytest
 from wampush.cli import main
 from wampush.config.load import describe, load
 from wampush.config.tables.routes import RouteSettings
-from wampush.errors import ConfigError
+from wampush.errors import ConfigErrors
 
 ENTRY = {"path": "/chat", "component": "shop.chat:Chat"}
 
@@ -20,7 +20,7 @@ def routes(*entries: dict[str, Any]) -> tuple[RouteSettings, ...]:
 
 
 def refusal(*entries: dict[str, Any]) -> str:
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigErrors) as caught:
         routes(*entries)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -53,7 +53,7 @@ def test_paths_that_no_request_line_holds_as_they_stand(path: object) -> None:
 @pytest.mark.parametrize("name", ["Chat", "shop.chat", "shop/chat.py:Chat", "shop:Chat()", 7])
 def test_names_that_name_no_object(name: object) -> None:
     told = refusal({**ENTRY, "component": name})
-    assert 'must be the name of a Python object: "module:attribute"' in told
+    assert 'must be the name of a Python object, "module:attribute"' in told
 
 
 def test_other_mistakes() -> None:
@@ -64,12 +64,12 @@ def test_other_mistakes() -> None:
 
 def test_a_path_has_one_component() -> None:
     told = refusal(ENTRY, {**ENTRY, "path": "/other"}, ENTRY)
-    assert "routes[3].path = '/chat': is the path of routes[1] already" in told
+    assert "routes[3].path = '/chat': is already the path of routes[1]" in told
     assert len(routes(ENTRY, {**ENTRY, "path": "/Chat"}, {**ENTRY, "path": "/chat/"})) == 3
 
 
 def test_it_is_set_in_the_file_only(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\[\[routes\]\] can be set only in the file"):
+    with pytest.raises(ConfigErrors, match=r"\[\[routes\]\] can be set only in the file"):
         load(None, {"WAMPUSH_ROUTES": "x"}, {})
     assert [row.key for row in describe(load(None, {}, {}))][-1] == "routes"
     path = tmp_path / "wampush.toml"

@@ -20,6 +20,7 @@ from wampush.broker.publication import Publication
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.settings import Settings
 from wampush.config.tables.clients import ClientSettings
+from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import source as redis_source
@@ -135,7 +136,8 @@ class RedisWorld:
         monkeypatch.setattr(redis_source, "time", self.clock.seconds)
         values: dict[str, Any] = {"url": URL, "channels": channels, **entry}
         settings = Settings(
-            zmq=ZmqSettings(pull=(), max_message_bytes=max_message_bytes),
+            zmq=ZmqSettings(pull=()),
+            pushes=PushSettings(max_message_bytes=max_message_bytes),
             clients=ClientSettings(queue_bytes=queue_bytes),
             redis_source=(RedisSourceSettings(**values),),
         )

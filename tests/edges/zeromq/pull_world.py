@@ -15,6 +15,7 @@ from tests.support.waiting import PATIENCE
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.config.settings import Settings
+from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.errors import Refusal
 from wampush.node.build import Node, build
@@ -26,10 +27,14 @@ ANY = "tcp://127.0.0.1:*"
 class Bridge:
     """A node that pulls, with the publications it made."""
 
-    def __init__(self, *addresses: str, **zmq_settings: Any) -> None:
-        self.node: Node = build(
-            Settings(zmq=ZmqSettings(pull=addresses, **zmq_settings)), reactor, 10
+    def __init__(
+        self, *addresses: str, max_message_bytes: int = 1_048_576, **zmq_settings: Any
+    ) -> None:
+        settings = Settings(
+            pushes=PushSettings(max_message_bytes=max_message_bytes),
+            zmq=ZmqSettings(pull=addresses, **zmq_settings),
         )
+        self.node: Node = build(settings, reactor, 10)
         self.seen: list[Publication] = []
         self.node.broker.publish = self._publish  # type: ignore[method-assign]
         self.lines: list[str] = []

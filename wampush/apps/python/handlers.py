@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Final
 
-from wampush.config.checks.common import Rejected, TopicPattern
+from wampush.config.checks.common import TOPIC_PATTERN, Rejected
 from wampush.errors import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -102,7 +102,7 @@ def handler(
 
 
 def _is_pattern(match: str) -> bool:
-    return not isinstance(TopicPattern().check(match), Rejected)
+    return not isinstance(TOPIC_PATTERN.check(match), Rejected)
 
 
 def _arguments_of(function: Callable[..., object], name: str) -> Arguments:

@@ -1,8 +1,7 @@
-"""The checkers that tell usable values of a setting from others.
+"""Checks of values: flags, numbers, choices, strings and lists.
 
-Owns: one checker per kind of value, and what each says would be right.
-Must not import: Twisted, Autobahn, or anything of wampush. ``settings`` puts a checker on each
-field; ``config`` asks it and makes its answer an error.
+Owns: one check per kind of value, with the words for what would be right and the JSON Schema.
+Must not import: Twisted, Autobahn, or anything of wampush.
 """
 
 from __future__ import annotations
@@ -10,15 +9,13 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_network
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import Annotated, Final, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_TYPE_NAMES: Mapping[type, str] = MappingProxyType(
+_TYPE_NAMES: Final[Mapping[type, str]] = MappingProxyType(
     {
         bool: "a boolean",
         int: "a whole number",
@@ -32,11 +29,14 @@ _TYPE_NAMES: Mapping[type, str] = MappingProxyType(
         dt.time: "a time",
     }
 )
+_INTEGER: Final = re.compile(r"[+-]?[0-9]{1,40}")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_ANY_FREE_PORT: Final = re.compile(r":(?:port=)?[0*](?::|$)")
 
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """What a checker answers to an unusable value.
+    """The result of checking an unusable value.
 
     :param expected: what would be right, as the end of a sentence that begins with "must be".
     :param value: the unusable value, or the element of a list that is at fault.
@@ -46,23 +46,27 @@ class Rejected:
     value: object
 
 
-class Checker(Protocol):
-    """Tells usable values of one setting from others; it never raises."""
+class Check(Protocol):
+    """Decides which values a setting accepts; it never raises."""
 
     @property
     def allowed(self) -> str:
         """What is usable, as the end of a sentence that begins with "must be"."""
 
     def check(self, value: object) -> object:
-        """Give the value to keep, or ``Rejected``; values have the types of TOML."""
+        """Return the value to keep, or ``Rejected``; values have the types of TOML."""
 
     def parse(self, text: str) -> object:
-        """Turn the text of an environment variable into a value to check, or ``Rejected``."""
+        """Convert the text of an environment variable to a value to check, or ``Rejected``."""
+
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of usable values."""
 
 
-def _wrong_type(checker: Checker, value: object) -> Rejected:
+def wrong_type(check: Check, value: object) -> Rejected:
+    """Reject a value because of its type."""
     found = _TYPE_NAMES.get(type(value), "that")
-    return Rejected(f"{checker.allowed}, not {found}", value)
+    return Rejected(f"{check.allowed}, not {found}", value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,248 +77,152 @@ class Flag:
 
     def check(self, value: object) -> object:
         """Accept booleans only; 0 and 1 are numbers."""
-        return value if isinstance(value, bool) else _wrong_type(self, value)
+        return value if isinstance(value, bool) else wrong_type(self, value)
 
     def parse(self, text: str) -> object:
         """Accept the two words as TOML spells them."""
         return {"true": True, "false": False}.get(text, Rejected(self.allowed, text))
 
-
-@dataclass(frozen=True, slots=True)
-class WholeNumber:
-    """A whole number between two limits, both included; a boolean is not one."""
-
-    least: int
-    most: int
-
-    @property
-    def allowed(self) -> str:
-        """The range in words."""
-        return f"a whole number from {self.least} to {self.most}"
-
-    def check(self, value: object) -> object:
-        """Accept integers in the range."""
-        if isinstance(value, bool) or not isinstance(value, int):
-            return _wrong_type(self, value)
-        return value if self.least <= value <= self.most else Rejected(self.allowed, value)
-
-    def parse(self, text: str) -> object:
-        """Accept decimal digits with an optional sign."""
-        # Bounded, because int() refuses very long digit strings with an error of its own.
-        digits = re.fullmatch(r"[+-]?[0-9]{1,40}", text)
-        return int(text) if digits else Rejected(self.allowed, text)
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of a boolean."""
+        return {"type": "boolean"}
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A finite number between two limits, both included; whole numbers are accepted."""
+    """A finite number within a range.
+
+    :param least: the smallest usable value.
+    :param most: the largest usable value.
+    :param unit: the unit, or "".
+    :param whole: whether only whole numbers are usable; otherwise they become floats.
+    """
 
     least: float
     most: float
+    unit: str = ""
+    whole: bool = False
 
     @property
     def allowed(self) -> str:
         """The range in words."""
-        return f"a number from {self.least:g} to {self.most:g}"
+        kind = "whole number" if self.whole else "number"
+        return f"a {kind} from {self.least:.15g} to {self.most:.15g}"
 
     def check(self, value: object) -> object:
-        """Accept finite numbers in the range and keep them as floats."""
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return _wrong_type(self, value)
+        """Accept numbers within the range; a boolean is not a number."""
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return wrong_type(self, value)
         # Compared before it is converted: an int may be too large for a float. NaN fails both.
-        return float(value) if self.least <= value <= self.most else Rejected(self.allowed, value)
+        if not self.least <= value <= self.most:
+            return Rejected(self.allowed, value)
+        return value if self.whole else float(value)
 
     def parse(self, text: str) -> object:
-        """Accept decimal notation, exponent included."""
-        if not re.fullmatch(r"[+-]?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", text):
+        """Accept decimal notation, with an exponent where fractions are usable."""
+        # Bounded, because int() refuses very long digit strings with an error of its own.
+        if not (_INTEGER if self.whole else _DECIMAL).fullmatch(text):
             return Rejected(self.allowed, text)
-        number = float(text)
+        number = int(text) if self.whole else float(text)
         return number if math.isfinite(number) else Rejected(self.allowed, text)
 
-
-class StringCheck:
-    """What the checkers of text have in common: the text of a variable is the value."""
-
-    __slots__ = ()
-
-    def parse(self, text: str) -> object:
-        """Leave the text as it is."""
-        return text
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of the range."""
+        kind = "integer" if self.whole else "number"
+        return {"type": kind, "minimum": self.least, "maximum": self.most}
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(StringCheck):
-    """One of a few words."""
+class Choice:
+    """One of a few words.
+
+    :param words: the usable values.
+    """
 
     words: tuple[str, ...]
 
     @property
     def allowed(self) -> str:
         """The words, quoted."""
-        return " or ".join(f'"{word}"' for word in self.words)
+        *others, last = (f'"{word}"' for word in self.words)
+        return f"{', '.join(others)} or {last}"
 
     def check(self, value: object) -> object:
         """Accept exactly one of the words."""
         if not isinstance(value, str):
-            return _wrong_type(self, value)
+            return wrong_type(self, value)
         if value not in self.words:
             return Rejected(self.allowed, value)
         # The word itself, which may be a member of an enumeration.
         return self.words[self.words.index(value)]
 
+    def parse(self, text: str) -> object:
+        """Return the text as it is."""
+        return text
 
-@dataclass(frozen=True, slots=True)
-class Text(StringCheck):
-    """Any text that is not empty."""
-
-    allowed: str = "a string that is not empty"
-
-    def check(self, value: object) -> object:
-        """Accept text that UTF-8 can express."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        return value if value and _is_utf8(value) else Rejected(f"{self.allowed}, in UTF-8", value)
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of the words."""
+        return {"enum": list(self.words)}
 
 
 @dataclass(frozen=True, slots=True)
-class FilePath(StringCheck):
-    """The path of a file, or nothing; whether it can be read is seen when it is."""
+class StringCheck:
+    """A string in UTF-8 of a certain form.
 
-    allowed: str = 'the path of a file, or "" for none'
+    :param form: the form in words, as the end of a sentence that begins with "must be".
+    :param is_usable: returns whether a string has the form; by default any but the empty one.
+    :param optional: whether the empty string is usable, too, and means none.
+    """
 
-    def check(self, value: object) -> object:
-        """Accept text that can be a path."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        return value if _is_utf8(value) and "\0" not in value else Rejected(self.allowed, value)
+    form: str = "a string that is not empty"
+    is_usable: Callable[[str], object] = bool
+    optional: bool = False
 
-
-@dataclass(frozen=True, slots=True)
-class Network(StringCheck):
-    """An IP address, or a network of them."""
-
-    allowed: str = "an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8"
-
-    def check(self, value: object) -> object:
-        """Accept what the standard library reads as a network."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        try:
-            ip_network(value, strict=False)
-        except ValueError:
-            return Rejected(self.allowed, value)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class OriginPattern(StringCheck):
-    """The origin of pages, perhaps with ``*``, or ``same-host``."""
-
-    allowed: str = 'an origin such as "https://*.example.com", "same-host" or "*"'
+    @property
+    def allowed(self) -> str:
+        """The form in words."""
+        return f'{self.form}, or "" for none' if self.optional else self.form
 
     def check(self, value: object) -> object:
-        """Accept scheme and host without path, or one of the two words."""
+        """Accept strings of the form."""
         if not isinstance(value, str):
-            return _wrong_type(self, value)
-        scheme, separator, rest = value.partition("://")
-        usable = value in ("same-host", "*") or (
-            separator and scheme and rest and not any(each in rest for each in "/?#@ ")
-        )
-        return value if usable and _is_utf8(value) else Rejected(self.allowed, value)
+            return wrong_type(self, value)
+        if self.optional and not value:
+            return value
+        if not _is_utf8(value):
+            return Rejected(f"{self.allowed}, in UTF-8", value)
+        return value if self.is_usable(value) else Rejected(self.allowed, value)
 
+    def parse(self, text: str) -> object:
+        """Return the text as it is."""
+        return text
 
-@dataclass(frozen=True, slots=True)
-class FileMode(StringCheck):
-    """The permissions of a file, as chmod(1) takes them."""
-
-    allowed: str = 'an octal mode such as "0660"'
-
-    def check(self, value: object) -> object:
-        """Accept text, because TOML would read a bare 0660 as an error and 660 as decimal."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        return value if re.fullmatch("0?[0-7]{3}", value) else Rejected(self.allowed, value)
-
-
-@dataclass(frozen=True, slots=True)
-class TopicPattern(StringCheck):
-    """A topic, or the beginning of topics followed by ``*``."""
-
-    allowed: str = 'a topic, or a prefix that ends in "*" (the only place where "*" may stand)'
-
-    def check(self, value: object) -> object:
-        """Accept text without ``*`` before its end."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        usable = value and "*" not in value[:-1] and _is_utf8(value)
-        return value if usable else Rejected(self.allowed, value)
-
-
-_TCP = re.compile(
-    r"tcp://(?P<host>\*|\[[0-9A-Za-z:.%_-]+\]|[^\s\[\]/:;*]+):(?P<port>\*|[0-9]{1,5})"
-)
-_LONGEST_SOCKET_PATH = 107  # sun_path of unix(7) has 108 bytes, the last of them NUL.
-
-
-@dataclass(frozen=True, slots=True)
-class PullAddress(StringCheck):
-    """A ZeroMQ address to bind, or with ``connect:`` in front, to connect to."""
-
-    allowed: str = (
-        "tcp://HOST:PORT or ipc://PATH (these are bound; HOST may be *), or "
-        "connect:tcp://HOST:PORT or connect:ipc://PATH (these are connected to; no *)"
-    )
-
-    def check(self, value: object) -> object:
-        """Accept the forms of :attr:`allowed`."""
-        if not isinstance(value, str):
-            return _wrong_type(self, value)
-        address = value.removeprefix("connect:")
-        bound = address == value
-        usable = _is_clean(value) and (self._tcp(address, bound) or self._ipc(address, bound))
-        return value if usable else Rejected(self.allowed, value)
-
-    @staticmethod
-    def _tcp(address: str, bound: bool) -> bool:
-        found = _TCP.fullmatch(address)
-        if found is None:
-            return False
-        if found["port"] in ("*", "0"):
-            return bound
-        return int(found["port"]) in range(1, 65_536) and (bound or found["host"] != "*")
-
-    @staticmethod
-    def _ipc(address: str, bound: bool) -> bool:
-        path = address.removeprefix("ipc://")
-        if path in (address, "") or (path == "*" and not bound):
-            return False
-        return len(path.encode()) <= _LONGEST_SOCKET_PATH
-
-
-_ANY_FREE_PORT = re.compile(r":(?:port=)?[0*](?::|$)")
-
-
-def takes_any_port(address: str) -> bool:
-    """Tell whether an endpoint or ZeroMQ address lets the system choose: it may stand twice."""
-    return bool(_ANY_FREE_PORT.search(address)) or address == "ipc://*"
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of a string; the form is left to the check."""
+        return {"type": "string"} if self.optional else {"type": "string", "minLength": 1}
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
-    """A list, nothing in it twice; but any free port may stand there more than once."""
+    """A list without duplicates; only addresses for which the system chooses a port may recur.
 
-    each: Checker
+    :param each: the check of the elements.
+    :param at_least: the smallest number of elements.
+    """
+
+    each: Check
     at_least: int = 0
 
     @property
     def allowed(self) -> str:
         """The form of the list and of its elements."""
-        return f"a list of {'at least one of: ' if self.at_least else ''}{self.each.allowed}"
+        elements = "of at least one element, each" if self.at_least else "with each element"
+        return f"a list {elements} {self.each.allowed}"
 
     def check(self, value: object) -> object:
         """Accept lists of usable, different elements and keep them as tuples."""
         if not isinstance(value, list | tuple):
-            return _wrong_type(self, value)
+            return wrong_type(self, value)
         if len(value) < self.at_least:
             return Rejected(self.allowed, list(value))
         kept: list[str] = []
@@ -323,7 +231,7 @@ class ListOf:
             if not isinstance(checked, str):
                 return checked
             if checked in kept and not takes_any_port(checked):
-                return Rejected("something that is not in the list already", checked)
+                return Rejected("in the list only once", checked)
             kept.append(checked)
         return tuple(kept)
 
@@ -331,11 +239,50 @@ class ListOf:
         """Split at commas."""
         return [part.strip() for part in text.split(",")]
 
+    def schema(self) -> dict[str, object]:
+        """Return the JSON Schema of the list."""
+        return {"type": "array", "items": self.each.schema(), "minItems": self.at_least}
+
+
+def takes_any_port(address: str) -> bool:
+    """Return whether an endpoint or ZeroMQ address lets the system choose the port."""
+    return bool(_ANY_FREE_PORT.search(address)) or address == "ipc://*"
+
 
 def _is_utf8(text: str) -> bool:
-    """Tell whether text has no lone surrogates, as environment variables may."""
+    """Return whether text has no lone surrogates, as environment variables may."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _is_clean(text: str) -> bool:
-    return text.isprintable() and text == text.strip()
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_origin(text: str) -> bool:
+    scheme, separator, rest = text.partition("://")
+    is_complete = bool(separator and scheme and rest)
+    return text in ("same-host", "*") or (is_complete and not any(c in rest for c in "/?#@ "))
+
+
+def _is_topic_pattern(text: str) -> bool:
+    return bool(text) and "*" not in text[:-1]
+
+
+TOPIC_PATTERN: Final = StringCheck(
+    'a topic, or a prefix that ends in "*" ("*" is allowed only at the end)', _is_topic_pattern
+)
+
+Text = Annotated[str, StringCheck()]
+OptionalText = Annotated[str, StringCheck("a string", optional=True)]
+TopicPattern = Annotated[str, TOPIC_PATTERN]
+Network = Annotated[
+    str,
+    StringCheck("an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8", _is_network),
+]
+OriginPattern = Annotated[
+    str, StringCheck('an origin such as "https://*.example.com", "same-host" or "*"', _is_origin)
+]

@@ -1,12 +1,11 @@
-r"""The checker for endpoint strings.
+r"""Check of Twisted endpoint strings.
 
-Owns: the grammar of Twisted's endpoint strings, what the common kinds take, and what would be right
-instead of the usual mistakes.
-Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common``.
+Owns: their grammar, the arguments of the common kinds, and corrections of frequent mistakes.
+Must not import: Twisted, Autobahn, or anything of wampush but the common checks.
 
-``kind:value:name=value``; a backslash before ``:``, ``=`` and ``\`` keeps them from having a
-meaning. Kinds that other packages bring are known to Twisted alone, which judges them when the
-server starts to listen.
+The grammar is ``kind:value:name=value``; a backslash escapes ``:``, ``=`` and ``\``. Kinds that
+other packages provide are known only to Twisted, which checks them when the server starts to
+listen.
 """
 
 from __future__ import annotations
@@ -15,12 +14,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Annotated
 
-from wampush.config.checks.common import Rejected, StringCheck, Text
+from wampush.config.checks.common import Rejected, StringCheck
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _HIGHEST_PORT = 65_535
-#: How addresses look to those who do not know endpoint strings yet.
+_ANY_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]*:(?!//).*")
+_OPEN_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+#: Other forms of addresses that people write instead of endpoint strings.
 _PORT_ALONE = re.compile(r":?(?P<port>[0-9]{1,9})")
 _NAME = r"localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+"
 _HOST_AND_PORT = re.compile(
@@ -33,11 +35,11 @@ _URL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What an endpoint string consists of, backslashes resolved.
+    """The parts of an endpoint string, unescaped.
 
-    :param kind: what precedes the first colon.
-    :param values: those without a name, in their order.
-    :param named: those with a name.
+    :param kind: the text before the first colon.
+    :param values: the values without a name, in order.
+    :param named: the values with a name.
     """
 
     kind: str
@@ -46,7 +48,7 @@ class Parts:
 
 
 def parts_of(endpoint: str) -> Parts:
-    """Take an endpoint string apart; nothing is judged."""
+    """Split an endpoint string without checking it."""
     kind, *fields = _split(endpoint, ":")
     values: list[str] = []
     named: dict[str, str] = {}
@@ -60,7 +62,7 @@ def parts_of(endpoint: str) -> Parts:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split where the separator has no backslash before it."""
+    """Split at unescaped separators."""
     pieces = [""]
     is_escaped = False
     for character in text:
@@ -78,9 +80,9 @@ def _plain(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What Twisted takes for one kind of endpoint.
+    """The arguments that Twisted accepts for one kind of endpoint.
 
-    :param names: what values may be called; those without a name have them in this order.
+    :param names: the names of the arguments, in the order of values without a name.
     :param example: a usable endpoint.
     """
 
@@ -108,7 +110,7 @@ _KINDS: Mapping[str, _Kind] = MappingProxyType(
         "unix": _Kind(("address", "mode", "backlog", "lockfile"), "unix:/run/wampush.sock"),
     }
 )
-#: What a value has to look like, by its name, and in words.
+#: The form of a value by its name, as an expression and in words.
 _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = MappingProxyType(
     {
         "port": (re.compile("[0-9]{1,5}"), f"a whole number from 0 to {_HIGHEST_PORT}"),
@@ -121,7 +123,7 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str]] = MappingProxyType(
 
 
 def _instead_of(text: str) -> str | None:
-    """The endpoint that somebody meant who wrote an address in another form."""
+    """Return the endpoint string for an address that was written in another form."""
     found = _PORT_ALONE.fullmatch(text) or _HOST_AND_PORT.fullmatch(text) or _URL.fullmatch(text)
     if found is None or int(found["port"]) > _HIGHEST_PORT:
         return None
@@ -137,9 +139,9 @@ def _instead_of(text: str) -> str | None:
 
 
 def _fault(endpoint: str, *, is_inner: bool = False) -> str | None:
-    """What would be right instead of an endpoint; None for a usable one and for other kinds.
+    """Return what would be right; None for a usable endpoint and for unknown kinds.
 
-    :param is_inner: whether ``haproxy:`` precedes it.
+    :param is_inner: whether ``haproxy:`` precedes the endpoint.
     """
     parts = parts_of(endpoint)
     if parts.kind == "haproxy":
@@ -185,8 +187,8 @@ def _fault_of_values(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
         return None
     if is_inner or values.keys() - {"port", "interface", "backlog"}:
         return (
-            "an endpoint with privateKey=FILE:certKey=FILE, or without anything that is about "
-            "them; then both come from [tls], which haproxy: does not know"
+            "an endpoint with privateKey=FILE:certKey=FILE, or with port, interface and backlog "
+            "only; then the key and the certificate come from [tls], which haproxy: does not use"
         )
     return None
 
@@ -195,29 +197,33 @@ def _fault_of_values(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
 class Endpoint(StringCheck):
     """A Twisted server endpoint string.
 
-    :param off: whether ``off`` may stand in its place.
+    :param off: whether ``off`` is usable, too.
     """
 
+    form: str = f"a Twisted endpoint string such as {_EXAMPLE}"
     off: bool = False
 
     @property
     def allowed(self) -> str:
         """The form, with an example."""
-        form = f"a Twisted endpoint string such as {_EXAMPLE}"
-        return f'{form}, or "off"' if self.off else form
+        return f'{self.form}, or "off"' if self.off else self.form
 
     def check(self, value: object) -> object:
-        """Accept what Twisted will, as far as that can be told without it."""
-        checked = Text(self.allowed).check(value)
+        """Accept what Twisted will, as far as that can be decided without it."""
+        checked = StringCheck.check(self, value)
         if not isinstance(checked, str) or (self.off and checked == "off"):
             return checked
         meant = _instead_of(checked)
         if meant is not None:
             return Rejected(meant, value)
         is_clean = checked.isprintable() and checked == checked.strip()
-        if not is_clean or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_+.-]*:(?!//).*", checked):
+        if not is_clean or not _ANY_KIND.fullmatch(checked):
             return Rejected(self.allowed, value)
-        if re.search(r"(?<!\\)(?:\\\\)*\\$", checked):
+        if _OPEN_BACKSLASH.search(checked):
             return Rejected("an endpoint that does not end in a backslash", value)
         fault = _fault(checked)
         return checked if fault is None else Rejected(fault, value)
+
+
+ListenEndpoint = Annotated[str, Endpoint()]
+EndpointOrOff = Annotated[str, Endpoint(off=True)]

@@ -1,77 +1,38 @@
-"""The checkers for the settings about who clients are.
+"""Checks of the names and URLs by which clients are authenticated.
 
-Owns: what a name, optional text and the URL of a web application may be.
-Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common``.
+Must not import: Twisted, Autobahn, or anything of wampush but the common checks.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from wampush.config.checks.common import Rejected, StringCheck, Text
+from wampush.config.checks.common import StringCheck
 
 # RFC 9110 section 5.6.2: names of headers; RFC 6265 section 4.1.1: of cookies.
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME_FORM: Final = 'a name of letters, digits, "-" and "_"'
 
 
-@dataclass(frozen=True, slots=True)
-class TextOrNone(StringCheck):
-    """Any text; the empty one means none."""
-
-    allowed: str = 'a string, or "" for none'
-
-    def check(self, value: object) -> object:
-        """Accept text that UTF-8 can express."""
-        return "" if value == "" else Text(self.allowed).check(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Name(StringCheck):
-    """The name of a header, cookie or query parameter.
-
-    :param or_none: whether it may be empty, for none.
-    """
-
-    or_none: bool = False
-
-    @property
-    def allowed(self) -> str:
-        """The form."""
-        form = 'a name of letters, digits, "-" and "_"'
-        return f'{form}, or "" for none' if self.or_none else form
-
-    def check(self, value: object) -> object:
-        """Accept what HTTP calls a token."""
-        if value == "" and self.or_none:
-            return value
-        checked = Text(self.allowed).check(value)
-        usable = isinstance(checked, str) and _TOKEN.fullmatch(checked)
-        return checked if usable or isinstance(checked, Rejected) else Rejected(self.allowed, value)
+def _is_http_url(url: str) -> bool:
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return False
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    is_complete = parts.scheme in ("http", "https") and bool(parts.hostname)
+    return is_complete and port != 0 and not parts.fragment and "@" not in parts.netloc
 
 
-@dataclass(frozen=True, slots=True)
-class HttpUrl(StringCheck):
-    """The address of a web application; nothing of it may be secret, since it is logged."""
-
-    allowed: str = 'an http:// or https:// URL without user name and fragment, or "" for none'
-
-    def check(self, value: object) -> object:
-        """Accept URLs of printable ASCII with a host."""
-        checked = TextOrNone(self.allowed).check(value)
-        if not isinstance(checked, str) or not checked:
-            return checked
-        return checked if self._is_usable(checked) else Rejected(self.allowed, value)
-
-    @staticmethod
-    def _is_usable(url: str) -> bool:
-        if not url.isascii() or not url.isprintable() or " " in url:
-            return False
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            return False
-        known = parts.scheme in ("http", "https") and bool(parts.hostname)
-        return known and port != 0 and not parts.fragment and "@" not in parts.netloc
+NAME: Final = StringCheck(_NAME_FORM, _TOKEN.fullmatch)
+# Nothing in the URL may be secret, because it is logged.
+HTTP_URL: Final = StringCheck(
+    "an http:// or https:// URL without user name and fragment", _is_http_url, optional=True
+)
+Name = Annotated[str, NAME]
+OptionalName = Annotated[str, StringCheck(_NAME_FORM, _TOKEN.fullmatch, optional=True)]
+HttpUrl = Annotated[str, HTTP_URL]

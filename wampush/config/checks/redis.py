@@ -1,8 +1,7 @@
-"""The checkers for entries of ``[[redis_source]]``.
+"""Checks of entries of ``[[redis_source]]``.
 
-Owns: the address of a Redis with its password, and what a channel and a topic made of one may be.
-Must not import: Twisted, Autobahn, or anything of wampush but ``checkers.common`` and
-``redaction``.
+Owns: the address of a Redis server with its password, and the topic made of a channel.
+Must not import: Twisted, Autobahn, or anything of wampush but the common checks and ``redaction``.
 """
 
 from __future__ import annotations
@@ -10,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
-from wampush.config.checks.common import Rejected, StringCheck, Text
-from wampush.config.redaction import HIDDEN
+from wampush.config.checks.common import Rejected, StringCheck
+from wampush.config.redaction import HIDDEN, Redacted
 
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379
@@ -22,12 +21,12 @@ _HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class RedisUrl:
-    """Where a Redis is, and how one logs in there. User and password are never shown.
+class RedisUrl(Redacted):
+    """The address of a Redis server and the login; ``str`` and ``repr`` hide user and password.
 
     :param host: name or IP address, without brackets.
-    :param tls: whether TLS is spoken (``rediss://``).
-    :param user: of Redis' access control list; "" for its default user.
+    :param tls: whether to use TLS (``rediss://``).
+    :param user: a user of Redis' access control list; "" for the default user.
     :param password: "" for none.
     """
 
@@ -55,38 +54,38 @@ class RedisUrl:
 
 @dataclass(frozen=True, slots=True)
 class RedisAddress(StringCheck):
-    """A URL as Redis clients take it; what is wrong with one is told without showing it."""
+    """A URL as Redis clients take it; an error never shows the URL."""
 
-    allowed: str = "redis://HOST:PORT or rediss://HOST:PORT (TLS), perhaps with USER:PASSWORD@"
+    form: str = "redis://HOST:PORT or rediss://HOST:PORT (TLS), optionally with USER:PASSWORD@"
 
     def check(self, value: object) -> object:
-        """Accept the forms of :attr:`allowed`, with a database number behind a slash or without.
+        """Accept URLs of the form, with or without a database number after a slash.
 
-        The number is dropped: channels are the same in all databases of a Redis.
+        The number is dropped: channels are the same in all databases of a Redis server.
         """
         if not isinstance(value, str):
             return Rejected(self.allowed, None)
         if not value.isprintable() or value != value.strip():
-            return self._wrong("without blanks around it and without control characters")
+            return self._rejected("without white space around it and without control characters")
         try:
             parts = urlsplit(value)
             host, port = parts.hostname, parts.port
             user = unquote(parts.username or "", errors="strict")
             password = unquote(parts.password or "", errors="strict")
         except ValueError:
-            return self._wrong("with a number as the port; a password is percent-encoded")
+            return self._rejected("with a number as the port; percent-encode the password")
         if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
             return Rejected(self.allowed, None)
         if parts.query or parts.fragment or not _is_database(parts.path):
-            return self._wrong("with nothing but a database number behind it")
+            return self._rejected("followed by nothing but a database number")
         return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
 
-    def _wrong(self, more: str) -> Rejected:
+    def _rejected(self, more: str) -> Rejected:
         return Rejected(f"{self.allowed}, {more}", None)
 
 
 def _is_host(host: str) -> bool:
-    """Whether it is a name in ASCII, or an IP address without brackets."""
+    """Return whether a string is a name in ASCII, or an IP address without brackets."""
     if _HOST_NAME.fullmatch(host):
         return True
     try:
@@ -101,42 +100,20 @@ def _is_database(path: str) -> bool:
     return not number or (number.isascii() and number.isdigit())
 
 
-@dataclass(frozen=True, slots=True)
-class Channels:
-    """A list of channels of Redis, at least one and none twice."""
-
-    allowed: str = (
-        'a list of at least one channel, in which "*" stands for any characters, as in "live_*"'
-    )
-
-    def check(self, value: object) -> object:
-        """Accept lists of different texts and keep them as tuples."""
-        if not isinstance(value, list | tuple) or not value:
-            return Rejected(self.allowed, value)
-        for at, channel in enumerate(value):
-            checked = Text().check(channel)
-            if isinstance(checked, Rejected):
-                return checked
-            if channel in value[:at]:
-                return Rejected("a channel that is not in the list already", channel)
-        return tuple(value)
-
-    def parse(self, text: str) -> object:
-        """Split at commas."""
-        return [part.strip() for part in text.split(",")]
+def _is_topic(text: str) -> bool:
+    rest = text.replace(CHANNEL, "")
+    return bool(text) and "{" not in rest and "}" not in rest
 
 
-@dataclass(frozen=True, slots=True)
-class TopicOfChannel(StringCheck):
-    """A topic, perhaps with ``{channel}`` in it."""
-
-    allowed: str = 'a topic, in which "{channel}" stands for the name of the channel'
-
-    def check(self, value: object) -> object:
-        """Accept text without other braces."""
-        checked = Text().check(value)
-        if not isinstance(checked, str):
-            return checked
-        rest = checked.replace(CHANNEL, "")
-        usable = "{" not in rest and "}" not in rest
-        return checked if usable else Rejected(f"{self.allowed}, without other braces", value)
+RedisServer = Annotated[RedisUrl, RedisAddress()]
+Channel = Annotated[
+    str, StringCheck('the name of a channel, in which "*" matches any characters, as in "live_*"')
+]
+ChannelTopic = Annotated[
+    str,
+    StringCheck(
+        'a topic, in which "{channel}" is replaced with the name of the channel, without other '
+        "braces",
+        _is_topic,
+    ),
+]

@@ -1,1 +1,1 @@
-"""The tables of the configuration file, one module for each group of tables."""
+"""The tables of the configuration file, one module per group of tables."""

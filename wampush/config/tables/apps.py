@@ -1,71 +1,52 @@
-"""The settings about application code in Python.
+"""The table ``[application]``: application code in Python.
 
-Owns: the key ``apps``, the table ``[application]``, and what fits together in them; ``settings``
-joins them to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from wampush.config.checks.apps import ObjectName
-from wampush.config.checks.common import ListOf, Number, WholeNumber
-from wampush.config.setting import about
-
-ABOUT_APPS: Final[Mapping[str, Any]] = about(
-    "",
-    "Only what is named is loaded: such as `shop.live:app`, found on Python's path or beside this "
-    "file.",
-    ListOf(ObjectName()),
-)
+from wampush.config.setting import DAY, Count, Seconds, rule, setting
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSettings:
-    """``[application]``: how the handlers of ``apps`` run. Times in seconds."""
+    """``[application]``: how the handlers of ``apps`` run."""
 
-    timeout: float = field(
-        default=10.0,
-        metadata=about(
-            "s",
-            "A person waits for the answer; a handler may have a limit of its own.",
-            Number(0.01, 86_400),
-        ),
+    timeout: Seconds = setting(
+        10.0, "A person waits for the answer; a handler may have its own limit.", most=DAY
     )
-    connect_timeout: float = field(
-        default=1.5,
-        metadata=about(
-            "s",
-            "The same for `on_connect`; with `callback.timeout` less than "
-            "`websocket.handshake_timeout`.",
-            Number(0.01, 3600),
-        ),
+    connect_timeout: Seconds = setting(
+        1.5,
+        "The same for `on_connect`; with `callback.timeout` less than "
+        "`websocket.handshake_timeout`.",
     )
-    threads: int = field(
-        default=10,
-        metadata=about(
-            "threads",
-            "For handlers that block, such as most database drivers; who needs one more waits.",
-            WholeNumber(1, 1000),
-        ),
+    threads: Count = setting(
+        10,
+        "For handlers that block, such as most database drivers; further calls wait.",
+        unit="threads",
+        most=1000,
     )
 
 
-def application_conflicts(
-    apps: Sequence[str],
-    application: ApplicationSettings,
-    callback_timeout: float,
-    handshake_timeout: float,
-) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right.
-
-    :param callback_timeout: of ``[callback]``, 0 where it is not used.
-    """
-    if apps and application.connect_timeout + callback_timeout >= handshake_timeout:
-        more = f", with callback.timeout ({callback_timeout:g} s)," if callback_timeout else ""
-        expected = f"must{more} be less than websocket.handshake_timeout ({handshake_timeout:g} s)"
-        yield "application.connect_timeout", application.connect_timeout, expected
+@rule(
+    "application.connect_timeout",
+    "callback.timeout",
+    "websocket.handshake_timeout",
+    "apps",
+    "callback.url",
+)
+def apps_answer_within_the_handshake(
+    connect: float, callback: float, handshake: float, apps: Sequence[str], url: str
+) -> str:
+    """Apps and the callback must answer before the handshake times out."""
+    used = callback if url else 0.0
+    if not apps or connect + used < handshake:
+        return ""
+    more = f" and callback.timeout ({used:g} s) together" if url else ""
+    return (
+        f"application.connect_timeout ({connect:g} s){more} must be less than "
+        f"websocket.handshake_timeout ({handshake:g} s)"
+    )

@@ -1,27 +1,28 @@
-"""The settings of what clients may do, topics and presence.
+"""The tables ``[clients]``, ``[[topics]]`` and ``[presence]``: clients, topics, online users.
 
-Owns: the tables ``[clients]``, ``[[topics]]`` and ``[presence]``.
-Must not import: Twisted, Autobahn, other tables.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from wampush.choices import SlowClient
-from wampush.config.checks.common import (
-    Choice,
-    Flag,
-    Number,
-    TopicPattern,
-    WholeNumber,
+from wampush.config.checks.common import TopicPattern
+from wampush.config.checks.permissions import TopicTemplate
+from wampush.config.setting import (
+    Bytes,
+    Conflict,
+    Count,
+    Seconds,
+    entry_rule,
+    required,
+    rule,
+    setting,
 )
-from wampush.config.checks.permissions import AutomaticTopics
-from wampush.config.setting import GIB, about
-
-if TYPE_CHECKING:
-    pass
+from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
 PublishPolicy = Literal["auto", "always", "never"]
 DefaultPermission = Literal["allow", "deny"]
@@ -29,99 +30,94 @@ DefaultPermission = Literal["allow", "deny"]
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """``[clients]``: what clients may do, and how much may wait for one. Sizes are in bytes."""
+    """``[clients]``: what clients may do, and the bytes that may be queued for one."""
 
-    publish: PublishPolicy = field(
-        default="auto",
-        metadata=about(
-            "",
-            "`auto`: while every WebSocket listener is on loopback, clients and pages of this "
-            "machine may publish.",
-            Choice(("auto", "always", "never")),
-        ),
+    publish: PublishPolicy = setting(
+        "auto",
+        "`auto`: clients and pages on this machine may publish while every WebSocket listener is "
+        "on loopback.",
     )
-    subscribe: DefaultPermission = field(
-        default="allow",
-        metadata=about(
-            "",
-            "Where no entry of `[[permissions]]` decides; what pages show is mostly for everybody.",
-            Choice(("allow", "deny")),
-        ),
+    subscribe: DefaultPermission = setting(
+        "allow", "Where no entry of `[[permissions]]` applies; most topics are for every page."
     )
-    call: DefaultPermission = field(
-        default="allow",
-        metadata=about(
-            "",
-            "Where no entry of `[[permissions]]` decides; procedures are made to be called.",
-            Choice(("allow", "deny")),
-        ),
+    call: DefaultPermission = setting(
+        "allow", "Where no entry of `[[permissions]]` applies; procedures are made to be called."
     )
-    auto_subscribe: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Topics of every session that it need not ask for, such as `user.{user}`; mostly pages "
-            "subscribe to what they show.",
-            AutomaticTopics(),
-        ),
+    auto_subscribe: tuple[TopicTemplate, ...] = setting(
+        (),
+        "Topics that every session gets without asking, such as `user.{user}`; most pages "
+        "subscribe to what they show.",
     )
-    queue_bytes: int = field(
-        default=1_048_576,
-        metadata=about(
-            "bytes",
-            "Seconds of events for a client that stalls; one that needs more is dropped.",
-            WholeNumber(1024, GIB),
-        ),
+    queue_bytes: Bytes = setting(
+        1_048_576,
+        "Several seconds of events for a client that stalls; a client that falls further behind "
+        "is a slow client.",
+        least=1024,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
-    """One entry of ``[[topics]]``: what holds for some topics. The first that matches wins."""
+    """One entry of ``[[topics]]``: options of some topics. The first match wins."""
 
-    match: str = field(
-        metadata=about(
-            "",
-            "Which topics the entry is about: one topic, or all that begin with what precedes `*`.",
-            TopicPattern(),
-        ),
+    match: TopicPattern = required(
+        "The topics of the entry: one topic, or all topics that begin with the text before `*`."
     )
-    slow_client: SlowClient = field(
-        default=SlowClient.DISCONNECT,
-        metadata=about(
-            "",
-            "A page that reconnects is right again; with events left out it is wrong unnoticed.",
-            Choice(tuple(SlowClient)),
-        ),
+    slow_client: SlowClient = setting(
+        SlowClient.DISCONNECT,
+        "A page that reconnects is right again; a page that missed events is wrong without "
+        "noticing.",
     )
-    presence: bool = field(
-        default=False,
-        metadata=about(
-            "",
-            "Whether joins and leaves are told; who is on a topic is not everybody's business.",
-            Flag(),
-        ),
+    presence: bool = setting(
+        False, "Whether joins and leaves are announced; who subscribes to a topic may be private."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceSettings:
-    """``[presence]``: who is here."""
+    """``[presence]``: online users."""
 
-    grace: float = field(
-        default=2.0,
-        metadata=about(
-            "s",
-            "Going from one page to the next takes less; who was lost is not gone before.",
-            Number(0, 3600),
-        ),
+    grace: Seconds = setting(
+        2.0,
+        "Loading the next page takes less; a user who comes back within this time never left.",
+        least=0,
     )
-    list_users: int = field(
-        default=1000,
-        metadata=about(
-            "users",
-            "What one answer of `wampush.presence.list` names; about 40 KiB, and far more than a "
-            "page shows.",
-            WholeNumber(1, 1_000_000),
-        ),
+    list_users: Count = setting(
+        1000,
+        "Users in one result of `wampush.presence.list`; about 40 KiB, and far more than a page "
+        "shows.",
+        unit="users",
+        most=1_000_000,
     )
+
+
+@rule("clients.auto_subscribe", "limits.topic_bytes")
+def automatic_topics_are_short_enough(topics: Sequence[str], most: int) -> str:
+    """The text of an automatic topic must fit into a topic."""
+    for topic in topics:
+        fixed = "".join(split_placeholders(topic)[0])
+        if len(fixed.encode()) > most:
+            return (
+                f"clients.auto_subscribe contains {topic[:80]!r}, which is too long: "
+                f"limits.topic_bytes allows {most} bytes"
+            )
+    return ""
+
+
+@entry_rule("topics", "limits.topic_bytes")
+def topics_are_reachable(topics: Mapping[int, TopicSettings], most: int) -> Iterator[Conflict]:
+    """An entry must match topics that can exist and that no earlier entry matches."""
+    for number, topic in topics.items():
+        if len(topic.match.removesuffix("*").encode()) > most:
+            yield Conflict(number, "match", f"is too long: limits.topic_bytes allows {most} bytes")
+        if topic.presence and is_reserved(topic.match):
+            problem = "must be false: clients cannot join the topics of wampush itself"
+            yield Conflict(number, "presence", problem)
+        for earlier, other in topics.items():
+            if earlier < number and matches_all_of(other.match, topic.match):
+                problem = (
+                    f"is never reached: topics[{earlier}] ({other.match!r}) matches the same "
+                    "topics; the first match wins, so put the narrower entry first"
+                )
+                yield Conflict(number, "match", problem)
+                break

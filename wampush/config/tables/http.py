@@ -1,46 +1,44 @@
-"""The settings of the HTTP port.
+"""The table ``[http]``: the HTTP port.
 
-Owns: the table ``[http]``, which ``settings`` joins to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from wampush.config.checks.common import FilePath, WholeNumber
-from wampush.config.checks.endpoints import Endpoint
-from wampush.config.setting import about
+from wampush.config.checks.common import takes_any_port
+from wampush.config.checks.endpoints import EndpointOrOff
+from wampush.config.checks.files import HttpTokenFile
+from wampush.config.setting import Count, rule, setting
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
     """``[http]``: the port for publishing, health, the demo page and static files."""
 
-    listen: str = field(
-        default="tcp:8081:interface=127.0.0.1",
-        metadata=about(
-            "",
-            "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
-            Endpoint(off=True),
-        ),
+    listen: EndpointOrOff = setting(
+        "tcp:8081:interface=127.0.0.1",
+        "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
     )
-    token_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "File with the bearer token for publishing and for state; without one, only this "
-            "machine.",
-            FilePath(),
-        ),
+    token_file: HttpTokenFile = setting(
+        "",
+        "File with the bearer token for publishing and for state; without one, only programs on "
+        "this machine are allowed.",
     )
-    max_connections: int = field(
-        default=100,
-        metadata=about(
-            "connections",
-            "Operators, monitoring and backends need a handful; each may hold a descriptor and a "
-            "body of `zmq.max_message_bytes`.",
-            WholeNumber(1, 100_000),
-        ),
+    max_connections: Count = setting(
+        100,
+        "Operators, monitoring and backends need a handful; each may take a descriptor and a "
+        "body of `pushes.max_message_bytes`.",
+        unit="connections",
+        most=100_000,
     )
+
+
+@rule("http.listen", "websocket.listen")
+def ports_differ(http: str, websocket: Sequence[str]) -> str:
+    """HTTP and WebSocket listeners must not share an endpoint."""
+    if http not in websocket or takes_any_port(http):
+        return ""
+    return f"http.listen and websocket.listen must be different endpoints, not both {http!r}"

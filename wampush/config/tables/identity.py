@@ -1,250 +1,186 @@
-"""The settings about who clients are.
+"""The tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``: authentication.
 
-Owns: the tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``, and what fits together in
-them; ``settings`` joins them to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from wampush.config.checks.common import Choice, FilePath, Flag, ListOf, Number, WholeNumber
-from wampush.config.checks.identity import HttpUrl, Name, TextOrNone
-from wampush.config.setting import about
+from wampush.config.checks.common import OptionalText
+from wampush.config.checks.files import CraKeysFile, TokenKeyFile
+from wampush.config.checks.identity import HttpUrl, Name, OptionalName
+from wampush.config.setting import DAY, Count, Seconds, rule, setting
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
-
-SOURCES = ("token", "callback", "cra", "anonymous")
+AuthMethod = Literal["token", "callback", "cra", "anonymous"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings:
-    """``[auth]``: how it is found out who a client is."""
+    """``[auth]``: which methods authenticate clients."""
 
-    order: tuple[str, ...] = field(
-        default=("anonymous",),
-        metadata=about(
-            "",
-            "The first that finds its proof in the handshake decides; `anonymous` lets in who has "
-            "none, `cra` who proves it afterwards.",
-            ListOf(Choice(SOURCES), at_least=1),
-        ),
+    order: tuple[AuthMethod, ...] = setting(
+        ("anonymous",),
+        "The first method that finds its credentials in the handshake decides; `anonymous` admits "
+        "clients without any, `cra` clients that log in afterwards.",
+        at_least=1,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """``[token]``: JSON Web Tokens (RFC 7519) that the web application signs. Times in seconds."""
+    """``[token]``: JSON Web Tokens (RFC 7519) that the web application signs."""
 
-    algorithm: Algorithm = field(
-        default="HS256",
-        metadata=about(
-            "",
-            "The only one accepted with `key_file`; what a token says of itself never decides.",
-            Choice(("HS256", "RS256", "ES256")),
-        ),
+    algorithm: Algorithm = setting(
+        "HS256",
+        "The only one accepted with `key_file`; the header of a token never decides.",
     )
-    key_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "The shared secret (HS256, 32 bytes or more) or the public key in PEM (RS256, ES256).",
-            FilePath(),
-        ),
+    key_file: TokenKeyFile = setting(
+        "", "The shared secret (HS256, 32 bytes or more) or the public key in PEM (RS256, ES256)."
     )
-    jwks_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Instead of `key_file`: public keys as a JWK set (RFC 7517), chosen by `kid`.",
-            FilePath(),
-        ),
+    jwks_file: TokenKeyFile = setting(
+        "", "Instead of `key_file`: public keys as a JWK set (RFC 7517), selected by `kid`."
     )
-    audience: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Must be in the token's `aud`; without it, tokens that have an `aud` are refused.",
-            TextOrNone(),
-        ),
+    audience: OptionalText = setting(
+        "", "Must be in the token's `aud`; without it, tokens that have an `aud` are refused."
     )
-    issuer: str = field(
-        default="",
-        metadata=about("", "Must be the token's `iss`; without it, any is right.", TextOrNone()),
+    issuer: OptionalText = setting("", "Must be the token's `iss`; without it, any is accepted.")
+    leeway: Seconds = setting(
+        30.0, "The tolerated difference of two clocks, for `exp` and `nbf`.", least=0
     )
-    leeway: float = field(
-        default=30.0,
-        metadata=about(
-            "s",
-            "What the clocks of two machines may differ, for `exp` and `nbf`.",
-            Number(0, 3600),
-        ),
+    require_expiry: bool = setting(
+        True, "A token without `exp` never expires, even if it is stolen."
     )
-    require_expiry: bool = field(
-        default=True,
-        metadata=about(
-            "", "A token without `exp` would be good for ever, also when it is stolen.", Flag()
-        ),
+    query: OptionalName = setting(
+        "token",
+        "Query parameter that holds the token: all that a page can add to a WebSocket.",
     )
-    query: str = field(
-        default="token",
-        metadata=about(
-            "",
-            "Query parameter that holds the token: all that a page can add to a WebSocket.",
-            Name(or_none=True),
-        ),
+    cookie: OptionalName = setting(
+        "", "Cookie that holds the token; browsers send cookies by themselves."
     )
-    cookie: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Cookie that holds the token; browsers send it along by themselves.",
-            Name(or_none=True),
-        ),
-    )
-    bearer: bool = field(
-        default=True,
-        metadata=about(
-            "", "Whether `Authorization: Bearer` is read, for clients that are no browser.", Flag()
-        ),
+    bearer: bool = setting(
+        True, "Whether `Authorization: Bearer` is read, for clients that are not browsers."
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
-    """``[callback]``: the web application says who it is. Times in seconds."""
+    """``[callback]``: the web application identifies clients."""
 
-    url: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Where each handshake is POSTed as JSON; the log shows it when it fails.",
-            HttpUrl(),
-        ),
+    url: HttpUrl = setting(
+        "", "Each handshake is POSTed there as JSON; the log shows the URL when it fails."
     )
-    headers: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Further headers of the handshake to pass on; cookies, origin and query always are.",
-            ListOf(Name()),
-        ),
+    headers: tuple[Name, ...] = setting(
+        (), "Further headers of the handshake to pass on; cookies, origin and query always are."
     )
-    cookies: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Cookies to pass on, such as `PHPSESSID`; empty: all. Others would spoil the cache.",
-            ListOf(Name()),
-        ),
+    cookies: tuple[Name, ...] = setting(
+        (),
+        "Cookies to pass on, such as `PHPSESSID`; empty: all. Unrelated cookies spoil the cache.",
     )
-    timeout: float = field(
-        default=3.0,
-        metadata=about(
-            "s",
-            "Waiting for a free place included; less than `websocket.handshake_timeout`.",
-            Number(0.01, 3600),
-        ),
+    timeout: Seconds = setting(
+        3.0, "Includes waiting for a free slot; less than `websocket.handshake_timeout`."
     )
-    at_once: int = field(
-        default=32,
-        metadata=about(
-            "requests",
-            "What a web application answers side by side; after a restart all clients come back.",
-            WholeNumber(1, 10_000),
-        ),
+    at_once: Count = setting(
+        32,
+        "A web application answers about as many in parallel; after a restart all clients come "
+        "back at once.",
+        unit="requests",
+        most=10_000,
     )
-    waiting: int = field(
-        default=10_000,
-        metadata=about(
-            "requests",
-            "Who waits for a free place beyond that is refused at once.",
-            WholeNumber(0, 1_000_000),
-        ),
+    waiting: Count = setting(
+        10_000,
+        "Clients that wait for a free slot; any more are refused at once.",
+        unit="requests",
+        least=0,
+        most=1_000_000,
     )
-    cache_seconds: float = field(
-        default=10.0,
-        metadata=about(
-            "s",
-            "Tabs of one user ask once; who has logged out stays known for so long. 0: no cache.",
-            Number(0, 86_400),
-        ),
+    cache_seconds: Seconds = setting(
+        10.0,
+        "Tabs of one user cause one request; a user who has logged out stays known for this "
+        "long. 0: no cache.",
+        least=0,
+        most=DAY,
     )
-    cache_entries: int = field(
-        default=10_000,
-        metadata=about(
-            "answers",
-            "About 1 KiB each; the oldest is forgotten first.",
-            WholeNumber(1, 10_000_000),
-        ),
+    cache_entries: Count = setting(
+        10_000, "About 1 KiB each; the oldest is dropped first.", unit="answers"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class CraSettings:
-    """``[cra]``: challenge and response inside the session (WAMP-CRA). Times in seconds."""
+    """``[cra]``: challenge and response inside the session (WAMP-CRA)."""
 
-    keys_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "TOML file with the keys; apart, because they are secret. Not needed where an app has "
-            "them.",
-            FilePath(),
-        ),
+    keys_file: CraKeysFile = setting(
+        "",
+        "TOML file with the keys; a separate file, because they are secret. Not needed if an app "
+        "has them.",
     )
-    timeout: float = field(
-        default=10.0,
-        metadata=about(
-            "s",
-            "From the challenge to its answer, and where nobody is anonymous, for the whole login.",
-            Number(0.01, 3600),
-        ),
+    timeout: Seconds = setting(
+        10.0,
+        "From the challenge to its answer and, where no client is anonymous, for the whole login.",
     )
 
 
-def conflicts(
-    auth: AuthSettings,
-    token: TokenSettings,
-    callback: CallbackSettings,
-    cra: CraSettings,
-    handshake_timeout: float,
-    has_apps: bool = False,
-) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right.
+@rule("token.jwks_file", "token.key_file")
+def token_keys_come_from_one_file(jwks: str, key: str) -> str:
+    """The two files with keys for tokens are alternatives."""
+    return "token.jwks_file and token.key_file must not both be set" if jwks and key else ""
 
-    :param has_apps: whether there are apps, one of which may have the keys of WAMP-CRA.
-    """
-    key = token.key_file or token.jwks_file
-    if token.key_file and token.jwks_file:
-        yield "token.jwks_file", token.jwks_file, "must be empty where token.key_file is set"
-    needed = (
-        ("token", "token.key_file", key, "or token.jwks_file "),
-        ("callback", "callback.url", callback.url, ""),
-        ("cra", "cra.keys_file", cra.keys_file, ""),
-    )
-    for word, name, value, otherwise in needed:
-        elsewhere = word == "cra" and has_apps
-        if word in auth.order and not (value or elsewhere):
-            yield name, value, f'{otherwise}must be set, because auth.order names "{word}"'
-        if value and word not in auth.order:
-            yield (
-                "auth.order",
-                list(auth.order),
-                f'must name "{word}", because {name} {otherwise}is set',
-            )
-    last = auth.order[-1]
-    before = auth.order[:-1] if last == "anonymous" else auth.order
+
+@rule("token.key_file", "token.jwks_file", "auth.order")
+def tokens_have_a_key(key: str, jwks: str, order: Sequence[str]) -> str:
+    """``auth.order`` includes tokens exactly when there is a key."""
+    name = "token.jwks_file" if jwks else "token.key_file"
+    return _together("token", name, key or jwks, order, "token.key_file or token.jwks_file")
+
+
+@rule("callback.url", "auth.order")
+def the_callback_has_a_url(url: str, order: Sequence[str]) -> str:
+    """``auth.order`` includes the callback exactly when it has a URL."""
+    return _together("callback", "callback.url", url, order)
+
+
+@rule("cra.keys_file", "auth.order", "apps")
+def cra_has_keys(keys: str, order: Sequence[str], apps: Sequence[str]) -> str:
+    """``auth.order`` includes WAMP-CRA exactly when there are keys, which apps may have, too."""
+    if "cra" in order and not keys and apps:
+        return ""
+    return _together("cra", "cra.keys_file", keys, order)
+
+
+def _together(
+    method: str, name: str, value: str, order: Sequence[str], either: str | None = None
+) -> str:
+    if method in order and not value:
+        return f'{either or name} must be set, because auth.order includes "{method}"'
+    if value and method not in order:
+        return f'auth.order must include "{method}", because {name} is set'
+    return ""
+
+
+@rule("auth.order")
+def methods_are_in_order(order: Sequence[str]) -> str:
+    """Methods that open the session at once come last."""
+    before = order[:-1] if order[-1] == "anonymous" else order
     if "anonymous" in before:
-        expected = 'must have "anonymous" last; what follows it is never reached'
-        yield "auth.order", list(auth.order), expected
-    elif "cra" in before[:-1]:
-        expected = 'must have "cra" last, or just before "anonymous"; it opens the session at once'
-        yield "auth.order", list(auth.order), expected
-    if callback.url and callback.timeout >= handshake_timeout:
-        expected = f"must be less than websocket.handshake_timeout ({handshake_timeout:g} s)"
-        yield "callback.timeout", callback.timeout, expected
+        return 'auth.order must have "anonymous" last; the methods after it would never be used'
+    if "cra" in before[:-1]:
+        return (
+            'auth.order must have "cra" last, or just before "anonymous"; it opens the session '
+            "before the login"
+        )
+    return ""
+
+
+@rule("callback.timeout", "websocket.handshake_timeout", "callback.url")
+def the_callback_answers_within_the_handshake(timeout: float, handshake: float, url: str) -> str:
+    """The callback must answer before the handshake times out."""
+    if not url or timeout < handshake:
+        return ""
+    return (
+        f"callback.timeout ({timeout:g} s) must be less than websocket.handshake_timeout "
+        f"({handshake:g} s)"
+    )

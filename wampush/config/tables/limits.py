@@ -1,112 +1,95 @@
-"""The settings about what clients may cost the node.
+"""The table ``[limits]``: limits of the node, of a session, user or address.
 
-Owns: the table ``[limits]``; ``settings`` joins it to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from wampush.config.checks.common import Number, WholeNumber
-from wampush.config.setting import GIB, about
+from wampush.config.setting import GIB, Bytes, Count, Rate, rule, setting
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """``[limits]``: limits of the whole node. Sizes are in bytes."""
+    """``[limits]``: limits of the node, of a session, user or address."""
 
-    queued_bytes: int = field(
-        default=268_435_456,
-        metadata=about(
-            "bytes",
-            "All queues together; above it pulling pauses. Must not be less than "
-            "`clients.queue_bytes`.",
-            WholeNumber(1024, 1024 * GIB),
-        ),
+    queued_bytes: Bytes = setting(
+        268_435_456,
+        "All queues together; above it pulling pauses. At least `clients.queue_bytes`.",
+        least=1024,
+        most=1024 * GIB,
     )
-    topic_bytes: int = field(
-        default=1024,
-        metadata=about(
-            "bytes",
-            "Longer than any sensible URI, and each subscription keeps its topic in memory.",
-            WholeNumber(1, 65_535),
-        ),
+    topic_bytes: Bytes = setting(
+        1024,
+        "Longer than any sensible URI, and each subscription keeps its topic in memory.",
+        least=1,
+        most=65_535,
     )
-    connections_per_address: int = field(
-        default=1000,
-        metadata=about(
-            "connections",
-            "One machine can not take all; a whole office behind one address fits. 0: no limit. "
-            "IPv6 addresses count by their first 64 bits, which one customer has; loopback and "
-            "trusted proxies do not.",
-            WholeNumber(0, 10_000_000),
-        ),
+    connections_per_address: Count = setting(
+        1000,
+        "One machine cannot take them all, and a whole office behind one address fits. 0: no "
+        "limit. IPv6 addresses count by their first 64 bits, which one customer has; loopback "
+        "and trusted proxies do not count.",
+        unit="connections",
+        least=0,
     )
-    connections_per_user: int = field(
-        default=100,
-        metadata=about(
-            "connections",
-            "Every tab and device of a person; a leaked token can not take all. 0: no limit.",
-            WholeNumber(0, 10_000_000),
-        ),
+    connections_per_user: Count = setting(
+        100,
+        "Every tab and device of a person; a leaked token cannot take all connections. 0: no "
+        "limit.",
+        unit="connections",
+        least=0,
     )
-    messages_per_second: float = field(
-        default=100.0,
-        metadata=about(
-            "messages/s",
-            "Far more than a page sends; a client that sends more for long is dropped.",
-            Number(0.01, 1_000_000),
-        ),
+    messages_per_second: Rate = setting(
+        100.0,
+        "Far more than a page sends; a client that keeps sending more is disconnected.",
+        unit="messages/s",
+        least=0.01,
     )
-    message_burst: int = field(
-        default=2000,
-        metadata=about(
-            "messages",
-            "What a client may send at once, such as its subscriptions after a reconnect.",
-            WholeNumber(1, 10_000_000),
-        ),
+    message_burst: Count = setting(
+        2000,
+        "Messages that a client may send at once, such as its subscriptions after a reconnect.",
+        unit="messages",
     )
-    subscriptions_per_session: int = field(
-        default=1000,
-        metadata=about(
-            "subscriptions",
-            "A page shows dozens of topics; each subscription costs memory.",
-            WholeNumber(1, 10_000_000),
-        ),
+    subscriptions_per_session: Count = setting(
+        1000,
+        "A page shows dozens of topics; each subscription costs memory.",
+        unit="subscriptions",
     )
-    prefixes_per_session: int = field(
-        default=100,
-        metadata=about(
-            "prefixes",
-            "Pages define a handful; each is kept as long as the session.",
-            WholeNumber(1, 100_000),
-        ),
+    prefixes_per_session: Count = setting(
+        100,
+        "Pages define a handful; each is kept as long as the session.",
+        unit="prefixes",
+        most=100_000,
     )
-    pending_per_session: int = field(
-        default=100,
-        metadata=about(
-            "requests",
-            "Calls, subscriptions, events and messages of components that wait for application "
-            "code; each costs memory.",
-            WholeNumber(1, 100_000),
-        ),
+    pending_per_session: Count = setting(
+        100,
+        "Calls, subscriptions, events and messages of components that wait for application code; "
+        "each costs memory.",
+        unit="requests",
+        most=100_000,
     )
-    pending_bytes_per_session: int = field(
-        default=262_144,
-        metadata=about(
-            "bytes",
-            "The texts of these calls, subscriptions and events together; in Python their "
-            "arguments may take twenty times as much. One alone may be longer.",
-            WholeNumber(1024, GIB),
-        ),
+    pending_bytes_per_session: Bytes = setting(
+        262_144,
+        "The texts of these calls, subscriptions and events together; in Python their arguments "
+        "may take twenty times as much. A single one may be longer.",
+        least=1024,
     )
-    topics: int = field(
-        default=1_000_000,
-        metadata=about(
-            "topics",
-            "Topics with a subscriber, in all; about 1 KiB each with a long name.",
-            WholeNumber(1, 100_000_000),
-        ),
+    topics: Count = setting(
+        1_000_000,
+        "Topics with a subscriber, in total; about 1 KiB each with a long name.",
+        unit="topics",
+        most=100_000_000,
+    )
+
+
+@rule("limits.queued_bytes", "clients.queue_bytes")
+def one_queue_fits_into_all(all_queues: int, one_queue: int) -> str:
+    """The limit of all queues together must allow one full queue."""
+    if all_queues >= one_queue:
+        return ""
+    return (
+        f"limits.queued_bytes ({all_queues}), all clients together, must not be less than "
+        f"clients.queue_bytes ({one_queue}), one client"
     )

@@ -1,26 +1,18 @@
-"""The settings about reverse proxies and TLS.
+"""The tables ``[proxy]`` and ``[tls]``: reverse proxies and TLS.
 
-Owns: the tables ``[proxy]`` and ``[tls]``.
-Must not import: Twisted, Autobahn, other tables.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-from wampush.config.checks.common import (
-    Choice,
-    FilePath,
-    ListOf,
-    Network,
-    Text,
-)
+from wampush.config.checks.common import Network, Text
+from wampush.config.checks.files import CertificatesFile, PrivateKeyFile
+from wampush.config.setting import setting
 
-if TYPE_CHECKING:
-    pass
-from wampush.config.setting import about
-
+TlsVersion = Literal["1.2", "1.3"]
 ClientCertificate = Literal["off", "optional", "required"]
 
 
@@ -28,65 +20,36 @@ ClientCertificate = Literal["off", "optional", "required"]
 class ProxySettings:
     """``[proxy]``: the reverse proxies in front of the WebSocket listeners."""
 
-    trusted: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; anybody can send them.",
-            ListOf(Network()),
-        ),
+    trusted: tuple[Network, ...] = setting(
+        (),
+        "The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; any client "
+        "can send these headers.",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TlsSettings:
-    """``[tls]``: what ``ssl:`` listeners use that name no key of their own. Files are PEM."""
+    """``[tls]``: for ``ssl:`` listeners that name no key of their own. Files are PEM."""
 
-    certificate: str = field(
-        default="",
-        metadata=about(
-            "",
-            "The server's certificate; the ones that lead from it to the authority may follow it.",
-            FilePath(),
-        ),
+    certificate: CertificatesFile = setting(
+        "", "The server's certificate; intermediate certificates may follow it in the file."
     )
-    key: str = field(
-        default="",
-        metadata=about("", "The private key of the certificate, without a passphrase.", FilePath()),
+    key: PrivateKeyFile = setting("", "The private key of the certificate, without a passphrase.")
+    chain: CertificatesFile = setting(
+        "", "Intermediate certificates, if they are not in the file of the certificate."
     )
-    chain: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Intermediate certificates, where they are not in the file of the certificate.",
-            FilePath(),
-        ),
+    minimum_version: TlsVersion = setting(
+        "1.2", "Older versions are broken (RFC 8996); every browser since 2014 has 1.2."
     )
-    minimum_version: Literal["1.2", "1.3"] = field(
-        default="1.2",
-        metadata=about(
-            "",
-            "Older versions are broken (RFC 8996); every browser since 2014 has 1.2.",
-            Choice(("1.2", "1.3")),
-        ),
+    ciphers: Text = setting(
+        "ECDHE+AESGCM:ECDHE+CHACHA20",
+        "Forward secrecy and authenticated encryption only; an OpenSSL list for TLS 1.2.",
     )
-    ciphers: str = field(
-        default="ECDHE+AESGCM:ECDHE+CHACHA20",
-        metadata=about(
-            "",
-            "Forward secrecy and authenticated encryption only; an OpenSSL list for TLS 1.2.",
-            Text(),
-        ),
+    client_ca: CertificatesFile = setting(
+        "", "The authorities whose client certificates are accepted."
     )
-    client_ca: str = field(
-        default="",
-        metadata=about("", "The authorities whose client certificates are accepted.", FilePath()),
-    )
-    client_certificate: ClientCertificate = field(
-        default="off",
-        metadata=about(
-            "",
-            "Pages rarely have one. `optional` checks it if there is one, `required` insists.",
-            Choice(("off", "optional", "required")),
-        ),
+    client_certificate: ClientCertificate = setting(
+        "off",
+        "Few pages have one. `optional` checks a certificate that is sent, `required` refuses "
+        "clients without one.",
     )

@@ -1,79 +1,48 @@
-"""The settings about who may connect, how that is protected, and who may do what.
+"""The list of tables ``[[permissions]]``: which clients may do what.
 
-Owns: the tables ``[proxy]``, ``[zmq]``, ``[tls]`` and ``[[permissions]]``, which ``settings``
-joins to the others; the form of a setting's metadata.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and ``topics``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from wampush.choices import ANYONE, AUTHENTICATED, USER
-from wampush.config.checks.common import (
-    Flag,
-    Number,
-    WholeNumber,
-)
-from wampush.config.checks.permissions import ACTIONS, RECEIVERS, PermissionPattern
-from wampush.config.setting import GIB, about
+from wampush.choices import ANYONE, AUTHENTICATED, USER, Action
+from wampush.config.checks.permissions import PermissionPattern, Receiver
+from wampush.config.setting import Bytes, Conflict, Rate, entry_rule, required, setting
 from wampush.topics import matches_all_of
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionSettings:
-    """One entry of ``[[permissions]]``: who may do what. The first that matches wins."""
+    """One entry of ``[[permissions]]``. The first match wins."""
 
-    match: str = field(
-        metadata=about(
-            "",
-            "Which topics or procedures; `{user}` and `{group}` stand for those of the session.",
-            PermissionPattern(),
-        ),
+    match: PermissionPattern = required(
+        "The topics or procedures; `{user}` and `{group}` stand for those of the session."
     )
-    actions: tuple[str, ...] = field(
-        metadata=about(
-            "", "What the entry is about; nothing is granted by leaving it out.", ACTIONS
-        ),
+    actions: tuple[Action, ...] = required(
+        "The actions of the entry; leaving it out grants nothing.", at_least=1
     )
-    to: tuple[str, ...] = field(
-        metadata=about(
-            "", "Who the entry is for; a session needs to be only one of these.", RECEIVERS
-        ),
+    to: tuple[Receiver, ...] = required(
+        "The sessions of the entry; a session needs to be only one of these.", at_least=1
     )
-    allow: bool = field(
-        default=True,
-        metadata=about(
-            "", "Entries mostly grant; `false` makes an exception to a later one.", Flag()
-        ),
+    allow: bool = setting(True, "Most entries grant; `false` makes an exception to a later one.")
+    max_bytes: Bytes = setting(
+        0,
+        "The longest event, or message of a call. 0: only `websocket.max_message_bytes` applies.",
+        least=0,
     )
-    max_bytes: int = field(
-        default=0,
-        metadata=about(
-            "bytes",
-            "The longest event, or message of a call. 0: only `websocket.max_message_bytes` holds.",
-            WholeNumber(0, GIB),
-        ),
-    )
-    per_second: float = field(
-        default=0.0,
-        metadata=about(
-            "1/s",
-            "How often in one session, as many at once as in one second. 0: no limit.",
-            Number(0, 1_000_000),
-        ),
+    per_second: Rate = setting(
+        0.0, "The rate in one session, with a burst of one second. 0: no limit."
     )
 
-    def hides(self, later: PermissionSettings) -> bool:
-        """Tell whether an entry further down can never decide, because this one always does."""
+    def shadows(self, later: PermissionSettings) -> bool:
+        """Return whether a later entry can never decide, because this one always does."""
         return (
             set(later.actions) <= set(self.actions)
             and self._is_for_all_of(later)
-            and self._covers_all_of(later)
+            and self._matches_all_of(later)
         )
 
     def _is_for_all_of(self, later: PermissionSettings) -> bool:
@@ -82,7 +51,40 @@ class PermissionSettings:
         users = AUTHENTICATED in self.to
         return all(each in self.to or (users and each.startswith(USER)) for each in later.to)
 
-    def _covers_all_of(self, later: PermissionSettings) -> bool:
+    def _matches_all_of(self, later: PermissionSettings) -> bool:
         if "{" in self.match:
             return self.match == later.match
         return matches_all_of(self.match, later.match)
+
+
+@entry_rule("permissions", "limits.topic_bytes")
+def permissions_are_reachable(
+    permissions: Mapping[int, PermissionSettings], most: int
+) -> Iterator[Conflict]:
+    """An entry must match topics that can exist and that no earlier entry decides."""
+    for number, entry in permissions.items():
+        if len(entry.match.removesuffix("*").encode()) > most:
+            yield Conflict(number, "match", f"is too long: limits.topic_bytes allows {most} bytes")
+        for earlier, other in permissions.items():
+            if earlier < number and other.shadows(entry):
+                problem = (
+                    f"is never reached: permissions[{earlier}] ({other.match!r}) decides the same "
+                    "cases; the first match wins, so put the narrower entry first"
+                )
+                yield Conflict(number, "match", problem)
+                break
+
+
+@entry_rule("permissions")
+def limits_of_permissions_apply(
+    permissions: Mapping[int, PermissionSettings],
+) -> Iterator[Conflict]:
+    """A limit must be on something that the entry allows and that has a payload."""
+    for number, entry in permissions.items():
+        for name in ("max_bytes", "per_second"):
+            if getattr(entry, name) and not entry.allow:
+                problem = "must be left out where allow is false: there is nothing to limit"
+                yield Conflict(number, name, problem)
+        if entry.max_bytes and entry.actions == (Action.SUBSCRIBE,):
+            problem = "must be left out where actions is only subscribe, which has no payload"
+            yield Conflict(number, "max_bytes", problem)

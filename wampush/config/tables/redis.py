@@ -1,102 +1,78 @@
-"""The settings about sources of pushes other than ZeroMQ.
+"""The list of tables ``[[redis_source]]``: pushes from Redis.
 
-Owns: the entries of ``[[redis_source]]``, and what fits together in them; ``settings`` joins
-them to the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
-from wampush.config.checks.common import FilePath
-from wampush.config.checks.redis import CHANNEL, Channels, RedisAddress, RedisUrl, TopicOfChannel
-from wampush.config.setting import about
+from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
+from wampush.config.checks.redis import CHANNEL, Channel, ChannelTopic, RedisServer
+from wampush.config.setting import Conflict, entry_rule, required, setting
 from wampush.topics import RESERVED_PREFIX, is_reserved
 
 
 @dataclass(frozen=True, slots=True)
 class RedisSourceSettings:
-    """One entry of ``[[redis_source]]``: a Redis whose published messages are pushes."""
+    """One entry of ``[[redis_source]]``: a Redis server whose messages are pushes."""
 
-    url: RedisUrl = field(
-        metadata=about(
-            "",
-            "The Redis that the web application publishes to; user and password are never shown.",
-            RedisAddress(),
-        ),
+    url: RedisServer = required(
+        "The Redis server that the web application publishes to; user and password are never shown."
     )
-    channels: tuple[str, ...] = field(
-        metadata=about(
-            "",
-            "A Redis may carry much that is none of a page's business, so each is named.",
-            Channels(),
-        ),
+    channels: tuple[Channel, ...] = required(
+        "Redis may carry messages that are not for pages, so each channel is named.", at_least=1
     )
-    topic: str = field(
-        default=CHANNEL,
-        metadata=about(
-            "",
-            "Pages subscribe to the name that the web application publishes to.",
-            TopicOfChannel(),
-        ),
+    topic: ChannelTopic = setting(
+        CHANNEL, "Pages subscribe to the name that the web application publishes to."
     )
-    password_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Instead of a password in `url`: a file can be readable by the daemon alone.",
-            FilePath(),
-        ),
+    password_file: PasswordFile = setting(
+        "", "Instead of a password in `url`: a file can be made readable for the daemon only."
     )
-    ca: str = field(
-        default="",
-        metadata=about(
-            "",
-            "For `rediss://`: the authorities that may have signed the server's certificate; "
-            "empty: those of the system.",
-            FilePath(),
-        ),
+    ca: CertificatesFile = setting(
+        "",
+        "For `rediss://`: the authorities that may have signed the server's certificate; empty: "
+        "those of the system.",
     )
-    certificate: str = field(
-        default="",
-        metadata=about(
-            "",
-            "For `rediss://`: our own certificate, where Redis asks for one (`tls-auth-clients`).",
-            FilePath(),
-        ),
+    certificate: CertificatesFile = setting(
+        "",
+        "For `rediss://`: the client certificate, if Redis requires one (`tls-auth-clients`).",
     )
-    key: str = field(
-        default="",
-        metadata=about("", "The private key of `certificate`, without a passphrase.", FilePath()),
-    )
+    key: PrivateKeyFile = setting("", "The private key of `certificate`, without a passphrase.")
 
 
-def redis_conflicts(
-    entry: RedisSourceSettings, topic_bytes: int
-) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together in an entry: a key, its value, and what would be right.
+@entry_rule("redis_source", "limits.topic_bytes")
+def redis_sources_are_consistent(
+    sources: Mapping[int, RedisSourceSettings], most: int
+) -> Iterator[Conflict]:
+    """The settings of an entry must fit together."""
+    for number, entry in sources.items():
+        for name, problem in (*_login(entry), *_tls(entry), *_topic(entry, most)):
+            yield Conflict(number, name, problem)
 
-    :param topic_bytes: the longest topic there may be.
-    """
-    url = entry.url
-    if url.password and entry.password_file:
-        yield "password_file", entry.password_file, "must be empty where url has a password"
-    if url.user and not (url.password or entry.password_file):
-        expected = (
+
+def _login(entry: RedisSourceSettings) -> Iterator[tuple[str, str]]:
+    if entry.url.password and entry.password_file:
+        yield "password_file", "must be empty where url has a password"
+    if entry.url.user and not (entry.url.password or entry.password_file):
+        problem = (
             "has a user without a password; write redis://USER:PASSWORD@HOST, or set "
             "password_file; a password alone is written redis://:PASSWORD@HOST"
         )
-        yield "url", None, expected
+        yield "url", problem
+
+
+def _tls(entry: RedisSourceSettings) -> Iterator[tuple[str, str]]:
     for name in ("ca", "certificate", "key"):
-        if getattr(entry, name) and not url.tls:
-            yield name, getattr(entry, name), "must be empty where url is not rediss://"
+        if getattr(entry, name) and not entry.url.tls:
+            yield name, "must be empty where url is not rediss://"
     if bool(entry.certificate) != bool(entry.key):
-        yield "key", entry.key, "must be set where certificate is, and only there"
-    fixed = entry.topic.replace(CHANNEL, "")
-    if len(fixed.encode()) > topic_bytes:
-        yield "topic", entry.topic, f"is too long: limits.topic_bytes allows {topic_bytes} bytes"
+        yield "key", "must be set where certificate is, and only there"
+
+
+def _topic(entry: RedisSourceSettings, most: int) -> Iterator[tuple[str, str]]:
+    if len(entry.topic.replace(CHANNEL, "").encode()) > most:
+        yield "topic", f"is too long: limits.topic_bytes allows {most} bytes"
     if is_reserved(entry.topic):
-        yield "topic", entry.topic, f"must not begin with {RESERVED_PREFIX}, which is wampush's own"
+        yield "topic", f"must not begin with {RESERVED_PREFIX}, which is reserved"

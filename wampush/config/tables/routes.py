@@ -1,64 +1,45 @@
-"""The settings about plain WebSocket components.
+"""The list of tables ``[[routes]]``: plain WebSocket components.
 
-Owns: the entries of ``[[routes]]``, and what fits together in them; ``settings`` joins them to
-the others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from wampush.config.checks.apps import ObjectName, RoutePath
-from wampush.config.checks.common import ListOf, OriginPattern
+from wampush.config.checks.common import OriginPattern
 from wampush.config.checks.identity import Name
-from wampush.config.setting import about
+from wampush.config.setting import Conflict, entry_rule, required, setting
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
-    """One entry of ``[[routes]]``: a path of the WebSocket port that is a component's."""
+    """One entry of ``[[routes]]``: a path of the WebSocket port for a component."""
 
-    path: str = field(
-        metadata=about(
-            "",
-            "Exactly this path, whatever the query; every other one speaks WAMP v1.",
-            RoutePath(),
-        ),
+    path: RoutePath = required(
+        "Exactly this path, with any query; all other paths are served as WAMP v1."
     )
-    component: str = field(
-        metadata=about(
-            "",
-            "A class, found on Python's path or beside this file; it is made once, at the start.",
-            ObjectName(),
-        ),
+    component: ObjectName = required(
+        "A class on Python's path or next to this file; one instance is created at the start."
     )
-    origins: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Pages that may connect here; empty: those of `websocket.origins`.",
-            ListOf(OriginPattern()),
-        ),
+    origins: tuple[OriginPattern, ...] = setting(
+        (), "Pages that may connect to this path; empty: those of `websocket.origins`."
     )
-    subprotocols: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "What the component speaks; the first that a client offers is agreed on. Plain pages "
-            "offer none.",
-            ListOf(Name()),
-        ),
+    subprotocols: tuple[Name, ...] = setting(
+        (),
+        "The subprotocols of the component; the first that a client offers is selected. Most "
+        "pages offer none.",
     )
 
 
-def route_conflicts(routes: Sequence[RouteSettings]) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right."""
+@entry_rule("routes")
+def paths_differ(routes: Mapping[int, RouteSettings]) -> Iterator[Conflict]:
+    """A path has one component."""
     seen: dict[str, int] = {}
-    for number, route in enumerate(routes, 1):
+    for number, route in routes.items():
         first = seen.setdefault(route.path, number)
         if first != number:
-            expected = f"is the path of routes[{first}] already; a path has one component"
-            yield f"routes[{number}].path", route.path, expected
+            problem = f"is already the path of routes[{first}]; a path has one component"
+            yield Conflict(number, "path", problem)

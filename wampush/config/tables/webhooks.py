@@ -1,193 +1,145 @@
-"""The settings about an application that is asked over HTTP.
+"""The table ``[webhooks]``: an application that is called over HTTP.
 
-Owns: the table ``[webhooks]``, and what fits together in it; ``settings`` joins it to the
-others.
-Must not import: Twisted, Autobahn, or anything of wampush but the checkers and
-``settings.security``.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
-from wampush.config.checks.common import (
-    Choice,
-    FilePath,
-    ListOf,
-    Number,
-    TopicPattern,
-    WholeNumber,
-)
+from wampush.config.checks.common import TopicPattern
+from wampush.config.checks.files import WebhookSecretFile
 from wampush.config.checks.identity import HttpUrl, Name
-from wampush.config.setting import about
+from wampush.config.setting import Count, Seconds, rule, setting
 
+WebhookEvent = Literal["connect", "subscribe", "publish", "call", "disconnect"]
 WhenDown = Literal["refuse", "allow"]
-
-EVENTS = ("connect", "subscribe", "publish", "call", "disconnect")
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """``[webhooks]``: an application in any language decides and answers. Times in seconds."""
+    """``[webhooks]``: an application in any language decides and answers calls."""
 
-    url: str = field(
-        default="",
-        metadata=about(
-            "",
-            "Where each question is POSTed as JSON; the log shows it when it fails.",
-            HttpUrl(),
-        ),
+    url: HttpUrl = setting(
+        "", "Each request is POSTed there as JSON; the log shows the URL when it fails."
     )
-    secret_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "The secret (32 bytes or more) that signs each POST; whoever finds the URL could ask "
-            "the application otherwise.",
-            FilePath(),
-        ),
+    secret_file: WebhookSecretFile = setting(
+        "",
+        "The secret (32 bytes or more) that signs each POST; otherwise anyone who finds the URL "
+        "could call the application.",
     )
-    events: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Each makes clients wait for the application, so only what it decides is asked.",
-            ListOf(Choice(EVENTS)),
-        ),
+    events: tuple[WebhookEvent, ...] = setting(
+        (),
+        "Each makes clients wait for the application, so name only those that it decides.",
     )
-    topics: tuple[str, ...] = field(
-        default=("*",),
-        metadata=about(
-            "",
-            "For `subscribe` and `publish`: other topics are not asked about.",
-            ListOf(TopicPattern(), at_least=1),
-        ),
+    topics: tuple[TopicPattern, ...] = setting(
+        ("*",), "For `subscribe` and `publish`: no request is made for other topics.", at_least=1
     )
-    procedures: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "For `call`: which procedures the application has, such as `cart.*`.",
-            ListOf(TopicPattern()),
-        ),
+    procedures: tuple[TopicPattern, ...] = setting(
+        (), "For `call`: the procedures of the application, such as `cart.*`."
     )
-    cookies: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "For `connect`: cookies to pass on, such as `PHPSESSID`; empty: all.",
-            ListOf(Name()),
-        ),
+    cookies: tuple[Name, ...] = setting(
+        (), "For `connect`: cookies to pass on, such as `PHPSESSID`; empty: all."
     )
-    timeout: float = field(
-        default=5.0,
-        metadata=about(
-            "s",
-            "Waiting for a free place included; a person waits for the answer.",
-            Number(0.01, 3600),
-        ),
+    timeout: Seconds = setting(
+        5.0, "Includes waiting for a free slot; a person waits for the answer."
     )
-    connect_timeout: float = field(
-        default=1.5,
-        metadata=about(
-            "s",
-            "The same for `connect`; with `callback.timeout` less than "
-            "`websocket.handshake_timeout`.",
-            Number(0.01, 3600),
-        ),
+    connect_timeout: Seconds = setting(
+        1.5,
+        "The same for `connect`; with `callback.timeout` less than `websocket.handshake_timeout`.",
     )
-    at_once: int = field(
-        default=10,
-        metadata=about(
-            "requests",
-            "What a web application answers side by side; disconnects have one place more.",
-            WholeNumber(1, 10_000),
-        ),
+    at_once: Count = setting(
+        10,
+        "A web application answers about as many in parallel; disconnects have one more slot.",
+        unit="requests",
+        most=10_000,
     )
-    waiting: int = field(
-        default=1000,
-        metadata=about(
-            "requests",
-            "Who waits for a free place beyond that is answered as `when_down` says.",
-            WholeNumber(0, 1_000_000),
-        ),
+    waiting: Count = setting(
+        1000,
+        "Requests that wait for a free slot; any more are answered according to `when_down`.",
+        unit="requests",
+        least=0,
+        most=1_000_000,
     )
-    breaker_failures: int = field(
-        default=5,
-        metadata=about(
-            "requests",
-            "So many failures of one event in a row are no accident; then it is not asked.",
-            WholeNumber(1, 10_000),
-        ),
+    breaker_failures: Count = setting(
+        5,
+        "After this many failures of one event in a row, requests for it stop.",
+        unit="requests",
+        most=10_000,
     )
-    breaker_seconds: float = field(
-        default=10.0,
-        metadata=about(
-            "s",
-            "Not asked for so long, then once to see whether it answers again.",
-            Number(0.01, 3600),
-        ),
+    breaker_seconds: Seconds = setting(
+        10.0, "Requests stop for this long; then one is tried to see whether it is answered."
     )
-    when_down: WhenDown = field(
-        default="refuse",
-        metadata=about(
-            "",
-            "What holds for `connect`, `subscribe` and `publish` without an answer; calls get an "
-            "error in any case.",
-            Choice(("refuse", "allow")),
-        ),
+    when_down: WhenDown = setting(
+        "refuse",
+        "The decision on `connect`, `subscribe` and `publish` without an answer; calls always "
+        "get an error.",
     )
-    disconnect_seconds: float = field(
-        default=0.2,
-        metadata=about(
-            "s",
-            "So long disconnects are gathered for one POST.",
-            Number(0.01, 3600),
-        ),
+    disconnect_seconds: Seconds = setting(
+        0.2, "Disconnects are collected for this long for one POST."
     )
-    disconnect_batch: int = field(
-        default=500,
-        metadata=about(
-            "disconnects",
-            "In one POST; about 250 bytes each.",
-            WholeNumber(1, 10_000),
-        ),
+    disconnect_batch: Count = setting(
+        500, "The most in one POST; about 250 bytes each.", unit="disconnects", most=10_000
     )
-    disconnect_waiting: int = field(
-        default=20_000,
-        metadata=about(
-            "disconnects",
-            "Kept while the application does not take them; the oldest are dropped beyond it.",
-            WholeNumber(1, 10_000_000),
-        ),
+    disconnect_waiting: Count = setting(
+        20_000,
+        "Kept while the application does not accept them; beyond that the oldest are dropped.",
+        unit="disconnects",
     )
 
 
-def webhook_conflicts(
-    webhooks: WebhookSettings, callback_timeout: float, handshake_timeout: float
-) -> Iterator[tuple[str, object, str]]:
-    """What does not fit together: a key, its value, and what would be right.
+@rule("webhooks.url", "webhooks.events")
+def a_url_has_events(url: str, events: Sequence[str]) -> str:
+    """The URL and the events are set together."""
+    if events and not url:
+        return "webhooks.url must be set, because webhooks.events is set"
+    if url and not events:
+        return "webhooks.events must name at least one event, because webhooks.url is set"
+    return ""
 
-    :param callback_timeout: of ``[callback]``, 0 where it is not used.
-    """
-    events = list(webhooks.events)
-    if events and not webhooks.url:
-        yield "webhooks.url", webhooks.url, "must be set, because webhooks.events names what to ask"
-    if webhooks.url and not events:
-        expected = "must name at least one event, because webhooks.url is set"
-        yield "webhooks.events", events, expected
-    if webhooks.url and not webhooks.secret_file:
-        expected = "must be set, because webhooks.url is; make one by: openssl rand -hex 32"
-        yield "webhooks.secret_file", webhooks.secret_file, expected
-    if "call" in events and not webhooks.procedures:
-        expected = 'must name at least one procedure, because webhooks.events names "call"'
-        yield "webhooks.procedures", list(webhooks.procedures), expected
-    if webhooks.procedures and "call" not in events:
-        expected = 'must name "call", because webhooks.procedures is set'
-        yield "webhooks.events", events, expected
-    if "connect" in events and webhooks.connect_timeout + callback_timeout >= handshake_timeout:
-        more = f", with callback.timeout ({callback_timeout:g} s)," if callback_timeout else ""
-        expected = f"must{more} be less than websocket.handshake_timeout ({handshake_timeout:g} s)"
-        yield "webhooks.connect_timeout", webhooks.connect_timeout, expected
+
+@rule("webhooks.secret_file", "webhooks.url")
+def requests_are_signed(secret: str, url: str) -> str:
+    """Requests need a secret that signs them."""
+    if secret or not url:
+        return ""
+    return (
+        "webhooks.secret_file must be set, because webhooks.url is set; create the file with: "
+        "openssl rand -hex 32"
+    )
+
+
+@rule("webhooks.procedures", "webhooks.events")
+def calls_have_procedures(procedures: Sequence[str], events: Sequence[str]) -> str:
+    """The procedures and the event "call" are set together."""
+    if "call" in events and not procedures:
+        return (
+            "webhooks.procedures must name at least one procedure, because webhooks.events "
+            'includes "call"'
+        )
+    if procedures and "call" not in events:
+        return 'webhooks.events must include "call", because webhooks.procedures is set'
+    return ""
+
+
+@rule(
+    "webhooks.connect_timeout",
+    "callback.timeout",
+    "websocket.handshake_timeout",
+    "webhooks.events",
+    "callback.url",
+)
+def webhooks_answer_within_the_handshake(
+    connect: float, callback: float, handshake: float, events: Sequence[str], url: str
+) -> str:
+    """Webhooks and the callback must answer before the handshake times out."""
+    used = callback if url else 0.0
+    if "connect" not in events or connect + used < handshake:
+        return ""
+    more = f" and callback.timeout ({used:g} s) together" if url else ""
+    return (
+        f"webhooks.connect_timeout ({connect:g} s){more} must be less than "
+        f"websocket.handshake_timeout ({handshake:g} s)"
+    )

@@ -1,92 +1,43 @@
-"""The settings of the ZeroMQ sockets.
+"""The table ``[zmq]``: the ZeroMQ PULL sockets.
 
-Owns: the table ``[zmq]``.
-Must not import: Twisted, Autobahn, other tables.
+Must not import: Twisted, other tables.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from wampush.config.checks.common import (
-    FileMode,
-    FilePath,
-    ListOf,
-    Network,
-    PullAddress,
-    Text,
-    WholeNumber,
-)
-
-if TYPE_CHECKING:
-    pass
-from wampush.config.setting import GIB, about
+from wampush.config.checks.common import Network
+from wampush.config.checks.files import CurveClientKeysFile, CurveSecretKeyFile
+from wampush.config.checks.zeromq import FileMode, PullAddress
+from wampush.config.setting import Count, setting
 
 
 @dataclass(frozen=True, slots=True)
 class ZmqSettings:
-    """``[zmq]``: the ZeroMQ PULL sockets that backends push to. Sizes are in bytes."""
+    """``[zmq]``: the ZeroMQ PULL sockets that backends push to."""
 
-    pull: tuple[str, ...] = field(
-        default=("tcp://127.0.0.1:5555",),
-        metadata=about(
-            "",
-            "Existing backends push to this address; loopback, because a push is trusted.",
-            ListOf(PullAddress()),
-        ),
+    pull: tuple[PullAddress, ...] = setting(
+        ("tcp://127.0.0.1:5555",),
+        "Existing backends push to this address; loopback, because pushes are trusted.",
     )
-    topic_key: str = field(
-        default="category",
-        metadata=about(
-            "", "The key under which existing backends name the topic of a push.", Text()
-        ),
+    high_water_mark: Count = setting(
+        1000,
+        "The default of ZeroMQ: a short burst fits, and memory stays bounded (0 would be "
+        "unbounded).",
+        unit="messages",
     )
-    high_water_mark: int = field(
-        default=1000,
-        metadata=about(
-            "messages",
-            "ZeroMQ's own default: a short burst fits, and memory stays bounded (0 would not be).",
-            WholeNumber(1, 10_000_000),
-        ),
+    curve_secret_key_file: CurveSecretKeyFile = setting(
+        "", "The server's CURVE key: bound TCP sockets then accept encrypted connections only."
     )
-    max_message_bytes: int = field(
-        default=1_048_576,
-        metadata=about(
-            "bytes",
-            "Far above any event for a page; every receiver may have to queue it.",
-            WholeNumber(64, GIB),
-        ),
+    curve_client_keys: CurveClientKeysFile = setting(
+        "", "File or folder with the public keys of backends; all other keys are refused."
     )
-    curve_secret_key_file: str = field(
-        default="",
-        metadata=about(
-            "",
-            "The server's CURVE key: bound TCP sockets then take encrypted connections only.",
-            FilePath(),
-        ),
+    allow: tuple[Network, ...] = setting(
+        (), "Addresses that may connect to bound TCP sockets; empty: all that can reach them."
     )
-    curve_client_keys: str = field(
-        default="",
-        metadata=about(
-            "",
-            "File or folder with the public keys of backends; a key that is not there is refused.",
-            FilePath(),
-        ),
-    )
-    allow: tuple[str, ...] = field(
-        default=(),
-        metadata=about(
-            "",
-            "Who may connect to bound TCP sockets; empty: everybody that reaches them.",
-            ListOf(Network()),
-        ),
-    )
-    ipc_mode: str = field(
-        default="0600",
-        metadata=about(
-            "",
-            "Who may connect to bound `ipc://` sockets: the daemon's user; `0660` adds its group.",
-            FileMode(),
-        ),
+    ipc_mode: FileMode = setting(
+        "0600",
+        "Users that may connect to bound `ipc://` sockets: the daemon's user; `0660` adds its "
+        "group.",
     )

@@ -1,0 +1,49 @@
+"""The JSON Schema of the configuration file, by which editors complete and check it.
+
+Must not import: Twisted, Autobahn.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from wampush.config.setting import Setting, settings_of
+from wampush.config.settings import LISTS, SECTIONS, Settings
+
+_DIALECT: Final = "http://json-schema.org/draft-07/schema#"
+
+
+def schema() -> dict[str, Any]:
+    """Return the schema as a JSON object."""
+    properties = {name: _setting(each) for name, each in settings_of(Settings).items()}
+    properties |= {name: _table(table) for name, table in SECTIONS.items()}
+    properties |= {name: {"type": "array", "items": _table(table)} for name, table in LISTS.items()}
+    return {
+        "$schema": _DIALECT,
+        "title": "wampush.toml",
+        "description": "The configuration of a wampush server.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
+
+
+def _table(table: type[Any]) -> dict[str, Any]:
+    settings = settings_of(table)
+    described: dict[str, Any] = {
+        "type": "object",
+        "description": (table.__doc__ or "").partition("\n")[0].replace("``", "`"),
+        "properties": {name: _setting(each) for name, each in settings.items()},
+        "additionalProperties": False,
+    }
+    required = [name for name, each in settings.items() if each.is_required]
+    return described | ({"required": required} if required else {})
+
+
+def _setting(setting: Setting) -> dict[str, Any]:
+    unit = f" Unit: {setting.unit}." if setting.unit else ""
+    described = {**setting.check.schema(), "description": f"{setting.reason}{unit}"}
+    if not setting.is_required:
+        default = setting.default
+        described["default"] = list(default) if isinstance(default, tuple) else default
+    return described
