@@ -19,7 +19,7 @@ from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.load import load
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.tokens import Tokens
-from wampush.edges.redis.replies import BrokenReply, Nothing, ReplyReader
+from wampush.edges.redis.replies import BrokenReply, NeedData, ReplyReader
 from wampush.edges.websocket import compression, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, PushRefused
@@ -108,7 +108,7 @@ def _replies(pieces: list[bytes]) -> list[object]:
     for piece in pieces:
         reader.feed(piece)
         try:
-            while (reply := reader.take()) is not Nothing.YET:
+            while (reply := reader.next_reply()) is not NeedData.NEED_DATA:
                 found.append(reply)
         except BrokenReply:
             break

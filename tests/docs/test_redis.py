@@ -98,7 +98,7 @@ def test_topics_are_mapped_as_described(redis: RedisServer, tmp_path: Path) -> N
 
 
 def test_the_lines_of_the_log_are_those_described(tmp_path: Path) -> None:
-    block = next(block for block in blocks_in(GUIDE, "text") if "trying again" in block)
+    block = next(block for block in blocks_in(GUIDE, "text") if "retrying" in block)
     path = tmp_path / "wampush.toml"
     with running_redis(tmp_path, "--requirepass", "right") as redis:
         text = blocks_in(GUIDE, "toml")[0].replace("redis://", "redis://:right@")

@@ -111,12 +111,12 @@ def test_a_redis_that_restarts_is_found_again_and_two_lines_say_so(
         with RawClient(daemon.websocket_port) as client:
             client.subscribe("live_x")
             redis.stop()
-            daemon.wait_for_log(lambda log: "; trying again until it answers" in log)
+            daemon.wait_for_log(lambda log: "; retrying until it succeeds" in log)
             (source,) = sources(daemon)
             assert source["state"] == "connecting"
             assert daemon.health()["status"] == "ok"
             redis.start()
-            daemon.wait_for_log(lambda log: "is back after" in log)
+            daemon.wait_for_log(lambda log: "connected again after" in log)
             redis.publish("live_x", "1")
             assert client.receive() == [8, "live_x", 1]
         lines = [line for line in daemon.lines if redis.url in line]
@@ -127,8 +127,8 @@ def test_a_redis_that_restarts_is_found_again_and_two_lines_say_so(
 def test_a_redis_that_is_down_does_not_stop_the_start(redis: RedisServer, tmp_path: Path) -> None:
     redis.stop()
     with daemon_with(tmp_path, table(redis.url, ["live_*"])) as daemon:
-        problem = "it refuses connections (is Redis running?)"
-        daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; trying again" in log)
+        problem = "connection refused (is Redis running?)"
+        daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; retrying" in log)
         assert sources(daemon)[0]["problem"] == problem
         redis.start()
         until_connected(daemon)
@@ -140,8 +140,8 @@ def test_a_wrong_password_is_said_once_and_the_right_one_needs_no_restart(tmp_pa
     with running_redis(tmp_path, "--requirepass", SECRET) as redis:
         url = redis.url.replace("://", "://default@")
         with daemon_with(tmp_path, table(url, ["live_*"], password_file=str(password))) as daemon:
-            problem = "user or password is wrong"
-            daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; trying again" in log)
+            problem = "wrong user or password"
+            daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; retrying" in log)
             with redis.client() as operator:
                 operator.do("AUTH", SECRET)
                 # The operator's own is one of them.
@@ -183,7 +183,7 @@ def test_the_documented_access_list_is_enough(tmp_path: Path) -> None:
                 assert client.receive() == [8, "live_x", 1]
             assert SECRET not in daemon.log
         with daemon_with(tmp_path, table(url, ["live_*", "orders"])) as daemon:
-            problem = "its access control list does not let this user subscribe"
+            problem = "the access control list of Redis does not let this user subscribe"
             daemon.wait_for_log(lambda log: problem in log)
 
 
@@ -209,4 +209,4 @@ def test_a_stop_delivers_what_redis_has_taken_and_leaves_nothing(
 def test_a_stop_while_redis_is_away_is_a_stop(redis: RedisServer, tmp_path: Path) -> None:
     redis.stop()
     with daemon_with(tmp_path, table(redis.url, ["live_*"])) as daemon:
-        daemon.wait_for_log(lambda log: "trying again" in log)
+        daemon.wait_for_log(lambda log: "retrying" in log)

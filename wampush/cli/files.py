@@ -115,9 +115,9 @@ def _curve(settings: Settings, _: Collection[str]) -> Iterator[str]:
     """Check that both files of CURVE are named, or neither."""
     secret, clients = settings.zmq.curve_secret_key_file, settings.zmq.curve_client_keys
     if bool(secret) != bool(clients):
-        from wampush.edges.zeromq import keys as zmq_keys
+        from wampush.edges.zeromq.keys import check_key_pair
 
-        yield from _failure(partial(zmq_keys.check_key_pair, secret, clients))
+        yield from _failure(partial(check_key_pair, secret, clients))
 
 
 def _redis(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
@@ -126,6 +126,6 @@ def _redis(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
         place = f"redis_source[{number}]"
         pem = {f"{place}.{name}" for name in ("ca", "certificate", "key")}
         if entry.url.tls and not pem.intersection(unusable):
-            from wampush.edges.redis import tls as redis_tls
+            from wampush.edges.redis.tls import client_tls_options
 
-            yield from _failure(partial(redis_tls.options, entry, place))
+            yield from _failure(partial(client_tls_options, entry, place))

@@ -16,7 +16,7 @@ S = TypeVar("S", bound=Enum)
 
 
 class IllegalMove(Defect):
-    """A state change that the table does not allow; a defect of wampush.
+    """A state change that the table does not allow.
 
     :param before: the state before.
     :param after: the state that was asked for.

@@ -37,7 +37,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.edges.redis.source import RedisSources
+from wampush.edges.redis.sources import RedisSources
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import ClientLimits
@@ -135,8 +135,14 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
     hook = application if application is not None and application.judges_connecting else None
     websocket = _websocket(settings, reactor, most, authenticator, hook, routes, broker, pressure)
     pull = _pull(settings, ingest, broker, pressure)
-    queue_bytes = settings.clients.queue_bytes
-    redis = RedisSources(settings.redis_source, ingest, broker, pressure, queue_bytes, reactor)
+    redis = RedisSources(
+        settings.redis_source,
+        ingest=ingest,
+        broker=broker,
+        backpressure=pressure,
+        queue_bytes=settings.clients.queue_bytes,
+        reactor=reactor,
+    )
     acknowledged_pushes = AcknowledgedPushes(
         Source.HTTP, ingest, broker, pressure, reactor.callLater
     )

@@ -24,7 +24,7 @@ from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.redis import source as redis_source
-from wampush.edges.redis import tls as redis_tls
+from wampush.edges.redis import sources as redis_sources
 from wampush.errors import Refusal
 from wampush.node.build import build
 
@@ -130,8 +130,9 @@ class RedisWorld:
         self.endpoint = Endpoint()
         self.events: list[dict[str, Any]] = []
         observe: Any = self.events.append
-        monkeypatch.setattr(redis_tls, "endpoint", lambda *_: self.endpoint)
-        monkeypatch.setattr(redis_source, "_log", Logger(namespace="wampush", observer=observe))
+        monkeypatch.setattr(redis_source, "client_endpoint", lambda *_: self.endpoint)
+        for module in (redis_source, redis_sources):
+            monkeypatch.setattr(module, "_log", Logger(namespace="wampush.redis", observer=observe))
         monkeypatch.setattr(redis_source, "random", lambda: chance)
         monkeypatch.setattr(redis_source, "time", self.clock.seconds)
         values: dict[str, Any] = {"url": URL, "channels": channels, **entry}
@@ -194,3 +195,14 @@ class RedisWorld:
         attempt.says(*confirmed)
         assert self.status()["state"] == "connected"
         return attempt
+
+    def stop(self) -> list[object]:
+        """Stop the sources; the list gets the outcome."""
+        outcome: list[object] = []
+        self.redis.stop().addCallback(outcome.append)
+        return outcome
+
+    @property
+    def timers(self) -> list[object]:
+        """The timers that run."""
+        return list(self.clock.getDelayedCalls())

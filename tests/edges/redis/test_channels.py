@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.edges.redis.channels import Channels, Pattern
+from wampush.edges.redis.channels import ChannelPattern, Channels
 
 unhurried = settings(database=None, deadline=None)
 letters = st.text("ab*?[]\\é", max_size=4)
@@ -21,7 +21,7 @@ names = st.text("ab*?[]\\é", max_size=12)
 def test_an_asterisk_stands_for_anything_and_nothing_else_is_special(text: str, name: str) -> None:
     model = ".*".join(map(re.escape, text.split("*")))
     expected = re.fullmatch(model, name, re.DOTALL) is not None
-    assert Pattern(text).matches(name.encode()) == expected
+    assert ChannelPattern(text).matches(name.encode()) == expected
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_an_asterisk_stands_for_anything_and_nothing_else_is_special(text: str, 
     ],
 )
 def test_what_redis_would_take_for_special_is_escaped(text: str, glob: bytes) -> None:
-    assert Pattern(text).glob == glob
+    assert ChannelPattern(text).glob == glob
 
 
 @pytest.mark.parametrize(
@@ -48,12 +48,12 @@ def test_what_redis_would_take_for_special_is_escaped(text: str, glob: bytes) ->
     ],
 )
 def test_beginning_and_end_do_not_overlap(text: str, name: str, expected: bool) -> None:
-    assert Pattern(text).matches(name.encode()) is expected
+    assert ChannelPattern(text).matches(name.encode()) is expected
 
 
 def subscriptions(names: list[str], channel: str) -> list[bytes | None]:
     """What Redis sends a message for: None for the name, then the patterns that match."""
-    patterns = [Pattern(each) for each in names if "*" in each]
+    patterns = [ChannelPattern(each) for each in names if "*" in each]
     found: list[bytes | None] = [None] if channel in names else []
     return found + [each.glob for each in patterns if each.matches(channel.encode())]
 

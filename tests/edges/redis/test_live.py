@@ -22,9 +22,9 @@ from wampush.config.checks.redis import RedisAddress
 from wampush.config.settings import Settings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
-from wampush.edges.redis import connection as redis_connection
 from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
+from wampush.net.turn_budget import TURN_MESSAGES
 from wampush.node.build import Node, build
 
 reactor: Any = installed
@@ -198,7 +198,7 @@ def test_a_flood_while_paused_waits_in_redis_and_arrives_in_order(
             most = max(most, len(running.seen) - before)
         assert [int(each.payload) for each in running.seen] == list(range(20_000))
         # A turn may serve the descriptor and the call that takes a stopped read up again.
-        assert most <= 2 * redis_connection.TURN_MESSAGES
+        assert most <= 2 * TURN_MESSAGES
 
 
 def test_a_redis_that_restarts_is_subscribed_to_again(redis: RedisServer) -> None:
@@ -228,7 +228,7 @@ def test_a_redis_that_is_down_at_the_start_is_found_later(redis: RedisServer) ->
     with subscribed(entry(redis.url, "x"), connected=False) as running:
         running.until(lambda: running.node.redis.status()[0]["problem"] is not None)
         problem = running.node.redis.status()[0]["problem"]
-        assert problem == "it refuses connections (is Redis running?)"
+        assert problem == "connection refused (is Redis running?)"
         redis.start()
         running.until_connected()
 
@@ -258,8 +258,8 @@ def test_a_password_is_needed_and_the_right_one_lets_in(tmp_path: Path) -> None:
                 lambda: (
                     [each["problem"] for each in running.node.redis.status()]
                     == [
-                        "it wants a password, and none is set here",
-                        "user or password is wrong",
+                        "Redis requires a password, but none is set here",
+                        "wrong user or password",
                         None,
                         None,
                     ]
@@ -273,7 +273,7 @@ def test_a_password_that_redis_does_not_want_is_told(redis: RedisServer) -> None
     with subscribed(entry(f"redis://:{SECRET}@{host}", "x"), connected=False) as running:
         running.until(lambda: running.node.redis.status()[0]["problem"] is not None)
         problem = running.node.redis.status()[0]["problem"]
-        assert problem == "it has no password; one is set here"
+        assert problem == "Redis has no password, but one is set here"
 
 
 # TLS.
@@ -342,7 +342,7 @@ def test_tls_that_does_not_come_about_is_told(tmp_path: Path) -> None:
             problems = [str(each["problem"]) for each in running.node.redis.status()]
             assert "certificate verify failed" in problems[0]
             assert problems[1].startswith("TLS failed")
-            assert problems[3] in ("it closed the connection", "the connection was lost")
+            assert problems[3] in ("Redis closed the connection", "the connection was lost")
 
 
 def test_the_refusal_of_a_message_names_redis_and_channel(redis: RedisServer) -> None:

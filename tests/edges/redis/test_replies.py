@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from wampush.edges.redis.replies import (
     HEAD_BYTES,
     LINE_BYTES,
-    MOST_ELEMENTS,
+    MAX_ELEMENTS,
     BrokenReply,
     ErrorReply,
-    Nothing,
+    NeedData,
     Oversized,
     Reply,
     ReplyReader,
@@ -43,7 +43,7 @@ def written(reply: Reply) -> bytes:
 def read(reader: ReplyReader, *pieces: bytes) -> Iterator[Reply]:
     for piece in pieces:
         reader.feed(piece)
-        while (reply := reader.take()) is not Nothing.YET:
+        while (reply := reader.next_reply()) is not NeedData.NEED_DATA:
             yield reply
 
 
@@ -120,16 +120,20 @@ def test_what_is_too_long_takes_no_memory() -> None:
     tracemalloc.start()
     try:
         reader.feed(b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$%d\r\n" % (1600 * len(piece)))
-        assert reader.take() is Nothing.YET
+        assert reader.next_reply() is NeedData.NEED_DATA
         for _ in range(1600):
             reader.feed(piece)
-            assert reader.take() is Nothing.YET
+            assert reader.next_reply() is NeedData.NEED_DATA
         _, most = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert most < 4 * len(piece)
     reader.feed(b"\r\n")
-    assert reader.take() == [b"message", b"c", Oversized(1600 * len(piece), b"x" * HEAD_BYTES)]
+    assert reader.next_reply() == [
+        b"message",
+        b"c",
+        Oversized(1600 * len(piece), b"x" * HEAD_BYTES),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_what_is_too_long_takes_no_memory() -> None:
         b":one\r\n",
         b"*0\r\n",
         b"*-2\r\n",
-        b"*%d\r\n" % (MOST_ELEMENTS + 1),
+        b"*%d\r\n" % (MAX_ELEMENTS + 1),
         b"*1000000000\r\n",
         b"*1\r\n*1\r\n",
         b"*1\r\n*-1\r\n",

@@ -1,4 +1,4 @@
-"""Files that TLS to a Redis can not use stop the start, and are told by their keys."""
+"""Files that TLS to a Redis cannot use stop the start; errors name their keys."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.support.certificates import Certificate, make_certificate
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.tables.redis import RedisSourceSettings
-from wampush.edges.redis import tls as redis_tls
+from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import OperatorError
 
 PLACE = "redis_source[2]"
@@ -28,7 +28,7 @@ def endpoint(host: str = "redis.example.com", /, **files: Path) -> Any:
         channels=("x",),
         **{name: str(path) for name, path in files.items()},
     )
-    return redis_tls.endpoint(entry, PLACE, MemoryReactorClock())
+    return client_endpoint(entry, PLACE, MemoryReactorClock())
 
 
 def unfit(folder: Path) -> Certificate:
@@ -106,5 +106,5 @@ def test_a_key_that_is_unfit_for_tls(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["a_b", "a..b", "-a"])
 def test_a_host_that_no_certificate_can_be_for(host: str) -> None:
-    with pytest.raises(OperatorError, match=r"redis_source\[2\].url: no certificate can be for"):
+    with pytest.raises(OperatorError, match=r"url: no certificate can be issued for"):
         endpoint(host)

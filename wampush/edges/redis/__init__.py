@@ -1,5 +1,5 @@
 """Redis as a source of pushes.
 
-Owns: connections to Redis, replies, channels.
-Must not import: the other edges but ``acknowledged_pushes``.
+Owns: connections to Redis servers, replies, channels.
+Must not import: the other edges.
 """

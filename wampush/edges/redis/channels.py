@@ -1,10 +1,11 @@
-"""Which channels of a Redis are listened to, and which topic a message of one is for.
+"""The Redis channels of a source, and the topics that their messages go to.
 
-Owns: patterns of channels, the name of the topic. Pure: no I/O, no state.
+Owns: channel patterns and topic names. Pure: no I/O, no state.
 Must not import: Twisted, txredisapi, the broker.
 
-Redis hands a message to a client once for each of its subscriptions that match, so that one that
-subscribes to ``live_*`` and to ``live_orders`` gets some twice. Here only the first match counts.
+Redis sends a message to a client once for each subscription that matches, so a client that
+subscribes to ``live_*`` and to ``live_orders`` gets some messages twice. Only the first match
+counts here.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 _PLACEHOLDER: Final = b"{channel}"
-#: What has a meaning in a pattern of Redis, but for the asterisk.
+#: Characters with a special meaning in patterns of Redis, except for the asterisk.
 _SPECIAL: Final = b"\\?[]"
 
 
-class Pattern:
-    """A name in which each ``*`` stands for any characters, none included.
+class ChannelPattern:
+    """A channel name in which each ``*`` stands for any number of characters.
 
-    :param text: with one at least; nothing else in it has a meaning.
+    :param text: the pattern, with at least one asterisk; no other character is special.
     """
 
     def __init__(self, text: str) -> None:
@@ -28,14 +29,14 @@ class Pattern:
         self._first, *rest = name.split(b"*")
         self._last = rest.pop()
         self._between = rest
-        #: As Redis takes it.
+        #: The pattern as Redis reads it.
         self.glob = b"".join(
             b"\\" + name[at : at + 1] if name[at] in _SPECIAL else name[at : at + 1]
             for at in range(len(name))
         )
 
     def matches(self, name: bytes) -> bool:
-        """Whether a name is one of those that the pattern is about."""
+        """Return whether the pattern matches a channel name."""
         at, end = len(self._first), len(name) - len(self._last)
         if at > end or not name.startswith(self._first) or not name.endswith(self._last):
             return False
@@ -50,24 +51,27 @@ class Pattern:
 class Channels:
     """The subscriptions of one source.
 
-    :param names: as in ``redis_source.channels``: with ``*`` a pattern, else a name.
-    :param topic: as in ``redis_source.topic``.
+    :param names: as in ``redis_source.channels``: a pattern if it contains ``*``, otherwise a name.
+    :param topic: as in ``redis_source.topic``; ``{channel}`` stands for the channel.
     """
 
     def __init__(self, names: Sequence[str], topic: str) -> None:
         self._topic = topic.encode()
-        patterns = [Pattern(each) for each in names if "*" in each]
+        patterns = [ChannelPattern(each) for each in names if "*" in each]
         self.names: Final = frozenset(each.encode() for each in names if "*" not in each)
         self.globs: Final = [each.glob for each in patterns]
-        self._before: Mapping[bytes, Sequence[Pattern]] = {
+        self._before: Mapping[bytes, Sequence[ChannelPattern]] = {
             each.glob: patterns[:number] for number, each in enumerate(patterns)
         }
 
     def is_first(self, glob: bytes | None, channel: bytes) -> bool:
-        """Whether a message counts that came for a pattern, or for a name: glob is None.
+        """Return whether this is the copy of a message that counts.
 
-        Redis sends it for the name and for each pattern that matches; the name goes before
-        patterns, and these in their order.
+        Redis sends one copy for the name and one for each pattern that matches. The one for the
+        name counts; without it, the one for the first pattern.
+
+        :param glob: the pattern that this copy was sent for; None for the name.
+        :param channel: where the message was published.
         """
         if glob is None:
             return True
@@ -76,5 +80,5 @@ class Channels:
         return not any(each.matches(channel) for each in self._before.get(glob, ()))
 
     def topic(self, channel: bytes) -> bytes:
-        """The topic for the messages of a channel."""
+        """Return the topic for the messages of a channel."""
         return self._topic.replace(_PLACEHOLDER, channel)

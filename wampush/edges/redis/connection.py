@@ -1,59 +1,69 @@
-"""One connection to a Redis, from the login to its end.
+"""One connection to a Redis server, from login to its end.
 
-Owns: login, subscribing, how much is read in a reactor turn, when reading pauses, signs of life.
-Must not import: Autobahn; of the edges only the other ``redis_`` modules.
+Owns: login, subscribing, how much is read in a reactor turn, when reading pauses, liveness checks.
+Must not import: Autobahn; the other edges.
 
 txredisapi builds the commands and tells messages from answers. What it would do with the bytes
-before is replaced: it keeps strings of any length whole, spends a reactor turn on each, and can
-not be paused. Its connecting and logging in are not used either, because it gives up for good
-when a login fails, and remembers each connection that it ever made.
+before that is replaced: it keeps strings of any length, spends a reactor turn on each, and cannot
+be paused. Its connecting and logging in are not used either, because it gives up for good after a
+failed login and remembers every connection that it ever made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from txredisapi import ConnectionError as ConnectionGone
+from txredisapi import ConnectionError as RedisConnectionError
 from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
 from wampush.broker.delivery.fanout import Fanout
-from wampush.edges.redis import problems as redis_problems
 from wampush.edges.redis.channels import Channels
+from wampush.edges.redis.lifecycle import (
+    CONNECTION_MOVES,
+    READ_MOVES,
+    ConnectionState,
+    Liveness,
+    ReadState,
+)
+from wampush.edges.redis.problems import problem_of_error_reply, problem_of_failure
 from wampush.edges.redis.replies import (
     BrokenReply,
     Element,
     ErrorReply,
-    Nothing,
+    NeedData,
     Oversized,
     ReplyReader,
 )
+from wampush.net.states import moved
+from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
 
-#: Until Redis has confirmed login and subscriptions. It answers at once, unless it hangs.
+#: Seconds until login and subscriptions must be confirmed. Redis answers at once unless it hangs.
 ANSWER_SECONDS: Final = 10.0
-#: A connection over which nothing came for so long is asked for a sign of life, and dropped when
-#: none has come after as long again. A firewall may have forgotten it; nobody would tell.
+#: Seconds without data after which Redis is asked for a sign of life; after as many more the
+#: connection is dropped. A firewall may have forgotten it without telling either side.
 PING_SECONDS: Final = 30.0
-#: How long what was published before the end of the process may take to arrive. It is a bounded
-#: amount, because Redis sends nothing more once it has confirmed the end of a subscription.
+#: Seconds that messages published before the end of the process may take to arrive. Their number is
+#: bounded, because Redis sends nothing more once it has confirmed the end of a subscription.
 DRAIN_SECONDS: Final = 2.0
-#: What is handed over in a reactor turn, with ``Reading.turn_bytes``, whichever comes first.
-TURN_MESSAGES: Final = 1000
-TURN_SECONDS: Final = 0.005
-#: How a message begins, and of how many elements it is.
+#: How a message begins, and how many elements it has.
 _MESSAGES: Final = ((b"message", 3), (b"pmessage", 4))
+#: States in which what arrives is read.
+_READABLE: Final = frozenset(
+    {ConnectionState.LOGGING_IN, ConnectionState.SUBSCRIBED, ConnectionState.CLOSING}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """How to log in; without a password there is no login.
+    """The credentials for Redis.
 
-    :param user: "" for Redis' default user.
+    :param user: the user name, "" for Redis' default user.
+    :param password: the password.
     """
 
     user: str
@@ -64,15 +74,15 @@ class Login:
 class Reading:
     """How much is read, and when.
 
-    :param room: bytes that the strings of one message may have together.
-    :param turn_bytes: what is handed over in a reactor turn.
-    :param may_read: whether this is a time to read.
+    :param max_reply_bytes: what the strings of one message may have together.
+    :param budget: what may be read in a reactor turn.
+    :param may_read: returns whether pushes may be read now.
     :param fanout: flushed after each share.
-    :param call_later: the reactor's.
+    :param call_later: the reactor's ``callLater``.
     """
 
-    room: int
-    turn_bytes: int
+    max_reply_bytes: int
+    budget: TurnBudget
     may_read: Callable[[], bool]
     fanout: Fanout
     call_later: Callable[..., Any]
@@ -81,50 +91,52 @@ class Reading:
 Text = bytes | Oversized
 
 
-class Owner(Protocol):
-    """Who wants the messages."""
+class ConnectionOwner(Protocol):
+    """Takes what a connection receives."""
 
-    def subscribed(self, connection: RedisConnection) -> None:
-        """Redis has confirmed all subscriptions."""
+    def on_subscribed(self, connection: RedisConnection) -> None:
+        """Take note that Redis has confirmed all subscriptions."""
 
-    def message(self, glob: bytes | None, channel: Text, payload: Text) -> None:
-        """Something was published.
+    def on_message(self, glob: bytes | None, channel: Text, payload: Text) -> None:
+        """Handle a message.
 
-        :param glob: the pattern that it came for; None when it came for the channel's name.
+        :param glob: the pattern that matched; None for a subscription by the channel's name.
+        :param channel: where it was published.
+        :param payload: what was published.
         """
 
     def on_lost(self, connection: RedisConnection, problem: str) -> None:
-        """The connection is gone, or never was usable."""
+        """Take note that the connection is gone.
+
+        :param problem: why, for the log.
+        """
 
 
 class RedisConnection(SubscriberProtocol):
     """Logs in, subscribes, then hands over messages until it ends.
 
-    :param owner: is told of everything.
-    :param login: None: Redis wants no password.
+    :param owner: takes the messages and the end.
+    :param login: None for a Redis server without a password.
     :param channels: what to subscribe to.
-    :param reading: how.
+    :param reading: how much is read, and when.
     """
 
     transport: Any
 
     def __init__(
-        self, owner: Owner, login: Login | None, channels: Channels, reading: Reading
+        self, owner: ConnectionOwner, login: Login | None, channels: Channels, reading: Reading
     ) -> None:
         super().__init__(charset=None, convertNumbers=False)
         self._owner = owner
         self._login = login
         self._channels = channels
         self._reading = reading
-        self._reader = ReplyReader(reading.room)
+        self._reader = ReplyReader(reading.max_reply_bytes)
+        self._state = ConnectionState.NEW
+        self._read_state = ReadState.FLOWING
+        self._liveness = Liveness.HEARD
         self._problem = ""
-        self._subscribed = False
-        self._is_open = False
-        self._closes = False
-        self._pauses = False
-        self._heard = True
-        self._asked = False
-        self._next_turn: Any = None
+        self._next_read: Any = None
         self._deadline: Any = None
 
     # From the first byte to the last.
@@ -132,104 +144,113 @@ class RedisConnection(SubscriberProtocol):
     def connectionMade(self) -> None:
         """Log in and subscribe; Redis answers in the order of the commands."""
         super().connectionMade()
-        self._is_open = True
-        self._deadline = self._reading.call_later(ANSWER_SECONDS, self._too_late)
+        self._move(ConnectionState.LOGGING_IN)
+        self._deadline = self._reading.call_later(ANSWER_SECONDS, self._on_answer_timeout)
         answers: list[Deferred[Any]] = []
         if self._login is not None:
             answers.append(self.auth(self._login.password, self._login.user))
         answers += [self.subscribe([name]) for name in self._channels.names]
         answers += [self.psubscribe([glob]) for glob in self._channels.globs]
-        gatherResults(answers, consumeErrors=True).addCallbacks(self._confirmed, self._refused)
+        gatherResults(answers, consumeErrors=True).addCallbacks(
+            self._on_confirmed, self._on_refused
+        )
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The end, whoever wanted it."""
-        self._is_open = False
-        for timer in (self._deadline, self._next_turn):
+        """Cancel the timers and report the end."""
+        self._move(ConnectionState.LOST)
+        for timer in (self._deadline, self._next_read):
             if timer is not None and timer.active():
                 timer.cancel()
-        # It fails what was asked and not answered.
+        # Fails the commands that were not answered.
         super().connectionLost(reason)
-        self._owner.on_lost(self, self._problem or redis_problems.of_failure(reason))
+        self._owner.on_lost(self, self._problem or problem_of_failure(reason))
 
     def close(self) -> None:
-        """Hand over what was published before now, then end the connection.
+        """Hand over what was published until now, then end the connection.
 
-        Redis confirms the end of a subscription behind the last message of it.
+        Redis confirms the end of a subscription after its last message.
         """
-        if not self._is_open or self._closes:
+        before = self._state
+        if before not in (ConnectionState.LOGGING_IN, ConnectionState.SUBSCRIBED):
             return
-        self._closes = True
+        self._move(ConnectionState.CLOSING)
         self._set_deadline(DRAIN_SECONDS, self.transport.abortConnection)
         answers: list[Deferred[Any]] = []
-        if self._subscribed:
+        if before is ConnectionState.SUBSCRIBED:
             answers += [self.unsubscribe([name]) for name in self._channels.names]
             answers += [self.punsubscribe([glob]) for glob in self._channels.globs]
-        gatherResults(answers, consumeErrors=True).addBoth(self._drained)
+        gatherResults(answers, consumeErrors=True).addBoth(self._on_drained)
 
-    def _drained(self, outcome: object) -> None:
-        if self._is_open:
+    def _move(self, state: ConnectionState) -> None:
+        self._state = moved(CONNECTION_MOVES, self._state, state)
+
+    def _on_drained(self, outcome: object) -> None:
+        if self._state is ConnectionState.CLOSING:
             self.transport.loseConnection()
 
-    def _confirmed(self, answers: object) -> None:
-        if self._closes:
+    def _on_confirmed(self, answers: object) -> None:
+        if self._state is not ConnectionState.LOGGING_IN:
             return
-        self._subscribed = True
-        self._set_deadline(PING_SECONDS, self._look_for_life)
-        self._owner.subscribed(self)
+        self._move(ConnectionState.SUBSCRIBED)
+        self._set_deadline(PING_SECONDS, self._check_liveness)
+        self._owner.on_subscribed(self)
 
-    def _refused(self, failure: Failure) -> None:
+    def _on_refused(self, failure: Failure) -> None:
         error: Any = failure.value
         first: Failure = error.subFailure
         if first.check(ResponseError):
-            self._give_up(redis_problems.of_answer(str(first.value)))
+            self._fail(problem_of_error_reply(str(first.value)))
         else:
-            # Else the connection is gone, which its end tells.
-            first.trap(ConnectionGone)
+            # Otherwise the connection is gone, and connectionLost reports why.
+            first.trap(RedisConnectionError)
 
-    def _too_late(self) -> None:
-        self._give_up(f"it does not answer within {ANSWER_SECONDS:g} s")
+    def _on_answer_timeout(self) -> None:
+        self._fail(f"no answer within {ANSWER_SECONDS:g} s")
 
-    def _look_for_life(self) -> None:
-        # While reading pauses, an answer would not be heard.
-        if self._heard or self._pauses:
-            self._asked = False
-        elif self._asked:
-            self._give_up(f"nothing came for {2 * PING_SECONDS:g} s, not even an answer to PING")
-            return
-        else:
-            self._asked = True
+    def _check_liveness(self) -> None:
+        # While reading pauses, an answer would not be noticed.
+        if self._liveness is Liveness.HEARD or self._read_state is not ReadState.FLOWING:
+            self._liveness = Liveness.SILENT
+        elif self._liveness is Liveness.SILENT:
+            self._liveness = Liveness.ASKED
             self.ping().addErrback(lambda failure: failure.trap(RedisError))
-        self._heard = False
-        self._set_deadline(PING_SECONDS, self._look_for_life)
+        else:
+            self._fail(f"no data for {2 * PING_SECONDS:g} s, not even an answer to PING")
+            return
+        self._set_deadline(PING_SECONDS, self._check_liveness)
 
     def _set_deadline(self, seconds: float, call: Callable[[], None]) -> None:
         if self._deadline.active():
             self._deadline.cancel()
         self._deadline = self._reading.call_later(seconds, call)
 
-    def _give_up(self, problem: str) -> None:
-        if self._is_open:
-            self._is_open = False
+    def _fail(self, problem: str) -> None:
+        if self._state in _READABLE:
+            self._move(ConnectionState.FAILED)
             self._problem = problem
             self.transport.abortConnection()
 
     # Reading.
 
     def dataReceived(self, data: bytes, unpause: bool = False) -> None:
-        """Bytes came, at most 64 KiB; the transport reads no more before they are used up."""
-        self._heard = True
+        """Take bytes, at most 64 KiB; the transport is paused until they are used up."""
+        self._liveness = Liveness.HEARD
         self._reader.feed(data)
-        # TLS hands on what it has taken out of the socket before a pause, or before the end.
-        if self._is_open and not self._pauses:
+        # TLS hands on what it took from the socket before a pause, or before the end.
+        if self._state in _READABLE and self._read_state is ReadState.FLOWING:
             self._read_on()
 
     def wake(self) -> None:
-        """Reading may go on; it does in a turn of its own."""
-        if self._is_open and self._pauses and self._next_turn is None:
-            self._next_turn = self._reading.call_later(0, self._read_next)
+        """Read on in a turn of its own, after a pause."""
+        if self._state in _READABLE and self._read_state is ReadState.PAUSED:
+            self._move_reading(ReadState.SCHEDULED)
+            self._next_read = self._reading.call_later(0, self._read_next)
+
+    def _move_reading(self, state: ReadState) -> None:
+        self._read_state = moved(READ_MOVES, self._read_state, state)
 
     def _read_next(self) -> None:
-        self._next_turn = None
+        self._move_reading(ReadState.PAUSED)
         self._read_on()
 
     def _read_on(self) -> None:
@@ -240,65 +261,73 @@ class RedisConnection(SubscriberProtocol):
             try:
                 is_empty = self._read_share()
             except BrokenReply as error:
-                self._give_up(f"it sent {error} (does Redis listen at this port?)")
+                self._fail(f"unexpected data: {error} (does Redis listen on this port?)")
             finally:
+                # May end a pause, which wakes this connection.
                 reading.fanout.flush()
-        if not self._is_open:
+        if self._state not in _READABLE:
             return
         may_read = self._may_read()
         if is_empty and may_read:
-            if self._pauses:
-                self._pauses = False
-                self.transport.resumeProducing()
+            self._resume()
             return
-        if not self._pauses:
-            self._pauses = True
+        if self._read_state is ReadState.FLOWING:
+            self._move_reading(ReadState.PAUSED)
             self.transport.pauseProducing()
         if may_read:
             self.wake()
 
+    def _resume(self) -> None:
+        if self._read_state is ReadState.FLOWING:
+            return
+        if self._read_state is ReadState.SCHEDULED:
+            self._next_read.cancel()
+        self._move_reading(ReadState.FLOWING)
+        self.transport.resumeProducing()
+
     def _may_read(self) -> bool:
         # Answers to the login are no load, and must not wait until they are late.
-        return not self._subscribed or self._reading.may_read()
+        return self._state is ConnectionState.LOGGING_IN or self._reading.may_read()
 
     def _read_share(self) -> bool:
-        """Take replies until none is whole or this turn's share is used up.
+        """Take replies until none is complete or this turn's share is used up.
 
-        :returns: whether none is left.
+        :returns: whether no complete reply is left.
+        :raises BrokenReply: the data is not what a subscriber can get.
         """
         reader = self._reader
-        least = reader.waiting - self._reading.turn_bytes
-        deadline = monotonic() + TURN_SECONDS
-        for count in range(TURN_MESSAGES):
-            reply = reader.take()
-            if reply is Nothing.YET:
+        budget = self._reading.budget
+        least = reader.waiting - budget.begin()
+        for count in budget.steps:
+            reply = reader.next_reply()
+            if reply is NeedData.NEED_DATA:
                 return True
             self.replyReceived(
                 ResponseError(reply.text) if isinstance(reply, ErrorReply) else reply
             )
-            if reader.waiting < least or (not count & 15 and monotonic() > deadline):
+            if reader.waiting < least or (not count & CLOCK_MASK and budget.is_late()):
                 return False
         return False
 
     def replyReceived(self, reply: Any) -> None:
-        """An answer, a message, or what nobody asked for.
+        """Handle an answer or a message.
 
-        :raises BrokenReply: for the last.
+        :raises BrokenReply: it is neither.
         """
         is_list = isinstance(reply, list)
         if self.replyQueue.waiting or (is_list and (reply[0], len(reply)) in _MESSAGES):
             super().replyReceived(reply)
         elif isinstance(reply, ResponseError):
-            self._give_up(redis_problems.of_answer(str(reply)))
+            self._fail(problem_of_error_reply(str(reply)))
         elif not is_list:
-            raise BrokenReply("an answer that nobody asked for")
+            raise BrokenReply("an answer without a question")
 
     def messageReceived(self, pattern: Element, channel: Element, message: Element) -> None:
-        """Something was published.
+        """Hand over a message.
 
-        :raises BrokenReply: it is no message.
+        :raises BrokenReply: its channel or payload is not a string.
         """
         if not isinstance(channel, Text) or not isinstance(message, Text):
             raise BrokenReply("a message without text")
         glob = pattern if isinstance(pattern, bytes) else None
-        self._owner.message(glob, channel, message)
+        self._owner.on_message(glob, channel, message)

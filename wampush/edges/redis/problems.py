@@ -1,10 +1,10 @@
-"""What is wrong with a Redis, in words for whoever runs it.
+"""Descriptions of what is wrong with a Redis server, for operators.
 
-Owns: these words, and that no secret gets into them.
+Owns: these descriptions, which never contain a secret.
 Must not import: the broker.
 
-Redis repeats arguments of commands that it does not know, and ``AUTH`` may be renamed there. So
-nothing of an answer to a login is repeated but its code, which is one word in capitals.
+Redis repeats the arguments of commands that it does not know, and ``AUTH`` may be renamed there. So
+of an answer to a login only the code is repeated, which is one word in capitals.
 """
 
 from __future__ import annotations
@@ -21,48 +21,50 @@ from twisted.python.failure import Failure
 from wampush.errors import shown
 
 _CODE: Final = re.compile(r"[A-Z]{1,20}\b")
-_ANSWERS: Final = (
-    ("WRONGPASS", "user or password is wrong"),
-    ("ERR invalid password", "the password is wrong"),
-    ("NOAUTH", "it wants a password, and none is set here"),
-    ("DENIED", "it is in protected mode, which lets in nobody from another machine"),
-    ("ERR AUTH <password> called without any password", "it has no password; one is set here"),
-    ("ERR Client sent AUTH, but no password is set", "it has no password; one is set here"),
-    ("ERR max number of clients reached", "it has as many clients as it takes"),
-    ("NOPERM", "its access control list does not let this user subscribe to all of the channels"),
+_NOT_PROTECTED: Final = "Redis has no password, but one is set here"
+_ERROR_REPLIES: Final = (
+    ("WRONGPASS", "wrong user or password"),
+    ("ERR invalid password", "wrong password"),
+    ("NOAUTH", "Redis requires a password, but none is set here"),
+    ("DENIED", "Redis is in protected mode, which refuses connections from other machines"),
+    ("ERR AUTH <password> called without any password", _NOT_PROTECTED),
+    ("ERR Client sent AUTH, but no password is set", _NOT_PROTECTED),
+    ("ERR max number of clients reached", "Redis has reached its maximum number of clients"),
+    (
+        "NOPERM",
+        "the access control list of Redis does not let this user subscribe to all channels",
+    ),
 )
 _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (RefusedByPeer, "it refuses connections (is Redis running?)"),
-    (DNSLookupError, "its host name is unknown"),
-    (ConnectTimeout, "the connection takes too long"),
-    (ConnectionDone, "it closed the connection"),
+    (RefusedByPeer, "connection refused (is Redis running?)"),
+    (DNSLookupError, "unknown host name"),
+    (ConnectTimeout, "the connection attempt timed out"),
+    (ConnectionDone, "Redis closed the connection"),
     (ConnectionLost, "the connection was lost"),
 )
-
-
 _FAILED: Final = "the connection failed"
 _AWAY: Final = frozenset(problem for _, problem in _FAILURES)
 
 
-def is_absence(problem: str) -> bool:
-    """Whether Redis is just not there, so that nobody here can mend it."""
+def is_unreachable(problem: str) -> bool:
+    """Return whether a problem means that Redis is not reachable, whatever the settings here."""
     return problem in _AWAY or problem.startswith(_FAILED)
 
 
-def of_answer(text: str) -> str:
-    """What an error that Redis answered means.
+def problem_of_error_reply(text: str) -> str:
+    """Return what an error that Redis answered means.
 
-    :param text: beginning with a code.
+    :param text: the error; begins with a code.
     """
-    for beginning, problem in _ANSWERS:
+    for beginning, problem in _ERROR_REPLIES:
         if text.startswith(beginning):
             return problem
     code = _CODE.match(text)
-    return f"it answered with error {code[0]}" if code else "it answered with an error"
+    return f"Redis answered with error {code[0]}" if code else "Redis answered with an error"
 
 
-def of_failure(failure: Failure) -> str:
-    """Why there is no connection, or no more."""
+def problem_of_failure(failure: Failure) -> str:
+    """Return why there is no connection, or why it ended."""
     value: Any = failure.value
     for kind, problem in _FAILURES:
         if isinstance(value, kind):
@@ -75,7 +77,7 @@ def of_failure(failure: Failure) -> str:
 
 
 def _why(error: SSL.Error) -> str:
-    """The last word of OpenSSL, such as "certificate verify failed"."""
+    """Return the last reason that OpenSSL gives, such as "certificate verify failed"."""
     queue = error.args[0] if error.args else ()
     last = queue[-1][-1] if isinstance(queue, list | tuple) and queue and queue[-1] else ""
-    return f": {shown(last)}" if last else " (does it speak TLS at this port?)"
+    return f": {shown(last)}" if last else " (does Redis speak TLS on this port?)"

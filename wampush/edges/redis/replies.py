@@ -1,10 +1,10 @@
-"""Replies of Redis out of the bytes that carry them (RESP2), at a bounded cost.
+"""Reading replies of Redis (RESP2) from a byte stream, at a bounded cost.
 
 Owns: the form of replies, and how much of one is kept.
 Must not import: Twisted, txredisapi, the broker.
 
-Redis takes strings of up to 512 MB from everybody who may publish. What is longer than a reply
-may be is passed over as it arrives, and only its beginning is kept.
+Redis accepts strings of up to 512 MB from everybody who may publish. A string that exceeds the
+limit of a reply is skipped as it arrives, and only its beginning is kept.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from typing import Final, Literal
 
 from wampush.errors import BackendError
 
-#: Of a string that is passed over, so many bytes are kept.
+#: Bytes that are kept of a string that is skipped.
 HEAD_BYTES: Final = 200
-#: The longest status or error; Redis itself cuts what it repeats at 128 bytes.
+#: Bytes of the longest status or error; Redis itself cuts what it repeats at 128 bytes.
 LINE_BYTES: Final = 4096
-#: What is published comes as a list of three or four.
-MOST_ELEMENTS: Final = 16
+#: Elements of the longest list; messages have three or four.
+MAX_ELEMENTS: Final = 16
 _NUMBER: Final = re.compile(rb"-?[0-9]{1,18}")
 _END: Final = b"\r\n"
 
 
 class BrokenReply(BackendError):
-    """What came is no reply of Redis that a subscriber can get."""
+    """The data is not a reply that Redis can send to a subscriber."""
 
 
-class Nothing(Enum):
+class NeedData(Enum):
     """The rest of a reply has not arrived yet."""
 
-    YET = "yet"
+    NEED_DATA = "need data"
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """Redis refuses something.
+    """An error that Redis answers.
 
-    :param text: beginning with a code, such as ``NOAUTH``.
+    :param text: the error; begins with a code, such as ``NOAUTH``.
     """
 
     text: str
@@ -48,7 +48,7 @@ class ErrorReply:
 
 @dataclass(frozen=True, slots=True)
 class Oversized:
-    """A string that was passed over.
+    """A string that was skipped.
 
     :param size: its length in bytes.
     :param head: its first 200 bytes.
@@ -63,19 +63,19 @@ Reply = Element | ErrorReply | list[Element]
 
 
 class ReplyReader:
-    """Takes bytes as they come and gives whole replies.
+    """Cuts a byte stream into replies.
 
-    :param room: bytes that the strings of one reply may have together.
+    :param max_bytes: what the strings of one reply may have together.
     """
 
-    def __init__(self, room: int) -> None:
-        self._room = room
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._buffer = b""
         self._at = 0
         self._elements: list[Element] | None = None
         self._count = 0
         self._kept = 0
-        # The string under way: its length, and how much of it and of its line end is missing.
+        # The string being read: its length, and how much of it and of its line end is missing.
         self._size = 0
         self._missing = 0
         self._string_so_far = bytearray()
@@ -83,30 +83,31 @@ class ReplyReader:
 
     @property
     def waiting(self) -> int:
-        """Bytes that were not looked at yet."""
+        """Bytes that were not examined yet."""
         return len(self._buffer) - self._at
 
     def feed(self, data: bytes) -> None:
-        """More bytes came."""
+        """Append bytes."""
         self._buffer = self._buffer[self._at :] + data
         self._at = 0
 
-    def take(self) -> Reply | Literal[Nothing.YET]:
-        """The next reply.
+    def next_reply(self) -> Reply | Literal[NeedData.NEED_DATA]:
+        """Return the next reply.
 
-        :raises BrokenReply: what comes next is none; the reader can not be used any more.
+        :returns: ``NEED_DATA`` when the rest of it has not arrived.
+        :raises BrokenReply: the data is not a reply; the reader cannot be used any more.
         """
         while True:
             element: Element
             if self._missing:
                 found = self._string()
-                if found is Nothing.YET:
-                    return Nothing.YET
+                if found is NeedData.NEED_DATA:
+                    return NeedData.NEED_DATA
                 element = found
             else:
                 line = self._line()
                 if line is None:
-                    return Nothing.YET
+                    return NeedData.NEED_DATA
                 kind, text = line[:1], line[1:]
                 if kind == b"$" and text != b"-1":
                     self._begin_string(text)
@@ -130,19 +131,19 @@ class ReplyReader:
         end = self._buffer.find(_END, self._at, self._at + LINE_BYTES)
         if end < 0:
             if self.waiting >= LINE_BYTES:
-                raise BrokenReply("a line without end")
+                raise BrokenReply("an endless line")
             return None
         line = self._buffer[self._at : end]
         self._at = end + len(_END)
         return line
 
     def _begin_list(self, text: bytes) -> bool:
-        """Whether elements follow; else it is the list that is none."""
+        """Return whether elements follow; a length of -1 means null instead of a list."""
         if text == b"-1" and self._elements is None:
             return False
         count = _number(text)
-        if self._elements is not None or not 0 < count <= MOST_ELEMENTS:
-            raise BrokenReply("a list that no message is")
+        if self._elements is not None or not 0 < count <= MAX_ELEMENTS:
+            raise BrokenReply("a list that is not a message")
         self._elements = []
         self._count = count
         return True
@@ -154,34 +155,34 @@ class ReplyReader:
         self._size = size
         self._missing = size + len(_END)
         self._string_so_far.clear()
-        if self._kept + size > self._room:
+        if self._kept + size > self._max_bytes:
             self._head = b""
         else:
             self._head = None
             self._kept += size
 
-    def _string(self) -> bytes | Oversized | Literal[Nothing.YET]:
+    def _string(self) -> bytes | Oversized | Literal[NeedData.NEED_DATA]:
         part = self._buffer[self._at : self._at + self._missing]
         self._at += len(part)
         self._missing -= len(part)
         if self._head is not None:
             if len(self._head) < HEAD_BYTES:
                 self._head = (self._head + part)[: min(HEAD_BYTES, self._size)]
-            return Nothing.YET if self._missing else Oversized(self._size, self._head)
+            return NeedData.NEED_DATA if self._missing else Oversized(self._size, self._head)
         if self._missing or self._string_so_far:
             self._string_so_far += part
             if self._missing:
-                return Nothing.YET
+                return NeedData.NEED_DATA
             part = bytes(self._string_so_far)
             self._string_so_far.clear()
         if not part.endswith(_END):
-            raise BrokenReply("a string without end")
+            raise BrokenReply("a string without its line end")
         return part[: -len(_END)]
 
 
 def _number(text: bytes) -> int:
     if _NUMBER.fullmatch(text) is None:
-        raise BrokenReply("a number that is none")
+        raise BrokenReply("an invalid number")
     return int(text)
 
 
@@ -192,4 +193,4 @@ def _scalar(kind: bytes, text: bytes) -> Element:
         return _number(text)
     if kind == b"$":
         return None
-    raise BrokenReply("a reply of unknown kind")
+    raise BrokenReply("a reply of an unknown kind")

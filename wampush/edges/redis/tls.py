@@ -1,7 +1,7 @@
-"""How to reach a Redis: plainly, or through TLS.
+"""Client endpoints for Redis servers, with or without TLS.
 
-Owns: the endpoint of a source, the certificates that it trusts and shows.
-Must not import: the broker; of the edges only ``pem_files``.
+Owns: the endpoint of a source, the certificates that it trusts and presents.
+Must not import: the broker; the other edges.
 """
 
 from __future__ import annotations
@@ -16,25 +16,29 @@ from wampush.config.tables.redis import RedisSourceSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
 
+#: Seconds for the TCP connection, including name resolution.
 CONNECT_SECONDS: Final = 10
 
 
-def endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any:
-    """What to connect to (``IStreamClientEndpoint``).
+def client_endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any:
+    """Return the endpoint to connect to (``IStreamClientEndpoint``).
 
+    :param entry: the settings of the source.
     :param place: the entry's name in the configuration, for errors.
-    :raises OperatorError: when a file can not be used.
+    :param reactor: makes the connection.
+    :raises OperatorError: a file cannot be used.
     """
     url = entry.url
     plain: Any = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_SECONDS)
-    return wrapClientTLS(options(entry, place), plain) if url.tls else plain
+    return wrapClientTLS(client_tls_options(entry, place), plain) if url.tls else plain
 
 
-def options(entry: RedisSourceSettings, place: str) -> Any:
-    """TLS in which the server's certificate must be for its host.
+def client_tls_options(entry: RedisSourceSettings, place: str) -> Any:
+    """Return TLS options that verify the server's certificate and its host name.
 
+    :param entry: the settings of the source.
     :param place: the entry's name in the configuration, for errors.
-    :raises OperatorError: when a file can not be used.
+    :raises OperatorError: a file cannot be used.
     """
     trusted: Any = None
     if entry.ca:
@@ -47,12 +51,14 @@ def options(entry: RedisSourceSettings, place: str) -> Any:
         return optionsForClientTLS(entry.url.host, trusted, extraCertificateOptions=own)
     except UnicodeError as error:
         host = entry.url.host
-        raise OperatorError(f"{place}.url: no certificate can be for the host {host!r}") from error
+        raise OperatorError(
+            f"{place}.url: no certificate can be issued for the host {host!r}"
+        ) from error
 
 
 def _own_certificate(entry: RedisSourceSettings, place: str) -> dict[str, Any]:
-    """What Twisted's certificate options need to show a certificate of ours."""
-    # Twisted makes its context with the first connection, which is too late for an error.
+    """Return the arguments for Twisted's certificate options to present our certificate."""
+    # Twisted creates its context for the first connection, which is too late for an error.
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     (leaf, *chain), key = pem_files.use_pair(context, place, entry.certificate, entry.key)
     return {"certificate": leaf, "privateKey": key, "extraCertChain": chain}

@@ -1,0 +1,95 @@
+"""What is wrong with Redis is described without repeating a secret."""
+
+from __future__ import annotations
+
+import pytest
+from OpenSSL import SSL
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    DNSLookupError,
+    NoRouteError,
+)
+from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
+from twisted.internet.error import TimeoutError as ConnectTimeout
+from twisted.python.failure import Failure
+
+from wampush.edges.redis.problems import (
+    is_unreachable,
+    problem_of_error_reply,
+    problem_of_failure,
+)
+
+SECRET = "correct horse"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (
+            "WRONGPASS invalid username-password pair or user is disabled.",
+            "wrong user or password",
+        ),
+        ("ERR invalid password", "wrong password"),
+        ("NOAUTH Authentication required.", "Redis requires a password, but none is set here"),
+        (
+            "ERR AUTH <password> called without any password configured for the default user. Are",
+            "Redis has no password, but one is set here",
+        ),
+        (
+            "ERR Client sent AUTH, but no password is set",
+            "Redis has no password, but one is set here",
+        ),
+        (
+            "ERR max number of clients reached",
+            "Redis has reached its maximum number of clients",
+        ),
+        (
+            "DENIED Redis is running in protected mode because protected mode is enabled",
+            "Redis is in protected mode, which refuses connections from other machines",
+        ),
+        (
+            "NOPERM this user has no permissions to access one of the channels used as arguments",
+            "the access control list of Redis does not let this user subscribe to all channels",
+        ),
+        (
+            f"ERR unknown command 'AUTH', with args beginning with: '{SECRET}'",
+            "Redis answered with error ERR",
+        ),
+        (f"WEIRD {SECRET}", "Redis answered with error WEIRD"),
+        (SECRET, "Redis answered with an error"),
+    ],
+)
+def test_an_error_reply_is_explained_and_not_repeated(answer: str, problem: str) -> None:
+    assert problem_of_error_reply(answer) == problem
+    assert not is_unreachable(problem)
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "unreachable"),
+    [
+        (RefusedByPeer(), "connection refused (is Redis running?)", True),
+        (DNSLookupError(), "unknown host name", True),
+        (ConnectTimeout(), "the connection attempt timed out", True),
+        (ConnectionDone(), "Redis closed the connection", True),
+        (ConnectionLost(), "the connection was lost", True),
+        (
+            NoRouteError(113, "No route to host"),
+            "the connection failed (NoRouteError, error 113)",
+            True,
+        ),
+        (ValueError(), "the connection failed (ValueError)", True),
+        (
+            SSL.Error([("SSL routines", "", "certificate verify failed")]),
+            "TLS failed: 'certificate verify failed'",
+            False,
+        ),
+        (SSL.Error(), "TLS failed (does Redis speak TLS on this port?)", False),
+        (SSL.Error([]), "TLS failed (does Redis speak TLS on this port?)", False),
+    ],
+)
+def test_a_failed_connection_is_explained(
+    error: Exception, problem: str, unreachable: bool
+) -> None:
+    assert problem_of_failure(Failure(error)) == problem
+    assert is_unreachable(problem) is unreachable
