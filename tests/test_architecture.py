@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,6 +58,17 @@ def test_the_import_contracts_hold() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    """Neither between modules nor between packages; imports for type checking count."""
+    graph = grimp.build_graph("wampush", cache_dir=None)
+    assert len(graph.modules) > 200
+    imported = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    tuple(TopologicalSorter(imported).static_order())  # Raises CycleError, which names the circle.
+    packages = [name for name in graph.modules if graph.find_children(name)]
+    circles = {name: graph.nominate_cycle_breakers(name) for name in packages}
+    assert {name: imports for name, imports in circles.items() if imports} == {}
 
 
 @pytest.mark.parametrize(

@@ -399,7 +399,25 @@ def test_fragments_do_not_pile_up() -> None:
     assert node.ledger.ended == {CloseReason.MESSAGE_TOO_LARGE: 1}
 
 
-# What is left.
+# What is kept.
+
+
+def test_a_connection_needs_no_dictionary_of_its_own() -> None:
+    node = MemoryNode(SETTINGS)
+    peers = [node.connect() for _ in range(50)]
+    for peer in peers:
+        peer.open()
+        peer.subscribe("t")
+    with_dictionary = [
+        peer
+        for peer in peers
+        # Attributes that CPython keeps without a dictionary are referents themselves.
+        if any(
+            isinstance(each, dict) and "lifecycle" in each
+            for each in gc.get_referents(peer.connection)
+        )
+    ]
+    assert with_dictionary == []
 
 
 def test_nothing_keeps_a_lost_connection() -> None:
