@@ -120,6 +120,36 @@ def test_every_installation_is_pinned_by_hash() -> None:
         assert not re.search(r"\"pip\",\s*\"(install|download|wheel|sync)\"", text), script
 
 
+def test_nothing_of_this_machine_gets_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "requirements", tmp_path / "requirements")
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "compile_locks.sh", tmp_path / "scripts")
+    # In place of uv, a program that shows how it is called.
+    uv = tmp_path / "scripts" / "uv.sh"
+    uv.write_text('#!/bin/sh\necho "$@"\nenv | grep -E "^(PIP|UV)_" || true\n')
+    uv.chmod(0o755)
+    for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
+        monkeypatch.delenv(name)
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INDEX"):
+        monkeypatch.setenv(name, "file:///here")
+    shown = subprocess.run(
+        [tmp_path / "scripts" / "compile_locks.sh", "--upgrade"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout.splitlines()
+    calls, environments = shown[::2], shown[1::2]
+    inputs = [call.split()[-1] for call in calls]
+    assert inputs == [lock.with_suffix(".in").name for lock in LOCKS]
+    assert all(call.startswith("--no-config pip compile ") for call in calls)
+    assert all(" --universal " in call and " --no-strip-extras " in call for call in calls)
+    assert all(" --generate-hashes " in call and " --upgrade " in call for call in calls)
+    assert set(environments) == {"PIP_CONFIG_FILE=/dev/null"}
+
+
 def wheel(folder: Path, name: str, version: str) -> tuple[Path, str]:
     """Make an empty wheel with the requirements that a package really has; return its hash."""
     try:
