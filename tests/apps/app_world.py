@@ -26,7 +26,7 @@ from wampush.config.tables.apps import ApplicationSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import CloseReason
 from wampush.node.apps import NodeApps
-from wampush.wamp.session import Session
+from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
 TIMEOUT = 10.0
@@ -144,7 +144,7 @@ class AppWorld:
         wire = Wire()
         outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire, self.world.format(""))
         peer = FakePeer(address="192.0.2.7")
-        subscriber = Subscriber(Session(WAMP1, "test/1"), outbox, identity, peer)
+        subscriber = Subscriber(WampSession(WAMP1, "test/1"), outbox, identity, peer)
         client = Client(subscriber, outbox, wire, peer, self.world)  # type: ignore[arg-type]
         return Arriving(self, client, ConnectAttempt(identity, request, subscriber))
 

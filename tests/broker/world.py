@@ -28,7 +28,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 from wampush.wamp.codec import event_text
-from wampush.wamp.session import Session
+from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1, Dialect
 
 #: Handed to the fake transport at a time while an outbox is blocked.
@@ -339,7 +339,7 @@ class World:
             wire_format = self.format(wire_format)
         outbox = kind(limit, self.pressure, wire, wire_format)
         peer = FakePeer()
-        subscriber = Subscriber(Session(dialect, "test/1"), outbox, identity, peer)
+        subscriber = Subscriber(WampSession(dialect, "test/1"), outbox, identity, peer)
         self.clients.on_open(subscriber)
         self.end_turn()
         wire.room = room

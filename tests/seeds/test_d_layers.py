@@ -34,7 +34,7 @@ from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.websocket.conversation import Routes
 from wampush.examples.chat import Chat
-from wampush.wamp.session import Session
+from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
 ROOT = Path(__file__).parents[2]
@@ -65,14 +65,14 @@ def rooms(modules: set[str]) -> set[str]:
 
 
 def test_wamp_alone_is_text_in_and_requests_out() -> None:
-    session = Session(WAMP1, "any server")
+    session = WampSession(WAMP1, "any server")
     assert json.loads(session.welcome())[0] == 0
     assert session.receive(b'[1,"shop","http://shop.example/"]') is None
     asked: Any = session.receive(b'[5,"shop:orders"]')
     assert asked.topic == "http://shop.example/orders"
     loaded = modules_after(
-        "from wampush.wamp.session import Session\nfrom wampush.wamp.uris import WAMP1\n"
-        "assert Session(WAMP1, 'any').receive(b'[5,\"t\"]').topic == 't'"
+        "from wampush.wamp.session import WampSession\nfrom wampush.wamp.uris import WAMP1\n"
+        "assert WampSession(WAMP1, 'any').receive(b'[5,\"t\"]').topic == 't'"
     )
     assert rooms(loaded) == {"wampush.wamp"}
     assert "asyncio" not in loaded
@@ -92,7 +92,7 @@ from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.wamp.session import Session
+from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
 class Lines:
@@ -118,7 +118,7 @@ fanout = Fanout(turn.append, pressure, ledger)
 router = Router(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None))
 broker = Broker(router, ledger)
 clients = RequestHandler(broker, RequestChecks(broker, RequestLimits()))
-client = Subscriber(Session(WAMP1, "any"), Printed(1000, pressure, Lines()))
+client = Subscriber(WampSession(WAMP1, "any"), Printed(1000, pressure, Lines()))
 clients.on_open(client)
 clients.on_text(client, b'[5,"t"]')
 assert broker.publish(Publication("t", b'{"a":1.0}')) == 1

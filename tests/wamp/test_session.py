@@ -1,4 +1,4 @@
-"""Prefixes and defaults in both dialects."""
+"""Requests and answers of one session: prefixes and defaults in both dialects."""
 
 from __future__ import annotations
 
@@ -9,49 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wamp.json_text import near_messages
+from tests.wamp.test_uris import BLOG, PREFIXES, RESOLVED
 from wampush.errors import Fault, MessageRefused, NotSerialisable, Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
-from wampush.wamp.session import PrefixLimits, Session, new_session_id
-from wampush.wamp.uris import DIALECTS, RATCHET, WAMP1
+from wampush.wamp.session import PrefixLimits, WampSession, new_session_id
+from wampush.wamp.uris import RATCHET, WAMP1
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
 
-BLOG = "http://example.com/blog"
-PREFIXES = {"blog": BLOG, "b": "urn:b:", "": "urn:nothing:", "http": "urn:web:"}
-
 
 def with_prefixes(dialect):
-    session = Session(dialect, "test/1")
+    session = WampSession(dialect, "test/1")
     for prefix, uri in PREFIXES.items():
         assert session.receive(json.dumps([1, prefix, uri]).encode()) is None
     return session
 
 
-RESOLVED = [
-    # text, wamp1, ratchet
-    ("blog:kittens", f"{BLOG}kittens", f"{BLOG}#kittens"),
-    ("blog:", BLOG, f"{BLOG}#"),
-    ("blog:a:b", f"{BLOG}a:b", f"{BLOG}#a:b"),
-    ("b:x", "urn:b:x", "urn:b:#x"),
-    (":x", ":x", ":x"),
-    (":", ":", ":"),
-    ("", "", ""),
-    ("blog", "blog", "blog"),
-    ("unknown:x", "unknown:x", "unknown:x"),
-    ("Blog:x", "Blog:x", "Blog:x"),
-    ("http://example.com/a", "urn:web://example.com/a", "http://example.com/a"),
-    ("https://example.com/a", "https://example.com/a", "https://example.com/a"),
-    ("blog:http://x", f"{BLOG}http://x", "blog:http://x"),
-    ("blog:https://x", f"{BLOG}https://x", "blog:https://x"),
-    ("http:x", "urn:web:x", "urn:web:#x"),
-]
-
-
 @pytest.mark.parametrize(("text", "wamp1", "ratchet"), RESOLVED)
-def test_curies(text, wamp1, ratchet):
+def test_curies_in_every_message(text, wamp1, ratchet):
     for dialect, uri in ((WAMP1, wamp1), (RATCHET, ratchet)):
         session = with_prefixes(dialect)
-        assert dialect.resolve(text, PREFIXES) == uri
         for kind, request in ((5, Subscribe(uri)), (6, Unsubscribe(uri))):
             assert session.receive(json.dumps([kind, text]).encode()) == request
         published = session.receive(json.dumps([7, text, 1]).encode())
@@ -60,8 +37,8 @@ def test_curies(text, wamp1, ratchet):
         assert session.receive(json.dumps([2, "id", text]).encode()) == Call("id", uri)
 
 
-def test_without_prefixes_everything_stands_as_it_is():
-    session = Session(WAMP1, "test/1")
+def test_without_prefixes_texts_stay_unchanged():
+    session = WampSession(WAMP1, "test/1")
     assert session.prefixes == {}
     assert session.receive(b'[5,"blog:kittens"]') == Subscribe("blog:kittens")
 
@@ -74,7 +51,7 @@ def test_a_new_definition_replaces_the_old_one():
 
 
 def test_sessions_do_not_share_prefixes():
-    first, second = Session(WAMP1, "a"), Session(WAMP1, "b")
+    first, second = WampSession(WAMP1, "a"), WampSession(WAMP1, "b")
     first.receive(b'[1,"p","urn:p:"]')
     assert second.receive(b'[5,"p:x"]') == Subscribe("p:x")
 
@@ -87,50 +64,16 @@ def test_a_refused_prefix_changes_nothing():
     assert session.prefixes == PREFIXES
 
 
-def test_there_is_a_most_of_prefixes():
-    session = Session(WAMP1, "test/1", PrefixLimits(2, 40))
+def test_the_number_of_prefixes_is_limited():
+    session = WampSession(WAMP1, "test/1", PrefixLimits(2, 40))
     session.receive(b'[1,"a","urn:a:"]')
     session.receive(b'[1,"b","urn:b:"]')
     with pytest.raises(MessageRefused) as caught:
         session.receive(b'[1,"c","urn:c:"]')
     assert caught.value.refusal is Refusal.TOO_MANY_PREFIXES
+    assert caught.value.detail == "The limit is 2."
     session.receive(b'[1,"a","urn:z:"]')
     assert session.prefixes == {"a": "urn:z:", "b": "urn:b:"}
-
-
-SHRUNK = [
-    ("http://a/b#c", {"p": "http://a/"}, "p:b#c"),
-    ("http://a/b#c", {"p": "http://a/", "q": "http://a/b#"}, "q:c"),
-    ("http://a/b#c", {"q": "http://a/b#", "p": "http://a/"}, "q:c"),
-    ("http://a/b#c", {"p": "http://a/b#c"}, "p:"),
-    ("http://a/b#c", {"p": "http://x/"}, "http://a/b#c"),
-    ("http://a/b#c", {}, "http://a/b#c"),
-    ("http://a/b#c", {"": "http://a/"}, "http://a/b#c"),
-    ("http://a/b#c", {"p": ""}, "http://a/b#c"),
-    # A reader splits at the first colon, so such a prefix stands for nothing.
-    ("http://a/b#c", {"p:q": "http://a/"}, "http://a/b#c"),
-    ("http://a/b#c", {"p:q": "http://a/b#", "p": "http://a/"}, "p:b#c"),
-]
-
-
-@pytest.mark.parametrize(("uri", "prefixes", "curie"), SHRUNK)
-def test_shrinking(uri, prefixes, curie):
-    assert WAMP1.shrink(uri, prefixes) == curie
-
-
-def test_shrinking_in_ratchet_takes_the_joint_out():
-    assert RATCHET.shrink("http://a/b#c", {"p": "http://a/b"}) == "p:c"
-    assert RATCHET.shrink("http://a/b#c", {"p": "http://a/"}) == "http://a/b#c"
-
-
-@unhurried
-@given(
-    st.text("ab:#/", max_size=8),
-    st.dictionaries(st.text("ab:", max_size=3), st.text("ab:#/", max_size=4), max_size=4),
-)
-def test_a_curie_stands_for_the_uri_that_it_was_made_of(uri, prefixes):
-    curie = WAMP1.shrink(uri, prefixes)
-    assert curie == uri or WAMP1.resolve(curie, prefixes) == uri
 
 
 PUBLISHED = [
@@ -155,7 +98,7 @@ PUBLISHED = [
 def test_defaults_of_publish(rest, wamp1, ratchet):
     text = json.dumps([7, "t", {"a": 1}, *rest]).encode()
     for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
-        request = Session(dialect, "test/1").receive(text)
+        request = WampSession(dialect, "test/1").receive(text)
         assert request == Publish("t", b'{"a": 1}', *expected)
 
 
@@ -174,15 +117,11 @@ CALLED = [
 def test_arguments_of_a_call(arguments, wamp1, ratchet):
     text = json.dumps([2, "id", "urn:f", *arguments]).encode()
     for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
-        assert Session(dialect, "test/1").receive(text) == Call("id", "urn:f", expected)
-
-
-def test_dialects_are_known_by_the_names_of_the_setting():
-    assert DIALECTS == {"wamp1": WAMP1, "ratchet": RATCHET}
+        assert WampSession(dialect, "test/1").receive(text) == Call("id", "urn:f", expected)
 
 
 def test_welcome():
-    session = Session(WAMP1, "wampush/1.2")
+    session = WampSession(WAMP1, "wampush/1.2")
     assert json.loads(session.welcome()) == [0, session.session_id, 1, "wampush/1.2"]
 
 
@@ -214,10 +153,17 @@ def test_whatever_a_client_sends(dialect, inputs):
     assert {refusal.fault for refusal in refusals} <= {Fault.CLIENT}
 
 
-def test_a_prefix_with_its_uri_has_a_longest_size():
-    session = Session(WAMP1, "test/1", PrefixLimits(2, 10))
+def test_the_size_of_a_prefix_is_limited():
+    session = WampSession(WAMP1, "test/1", PrefixLimits(2, 10))
     session.receive(b'[1,"p","123456789"]')
     with pytest.raises(MessageRefused) as caught:
         session.receive('[1,"p","12345678ü"]'.encode())
     assert caught.value.refusal is Refusal.PREFIX_TOO_LONG
+    assert caught.value.detail == "It has 11 bytes including its URI; the limit is 10 bytes."
     assert session.prefixes == {"p": "123456789"}
+
+
+def test_arguments_of_a_call_can_be_read_again():
+    text = b'[2,"id","urn:f",[1,2]]'
+    assert WampSession(WAMP1, "test/1").call_arguments(text) == ([1, 2],)
+    assert WampSession(RATCHET, "test/1").call_arguments(text) == (1, 2)

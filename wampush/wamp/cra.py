@@ -1,10 +1,10 @@
-"""WAMP-CRA: proving that one knows a secret without telling it.
+"""WAMP-CRA: proving knowledge of a secret without sending it.
 
 Owns: the text of a challenge, its signature, the key derived from a secret, error and procedure
 URIs. Pure. Must not import: anything of wampush but ``errors``.
 
-After the WAMP v1 specification and AutobahnJS 0.7 (``ab.deriveKey``, ``authsign``). What is signed
-is the challenge as the very text that was sent, so that text has to be kept or signed at once.
+Sources: the WAMP v1 specification and AutobahnJS 0.7 (``ab.deriveKey``, ``authsign``). The client
+signs the challenge as the very text that it got, so that text has to be kept, or signed at once.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ ERROR_PERMISSIONS: Final = "http://api.wamp.ws/error#auth-permissions-error"
 ERROR_NOT_REQUESTED: Final = "http://api.wamp.ws/error#no-authentication-requested"
 ERROR_INVALID_SIGNATURE: Final = "http://api.wamp.ws/error#invalid-signature"
 
-#: What AutobahnJS assumes where a challenge does not say.
+#: The defaults of AutobahnJS for challenges that do not give them.
 ITERATIONS: Final = 10_000
 KEY_BYTES: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Salting:
-    """How a client makes the signing key of the secret that a person knows.
+    """How a client derives the signing key from the secret that a person knows.
 
-    :param salt: text; its UTF-8 bytes are the salt.
+    :param salt: text whose UTF-8 bytes are the salt.
     :param iterations: rounds of PBKDF2 (RFC 8018).
     :param key_bytes: bytes of the derived key, before Base64; AutobahnJS derives multiples of 4.
     """
@@ -50,13 +50,13 @@ class Salting:
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What a client has to sign.
+    """A challenge that a client has to sign.
 
-    :param authid: random; makes this challenge differ from all others.
+    :param authid: random, so that no two challenges are equal.
     :param authkey: the key that the client named.
     :param time: when the challenge was made, in seconds since the epoch.
     :param session_id: of the session that asked.
-    :param extra: what the client sent along, returned as it came.
+    :param extra: what the client sent along; returned unchanged.
     :param salting: how the signing key is derived; None when the secret itself signs.
     """
 
@@ -68,12 +68,12 @@ class Challenge:
     salting: Salting | None = None
 
     def text(self) -> str:
-        """The JSON text to send and to sign.
+        """Return the JSON text to send and to sign.
 
-        ``permissions`` is empty: before the proof nobody is told what a key may do, nor, by that,
-        whether it exists. The answer to a right signature has them.
+        ``permissions`` is empty. If it showed what a key may do, anyone could find out before
+        proving anything which keys exist. The answer to a right signature has the permissions.
 
-        :raises TypeError: when the extra holds what is not JSON.
+        :raises TypeError: when ``extra`` is nested too deeply.
         """
         stamp = datetime.fromtimestamp(self.time, UTC).isoformat(timespec="milliseconds")
         document: dict[str, object] = {
@@ -94,7 +94,10 @@ class Challenge:
 
 
 def derive(secret: str, salting: Salting) -> str:
-    """The key that a client derives from its secret: Base64 of PBKDF2-HMAC-SHA256, used as text."""
+    """Return the key that a client derives from its secret.
+
+    It is the Base64 of PBKDF2-HMAC-SHA256, used as text.
+    """
     key = hashlib.pbkdf2_hmac(
         "sha256",
         secret.encode(),
@@ -106,17 +109,17 @@ def derive(secret: str, salting: Salting) -> str:
 
 
 def sign(challenge: str, key: str) -> str:
-    """The signature of a challenge: Base64 of HMAC-SHA256.
+    """Return the signature of a challenge: the Base64 of HMAC-SHA256.
 
-    :param challenge: the text exactly as it was sent.
-    :param key: the secret, or what :func:`derive` makes of it.
+    :param challenge: its text, exactly as it was sent.
+    :param key: the secret, or the key that :func:`derive` returns.
     """
     digest = hmac.digest(key.encode(), challenge.encode(), "sha256")
     return base64.b64encode(digest).decode()
 
 
-def is_right(given: str, expected: str) -> bool:
-    """Whether two signatures are equal; takes as long for nearly right ones as for wrong ones.
+def signatures_match(given: str, expected: str) -> bool:
+    """Return whether two signatures are equal, in a time that does not depend on where they differ.
 
     :param given: what a client sent; any text.
     """

@@ -1,29 +1,47 @@
 """The nine messages of WAMP v1.
 
-Owns: one frozen dataclass a message. Must not import: anything of wampush.
+Owns: one frozen dataclass per message. Must not import: anything of wampush.
 
-On the wire each message is one JSON list in one WebSocket text frame; its first element is the
-type. C is the client, S the server (WAMP v1 specification, "Messages")::
+Each message is one JSON list in one WebSocket text frame. Its first element is the type, an
+integer. C is the client, S the server (WAMP v1 specification, "Messages")::
 
-    0 WELCOME      S→C  [0, sessionId, 1, serverIdent]        first, once
-    1 PREFIX       C→S  [1, prefix, uri]
-    2 CALL         C→S  [2, callId, procUriOrCurie, arg…]
-    3 CALLRESULT   S→C  [3, callId, result]
-    4 CALLERROR    S→C  [4, callId, errorUri, desc] or […, details]
-    5 SUBSCRIBE    C→S  [5, topicUriOrCurie]
-    6 UNSUBSCRIBE  C→S  [6, topicUriOrCurie]
-    7 PUBLISH      C→S  [7, topic, event], […, excludeMe], […, exclude], […, exclude, eligible]
-    8 EVENT        S→C  [8, topicUri, event]
+    type             way   list
+    0 WELCOME        S→C   [0, sessionId, 1, serverIdent]
+    1 PREFIX         C→S   [1, prefix, uri]
+    2 CALL           C→S   [2, callId, procedure, argument…]
+    3 CALLRESULT     S→C   [3, callId, result]
+    4 CALLERROR      S→C   [4, callId, errorUri, description]
+                           [4, callId, errorUri, description, details]
+    5 SUBSCRIBE      C→S   [5, topic]
+    6 UNSUBSCRIBE    C→S   [6, topic]
+    7 PUBLISH        C→S   [7, topic, event]
+                           [7, topic, event, excludeMe]
+                           [7, topic, event, exclude]
+                           [7, topic, event, exclude, eligible]
+    8 EVENT          S→C   [8, topicUri, event]
 
-Every CALL is answered by a CALLRESULT or a CALLERROR; SUBSCRIBE, UNSUBSCRIBE and PUBLISH have no
-reply at all. Events are kept as the JSON text they came in (``bytes``): 1.0 stays 1.0, {} stays {}
-and integers keep all their digits.
+Elements: ``excludeMe`` is a boolean. ``exclude`` and ``eligible`` are lists of session ids.
+``argument``, ``result``, ``details`` and ``event`` are any JSON values, but ``details`` is never
+null. All others are strings. ``procedure`` and ``topic`` are URIs or CURIEs.
+
+Rules:
+
+* WELCOME is the first message of a session, and it is sent once.
+* A CURIE is ``prefix:rest`` with a prefix that the client has defined by PREFIX in this session; it
+  stands for the prefix's URI followed by the rest. A later PREFIX replaces an earlier one.
+* Every CALL is answered by one CALLRESULT or CALLERROR with its ``callId``.
+* SUBSCRIBE, UNSUBSCRIBE and PUBLISH have no answer, even if they are refused.
+* EVENT carries the resolved URI of its topic, never a CURIE.
+* The publisher does not get its own event, unless ``excludeMe`` is false or a list takes its place.
+
+Events stay the JSON text in which they arrived (``bytes``): 1.0 stays 1.0, {} stays {}, and
+integers keep all their digits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 PROTOCOL_VERSION: Final = 1
 
@@ -37,6 +55,8 @@ class Welcome:
     :param protocol_version: always 1.
     """
 
+    TYPE: ClassVar[int] = 0
+
     session_id: str
     server: str
     protocol_version: int = PROTOCOL_VERSION
@@ -44,7 +64,9 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """From now on ``prefix:rest`` means ``uri`` followed by ``rest``."""
+    """A definition: from now on, ``prefix:rest`` means ``uri`` followed by ``rest``."""
+
+    TYPE: ClassVar[int] = 1
 
     prefix: str
     uri: str
@@ -52,12 +74,14 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Run a procedure.
+    """A request to run a procedure.
 
-    :param call_id: chosen by the caller; its answer carries it.
+    :param call_id: chosen by the caller; the answer carries it.
     :param procedure: URI or CURIE.
     :param arguments: JSON values.
     """
+
+    TYPE: ClassVar[int] = 2
 
     call_id: str
     procedure: str
@@ -66,7 +90,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """A procedure's result, any JSON value."""
+    """The result of a procedure, any JSON value."""
+
+    TYPE: ClassVar[int] = 3
 
     call_id: str
     result: object = None
@@ -74,10 +100,12 @@ class CallResult:
 
 @dataclass(frozen=True, slots=True)
 class CallError:
-    """A procedure failed.
+    """The failure of a procedure.
 
-    :param details: any JSON value but null; None leaves the element out.
+    :param details: any JSON value except null; None leaves the element out.
     """
+
+    TYPE: ClassVar[int] = 4
 
     call_id: str
     uri: str
@@ -87,27 +115,33 @@ class CallError:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Send me the events of this topic."""
+    """A request for the events of a topic."""
+
+    TYPE: ClassVar[int] = 5
 
     topic: str
 
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribe:
-    """Send me no more events of this topic."""
+    """A request for no more events of a topic."""
+
+    TYPE: ClassVar[int] = 6
 
     topic: str
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Send an event to the subscribers of a topic.
+    """An event for the subscribers of a topic.
 
     :param event: the JSON text of the event.
-    :param exclude_me: whether the publisher itself is left out; None when the client did not say.
-    :param exclude: session ids that do not get it; replaces ``exclude_me`` when given.
-    :param eligible: the only session ids that may get it; None when the client did not say.
+    :param exclude_me: whether to leave out the publisher; None when the client did not say.
+    :param exclude: session ids to leave out; replaces ``exclude_me`` when given.
+    :param eligible: the only session ids that may get the event; None for all.
     """
+
+    TYPE: ClassVar[int] = 7
 
     topic: str
     event: bytes
@@ -123,6 +157,8 @@ class Event:
     :param topic: the resolved URI, never a CURIE.
     :param event: the JSON text of the event.
     """
+
+    TYPE: ClassVar[int] = 8
 
     topic: str
     event: bytes

@@ -1,6 +1,7 @@
-"""What one client has said so far.
+"""One WAMP v1 session, without I/O.
 
-Owns: session id and prefixes; makes typed requests, URIs resolved, of a client's text.
+Owns: session id and prefixes; turns a client's text into typed requests with resolved URIs, and
+answers into text.
 Must not import: anything of wampush but ``errors`` and its neighbours in ``wamp``.
 """
 
@@ -32,10 +33,10 @@ _NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class PrefixLimits(NamedTuple):
-    """What prefixes may cost.
+    """Limits for the prefixes of one session.
 
-    :param most: how many a session may define.
-    :param longest: the longest prefix with its URI, in bytes of UTF-8.
+    :param most: the most prefixes.
+    :param longest: the longest prefix including its URI, in bytes of UTF-8.
     """
 
     most: int
@@ -46,16 +47,16 @@ DEFAULT_PREFIX_LIMITS: Final = PrefixLimits(100, 1024)
 
 
 def new_session_id() -> str:
-    """A session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
+    """Return a new session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)
 
 
-class Session:
+class WampSession:
     """One WAMP v1 client from WELCOME on, without I/O.
 
-    :param dialect: how this client's WAMP v1 is read.
-    :param server: name and version told in WELCOME.
-    :param limits: how many prefixes this client may define, and how long one with its URI may be.
+    :param dialect: the variant of WAMP v1 that the client speaks.
+    :param server: name and version for WELCOME.
+    :param limits: how many prefixes the client may define, and how long they may be.
     """
 
     __slots__ = ("_limits", "_prefixes", "dialect", "server", "session_id")
@@ -76,16 +77,17 @@ class Session:
         return self._prefixes
 
     def welcome(self) -> bytes:
-        """The first message to the client."""
+        """Return the text of the first message to the client."""
         return codec.encode(Welcome(self.session_id, self.server))
 
     def receive(self, text: bytes) -> Request | None:
-        """Take one message of the client.
+        """Return the request in one message of the client.
 
         :param text: the payload of a text frame.
-        :returns: what the client asks for, with URIs resolved and the dialect's defaults filled in;
-            None when the message only changed this session (PREFIX).
-        :raises MessageRefused: when the text is none of the messages that a client sends.
+        :returns: the request, with resolved URIs and the dialect's defaults; None when the message
+            only changed this session (PREFIX).
+        :raises MessageRefused: when the text is not a message that clients send, or defines a
+            prefix beyond the limits.
         """
         message = codec.decode_client(text)
         if isinstance(message, Prefix):
@@ -109,7 +111,7 @@ class Session:
     def result(self, call_id: str, value: object) -> bytes:
         """Return the text that answers a call.
 
-        :raises NotSerialisable: when the value has no JSON form.
+        :raises NotSerialisable: when the value cannot be written as JSON.
         """
         return codec.encode(CallResult(call_id, value))
 
@@ -118,7 +120,7 @@ class Session:
 
         The error URI becomes a CURIE where a prefix matches.
 
-        :raises NotSerialisable: when the details have no JSON form.
+        :raises NotSerialisable: when the details cannot be written as JSON.
         """
         error_uri = self.dialect.shrink(uri, self._prefixes)
         return codec.encode(CallError(call_id, error_uri, description, details))
@@ -126,12 +128,11 @@ class Session:
     def _define(self, message: Prefix) -> None:
         limits = self._limits
         if len(self._prefixes) >= limits.most and message.prefix not in self._prefixes:
-            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"{limits.most} are allowed.")
+            raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"The limit is {limits.most}.")
         size = len(message.prefix.encode()) + len(message.uri.encode())
         if size > limits.longest:
-            raise MessageRefused(
-                Refusal.PREFIX_TOO_LONG, f"{size} bytes with its URI, {limits.longest} allowed."
-            )
+            detail = f"It has {size} bytes including its URI; the limit is {limits.longest} bytes."
+            raise MessageRefused(Refusal.PREFIX_TOO_LONG, detail)
         self._prefixes = {**self._prefixes, message.prefix: message.uri}
 
     def _resolve_call(self, message: Call) -> Call:

@@ -1,11 +1,11 @@
-"""URIs, prefixes and the two dialects.
+"""URIs and CURIEs, the two dialects, and wampush's own URIs.
 
-Owns: how a CURIE becomes a URI and back, what else differs between the dialects, URIs of errors and
-of our own procedure.
+Owns: how a CURIE becomes a URI and back, what else differs between the dialects, the URIs of
+errors, and the names of wampush's own topics and procedures.
 Must not import: anything of wampush.
 
-``wamp1`` is the WAMP v1 specification. ``ratchet`` is what Ratchet 0.4.4 does instead, for
-applications that came to rely on it (``Ratchet\\Wamp\\WampConnection::getUri`` and
+``wamp1`` follows the WAMP v1 specification. ``ratchet`` does what Ratchet 0.4.4 does instead, for
+applications that rely on it (``Ratchet\\Wamp\\WampConnection::getUri`` and
 ``ServerProtocol::onMessage``).
 """
 
@@ -18,15 +18,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What differs between the ways WAMP v1 is spoken.
+    """A variant of WAMP v1.
 
     :param name: the value of ``websocket.dialect``.
     :param joint: the text between a prefix's URI and the rest of a CURIE.
-    :param keeps_http_urls: whether a string that holds http:// or https:// is never a CURIE.
-    :param excludes_publisher: whether a publisher gets its own event when it does not say.
-    :param empty_eligible_means_all: whether ``eligible: []`` lifts the restriction instead of
-        allowing nobody.
-    :param unpacks_single_list: whether a CALL's only argument, if a list, becomes the arguments.
+    :param keeps_http_urls: whether a string that contains http:// or https:// is never a CURIE.
+    :param excludes_publisher: whether the publisher is left out unless it says otherwise.
+    :param empty_eligible_means_all: whether ``eligible: []`` means everybody instead of nobody.
+    :param unpacks_single_list: whether a list that is the only argument of a CALL becomes its
+        arguments.
     """
 
     name: str
@@ -37,12 +37,12 @@ class Dialect:
     unpacks_single_list: bool
 
     def resolve(self, text: str, prefixes: Mapping[str, str]) -> str:
-        """The URI that a URI or CURIE stands for.
+        """Return the URI for a URI or CURIE.
 
         :param text: what the client sent.
-        :param prefixes: the prefixes this session has defined.
-        :returns: prefix URI and rest when the part before the first ``:`` is a known prefix,
-            else the text as it stands.
+        :param prefixes: the prefixes that the session has defined.
+        :returns: the prefix's URI and the rest, when the part before the first ``:`` is a known
+            prefix; otherwise the text unchanged.
         """
         split = text.find(":")
         if split < 1:
@@ -53,12 +53,12 @@ class Dialect:
         return text if uri is None else f"{uri}{self.joint}{text[split + 1 :]}"
 
     def shrink(self, uri: str, prefixes: Mapping[str, str]) -> str:
-        """The CURIE for a URI by the longest matching prefix, or the URI when none matches."""
+        """Return the CURIE for a URI by the longest matching prefix; the URI when none matches."""
         best = ""
         curie = uri
         for prefix, start in prefixes.items():
             stem = start + self.joint
-            # A CURIE ends its prefix at the first colon.
+            # In a CURIE, the prefix ends at the first colon.
             usable = prefix and ":" not in prefix
             if usable and len(stem) > len(best) and uri.startswith(stem):
                 best = stem
@@ -85,20 +85,20 @@ RATCHET: Final = Dialect(
 DIALECTS: Final[Mapping[str, Dialect]] = {dialect.name: dialect for dialect in (WAMP1, RATCHET)}
 
 ERROR_FORBIDDEN: Final = "http://api.wamp.ws/error#forbidden"
-#: An error of application code that names no URI of its own.
+#: Application code raised an error without a URI of its own.
 ERROR_GENERIC: Final = "http://api.wamp.ws/error#generic"
 ERROR_INTERNAL: Final = "http://api.wamp.ws/error#internal"
 ERROR_NO_SUCH_PROCEDURE: Final = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
-#: Application code took longer than its limit; it may have carried out the call.
+#: Application code took longer than its limit; the call may have taken effect.
 ERROR_TIMEOUT: Final = "http://api.wamp.ws/error#timeout"
-#: The application that has the procedure did not answer; it may have carried out the call.
+#: The application that owns the procedure did not answer; the call may have taken effect.
 ERROR_UNAVAILABLE: Final = "http://api.wamp.ws/error#unavailable"
 
 PROCEDURE_REFRESH: Final = "wampush.refresh"
-#: How many users have a session, and how many sessions there are.
+#: The number of users who have a session, and the number of sessions.
 TOPIC_NUM_ONLINE: Final = "wampush.presence.num_online"
 TOPIC_NUM_CLIENTS: Final = "wampush.presence.num_clients"
-#: Before the name of a topic: the joins and leaves of that topic.
+#: Followed by the name of a topic: the joins and leaves of that topic.
 PRESENCE_CHANGES: Final = "wampush.presence.changes."
 PROCEDURE_PRESENCE_LIST: Final = "wampush.presence.list"
 PROCEDURE_PRESENCE_COUNTS: Final = "wampush.presence.counts"

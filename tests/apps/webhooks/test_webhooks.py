@@ -15,7 +15,7 @@ from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Publish
-from wampush.wamp.session import Session
+from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
 
@@ -27,7 +27,7 @@ def connect(web, cookie="PHPSESSID=s1"):
     """A client wants in; the list holds None when it may, or why not."""
     outcome: list[Any] = []
     request = ConnectRequest("/?a=1", {"cookie": cookie}, "192.0.2.1")
-    subscriber = Subscriber(Session(WAMP1, "test/1"), web.world.client().outbox)
+    subscriber = Subscriber(WampSession(WAMP1, "test/1"), web.world.client().outbox)
     asked = web.webhooks.connecting(ConnectAttempt(Identity("7"), request, subscriber))
     asked.addCallbacks(outcome.append, lambda failure: outcome.append(failure.value))
     return outcome, asked

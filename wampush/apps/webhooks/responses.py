@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 
 from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
-from wampush.wamp.codec import raw_elements
+from wampush.wamp.json_slices import raw_elements
 
 _DECISION: Final = frozenset(("allow", "reason", "payload", "publish"))
 _CALL: Final = frozenset(("result", "error", "end_session", "publish"))

@@ -105,7 +105,7 @@ class CraAttempt:
         :param signature: what the client sent; any text.
         :returns: whether it proves the identity.
         """
-        right = self._expected is None or cra.is_right(signature, self._expected)
+        right = self._expected is None or cra.signatures_match(signature, self._expected)
         proved = right and self.identity is not None
         self._move(AttemptEvent.RIGHT_SIGNATURE if proved else AttemptEvent.WRONG_SIGNATURE)
         return proved

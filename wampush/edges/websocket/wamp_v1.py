@@ -15,7 +15,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket import http_upgrade
 from wampush.errors import CloseReason, MessageRefused, Refusal
 from wampush.net.origins import is_from_here
-from wampush.wamp.session import PrefixLimits, Session
+from wampush.wamp.session import PrefixLimits, WampSession
 
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
@@ -73,7 +73,7 @@ class WampRoute:
         subprotocol: str | None,
     ) -> WampConversation:
         """Make a session with its id; its connection is not open yet."""
-        session = Session(self._dialect, self._server, self._prefixes)
+        session = WampSession(self._dialect, self._server, self._prefixes)
         is_local = is_from_here(line.peer, request.headers)
         conversation = WampConversation(self._handler, line, is_local)
         conversation.subscriber = Subscriber(session, outbox, identity, conversation)
