@@ -33,7 +33,7 @@ def test_the_topics_of_the_server_are_those_of_the_code() -> None:
 
 def test_the_procedures_of_the_server_are_those_of_the_code() -> None:
     documented = set(re.findall(r"`(wampush[\w.]+)\(", first_column("Procedures of the server")))
-    registered = set(MemoryNode().node.clients.procedures)
+    registered = set(MemoryNode().node.requests.procedures)
     assert documented == registered | {uris.PROCEDURE_REFRESH}
 
 

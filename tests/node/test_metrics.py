@@ -36,7 +36,7 @@ class MeasuredNode:
         self.metrics = Metrics(
             NodeState(
                 broker=self.node.broker,
-                pressure=self.node.pressure,
+                backpressure=self.node.pressure,
                 queued_limit=5000,
                 connections=lambda: len(self.node.edge.connections),
                 http_connections=lambda: 3,

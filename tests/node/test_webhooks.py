@@ -39,7 +39,7 @@ def test_without_a_url_nothing_is_asked():
 
 def test_with_a_url_the_application_has_its_say(key):
     node = node_with(key, "connect", "call")
-    application = node.clients.application
+    application = node.requests.application
     assert application is not None
     assert application.has_procedure("cart.add")
     assert not application.judges_publishing

@@ -206,7 +206,7 @@ def chat(ports: list[int], folder: Path) -> Iterator[Daemon]:
     daemon = Daemon(ports, cwd=folder, extra=["--config", str(EXAMPLE / "wampush.toml")])
     try:
         daemon.wait_until_ready()
-        assert "/chat speaks wampush.examples.chat:Chat" in daemon.log
+        assert "serving component wampush.examples.chat:Chat at /chat" in daemon.log
         yield daemon
         daemon.stop()
     finally:

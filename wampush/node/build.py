@@ -1,8 +1,8 @@
 """The parts of one node, put together.
 
-Owns: which object gets which other one. Only ``service`` may import it, late: importing txzmq
-installs the reactor, and making a ZeroMQ context starts threads, neither of which may happen before
-twistd has chosen its reactor and forked.
+Owns: which part gets which other one. Only ``service`` may import it, and late: importing txzmq
+installs a reactor, and making a ZeroMQ context starts threads. Neither may happen before twistd has
+chosen its reactor and forked.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.edges.redis.sources import RedisSources
+from wampush.edges.redis.source import RedisSources
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import ClientLimits
@@ -55,31 +55,31 @@ from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.node")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """The parts that a service starts and stops.
 
-    :param broker: from publications to receivers.
-    :param clients: what clients ask for.
-    :param pressure: when sources pause.
-    :param presence: who is here.
-    :param authenticator: who clients are.
+    :param broker: delivers publications to receivers.
+    :param requests: handles the messages of clients.
+    :param backpressure: pauses sources while clients cannot keep up.
+    :param presence: which users are online.
+    :param authenticator: determines the identities of clients.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
-    :param redis: what is published on channels of Redis.
-    :param acknowledged_pushes: pushes over HTTP, whose senders wait for an answer.
-    :param components: what is said under paths of their own.
+    :param redis: the sources in Redis.
+    :param acknowledged_pushes: pushes over HTTP, whose senders wait for a response.
+    :param components: plain WebSocket components, each with a path of its own.
     :param apps: application code in Python.
-    :param webhooks: the application that is asked over HTTP; None where there is none.
+    :param webhooks: requests to the web application; None where none are configured.
     :param inspection: what operators may see.
     """
 
     broker: Broker
-    clients: RequestHandler
-    pressure: Backpressure
+    requests: RequestHandler
+    backpressure: Backpressure
     presence: Presence
     authenticator: Authenticator
     websocket: WebSocketEdge
@@ -96,32 +96,32 @@ class Node:
         self.broker.policy = self.broker.policy.with_publishing(publishing)
 
 
-def build(settings: Settings, reactor: Any, most: int, folder: Path | None = None) -> Node:
-    """Make a node; its clients may not publish until :meth:`Node.set_publishing` says so.
+def build(
+    settings: Settings, reactor: Any, max_connections: int, folder: Path | None = None
+) -> Node:
+    """Return a node; its clients may not publish until :meth:`Node.set_publishing` is called.
 
-    :param settings: what is in force.
+    :param settings: all of them.
     :param reactor: for timers and the end of a turn (``IReactorTime``).
-    :param most: connections at the same time.
-    :param folder: of the configuration file, which application code may lie beside.
-    :raises OperatorError: when application code can not be loaded.
+    :param max_connections: of WebSocket clients at the same time.
+    :param folder: of the configuration file; application code may be next to it.
+    :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
     components = _components(settings, folder, reactor)
-    found = node_apps.load(settings.apps, folder)
-    pressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
-    broker, presence = _broker(settings, reactor, pressure)
+    loaded_apps = node_apps.load(settings.apps, folder)
+    backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
+    broker, presence = _broker(settings, reactor, backpressure)
     ingest = _ingest(settings)
-    webhooks: NodeWebhooks | None = None
-    if settings.webhooks.url:
-        webhooks = NodeWebhooks(settings.webhooks, reactor, ingest, broker, pressure)
+    webhooks = _webhooks(settings, reactor, ingest, broker, backpressure)
     authenticator = Authenticator(settings, reactor, time)
 
     def become(subscriber: Subscriber, identity: Identity) -> None:
         # The procedures that change an identity are made before the handler that does the work.
-        clients.become(subscriber, identity)
+        requests.become(subscriber, identity)
 
     apps = NodeApps(
         settings=settings,
-        apps=found,
+        apps=loaded_apps,
         others=() if webhooks is None else (webhooks.application,),
         broker=broker,
         presence=presence,
@@ -129,47 +129,38 @@ def build(settings: Settings, reactor: Any, most: int, folder: Path | None = Non
         become=become,
         reactor=reactor,
     )
-    clients = _clients(settings, broker, presence, apps)
-    application = apps.application
-    routes = _routes(settings, clients, components)
-    hook = application if application is not None and application.judges_connecting else None
-    websocket = _websocket(settings, reactor, most, authenticator, hook, routes, broker, pressure)
-    pull = _pull(settings, ingest, broker, pressure)
-    redis = RedisSources(
-        settings.redis_source,
-        ingest=ingest,
-        broker=broker,
-        backpressure=pressure,
-        queue_bytes=settings.clients.queue_bytes,
+    requests = _requests(settings, broker, presence, apps)
+    websocket = _websocket(
+        settings=settings,
         reactor=reactor,
+        max_connections=max_connections,
+        authenticator=authenticator,
+        connect_hook=_connect_hook(apps),
+        routes=_routes(settings, requests, components),
+        broker=broker,
+        backpressure=backpressure,
     )
-    acknowledged_pushes = AcknowledgedPushes(
-        Source.HTTP, ingest, broker, pressure, reactor.callLater
-    )
-    inspection = Inspection(
-        requests=clients,
-        connections=lambda: len(websocket.connections),
-        redis=redis.status,
-        webhooks=None if webhooks is None else webhooks.application.status,
-    )
+    redis = _redis(settings, reactor, ingest, broker, backpressure)
     return Node(
         broker=broker,
-        clients=clients,
-        pressure=pressure,
+        requests=requests,
+        backpressure=backpressure,
         presence=presence,
         authenticator=authenticator,
         websocket=websocket,
-        pull=pull,
+        pull=_pull(settings, ingest, broker, backpressure),
         redis=redis,
-        acknowledged_pushes=acknowledged_pushes,
+        acknowledged_pushes=_acknowledged_pushes(reactor, ingest, broker, backpressure),
         components=components,
         apps=apps,
         webhooks=webhooks,
-        inspection=inspection,
+        inspection=_inspection(requests, websocket, redis, webhooks),
     )
 
 
-def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> tuple[Broker, Presence]:
+def _broker(
+    settings: Settings, reactor: Any, backpressure: Backpressure
+) -> tuple[Broker, Presence]:
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
@@ -180,43 +171,43 @@ def _broker(settings: Settings, reactor: Any, pressure: Backpressure) -> tuple[B
     hub: Hub[Subscriber] = Hub()
     rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
-    router = Router(hub, Fanout(end_of_turn, pressure, ledger), policy)
+    router = Router(hub, Fanout(end_of_turn, backpressure, ledger), policy)
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
     return Broker(router, ledger, presence, _automatic(settings, report)), presence
 
 
 def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
-    """The topics that sessions get without asking; None where there are none."""
+    """Return the topics that sessions get without asking; None where there are none."""
     patterns = settings.clients.auto_subscribe
     return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
 
 
-def _clients(
+def _requests(
     settings: Settings, broker: Broker, presence: Presence, apps: NodeApps
 ) -> RequestHandler:
     limits = settings.limits
-    allowed = RequestLimits(
-        limits.topic_bytes,
-        limits.subscriptions_per_session,
-        limits.topics,
-        limits.pending_per_session,
-        limits.pending_bytes_per_session,
+    request_limits = RequestLimits(
+        topic_bytes=limits.topic_bytes,
+        subscriptions=limits.subscriptions_per_session,
+        topics=limits.topics,
+        pending=limits.pending_per_session,
+        pending_bytes=limits.pending_bytes_per_session,
     )
-    checks = RequestChecks(broker, allowed, apps.application, apps.reserved)
+    checks = RequestChecks(broker, request_limits, apps.application, apps.reserved)
     listing = PresenceProcedures(presence, checks.may_learn, settings.presence.list_users)
     procedures = {**apps.procedures, **listing.procedures}
     return RequestHandler(broker, checks, procedures, apps.application)
 
 
 def _permissions(settings: Settings) -> Permissions | None:
-    """The permissions to ask; None where everybody may do the same, so that nobody has to."""
+    """Return the permissions in force; None where all clients may do the same."""
     clients = settings.clients
     if not settings.permissions and clients.subscribe == clients.call == "allow":
         return None
     defaults = default_decisions(clients.subscribe, clients.publish, clients.call)
     _log.info(
-        "{count} entries of [[permissions]]; where none decides, {defaults}",
+        "permissions: {count} entries; where none decides, {defaults}",
         count=len(settings.permissions),
         defaults=", ".join(decision.why for decision in defaults.values()),
     )
@@ -234,11 +225,11 @@ def _components(settings: Settings, folder: Path | None, reactor: Any) -> Compon
     )
 
 
-def _routes(settings: Settings, clients: RequestHandler, components: Components) -> Routes:
-    ledger = clients.broker.ledger
+def _routes(settings: Settings, requests: RequestHandler, components: Components) -> Routes:
+    ledger = requests.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
-        handler=clients,
+        handler=requests,
         dialect=DIALECTS[websocket.dialect],
         server=SERVER,
         prefixes=PrefixLimits(limits.prefixes_per_session, limits.topic_bytes),
@@ -254,19 +245,27 @@ def _routes(settings: Settings, clients: RequestHandler, components: Components)
         for route, host in zip(settings.routes, components.hosts, strict=True)
     }
     for route in settings.routes:
-        _log.info("{path} speaks {component}", path=route.path, component=route.component)
+        _log.info(
+            "serving component {component} at {path}", path=route.path, component=route.component
+        )
     return Routes(wamp, by_path)
 
 
+def _connect_hook(apps: NodeApps) -> ConnectHook | None:
+    application = apps.application
+    return application if application is not None and application.judges_connecting else None
+
+
 def _websocket(
+    *,
     settings: Settings,
     reactor: Any,
-    most: int,
+    max_connections: int,
     authenticator: Authenticator,
     connect_hook: ConnectHook | None,
     routes: Routes,
     broker: Broker,
-    pressure: Backpressure,
+    backpressure: Backpressure,
 ) -> WebSocketEdge:
     limits = settings.limits
     return WebSocketEdge(
@@ -275,7 +274,7 @@ def _websocket(
             settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
         ),
         admission=Admission(
-            max_connections=most,
+            max_connections=max_connections,
             max_per_address=limits.connections_per_address,
             max_per_user=limits.connections_per_user,
             origins=Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
@@ -285,7 +284,7 @@ def _websocket(
         connect_hook=connect_hook,
         routes=routes,
         fanout=broker.fanout,
-        backpressure=pressure,
+        backpressure=backpressure,
         ledger=broker.ledger,
         now=time,
         reactor=reactor,
@@ -293,12 +292,12 @@ def _websocket(
 
 
 def _ingest(settings: Settings) -> Ingest:
-    pushes = settings.pushes
-    return Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes)
+    zmq = settings.zmq
+    return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
 
 
 def _pull(
-    settings: Settings, ingest: Ingest, broker: Broker, pressure: Backpressure
+    settings: Settings, ingest: Ingest, broker: Broker, backpressure: Backpressure
 ) -> PullSockets:
     zmq = settings.zmq
     return PullSockets(
@@ -306,8 +305,49 @@ def _pull(
         high_water_mark=zmq.high_water_mark,
         ingest=ingest,
         broker=broker,
-        backpressure=pressure,
+        backpressure=backpressure,
         queue_bytes=settings.clients.queue_bytes,
         factory=ZmqFactory(),
         security=ZmqSecurity(zmq, broker.ledger),
+    )
+
+
+def _redis(
+    settings: Settings, reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
+) -> RedisSources:
+    queue_bytes = settings.clients.queue_bytes
+    return RedisSources(settings.redis_source, ingest, broker, backpressure, queue_bytes, reactor)
+
+
+def _acknowledged_pushes(
+    reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
+) -> AcknowledgedPushes:
+    return AcknowledgedPushes(Source.HTTP, ingest, broker, backpressure, reactor.callLater)
+
+
+def _webhooks(
+    settings: Settings, reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
+) -> NodeWebhooks | None:
+    if not settings.webhooks.url:
+        return None
+    return NodeWebhooks(
+        settings=settings.webhooks,
+        reactor=reactor,
+        ingest=ingest,
+        broker=broker,
+        backpressure=backpressure,
+    )
+
+
+def _inspection(
+    requests: RequestHandler,
+    websocket: WebSocketEdge,
+    redis: RedisSources,
+    webhooks: NodeWebhooks | None,
+) -> Inspection:
+    return Inspection(
+        requests=requests,
+        connections=lambda: len(websocket.connections),
+        redis=redis.status,
+        webhooks=None if webhooks is None else webhooks.application.status,
     )

@@ -44,7 +44,7 @@ def make_site(
     metrics = Metrics(
         NodeState(
             broker=node.broker,
-            pressure=node.pressure,
+            backpressure=node.backpressure,
             queued_limit=settings.limits.queued_bytes,
             connections=lambda: len(node.websocket.connections),
             http_connections=lambda: len(site.channels),

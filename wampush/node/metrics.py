@@ -37,7 +37,7 @@ class NodeState:
     """What the metrics are read from.
 
     :param broker: sessions, topics, and its ledger.
-    :param pressure: the backlog of all clients.
+    :param backpressure: the backlog of all clients.
     :param queued_limit: bytes that may be queued for all clients together.
     :param connections: returns the number of connections to the WebSocket listeners.
     :param http_connections: returns the number of connections to the HTTP port.
@@ -45,7 +45,7 @@ class NodeState:
     """
 
     broker: Broker
-    pressure: Backpressure
+    backpressure: Backpressure
     queued_limit: int
     connections: Callable[[], int]
     http_connections: Callable[[], int]
@@ -216,7 +216,7 @@ METRICS: Final = (
         MetricKind.GAUGE,
         (),
         "Bytes queued for clients that are not reading fast enough.",
-        _single(lambda state: state.pressure.total),
+        _single(lambda state: state.backpressure.total),
     ),
     Metric(
         "wampush_queued_limit_bytes",
@@ -230,14 +230,14 @@ METRICS: Final = (
         MetricKind.GAUGE,
         (),
         "1 while pushes are paused, otherwise 0.",
-        _single(lambda state: state.pressure.paused),
+        _single(lambda state: state.backpressure.paused),
     ),
     Metric(
         "wampush_pauses_total",
         MetricKind.COUNTER,
         (),
         "Times that pushes were paused because clients could not keep up.",
-        _single(lambda state: state.pressure.pauses),
+        _single(lambda state: state.backpressure.pauses),
     ),
     Metric(
         "wampush_redis_connected",

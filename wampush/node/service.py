@@ -178,7 +178,7 @@ class WampushService(Service):
         node = running.node
         node.pull.stop()
         node.authenticator.close()
-        node.pressure.stop()
+        node.backpressure.stop()
         signal.signal(signal.SIGHUP, self._previous_hangup_handler or signal.SIG_DFL)
         ended = [running.sockets.close_http(), node.components.stop(), node.apps.stop(patience)]
         if node.webhooks is not None:

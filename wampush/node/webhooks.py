@@ -1,7 +1,7 @@
 """The webhooks of a node, put together.
 
-Owns: what they are made of, and reading their secret.
-Must not import: the composition root, ``node``.
+Owns: the parts they are made of, and reloading their secret.
+Must not import: ``build``, the service.
 """
 
 from __future__ import annotations
@@ -30,20 +30,24 @@ class NodeWebhooks:
 
     :param settings: the ``[webhooks]`` table, with a URL.
     :param reactor: for connections and timers.
-    :raises OperatorError: when there is no secret in the file.
+    :param ingest: makes publications of the events in responses.
+    :param broker: publishes them.
+    :param backpressure: delays them while clients cannot keep up.
+    :raises OperatorError: the file of the secret cannot be used.
     """
 
     def __init__(
         self,
+        *,
         settings: WebhookSettings,
         reactor: Any,
         ingest: Ingest,
         broker: Broker,
-        pressure: Backpressure,
+        backpressure: Backpressure,
     ) -> None:
         self._settings = settings
         self._pushes = AcknowledgedPushes(
-            Source.WEBHOOK, ingest, broker, pressure, reactor.callLater
+            Source.WEBHOOK, ingest, broker, backpressure, reactor.callLater
         )
         secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)
@@ -61,7 +65,7 @@ class NodeWebhooks:
         )
 
     def reload(self) -> None:
-        """Read the secret again; the log has a line about it."""
+        """Read the secret again and log the outcome."""
         try:
             secret = secret_files.webhook_secret(self._settings.secret_file)
         except OperatorError as error:
@@ -73,9 +77,9 @@ class NodeWebhooks:
             _log.info("webhooks: secret reloaded")
 
     def stop(self, patience: float) -> Deferred[None]:
-        """The sessions have ended: tell so, and publish nothing any more.
+        """Publish nothing more, and report the sessions that have ended.
 
-        :param patience: seconds.
+        :param patience: seconds for the requests that are left.
         """
         self._pushes.stop()
         return self.application.stop(patience)

@@ -143,7 +143,7 @@ class RedisWorld:
             redis_source=(RedisSourceSettings(**values),),
         )
         self.node = build(settings, self.clock, 10)
-        self.pressure = self.node.pressure
+        self.pressure = self.node.backpressure
         self.redis = self.node.redis
         self.seen: list[Publication] = []
         self.node.broker.publish = self._publish  # type: ignore[method-assign]

@@ -182,14 +182,14 @@ def test_a_flood_while_paused_waits_in_redis_and_arrives_in_order(
 
     with subscribed(entry(redis.url, "live_*")) as running:
         monkeypatch.setattr(ReplyReader, "feed", feed)
-        running.node.pressure.hold(Hold.TOTAL)
+        running.node.backpressure.hold(Hold.TOTAL)
         flood(redis, 20_000)
         for _ in range(50):
             reactor.iterate(0.001)
         assert running.seen == []
         assert len(fed) == 1
         assert sum(fed) <= 65_536
-        running.node.pressure.release(Hold.TOTAL)
+        running.node.backpressure.release(Hold.TOTAL)
         most = 0
         deadline = time.monotonic() + PATIENCE
         while len(running.seen) < 20_000 and time.monotonic() < deadline:
@@ -317,10 +317,10 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
             assert backend.publish("x", payload) == 1
         running.until(lambda: len(running.seen) == 5)
         assert {each.payload for each in running.seen} == {payload}
-        running.node.pressure.hold(Hold.TOTAL)
+        running.node.backpressure.hold(Hold.TOTAL)
         for number in range(3000):
             backend.publish("x", str(number))
-        running.node.pressure.release(Hold.TOTAL)
+        running.node.backpressure.release(Hold.TOTAL)
         running.until(lambda: len(running.seen) == 3005)
 
 

@@ -168,7 +168,7 @@ class Peer:
 
     def become(self, identity: Identity) -> None:
         """The session becomes somebody else."""
-        self.node.node.clients.become(self.subscriber, identity)
+        self.node.node.requests.become(self.subscriber, identity)
 
     def subscribe(self, topic: str) -> None:
         self.send(masked(f'[5,"{topic}"]'.encode()))
@@ -210,7 +210,7 @@ class MemoryNode:
         node.set_publishing(Publishing.EVERYBODY)
         self.node = node
         self.broker = node.broker
-        self.pressure = node.pressure
+        self.pressure = node.backpressure
         self.edge = node.websocket
         self.ledger = node.broker.ledger
         self.ledger._report = self.lines.append
@@ -277,7 +277,7 @@ def record(
     def refused(_: object, error: MessageRefused, raw: bytes) -> None:
         inputs.append((error.refusal.code, raw))
 
-    clients: Any = node.node.clients
+    clients: Any = node.node.requests
     clients.on_text = received
     clients.refuse = refused
     peer = node.connect()

@@ -99,10 +99,10 @@ def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
     def on_lost(subscriber: Any) -> None:
         subscriber.peer.end(CloseReason.ENDED_BY_APPLICATION)
         node.broker.fanout.reply(subscriber.outbox, b"nobody hears")
-        node.node.clients.become(subscriber, Identity("7"))
+        node.node.requests.become(subscriber, Identity("7"))
 
     application: Any = SimpleNamespace(on_open=lambda _: None, on_lost=on_lost)
-    handler: Any = node.node.clients
+    handler: Any = node.node.requests
     handler.application = application
     peer = node.open()
     peer.lose()

@@ -199,7 +199,7 @@ def test_a_client_may_become_somebody_meanwhile() -> None:
     peer = ask(node)
     subscriber = hook.arrivals[0].subscriber
     assert subscriber is not None
-    node.node.clients.become(subscriber, Identity("7"))
+    node.node.requests.become(subscriber, Identity("7"))
     assert node.edge.shared.admission._users == {"7": 1}
     hook.answers.pop().callback(None)
     assert peer.subscriber.identity.user == "7"

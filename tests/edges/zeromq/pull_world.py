@@ -47,7 +47,7 @@ class Bridge:
 
     @property
     def pressure(self) -> Any:
-        return self.node.pressure
+        return self.node.backpressure
 
     def refused(self) -> dict[Refusal, int]:
         return {

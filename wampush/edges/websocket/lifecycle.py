@@ -11,7 +11,7 @@ from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final
 
-from wampush.errors import WampushError
+from wampush.errors import Defect
 
 
 @unique
@@ -63,7 +63,7 @@ MOVES: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
 """The legal moves; an event that is missing in a state's row is a defect there."""
 
 
-class IllegalMove(WampushError):
+class IllegalMove(Defect):
     """A defect of wampush: an event that cannot happen in this state.
 
     :param state: of the connection.
