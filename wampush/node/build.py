@@ -7,7 +7,7 @@ chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -16,6 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
+from wampush.apps import App
 from wampush.apps.components.registry import Components
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
@@ -32,6 +33,7 @@ from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.checks import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.presence import PresenceProcedures
+from wampush.broker.requests.procedures import Become
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
@@ -42,7 +44,6 @@ from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import ClientLimits
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.opening import ConnectHook
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullSockets
@@ -96,6 +97,18 @@ class Node:
         self.broker.policy = self.broker.policy.with_publishing(publishing)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Core:
+    """What the other parts share."""
+
+    settings: Settings
+    reactor: Any
+    broker: Broker
+    presence: Presence
+    backpressure: Backpressure
+    ingest: Ingest
+
+
 def build(
     settings: Settings, reactor: Any, max_connections: int, folder: Path | None = None
 ) -> Node:
@@ -109,48 +122,29 @@ def build(
     """
     components = _components(settings, folder, reactor)
     loaded_apps = node_apps.load(settings.apps, folder)
-    backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
-    broker, presence = _broker(settings, reactor, backpressure)
-    ingest = _ingest(settings)
-    webhooks = _webhooks(settings, reactor, ingest, broker, backpressure)
+    core = _core(settings, reactor)
+    webhooks = _webhooks(core)
     authenticator = Authenticator(settings, reactor, time)
 
     def become(subscriber: Subscriber, identity: Identity) -> None:
         # The procedures that change an identity are made before the handler that does the work.
         requests.become(subscriber, identity)
 
-    apps = NodeApps(
-        settings=settings,
-        apps=loaded_apps,
-        others=() if webhooks is None else (webhooks.application,),
-        broker=broker,
-        presence=presence,
-        authenticator=authenticator,
-        become=become,
-        reactor=reactor,
-    )
-    requests = _requests(settings, broker, presence, apps)
-    websocket = _websocket(
-        settings=settings,
-        reactor=reactor,
-        max_connections=max_connections,
-        authenticator=authenticator,
-        connect_hook=_connect_hook(apps),
-        routes=_routes(settings, requests, components),
-        broker=broker,
-        backpressure=backpressure,
-    )
-    redis = _redis(settings, reactor, ingest, broker, backpressure)
+    apps = _apps(core, loaded_apps, webhooks, authenticator, become)
+    requests = _requests(core, apps)
+    routes = _routes(settings, requests, components)
+    websocket = _websocket(core, max_connections, authenticator, apps, routes)
+    redis = _redis(core)
     return Node(
-        broker=broker,
+        broker=core.broker,
         requests=requests,
-        backpressure=backpressure,
-        presence=presence,
+        backpressure=core.backpressure,
+        presence=core.presence,
         authenticator=authenticator,
         websocket=websocket,
-        pull=_pull(settings, ingest, broker, backpressure),
+        pull=_pull(core),
         redis=redis,
-        acknowledged_pushes=_acknowledged_pushes(reactor, ingest, broker, backpressure),
+        acknowledged_pushes=_acknowledged_pushes(core),
         components=components,
         apps=apps,
         webhooks=webhooks,
@@ -158,9 +152,7 @@ def build(
     )
 
 
-def _broker(
-    settings: Settings, reactor: Any, backpressure: Backpressure
-) -> tuple[Broker, Presence]:
+def _core(settings: Settings, reactor: Any) -> _Core:
     def report(line: str) -> None:
         _log.warn("{line}", line=line)
 
@@ -168,36 +160,22 @@ def _broker(
         reactor.callLater(0, flush)
 
     ledger = Ledger(time, report)
+    backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
     hub: Hub[Subscriber] = Hub()
     rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
     router = Router(hub, Fanout(end_of_turn, backpressure, ledger), policy)
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
-    return Broker(router, ledger, presence, _automatic(settings, report)), presence
-
-
-def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
-    """Return the topics that sessions get without asking; None where there are none."""
-    patterns = settings.clients.auto_subscribe
-    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
-
-
-def _requests(
-    settings: Settings, broker: Broker, presence: Presence, apps: NodeApps
-) -> RequestHandler:
-    limits = settings.limits
-    request_limits = RequestLimits(
-        topic_bytes=limits.topic_bytes,
-        subscriptions=limits.subscriptions_per_session,
-        topics=limits.topics,
-        pending=limits.pending_per_session,
-        pending_bytes=limits.pending_bytes_per_session,
+    zmq = settings.zmq
+    return _Core(
+        settings=settings,
+        reactor=reactor,
+        broker=Broker(router, ledger, presence, _automatic(settings, report)),
+        presence=presence,
+        backpressure=backpressure,
+        ingest=Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes),
     )
-    checks = RequestChecks(broker, request_limits, apps.application, apps.reserved)
-    listing = PresenceProcedures(presence, checks.may_learn, settings.presence.list_users)
-    procedures = {**apps.procedures, **listing.procedures}
-    return RequestHandler(broker, checks, procedures, apps.application)
 
 
 def _permissions(settings: Settings) -> Permissions | None:
@@ -214,6 +192,12 @@ def _permissions(settings: Settings) -> Permissions | None:
     return Permissions(settings.permissions, defaults, monotonic)
 
 
+def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
+    """Return the topics that sessions get without asking; None where there are none."""
+    patterns = settings.clients.auto_subscribe
+    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
+
+
 def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
     limits = settings.limits
     return Components(
@@ -223,6 +207,52 @@ def _components(settings: Settings, folder: Path | None, reactor: Any) -> Compon
         limits.pending_bytes_per_session,
         reactor.callLater,
     )
+
+
+def _webhooks(core: _Core) -> NodeWebhooks | None:
+    if not core.settings.webhooks.url:
+        return None
+    return NodeWebhooks(
+        settings=core.settings.webhooks,
+        reactor=core.reactor,
+        ingest=core.ingest,
+        broker=core.broker,
+        backpressure=core.backpressure,
+    )
+
+
+def _apps(
+    core: _Core,
+    loaded: Mapping[str, App],
+    webhooks: NodeWebhooks | None,
+    authenticator: Authenticator,
+    become: Become,
+) -> NodeApps:
+    return NodeApps(
+        settings=core.settings,
+        apps=loaded,
+        others=() if webhooks is None else (webhooks.application,),
+        broker=core.broker,
+        presence=core.presence,
+        authenticator=authenticator,
+        become=become,
+        reactor=core.reactor,
+    )
+
+
+def _requests(core: _Core, apps: NodeApps) -> RequestHandler:
+    limits = core.settings.limits
+    request_limits = RequestLimits(
+        topic_bytes=limits.topic_bytes,
+        subscriptions=limits.subscriptions_per_session,
+        topics=limits.topics,
+        pending=limits.pending_per_session,
+        pending_bytes=limits.pending_bytes_per_session,
+    )
+    checks = RequestChecks(core.broker, request_limits, apps.application, apps.reserved)
+    listing = PresenceProcedures(core.presence, checks.may_learn, core.settings.presence.list_users)
+    procedures = {**apps.procedures, **listing.procedures}
+    return RequestHandler(core.broker, checks, procedures, apps.application)
 
 
 def _routes(settings: Settings, requests: RequestHandler, components: Components) -> Routes:
@@ -251,23 +281,16 @@ def _routes(settings: Settings, requests: RequestHandler, components: Components
     return Routes(wamp, by_path)
 
 
-def _connect_hook(apps: NodeApps) -> ConnectHook | None:
-    application = apps.application
-    return application if application is not None and application.judges_connecting else None
-
-
 def _websocket(
-    *,
-    settings: Settings,
-    reactor: Any,
+    core: _Core,
     max_connections: int,
     authenticator: Authenticator,
-    connect_hook: ConnectHook | None,
+    apps: NodeApps,
     routes: Routes,
-    broker: Broker,
-    backpressure: Backpressure,
 ) -> WebSocketEdge:
-    limits = settings.limits
+    settings, limits = core.settings, core.settings.limits
+    application = apps.application
+    decides = application is not None and application.judges_connecting
     return WebSocketEdge(
         settings=settings.websocket,
         limits=ClientLimits(
@@ -281,61 +304,44 @@ def _websocket(
             proxies=Proxies.of(settings.proxy.trusted),
         ),
         authenticator=authenticator,
-        connect_hook=connect_hook,
+        connect_hook=application if decides else None,
         routes=routes,
-        fanout=broker.fanout,
-        backpressure=backpressure,
-        ledger=broker.ledger,
+        fanout=core.broker.fanout,
+        backpressure=core.backpressure,
+        ledger=core.broker.ledger,
         now=time,
-        reactor=reactor,
+        reactor=core.reactor,
     )
 
 
-def _ingest(settings: Settings) -> Ingest:
-    zmq = settings.zmq
-    return Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes)
-
-
-def _pull(
-    settings: Settings, ingest: Ingest, broker: Broker, backpressure: Backpressure
-) -> PullSockets:
-    zmq = settings.zmq
+def _pull(core: _Core) -> PullSockets:
+    zmq = core.settings.zmq
     return PullSockets(
         zmq.pull,
         high_water_mark=zmq.high_water_mark,
-        ingest=ingest,
-        broker=broker,
-        backpressure=backpressure,
-        queue_bytes=settings.clients.queue_bytes,
+        ingest=core.ingest,
+        broker=core.broker,
+        backpressure=core.backpressure,
+        queue_bytes=core.settings.clients.queue_bytes,
         factory=ZmqFactory(),
-        security=ZmqSecurity(zmq, broker.ledger),
+        security=ZmqSecurity(zmq, core.broker.ledger),
     )
 
 
-def _redis(
-    settings: Settings, reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
-) -> RedisSources:
-    queue_bytes = settings.clients.queue_bytes
-    return RedisSources(settings.redis_source, ingest, broker, backpressure, queue_bytes, reactor)
+def _redis(core: _Core) -> RedisSources:
+    return RedisSources(
+        core.settings.redis_source,
+        core.ingest,
+        core.broker,
+        core.backpressure,
+        core.settings.clients.queue_bytes,
+        core.reactor,
+    )
 
 
-def _acknowledged_pushes(
-    reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
-) -> AcknowledgedPushes:
-    return AcknowledgedPushes(Source.HTTP, ingest, broker, backpressure, reactor.callLater)
-
-
-def _webhooks(
-    settings: Settings, reactor: Any, ingest: Ingest, broker: Broker, backpressure: Backpressure
-) -> NodeWebhooks | None:
-    if not settings.webhooks.url:
-        return None
-    return NodeWebhooks(
-        settings=settings.webhooks,
-        reactor=reactor,
-        ingest=ingest,
-        broker=broker,
-        backpressure=backpressure,
+def _acknowledged_pushes(core: _Core) -> AcknowledgedPushes:
+    return AcknowledgedPushes(
+        Source.HTTP, core.ingest, core.broker, core.backpressure, core.reactor.callLater
     )
 
 
