@@ -39,7 +39,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.edges.redis.source import RedisSources
+from wampush.edges.redis.sources import RedisSources
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import ClientLimits
@@ -167,14 +167,14 @@ def _core(settings: Settings, reactor: Any) -> _Core:
     router = Router(hub, Fanout(end_of_turn, backpressure, ledger), policy)
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
-    zmq = settings.zmq
+    pushes = settings.pushes
     return _Core(
         settings=settings,
         reactor=reactor,
         broker=Broker(router, ledger, presence, _automatic(settings, report)),
         presence=presence,
         backpressure=backpressure,
-        ingest=Ingest(zmq.topic_key, zmq.max_message_bytes, settings.limits.topic_bytes),
+        ingest=Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes),
     )
 
 
@@ -331,11 +331,11 @@ def _pull(core: _Core) -> PullSockets:
 def _redis(core: _Core) -> RedisSources:
     return RedisSources(
         core.settings.redis_source,
-        core.ingest,
-        core.broker,
-        core.backpressure,
-        core.settings.clients.queue_bytes,
-        core.reactor,
+        ingest=core.ingest,
+        broker=core.broker,
+        backpressure=core.backpressure,
+        queue_bytes=core.settings.clients.queue_bytes,
+        reactor=core.reactor,
     )
 
 
