@@ -10,7 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from wampush.apps.component import Component, ComponentConnection, ConnectRequest
-from wampush.apps.components.host import ComponentHost, ComponentTalk
+from wampush.apps.components.connection_runner import ConnectionRunner
+from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.errors import CloseReason
@@ -80,16 +81,16 @@ class HostWorld:
     ) -> None:
         self.clock = Clock()
         self.host = ComponentHost(
-            "shop:Chat",
-            component,
-            pending,
-            pending_bytes,
-            count(1),
-            Incidents(self.clock.seconds),
-            self.clock.callLater,
+            name="shop:Chat",
+            component=component,
+            max_pending=pending,
+            max_pending_bytes=pending_bytes,
+            numbers=count(1),
+            incidents=Incidents(self.clock.seconds),
+            call_later=self.clock.callLater,
         )
 
-    def connect(self, identity: Identity = ANONYMOUS) -> tuple[FakeLine, ComponentTalk]:
+    def connect(self, identity: Identity = ANONYMOUS) -> tuple[FakeLine, ConnectionRunner]:
         """One more connection, open."""
         line = FakeLine()
         request = ConnectRequest("/chat?room=1", {"host": "a"}, "192.0.2.1")
@@ -98,7 +99,7 @@ class HostWorld:
         return line, talk
 
     @staticmethod
-    def lose(line: FakeLine, talk: ComponentTalk) -> None:
+    def lose(line: FakeLine, talk: ConnectionRunner) -> None:
         """The connection is gone."""
         if line.reason is None:
             line.reason = CloseReason.PEER_LOST

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from twisted.logger import formatEvent
 from twisted.python.failure import Failure
 
 from tests.apps.app_world import logging
-from wampush.apps import incidents as module
 from wampush.apps.incidents import Incidents
 
 
@@ -54,8 +52,8 @@ def test_failures_of_one_place_share_a_number_for_a_second(clock, logged):
     clock.now += 0.1
     second = incidents.report("four", failure())
     assert second != first
-    assert [event["doing"] for event in logged] == ["one", "four"]
-    assert [event["more"] for event in logged] == ["", " (2 more like it had no line)"]
+    assert [event["action"] for event in logged] == ["one", "four"]
+    assert [event["suffix"] for event in logged] == ["", " (2 similar messages suppressed)"]
 
 
 def test_other_places_other_errors_and_other_code_are_other_incidents(clock, logged):
@@ -73,25 +71,21 @@ def test_other_places_other_errors_and_other_code_are_other_incidents(clock, log
 def test_lines_are_written_once_a_second_for_each_kind(clock, logged):
     incidents = Incidents(clock)
     for _ in range(5):
-        incidents.say("slow", "it is slow")
-        incidents.say("late", "it is late")
+        incidents.warn("slow", "it is slow")
+        incidents.warn("late", "it is late")
     clock.now += 1
-    incidents.say("slow", "it is slow")
-    assert [event["line"] + event["more"] for event in logged] == [
+    incidents.warn("slow", "it is slow")
+    assert [formatEvent(event) for event in logged] == [
         "it is slow",
         "it is late",
-        "it is slow (4 more like it had no line)",
+        "it is slow (4 similar messages suppressed)",
     ]
 
 
-def test_what_is_remembered_is_bounded(clock, monkeypatch):
-    monkeypatch.setattr(module, "_MOST_PLACES", 3)
-    incidents = Incidents(clock)
-    for kind in "abcde":
-        incidents.say(kind, kind)
-        incidents.say("a", "a")
-    known: Any = incidents._shown
-    assert list(known) == ["d", "e", "a"]
+def test_a_warning_has_fields(clock, logged):
+    Incidents(clock).warn("slow", "{name} took {seconds:.1f} s", name="add", seconds=2)
+    (event,) = logged
+    assert (formatEvent(event), event["name"]) == ("add took 2.0 s", "add")
 
 
 def test_endless_words_are_cut(clock, logged):

@@ -87,7 +87,7 @@ def test_what_was_probably_meant_is_told(beside):
     for how in (loader.load, loader.check):
         assert complaint("live_shpo_e:app", beside, how).endswith("; did you mean 'live_shop_e'?")
         told = complaint("live_shop_e.py:app", beside, how)
-        assert told.endswith("; leave out the ending: live_shop_e")
+        assert told.endswith("; omit the file extension: live_shop_e")
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def test_the_first_procedure_and_its_page(tmp_path: Path, page: Page) -> None:
         assert found == 5
         answer = called(page, "A", "shop.add", 1)
         assert answer["uri"] == f"{ERROR}invalid-argument"
-        assert answer["desc"] == "shop.add: it takes 2 arguments (a, b), not 1"
+        assert answer["desc"] == "shop.add: expected 2 arguments (a, b), got 1"
 
 
 def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_handlers_may_go_on_until_the_daemon_has_ended(tmp_path: Path) -> None:
     [
         (None, "there is no module broken"),
         ("", "has no 'app'"),
-        ("app = 5", "right is app = App()"),
+        ("app = 5", "such as app = App()"),
         ("1/0", "ZeroDivisionError: division by zero"),
         ("from wampush.apps import App\napp = App()\napp.procedure('wampush.x')", "own"),
     ],

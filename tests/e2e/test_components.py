@@ -118,7 +118,7 @@ def test_an_error_is_logged_and_nothing_of_it_goes_out(tmp_path: Path) -> None:
     [
         (None, "there is no module slow_component on Python's path"),
         ("", "has no 'Slow'"),
-        ("class Slow:\n    pass\n", "it is no subclass of wampush.apps.component.Component"),
+        ("class Slow:\n    pass\n", "it must be a subclass of wampush.apps.component.Component"),
         ("import nothing_of_this_name\n", "No module named 'nothing_of_this_name'"),
         ("x = 1 / 0\n", "ZeroDivisionError: division by zero ("),
     ],

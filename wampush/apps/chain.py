@@ -1,8 +1,8 @@
-"""Several kinds of application code as one.
+"""Several kinds of application code as one application.
 
 Owns: their order. Must not import: the edges.
 
-Whoever decides is asked in the order of the configuration: the first refusal ends it, and what one
+Links decide in the order of the configuration: the first refusal ends the chain, and what one link
 has rewritten is what the next one gets.
 """
 
@@ -28,101 +28,101 @@ if TYPE_CHECKING:
 
 
 class ChainLink(Application, Protocol):
-    """One of them: Python apps, webhooks, what answers WAMP-CRA."""
+    """A Python app, or webhooks."""
 
     @property
     def judges_connecting(self) -> bool:
-        """Whether :meth:`connecting` has to be asked."""
+        """Whether :meth:`connecting` has to be called."""
 
-    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
-        """A client wants in, see ``edges/doorkeeper.py``."""
+    def connecting(self, attempt: ConnectAttempt) -> Deferred[None]:
+        """Decide about a client that connects; see ``ConnectHook`` of the WebSocket edge."""
 
 
 class ApplicationChain:
-    """All of them; an ``Application`` and a ``Doorkeeper``.
+    """All links as one ``Application`` and ``ConnectHook``.
 
-    :param parts: in the order in which they are asked.
-    :param sessions: the clients, as apps know them.
-    :param cancel: gives up what runs on behalf of a session.
+    :param links: in the order in which they decide.
+    :param sessions: the sessions as apps see them.
+    :param cancel: cancels the handlers that run on behalf of a session.
     """
 
     def __init__(
-        self, parts: Sequence[ChainLink], sessions: Sessions, cancel: Callable[[Subscriber], None]
+        self, links: Sequence[ChainLink], sessions: Sessions, cancel: Callable[[Subscriber], None]
     ) -> None:
-        self._parts = parts
+        self._links = links
         self._sessions = sessions
         self._cancel = cancel
-        self._doorkeepers = [part for part in parts if part.judges_connecting]
-        self._subscribing = [part for part in parts if part.judges_subscribing]
-        self._publishing = [part for part in parts if part.judges_publishing]
-        self.judges_connecting: Final = bool(self._doorkeepers)
-        self.judges_subscribing: Final = bool(self._subscribing)
-        self.judges_publishing: Final = bool(self._publishing)
+        self._connecting_links = [link for link in links if link.judges_connecting]
+        self._subscribing_links = [link for link in links if link.judges_subscribing]
+        self._publishing_links = [link for link in links if link.judges_publishing]
+        self.judges_connecting: Final = bool(self._connecting_links)
+        self.judges_subscribing: Final = bool(self._subscribing_links)
+        self.judges_publishing: Final = bool(self._publishing_links)
 
     def has_procedure(self, uri: str) -> bool:
-        """Whether one of them answers calls of this URI."""
-        return any(part.has_procedure(uri) for part in self._parts)
+        """Whether a link answers calls of this URI."""
+        return any(link.has_procedure(uri) for link in self._links)
 
     def has_action(self, topic: str) -> bool:
-        """Whether what clients publish on this topic is an action of one of them."""
-        return any(part.has_action(topic) for part in self._parts)
+        """Whether a link takes publications on this topic as actions."""
+        return any(link.has_action(topic) for link in self._links)
 
     # Sessions.
 
-    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
-        """A client wants in: all have to agree."""
-        agreed = Deferred.fromCoroutine(self._connecting(arrival))
-        return agreed.addErrback(self._turned_away, arrival)
+    def connecting(self, attempt: ConnectAttempt) -> Deferred[None]:
+        """Decide about a client that connects: every link has to allow it."""
+        allowed = Deferred.fromCoroutine(self._connecting(attempt))
+        return allowed.addErrback(self._on_connect_refused, attempt)
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """A session has got its WELCOME."""
+        """Notify all links of a session that has got its WELCOME."""
         self._sessions.on_open(subscriber)
-        for part in self._parts:
-            part.on_open(subscriber)
+        for link in self._links:
+            link.on_open(subscriber)
 
     def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """A session has become somebody else, or has a fresh proof of who it is."""
-        for part in self._parts:
-            part.on_identity(subscriber, before)
+        """Notify all links of a session that has another identity, or a renewed one."""
+        for link in self._links:
+            link.on_identity(subscriber, before)
 
     def on_lost(self, subscriber: Subscriber) -> None:
-        """A session has ended: what runs for it is cancelled, then they hear of its end."""
+        """Cancel what runs for a session that has ended, then notify all links."""
         self._cancel(subscriber)
         self._sessions.on_lost(subscriber)
-        for part in self._parts:
-            part.on_lost(subscriber)
+        for link in self._links:
+            link.on_lost(subscriber)
 
-    # Requests.
+    # Requests of clients.
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
-        """A client that may subscribe wants to."""
-        self._ask_to_subscribe(0, subscriber, request, decide, PASS)
+        """Decide about a subscription."""
+        self._decide_subscription(0, subscriber, request, decide, PASS)
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
-        """A client that may publish wants to."""
-        self._ask_to_publish(0, subscriber, request, None, decide, PASS)
+        """Decide about a publication."""
+        self._decide_publication(0, subscriber, request, None, decide, PASS)
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
-        """A client that may call a procedure does; only for what one of them has."""
-        part = next(part for part in self._parts if part.has_procedure(call.procedure))
-        part.call(subscriber, call, reply)
+        """Answer a call of a procedure that a link has."""
+        link = next(link for link in self._links if link.has_procedure(call.procedure))
+        link.call(subscriber, call, reply)
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
-        """A client has sent an action; only for what one of them has."""
-        part = next(part for part in self._parts if part.has_action(request.topic))
-        part.act(subscriber, request, done)
+        """Run an action that a link has."""
+        link = next(link for link in self._links if link.has_action(request.topic))
+        link.act(subscriber, request, done)
 
-    # One after the other.
+    # One link after the other.
 
-    async def _connecting(self, arrival: ConnectAttempt) -> None:
-        for part in self._doorkeepers:
-            await part.connecting(arrival)
+    async def _connecting(self, attempt: ConnectAttempt) -> None:
+        for link in self._connecting_links:
+            await link.connecting(attempt)
 
-    def _turned_away(self, failure: Failure, arrival: ConnectAttempt) -> Failure:
-        self._sessions.turned_away(arrival)
+    def _on_connect_refused(self, failure: Failure, attempt: ConnectAttempt) -> Failure:
+        self._sessions.on_connect_refused(attempt)
         return failure
 
-    def _ask_to_subscribe(
+    def _decide_subscription(
         self,
         number: int,
         subscriber: Subscriber,
@@ -130,17 +130,17 @@ class ApplicationChain:
         decide: Decide,
         verdict: Verdict,
     ) -> None:
-        """Ask from the part of this number on.
+        """Let the links from this number on decide.
 
-        :param verdict: of the one before.
+        :param verdict: of the link before.
         """
-        if verdict.refusal is not None or number == len(self._subscribing):
+        if verdict.refusal is not None or number == len(self._subscribing_links):
             decide(verdict)
             return
-        then = partial(self._ask_to_subscribe, number + 1, subscriber, request, decide)
-        self._subscribing[number].subscribing(subscriber, request, then)
+        then = partial(self._decide_subscription, number + 1, subscriber, request, decide)
+        self._subscribing_links[number].subscribing(subscriber, request, then)
 
-    def _ask_to_publish(
+    def _decide_publication(
         self,
         number: int,
         subscriber: Subscriber,
@@ -149,10 +149,10 @@ class ApplicationChain:
         decide: Decide,
         verdict: Verdict,
     ) -> None:
-        """Ask from the part of this number on.
+        """Let the links from this number on decide.
 
-        :param rewritten: what they have made of the payload so far; None when nothing.
-        :param verdict: of the one before.
+        :param rewritten: the payload as rewritten so far; None for that of the client.
+        :param verdict: of the link before.
         """
         if verdict.refusal is not None:
             decide(verdict)
@@ -160,8 +160,8 @@ class ApplicationChain:
         if verdict.payload is not None:
             rewritten = verdict.payload
             request = replace(request, event=rewritten)
-        if number == len(self._publishing):
+        if number == len(self._publishing_links):
             decide(Verdict(payload=rewritten))
             return
-        then = partial(self._ask_to_publish, number + 1, subscriber, request, rewritten, decide)
-        self._publishing[number].publishing(subscriber, request, then)
+        then = partial(self._decide_publication, number + 1, subscriber, request, rewritten, decide)
+        self._publishing_links[number].publishing(subscriber, request, then)

@@ -1,10 +1,10 @@
-"""Finds the objects of application code that the configuration names: ``"shop.live:app"``.
+"""Loading of application code that the configuration names, such as ``"shop.live:app"``.
 
-Owns: where modules are looked for, and what the operator is told when that fails.
+Owns: where modules are looked for, and the errors for operators when they cannot be loaded.
 Must not import: Twisted, or anything of wampush but ``errors``: ``wampush check`` uses it too.
 
-A module is found as any import finds it, or else beside the configuration file, whose folder
-becomes the last one on ``sys.path``, so that modules there can import their neighbours.
+A module is found like any import, or else next to the configuration file, whose folder is appended
+to ``sys.path``, so that modules there can import each other.
 """
 
 from __future__ import annotations
@@ -24,36 +24,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from types import ModuleType
 
-Made = TypeVar("Made")
+Created = TypeVar("Created")
 
 _HERE: Final = Path(__file__).parent
 
 
-def load(name: str, beside: Path | None = None, setting: str = "") -> object:
-    """Import what the configuration names. Call it after the reactor is installed.
+def load(name: str, folder: Path | None = None, setting: str = "") -> object:
+    """Import an object that the configuration names; the reactor has to be installed before.
 
     :param name: ``module:attribute``; the module may be dotted.
-    :param beside: the folder of the configuration file, if there is one.
-    :param setting: the dotted key that holds the name, for messages.
+    :param folder: of the configuration file, if there is one.
+    :param setting: the dotted name of the setting, for errors.
     :returns: the attribute of the module.
-    :raises OperatorError: when there is no such module or attribute, or the module itself raises.
+    :raises OperatorError: when there is no such module or attribute, or the module raises.
     """
-    _join_path(beside)
+    _extend_path(folder)
     module_name, _, attribute = name.partition(":")
     prefix = prefix_of(setting, name)
-    module = _module(module_name, prefix, beside)
+    module = _module(module_name, prefix, folder)
     try:
         return getattr(module, attribute)
     except AttributeError:
-        at = getattr(module, "__file__", None) or "no file"
+        file = getattr(module, "__file__", None) or "no file"
         near = _near(attribute, [each for each in vars(module) if not each.startswith("_")])
-        raise OperatorError(f"{prefix}: {module_name} ({at}) has no {attribute!r}{near}") from None
+        raise OperatorError(
+            f"{prefix}: {module_name} ({file}) has no {attribute!r}{near}"
+        ) from None
 
 
-def make(found: Callable[[], Made], prefix: str) -> Made:
-    """Call what was loaded, without arguments.
+def create(found: Callable[[], Created], prefix: str) -> Created:
+    """Call what was loaded without arguments, and return the result.
 
-    :param prefix: how messages begin.
+    :param prefix: how errors begin.
     :raises OperatorError: when it raises.
     """
     try:
@@ -62,50 +64,50 @@ def make(found: Callable[[], Made], prefix: str) -> Made:
         raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
 
 
-def check(name: str, beside: Path | None = None, setting: str = "") -> None:
-    """Look for the module that the configuration names, without running anything of it.
+def check(name: str, folder: Path | None = None, setting: str = "") -> None:
+    """Check that the module that the configuration names exists, without running any of it.
 
     :raises OperatorError: when there is no such module.
     """
-    _join_path(beside)
+    _extend_path(folder)
     module_name = name.partition(":")[0]
     spec: ModuleSpec | None = None
     for number, part in enumerate(module_name.split(".")):
         if number == 0:
             spec = _top(part)
         elif spec is not None:
-            # Only packages have somewhere to look for more.
-            folders = spec.submodule_search_locations
-            spec = None if folders is None else PathFinder.find_spec(part, list(folders))
+            # Only packages have a place to look for submodules.
+            places = spec.submodule_search_locations
+            spec = None if places is None else PathFinder.find_spec(part, list(places))
         if spec is None:
-            raise _not_found(prefix_of(setting, name), module_name, beside)
+            raise _not_found(prefix_of(setting, name), module_name, folder)
 
 
 def _top(name: str) -> ModuleSpec | None:
     try:
         return find_spec(name)
     except ValueError:
-        # It is loaded, and does not know from where; so it can be imported too.
+        # It is loaded already and has no spec, so it can be imported as well.
         return PathFinder.find_spec(name)
 
 
-def _module(name: str, prefix: str, beside: Path | None) -> ModuleType:
+def _module(name: str, prefix: str, folder: Path | None) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise _not_found(prefix, name, beside) from None
+            raise _not_found(prefix, name, folder) from None
         raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
     except (Exception, SystemExit) as error:
         raise OperatorError(f"{prefix}: {_what_raised(error)}") from error
 
 
 def _what_raised(error: BaseException) -> str:
-    """The last line of a traceback, with the place in the code that was to be loaded."""
+    """Return the last line of a traceback, with the line of application code that raised."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     text = " ".join(traceback.format_exception_only(error)[-1].split())
-    # Neither the import system nor what application code is written against is what is wrong.
+    # The error is neither in the import system nor in the API of apps.
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
@@ -114,25 +116,27 @@ def _what_raised(error: BaseException) -> str:
     return f"{text} ({frames[-1].filename}:{frames[-1].lineno})" if frames else text
 
 
-def _join_path(beside: Path | None) -> None:
-    if beside is not None:
-        folder = str(beside.resolve())
-        if folder not in sys.path:
-            sys.path.append(folder)
+def _extend_path(folder: Path | None) -> None:
+    if folder is not None:
+        entry = str(folder.resolve())
+        if entry not in sys.path:
+            sys.path.append(entry)
             importlib.invalidate_caches()
 
 
 def prefix_of(setting: str, name: str) -> str:
-    """How messages about a name in the configuration begin."""
+    """Return how errors about a name in the configuration begin."""
     return f'{setting} = "{name}"' if setting else f'"{name}"'
 
 
-def _not_found(prefix: str, module: str, beside: Path | None) -> OperatorError:
-    there = "" if beside is None else f", nor beside the configuration file in {beside.resolve()}"
+def _not_found(prefix: str, module: str, folder: Path | None) -> OperatorError:
+    there = (
+        "" if folder is None else f" and none next to the configuration file in {folder.resolve()}"
+    )
     if module.endswith(".py"):
-        hint = f"; leave out the ending: {module.removesuffix('.py')}"
+        hint = f"; omit the file extension: {module.removesuffix('.py')}"
     else:
-        hint = "" if beside is None else _near(module, [each.stem for each in beside.glob("*.py")])
+        hint = "" if folder is None else _near(module, [each.stem for each in folder.glob("*.py")])
     return OperatorError(
         f"{prefix}: there is no module {module} on Python's path (installed packages and "
         f"PYTHONPATH){there}{hint}"
@@ -140,6 +144,6 @@ def _not_found(prefix: str, module: str, beside: Path | None) -> OperatorError:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    """The end of a message: what was probably meant, if anything."""
+    """Return the end of an error: the name that was probably meant, if there is one."""
     close = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean {close[0]!r}?" if close else ""

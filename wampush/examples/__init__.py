@@ -1,5 +1,5 @@
-"""Components and apps that can be started as they are, to be read and copied.
+"""Components and apps that can be started as they are, to read and to copy.
 
-Owns: nothing that the server needs. Must not import: anything of wampush but what applications are
-written against.
+Owns: nothing that the server needs.
+Must not import: anything of wampush but the APIs of applications.
 """

@@ -1,8 +1,8 @@
-"""A chat: who connects is announced to all others, and so is each message.
+"""A chat that relays every message to all other clients, and announces those that connect.
 
 Owns: the chat component. Must not import: anything of wampush but ``apps.component``.
 
-Start it with a configuration that holds::
+Start it with this configuration::
 
     [[routes]]
     path = "/chat"
@@ -15,22 +15,22 @@ from wampush.apps.component import Component, ComponentConnection
 
 
 class Chat(Component):
-    """Relays every message to everybody else. An error ends the connection it came up on."""
+    """Relays every message to all other clients. An error ends the connection that caused it."""
 
     def __init__(self) -> None:
         self._clients: set[ComponentConnection] = set()
 
     def on_open(self, conn: ComponentConnection) -> None:
-        """Tell the others who has come."""
+        """Announce the client to the others."""
         self._clients.add(conn)
         self._send_to_others(conn, f"Client {conn.id} connected.")
 
     def on_message(self, conn: ComponentConnection, data: str | bytes) -> None:
-        """Pass a message on, text as text and binary as binary."""
+        """Relay a message, text as text and binary as binary."""
         self._send_to_others(conn, data)
 
     def on_close(self, conn: ComponentConnection) -> None:
-        """Nothing goes to this one any more."""
+        """Stop relaying to this client."""
         self._clients.discard(conn)
 
     def _send_to_others(self, conn: ComponentConnection, data: str | bytes) -> None:

@@ -1,12 +1,12 @@
-"""The apps of a node, put together.
+"""The Python apps of a node.
 
-Owns: how they are loaded, what they may not have in common, and their part in the node.
-Must not import: the composition root, ``node``.
+Owns: how they are loaded, which names they must not share, and the application made from them.
+Must not import: ``node.build``, ``node.service``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import time
 from typing import Any, Final
@@ -17,11 +17,14 @@ from twisted.logger import Logger
 from wampush.apps import App, loader
 from wampush.apps.chain import ApplicationChain, ChainLink
 from wampush.apps.incidents import Incidents
-from wampush.apps.python.answers import Answers
-from wampush.apps.python.context import Server
-from wampush.apps.python.cra_hook import CraHook, HookKeys
+from wampush.apps.python.app import Registered
+from wampush.apps.python.contexts import Contexts
+from wampush.apps.python.cra_hook import CallHandler, CraHook, HookKeys
 from wampush.apps.python.host import AppHost
+from wampush.apps.python.key_handler import KeyHandler
+from wampush.apps.python.replies import Replies
 from wampush.apps.python.runner import Runner
+from wampush.apps.python.server_api import ServerApi
 from wampush.apps.python.sessions import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.broker import Broker
@@ -32,7 +35,7 @@ from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError, shown
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.apps")
 _KEY: Final = "apps"
 
 
@@ -40,32 +43,36 @@ def load(names: Sequence[str], folder: Path | None) -> Mapping[str, App]:
     """Import the apps that the configuration names, in its order.
 
     :param folder: of the configuration file.
-    :raises OperatorError: when one can not be used, or two have something of the same name.
+    :raises OperatorError: when an app cannot be used, or two apps share a name.
     """
     apps: dict[str, App] = {}
     for name in names:
         found = loader.load(name, folder, _KEY)
         prefix = loader.prefix_of(_KEY, name)
         if not isinstance(found, App):
-            raise OperatorError(f"{prefix}: it is {shown(found)}; right is app = App()")
+            raise OperatorError(
+                f"{prefix}: it must be an App, such as app = App(), not {shown(found)}"
+            )
         for other, app in apps.items():
-            _check_apart(prefix, found, other, app)
+            _check_distinct(prefix, found, other, app)
         apps[name] = found
     return apps
 
 
-def _check_apart(prefix: str, app: App, other_name: str, other: App) -> None:
+def _check_distinct(prefix: str, app: App, other_name: str, other: App) -> None:
     if app is other:
-        raise OperatorError(f"{prefix}: it is the same as {other_name}; name it once")
+        raise OperatorError(f"{prefix}: this is the same app as {other_name}; name it once")
     own, theirs = app.registered, other.registered
     for kind, names in (
         ("procedure", own.procedures.keys() & theirs.procedures.keys()),
         ("action", own.actions.keys() & theirs.actions.keys()),
     ):
         for name in sorted(names):
-            raise OperatorError(f"{prefix}: {other_name} has the {kind} {name!r} already")
-    if own.cra_keys is not None and theirs.cra_keys is not None:
-        raise OperatorError(f"{prefix}: {other_name} has a cra_key handler already")
+            raise OperatorError(
+                f"{prefix}: {other_name} has registered the {kind} {name!r} already"
+            )
+    if own.cra_key is not None and theirs.cra_key is not None:
+        raise OperatorError(f"{prefix}: {other_name} has registered a cra_key handler already")
 
 
 class NodeApps:
@@ -94,86 +101,95 @@ class NodeApps:
         become: Become,
         reactor: Any,
     ) -> None:
-        application = settings.application
+        self._settings = settings
         self._broker = broker
+        self._authenticator = authenticator
         self._become = become
+        application = settings.application
         self._threads = Threads(application.threads, reactor)
         incidents = Incidents()
         self._runner = Runner(reactor, self._threads, incidents, application.timeout)
-        in_reactor = self._threads.in_reactor
-        longest = settings.limits.topic_bytes
-        server = Server(broker, presence, time, in_reactor, longest)
-        self._sessions = Sessions(server)
-        self._hosts = [
-            AppHost(
-                name,
-                app,
-                server,
-                self._sessions,
-                self._runner,
-                Answers(incidents),
-                application.connect_timeout,
-            )
-            for name, app in apps.items()
-        ]
-        for host in self._hosts:
-            _log.info("app {name}: {what}", name=host.name, what=_summary(host))
-        #: Procedures that are answered at once: authentication, and what a session is.
-        self.procedures: Final = self._procedures(authenticator)
+        self._replies = Replies(incidents)
+        self._api = ServerApi(
+            broker=broker,
+            presence=presence,
+            now=time,
+            in_reactor=self._threads.in_reactor,
+            max_topic_bytes=settings.limits.topic_bytes,
+        )
+        self._sessions = Sessions(self._api)
+        if not any(app.registered.cra_key for app in apps.values()):
+            self._check_keys()
+        hosts = [self._host(name, app) for name, app in apps.items()]
+        #: Procedures that are answered at once: authentication, and about the session itself.
+        self.procedures: Final = self._procedures(hosts)
         #: Topics on which only apps may publish.
-        self.reserved: Final = frozenset(name for host in self._hosts for name in host.reserved)
+        self.reserved: Final = frozenset(name for host in hosts for name in host.reserved)
+        links: Sequence[ChainLink] = [*hosts, *others]
         #: The apps and the others as one; None when there are none.
-        self.application: Final = self._chain(others)
+        self.application: Final = (
+            ApplicationChain(links, self._sessions, self._runner.cancel_all_of) if links else None
+        )
 
     def stop(self, patience: float) -> Deferred[None]:
-        """The sessions have ended: let what still runs end.
+        """Let running handlers end; all sessions have ended by now.
 
         :param patience: seconds.
         """
-        # Threads that still run by then do not stop for anybody, and are not waited for.
+        # Threads that still run after that cannot be stopped, and are not waited for.
         return self._runner.stop(patience).addCallback(lambda _: self._threads.stop(0))
 
-    def _procedures(self, authenticator: Authenticator) -> Procedures:
+    def _host(self, name: str, app: App) -> AppHost:
+        contexts = Contexts(name, self._api, self._sessions)
+        _log.info("app {name}: {summary}", name=name, summary=_summary(app.registered))
+        return AppHost(
+            app=app,
+            contexts=contexts,
+            runner=self._runner,
+            replies=self._replies,
+            publisher=self._broker,
+            connect_timeout=self._settings.application.connect_timeout,
+            other_calls=self._cra_calls(name, app, contexts),
+        )
+
+    def _procedures(self, hosts: Sequence[AppHost]) -> Procedures:
         permissions_for = self._broker.permissions_for
         own = {
-            **authenticator.procedures(permissions_for, self._become),
+            **self._authenticator.procedures(permissions_for, self._become),
             **SessionProcedures(permissions_for, time).procedures,
         }
-        hooked = self._answer_cra(authenticator)
-        return {uri: each for uri, each in own.items() if uri not in hooked}
+        return {
+            uri: procedure
+            for uri, procedure in own.items()
+            if not any(host.has_procedure(uri) for host in hosts)
+        }
 
-    def _chain(self, others: Sequence[ChainLink]) -> ApplicationChain | None:
-        links: list[ChainLink] = [*self._hosts, *others]
-        if not links:
-            return None
-        return ApplicationChain(links, self._sessions, self._runner.cancel_all_of)
-
-    def _answer_cra(self, authenticator: Authenticator) -> Collection[str]:
-        """Let an app give the keys of WAMP-CRA; gives the procedures that it answers then."""
-        host = next((each for each in self._hosts if each.registered.cra_keys is not None), None)
-        keys = None if host is None else host.registered.cra_keys
-        if host is None or keys is None:
-            if authenticator.uses_cra and not authenticator.cra_keys().count:
-                raise OperatorError(
-                    'auth.order names "cra": set cra.keys_file, or register a cra_key handler in '
-                    "one of apps"
-                )
-            return ()
-        if not authenticator.uses_cra:
+    def _cra_calls(self, name: str, app: App, contexts: Contexts) -> Mapping[str, CallHandler]:
+        """Return the procedures of WAMP-CRA, if the app has a ``cra_key`` handler."""
+        registered = app.registered.cra_key
+        if registered is None:
+            return {}
+        if not self._authenticator.uses_cra:
             raise OperatorError(
-                f'app {host.name} has a cra_key handler, so auth.order must name "cra"'
+                f'app {name} has a cra_key handler, so auth.order must contain "cra"'
             )
-        source = HookKeys(authenticator.cra_keys, keys.salting, keys.seed)
-        desk = authenticator.cra_procedures(
-            self._broker.permissions_for, self._become, lambda: source
+        keys = HookKeys(self._authenticator.cra_keys, registered.salting, registered.seed)
+        procedures = self._authenticator.cra_procedures(
+            self._broker.permissions_for, self._become, lambda: keys
         )
-        host.other_calls = CraHook(desk, source, host).calls
-        return host.other_calls.keys()
+        key_handler = KeyHandler(registered.handler, contexts, self._runner, self._replies)
+        return CraHook(procedures, keys, key_handler).calls
+
+    def _check_keys(self) -> None:
+        if self._authenticator.uses_cra and not self._authenticator.cra_keys().count:
+            raise OperatorError(
+                'auth.order contains "cra", but there are no keys; set cra.keys_file, or register '
+                "a cra_key handler in an app"
+            )
 
 
-def _summary(host: AppHost) -> str:
-    """What an app has registered, for the log."""
-    registered = host.registered
+def _summary(registered: Registered) -> str:
+    """Return what an app has registered, for the log."""
     kinds = {
         "procedures": [*registered.procedures],
         "actions": [*registered.actions],
@@ -185,10 +201,10 @@ def _summary(host: AppHost) -> str:
                 ("on_disconnect", registered.disconnect),
                 ("on_subscribe", registered.subscribe),
                 ("on_publish", registered.publish),
-                ("cra_key", registered.cra_keys),
+                ("cra_key", registered.cra_key),
             )
             if handlers
         ],
     }
-    told = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
-    return "; ".join(told) or "it registers nothing"
+    found = [f"{kind} {', '.join(names)}" for kind, names in kinds.items() if names]
+    return "; ".join(found) or "registers no handlers"

@@ -201,11 +201,11 @@ def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscri
 def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
     limits = settings.limits
     return Components(
-        settings.routes,
-        folder,
-        limits.pending_per_session,
-        limits.pending_bytes_per_session,
-        reactor.callLater,
+        routes=settings.routes,
+        folder=folder,
+        max_pending=limits.pending_per_session,
+        max_pending_bytes=limits.pending_bytes_per_session,
+        call_later=reactor.callLater,
     )
 
 

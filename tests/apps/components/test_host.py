@@ -55,9 +55,9 @@ def test_a_connection_has_number_identity_request_and_room_of_its_own():
 
 def test_text_goes_out_as_text_and_bytes_as_binary():
     world = HostWorld(Scripted(on_message=lambda conn, data: conn.send(data)))
-    line, talk = world.connect()
+    line, runner = world.connect()
     for data in ("grüße", b"\x00\xff", "", b""):
-        talk.message(data)
+        runner.on_message(data)
     assert line.written == ["grüße", b"\x00\xff", "", b""]
 
 
@@ -81,10 +81,10 @@ def test_every_kind_of_bytes_can_be_sent_and_nothing_else():
 def test_what_is_sent_to_a_client_that_is_gone_is_nothing():
     seen: list[ComponentConnection] = []
     world = HostWorld(Scripted(on_open=seen.append))
-    line, talk = world.connect()
+    line, runner = world.connect()
     (conn,) = seen
     states = [conn.is_open]
-    world.lose(line, talk)
+    world.lose(line, runner)
     assert [*states, conn.is_open] == [True, False]
     conn.send("x")
     conn.send(b"x")
@@ -96,8 +96,8 @@ def test_what_is_sent_to_a_client_that_is_gone_is_nothing():
 @pytest.mark.parametrize("code", [1000, 1001, 1003, 1007, 1011, 1014, 3000, 4999])
 def test_a_component_closes_with_a_code_of_its_choice(code: int):
     world = HostWorld(Scripted(on_message=lambda conn, data: conn.close(code, data)))
-    line, talk = world.connect()
-    talk.message("bye")
+    line, runner = world.connect()
+    runner.on_message("bye")
     assert line.ended == [(CloseReason.CLOSED_BY_COMPONENT, "bye", code)]
 
 
@@ -105,7 +105,7 @@ def test_a_component_closes_with_a_code_of_its_choice(code: int):
 def test_other_codes_may_not_be_sent(code: int):
     seen: list[ComponentConnection] = []
     line, _ = HostWorld(Scripted(on_open=seen.append)).connect()
-    with pytest.raises(ValueError, match="close code"):
+    with pytest.raises(ValueError, match="code must be 1000 to 1003"):
         seen[0].close(code)
     assert line.ended == []
 
@@ -113,12 +113,12 @@ def test_other_codes_may_not_be_sent(code: int):
 def test_what_a_client_sent_behind_its_end_is_not_seen():
     held = Held()
     component = Scripted(on_message=held)
-    line, talk = HostWorld(component).connect()
-    talk.message("1")
-    talk.message("2")
+    line, runner = HostWorld(component).connect()
+    runner.on_message("1")
+    runner.on_message("2")
     line.end(CloseReason.CLOSED_BY_COMPONENT, "", 1000)
     held.release()
-    talk.on_lost()
+    runner.on_lost()
     assert names(component) == ["on_open", "on_message", "on_close"]
 
 
@@ -126,18 +126,18 @@ def test_what_a_client_sent_behind_its_end_is_not_seen():
 
 
 def test_a_component_needs_no_method():
-    line, talk = HostWorld(Component()).connect()
-    talk.message("x")
-    HostWorld.lose(line, talk)
+    line, runner = HostWorld(Component()).connect()
+    runner.on_message("x")
+    HostWorld.lose(line, runner)
     assert line.ended == []
 
 
 def test_plain_methods_are_called_at_once():
     component = Scripted()
-    line, talk = HostWorld(component).connect()
-    talk.message("a")
-    talk.message(b"b")
-    HostWorld.lose(line, talk)
+    line, runner = HostWorld(component).connect()
+    runner.on_message("a")
+    runner.on_message(b"b")
+    HostWorld.lose(line, runner)
     assert component.calls == [
         ("on_open", 1),
         ("on_message", 1, "a"),
@@ -162,9 +162,9 @@ def test_coroutines_deferreds_and_generators_are_waited_for():
         return held().addCallback(lambda _: conn.send(f"{data} done"))
 
     for form in (coroutine, generator, deferred):
-        line, talk = HostWorld(Scripted(on_message=form)).connect()
-        talk.message("1")
-        talk.message("2")
+        line, runner = HostWorld(Scripted(on_message=form)).connect()
+        runner.on_message("1")
+        runner.on_message("2")
         assert line.written == []
         assert len(held.waiting) == 1
         held.release()
@@ -178,9 +178,9 @@ def test_what_is_done_at_once_needs_no_turn():
         conn.send(data)
 
     for form in (coroutine, lambda conn, data: succeed(conn.send(data))):
-        line, talk = HostWorld(Scripted(on_message=form)).connect()
+        line, runner = HostWorld(Scripted(on_message=form)).connect()
         for number in range(5):
-            talk.message(str(number))
+            runner.on_message(str(number))
         assert line.written == ["0", "1", "2", "3", "4"]
 
 
@@ -191,13 +191,13 @@ def test_messages_wait_for_on_open_and_on_close_for_messages():
     held = Held()
     component = Scripted(on_open=held, on_message=held, on_close=held)
     world = HostWorld(component)
-    line, talk = world.connect()
-    talk.message("1")
-    talk.message("2")
+    line, runner = world.connect()
+    runner.on_message("1")
+    runner.on_message("2")
     assert names(component) == ["on_open"]
     held.release()
     assert names(component) == ["on_open", "on_message"]
-    world.lose(line, talk)
+    world.lose(line, runner)
     held.release()
     held.release()
     assert component.calls[1:] == [
@@ -214,11 +214,11 @@ def test_other_connections_do_not_wait():
     world = HostWorld(
         Scripted(on_message=lambda conn, data: held() if data == "slow" else conn.send(data))
     )
-    slow, slow_talk = world.connect()
-    other, other_talk = world.connect()
-    slow_talk.message("slow")
-    slow_talk.message("behind")
-    other_talk.message("quick")
+    slow, slow_runner = world.connect()
+    other, other_runner = world.connect()
+    slow_runner.on_message("slow")
+    slow_runner.on_message("behind")
+    other_runner.on_message("quick")
     assert other.written == ["quick"]
     assert slow.written == []
     held.release()
@@ -230,9 +230,9 @@ def test_very_many_waiting_messages_do_not_fill_the_stack():
     world = HostWorld(
         Scripted(on_open=held, on_message=lambda conn, data: conn.send(data)), pending=50_000
     )
-    line, talk = world.connect()
+    line, runner = world.connect()
     for number in range(50_000):
-        talk.message(str(number))
+        runner.on_message(str(number))
     held.release()
     assert line.written == [str(number) for number in range(50_000)]
 
@@ -241,15 +241,15 @@ def test_more_than_may_wait_drops_the_connection():
     held = Held()
     component = Scripted(on_message=held)
     world = HostWorld(component, pending=3)
-    line, talk = world.connect()
+    line, runner = world.connect()
     for number in range(4):
-        talk.message(str(number))
+        runner.on_message(str(number))
     assert line.ended == []
-    talk.message("one too many")
+    runner.on_message("one too many")
     ((reason, detail, _),) = line.ended
     assert reason is CloseReason.FLOODING
-    assert detail == "limits.pending_per_session = 3 messages wait for shop:Chat already."
-    talk.on_lost()
+    assert detail == "limits.pending_per_session = 3 messages are already waiting for shop:Chat."
+    runner.on_lost()
     held.release()
     assert names(component) == ["on_open", "on_message", "on_close"]
 
@@ -257,14 +257,16 @@ def test_more_than_may_wait_drops_the_connection():
 def test_more_bytes_than_may_wait_drop_the_connection():
     held = Held()
     world = HostWorld(Scripted(on_message=held), pending_bytes=10)
-    line, talk = world.connect()
+    line, runner = world.connect()
     for data in ("it runs already, so it does not wait", b"12345678", "12"):
-        talk.message(data)
+        runner.on_message(data)
     assert line.ended == []
-    talk.message("3")
+    runner.on_message("3")
     ((reason, detail, _),) = line.ended
     assert reason is CloseReason.FLOODING
-    assert detail == "limits.pending_bytes_per_session = 10 wait for shop:Chat already."
+    assert (
+        detail == "limits.pending_bytes_per_session = 10 bytes are already waiting for shop:Chat."
+    )
 
 
 def test_what_has_been_dealt_with_makes_room():
@@ -272,10 +274,10 @@ def test_what_has_been_dealt_with_makes_room():
     held = Held()
     component = Scripted(on_open=held, on_message=lambda _, data: seen.append(data))
     world = HostWorld(component, pending_bytes=10)
-    line, talk = world.connect()
-    talk.message("1234567890")
+    line, runner = world.connect()
+    runner.on_message("1234567890")
     held.release()
-    talk.message("1234567890")
+    runner.on_message("1234567890")
     assert line.ended == []
     assert seen == ["1234567890"] * 2
 
@@ -304,32 +306,32 @@ def exits(*_: Any) -> None:
 def test_an_error_closes_its_connection_only_and_stands_in_the_log(logged, method: str, form: Any):
     component = Scripted()
     world = HostWorld(component)
-    other, other_talk = world.connect()
+    other, other_runner = world.connect()
     component.methods[method] = form
-    line, talk = world.connect()
-    talk.message("x")
+    line, runner = world.connect()
+    runner.on_message("x")
     component.methods.clear()
-    world.lose(line, talk)
+    world.lose(line, runner)
     if method == "on_close":
         component.methods[method] = form
         world.lose(*world.connect())
         component.methods.clear()
-    other_talk.message("fine")
+    other_runner.on_message("fine")
     assert other.reason is None
     incidents = [event for event in logged if "incident" in event]
     assert len(incidents) == 1
     number = incidents[0]["incident"]
     assert incidents[0]["traceback"].endswith(("ValueError: secret", "SystemExit: 3"))
-    assert incidents[0]["doing"].startswith(f"shop:Chat.{method} for client ")
-    assert incidents[0]["doing"].endswith("from 192.0.2.1")
+    assert incidents[0]["action"].startswith(f"shop:Chat.{method} for client ")
+    assert incidents[0]["action"].endswith("from 192.0.2.1")
     if method != "on_close":
         assert line.ended == [(CloseReason.COMPONENT_FAILED, f"incident {number}", None)]
     assert names(component).count("on_close") == (2 if method == "on_close" else 1)
 
 
 def test_nothing_of_an_error_goes_out():
-    line, talk = HostWorld(Scripted(on_message=raises)).connect()
-    talk.message("x")
+    line, runner = HostWorld(Scripted(on_message=raises)).connect()
+    runner.on_message("x")
     assert "secret" not in str(line.ended)
     assert line.written == []
 
@@ -341,9 +343,9 @@ def test_on_error_may_answer_and_go_on(logged):
     component = Scripted(
         on_message=on_message, on_error=lambda conn, exc: conn.send(type(exc).__name__)
     )
-    line, talk = HostWorld(component).connect()
+    line, runner = HostWorld(component).connect()
     for data in ("2", "0", "x", "5"):
-        talk.message(data)
+        runner.on_message(data)
     assert line.written == ["5", "ZeroDivisionError", "ValueError", "2"]
     assert line.ended == []
     assert [event for event in logged if "incident" in event] == []
@@ -357,9 +359,9 @@ def test_on_error_may_take_its_time_and_close():
         conn.close(4000, str(exc))
 
     component = Scripted(on_message=raises, on_error=on_error)
-    line, talk = HostWorld(component).connect()
-    talk.message("1")
-    talk.message("2")
+    line, runner = HostWorld(component).connect()
+    runner.on_message("1")
+    runner.on_message("2")
     assert names(component) == ["on_open", "on_message", "on_error"]
     held.release()
     assert line.ended == [(CloseReason.CLOSED_BY_COMPONENT, "secret", 4000)]
@@ -371,24 +373,24 @@ def test_an_error_of_on_error_is_logged_beside_the_first_one(logged, form: Any):
     def on_message(_: ComponentConnection, data: str) -> None:
         raise KeyError(data)
 
-    line, talk = HostWorld(Scripted(on_message=on_message, on_error=form)).connect()
-    talk.message("x")
+    line, runner = HostWorld(Scripted(on_message=on_message, on_error=form)).connect()
+    runner.on_message("x")
     first, second = (event for event in logged if "incident" in event)
-    assert first["doing"].startswith("shop:Chat.on_message")
+    assert first["action"].startswith("shop:Chat.on_message")
     assert first["traceback"].endswith("KeyError: 'x'")
-    assert second["doing"].startswith("shop:Chat.on_error")
+    assert second["action"].startswith("shop:Chat.on_error")
     assert line.ended == [(CloseReason.COMPONENT_FAILED, f"incident {first['incident']}", None)]
 
 
 def test_a_place_that_fails_again_and_again_has_a_traceback_once_a_second(logged):
     world = HostWorld(Scripted(on_message=raises))
     for _ in range(5):
-        _, talk = world.connect()
-        talk.message("x")
+        _, runner = world.connect()
+        runner.on_message("x")
     incidents = [event for event in logged if "incident" in event]
     assert len(incidents) == 1
     world.clock.advance(1.0)
-    world.connect()[1].message("x")
+    world.connect()[1].on_message("x")
     assert len([event for event in logged if "incident" in event]) == 2
 
 
@@ -399,10 +401,10 @@ def test_what_a_client_sent_before_it_left_is_dealt_with():
     held = Held()
     component = Scripted(on_message=held)
     world = HostWorld(component)
-    line, talk = world.connect()
-    talk.message("1")
-    talk.message("2")
-    world.lose(line, talk)
+    line, runner = world.connect()
+    runner.on_message("1")
+    runner.on_message("2")
+    world.lose(line, runner)
     held.release()
     held.release()
     assert names(component) == ["on_open", "on_message", "on_message", "on_close"]
@@ -422,10 +424,10 @@ def test_what_takes_too_long_after_the_end_is_cancelled(logged, form: str):
 
     component = Scripted(on_message=held if form == "deferred" else on_message)
     world = HostWorld(component)
-    line, talk = world.connect()
-    talk.message("1")
-    talk.message("2")
-    world.lose(line, talk)
+    line, runner = world.connect()
+    runner.on_message("1")
+    runner.on_message("2")
+    world.lose(line, runner)
     world.clock.advance(PATIENCE - 0.1)
     assert names(component) == ["on_open", "on_message"]
     world.clock.advance(0.2)
@@ -447,9 +449,9 @@ def test_who_swallows_the_cancelling_is_not_waited_for():
 
     component = Scripted(on_message=stubborn)
     world = HostWorld(component)
-    line, talk = world.connect()
-    talk.message("1")
-    world.lose(line, talk)
+    line, runner = world.connect()
+    runner.on_message("1")
+    world.lose(line, runner)
     stopped: list[None] = []
     world.host.stop().addCallback(stopped.append)
     world.clock.advance(PATIENCE)
@@ -479,9 +481,9 @@ def test_an_on_close_that_hangs_ends_too():
     held = Held()
     component = Scripted(on_message=held, on_close=held)
     world = HostWorld(component)
-    line, talk = world.connect()
-    talk.message("1")
-    world.lose(line, talk)
+    line, runner = world.connect()
+    runner.on_message("1")
+    world.lose(line, runner)
     stopped: list[None] = []
     world.host.stop().addCallback(stopped.append)
     world.clock.advance(PATIENCE)
@@ -499,11 +501,11 @@ def test_nothing_keeps_a_connection_that_is_done():
     gc.collect()
     gc.disable()
     try:
-        line, talk = world.connect()
-        talk.message("x")
-        world.lose(line, talk)
+        line, runner = world.connect()
+        runner.on_message("x")
+        world.lose(line, runner)
         left = weakref.ref(line)
-        del line, talk
+        del line, runner
         assert left() is None
     finally:
         gc.enable()
@@ -512,9 +514,9 @@ def test_nothing_keeps_a_connection_that_is_done():
 def test_an_exception_of_a_lost_client_is_logged_all_the_same(logged):
     held = Held()
     world = HostWorld(Scripted(on_message=held))
-    line, talk = world.connect()
-    talk.message("1")
-    world.lose(line, talk)
+    line, runner = world.connect()
+    runner.on_message("1")
+    world.lose(line, runner)
     held.waiting.pop().errback(ValueError("late"))
     assert len([event for event in logged if "incident" in event]) == 1
     assert isinstance(line, FakeLine)

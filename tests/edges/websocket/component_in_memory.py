@@ -100,13 +100,13 @@ class ComponentEdge:
         pressure = Backpressure(2**28, self.clock.callLater)
         fanout = Fanout(lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
         self.host = ComponentHost(
-            "shop:Chat",
-            self.component,
-            100,
-            2**20,
-            count(1),
-            Incidents(self.clock.seconds),
-            self.clock.callLater,
+            name="shop:Chat",
+            component=self.component,
+            max_pending=100,
+            max_pending_bytes=2**20,
+            numbers=count(1),
+            incidents=Incidents(self.clock.seconds),
+            call_later=self.clock.callLater,
         )
         own = Origins(self.settings.origins, self.settings.allow_null_origin)
         authenticator: Any = Authenticator(Settings(), self.clock, self.clock.seconds)

@@ -462,7 +462,10 @@ def test_who_sends_faster_than_the_component_works_is_dropped():
     client.text("x")
     assert client.transport.disconnected
     assert edge.ledger.ended == {CloseReason.FLOODING: 1}
-    assert "limits.pending_per_session = 100 messages wait for shop:Chat" in edge.lines[-1]
+    assert (
+        "limits.pending_per_session = 100 messages are already waiting for shop:Chat"
+        in edge.lines[-1]
+    )
 
 
 def test_nothing_keeps_a_lost_connection():

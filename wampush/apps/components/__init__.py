@@ -1,5 +1,5 @@
-"""Plain WebSocket components.
+"""Plain WebSocket components in the server.
 
-Owns: which component serves which path, and what passes between it and a connection.
+Owns: how components are created and run.
 Must not import: the edges, Python apps, webhooks.
 """

@@ -1,6 +1,6 @@
-"""All plain WebSocket components of a node.
+"""The plain WebSocket components of a node.
 
-Owns: how the components of ``[[routes]]`` are found and made, and the end of all of them.
+Owns: how the components of ``[[routes]]`` are loaded, created and stopped.
 Must not import: the edges, the composition root.
 """
 
@@ -19,7 +19,7 @@ from wampush.apps import loader
 from wampush.apps.component import Component
 from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
-from wampush.errors import OperatorError
+from wampush.errors import OperatorError, shown
 
 if TYPE_CHECKING:
     from wampush.config.tables.routes import RouteSettings
@@ -35,22 +35,23 @@ _METHODS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
 
 
 class Components:
-    """The components of the configuration; make it after the reactor is installed.
+    """The components of the configuration, created after the reactor is installed.
 
     :param routes: ``[[routes]]``.
     :param folder: of the configuration file, if there is one.
-    :param pending: messages of one connection that may wait for its component.
-    :param pending_bytes: of these messages together; one alone may be longer.
+    :param max_pending: messages of one connection that may wait for its component.
+    :param max_pending_bytes: size of these messages together; a single one may be longer.
     :param call_later: ``IReactorTime.callLater``.
-    :raises OperatorError: when one can not be made.
+    :raises OperatorError: when a component cannot be created.
     """
 
     def __init__(
         self,
+        *,
         routes: Sequence[RouteSettings],
         folder: Path | None,
-        pending: int,
-        pending_bytes: int,
+        max_pending: int,
+        max_pending_bytes: int,
         call_later: Callable[..., Any],
     ) -> None:
         numbers = count(1)
@@ -58,32 +59,35 @@ class Components:
         #: In the order of the routes.
         self.hosts: Final[Sequence[ComponentHost]] = [
             ComponentHost(
-                route.component,
-                _made(route.component, folder, f"routes[{number}].component"),
-                pending,
-                pending_bytes,
-                numbers,
-                incidents,
-                call_later,
+                name=route.component,
+                component=_create(route.component, folder, f"routes[{number}].component"),
+                max_pending=max_pending,
+                max_pending_bytes=max_pending_bytes,
+                numbers=numbers,
+                incidents=incidents,
+                call_later=call_later,
             )
             for number, route in enumerate(routes, 1)
         ]
 
     def stop(self) -> Deferred[None]:
-        """Wait for what clients have left behind; all connections are lost by now.
+        """Wait until what clients have left is handled; all connections are lost by now.
 
-        :returns: fires when everything is dealt with or given up.
+        :returns: fires when everything is handled or given up.
         """
         stopped = gatherResults([host.stop() for host in self.hosts])
         return stopped.addCallback(lambda _: None)
 
 
-def _made(name: str, folder: Path | None, setting: str) -> Component:
+def _create(name: str, folder: Path | None, setting: str) -> Component:
     found = loader.load(name, folder, setting)
     prefix = loader.prefix_of(setting, name)
     if not (isinstance(found, type) and issubclass(found, Component)):
-        raise OperatorError(f"{prefix}: it is no subclass of wampush.apps.component.Component")
-    component = loader.make(found, prefix)
+        raise OperatorError(
+            f"{prefix}: it must be a subclass of wampush.apps.component.Component, "
+            f"not {shown(found)}"
+        )
+    component = loader.create(found, prefix)
     for method, names in _METHODS.items():
         problem = _misfit(component, method, names)
         if problem:
@@ -92,16 +96,18 @@ def _made(name: str, folder: Path | None, setting: str) -> Component:
 
 
 def _misfit(component: Component, name: str, names: Sequence[str]) -> str:
-    """Why a method can not be called, or never will be; empty when all is well."""
+    """Return why a method cannot be called, or never will be; "" when it is right."""
     if getattr(type(component), name) is getattr(Component, name):
         head, tail = name.split("_")
-        ratchets = f"{head}{tail.capitalize()}"
-        return f"{ratchets} is never called; name it {name}" if hasattr(component, ratchets) else ""
+        camel_case = f"{head}{tail.capitalize()}"
+        if hasattr(component, camel_case):
+            return f"{camel_case} is never called; rename it to {name}"
+        return ""
     try:
         signature(getattr(component, name)).bind(*names)
     except TypeError:
         return f"{name} must take ({', '.join(('self', *names))})"
     except ValueError:
-        # Some that are written in C do not tell what they take.
+        # Some functions written in C have no signature.
         return ""
     return ""

@@ -1,5 +1,5 @@
-"""Apps in Python: what their modules are written against, and how they run.
+"""Apps in Python: the API of their handlers, and how handlers are run.
 
-Owns: the App object, contexts, handlers, threads, and the values that handlers return.
+Owns: the App object, contexts, sessions, handlers, threads, and the values that handlers return.
 Must not import: the edges, webhooks, components.
 """

@@ -1,8 +1,8 @@
-"""The object that application code in Python registers its handlers with.
+"""The object with which application code in Python registers its handlers.
 
-Owns: App, its decorators, and what they were given. Must not import: Twisted, the edges.
+Owns: App, its decorators, and what was registered. Must not import: Twisted, the edges.
 
-A decorator gives back the function as it is, so that it can be called and tested like any other.
+A decorator returns the function unchanged, so that it can be called and tested like any other.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ U = TypeVar("U", bound=PublishHandler)
 E = TypeVar("E", bound=ActionHandler)
 K = TypeVar("K", bound=CraKeyHandler)
 
-#: Run by the server itself; clients can not send these actions.
+#: Actions that the server runs; clients cannot send them.
 AUTHENTICATION: Final = "Client/authentication"
 DISCONNECTION: Final = "Client/disconnection"
 SYSTEM_ACTIONS: Final = frozenset((AUTHENTICATION, DISCONNECTION))
 
 
 @dataclass(frozen=True, slots=True)
-class CraKeys:
-    """Where an app's keys of WAMP-CRA come from, and what stands in for those it does not have.
+class CraKeyRegistration:
+    """The handler that gives WAMP-CRA keys, and how names without a key are disguised.
 
-    :param handler: gives the key of a name.
-    :param salting: what the app's own saltings look like; None when it has none.
-    :param seed: secret; salts for names without a key are made of it.
+    :param handler: returns the key of a name.
+    :param salting: an example of the app's saltings; None when its keys are not salted.
+    :param seed: secret; salts for names without a key are made from it.
     """
 
     handler: Handler
@@ -60,7 +60,7 @@ class CraKeys:
 
 @dataclass(slots=True)
 class Registered:
-    """What an app has registered, in its order."""
+    """The handlers of an app, in the order of their registration."""
 
     procedures: dict[str, Handler] = field(default_factory=dict)
     actions: dict[str, Handler] = field(default_factory=dict)
@@ -69,17 +69,18 @@ class Registered:
     disconnect: list[Handler] = field(default_factory=list)
     subscribe: list[Handler] = field(default_factory=list)
     publish: list[Handler] = field(default_factory=list)
-    cra_keys: CraKeys | None = None
+    cra_key: CraKeyRegistration | None = None
 
 
 class App:
     """Application code in the server: procedures, hooks and actions.
 
-    Handlers may be plain functions, ``async def`` (awaiting Deferreds), or return a Deferred. What
-    blocks is marked ``threaded=True`` and runs in a thread. ``timeout`` is in seconds; without it
-    ``application.timeout`` holds.
+    Handlers may be plain functions, ``async def`` (awaiting Deferreds), or return a Deferred.
+    Handlers that block are marked ``threaded=True`` and run in a thread. ``timeout`` is in seconds;
+    the default is ``application.timeout``.
 
-    Decorators raise TypeError or ValueError for what can not work, which stops the start.
+    Decorators raise TypeError or ValueError for handlers that cannot work; then wampush does not
+    start.
     """
 
     def __init__(self) -> None:
@@ -91,14 +92,16 @@ class App:
     def procedure(
         self, uri: str, *, timeout: float | None = None, threaded: bool = False
     ) -> Callable[[P], P]:
-        """Answer calls of a URI: ``def add(ctx, a, b)``; what it returns is the result.
+        """Register the procedure of a URI: ``def add(ctx, a, b)``; what it returns is the result.
 
-        A call with a wrong number of arguments is answered with an error. Raise WampError for any
-        other error that the caller shall see.
+        A call with a wrong number of arguments gets an error. Raise WampError for any other error
+        that the caller should see.
         """
         _check_name("procedure", uri)
         if uri in (PROCEDURE_AUTHREQ, PROCEDURE_AUTH):
-            raise ValueError(f"procedure {uri!r}: this name is the server's own; choose another")
+            raise ValueError(
+                f"procedure {uri!r}: this name is reserved for the server; choose another"
+            )
 
         def register(function: P) -> P:
             made = handler(f'procedure "{uri}"', function, None, timeout, threaded)
@@ -110,11 +113,11 @@ class App:
     def action(
         self, name: str, *, timeout: float | None = None, threaded: bool = False
     ) -> Callable[[E], E]:
-        """Take what clients publish under this topic: ``def order(ctx, details)``.
+        """Register the action that clients publish on a topic: ``def order(ctx, details)``.
 
-        Nobody else gets it. What is returned and not None goes back as an event of the same topic,
-        ``ActionError`` as one of ``NAME:error``. ``Client/authentication`` and
-        ``Client/disconnection`` are run by the server, with None for details.
+        Subscribers do not receive such publications. A return value other than None goes back as an
+        event on the same topic, an ``ActionError`` as an event on ``NAME:error``. The server runs
+        ``Client/authentication`` and ``Client/disconnection``, with None for details.
         """
         _check_name("action", name)
 
@@ -138,10 +141,10 @@ class App:
     def on_connect(
         self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
     ) -> Any:
-        """Before a client is let in: ``def check(ctx)``; raise Refuse to keep it out.
+        """Decide whether a client may connect: ``def check(ctx)``; raise Refuse to refuse it.
 
-        It waits for its WebSocket meanwhile; ``ctx.request`` holds the handshake. Without a timeout
-        of its own ``application.connect_timeout`` holds.
+        The client waits for its WebSocket meanwhile; ``ctx.request`` is the handshake. The default
+        of the timeout is ``application.connect_timeout``.
         """
         into = self.registered.connect
         return self._hook(function, "on_connect", (), into, timeout, threaded)
@@ -157,7 +160,7 @@ class App:
     def on_authenticated(
         self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
     ) -> Any:
-        """It is known who a client is, from the start or by now: ``def welcome(ctx)``.
+        """Handle a session that has a user, from the start or later: ``def welcome(ctx)``.
 
         Raise Refuse to end the session.
         """
@@ -175,9 +178,9 @@ class App:
     def on_disconnect(
         self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
     ) -> Any:
-        """A session has ended: ``def goodbye(ctx, reason)``.
+        """Handle the end of a session: ``def goodbye(ctx, reason)``.
 
-        The reason is a word of the table of connection ends, such as ``peer-closed``.
+        The reason is a code from the table of connection ends, such as ``peer-closed``.
         """
         into = self.registered.disconnect
         return self._hook(function, "on_disconnect", ("reason",), into, timeout, threaded)
@@ -195,7 +198,7 @@ class App:
     def on_subscribe(
         self, match: Any = "*", /, *, timeout: float | None = None, threaded: bool = False
     ) -> Any:
-        """Before a subscription takes effect: ``def check(ctx, topic)``; raise Refuse to refuse it.
+        """Decide about a subscription: ``def check(ctx, topic)``; raise Refuse to refuse it.
 
         :param match: a topic, or a prefix of topics that ends in ``*``; all topics by default.
         """
@@ -214,10 +217,10 @@ class App:
     def on_publish(
         self, match: Any = "*", /, *, timeout: float | None = None, threaded: bool = False
     ) -> Any:
-        """Before what a client publishes goes out: ``def check(ctx, topic, data)``.
+        """Decide about a client's publication: ``def check(ctx, topic, data)``.
 
-        Return nothing to let it pass as it is, ``Rewrite(value)`` to publish something else, raise
-        Refuse to refuse it.
+        Return nothing to publish the data as it is, ``Rewrite(value)`` to publish something else,
+        or raise Refuse to refuse it.
 
         :param match: a topic, or a prefix of topics that ends in ``*``; all topics by default.
         """
@@ -225,7 +228,7 @@ class App:
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
         return self._hook(function, "on_publish", names, into, timeout, threaded, topics)
 
-    # Who clients are.
+    # Authentication.
 
     @overload
     def cra_key(self, function: K, /) -> K: ...
@@ -251,21 +254,21 @@ class App:
         timeout: float | None = None,
         threaded: bool = False,
     ) -> Any:
-        """Give the key that a client names in WAMP-CRA: ``def key(ctx, name)``.
+        """Return the key that a client names in WAMP-CRA: ``def key(ctx, name)``.
 
         Return CraSecret, or None when there is no such key. ``auth.order`` must contain ``cra``.
 
-        :param salting: where keys are salted, an example of it: the challenge for a name without a
-            key must look as the others do, else it tells which names there are.
-        :param seed: secret; salts for names without a key are made of it. Without it they differ
-            from start to start, which tells which names there are, too.
+        :param salting: an example, if keys are salted: the challenge for a name without a key must
+            look like the others, or it would reveal which names exist.
+        :param seed: secret; salts for names without a key are made from it. Without it these
+            salts change with every start, which reveals which names exist, too.
         """
 
         def register(registered: CraKeyHandler) -> CraKeyHandler:
-            if self.registered.cra_keys is not None:
-                raise ValueError("cra_key: there is one already")
+            if self.registered.cra_key is not None:
+                raise ValueError("cra_key: this app has a cra_key handler already; remove one")
             made = handler("cra_key", registered, ("name",), timeout, threaded)
-            self.registered.cra_keys = CraKeys(made, salting, seed)
+            self.registered.cra_key = CraKeyRegistration(made, salting, seed)
             return registered
 
         return register if function is None else register(function)
@@ -275,7 +278,7 @@ class App:
     @staticmethod
     def _add(table: dict[str, Handler], name: str, made: Handler) -> None:
         if name in table:
-            raise ValueError(f"{made.name}: there is {table[name].name} already")
+            raise ValueError(f"{made.name}: {table[name].name} is registered already; rename one")
         table[name] = made
 
     @staticmethod
@@ -288,7 +291,7 @@ class App:
         threaded: bool,
         match: str = "*",
     ) -> object:
-        """Register a hook, or give the decorator that will."""
+        """Register a hook, or return the decorator that will."""
 
         def register(registered: Callable[..., object]) -> Callable[..., object]:
             into.append(handler(purpose, registered, names, timeout, threaded, match))
@@ -298,14 +301,16 @@ class App:
 
 
 def _check_name(kind: str, name: object) -> None:
-    """Whether something can be called that.
+    """Check the name of a procedure or an action.
 
-    :raises TypeError: when it is no text, such as the function of ``@app.procedure`` without name.
-    :raises ValueError: when it is empty, or the server's own.
+    :raises TypeError: when it is not a string, such as the function of a bare ``@app.procedure``.
+    :raises ValueError: when it is empty, or reserved for the server.
     """
     if not isinstance(name, str):
-        raise TypeError(f'{kind}: write @app.{kind}("NAME"), with text in place of {shown(name)}')
+        raise TypeError(
+            f'{kind}: write @app.{kind}("NAME") with a string as name, not {shown(name)}'
+        )
     if not name:
         raise ValueError(f'{kind} "": the name must not be empty')
     if is_reserved(name):
-        raise ValueError(f"{kind} {name!r}: this name is the server's own; choose another")
+        raise ValueError(f"{kind} {name!r}: this name is reserved for the server; choose another")

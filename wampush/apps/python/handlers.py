@@ -1,6 +1,6 @@
-"""One handler of an app: its function, and what holds for it.
+"""A handler of an app: its function and its options.
 
-Owns: whether a function fits what it is meant for, and the words for what does not.
+Owns: whether a function fits its purpose, and the errors for developers when it does not.
 Must not import: Twisted, the edges, the broker.
 """
 
@@ -16,35 +16,35 @@ from wampush.config.checks.common import TOPIC_PATTERN, Rejected
 from wampush.errors import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-_LONGEST: Final = 86_400.0
+_MAX_TIMEOUT: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """How many arguments a function takes behind its context.
+    """The arguments that a function takes after its context.
 
-    :param fewest: that it needs.
-    :param most: that it takes; None for any number.
-    :param names: as people read them, such as ``a, b=…``.
+    :param minimum: how many it needs.
+    :param maximum: how many it takes; None for any number.
+    :param names: for errors, such as ``a, b=…``.
     """
 
-    fewest: int
-    most: int | None
+    minimum: int
+    maximum: int | None
     names: str
 
     def misfit(self, count: int) -> str | None:
-        """Why so many arguments are wrong; None when they are right."""
-        if self.fewest <= count and (self.most is None or count <= self.most):
+        """Return why this number of arguments is wrong, or None when it is right."""
+        if self.minimum <= count and (self.maximum is None or count <= self.maximum):
             return None
-        if self.most is None:
-            takes = f"at least {self.fewest}"
-        elif self.fewest == self.most:
-            takes = str(self.most)
+        if self.maximum is None:
+            takes = f"at least {self.minimum}"
+        elif self.minimum == self.maximum:
+            takes = str(self.maximum)
         else:
-            takes = f"{self.fewest} to {self.most}"
+            takes = f"{self.minimum} to {self.maximum}"
         noun = "argument" if takes.endswith(" 1") or takes == "1" else "arguments"
         names = f" ({self.names})" if self.names else ""
-        return f"it takes {takes} {noun}{names}, not {count}"
+        return f"expected {takes} {noun}{names}, got {count}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,10 +53,10 @@ class Handler:
 
     :param name: for the log, such as ``procedure "cart.add" (add)``.
     :param function: called with a context first.
-    :param arguments: what it takes behind that.
+    :param arguments: what it takes after the context.
     :param timeout: seconds; None for the setting.
-    :param threaded: whether it may block, so that it runs in a thread.
-    :param match: the topics it is about, where it is about topics.
+    :param threaded: whether it runs in a thread, so that it may block.
+    :param match: the topics that it is called for, if its purpose has topics.
     """
 
     name: str
@@ -75,29 +75,34 @@ def handler(
     threaded: bool = False,
     match: str = "*",
 ) -> Handler:
-    """Make a handler of a function.
+    """Create a handler from a function.
 
     :param purpose: what it is registered for, such as ``procedure "cart.add"``.
-    :param expected: the names of what it is called with behind its context; None where the caller
-        decides how many that are.
-    :raises TypeError: when the function does not take that, or can not run in a thread.
-    :raises ValueError: when one of the others is of no use.
+    :param expected: names of the arguments after its context; None when the caller decides how
+        many there are.
+    :raises TypeError: when the function does not take them, or cannot run in a thread.
+    :raises ValueError: when timeout or match is not valid.
     """
     title = getattr(function, "__qualname__", None) or type(function).__name__
     name = f"{purpose} ({title})"
     number: object = timeout
     if number is not None and not isinstance(number, int | float):
-        raise TypeError(f"{name}: timeout is a number of seconds, not {shown(number)}")
-    if timeout is not None and not 0 < timeout <= _LONGEST:
-        raise ValueError(f"{name}: timeout is in seconds, more than 0 and at most {_LONGEST:.0f}")
+        raise TypeError(f"{name}: timeout must be a number of seconds, not {shown(number)}")
+    if timeout is not None and not 0 < timeout <= _MAX_TIMEOUT:
+        raise ValueError(
+            f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:.0f} seconds, not "
+            f"{timeout:g}"
+        )
     if threaded and inspect.iscoroutinefunction(function):
-        raise TypeError(f"{name}: async def can not run in a thread; leave out async or threaded")
+        raise TypeError(
+            f"{name}: an async function cannot run in a thread; remove async or threaded"
+        )
     if not _is_pattern(match):
-        raise ValueError(f"{name}: {match!r} is no topic, nor a prefix of topics that ends in *")
+        raise ValueError(f"{name}: {match!r} must be a topic, or a prefix of topics that ends in *")
     arguments = _arguments_of(function, name)
     if expected is not None and arguments.misfit(len(expected)) is not None:
-        right = ", ".join(("ctx", *expected))
-        raise TypeError(f"{name}: the function must take ({right})")
+        parameters = ", ".join(("ctx", *expected))
+        raise TypeError(f"{name}: the function must take ({parameters})")
     return Handler(name, function, arguments, timeout, threaded, match)
 
 
@@ -109,19 +114,21 @@ def _arguments_of(function: Callable[..., object], name: str) -> Arguments:
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:
-        # Some that are written in C do not tell; they raise what a wrong number leads to.
+        # Some functions written in C have no signature; they raise when the number is wrong.
         return Arguments(0, None, "")
     except TypeError:
-        raise TypeError(f"{name}: {shown(function)} is no function") from None
+        raise TypeError(f"{name}: {shown(function)} is not a function") from None
     for each in parameters:
         if each.kind is Parameter.KEYWORD_ONLY and each.default is Parameter.empty:
-            raise TypeError(f"{name}: {each.name} has no default, and is never given by its name")
+            raise TypeError(
+                f"{name}: the keyword argument {each.name} is never passed; give it a default"
+            )
     positional = [each for each in parameters if each.kind in _POSITIONAL]
     rest = [each for each in parameters if each.kind is Parameter.VAR_POSITIONAL]
     if not positional and not rest:
         raise TypeError(f"{name}: the function must take a context first")
-    own = positional[1:]
-    needed = [each for each in own if each.default is Parameter.empty]
-    names = [each.name if each in needed else f"{each.name}=…" for each in own]
+    after_context = positional[1:]
+    needed = [each for each in after_context if each.default is Parameter.empty]
+    names = [each.name if each in needed else f"{each.name}=…" for each in after_context]
     names += [f"*{each.name}" for each in rest]
-    return Arguments(len(needed), None if rest else len(own), ", ".join(names))
+    return Arguments(len(needed), None if rest else len(after_context), ", ".join(names))

@@ -1,7 +1,8 @@
-"""One App in the server.
+"""The host of one app: which of its handlers runs when, and what their outcomes mean.
 
-Owns: which of its handlers runs when, and what its outcome is taken for.
-Must not import: the edges; nor know how handlers are run (``runner``) or answered (``answers``).
+Owns: the order of an app's handlers, and the effect of each outcome on the session.
+Must not import: the edges; nor know how handlers are run (``runner``) or what clients see of
+outcomes (``replies``).
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.apps.python import answers, json_values
+from wampush.apps.python import conversions, json_values
 from wampush.apps.python.app import AUTHENTICATION, DISCONNECTION, SYSTEM_ACTIONS, App
-from wampush.apps.python.context import ConnectContext, Context
-from wampush.apps.python.runner import End, Outcome
+from wampush.apps.python.runner import Outcome, RunState
 from wampush.apps.python.values import Refuse, WampError
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
@@ -27,214 +28,199 @@ from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.topics import matches
 
 if TYPE_CHECKING:
-    from wampush.apps.python.answers import Answers
-    from wampush.apps.python.context import Server, Session
+    from wampush.apps.python.contexts import Contexts
+    from wampush.apps.python.cra_hook import CallHandler
     from wampush.apps.python.handlers import Handler
+    from wampush.apps.python.replies import Replies
     from wampush.apps.python.runner import Runner
-    from wampush.apps.python.sessions import Sessions
+    from wampush.apps.python.server_api import Publisher
+    from wampush.apps.python.session import Session
     from wampush.broker.identity import Identity
     from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call, Publish, Subscribe
 
-_log: Final = Logger(namespace="wampush")
+_log: Final = Logger(namespace="wampush.apps")
 _FAILED: Final = Verdict(Refusal.APPLICATION_FAILED)
-
-Answering = Callable[["Subscriber", "Call", Reply], None]
-"""Answers a call, now or later."""
+_NO_CALLS: Final[Mapping[str, CallHandler]] = MappingProxyType({})
 
 
 class AppHost:
-    """Asks one app; see ``Application`` for most of what it does.
+    """Runs the handlers of one app; see ``Application`` for most of its methods.
 
-    :param name: of the app, ``module:attribute``.
-    :param app: what it has registered.
-    :param server: does the work for its contexts.
-    :param sessions: the clients, as apps know them.
+    :param app: the app.
+    :param contexts: creates the contexts of its handlers.
     :param runner: runs its handlers.
-    :param answers: makes answers of what came of them.
+    :param replies: makes replies from their outcomes.
+    :param publisher: sends the events that reply to actions.
     :param connect_timeout: seconds for ``on_connect`` handlers without a limit of their own.
+    :param other_calls: further procedures that it answers, by URI.
     """
 
     def __init__(
         self,
-        name: str,
+        *,
         app: App,
-        server: Server,
-        sessions: Sessions,
+        contexts: Contexts,
         runner: Runner,
-        answers: Answers,
+        replies: Replies,
+        publisher: Publisher,
         connect_timeout: float,
+        other_calls: Mapping[str, CallHandler] = _NO_CALLS,
     ) -> None:
         registered = app.registered
-        self.name: Final = name
-        self.registered: Final = registered
-        self._server = server
-        self._sessions = sessions
+        self._registered = registered
+        self._contexts = contexts
         self._runner = runner
-        self._answers = answers
+        self._replies = replies
+        self._publisher = publisher
         self._connect_timeout = connect_timeout
-        self._log = Logger(namespace=name.partition(":")[0])
-        #: What it answers besides, by URI.
-        self.other_calls: Mapping[str, Answering] = {}
+        self._other_calls = other_calls
         self.judges_connecting: Final = bool(registered.connect)
         self.judges_subscribing: Final = bool(registered.subscribe)
         self.judges_publishing: Final = bool(registered.publish)
 
     @property
     def reserved(self) -> Iterator[str]:
-        """The topics that clients may not publish on: what comes there is the app's word."""
-        for name in self.registered.actions:
+        """The topics on which only the app may publish."""
+        for name in self._registered.actions:
             yield _error_topic(name)
             if name in SYSTEM_ACTIONS:
                 yield name
 
     def has_procedure(self, uri: str) -> bool:
-        """Whether it answers calls of this URI."""
-        return uri in self.registered.procedures or uri in self.other_calls
+        """Whether the app answers calls of this URI."""
+        return uri in self._registered.procedures or uri in self._other_calls
 
     def has_action(self, topic: str) -> bool:
-        """Whether what clients publish on this topic is an action of this app."""
-        return topic in self.registered.actions and topic not in SYSTEM_ACTIONS
+        """Whether publications of clients on this topic are actions of the app."""
+        return topic in self._registered.actions and topic not in SYSTEM_ACTIONS
 
     # Sessions.
 
-    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
-        """A client wants in, see ``edges/doorkeeper.py``."""
-        return Deferred.fromCoroutine(self._connecting(arrival))
+    def connecting(self, attempt: ConnectAttempt) -> Deferred[None]:
+        """Decide about a client that connects.
+
+        :returns: fires when it may; fails with AuthenticationRefused when not.
+        """
+        return Deferred.fromCoroutine(self._connecting(attempt))
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """A session has got its WELCOME."""
+        """Run the handlers about a session that has got its WELCOME."""
         if subscriber.identity.user is not None:
-            self._authenticated(subscriber)
+            self._on_authenticated(subscriber)
 
     def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """A session has become somebody else, or has a fresh proof of who it is."""
+        """Run the handlers about a session that has another identity, or a renewed one."""
         identity = subscriber.identity
-        # A fresh proof of the same tells nothing new.
+        # An identity that only lasts longer is the same to the app.
         if identity.user is not None and replace(before, expires=identity.expires) != identity:
-            self._authenticated(subscriber)
+            self._on_authenticated(subscriber)
 
     def on_lost(self, subscriber: Subscriber) -> None:
-        """A session has ended; the handlers that hear of it are not cancelled."""
-        action = self.registered.actions.get(DISCONNECTION)
-        if not self.registered.disconnect and action is None:
+        """Run the handlers about a session that has ended; these are not cancelled with it."""
+        action = self._registered.actions.get(DISCONNECTION)
+        if not self._registered.disconnect and action is None:
             return
-        context = self._context(self._sessions.left(subscriber))
+        context = self._contexts.ended(subscriber)
         peer = subscriber.peer
         reason = (peer and peer.ended) or CloseReason.PEER_LOST
-        for handler in self.registered.disconnect:
-            done = partial(self._noted, handler, context.session)
-            self._runner.start(handler, (context, reason.code), done, convert=answers.as_nothing)
+        for handler in self._registered.disconnect:
+            done = partial(self._log_failure, handler, context.session)
+            arguments = (context, reason.code)
+            self._runner.start(handler, arguments, done, convert=conversions.as_nothing)
         if action is not None:
-            done = partial(self._noted, action, context.session)
+            done = partial(self._log_failure, action, context.session)
             self._runner.start(action, (context, None), done)
 
-    # Requests.
+    # Requests of clients.
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
-        """A client that may subscribe wants to."""
-        handlers = _about(request.topic, self.registered.subscribe)
+        """Decide about a subscription."""
+        handlers = _matching(request.topic, self._registered.subscribe)
         if handlers:
             self._decide(self._subscribing(subscriber, request.topic, handlers), decide)
         else:
             decide(PASS)
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
-        """A client that may publish wants to."""
-        handlers = _about(request.topic, self.registered.publish)
+        """Decide about a publication."""
+        handlers = _matching(request.topic, self._registered.publish)
         if handlers:
             self._decide(self._publishing(subscriber, request, handlers), decide)
         else:
             decide(PASS)
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
-        """A client that may call a procedure does."""
-        other = self.other_calls.get(call.procedure)
+        """Answer a call."""
+        other = self._other_calls.get(call.procedure)
         if other is not None:
             other(subscriber, call, reply)
             return
-        handler = self.registered.procedures[call.procedure]
+        handler = self._registered.procedures[call.procedure]
         misfit = handler.arguments.misfit(len(call.arguments))
         if misfit is not None:
-            speaker = subscriber.session
-            words = f"{call.procedure}: {misfit}"
-            reply(speaker.error(call.call_id, ERROR_INVALID_ARGUMENT, words))
+            description = f"{call.procedure}: {misfit}"
+            reply(subscriber.session.error(call.call_id, ERROR_INVALID_ARGUMENT, description))
             return
-        context = self._context(self._sessions.of(subscriber))
-        done = partial(self._called, handler, context.session, subscriber, call, reply)
+        context = self._contexts.of(subscriber)
+        done = partial(self._on_called, handler, context.session, subscriber, call, reply)
         arguments = (context, *call.arguments)
-        self._runner.start(handler, arguments, done, owner=subscriber, convert=answers.as_result)
-
-    def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
-        """A client has sent an action."""
-        details = json_values.parsed(request.event)
-        self._act(subscriber, request.topic, details, done)
-
-    # Who clients are.
-
-    def cra_secret(self, subscriber: Subscriber, name: str) -> Deferred[Outcome]:
-        """The outcome of the app's ``cra_key``: a CraSecret, or None for no such key."""
-        context = self._context(self._sessions.of(subscriber))
-        handler = self._cra_handler()
-        return self._runner.ask(
-            handler, (context, name), owner=subscriber, convert=answers.as_secret
+        self._runner.start(
+            handler, arguments, done, owner=subscriber, convert=conversions.as_result
         )
 
-    def cra_incident(self, subscriber: Subscriber, failure: Failure) -> str:
-        """Log what ``cra_key`` has raised; give the words about it that may go to clients."""
-        session = self._sessions.of(subscriber)
-        return self._answers.incident(self._cra_handler(), session, failure)
+    def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
+        """Run an action of a client."""
+        self._act(subscriber, request.topic, json_values.parsed(request.event), done)
 
-    def _cra_handler(self) -> Handler:
-        keys = self.registered.cra_keys
-        if keys is None:
-            raise LookupError(f"{self.name} has no cra_key")
-        return keys.handler
+    # Handlers.
 
-    # Their ways.
-
-    def _context(self, session: Session) -> Context:
-        return Context(self._server, session, self._log)
-
-    async def _connecting(self, arrival: ConnectAttempt) -> None:
-        session = self._sessions.arriving(arrival)
-        context = ConnectContext(self._server, session, self._log, arrival.request)
-        for handler in self.registered.connect:
+    async def _connecting(self, attempt: ConnectAttempt) -> None:
+        context = self._contexts.connecting(attempt)
+        session = context.session
+        for handler in self._registered.connect:
             outcome = await self._runner.ask(
-                handler, (context,), convert=answers.as_nothing, timeout=self._connect_timeout
+                handler, (context,), convert=conversions.as_nothing, timeout=self._connect_timeout
             )
-            if outcome.end is End.CANCELLED:
+            if outcome.state is RunState.CANCELLED:
                 raise CancelledError
-            verdict = self._answers.verdict(handler, session, outcome)
+            verdict = self._replies.verdict(handler, session, outcome)
             if verdict.refusal is Refusal.APPLICATION_REFUSED:
                 raise AuthenticationRefused(CloseReason.CONNECT_REFUSED, verdict.detail)
             if verdict.refusal is not None:
                 raise AuthenticationRefused(CloseReason.CONNECT_UNDECIDED)
-            if session.ending is not None:
-                raise AuthenticationRefused(CloseReason.CONNECT_REFUSED, session.ending)
+            if session.end_reason is not None:
+                raise AuthenticationRefused(CloseReason.CONNECT_REFUSED, session.end_reason)
 
-    def _authenticated(self, subscriber: Subscriber) -> None:
-        handlers = self.registered.authenticated
+    def _on_authenticated(self, subscriber: Subscriber) -> None:
+        handlers = self._registered.authenticated
         if handlers:
-            context = self._context(self._sessions.of(subscriber))
+            context = self._contexts.of(subscriber)
             for handler in handlers:
-                done = partial(self._welcomed, handler, context.session)
+                done = partial(self._on_authenticated_done, handler, context.session)
                 self._runner.start(
-                    handler, (context,), done, owner=subscriber, convert=answers.as_nothing
+                    handler, (context,), done, owner=subscriber, convert=conversions.as_nothing
                 )
-        if AUTHENTICATION in self.registered.actions:
-            self._act(subscriber, AUTHENTICATION, None, _nothing)
+        if AUTHENTICATION in self._registered.actions:
+            self._act(subscriber, AUTHENTICATION, None, _do_nothing)
+
+    def _on_authenticated_done(self, handler: Handler, session: Session, outcome: Outcome) -> None:
+        self._log_failure(handler, session, outcome)
+        error = outcome.failure and outcome.failure.value
+        if isinstance(error, Refuse):
+            session.end(error.reason)
+        _end_if_asked(session, outcome)
 
     def _decide(self, verdict: Coroutine[Any, Any, Verdict], decide: Decide) -> None:
         decided = Deferred.fromCoroutine(verdict)
-        decided.addErrback(_defect).addCallback(decide)
+        decided.addErrback(_on_defect).addCallback(decide)
 
     async def _subscribing(
         self, subscriber: Subscriber, topic: str, handlers: Sequence[Handler]
     ) -> Verdict:
         for handler in handlers:
-            verdict = await self._judge(subscriber, handler, (topic,), answers.as_nothing)
+            verdict = await self._judge(subscriber, handler, (topic,), conversions.as_nothing)
             if verdict.refusal is not None:
                 return verdict
         return PASS
@@ -245,7 +231,7 @@ class AppHost:
         rewritten: bytes | None = None
         for handler in handlers:
             arguments = (request.topic, json_values.parsed(rewritten or request.event))
-            verdict = await self._judge(subscriber, handler, arguments, answers.as_rewrite)
+            verdict = await self._judge(subscriber, handler, arguments, conversions.as_rewrite)
             if verdict.refusal is not None:
                 return verdict
             rewritten = verdict.payload or rewritten
@@ -258,15 +244,15 @@ class AppHost:
         arguments: tuple[Any, ...],
         convert: Callable[[Any], object],
     ) -> Verdict:
-        context = self._context(self._sessions.of(subscriber))
+        context = self._contexts.of(subscriber)
         outcome = await self._runner.ask(
             handler, (context, *arguments), owner=subscriber, convert=convert
         )
-        verdict = self._answers.verdict(handler, context.session, outcome)
+        verdict = self._replies.verdict(handler, context.session, outcome)
         _end_if_asked(context.session, outcome)
         return verdict
 
-    def _called(
+    def _on_called(
         self,
         handler: Handler,
         session: Session,
@@ -275,20 +261,20 @@ class AppHost:
         reply: Reply,
         outcome: Outcome,
     ) -> None:
-        reply(self._answers.of_call(handler, session, subscriber, call, outcome))
+        reply(self._replies.to_call(handler, session, subscriber, call, outcome))
         _end_if_asked(session, outcome)
 
     def _act(
         self, subscriber: Subscriber, name: str, details: Any, done: Callable[[], None]
     ) -> None:
-        handler = self.registered.actions[name]
-        context = self._context(self._sessions.of(subscriber))
-        acted = partial(self._acted, handler, context.session, subscriber, name, done)
+        handler = self._registered.actions[name]
+        context = self._contexts.of(subscriber)
+        acted = partial(self._on_acted, handler, context.session, subscriber, name, done)
         self._runner.start(
-            handler, (context, details), acted, owner=subscriber, convert=answers.as_event
+            handler, (context, details), acted, owner=subscriber, convert=conversions.as_event
         )
 
-    def _acted(
+    def _on_acted(
         self,
         handler: Handler,
         session: Session,
@@ -298,29 +284,21 @@ class AppHost:
         outcome: Outcome,
     ) -> None:
         topic, payload = name, outcome.value
-        if outcome.end is not End.RETURNED:
+        if outcome.state is not RunState.RETURNED:
             topic = _error_topic(name)
-            payload = self._answers.of_action(handler, session, outcome)
+            payload = self._replies.to_action(handler, session, outcome)
         if payload is not None and session.is_open:
-            self._server.broker.send(subscriber, topic, payload)
+            self._publisher.send(subscriber, topic, payload)
         done()
         _end_if_asked(session, outcome)
 
-    def _welcomed(self, handler: Handler, session: Session, outcome: Outcome) -> None:
-        self._noted(handler, session, outcome)
-        error = outcome.failure and outcome.failure.value
-        if isinstance(error, Refuse):
-            session.end(error.reason)
-        _end_if_asked(session, outcome)
-
-    def _noted(self, handler: Handler, session: Session, outcome: Outcome) -> None:
-        """Nobody waits for it: an error is logged, and that is all."""
+    def _log_failure(self, handler: Handler, session: Session, outcome: Outcome) -> None:
         failure = outcome.failure
         if failure is not None and not isinstance(failure.value, Refuse | WampError):
-            self._answers.incident(handler, session, failure)
+            self._replies.incident(handler, session, failure)
 
 
-def _about(topic: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
+def _matching(topic: str, handlers: Sequence[Handler]) -> Sequence[Handler]:
     return [handler for handler in handlers if matches(handler.match, topic)]
 
 
@@ -334,11 +312,11 @@ def _end_if_asked(session: Session, outcome: Outcome) -> None:
         session.end(error.desc)
 
 
-def _defect(failure: Failure) -> Verdict:
-    """A defect of ours: decided all the same."""
-    _log.failure("application code could not be asked", failure)
+def _on_defect(failure: Failure) -> Verdict:
+    """Refuse the request: a defect of wampush must not leave it undecided."""
+    _log.failure("could not ask application code", failure)
     return _FAILED
 
 
-def _nothing() -> None:
-    """Nobody waits."""
+def _do_nothing() -> None:
+    """Nobody waits for this action."""

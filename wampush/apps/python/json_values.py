@@ -1,6 +1,7 @@
-"""JSON as handlers of apps get and give it.
+"""JSON values as handlers of apps receive and return them.
 
-Owns: from text to Python values and back. Pure. Must not import: Twisted, the edges, the broker.
+Owns: the conversion between JSON text and Python values. Pure.
+Must not import: Twisted, the edges, the broker.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ import orjson
 
 from wampush.errors import NotSerialisable, shown
 
-# orjson makes a float of what does not fit into 64 bits.
+# orjson converts integers that need more than 64 bits to floats.
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")
 
 
 def parsed(text: bytes) -> Any:
-    """The value of a JSON text; whole numbers keep their digits.
+    """Return the value of a JSON text; integers keep all digits.
 
     :param text: valid JSON.
     """
@@ -27,33 +28,33 @@ def parsed(text: bytes) -> Any:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            # Numbers of thousands of digits, and nesting that only orjson can follow.
+            # Integers with thousands of digits, and nesting that only orjson can parse.
             return orjson.loads(text)
     return orjson.loads(text)
 
 
 def text_of(value: object) -> bytes:
-    """The JSON text of a value.
+    """Return the JSON text of a value.
 
-    :param value: besides what JSON knows, dataclasses, dates, UUIDs and enumerations as orjson
-        writes them; whole numbers of any length.
+    :param value: what JSON can express, and dataclasses, dates, UUIDs and enumerations as orjson
+        writes them; integers of any length.
     :raises NotSerialisable: when it has no JSON form.
     """
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError as error:
-        # What orjson does not write: numbers of more than 64 bits, over 254 levels, keys that are
-        # no strings.
+        # orjson refuses integers of more than 64 bits, more than 254 levels of nesting, and keys
+        # that are not strings.
         try:
             return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
         except (TypeError, ValueError, RecursionError):
-            message = f"{shown(value)} can not be written as JSON: {error}{_hint(value, error)}"
+            message = f"{shown(value)} has no JSON form: {error}{_hint(value, error)}"
             raise NotSerialisable(message) from None
 
 
 def _hint(value: object, error: orjson.JSONEncodeError) -> str:
-    """What was probably forgotten, as the end of a message."""
+    """Return the end of an error: what was probably forgotten."""
     kind = str(error).rpartition(" ")[2]
     if isawaitable(value) or kind in ("coroutine", "Deferred"):
         return "; is an await missing?"
-    return "; make a list of it" if kind in ("set", "frozenset", "generator") else ""
+    return "; convert it to a list" if kind in ("set", "frozenset", "generator") else ""

@@ -1,16 +1,17 @@
-"""Runs handlers, whatever their form: plain, ``async def``, with a Deferred, in a thread.
+"""Runs of handlers, whatever their form: plain, ``async def``, with a Deferred, in a thread.
 
-Owns: the time limit of each run, its cancellation, and that it ends exactly once.
+Owns: the states of a run, its time limit and its cancellation; every run ends exactly once.
 Must not import: the edges, the broker; nor know what a handler is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
 from functools import partial
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succeed
@@ -18,38 +19,66 @@ from twisted.python.failure import Failure
 
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.handlers import Handler
-from wampush.apps.python.threads import Job, Threads
+from wampush.apps.python.threads import ThreadCall, Threads
 
-#: A plain handler that takes longer is worth a line: nobody gets anything meanwhile.
+#: Seconds; a plain handler that takes longer is logged, because it blocks all clients.
 LONGEST_STEP: Final = 0.25
 
 
 @unique
-class End(Enum):
-    """How a run ended."""
+class RunState(Enum):
+    """Where a run is.
 
+    LATE: the code has ended after the run had timed out or was cancelled.
+    """
+
+    RUNNING = "running"
     RETURNED = "returned"
     RAISED = "raised"
     TIMED_OUT = "timed out"
     CANCELLED = "cancelled"
+    LATE = "late"
+
+
+@unique
+class _Event(Enum):
+    RETURN = "return"
+    RAISE = "raise"
+    TIME_OVER = "time over"
+    CANCEL = "cancel"
+
+
+_MOVES: Final[Mapping[tuple[RunState, _Event], RunState]] = MappingProxyType(
+    {
+        (RunState.RUNNING, _Event.RETURN): RunState.RETURNED,
+        (RunState.RUNNING, _Event.RAISE): RunState.RAISED,
+        (RunState.RUNNING, _Event.TIME_OVER): RunState.TIMED_OUT,
+        (RunState.RUNNING, _Event.CANCEL): RunState.CANCELLED,
+        (RunState.TIMED_OUT, _Event.RETURN): RunState.LATE,
+        (RunState.TIMED_OUT, _Event.RAISE): RunState.LATE,
+        (RunState.CANCELLED, _Event.RETURN): RunState.LATE,
+        (RunState.CANCELLED, _Event.RAISE): RunState.LATE,
+        # A canceller and the code that it cancels may both raise.
+        (RunState.LATE, _Event.RETURN): RunState.LATE,
+        (RunState.LATE, _Event.RAISE): RunState.LATE,
+    }
+)
+_ABANDONED: Final = frozenset((RunState.TIMED_OUT, RunState.CANCELLED))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run.
+    """How a run ended.
 
+    :param state: RETURNED, RAISED, TIMED_OUT or CANCELLED.
     :param value: what the handler returned, converted.
     :param failure: what it raised.
     """
 
-    end: End
+    state: RunState
     value: Any = None
     failure: Failure | None = None
 
-
-_BY_ITSELF: Final = (End.RETURNED, End.RAISED)
-_TIMED_OUT: Final = Outcome(End.TIMED_OUT)
-_CANCELLED: Final = Outcome(End.CANCELLED)
 
 Done = Callable[[Outcome], None]
 
@@ -62,27 +91,31 @@ class Run:
     :param done: gets the outcome.
     """
 
-    __slots__ = ("deferred", "done", "ended", "handler", "job", "owner", "timer")
+    __slots__ = ("deferred", "done", "handler", "owner", "state", "thread_call", "timer")
 
     def __init__(self, handler: Handler, owner: object, done: Done) -> None:
         self.handler = handler
         self.owner = owner
         self.done = done
+        self.state = RunState.RUNNING
         self.deferred: Deferred[None] | None = None
-        self.job: Job | None = None
+        self.thread_call: ThreadCall | None = None
         self.timer: Any = None
-        #: How it ended; None while it runs.
-        self.ended: End | None = None
+
+    def move(self, event: _Event) -> RunState:
+        """Go on to the next state, and return the one before."""
+        before, self.state = self.state, _MOVES[self.state, event]
+        return before
 
 
 class Runner:
     """Runs handlers.
 
     :param clock: ``IReactorTime``.
-    :param threads: for those that block.
-    :param incidents: where what nobody waits for any more is logged.
+    :param threads: runs handlers that block.
+    :param incidents: logs what nobody waits for any more.
     :param timeout: seconds that a handler without a limit of its own may take.
-    :param now: seconds of a clock that only goes forward.
+    :param now: seconds of a clock that never goes back.
     """
 
     def __init__(
@@ -104,7 +137,7 @@ class Runner:
 
     @property
     def running(self) -> int:
-        """How many handlers have begun and not ended."""
+        """Number of runs that have not ended."""
         return len(self._running)
 
     def start(
@@ -121,9 +154,9 @@ class Runner:
 
         :param done: gets the outcome, exactly once, perhaps before this returns.
         :param owner: on whose behalf, for :meth:`cancel_all_of`.
-        :param convert: makes the value of the outcome of what the handler returns; what it raises
-            counts as raised by the handler.
-        :param timeout: seconds, where neither the handler nor the setting says.
+        :param convert: converts what the handler returns to the value of the outcome; what it
+            raises counts as raised by the handler.
+        :param timeout: seconds, for a handler without a limit of its own.
         """
         run = Run(handler, owner, done)
         self._running.add(run)
@@ -132,16 +165,15 @@ class Runner:
         result = self._call(run, arguments)
         if convert is not None:
             result.addCallback(convert)
-        deferred = result.addCallbacks(partial(self._returned, run), partial(self._raised, run))
-        if run.ended in _BY_ITSELF:
-            return run
-        run.deferred = deferred
-        if run.ended is None:
+        run.deferred = result.addCallbacks(
+            partial(self._on_return, run), partial(self._on_raise, run)
+        )
+        if run.state is RunState.RUNNING:
             limit = handler.timeout or timeout or self._timeout
-            run.timer = self._clock.callLater(limit, self._too_late, run, limit)
-        else:
-            # It was given up from inside.
-            self._give_up(run)
+            run.timer = self._clock.callLater(limit, self._on_timeout, run, limit)
+        elif run.state in _ABANDONED:
+            # The handler has cancelled its own run.
+            self._abandon(run)
         return run
 
     def ask(
@@ -159,87 +191,96 @@ class Runner:
         """
         runs: list[Run] = []
 
-        def forget(_: Deferred[Outcome]) -> None:
+        def cancel(_: Deferred[Outcome]) -> None:
             for run in runs:
                 self.cancel(run)
 
-        waiting: Deferred[Outcome] = Deferred(forget)
+        outcome: Deferred[Outcome] = Deferred(cancel)
         run = self.start(
-            handler, arguments, waiting.callback, owner=owner, convert=convert, timeout=timeout
+            handler, arguments, outcome.callback, owner=owner, convert=convert, timeout=timeout
         )
         runs.append(run)
-        return waiting
+        return outcome
 
     def cancel(self, run: Run) -> None:
-        """Nobody waits for a run any more; its outcome is that it was cancelled."""
-        if run.ended is None:
-            self._end(run, _CANCELLED)
-            self._give_up(run)
+        """End a run that has not ended; its outcome is CANCELLED."""
+        if run.state is RunState.RUNNING:
+            self._end(run, _Event.CANCEL)
+            self._abandon(run)
 
     def cancel_all_of(self, owner: object) -> None:
-        """Cancel whatever runs on behalf of somebody."""
+        """Cancel every run on behalf of this owner."""
         for run in list(self._owned.get(owner, ())):
             self.cancel(run)
 
     def stop(self, patience: float) -> Deferred[None]:
-        """Let what runs end.
+        """Wait for the runs to end.
 
-        :param patience: seconds; then it is cancelled.
+        :param patience: seconds; then they are cancelled.
         """
         if not self._running:
             return succeed(None)
         self._idle = idle = Deferred[None]()
         timer = self._clock.callLater(patience, self._cancel_all)
 
-        def finished(_: None) -> None:
+        def stop_timer(_: None) -> None:
             if timer.active():
                 timer.cancel()
 
-        return idle.addCallback(finished)
+        return idle.addCallback(stop_timer)
 
-    # A run's way.
+    # The way of a run.
 
     def _call(self, run: Run, arguments: tuple[object, ...]) -> Deferred[Any]:
         handler = run.handler
         if handler.threaded:
-            run.job = self._threads.start(handler.function, arguments)
-            return run.job.deferred
+            run.thread_call = self._threads.start(handler.function, arguments)
+            return run.thread_call.deferred
         began = self._now()
         result: Deferred[Any] = maybeDeferred(handler.function, *arguments)
         took = self._now() - began
         if took >= LONGEST_STEP:
-            self._incidents.say(
+            self._incidents.warn(
                 f"step {handler.name}",
-                f"{handler.name} held up the whole server for {took:.2f} s: what blocks belongs "
-                "into a thread (threaded=True)",
+                "{handler} blocked all clients for {seconds:.2f} s; run it in a thread "
+                "(threaded=True)",
+                handler=handler.name,
+                seconds=took,
             )
         return result
 
-    def _returned(self, run: Run, value: object) -> None:
-        if run.ended is None:
-            self._end(run, Outcome(End.RETURNED, value))
-        elif run.ended is End.TIMED_OUT:
-            self._incidents.say(
+    def _on_return(self, run: Run, value: object) -> None:
+        if run.state is RunState.RUNNING:
+            self._end(run, _Event.RETURN, value)
+        elif run.move(_Event.RETURN) is RunState.TIMED_OUT:
+            self._incidents.warn(
                 f"late {run.handler.name}",
-                f"{run.handler.name} returned after its time was over; its result is dropped",
+                "{handler} returned after its time limit; its result is dropped",
+                handler=run.handler.name,
             )
 
-    def _raised(self, run: Run, failure: Failure) -> None:
-        if run.ended is None:
-            self._end(run, Outcome(End.RAISED, failure=failure))
-        elif not failure.check(CancelledError):
+    def _on_raise(self, run: Run, failure: Failure) -> None:
+        if run.state is RunState.RUNNING:
+            self._end(run, _Event.RAISE, failure=failure)
+            return
+        before = run.move(_Event.RAISE)
+        if not failure.check(CancelledError):
             name = run.handler.name
-            self._incidents.report(f"{name}, {run.ended.value}, raised then", failure, name)
+            self._incidents.report(f"{name} raised after it was {before.value}", failure, name)
 
-    def _too_late(self, run: Run, limit: float) -> None:
+    def _on_timeout(self, run: Run, limit: float) -> None:
         run.timer = None
         name = run.handler.name
-        self._incidents.say(f"slow {name}", f"{name} was not done within {limit:g} s")
-        self._end(run, _TIMED_OUT)
-        self._give_up(run)
+        self._incidents.warn(
+            f"slow {name}", "{handler} took more than {limit:g} s", handler=name, limit=limit
+        )
+        self._end(run, _Event.TIME_OVER)
+        self._abandon(run)
 
-    def _end(self, run: Run, outcome: Outcome) -> None:
-        run.ended = outcome.end
+    def _end(
+        self, run: Run, event: _Event, value: object = None, failure: Failure | None = None
+    ) -> None:
+        run.move(event)
         if run.timer is not None:
             run.timer.cancel()
             run.timer = None
@@ -249,18 +290,18 @@ class Runner:
             owned.discard(run)
             if not owned:
                 del self._owned[run.owner]
-        run.done(outcome)
+        run.done(Outcome(run.state, value, failure))
         if self._idle is not None and not self._running and not self._idle.called:
             self._idle.callback(None)
 
-    def _give_up(self, run: Run) -> None:
-        """Tell the code that nobody waits for it; it may go on all the same."""
-        if run.job is not None:
-            run.job.abandon()
+    def _abandon(self, run: Run) -> None:
+        """Cancel the code of a run that has ended; it may go on all the same."""
+        if run.thread_call is not None:
+            run.thread_call.abandon()
         elif run.deferred is not None:
-            # What a Deferred's canceller raises goes to whoever cancels it.
-            told = maybeDeferred(run.deferred.cancel)
-            told.addErrback(partial(self._raised, run))
+            # A canceller may raise; Deferred.cancel() passes that on.
+            cancelled = maybeDeferred(run.deferred.cancel)
+            cancelled.addErrback(partial(self._on_raise, run))
 
     def _cancel_all(self) -> None:
         for run in list(self._running):

@@ -1,10 +1,10 @@
 """Threads for handlers that block.
 
-Owns: the pool, how handlers get in and their results out, and the way back into the reactor.
+Owns: the pool, the calls that run in it, and calls from its threads into the reactor.
 Must not import: the edges, the broker.
 
-The threads are daemons: a handler that never ends must not keep the process from ending. Twisted's
-own pool would wait for it, and for one that waits for the reactor in turn it would wait for ever.
+The threads are daemon threads: a handler that never ends must not keep the process from exiting.
+Twisted's own pool would wait for it, and forever for a handler that itself waits for the reactor.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from twisted.python.threadpool import ThreadPool
 Value = TypeVar("Value")
 
 
-class _Daemon(Thread):
+class _DaemonThread(Thread):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named, daemon=True)
 
 
-class _Daemons(ThreadPool):
-    threadFactory = _Daemon  # noqa: N815 - Twisted's name
+class _DaemonThreadPool(ThreadPool):
+    threadFactory = _DaemonThread  # noqa: N815 - Twisted's name
 
 
-class Job:
-    """One call that runs in a thread, or waits for one.
+class ThreadCall:
+    """A call that runs in a thread, or waits for one.
 
     :ivar deferred: fires in the reactor's thread with what it returns or raises, or with
-        CancelledError when it was never begun.
+        CancelledError when it never began.
     """
 
     __slots__ = ("_abandoned", "_arguments", "_function", "deferred")
@@ -47,11 +47,11 @@ class Job:
         self.deferred: Deferred[object] = Deferred()
 
     def abandon(self) -> None:
-        """Nobody wants the result: it is not begun any more. A thread can not be interrupted."""
+        """Do not begin the call any more; once it runs, its thread cannot be interrupted."""
         self._abandoned = True
 
     def run(self) -> object:
-        """Call it, in its thread."""
+        """Run the call, in its thread."""
         if self._abandoned:
             raise CancelledError
         result = self._function(*self._arguments)
@@ -59,43 +59,45 @@ class Job:
             result.close()
         elif not isinstance(result, Deferred):
             return result
-        raise TypeError("what runs in a thread returns its result, no Deferred and no coroutine")
+        raise TypeError(
+            "a handler that runs in a thread must return its result, not a Deferred or a coroutine"
+        )
 
 
 class Threads:
     """A bounded number of threads, started when the first one is needed.
 
-    :param most: how many.
+    :param limit: number of threads.
     :param reactor: ``IReactorFromThreads`` and ``IReactorTime``; this must be its thread.
     """
 
-    def __init__(self, most: int, reactor: Any) -> None:
+    def __init__(self, limit: int, reactor: Any) -> None:
         self._reactor = reactor
-        self._pool = _Daemons(0, most, "wampush-apps")
+        self._pool = _DaemonThreadPool(0, limit, "wampush-apps")
         self._ident = get_ident()
         self._running = 0
         self._idle: Deferred[None] | None = None
 
-    def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> Job:
-        """Call a function in a thread, as soon as one is free."""
+    def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> ThreadCall:
+        """Call a function in a thread as soon as one is free."""
         if not self._pool.started:
             self._pool.start()
-        job = Job(function, arguments)
+        call = ThreadCall(function, arguments)
         self._running += 1
-        self._pool.callInThreadWithCallback(partial(self._left, job), job.run)
-        return job
+        self._pool.callInThreadWithCallback(partial(self._on_result_in_thread, call), call.run)
+        return call
 
     def in_reactor(self, function: Callable[..., Value], *arguments: Any) -> Value:
-        """Call a function in the reactor's thread and wait for its result; see ``InReactor``."""
+        """Call a function in the reactor's thread, and wait for its result; see ``InReactor``."""
         if get_ident() == self._ident:
             return function(*arguments)
         return blockingCallFromThread(self._reactor, function, *arguments)
 
     def stop(self, patience: float) -> Deferred[None]:
-        """End the threads.
+        """Stop the threads.
 
-        :param patience: seconds that running functions get to end.
-        :returns: fires when they have, or the time is over; then the process need not wait.
+        :param patience: seconds that running calls get to end.
+        :returns: fires when they have ended, or the time is over.
         """
         if not self._pool.started:
             return succeed(None)
@@ -114,15 +116,15 @@ class Threads:
         if not self._running:
             self._pool.stop()
 
-    def _left(self, job: Job, returned: bool, result: Any) -> None:
-        """In the thread: it is done."""
-        self._reactor.callFromThread(self._done, job, returned, result)
+    def _on_result_in_thread(self, call: ThreadCall, returned: bool, result: Any) -> None:
+        """Hand the result to the reactor; runs in the thread."""
+        self._reactor.callFromThread(self._on_result, call, returned, result)
 
-    def _done(self, job: Job, returned: bool, result: Any) -> None:
+    def _on_result(self, call: ThreadCall, returned: bool, result: Any) -> None:
         self._running -= 1
         if self._idle is not None and not self._running and not self._idle.called:
             self._idle.callback(None)
         if returned:
-            job.deferred.callback(result)
+            call.deferred.callback(result)
         else:
-            job.deferred.errback(result)
+            call.deferred.errback(result)

@@ -1,6 +1,6 @@
-"""What handlers of an app may raise and return besides plain values.
+"""Errors that handlers of an app may raise, and objects that they may return.
 
-Owns: these errors and values. Must not import: Twisted, the edges.
+Owns: these errors and objects. Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
@@ -10,67 +10,67 @@ from typing import Final
 
 from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.errors import ClientError
+from wampush.errors import ClientError, shown
 from wampush.wamp.cra import Salting
 
-_MOST_REASON: Final = 200
+_MAX_REASON: Final = 200
 
 
 class WampError(ClientError):
-    """A call is answered by this CALLERROR; other handlers may raise it as they may Refuse.
+    """The CALLERROR that replies to a call; in other handlers it acts like Refuse.
 
     :param uri: of the error, for programs.
-    :param desc: for people; it goes to the client.
+    :param desc: for people; the client receives it.
     :param details: any JSON value for programs; None leaves it out.
-    :param end_session: whether the session ends after the answer, with close code 3000. A page of
-        AutobahnJS does not come back by itself then.
-    :raises TypeError: when uri or desc is no text.
+    :param end_session: whether the session ends after the reply, with close code 3000. AutobahnJS
+        does not reconnect by itself after this code.
+    :raises TypeError: when uri or desc is not a string.
     :raises NotSerialisable: when the details have no JSON form.
     """
 
     def __init__(
         self, uri: str, desc: str, details: object = None, end_session: bool = False
     ) -> None:
-        self.uri: Final = _text("uri", uri)
-        self.desc: Final = _text("desc", desc)
+        self.uri: Final = _string("uri", uri)
+        self.desc: Final = _string("desc", desc)
         self.details: Final = details
-        #: The same as JSON text, as it was when this was raised.
+        #: The details as JSON text, as they were when this was created.
         self.details_text: Final = None if details is None else json_values.text_of(details)
         self.end_session: Final = end_session
         super().__init__(f"{uri}: {desc}")
 
 
 class ActionError(ClientError):
-    """An action is answered by an event on ``NAME:error``.
+    """An error that replies to an action, as an event on the topic ``NAME:error``.
 
     :param code: for programs.
     :param text: for people.
-    :raises TypeError: when code is neither a whole number nor text, or text is no text.
+    :raises TypeError: when code is not a whole number or a string, or text is not a string.
     """
 
     def __init__(self, code: int | str, text: str) -> None:
-        self.code: Final = code if isinstance(code, int) else _text("code", code)
-        self.text: Final = _text("text", text)
+        self.code: Final = code if isinstance(code, int) else _string("code", code)
+        self.text: Final = _string("text", text)
         super().__init__(f"{code}: {text}")
 
 
 class Refuse(ClientError):
-    """What the handler was asked for is not allowed.
+    """A refusal of what the handler was asked for.
 
-    :param reason: for the log; 200 characters of it are kept. Who calls a procedure, sends an
-        action, or wants to connect, gets it too. For subscriptions and publications WAMP v1 has no
-        answer.
+    :param reason: for the log; 200 characters of it are kept. Clients that call a procedure, send
+        an action, or connect receive it too. For subscriptions and publications WAMP v1 has no
+        reply.
     """
 
     def __init__(self, reason: str = "") -> None:
-        clean = "".join(each if each.isprintable() else " " for each in _text("reason", reason))
-        self.reason: Final = clean if len(clean) <= _MOST_REASON else f"{clean[:_MOST_REASON]}…"
+        clean = "".join(each if each.isprintable() else " " for each in _string("reason", reason))
+        self.reason: Final = clean if len(clean) <= _MAX_REASON else f"{clean[:_MAX_REASON]}…"
         super().__init__(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
 class Rewrite:
-    """Returned by an ``on_publish`` handler: this is published instead.
+    """The payload that an ``on_publish`` handler returns to replace that of the client.
 
     :param value: any JSON value, None too.
     """
@@ -80,13 +80,13 @@ class Rewrite:
 
 @dataclass(frozen=True, slots=True)
 class CraSecret:
-    """Returned by the ``cra_key`` handler: what proves that a client is somebody.
+    """The key that a ``cra_key`` handler returns.
 
-    :param secret: what signs: the secret itself, or with a salting what is derived from it (see
-        ``wampush.wamp.cra.derive``).
-    :param identity: who that is; its ``source`` becomes ``cra``.
-    :param salting: how clients derive what signs; None when the secret itself does.
-    :raises TypeError: when one of these is something else.
+    :param secret: signs challenges: the secret itself, or with a salting what is derived from it
+        (see ``wampush.wamp.cra.derive``).
+    :param identity: of clients that prove to have the key; its ``source`` becomes ``cra``.
+    :param salting: how clients derive the signing key; None when the secret itself signs.
+    :raises TypeError: when one of these has another type.
     """
 
     secret: str = field(repr=False)
@@ -96,14 +96,14 @@ class CraSecret:
     def __post_init__(self) -> None:
         identity: object = self.identity
         salting: object = self.salting
-        _text("secret", self.secret)
+        _string("secret", self.secret)
         if not isinstance(identity, Identity):
-            raise TypeError(f"identity must be an Identity, not {type(identity).__name__}")
+            raise TypeError(f"identity must be an Identity, not {shown(identity)}")
         if not (salting is None or isinstance(salting, Salting)):
-            raise TypeError(f"salting must be a Salting, not {type(salting).__name__}")
+            raise TypeError(f"salting must be a Salting, not {shown(salting)}")
 
 
-def _text(name: str, value: object) -> str:
+def _string(name: str, value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{name} must be text, not {type(value).__name__}")
+        raise TypeError(f"{name} must be a string, not {type(value).__name__}")
     return value

@@ -1,5 +1,5 @@
-"""The application that is asked over HTTP.
+"""Webhooks: an application that is asked and notified over HTTP.
 
-Owns: requests to it, answers, the breaker, disconnects.
+Owns: the requests, the responses, the decisions made from them, and disconnects.
 Must not import: the edges, Python apps, components.
 """

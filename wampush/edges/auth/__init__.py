@@ -1,5 +1,5 @@
-"""Who a client is: tokens, callbacks, WAMP-CRA keys.
+"""Authentication of clients.
 
-Owns: the ways to prove an identity, and their keys.
+Owns: tokens, the callback to the web application, WAMP-CRA keys, and the order of these.
 Must not import: the other edges.
 """

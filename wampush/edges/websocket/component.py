@@ -28,7 +28,7 @@ class Talk(Protocol):
     def on_open(self) -> None:
         """The handshake is answered."""
 
-    def message(self, data: str | bytes) -> None:
+    def on_message(self, data: str | bytes) -> None:
         """The client has sent a text or a binary message."""
 
     def on_lost(self) -> None:
@@ -121,12 +121,12 @@ class ComponentConversation:
         :param text: UTF-8.
         """
         self._ledger.accept(Source.COMPONENT)
-        self._talk.message(text.decode())
+        self._talk.on_message(text.decode())
 
     def on_binary(self, data: bytes) -> None:
         """The client has sent a binary message."""
         self._ledger.accept(Source.COMPONENT)
-        self._talk.message(data)
+        self._talk.on_message(data)
 
     def on_lost(self) -> None:
         """The connection is lost."""

@@ -1,4 +1,4 @@
-"""What handlers may return, and the words for what they may not."""
+"""What handlers may return, and the errors when they return something else."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from wampush.apps import Rewrite
-from wampush.apps.python import answers
+from wampush.apps.python import conversions
 from wampush.errors import NotSerialisable
 
 
@@ -15,29 +15,31 @@ async def coroutine() -> None:
 
 
 def test_what_a_publication_becomes():
-    assert answers.as_rewrite(None) is None
-    assert answers.as_rewrite(Rewrite(None)) == b"null"
+    assert conversions.as_rewrite(None) is None
+    assert conversions.as_rewrite(Rewrite(None)) == b"null"
 
 
 @pytest.mark.parametrize("value", ["text", {"a": 1}, False, 0, Rewrite])
 def test_what_on_publish_may_return_is_told(value):
-    with pytest.raises(TypeError, match=r"it returned .*; return Rewrite\(value\) .* raise Refuse"):
-        answers.as_rewrite(value)
+    with pytest.raises(
+        TypeError, match=r"it returned .*; return nothing .* Rewrite\(value\) .* raise Refuse"
+    ):
+        conversions.as_rewrite(value)
 
 
 def test_the_value_that_was_returned_is_shown():
-    with pytest.raises(TypeError, match="it returned False; raise Refuse to refuse, else return"):
-        answers.as_nothing(False)
-    with pytest.raises(TypeError, match="return a CraSecret, or nothing"):
-        answers.as_secret("secret")
+    with pytest.raises(TypeError, match="it returned False; return nothing, or raise Refuse"):
+        conversions.as_nothing(False)
+    with pytest.raises(TypeError, match="it returned a str; return a CraSecret, or None"):
+        conversions.as_key("secret")
 
 
 @pytest.mark.parametrize(
     ("value", "hint"),
     [
-        ({1, 2}, "; make a list of it"),
-        ({"a": frozenset()}, "; make a list of it"),
-        ((each for each in "ab"), "; make a list of it"),
+        ({1, 2}, "; convert it to a list"),
+        ({"a": frozenset()}, "; convert it to a list"),
+        ((each for each in "ab"), "; convert it to a list"),
         (Deferred(), "; is an await missing?"),
         ([Deferred()], "; is an await missing?"),
         (b"", ": Type is not JSON serializable: bytes"),
@@ -45,12 +47,12 @@ def test_the_value_that_was_returned_is_shown():
 )
 def test_a_result_without_json_form(value, hint):
     with pytest.raises(NotSerialisable) as caught:
-        answers.as_result(value)
+        conversions.as_result(value)
     assert str(caught.value).endswith(hint)
 
 
 def test_a_forgotten_await():
     forgotten = coroutine()
     with pytest.raises(NotSerialisable, match="is an await missing"):
-        answers.as_result(forgotten)
+        conversions.as_result(forgotten)
     forgotten.close()
