@@ -24,7 +24,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.choices import SlowClient
 from wampush.edges.websocket.formats import PLAIN
 from wampush.edges.websocket.outboxes import SocketOutbox
-from wampush.wamp.session import WampSession
+from wampush.wamp.session import PrefixLimits, WampSession
 from wampush.wamp.uris import DIALECTS
 
 CLIENTS = 500
@@ -108,7 +108,7 @@ class _Clients:
                 near.setblocking(False)
                 self.near.append(near)
                 outbox = SocketOutbox(_Transport(near), 1 << 20, pressure, _Owner())
-                session = WampSession(DIALECTS["wamp1"], "wampush")
+                session = WampSession(DIALECTS["wamp1"], "wampush", PrefixLimits(100, 1024))
                 self.subscribers.add(Subscriber(session, outbox))
 
     def empty(self) -> None:

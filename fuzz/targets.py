@@ -26,7 +26,7 @@ from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, 
 from wampush.net import origins
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.wamp.codec import decode_client, decode_server, encode
-from wampush.wamp.session import WampSession
+from wampush.wamp.session import PrefixLimits, WampSession
 from wampush.wamp.uris import RATCHET, WAMP1
 
 _INGEST = Ingest("category", 65_536, 1024)
@@ -45,7 +45,7 @@ def codec(data: bytes) -> None:
 def session(data: bytes) -> None:
     """Several messages of one client, in both dialects."""
     for dialect in (WAMP1, RATCHET):
-        client = WampSession(dialect, "fuzz")
+        client = WampSession(dialect, "fuzz", PrefixLimits(100, 1024))
         for line in data.split(b"\n"):
             try:
                 client.receive(line)

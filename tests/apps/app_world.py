@@ -13,6 +13,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from tests.broker.world import Client, DirectOutbox, FakePeer, Wire, World
+from tests.support.limits import PREFIX_LIMITS
 from wampush.apps import App
 from wampush.apps.chain import ChainLink
 from wampush.broker.delivery.outbox import Outbox
@@ -144,7 +145,7 @@ class AppWorld:
         wire = Wire()
         outbox: Outbox = DirectOutbox(100_000, self.world.pressure, wire, self.world.format(""))
         peer = FakePeer(address="192.0.2.7")
-        subscriber = Subscriber(WampSession(WAMP1, "test/1"), outbox, identity, peer)
+        subscriber = Subscriber(WampSession(WAMP1, "test/1", PREFIX_LIMITS), outbox, identity, peer)
         client = Client(subscriber, outbox, wire, peer, self.world)  # type: ignore[arg-type]
         return Arriving(self, client, ConnectAttempt(identity, request, subscriber))
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -18,7 +18,7 @@ from wampush.apps.webhooks.requests import SIGNATURE_HEADER, signature
 from wampush.apps.webhooks.webhooks import Webhooks
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.config.tables.webhooks import EVENTS, WebhookSettings
+from wampush.config.tables.webhooks import WebhookEvent, WebhookSettings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.net.http_post import HttpResponse
 
@@ -119,12 +119,15 @@ class Application:
         self.world.end_turn()
 
 
-def application(*events: str, **settings: Any) -> Application:
+def application(*events: WebhookEvent, **settings: Any) -> Application:
     """Return an application that is asked about these events, or about all."""
     known: dict[str, Any] = {"procedures": ("cart.*",)} if not events or "call" in events else {}
     return Application(
         WebhookSettings(
-            url=URL, secret_file="key", events=events or EVENTS, **{**known, **settings}
+            url=URL,
+            secret_file="key",
+            events=events or get_args(WebhookEvent),
+            **{**known, **settings},
         )
     )
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
+from tests.support.limits import PREFIX_LIMITS, request_limits
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.broker import Broker
@@ -300,7 +301,7 @@ class World:
             None if presence is None else presence(self.router),
             automatic if auto_subscribe else None,
         )
-        self.limits = RequestLimits(topic_bytes=topic_bytes, pending=5)
+        self.limits = request_limits(topic_bytes=topic_bytes, pending=5)
         self.serve()
 
     def serve(
@@ -339,7 +340,9 @@ class World:
             wire_format = self.format(wire_format)
         outbox = kind(limit, self.pressure, wire, wire_format)
         peer = FakePeer()
-        subscriber = Subscriber(WampSession(dialect, "test/1"), outbox, identity, peer)
+        subscriber = Subscriber(
+            WampSession(dialect, "test/1", PREFIX_LIMITS), outbox, identity, peer
+        )
         self.clients.on_open(subscriber)
         self.end_turn()
         wire.room = room

@@ -27,6 +27,7 @@ from tests.edges.websocket.in_memory import (
 )
 from tests.support.browser import Browser
 from tests.support.daemon import running_daemon
+from tests.support.limits import PREFIX_LIMITS
 from tests.support.pages import page_server
 from tests.support.raw_client import RawClient
 from wampush.apps.component import ComponentConnection
@@ -65,14 +66,16 @@ def rooms(modules: set[str]) -> set[str]:
 
 
 def test_wamp_alone_is_text_in_and_requests_out() -> None:
-    session = WampSession(WAMP1, "any server")
+    session = WampSession(WAMP1, "any server", PREFIX_LIMITS)
     assert json.loads(session.welcome())[0] == 0
     assert session.receive(b'[1,"shop","http://shop.example/"]') is None
     asked: Any = session.receive(b'[5,"shop:orders"]')
     assert asked.topic == "http://shop.example/orders"
     loaded = modules_after(
-        "from wampush.wamp.session import WampSession\nfrom wampush.wamp.uris import WAMP1\n"
-        "assert WampSession(WAMP1, 'any').receive(b'[5,\"t\"]').topic == 't'"
+        "from wampush.wamp.session import PrefixLimits, WampSession\n"
+        "from wampush.wamp.uris import WAMP1\n"
+        "session = WampSession(WAMP1, 'any', PrefixLimits(100, 1024))\n"
+        "assert session.receive(b'[5,\"t\"]').topic == 't'"
     )
     assert rooms(loaded) == {"wampush.wamp"}
     assert "asyncio" not in loaded
@@ -92,7 +95,7 @@ from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.wamp.session import WampSession
+from wampush.wamp.session import PrefixLimits, WampSession
 from wampush.wamp.uris import WAMP1
 
 class Lines:
@@ -117,8 +120,12 @@ ledger = Ledger(lambda: 0.0, print)
 fanout = Fanout(turn.append, pressure, ledger)
 router = Router(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None))
 broker = Broker(router, ledger)
-clients = RequestHandler(broker, RequestChecks(broker, RequestLimits()))
-client = Subscriber(WampSession(WAMP1, "any"), Printed(1000, pressure, Lines()))
+limits = RequestLimits(
+    topic_bytes=1024, subscriptions=10, topics=10, pending=10, pending_bytes=1024
+)
+clients = RequestHandler(broker, RequestChecks(broker, limits))
+session = WampSession(WAMP1, "any", PrefixLimits(100, 1024))
+client = Subscriber(session, Printed(1000, pressure, Lines()))
 clients.on_open(client)
 clients.on_text(client, b'[5,"t"]')
 assert broker.publish(Publication("t", b'{"a":1.0}')) == 1

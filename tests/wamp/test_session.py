@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.limits import PREFIX_LIMITS
 from tests.wamp.json_text import near_messages
 from tests.wamp.test_uris import BLOG, PREFIXES, RESOLVED
 from wampush.errors import Fault, MessageRefused, NotSerialisable, Refusal
@@ -19,7 +20,7 @@ unhurried = settings(database=None, deadline=None, max_examples=150)
 
 
 def with_prefixes(dialect):
-    session = WampSession(dialect, "test/1")
+    session = WampSession(dialect, "test/1", PREFIX_LIMITS)
     for prefix, uri in PREFIXES.items():
         assert session.receive(json.dumps([1, prefix, uri]).encode()) is None
     return session
@@ -38,7 +39,7 @@ def test_curies_in_every_message(text, wamp1, ratchet):
 
 
 def test_without_prefixes_texts_stay_unchanged():
-    session = WampSession(WAMP1, "test/1")
+    session = WampSession(WAMP1, "test/1", PREFIX_LIMITS)
     assert session.prefixes == {}
     assert session.receive(b'[5,"blog:kittens"]') == Subscribe("blog:kittens")
 
@@ -51,7 +52,7 @@ def test_a_new_definition_replaces_the_old_one():
 
 
 def test_sessions_do_not_share_prefixes():
-    first, second = WampSession(WAMP1, "a"), WampSession(WAMP1, "b")
+    first, second = WampSession(WAMP1, "a", PREFIX_LIMITS), WampSession(WAMP1, "b", PREFIX_LIMITS)
     first.receive(b'[1,"p","urn:p:"]')
     assert second.receive(b'[5,"p:x"]') == Subscribe("p:x")
 
@@ -98,7 +99,7 @@ PUBLISHED = [
 def test_defaults_of_publish(rest, wamp1, ratchet):
     text = json.dumps([7, "t", {"a": 1}, *rest]).encode()
     for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
-        request = WampSession(dialect, "test/1").receive(text)
+        request = WampSession(dialect, "test/1", PREFIX_LIMITS).receive(text)
         assert request == Publish("t", b'{"a": 1}', *expected)
 
 
@@ -117,11 +118,13 @@ CALLED = [
 def test_arguments_of_a_call(arguments, wamp1, ratchet):
     text = json.dumps([2, "id", "urn:f", *arguments]).encode()
     for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
-        assert WampSession(dialect, "test/1").receive(text) == Call("id", "urn:f", expected)
+        assert WampSession(dialect, "test/1", PREFIX_LIMITS).receive(text) == Call(
+            "id", "urn:f", expected
+        )
 
 
 def test_welcome():
-    session = WampSession(WAMP1, "wampush/1.2")
+    session = WampSession(WAMP1, "wampush/1.2", PREFIX_LIMITS)
     assert json.loads(session.welcome()) == [0, session.session_id, 1, "wampush/1.2"]
 
 
@@ -165,5 +168,5 @@ def test_the_size_of_a_prefix_is_limited():
 
 def test_arguments_of_a_call_can_be_read_again():
     text = b'[2,"id","urn:f",[1,2]]'
-    assert WampSession(WAMP1, "test/1").call_arguments(text) == ([1, 2],)
-    assert WampSession(RATCHET, "test/1").call_arguments(text) == (1, 2)
+    assert WampSession(WAMP1, "test/1", PREFIX_LIMITS).call_arguments(text) == ([1, 2],)
+    assert WampSession(RATCHET, "test/1", PREFIX_LIMITS).call_arguments(text) == (1, 2)

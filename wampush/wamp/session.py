@@ -43,9 +43,6 @@ class PrefixLimits(NamedTuple):
     longest: int
 
 
-DEFAULT_PREFIX_LIMITS: Final = PrefixLimits(100, 1024)
-
-
 def new_session_id() -> str:
     """Return a new session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)
@@ -61,9 +58,7 @@ class WampSession:
 
     __slots__ = ("_limits", "_prefixes", "dialect", "server", "session_id")
 
-    def __init__(
-        self, dialect: Dialect, server: str, limits: PrefixLimits = DEFAULT_PREFIX_LIMITS
-    ) -> None:
+    def __init__(self, dialect: Dialect, server: str, limits: PrefixLimits) -> None:
         self.session_id = new_session_id()
         self.dialect = dialect
         self.server = server

@@ -9,6 +9,7 @@ import pytest
 from twisted.internet.defer import CancelledError
 
 from tests.apps.fake_application import application, logged
+from tests.support.limits import PREFIX_LIMITS
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
 from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
@@ -27,7 +28,7 @@ def connect(web, cookie="PHPSESSID=s1"):
     """A client wants in; the list holds None when it may, or why not."""
     outcome: list[Any] = []
     request = ConnectRequest("/?a=1", {"cookie": cookie}, "192.0.2.1")
-    subscriber = Subscriber(WampSession(WAMP1, "test/1"), web.world.client().outbox)
+    subscriber = Subscriber(WampSession(WAMP1, "test/1", PREFIX_LIMITS), web.world.client().outbox)
     asked = web.webhooks.connecting(ConnectAttempt(Identity("7"), request, subscriber))
     asked.addCallbacks(outcome.append, lambda failure: outcome.append(failure.value))
     return outcome, asked

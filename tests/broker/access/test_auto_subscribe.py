@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.broker.world import World
+from tests.support.limits import request_limits
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.publication import Publication
-from wampush.broker.requests.checks import RequestLimits
 
 PATTERNS = ("user.{user}", "group.{group}", "broadcast")
 
@@ -218,7 +218,7 @@ def test_a_lost_session_leaves_nothing(world):
 
 
 def test_limits_neither_refuse_it_nor_count_it(world):
-    world.serve(limits=RequestLimits(subscriptions=2, topics=5))
+    world.serve(limits=request_limits(subscriptions=2, topics=5))
     client = world.client(identity=identity("7", "a", "b", "c", "d", "e"))
     automatic = topics(world, client)
     assert len(automatic) == 7

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.broker.world import Client, World
+from tests.support.limits import request_limits
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
@@ -20,7 +21,6 @@ from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.checks import RequestLimits
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
@@ -154,7 +154,7 @@ def test_requests_are_asked_side_by_side_and_take_effect_in_order(scene):
 
 
 def test_room_that_others_took_meanwhile_is_gone(scene):
-    scene.world.serve(application=scene.slow, limits=RequestLimits(subscriptions=1))
+    scene.world.serve(application=scene.slow, limits=request_limits(subscriptions=1))
     client = scene.world.client()
     scene.says(client, [5, "a"], [5, "b"])
     scene.slow.decide("b")
@@ -280,7 +280,7 @@ def test_whatever_the_order_of_answers_the_order_of_effects_is_that_of_requests(
 
 def test_the_texts_that_wait_are_bounded_together(scene):
     client = scene.world.client(limit=10_000)
-    scene.world.serve(application=scene.slow, limits=RequestLimits(pending_bytes=60))
+    scene.world.serve(application=scene.slow, limits=request_limits(pending_bytes=60))
     scene.says(client, [2, "1", "app.x", "x" * 100])
     assert len(scene.slow.calls) == 1
     scene.says(client, [2, "2", "app.x"], [5, "a"])
@@ -298,7 +298,7 @@ def test_the_texts_that_wait_are_bounded_together(scene):
 
 def test_room_for_bytes_comes_back_with_each_answer(scene):
     client = scene.world.client()
-    scene.world.serve(application=scene.slow, limits=RequestLimits(pending_bytes=60))
+    scene.world.serve(application=scene.slow, limits=request_limits(pending_bytes=60))
     for number in range(20):
         scene.says(client, [5, "a"], [2, str(number), "app.x"], [7, "act", number])
         scene.slow.decide("a")

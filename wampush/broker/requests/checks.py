@@ -23,7 +23,7 @@ from wampush.wamp.session import Request
 from wampush.wamp.uris import PRESENCE_CHANGES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLimits:
     """What one session may ask for.
 
@@ -34,11 +34,11 @@ class RequestLimits:
     :param pending_bytes: of text that these may have together; one alone may be longer.
     """
 
-    topic_bytes: int = 1024
-    subscriptions: int = 1000
-    topics: int = 1_000_000
-    pending: int = 100
-    pending_bytes: int = 262_144
+    topic_bytes: int
+    subscriptions: int
+    topics: int
+    pending: int
+    pending_bytes: int
 
 
 class RequestChecks:
