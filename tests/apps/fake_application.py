@@ -55,10 +55,10 @@ class Application:
     def __post_init__(self) -> None:
         pushes = AcknowledgedPushes(
             Source.WEBHOOK,
-            Ingest("category", 100_000, 100),
-            self.world.broker,
-            self.world.pressure,
-            self.clock.callLater,
+            ingest=Ingest("category", 100_000, 100),
+            broker=self.world.broker,
+            backpressure=self.world.pressure,
+            call_later=self.clock.callLater,
         )
         seconds = self.clock.seconds
         self.webhooks = Webhooks(

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from tests.edges.websocket.in_memory import MemoryNode, frames
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.edges.acknowledged_pushes import PATIENCE
+from wampush.edges.acknowledged_pushes import MAX_WAIT
 from wampush.errors import PushRefused
 
 
@@ -85,7 +85,7 @@ def test_in_a_pause_pushes_wait_and_keep_their_order(node: MemoryNode) -> None:
         b'[8,"t",%d]' % number for number in range(4)
     ]
     assert counts(node) == (5, 4, {"not-json": 1})
-    node.clock.advance(PATIENCE)
+    node.clock.advance(MAX_WAIT)
     assert counts(node) == (5, 4, {"not-json": 1})
 
 
@@ -104,9 +104,9 @@ def test_a_pause_that_begins_again_is_kept_to(node: MemoryNode) -> None:
 def test_who_waits_too_long_is_told(node: MemoryNode) -> None:
     node.pressure.hold(Hold.CROWD)
     first = publish(node, b"t", b"1")
-    node.clock.advance(PATIENCE / 2)
+    node.clock.advance(MAX_WAIT / 2)
     second = publish(node, b"t", b"2")
-    node.clock.advance(PATIENCE / 2)
+    node.clock.advance(MAX_WAIT / 2)
     assert outcome(first) == "clients-behind"
     assert outcome(second) is None
     node.pressure.release(Hold.CROWD)
@@ -135,5 +135,5 @@ def test_at_the_end_nothing_is_left_waiting(node: MemoryNode) -> None:
     assert [outcome(each) for each in waiting] == ["stopping"] * 3
     assert counts(node) == (3, 0, {"stopping": 3})
     node.pressure.release(Hold.CROWD)
-    node.clock.advance(PATIENCE)
+    node.clock.advance(MAX_WAIT)
     assert counts(node) == (3, 0, {"stopping": 3})

@@ -1,10 +1,10 @@
-"""Pushes that come one at a time, from senders that wait for an answer.
+"""Pushes from senders that wait for an answer.
 
-Owns: what becomes of each of them, and the waiting while the sources of pushes pause.
+Owns: the outcome of each push, and how long pushes wait while the sources pause.
 Must not import: Autobahn, ZeroMQ, the other edges.
 
-ZeroMQ's senders wait by its high-water marks; here a push waits itself, so that HTTP can not pass
-by a pause which all others keep to.
+ZeroMQ's high-water marks make its senders wait. Here the push itself waits, so that HTTP cannot
+bypass a pause that applies to all sources.
 """
 
 from __future__ import annotations
@@ -21,16 +21,24 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.edges.excerpts import excerpt
 from wampush.errors import InputRefused, PushRefused, Refusal
 
 #: Seconds that a push may wait for the end of a pause.
-PATIENCE: Final = 20.0
-_SHOWN_BYTES: Final = 200
-_SHOWN_PARTS: Final = 4
+MAX_WAIT: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
+class _HeldPush:
+    """A push that waits for the end of a pause.
+
+    :param publication: what it asks for.
+    :param parts: as it came, for refusals.
+    :param origin: who sent it, for refusals.
+    :param done: fires with the number of receivers.
+    :param timer: ends the waiting.
+    """
+
     publication: Publication
     parts: Sequence[bytes]
     origin: str
@@ -39,34 +47,35 @@ class _Waiting:
 
 
 class AcknowledgedPushes:
-    """Publishes pushes of one source, and tells each sender how it went.
+    """Publishes the pushes of one source and reports the outcome of each to its sender.
 
     :param source: under which the ledger counts them.
-    :param ingest: makes publications of pushes.
+    :param ingest: turns pushes into publications.
     :param broker: publishes them.
-    :param pressure: says when to pause.
-    :param call_later: calls a function after so many seconds.
+    :param backpressure: says when to pause.
+    :param call_later: the reactor's ``callLater``.
     """
 
     def __init__(
         self,
         source: Source,
+        *,
         ingest: Ingest,
         broker: Broker,
-        pressure: Backpressure,
+        backpressure: Backpressure,
         call_later: Callable[..., Any],
     ) -> None:
         self._source = source
         self._ingest = ingest
         self._broker = broker
-        self._pressure = pressure
+        self._backpressure = backpressure
         self._call_later = call_later
-        self._waiting: deque[_Waiting] = deque()
+        self._held: deque[_HeldPush] = deque()
         self._stopping = False
-        pressure.on_release(self._released)
+        backpressure.on_release(self._on_release)
 
     def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
-        """Publish one push; at once, unless the sources pause.
+        """Publish one push, at once unless the sources pause.
 
         :param parts: as of a ZeroMQ message.
         :param origin: who sent it, for refusals.
@@ -77,23 +86,27 @@ class AcknowledgedPushes:
         except PushRefused as error:
             self.refuse(error, origin, parts)
             return fail(error)
-        if not self._waiting and not self._pressure.paused:
-            return succeed(self._now(publication))
-        # A sender that goes away meanwhile takes nothing back: it has sent the whole push.
+        if not self._held and not self._backpressure.paused:
+            return succeed(self._publish_now(publication))
+        # The push stays valid when its sender disconnects meanwhile: all of it was received.
         done: Deferred[int] = Deferred()
-        timer = self._call_later(PATIENCE, self._give_up)
-        self._waiting.append(_Waiting(publication, parts, origin, done, timer))
+        timer = self._call_later(MAX_WAIT, self._refuse_late_push)
+        self._held.append(_HeldPush(publication, parts, origin, done, timer))
         return done
 
     def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
-        """Count a push that is refused."""
-        raw = b"|".join(part[:_SHOWN_BYTES] for part in parts[:_SHOWN_PARTS])
-        self._broker.ledger.refuse(self._source, origin, error, raw)
+        """Count a push that is refused.
+
+        :param error: why.
+        :param origin: who sent it.
+        :param parts: as it came; only the beginning is kept.
+        """
+        self._broker.ledger.refuse(self._source, origin, error, excerpt(parts))
 
     def stop(self) -> None:
-        """Refuse whatever waits or is still to come; for the end of the process."""
+        """Refuse all pushes that wait or are still to come, because the process ends."""
         self._stopping = True
-        while self._waiting:
+        while self._held:
             self._refuse_first(PushRefused(Refusal.STOPPING))
 
     def _publication(self, parts: Sequence[bytes]) -> Publication:
@@ -101,28 +114,28 @@ class AcknowledgedPushes:
             raise PushRefused(Refusal.STOPPING)
         return self._ingest.publication(parts)
 
-    def _now(self, publication: Publication) -> int:
+    def _publish_now(self, publication: Publication) -> int:
         receivers = self._broker.publish(publication)
         self._broker.ledger.accept(self._source)
         return receivers
 
-    def _released(self) -> None:
-        # Not now: whoever ended the pause may be in the middle of sending.
-        if self._waiting:
-            self._call_later(0, self._go_on)
+    def _on_release(self) -> None:
+        # In a turn of its own: the pause may have ended in the middle of a flush.
+        if self._held:
+            self._call_later(0, self._publish_held)
 
-    def _go_on(self) -> None:
-        while self._waiting and not self._pressure.paused:
-            first = self._waiting.popleft()
+    def _publish_held(self) -> None:
+        while self._held and not self._backpressure.paused:
+            first = self._held.popleft()
             first.timer.cancel()
-            first.done.callback(self._now(first.publication))
+            first.done.callback(self._publish_now(first.publication))
 
-    def _give_up(self) -> None:
-        # Each waits equally long, so the one whose time is up is the first.
+    def _refuse_late_push(self) -> None:
+        # All wait equally long, so the push whose time is up is the first.
         self._refuse_first(PushRefused(Refusal.CLIENTS_BEHIND))
 
     def _refuse_first(self, error: PushRefused) -> None:
-        first = self._waiting.popleft()
+        first = self._held.popleft()
         if first.timer.active():
             first.timer.cancel()
         self.refuse(error, first.origin, first.parts)

@@ -341,7 +341,11 @@ def _redis(core: _Core) -> RedisSources:
 
 def _acknowledged_pushes(core: _Core) -> AcknowledgedPushes:
     return AcknowledgedPushes(
-        Source.HTTP, core.ingest, core.broker, core.backpressure, core.reactor.callLater
+        Source.HTTP,
+        ingest=core.ingest,
+        broker=core.broker,
+        backpressure=core.backpressure,
+        call_later=core.reactor.callLater,
     )
 
 

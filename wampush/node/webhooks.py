@@ -47,7 +47,11 @@ class NodeWebhooks:
     ) -> None:
         self._settings = settings
         self._pushes = AcknowledgedPushes(
-            Source.WEBHOOK, ingest, broker, backpressure, reactor.callLater
+            Source.WEBHOOK,
+            ingest=ingest,
+            broker=broker,
+            backpressure=backpressure,
+            call_later=reactor.callLater,
         )
         secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)

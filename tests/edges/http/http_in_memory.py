@@ -100,3 +100,16 @@ def edge_with(
     """An edge that knows little."""
     view = HttpView(status, list, lambda _: None, lambda _: None, lambda: None, lambda: b"")
     return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), LIMITS, folder)
+
+
+def complete_edge() -> HttpEdge:
+    """An edge that has something to show at every address."""
+    view = HttpView(
+        status=lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
+        refusals=lambda: [{"reason": "no-topic"}],
+        session=lambda session_id: {"user": "7"} if session_id == "abc" else None,
+        websocket_url=lambda host: f"ws://{host}:8080/",
+        push_address=lambda: "tcp://127.0.0.1:5555",
+        metrics=lambda: b"a 1\n",
+    )
+    return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)

@@ -1,4 +1,4 @@
-"""The limits on connections of the HTTP port: how many, and how long each thing may take."""
+"""The time limits of a connection of the HTTP port."""
 
 from __future__ import annotations
 
@@ -14,13 +14,16 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
-from tests.edges.http.http_in_memory import LIMITS, RecordedPushes, edge_with
+from tests.edges.http.http_in_memory import RecordedPushes, edge_with
 from wampush.edges.http.channel import (
-    ANSWER_TIMEOUT,
     BODY_TIMEOUT,
     CLOSE_TIMEOUT,
-    HEAD_TIMEOUT,
+    HEADER_TIMEOUT,
     IDLE_TIMEOUT,
+    MOVES,
+    RESPONSE_TIMEOUT,
+    TIMEOUTS,
+    Phase,
 )
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
@@ -42,8 +45,8 @@ class Port:
     def __init__(self) -> None:
         self.clock = Clock()
         self.pushes = PendingPushes()
-        self.turned_away: list[str] = []
-        self.site = edge_with(publisher=self.pushes).site(self.clock, self.turned_away.append)
+        self.rejected: list[str] = []
+        self.site = edge_with(publisher=self.pushes).site(self.clock, self.rejected.append)
         self.lines: list[Any] = []
 
     def connect(self) -> tuple[Any, Any]:
@@ -80,7 +83,7 @@ def lose(channel: Any) -> None:
 
 def test_a_connection_that_says_nothing_ends(port: Port, log: list[Any]) -> None:
     _, transport = port.connect()
-    port.pass_time(HEAD_TIMEOUT - 0.5)
+    port.pass_time(HEADER_TIMEOUT - 0.5)
     assert not transport.disconnected
     port.pass_time(0.5)
     assert transport.disconnected
@@ -112,7 +115,7 @@ def test_a_body_that_trickles_ends(port: Port) -> None:
 
 def test_an_idle_connection_is_closed_without_a_word(port: Port, log: list[Any]) -> None:
     channel, transport = port.connect()
-    port.pass_time(HEAD_TIMEOUT - 1)
+    port.pass_time(HEADER_TIMEOUT - 1)
     channel.dataReceived(REQUEST)
     assert transport.value().startswith(b"HTTP/1.1 200 ")
     transport.clear()
@@ -132,7 +135,7 @@ def test_an_idle_connection_is_closed_without_a_word(port: Port, log: list[Any])
 def test_the_header_of_a_later_request_may_not_trickle_either(port: Port) -> None:
     channel, transport = port.connect()
     channel.dataReceived(REQUEST + REQUEST[:5])
-    port.pass_time(HEAD_TIMEOUT)
+    port.pass_time(HEADER_TIMEOUT)
     for byte in REQUEST[5:24]:
         channel.dataReceived(bytes([byte]))
         assert not transport.disconnected
@@ -144,13 +147,13 @@ def test_the_header_of_a_later_request_may_not_trickle_either(port: Port) -> Non
 def test_an_answer_has_its_time(port: Port) -> None:
     channel, transport = port.connect()
     channel.dataReceived(POST + b"1234")
-    port.pass_time(ANSWER_TIMEOUT - 0.5)
+    port.pass_time(RESPONSE_TIMEOUT - 0.5)
     port.pushes.answer.callback(5)
     assert b'{"receivers":5}' in transport.value()
     port.pass_time(IDLE_TIMEOUT - 0.5)
     assert not transport.disconnecting
     channel.dataReceived(POST + b"1234")
-    port.pass_time(ANSWER_TIMEOUT)
+    port.pass_time(RESPONSE_TIMEOUT)
     assert transport.disconnected
 
 
@@ -219,25 +222,27 @@ def test_no_timer_outlives_a_connection(port: Port, act: Callable[[Any], None]) 
     assert port.site.channels == set()
 
 
-def test_there_is_room_for_so_many_connections(port: Port) -> None:
-    channels = [port.connect()[0] for _ in range(LIMITS.connections)]
-    assert port.turned_away == []
-    _, transport = port.connect()
-    assert transport.disconnected
-    assert port.turned_away == ["127.0.0.1"]
-    assert len(port.site.channels) == LIMITS.connections
-    lose(channels.pop())
+@pytest.mark.parametrize(
+    "end", [REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), b"\0\r\n\r\n"]
+)
+def test_an_answer_after_the_end_does_not_prolong_it(port: Port, end: bytes) -> None:
     channel, transport = port.connect()
-    channel.dataReceived(REQUEST)
-    assert transport.value().startswith(b"HTTP/1.1 200 ")
-    assert port.turned_away == ["127.0.0.1"]
+    channel.dataReceived(POST + b"1234")
+    channel.loseConnection()
+    port.pushes.answer.callback(5)
+    channel.dataReceived(end)
+    port.pass_time(CLOSE_TIMEOUT)
+    assert transport.disconnected
 
 
-def test_only_http_1_is_spoken_under_tls(port: Port) -> None:
-    assert port.site.acceptableProtocols() == [b"http/1.1"]
+def test_pipelined_requests_are_answered_one_after_the_other(port: Port) -> None:
+    channel, transport = port.connect()
+    channel.dataReceived(POST + b"1234" + REQUEST + REQUEST)
+    assert transport.value() == b""
+    port.pushes.answer.callback(5)
+    assert transport.value().count(b"HTTP/1.1 200 ") == 3
 
 
-def test_starting_and_stopping_leave_nothing_behind(port: Port) -> None:
-    port.site.doStart()
-    assert port.clock.getDelayedCalls() == []
-    port.site.doStop()
+def test_every_phase_has_a_row_and_a_time_limit() -> None:
+    assert MOVES.keys() == TIMEOUTS.keys() == set(Phase)
+    assert [phase for phase, after in MOVES.items() if not after] == [Phase.CLOSING]

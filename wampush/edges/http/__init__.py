@@ -1,5 +1,5 @@
 """The HTTP port: health, metrics, publishing, static files.
 
 Owns: routes, access and limits of the HTTP port.
-Must not import: the other edges but ``acknowledged_pushes``.
+Must not import: the other edges.
 """

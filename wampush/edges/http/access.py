@@ -1,7 +1,7 @@
 """Who may see state over HTTP, and who may change it.
 
-Owns: the judgement of the bearer token, what counts as this machine, and which requests a web page
-has sent. Must not import: Autobahn, the broker.
+Owns: checking the bearer token, what counts as this machine, and recognising requests of web pages.
+Must not import: Autobahn, the broker.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from wampush.net.origins import OF_PROXIES, canonical, is_loopback_name
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
-#: Values of Sec-Fetch-Site (W3C Fetch Metadata) that no page of another site has sent: our own
+#: Values of Sec-Fetch-Site (W3C Fetch Metadata) that pages of other sites cannot cause: our own
 #: pages, and what a person does in the browser itself.
 _OWN_FETCHES: Final = frozenset((b"same-origin", b"none"))
 
 
-def is_of_another_site(request: Request) -> bool:
-    """Whether a page of another site has sent a request.
+def is_from_another_site(request: Request) -> bool:
+    """Return whether a page of another site sent a request.
 
-    Any page can have the browser send a POST to any address, without asking the server first (a
-    "simple request" of the Fetch standard); it can not read the answer, but the harm would be done.
-    Browsers tell of it in headers that no page can change: Origin (RFC 6454) with each POST, the
-    opaque ``null`` included, and Sec-Fetch-Site. Programs send neither. Another port of this
-    machine is another site, because another program answers there.
+    Any page can make the browser send a POST to any address, without asking the server first (a
+    "simple request" of the Fetch standard). It cannot read the response, but the harm would be
+    done. Browsers report this in headers that pages cannot change: Origin (RFC 6454) with each
+    POST, including the opaque ``null``, and Sec-Fetch-Site. Other programs send neither. Another
+    port of this machine is another site, because another program answers there.
     """
     headers = request.requestHeaders
     fetched = headers.getRawHeaders(b"sec-fetch-site", [])
@@ -44,20 +44,20 @@ def is_of_another_site(request: Request) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HttpAccess:
-    """Whether a request may see or change state.
+    """Decides whether a request may see or change state.
 
     With a token, requests must carry it (``Authorization: Bearer``, RFC 6750 section 2.1). Without
-    one, only requests of this machine may: they come from a loopback address, ask for a loopback
-    name (a page of another site that had its own name resolved to 127.0.0.1 does not), and passed
-    no proxy, whose own requests would look local.
+    one, only requests from this machine are permitted: they come from a loopback address, ask for a
+    loopback name (a page of another site whose name resolves to 127.0.0.1 does not), and passed no
+    proxy, whose own requests would look local.
 
-    :param token: the token, None when none is set.
+    :param token: the token; None when http.token_file is not set.
     """
 
     token: bytes | None = field(repr=False)
 
     def permits(self, request: Request) -> bool:
-        """Whether a request may see state."""
+        """Return whether a request may see state."""
         if self.token is not None:
             given = bearer(request)
             return given is not None and hmac.compare_digest(given.encode("latin-1"), self.token)
@@ -70,13 +70,13 @@ class HttpAccess:
         return is_loopback_name(getattr(peer, "host", ""))
 
     def refuses_change(self, request: Request) -> Refusal | None:
-        """Why a request may not change state; None when it may.
+        """Return why a request may not change state; None when it may.
 
-        A page that bears the token was given it, and a browser does not send that header to another
+        A page that sends the token was given it. A browser does not send that header to another
         site unless the server agrees beforehand, which this one never does. So the token is enough.
         """
         if not self.permits(request):
             return Refusal.NO_ACCESS
-        if self.token is None and is_of_another_site(request):
+        if self.token is None and is_from_another_site(request):
             return Refusal.FOREIGN_PAGE
         return None

@@ -1,6 +1,6 @@
-"""What every answer of the HTTP port has in common.
+"""What all responses of the HTTP port have in common.
 
-Owns: the forms of an answer; the host that a request asks for, and the token that it bears.
+Owns: the forms of a response; the host that a request asks for, and its bearer token.
 Must not import: anything of wampush but ``bearer``.
 """
 
@@ -22,13 +22,16 @@ _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::
 _MAX_HOST_LENGTH = 260
 
 _NO_ACCESS_TEXT = """\
-This needs "Authorization: Bearer TOKEN" with the token of http.token_file. Where none is set, only
-requests of this machine itself to 127.0.0.1 or localhost are answered.
+Send "Authorization: Bearer TOKEN" with the token of http.token_file. While that setting is empty,
+only requests from this machine to 127.0.0.1 or localhost are permitted.
 """
 
 
 def host_of(header: str) -> str | None:
-    """The host of a Host header without its port, or None when it is not valid (RFC 9110, 7.2)."""
+    """Return the host of a Host header (RFC 9110 section 7.2), without its port.
+
+    :returns: None when the header is not valid.
+    """
     if len(header) > _MAX_HOST_LENGTH:
         return None
     match = _HOST.fullmatch(header)
@@ -36,19 +39,25 @@ def host_of(header: str) -> str | None:
 
 
 def host_asked_for(request: Request) -> str | None:
-    """The host that a request asks for, without its port; None when it names none."""
+    """Return the host that a request asks for, without its port; None when it names none."""
     header = request.getHeader(b"host")
     return None if header is None else host_of(header.decode("latin-1"))
 
 
 def wants_html(request: Request) -> bool:
-    """Whether a browser asks for a page."""
+    """Return whether a browser asks for a page."""
     accept = request.getHeader(b"accept")
     return accept is not None and b"text/html" in accept
 
 
 def respond(request: Request, code: int, content_type: bytes, body: bytes) -> bytes:
-    """Set status and type of an answer that is made anew for each request; the body again."""
+    """Set the status and the headers of a response that must not be cached.
+
+    :param code: the HTTP status.
+    :param content_type: the value of Content-Type.
+    :param body: the body, for its length.
+    :returns: the body.
+    """
     request.setResponseCode(code)
     request.setHeader(b"Content-Type", content_type)
     request.setHeader(b"Content-Length", b"%d" % len(body))
@@ -72,13 +81,13 @@ def bearer(request: Request) -> str | None:
 
 
 def challenge(request: Request) -> None:
-    """Tell in the answer how to get in (RFC 6750 section 3)."""
-    # Without a token there is no error to tell of, as section 3.1 says.
+    """Add the header that asks for a bearer token (RFC 6750 section 3)."""
+    # A request without a token gets no error code (section 3.1).
     error = b"" if bearer(request) is None else b', error="invalid_token"'
     request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"' + error)
 
 
 def respond_no_access(request: Request) -> bytes:
-    """Answer to who may not see state."""
+    """Refuse a request that may not see state."""
     challenge(request)
     return respond_text(request, 401, _NO_ACCESS_TEXT)

@@ -1,124 +1,172 @@
-"""One connection of the HTTP port, with an end to everything it waits for.
+"""One connection of the HTTP port, with a time limit for everything it waits for.
 
-Owns: how long a request may take to arrive, and its answer to be taken.
-Must not import: anything of wampush.
+Owns: the phases of a connection, how long a request may take to arrive, and how long a response may
+take to be sent.
+Must not import: anything of wampush but ``net.states``.
 
-Twisted's own timeout, which is off here, begins anew with each byte, so that a header may trickle
-for ever; while a request is answered there is none at all, nor for a peer that reads nothing when
-its connection is closed. Over TLS a closed connection is read until the peer closes its side, too.
+Twisted's own timeout, which is off here, starts again with each byte, so a header may trickle in
+for ever. While a request is answered there is no timeout at all, nor when a closed connection has a
+peer that reads nothing. Over TLS, a closed connection is even read until the peer closes its side.
 """
 
 from __future__ import annotations
 
+from enum import Enum, unique
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.web.http import HTTPChannel
 
+from wampush.net.states import moved
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from twisted.python.failure import Failure
     from twisted.web.http import Request
 
 #: Seconds from the connection, or the first byte of a later request, to the end of its header.
-HEAD_TIMEOUT: Final = 10.0
+HEADER_TIMEOUT: Final = 10.0
 #: Seconds from there to the end of its body.
 BODY_TIMEOUT: Final = 60.0
-#: Seconds from there until the answer is handed over; longer than a push waits in a pause.
-ANSWER_TIMEOUT: Final = 60.0
+#: Seconds from there until the response is handed over; longer than a push waits in a pause.
+RESPONSE_TIMEOUT: Final = 60.0
 #: Seconds without a request after which a connection is closed.
 IDLE_TIMEOUT: Final = 60.0
-#: Seconds that a closed connection gets to take what is still to be sent.
+#: Seconds in which a closed connection must take what is still to be sent.
 CLOSE_TIMEOUT: Final = 15.0
 #: How a TLS client begins: a handshake record (RFC 8446 section 5.1).
 _TLS_RECORD: Final = b"\x16\x03"
 
 
-class Connections(Protocol):
-    """Who counts the connections."""
+@unique
+class Phase(Enum):
+    """What a connection waits for."""
+
+    #: The first byte.
+    NEW = "new"
+    #: The end of a header.
+    HEADER = "header"
+    #: The end of a body.
+    BODY = "body"
+    #: The response.
+    RESPONSE = "response"
+    #: The next request.
+    IDLE = "idle"
+    #: The peer, which must take what is still to be sent; what it sends is ignored.
+    CLOSING = "closing"
+
+
+MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
+    {
+        Phase.NEW: frozenset({Phase.HEADER, Phase.CLOSING}),
+        Phase.HEADER: frozenset({Phase.BODY, Phase.CLOSING}),
+        Phase.BODY: frozenset({Phase.RESPONSE, Phase.CLOSING}),
+        Phase.RESPONSE: frozenset({Phase.IDLE, Phase.CLOSING}),
+        # The header of a pipelined request is there already.
+        Phase.IDLE: frozenset({Phase.HEADER, Phase.BODY, Phase.CLOSING}),
+        Phase.CLOSING: frozenset(),
+    }
+)
+"""The legal moves of a connection."""
+
+TIMEOUTS: Final[Mapping[Phase, float]] = MappingProxyType(
+    {
+        Phase.NEW: HEADER_TIMEOUT,
+        Phase.HEADER: HEADER_TIMEOUT,
+        Phase.BODY: BODY_TIMEOUT,
+        Phase.RESPONSE: RESPONSE_TIMEOUT,
+        Phase.IDLE: IDLE_TIMEOUT,
+        Phase.CLOSING: CLOSE_TIMEOUT,
+    }
+)
+"""Seconds that each phase may last."""
+
+
+class ChannelOwner(Protocol):
+    """Keeps account of the connections."""
 
     def on_open(self, channel: BoundedChannel) -> None:
-        """One is there."""
+        """Take note of a new connection."""
 
-    def closed(self, channel: BoundedChannel) -> None:
-        """One is gone."""
+    def on_closed(self, channel: BoundedChannel) -> None:
+        """Take note that a connection is gone."""
 
 
 class BoundedChannel(HTTPChannel):
-    """A connection that ends when its peer takes too long for anything."""
+    """A connection that ends when its peer exceeds the time limit of a phase."""
 
-    #: The site, which sets it, and which hands in ``callLater`` as well.
-    factory: Connections
+    #: Set by the site, as Twisted's factories do, together with ``callLater``.
+    factory: ChannelOwner
     callLater: Callable[..., Any]
     _timer: Any = None
-    _idle = False
-    _spoken = False
-    _closed = False
+    _phase = Phase.NEW
 
     def connectionMade(self) -> None:
-        """The TCP connection is there; under TLS its handshake is still to come."""
+        """Wait for the first byte; with TLS, its handshake is still to come."""
         HTTPChannel.connectionMade(self)
         self.factory.on_open(self)
-        self._end_in(HEAD_TIMEOUT)
+        self._start_timer()
 
     def dataReceived(self, data: bytes) -> None:
-        """Bytes of the peer; once the connection is closed they are not looked at."""
-        if self._closed:
+        """Take bytes of the peer; they are ignored once the connection is closing."""
+        if self._phase is Phase.CLOSING:
             return
-        if not self._spoken and data.startswith(_TLS_RECORD):
-            # Without an answer its sender would wait for it until time is up.
-            HTTPChannel.write(self, b"HTTP/1.1 400 Bad Request\r\n\r\n")
-            self.loseConnection()
-            return
-        self._spoken = True
-        if self._idle:
-            self._idle = False
-            self._end_in(HEAD_TIMEOUT)
+        if self._phase is Phase.NEW:
+            if data.startswith(_TLS_RECORD):
+                # Without a response, the client would wait until its time is up.
+                HTTPChannel.write(self, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                self.loseConnection()
+                return
+            # The time limit goes on, so that a client cannot prolong it with one byte.
+            self._phase = moved(MOVES, self._phase, Phase.HEADER)
+        elif self._phase is Phase.IDLE:
+            self._enter(Phase.HEADER)
         HTTPChannel.dataReceived(self, data)
 
     def allHeadersReceived(self) -> None:
-        """The header is complete."""
-        self._idle = False
-        self._end_in(BODY_TIMEOUT)
+        """Wait for the body."""
+        self._enter(Phase.BODY)
         HTTPChannel.allHeadersReceived(self)
 
     def allContentReceived(self) -> None:
-        """The body is complete, too."""
-        self._end_in(ANSWER_TIMEOUT)
+        """Wait for the response."""
+        self._enter(Phase.RESPONSE)
         HTTPChannel.allContentReceived(self)
 
     def requestDone(self, request: Request) -> None:
-        """The answer is handed over; the end, or the next request, comes behind it."""
-        self._idle = True
-        self._end_in(IDLE_TIMEOUT)
+        """Wait for the next request, or close the connection."""
+        self._enter(Phase.IDLE)
         HTTPChannel.requestDone(self, request)
 
     def loseConnection(self) -> None:
-        """Close once everything is sent, or time is up."""
-        self._idle = False
-        self._end_in(CLOSE_TIMEOUT)
-        self._closed = True
+        """Close the connection once everything is sent or the time is up."""
+        self._enter(Phase.CLOSING)
         HTTPChannel.loseConnection(self)
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
-        """The connection is gone."""
+        """Stop the timer and report the end."""
         self._stop_timer()
-        self.factory.closed(self)
+        self.factory.on_closed(self)
         HTTPChannel.connectionLost(self, reason)
 
-    def _end_in(self, seconds: float) -> None:
-        if self._closed:
-            return
+    def _enter(self, phase: Phase) -> None:
+        # Twisted may finish a request after the connection was closed; closing goes on.
+        if self._phase is not Phase.CLOSING:
+            self._phase = moved(MOVES, self._phase, phase)
+            self._start_timer()
+
+    def _start_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.callLater(seconds, self._time_is_up)
+        self._timer = self.callLater(TIMEOUTS[self._phase], self._on_timeout)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
 
-    def _time_is_up(self) -> None:
-        if self._idle:
+    def _on_timeout(self) -> None:
+        if self._phase is Phase.IDLE:
             self.loseConnection()
         else:
             transport: Any = self.transport

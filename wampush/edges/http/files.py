@@ -1,7 +1,7 @@
-"""The pages of the HTTP port: files, and what is said where there is none.
+"""The pages of the HTTP port: static files, and the response to unknown addresses.
 
-Owns: where the static files are, which of them are served, the answer to unknown addresses.
-Must not import: wampush.wamp, wampush.broker, of the edges only ``http_answers``.
+Owns: where the static files are, which of them are served, what an unknown address gets.
+Must not import: wampush.wamp, wampush.broker, the other edges.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 _STATIC_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 
 _NOT_FOUND_TEXT = """\
-Nothing is served at this address. There is:
-  /               what this is
-  /publish/TOPIC  publishes the body of a POST to a topic, JSON
-  /publish        publishes the body of a POST, an object that names its topic, JSON
+There is nothing at this address. Available are:
+  /               an overview page
+  /publish/TOPIC  publishes the body of a POST, JSON, to a topic
+  /publish        publishes the body of a POST, a JSON object that names its topic
   /healthz        health and counts, JSON
-  /metrics        what is counted, for Prometheus
-  /refusals       the last inputs that were refused, JSON
-  /sessions/ID    who a session is, its topics, what was refused of it, JSON
+  /metrics        metrics for Prometheus
+  /refusals       the last refused inputs, JSON
+  /sessions/ID    identity, topics and refused inputs of a session, JSON
   /demo/          a page that shows pushes as they arrive
 """
 
 
 def static_folder() -> Path:
-    """Where the static files are: the installed package ``wampush.static``, or the checkout.
+    """Return the folder of the static files: of the installed package, or of the checkout.
 
     :raises OperatorError: neither exists; the installation is incomplete.
     """
@@ -50,7 +50,10 @@ def static_folder() -> Path:
 
 
 class NotFound(Resource):
-    """Says what exists: a page to browsers, plain text to everybody else."""
+    """Lists what exists: a page for browsers, plain text for other clients.
+
+    :param page: the HTML page.
+    """
 
     isLeaf = True
 
@@ -59,14 +62,18 @@ class NotFound(Resource):
         self._page = page
 
     def render(self, request: Request) -> bytes:
-        """The answer to any method."""
+        """Respond to any method."""
         if wants_html(request):
             return respond(request, 404, b"text/html; charset=utf-8", self._page)
         return respond_text(request, 404, _NOT_FOUND_TEXT)
 
 
 class StaticFiles(File):
-    """Files of known types below one folder; folders, hidden and other files do not exist."""
+    """Files of known types below a folder; subfolders, hidden and other files do not exist.
+
+    :param path: the folder, or a file in it.
+    :param not_found: responds for everything else.
+    """
 
     contentTypes = {  # noqa: RUF012 - Twisted wants a plain dict here
         ".css": "text/css; charset=utf-8",
@@ -85,13 +92,13 @@ class StaticFiles(File):
         self.childNotFound: Resource = not_found  # type: ignore[assignment]
 
     def createSimilarFile(self, path: str) -> StaticFiles:
-        """A child; Twisted's own version repeats its constructor's arguments."""
+        """Return a child; Twisted's own version passes its own constructor arguments."""
         return StaticFiles(Path(path), self.childNotFound)
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        """The file or folder of one path segment, or the page for what does not exist."""
+        """Return the file or folder of a path segment, or the page for what does not exist."""
         name = path.decode("ascii", "replace")
-        # An empty name, which would list the folder, is none of these either.
+        # The pattern excludes the empty name, too, which would list the folder.
         if _STATIC_NAME.fullmatch(name) is None:
             return self.childNotFound
         child = File.getChild(self, path, request)
@@ -100,13 +107,13 @@ class StaticFiles(File):
         return cast("Resource", child)
 
     def is_served(self) -> bool:
-        """Whether this is a regular file of a known type."""
+        """Return whether this is a regular file of a known type."""
         return bool(self.isfile() and self.splitext()[1].lower() in self.contentTypes)
 
     def render_GET(self, request: Request) -> bytes | int:
-        """Send the file; caches keep it but ask each time whether it changed."""
+        """Send the file; caches may keep it but must revalidate it each time."""
         request.setHeader(b"Cache-Control", b"no-cache")
-        # Thousands of overlapping ranges would be sent, each in full; these files are short.
+        # Twisted would send thousands of overlapping ranges in full; these files are short.
         request.requestHeaders.removeHeader(b"range")
         return cast("bytes | int", File.render_GET(self, request))
 

@@ -1,8 +1,7 @@
-"""Publishing over HTTP: from a request to the parts of a push, and the answer.
+"""Publishing over HTTP: from a request to the parts of a push, and the response.
 
-Owns: which part of a request is which part of a push, and the status of each refusal.
-Must not import: wampush.wamp, wampush.broker, of the edges only the other ``http_`` modules; what
-publishes is handed in.
+Owns: how a request maps to the parts of a push, and the status of each refusal.
+Must not import: wampush.wamp, wampush.broker, the other edges; what publishes is handed in.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
+from wampush.edges.excerpts import EXCERPT_BYTES
 from wampush.edges.http.answers import challenge, respond_json
-from wampush.errors import InputRefused, PushRefused, Refusal, shown
+from wampush.errors import InputRefused, PushRefused, Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from wampush.edges.http.access import HttpAccess
     from wampush.edges.http.site import BoundedRequest
 
-#: Bytes of a body that are kept of a request that may not publish: what a refusal shows.
-EXCERPT_BYTES: Final = 200
 _OPTIONS: Final = ("to", "exclude", "eligible")
 _STATUSES: Final = {
     Refusal.NO_ACCESS: 401,
@@ -40,33 +38,33 @@ _RETRY_SECONDS: Final = b"1"
 
 
 class Publisher(Protocol):
-    """What carries out pushes, and counts them."""
+    """Publishes pushes, and counts them."""
 
     def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
         """Publish one push.
 
         :param parts: as of a ZeroMQ message.
-        :param origin: who sent it, for refusals.
-        :returns: fires with the number of receivers, fails with InputRefused.
+        :param origin: address of the sender, for refusals.
+        :returns: fires with the number of receivers; fails with InputRefused.
         """
 
     def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
-        """Count one that was refused before it could be published."""
+        """Count a push that was refused before it could be published."""
 
 
 class TopicConverter(BaseConverter):
-    """The rest of a path, whatever is in it: a topic may begin or end with a slash."""
+    """The rest of a path with all characters: a topic may begin or end with a slash."""
 
     regex = r"[\s\S]*"
     part_isolating = False
 
 
 class PublishRoute:
-    """Answers requests to publish.
+    """Responds to requests to publish.
 
-    :param access: who may.
-    :param publisher: carries them out.
-    :param max_bytes: the longest body, in bytes.
+    :param access: decides which requests may publish.
+    :param publisher: publishes.
+    :param max_bytes: length of the longest body, in bytes.
     """
 
     def __init__(self, access: HttpAccess, publisher: Publisher, max_bytes: int) -> None:
@@ -75,12 +73,12 @@ class PublishRoute:
         self._max_bytes = max_bytes
 
     def body_limit(self, request: Request) -> int:
-        """How many bytes of its body are worth keeping, by the header of a request."""
+        """Return how many bytes of its body to keep, for a request with a complete header."""
         if self._access.refuses_change(request) is None:
             return self._max_bytes
         return EXCERPT_BYTES
 
-    def answer(self, request: BoundedRequest, topic: str | None) -> bytes | Deferred[bytes]:
+    def respond(self, request: BoundedRequest, topic: str | None) -> bytes | Deferred[bytes]:
         """Publish the body of a request.
 
         :param topic: the topic; None when the body names it.
@@ -96,7 +94,7 @@ class PublishRoute:
         return done.addCallbacks(_published, _refused, (request,), errbackArgs=(request,))
 
     def refuse(self, request: Request, error: PushRefused, parts: Sequence[bytes]) -> bytes:
-        """Count and answer what is refused."""
+        """Count a refused push and respond."""
         self._publisher.refuse(error, _origin(request), parts)
         return _respond_refused(request, error)
 
@@ -114,13 +112,20 @@ def _origin(request: Request) -> str:
 
 
 def _options(query: bytes, allowed: bool) -> list[bytes]:
-    """The third part of a push, if a query asks for one; each value goes into it as it was sent."""
+    """Return the third part of a push, made from the query; each value stays as it was sent.
+
+    :param query: the query of the URL, "" for none.
+    :param allowed: whether a push may have a third part: it needs the topic in the path.
+    :returns: the part in a list; nothing for an empty query.
+    :raises PushRefused: the query cannot be options.
+    """
     values: dict[str, bytes] = {}
     text = query.decode("latin-1")
     for key, escaped in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
         if key not in _OPTIONS:
             raise PushRefused(
-                Refusal.BAD_OPTIONS, f"The query has {shown(key)}; known are {', '.join(_OPTIONS)}."
+                Refusal.BAD_OPTIONS,
+                f"The query has {shown_json(key)}; known keys are {', '.join(_OPTIONS)}.",
             )
         if key in values:
             raise PushRefused(Refusal.BAD_OPTIONS, f"The query has {key} more than once.")
@@ -129,13 +134,13 @@ def _options(query: bytes, allowed: bool) -> list[bytes]:
             orjson.loads(value)
         except orjson.JSONDecodeError as error:
             raise PushRefused(
-                Refusal.BAD_OPTIONS, f"In the query, {key} is not JSON: {error}."
+                Refusal.BAD_OPTIONS, f"The value of {key} in the query is not JSON: {error}."
             ) from error
         values[key] = value
     if not values:
         return []
     if not allowed:
-        raise PushRefused(Refusal.BAD_OPTIONS, "With them, name the topic in the path.")
+        raise PushRefused(Refusal.BAD_OPTIONS, "A query requires the topic in the path.")
     return [b"{%s}" % b",".join(b'"%s":%s' % (key.encode(), each) for key, each in values.items())]
 
 

@@ -1,8 +1,8 @@
-"""The HTTP edge: publishing, health, the demo page and static files, on a port of their own.
+"""The routes of the HTTP port: publishing, health, metrics, the demo page and static files.
 
 Owns: the klein routes.
-Must not import: wampush.wamp, wampush.broker, of the edges only the other ``http_`` modules; what
-it shows, and what publishes, is handed in, so that it can be tested and replaced alone.
+Must not import: wampush.wamp, wampush.broker, the other edges; what it shows, and what publishes,
+is handed in.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ METRICS_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class HttpView:
-    """What the port shows; callables, because it is made anew for each request.
+    """What the port shows; callables, because each request asks anew.
 
-    :param status: what ``/healthz`` answers; its ``status`` is "ok" or a word that makes the
-        answer a 503, e.g. "stopping".
-    :param refusals: the last refused inputs, newest first, as ``/refusals`` shows them.
-    :param session: what is known of one session, None when there is none of that id.
-    :param websocket_url: the URL pages connect to, given the host they were loaded from (IPv6 in
-        brackets); None while no WebSocket listener is up. A configured port may be 0.
-    :param push_address: where programs of this machine push to over ZeroMQ; None when nowhere.
-    :param metrics: what ``/metrics`` answers, as :data:`METRICS_TYPE` says.
+    :param status: returns the body of ``/healthz``; its ``status`` is "ok", or a word such as
+        "stopping" with which the response is a 503.
+    :param refusals: returns the last refused inputs, newest first, as ``/refusals`` shows them.
+    :param session: returns what is known about a session; None when no session has this id.
+    :param websocket_url: returns the URL that pages connect to, given the host they were loaded
+        from (IPv6 in brackets); None while no WebSocket listener is up. A configured port may be 0.
+    :param push_address: returns where programs on this machine push to over ZeroMQ; None for none.
+    :param metrics: returns the body of ``/metrics``, of type :data:`METRICS_TYPE`.
     """
 
     status: Callable[[], Mapping[str, object]]
@@ -70,11 +70,10 @@ class HttpEdge:
     """Publishing, health, demo page and static files.
 
     :param view: what it shows.
-    :param publisher: carries out what is published.
-    :param access: who may publish and see counts and refusals.
-    :param limits: what it may cost.
-    :param folder: the static files; those of :func:`~wampush.edges.http.files.static_folder` when
-        left out.
+    :param publisher: publishes.
+    :param access: decides which requests may publish and see counts and refusals.
+    :param limits: the limits of the port.
+    :param folder: of the static files; :func:`~wampush.edges.http.files.static_folder` if omitted.
     :raises OperatorError: the static files are missing.
     """
 
@@ -96,58 +95,62 @@ class HttpEdge:
         self._folder = static_folder() if folder is None else folder
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
 
-    def site(self, reactor: Any, turned_away: Callable[[str], None]) -> BoundedSite:
-        """What an endpoint listens with.
+    def site(self, reactor: Any, on_rejected: Callable[[str], None]) -> BoundedSite:
+        """Return the factory that an endpoint listens with.
 
         :param reactor: for timers (``IReactorTime``).
-        :param turned_away: told the address of whom there is no room for.
+        :param on_rejected: gets the address of a client that exceeds the number of connections.
         """
-        guard = Guard(self.app.resource(), self._path_is_not_text, self._no_websocket)
-        most = self._limits.connections
-        return BoundedSite(guard, most, self._publishing.body_limit, turned_away, reactor)
+        return BoundedSite(
+            Guard(self.app.resource(), self._refuse_unreadable_path, self._refuse_websocket),
+            connections=self._limits.connections,
+            body_limit=self._publishing.body_limit,
+            on_rejected=on_rejected,
+            reactor=reactor,
+        )
 
-    def _path_is_not_text(self, request: Request) -> bytes:
+    def _refuse_unreadable_path(self, request: Request) -> bytes:
         if (request.postpath or [b""])[0] == b"publish":
-            error = PushRefused(Refusal.NOT_UTF8, "It is the topic in the path.")
+            error = PushRefused(Refusal.NOT_UTF8, "This concerns the topic in the path.")
             return self._publishing.refuse(request, error, [request.path])
         return respond_text(request, 400, "The path is not UTF-8.\n")
 
-    def _no_websocket(self, request: Request) -> bytes:
+    def _refuse_websocket(self, request: Request) -> bytes:
         url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
         where = f"; the WebSocket is at {url}" if url else ""
         return respond_text(request, 400, f"This is the HTTP port of wampush{where}\n")
 
     def _push_address(self, request: Request) -> str | None:
         address = self._view.push_address()
-        # The port is no secret to who reaches this one; paths of files are not for everybody.
+        # Anyone who reaches this port may know the ZeroMQ port, but not paths of files.
         if address is None or address.startswith("tcp:") or self._access.permits(request):
             return address
         return None
 
     def _page(self, *names: str) -> IResource:
         page = StaticFiles(self._folder.joinpath(*names), self._not_found)
-        # klein leaves the empty segment after a last slash; it is not a child's name.
+        # klein keeps the empty segment after a trailing slash; it is not the name of a child.
         page.isLeaf = True
         return cast("IResource", page)
 
     @app.route("/", methods=["GET"])
     def home(self, request: Request) -> IResource:
-        """What this is, with links."""
+        """Serve the overview page."""
         return self._page("index.html")
 
     @app.route("/publish", methods=["POST"])
     def publish_object(self, request: BoundedRequest) -> bytes | Deferred[bytes]:
         """Publish an object that names its topic."""
-        return self._publishing.answer(request, None)
+        return self._publishing.respond(request, None)
 
     @app.route("/publish/<topic:topic>", methods=["POST"])
     def publish(self, request: BoundedRequest, topic: str) -> bytes | Deferred[bytes]:
         """Publish any JSON value to a topic."""
-        return self._publishing.answer(request, topic)
+        return self._publishing.respond(request, topic)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> bytes:
-        """Health, and counts for those who may see them; 503 unless the status is "ok"."""
+        """Serve health, with counts if permitted; 503 unless the status is "ok"."""
         status = dict(self._view.status())
         if not self._access.permits(request):
             status = {"status": status.get("status")}
@@ -155,21 +158,21 @@ class HttpEdge:
 
     @app.route("/refusals", methods=["GET"])
     def refusals(self, request: Request) -> bytes:
-        """The last inputs that were refused, and why."""
+        """Serve the last refused inputs with their reasons."""
         if not self._access.permits(request):
             return respond_no_access(request)
         return respond_json(request, 200, {"refusals": self._view.refusals()})
 
     @app.route("/metrics", methods=["GET"])
     def metrics(self, request: Request) -> bytes:
-        """What is counted, for Prometheus."""
+        """Serve the metrics for Prometheus."""
         if not self._access.permits(request):
             return respond_no_access(request)
         return respond(request, 200, METRICS_TYPE, self._view.metrics())
 
     @app.route("/sessions/<string:session_id>", methods=["GET"])
     def session(self, request: Request, session_id: str) -> bytes:
-        """What is known of one session: who it is, its topics, what was refused of it."""
+        """Serve identity, topics and refused inputs of a session."""
         if not self._access.permits(request):
             return respond_no_access(request)
         found = self._view.session(session_id)
@@ -179,18 +182,18 @@ class HttpEdge:
 
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:
-        """The page's relative links need the slash."""
+        """Redirect, because the relative links of the page need the slash."""
         request.setHeader(b"Location", b"demo/")
         return respond_text(request, 308, "The page is at demo/\n")
 
     @app.route("/demo/", methods=["GET"])
     def demo(self, request: Request) -> IResource:
-        """The demo page."""
+        """Serve the demo page."""
         return self._page("demo", "index.html")
 
     @app.route("/demo/settings.json", methods=["GET"])
     def demo_settings(self, request: Request) -> bytes:
-        """Where the demo page finds the WebSocket, and what its lines to copy push to."""
+        """Serve the addresses that the demo page connects to and shows."""
         url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
         if url is None:
             return respond_json(request, 503, {"error": "no WebSocket listener is up"})
@@ -198,23 +201,23 @@ class HttpEdge:
 
     @app.route("/static/", methods=["GET"], branch=True)
     def static(self, request: Request) -> IResource:
-        """Static files."""
+        """Serve static files."""
         return cast("IResource", StaticFiles(self._folder, self._not_found))
 
     @app.handle_errors(HTTPException)
-    def refused(self, request: Request, failure: Failure) -> bytes:
-        """What no route answers."""
+    def unroutable(self, request: Request, failure: Failure) -> bytes:
+        """Respond to a request that no route handles."""
         error = failure.value
         code = error.code if isinstance(error, HTTPException) and error.code is not None else 500
-        # A redirect would only add the slash that leads to a folder, and folders are not served.
+        # A redirect would only add the slash of a folder, and folders are not served.
         if code == 404 or isinstance(error, RequestRedirect):
             return self._not_found.render(request)
-        words = "This address does not answer such a request."
+        text = "This address does not support such a request."
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             allowed = ", ".join(sorted(error.valid_methods))
             request.setHeader(b"Allow", allowed.encode())
-            words = f"This address answers {allowed} and no other method."
-        return respond_text(request, code, f"{words}\n")
+            text = f"This address supports only {allowed}."
+        return respond_text(request, code, f"{text}\n")
 
-    # Otherwise "//healthz" would be redirected to an absolute URL made from the Host header.
+    # Otherwise klein would redirect "//healthz" to an absolute URL made from the Host header.
     app.url_map.merge_slashes = False

@@ -1,0 +1,147 @@
+"""What applies to every request of the HTTP port, and how many connections it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+
+from tests.edges.http.http_in_memory import LIMITS, MAX_BYTES, ask, complete_edge, edge_with, run
+from wampush.edges.http.routes import HttpEdge
+from wampush.edges.http.site import MAX_DROPPED_BYTES, BoundedSite
+
+ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture
+def edge() -> HttpEdge:
+    return complete_edge()
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/demo/", "/static/site.css", "/static/demo/demo.js", "/nix", "/healthz"]
+)
+def test_every_response_carries_the_security_headers(edge: HttpEdge, path: str) -> None:
+    headers = ask(edge, path).headers
+    assert headers["server"] == "wampush"
+    assert headers["x-content-type-options"] == "nosniff"
+    policy = headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "connect-src 'self' ws: wss:" in policy
+    assert "unsafe" not in policy
+
+
+def test_a_path_that_is_not_utf8_is_refused(edge: HttpEdge) -> None:
+    assert ask(edge, "/%ff%fe").status == 400
+
+
+@pytest.mark.parametrize("method", ["get", "G\xe9T", "X" * 30])
+def test_a_method_that_is_none_is_refused(edge: HttpEdge, method: str) -> None:
+    assert ask(edge, "/", method=method).status == 400
+
+
+@pytest.mark.parametrize("size", [2, MAX_BYTES, MAX_BYTES + 1, MAX_DROPPED_BYTES])
+def test_a_body_that_nobody_needs_is_dropped(edge: HttpEdge, size: int) -> None:
+    head = b"POST /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n"
+    plain = head + b"Content-Length: %d\r\n\r\n%s" % (size, b"x" * size)
+    half, rest = size // 2, size - size // 2
+    chunks = b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (half, b"x" * half, rest, b"x" * rest)
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+    for request in (plain, chunked):
+        answer = run(edge, request)
+        assert answer.startswith(b"HTTP/1.1 405 ")
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+@pytest.mark.parametrize("other", ["localhost:8081", "evil.example"])
+def test_two_hosts_are_refused(edge: HttpEdge, other: str) -> None:
+    assert ask(edge, "/healthz", host=other, headers="Host: localhost:8081\r\n").status == 400
+
+
+@pytest.mark.parametrize(
+    "codings", [["chunked", "identity"], ["identity"], ["identity", "chunked"]]
+)
+def test_a_body_whose_end_could_be_elsewhere_ends_the_connection(
+    edge: HttpEdge, codings: list[str]
+) -> None:
+    lines = "".join(f"Transfer-Encoding: {each}\r\n" for each in codings)
+    head = f"POST /publish/t HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n".encode()
+    answer = run(edge, head + b"1\r\n1\r\n0\r\n\r\n" + head)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+def test_a_body_without_end_ends_the_connection(edge: HttpEdge) -> None:
+    head = f"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {MAX_DROPPED_BYTES * 4}\r\n\r\n"
+    assert run(edge, head.encode() + b"x" * (MAX_DROPPED_BYTES + 1)) == b""
+
+
+@pytest.mark.parametrize("path", ["/", "/ws", "/healthz"])
+@pytest.mark.parametrize("upgrade", ["websocket", "WebSocket"])
+def test_who_looks_for_the_websocket_is_told_where_it_is(edge, path, upgrade):
+    response = ask(edge, path, headers=f"Upgrade: {upgrade}\r\n", host="push.example.org:8081")
+    assert response.status == 400
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    assert response.body.decode() == (
+        "This is the HTTP port of wampush; the WebSocket is at ws://push.example.org:8080/\n"
+    )
+    nowhere = ask(edge_with(), path, headers=f"Upgrade: {upgrade}\r\n")
+    assert nowhere.body == b"This is the HTTP port of wampush\n"
+    assert ask(edge, "/healthz", headers="Upgrade: h2c\r\n").status == 200
+
+
+@pytest.fixture
+def rejected() -> list[str]:
+    """The addresses of clients that exceeded the number of connections."""
+    return []
+
+
+@pytest.fixture
+def site(rejected: list[str]) -> BoundedSite:
+    return edge_with().site(Clock(), rejected.append)
+
+
+def connect(site: BoundedSite, address: Any = ADDRESS) -> tuple[Any, Any]:
+    channel = site.buildProtocol(address)
+    transport: Any = StringTransport(address, address)
+    channel.makeConnection(transport)
+    return channel, transport
+
+
+def test_there_is_room_for_so_many_connections(site: BoundedSite, rejected: list[str]) -> None:
+    channels = [connect(site)[0] for _ in range(LIMITS.connections)]
+    assert rejected == []
+    _, transport = connect(site)
+    assert transport.disconnected
+    assert rejected == ["127.0.0.1"]
+    assert len(site.channels) == LIMITS.connections
+    channels.pop().connectionLost(Failure(ConnectionAborted()))
+    channel, transport = connect(site)
+    channel.dataReceived(REQUEST)
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+    assert rejected == ["127.0.0.1"]
+
+
+def test_a_rejected_client_of_a_unix_socket_is_named_so(
+    site: BoundedSite, rejected: list[str]
+) -> None:
+    for _ in range(LIMITS.connections + 1):
+        connect(site, UNIXAddress(b"/run/x"))
+    assert rejected == ["unix socket"]
+
+
+def test_tls_may_negotiate_http_1_alone(site: BoundedSite) -> None:
+    assert site.acceptableProtocols() == [b"http/1.1"]
+
+
+def test_starting_and_stopping_leave_nothing_behind(site: BoundedSite) -> None:
+    site.doStart()
+    clock: Any = site.reactor
+    assert clock.getDelayedCalls() == []
+    site.doStop()
