@@ -1,4 +1,4 @@
-"""A blocking WAMP v1 client on a bare socket, independent of every library under test."""
+"""A blocking WAMP v1 client on a plain socket, independent of every library under test."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any, Self
 
 
 class RawClient:
-    """One connection to the WebSocket port (RFC 6455), opened and welcomed.
+    """One open connection to the WebSocket port (RFC 6455) that has received WELCOME.
 
-    :param port: port on loopback.
-    :param patience: seconds after which a read counts as silence and raises TimeoutError.
-    :param tls: for a port that speaks TLS, how.
-    :param path: with a query, if there is one.
-    :param cookie: the Cookie header; "" for none.
-    :param source: the address that it comes from, of 127.0.0.0/8.
+    :param port: on loopback.
+    :param patience: seconds that a read may wait before it raises TimeoutError.
+    :param tls: the TLS context for a port with TLS; None for a port without.
+    :param path: with the query, if there is one.
+    :param cookie: value of the Cookie header; "" for none.
+    :param source: the local address to connect from, in 127.0.0.0/8.
     """
 
     def __init__(
@@ -65,7 +65,10 @@ class RawClient:
         self._socket.close()
 
     def send(self, *message: object) -> None:
-        """Send one WAMP message in a masked text frame."""
+        """Send one WAMP message in a masked text frame.
+
+        :param message: its elements.
+        """
         data = json.dumps(message).encode()
         mask = os.urandom(4)
         length = (
@@ -75,13 +78,13 @@ class RawClient:
         self._socket.sendall(b"\x81" + length + mask + masked)
 
     def receive(self) -> list[Any]:
-        """The next WAMP message."""
+        """Return the next WAMP message."""
         message = json.loads(self.receive_text())
         assert isinstance(message, list)
         return message
 
     def receive_text(self) -> str:
-        """The next text frame; others, such as pings, are passed over."""
+        """Return the next text message; skip other frames, such as pings."""
         while True:
             head = self._stream.read(2)
             assert len(head) == 2, "the server ended the connection"
@@ -95,7 +98,7 @@ class RawClient:
                 return data.decode()
 
     def subscribe(self, topic: str) -> None:
-        """Subscribe, and wait until the server has taken it in."""
+        """Subscribe, and wait until the server has done so."""
         self.send(5, topic)
         self.send(2, "settled", "http://example.com/none")
         answer = self.receive()

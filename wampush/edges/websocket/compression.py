@@ -1,11 +1,11 @@
-"""Negotiating permessage-deflate (RFC 7692).
+"""The negotiation of permessage-deflate (RFC 7692).
 
-Owns: which offer of a client is accepted, and with which parameters.
+Owns: the choice among the offers of a client, and the parameters.
 Must not import: the broker.
 
-The server compresses without context takeover, whatever the client offers, because only then can
-all clients with the same parameters share one compressed frame; and it asks the client for the
-same (section 7.1.1.2), so that an idle connection holds no inflater.
+The server compresses without context takeover, whatever the client offers: only then can all
+clients with the same parameters share one compressed frame. It asks the client to do the same
+(section 7.1.1.2), so that an idle connection needs no decompressor.
 """
 
 from __future__ import annotations
@@ -19,30 +19,32 @@ from autobahn.websocket.compress_deflate import PerMessageDeflate
 from wampush.edges.websocket.formats import DeflatedFormat, deflated
 
 _NAME: Final = "permessage-deflate"
-_MOST_WINDOW_BITS: Final = 15
+_MAX_WINDOW_BITS: Final = 15
 # zlib cannot make raw streams with a window of 8 bits, so an offer that insists on it is declined.
-_WINDOW_BITS: Final = frozenset(str(bits) for bits in range(9, _MOST_WINDOW_BITS + 1))
+_WINDOW_BITS: Final = frozenset(str(bits) for bits in range(9, _MAX_WINDOW_BITS + 1))
 _FLAGS: Final = frozenset(("server_no_context_takeover", "client_no_context_takeover"))
 
 
 class _Inflater(PerMessageDeflate):
-    """Autobahn's processor, which also counts what goes in and keeps nothing between messages.
+    """Autobahn's decompressor, with a limit on its input and without state between messages.
 
-    Autobahn bounds what comes out. What follows the end of a deflate stream comes out as nothing,
-    so endless fragments of it would pile up in zlib.
+    Autobahn limits the output. Bytes after the end of a deflate stream produce no output, so
+    endless fragments of them would pile up in zlib.
     """
 
     _received = 0
 
     def start_decompress_message(self) -> None:
-        """A message begins."""
+        """Begin with a message."""
         self._received = 0
         super().start_decompress_message()
 
     def decompress_message_data(self, data: bytes, max_output_len: int | None = None) -> bytes:
-        """Inflate a piece of a message.
+        """Decompress a part of a message.
 
-        :raises PayloadExceededError: when it is too long, compressed or not.
+        :param data: the compressed bytes.
+        :param max_output_len: the longest output in bytes.
+        :raises PayloadExceededError: when the message is too long, compressed or not.
         """
         self._received += len(data)
         if self._received > self.max_message_size:
@@ -51,54 +53,55 @@ class _Inflater(PerMessageDeflate):
         return inflated
 
     def end_decompress_message(self) -> None:
-        """A message is complete; the next one gets a new inflater, of about 40 KiB."""
+        """End a message; the next one gets a new decompressor, of about 40 KiB."""
         super().end_decompress_message()
         self._decompressor = None
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """What was agreed with one client.
+    """The parameters agreed with one client.
 
-    :param window_bits: the server's window; less than 15 when the client asked for it.
+    :param window_bits: base-2 logarithm of the server's window size; less than 15 when the client
+        asked for it.
     """
 
     window_bits: int
 
     @property
     def header(self) -> str:
-        """The value of Sec-WebSocket-Extensions in the answer."""
+        """The value of Sec-WebSocket-Extensions in the response."""
         text = f"{_NAME}; server_no_context_takeover; client_no_context_takeover"
-        if self.window_bits < _MOST_WINDOW_BITS:
+        if self.window_bits < _MAX_WINDOW_BITS:
             text += f"; server_max_window_bits={self.window_bits}"
         return text
 
     def inflater(self, max_bytes: int) -> Any:
-        """Autobahn's processor for what the client sends.
+        """Return a decompressor for the client's messages.
 
-        :param max_bytes: the longest message after inflating.
+        :param max_bytes: the longest message, compressed or not.
         """
         return _Inflater(
             is_server=True,
             server_no_context_takeover=True,
             client_no_context_takeover=True,
             server_max_window_bits=self.window_bits,
-            client_max_window_bits=_MOST_WINDOW_BITS,
+            client_max_window_bits=_MAX_WINDOW_BITS,
             mem_level=None,
             max_message_size=max_bytes,
         )
 
     def format(self, min_bytes: int) -> DeflatedFormat:
-        """Return the format that this client shares with all that have agreed on the same.
+        """Return the format that all clients with these parameters share.
 
-        :param min_bytes: messages shorter than this go out uncompressed.
+        :param min_bytes: messages shorter than this are sent uncompressed.
         """
         return deflated(self.window_bits, min_bytes)
 
 
 def _window_bits(parameters: list[str]) -> int | None:
-    """The window that an offer asks of the server; None when the offer must be declined."""
-    window_bits = _MOST_WINDOW_BITS
+    """Return the window that an offer asks of the server; None to decline the offer."""
+    window_bits = _MAX_WINDOW_BITS
     seen: set[str] = set()
     for parameter in parameters:
         name, equals, quoted = (part.strip() for part in parameter.partition("="))
@@ -117,7 +120,7 @@ def _window_bits(parameters: list[str]) -> int | None:
 
 
 def agree(header: str) -> Agreement | None:
-    """The first offer that can be accepted; None when there is none (section 5.1).
+    """Accept the first possible offer (RFC 7692 section 5.1); return None to decline all.
 
     :param header: the client's Sec-WebSocket-Extensions.
     """

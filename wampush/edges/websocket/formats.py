@@ -1,7 +1,7 @@
 """The formats of WAMP v1 over WebSocket: plain, and one for each agreed compression.
 
-Owns: how events and replies become frames, and which clients share these. Must not import: Twisted,
-Autobahn.
+Owns: the frames of events and replies, and the formats that clients share.
+Must not import: Twisted, Autobahn.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class PlainFormat:
         return text_frame(event_text(topic, payload))
 
     def reply(self, text: bytes) -> bytes:
-        """Return the frame of a text."""
+        """Return the frame of a reply.
+
+        :param text: UTF-8.
+        """
         return text_frame(text)
 
     def binary(self, data: bytes) -> bytes:
@@ -41,7 +44,7 @@ class PlainFormat:
 
 
 class DeflatedFormat:
-    """WAMP v1 in frames compressed by permessage-deflate; use :func:`deflated` to get one.
+    """WAMP v1 in frames compressed by permessage-deflate; made by :func:`deflated` only.
 
     :param deflate: the parameters of the server's direction.
     """
@@ -56,7 +59,10 @@ class DeflatedFormat:
         return self._deflate.text_frame(event_text(topic, payload))
 
     def reply(self, text: bytes) -> bytes:
-        """Return the frame of a text."""
+        """Return the frame of a reply.
+
+        :param text: UTF-8.
+        """
         return self._deflate.text_frame(text)
 
     def binary(self, data: bytes) -> bytes:
@@ -71,7 +77,7 @@ PLAIN: Final = PlainFormat()
 def deflated(window_bits: int, min_bytes: int) -> DeflatedFormat:
     """Return the one format of all clients that have agreed on these parameters.
 
-    :param window_bits: size of the server's window, 9 to 15.
-    :param min_bytes: messages shorter than this go out uncompressed.
+    :param window_bits: base-2 logarithm of the server's window size, 9 to 15.
+    :param min_bytes: messages shorter than this are sent uncompressed.
     """
     return DeflatedFormat(Deflate(window_bits, min_bytes))

@@ -1,6 +1,6 @@
 """WebSocket frames of a server (RFC 6455 section 5).
 
-Owns: the bytes of unmasked, unfragmented frames, plain and compressed; taking a client's mask off.
+Owns: the bytes of unmasked, unfragmented frames, plain and compressed; the unmasking of payloads.
 Must not import: Twisted, the broker.
 """
 
@@ -32,9 +32,10 @@ def _frame(first: int, payload: bytes) -> bytes:
 
 
 def unmask(key: bytes, data: bytes) -> bytes:
-    """The payload under a mask (RFC 6455 section 5.3).
+    """Return a client's payload without its mask (RFC 6455 section 5.3).
 
     :param key: the four bytes of the mask.
+    :param data: the masked payload.
     """
     size = len(data)
     stream = (key * (size // 4 + 1))[:size]
@@ -43,7 +44,7 @@ def unmask(key: bytes, data: bytes) -> bytes:
 
 
 def text_frame(text: bytes) -> bytes:
-    """The frame of a text.
+    """Return the frame of a text message.
 
     :param text: UTF-8.
     """
@@ -51,15 +52,15 @@ def text_frame(text: bytes) -> bytes:
 
 
 def binary_frame(data: bytes) -> bytes:
-    """Return the frame of binary data."""
+    """Return the frame of a binary message."""
     return _frame(_BINARY, data)
 
 
 def close_frame(code: int, reason: str) -> bytes:
-    """A Close frame.
+    """Return a Close frame.
 
     :param code: RFC 6455 section 7.4.
-    :param reason: cut to the 123 bytes that a control frame leaves for it.
+    :param reason: for the client; cut to 123 bytes, the room in a control frame.
     """
     text = reason.encode()[:123].decode(errors="ignore").encode()
     return _frame(_CLOSE, struct.pack("!H", code) + text)
@@ -69,22 +70,23 @@ def close_frame(code: int, reason: str) -> bytes:
 class Deflate:
     """The permessage-deflate parameters (RFC 7692) of the server's direction.
 
-    There is no context takeover, so a compressed frame depends on these parameters only and can be
-    shared by all clients that negotiated the same.
+    There is no context takeover, so a compressed frame depends on these parameters only, and all
+    clients that agreed on the same ones can share it.
 
-    :param window_bits: size of the window, 9 to 15.
-    :param min_bytes: texts shorter than this go out plain: compressing them gains nothing.
+    :param window_bits: base-2 logarithm of the window size, 9 to 15.
+    :param min_bytes: messages shorter than this are sent uncompressed; compression would not make
+        them shorter.
     """
 
     window_bits: int
     min_bytes: int
 
     def text_frame(self, text: bytes) -> bytes:
-        """The frame of a text, compressed if it is long enough."""
+        """Return the frame of a text message, compressed if it is long enough."""
         return self._frame(_TEXT, text)
 
     def binary_frame(self, data: bytes) -> bytes:
-        """The frame of binary data, compressed if it is long enough."""
+        """Return the frame of a binary message, compressed if it is long enough."""
         return self._frame(_BINARY, data)
 
     def _frame(self, first: int, payload: bytes) -> bytes:
@@ -95,7 +97,10 @@ class Deflate:
 
 @lru_cache(maxsize=1)
 def _deflated(payload: bytes, window_bits: int) -> bytes:
-    """Deflated for one message; kept for the next, because components send the same to many."""
+    """Return the compressed payload of one message.
+
+    The last one is kept, because components send the same message to many clients.
+    """
     deflate = zlib.compressobj(wbits=-window_bits)
     data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
     return data.removesuffix(_EMPTY_BLOCK)
