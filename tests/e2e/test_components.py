@@ -55,7 +55,7 @@ def configured(folder: Path, text: str = SLOW, more: str = "") -> list[str]:
 
 def test_a_component_beside_wamp(tmp_path: Path) -> None:
     with running_daemon(tmp_path, extra=configured(tmp_path)) as daemon:
-        assert "/slow speaks slow_component:Slow" in daemon.log
+        assert "serving component slow_component:Slow at /slow" in daemon.log
         with (
             RawClient(daemon.websocket_port) as wamp,
             PlainClient(daemon.websocket_port, "/slow?room=7") as plain,

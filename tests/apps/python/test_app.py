@@ -59,7 +59,7 @@ async def coroutine(ctx: Context) -> None:
         (
             lambda app: app.action(7),
             TypeError,
-            r'write @app\.action\("NAME"\), with a string as name, not 7',
+            r'write @app\.action\("NAME"\) with a string as name, not 7',
         ),
         (
             lambda app: app.procedure("http://api.wamp.ws/procedure#auth"),
