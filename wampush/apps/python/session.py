@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.apps.python import json_values
 from wampush.errors import CloseReason
+from wampush.net.states import moved
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
@@ -168,6 +169,4 @@ class Session:
         self._kept = []
 
     def _move(self, state: SessionState) -> None:
-        if state not in _MOVES[self._state]:
-            raise RuntimeError(f"a session that is {self._state.value} cannot become {state.value}")
-        self._state = state
+        self._state = moved(_MOVES, self._state, state)
