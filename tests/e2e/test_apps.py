@@ -377,7 +377,7 @@ def test_handlers_may_go_on_until_the_daemon_has_ended(tmp_path: Path) -> None:
         ("", "has no 'app'"),
         ("app = 5", "such as app = App()"),
         ("1/0", "ZeroDivisionError: division by zero"),
-        ("from wampush.apps import App\napp = App()\napp.procedure('wampush.x')", "reserved for the server"),
+        ("from wampush.apps import App\napp = App()\napp.procedure('wampush.x')", "is reserved"),
     ],
 )
 def test_what_stops_the_start_is_one_line(tmp_path: Path, code: str | None, words: str) -> None:
