@@ -1,34 +1,21 @@
-"""``wampush push --user …``: the third part is what the server takes."""
+"""``wampush push --user …``: the third part is what the server accepts."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
-import zmq
 
+from tests.cli.puller import Puller
 from wampush.broker.audience import audience_of
 from wampush.broker.publication import EVERYONE, Audience, Targets
 from wampush.cli import main
 
-Puller = tuple[zmq.Socket[bytes], str]
-
-
-@pytest.fixture
-def puller() -> Iterator[Puller]:
-    """Takes what the command pushes."""
-    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
-        socket.set(zmq.RCVTIMEO, 20_000)
-        port = socket.bind_to_random_port("tcp://127.0.0.1")
-        yield socket, f"tcp://127.0.0.1:{port}"
-
 
 def pushed(puller: Puller, *options: str) -> Audience:
     """The audience that the command asks for."""
-    socket, address = puller
-    assert main(["push", "news", "1", "--to", address, *options]) == 0
-    topic, payload, *more = socket.recv_multipart()
+    assert main(["push", "news", "1", "--to", puller.address, *options]) == 0
+    topic, payload, *more = puller.next()
     assert (topic, payload) == (b"news", b"1")
     return audience_of(json.loads(more[0])) if more else EVERYONE
 
@@ -52,18 +39,18 @@ def some(*ids: str) -> frozenset[str]:
         ),
     ],
 )
-def test_for_whom(puller: Puller, options: str, targets: Targets) -> None:
+def test_receivers(puller: Puller, options: str, targets: Targets) -> None:
     assert pushed(puller, *options.split()) == Audience(to=targets)
 
 
-def test_for_everybody_two_parts_are_enough(puller: Puller) -> None:
+def test_without_options_a_push_has_two_parts(puller: Puller) -> None:
     assert pushed(puller) is EVERYONE
 
 
 @pytest.mark.parametrize("option", ["--user", "--group", "--session", "--exclude-user"])
 @pytest.mark.parametrize("value", ["", "\udcff"])
-def test_what_is_no_id(option: str, value: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_ids(option: str, value: str, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["push", "news", "1", option, value])
     assert caught.value.code == 2
-    assert f"argument {option}: an id is" in capfd.readouterr().err
+    assert f"argument {option}: an id must" in capfd.readouterr().err

@@ -1,4 +1,4 @@
-"""``wampush token``: what it prints is what the server takes."""
+"""``wampush token``: the server accepts what it prints."""
 
 from __future__ import annotations
 
@@ -21,11 +21,6 @@ from wampush.edges.auth.tokens import Tokens
 SECRET = "0123456789abcdef0123456789abcdef"
 
 
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("WAMPUSH_CONFIG", raising=False)
-
-
 def configured(folder: Path, key: bytes | str, *lines: str) -> Path:
     """A configuration that checks tokens with that key."""
     key_file = folder / "key"
@@ -44,7 +39,7 @@ def printed(capfd: pytest.CaptureFixture[str], *arguments: object) -> str:
     return out.strip()
 
 
-def test_the_server_takes_it(tmp_path, capfd):
+def test_the_server_accepts_it(tmp_path, capfd):
     path = configured(tmp_path, SECRET, 'audience = "push"', 'issuer = "web"')
     token = printed(
         capfd,
@@ -60,7 +55,7 @@ def test_the_server_takes_it(tmp_path, capfd):
     assert time.time() < identity.expires <= time.time() + 60 + 30
 
 
-def test_a_token_for_nobody_with_a_key_of_its_own(tmp_path, capfd):
+def test_without_a_user_the_client_is_not_logged_in(tmp_path, capfd):
     path = configured(tmp_path, SECRET)
     token = printed(capfd, "--key-file", tmp_path / "key")
     assert Tokens(load(path, {}, {}).settings.token).identify(token).user is None
@@ -79,18 +74,18 @@ def test_a_private_key_signs_for_the_public_one(tmp_path, capfd):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--algorithm", "RS256"]])
-def test_without_a_key_it_says_where_one_may_come_from(capfd, arguments):
+def test_without_a_key_it_says_how_to_pass_one(capfd, arguments):
     assert main(["token", *arguments]) == 1
     out, err = capfd.readouterr()
     assert out == ""
-    assert err.startswith("wampush: no key to sign with: name it with --key-file")
+    assert err.startswith("wampush: no key to sign with; pass it with --key-file")
 
 
 def test_a_key_that_does_not_fit_is_not_shown(tmp_path, capfd):
     (tmp_path / "key").write_text("short-secret", encoding="utf-8")
     assert main(["token", "--key-file", str(tmp_path / "key")]) == 1
     err = capfd.readouterr().err
-    assert "holds 12 bytes" in err
+    assert "contains 12 bytes" in err
     assert "short-secret" not in err
 
 

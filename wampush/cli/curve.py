@@ -1,7 +1,7 @@
-"""The keys that ``wampush push`` needs where a server takes encrypted connections only.
+"""The CURVE keys of ``wampush push``, for servers that accept encrypted connections only.
 
-Owns: the arguments about keys, and what they do to a socket. Must not import: Twisted; nor ZeroMQ
-at module level, which would make ``wampush --help`` wait.
+Owns: the arguments for keys, and configuring a socket with them. Must not import: Twisted; nor
+ZeroMQ at module level, which would make ``wampush --help`` slow.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the two files."""
+    """Add the options for the two key files."""
     parser.add_argument(
         "--server-key",
         metavar="FILE",
-        help="the server's public CURVE key, where it takes encrypted connections only",
+        help="the server's public CURVE key, if it accepts encrypted connections only",
     )
     parser.add_argument(
         "--secret-key",
         metavar="FILE",
-        help="our secret CURVE key; its public key is among zmq.curve_client_keys of the server",
+        help="the client's secret CURVE key, whose public key is in the server's "
+        "zmq.curve_client_keys",
     )
 
 
-def missing(arguments: argparse.Namespace) -> str:
-    """What is wrong with the arguments, or ""."""
+def mistake_in(arguments: argparse.Namespace) -> str:
+    """Return what is wrong with the combination of options, or ""."""
     if bool(arguments.server_key) != bool(arguments.secret_key):
-        return "--server-key and --secret-key go together"
+        return "--server-key and --secret-key must be used together"
     return ""
 
 
 def apply(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> None:
-    """Make a socket that is about to connect speak CURVE, when there are keys.
+    """Configure a socket for CURVE before it connects, if keys are given.
 
-    :raises OperatorError: when a file holds no usable key.
+    :raises OperatorError: a file has no usable key.
     """
     import zmq
 
@@ -58,6 +59,8 @@ def apply(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> None:
     try:
         socket.set(zmq.CURVE_SERVERKEY, next(iter(server)))
     except zmq.ZMQError:
-        raise OperatorError(f"--server-key {arguments.server_key!r} holds no usable key") from None
+        raise OperatorError(
+            f"--server-key {arguments.server_key!r} contains no usable key"
+        ) from None
     socket.set(zmq.CURVE_SECRETKEY, secret)
     socket.set(zmq.CURVE_PUBLICKEY, public_key_of(secret))

@@ -1,7 +1,7 @@
-"""``wampush listen``: the events of topics, as a page gets them.
+"""``wampush listen``: print the events of topics, as a page receives them.
 
-Owns: its arguments, and what is printed. Must not import at module level: Twisted, which would make
-``wampush --help`` wait.
+Owns: its arguments, and its output. Must not import at module level: Twisted, which would make
+``wampush --help`` slow.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from wampush.wamp.messages import Event
 
 LISTEN_URL: Final = "ws://127.0.0.1:8080/"
-#: HTTP statuses of a refusal that would be the same each time.
-_FINAL: Final = (401, 403)
+#: HTTP statuses of refusals that trying again would not change.
+_PERMANENT: Final = (401, 403)
 
 _EPILOG = """\
 examples:
@@ -29,8 +29,8 @@ examples:
   wampush listen prices news --url wss://push.example.org/ws
   wampush listen MainCategory | cut -f2 | jq .title
 
-One line an event: topic, tab, JSON. Changes of the connection go to stderr. It goes on until
-Ctrl-C, and comes back by itself when the server was away.
+Prints one line per event: topic, tab, JSON. Changes of the connection go to standard error. It runs
+until Ctrl-C, and reconnects by itself after the server was unavailable.
 """
 
 
@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "listen",
-        help="print the events of topics, as a page gets them",
+        help="print the events of topics, as a page receives them",
         description="Subscribe to topics over WebSocket (WAMP v1) and print their events.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -51,38 +51,42 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
 
 
 def _line(event: Event) -> bytes:
-    """Topic, tab, JSON, in one line whatever the two hold."""
+    """Return topic, tab and JSON as one line, whatever they contain."""
     topic = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in event.topic
     )
-    # In valid JSON these two only occur between values; inside strings they are escaped.
+    # In valid JSON, line breaks occur only between values; inside strings they are escaped.
     payload = event.event.replace(b"\r", b" ").replace(b"\n", b" ")
     return topic.encode() + b"\t" + payload + b"\n"
 
 
-class _Printer:
-    """Prints what comes until nobody reads it any more, or the server refuses for good."""
+class Printer:
+    """The output of the command, until its reader is gone or the server refuses for good.
+
+    :param reactor: stopped at the end.
+    :ivar status: the exit status so far.
+    :ivar is_ending: whether the command is ending, so that nothing more is reported.
+    """
 
     def __init__(self, reactor: ReactorBase) -> None:
         self._reactor = reactor
         self.status = 0
-        #: Whether nothing more is worth saying.
-        self.ending = False
+        self.is_ending = False
 
-    def show(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Print an event."""
         try:
             sys.stdout.buffer.write(_line(event))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
-            # The reader has what it wanted, as in "| head -1".
+            # The reader has read enough, as in "| head -1".
             give_up_stdout()
             self.end()
 
-    def tell(self, state: ClientState, detail: str) -> None:
-        """Say how the connection is."""
-        if not self.ending:
+    def on_state(self, state: ClientState, detail: str) -> None:
+        """Report a change of the connection."""
+        if not self.is_ending:
             complain(detail)
             if state.value == "closed":
                 self.status = 1
@@ -90,7 +94,7 @@ class _Printer:
 
     def end(self) -> None:
         """End the command."""
-        self.ending = True
+        self.is_ending = True
         if self._reactor.running:
             self._reactor.stop()
 
@@ -98,7 +102,8 @@ class _Printer:
 def run(arguments: argparse.Namespace) -> int:
     """Listen until Ctrl-C.
 
-    :returns: 0, or 1 when the server let us in no longer.
+    :returns: 0, or 1 if the server refused the client for good.
+    :raises OperatorError: the URL is not one of a WebSocket.
     """
     from twisted.internet import reactor as installed
     from twisted.internet.defer import CancelledError
@@ -106,15 +111,15 @@ def run(arguments: argparse.Namespace) -> int:
     from wampush.client import ServerRefused, WampClient
 
     reactor = cast("ReactorBase", installed)
-    printer = _Printer(reactor)
-    client = WampClient(arguments.url, reactor, on_state=printer.tell, give_up_on=_FINAL)
+    printer = Printer(reactor)
+    client = WampClient(arguments.url, reactor, on_state=printer.on_state, give_up_on=_PERMANENT)
     for each in dict.fromkeys(arguments.topics):
-        client.subscribe(each, printer.show)
-    # What it gives up for, the printer is told as well.
+        client.subscribe(each, printer.on_event)
+    # The printer reports these errors, because they are changes of the connection, too.
     client.connect().addErrback(lambda failure: failure.trap(CancelledError, ServerRefused))
 
     def close() -> Deferred[None]:
-        printer.ending = True
+        printer.is_ending = True
         return client.close()
 
     reactor.addSystemEventTrigger("before", "shutdown", close)

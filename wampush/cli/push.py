@@ -1,7 +1,7 @@
-"""``wampush push``: pushes from the command line, as a backend does it.
+"""``wampush push``: push from the command line, as a backend does.
 
 Owns: its arguments, and what is sent. Must not import: Twisted; nor, at module level, ZeroMQ, which
-would make ``wampush --help`` wait.
+would make ``wampush --help`` slow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PUSH_ADDRESS: Final = "tcp://127.0.0.1:5555"
 PUSH_TIMEOUT: Final = 5.0
-_LONGEST_TIMEOUT: Final = 86_400.0
+_MAX_TIMEOUT: Final = 86_400.0
+#: Characters of a wrong value that an error shows.
 _SHOWN: Final = 80
 
 _EPILOG = """\
@@ -37,7 +38,7 @@ examples:
   wampush push news '"for you"' --user 7 --group staff
   tail -f events.jsonl | wampush push log -
 
-Any JSON value is sent, exactly as written. A string needs its own quotes: '"hello"'.
+Any JSON value is sent exactly as written. A string needs its own quotes: '"hello"'.
 """
 
 
@@ -46,13 +47,13 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "push",
         help="push JSON to a topic, as a backend does",
-        description="Push JSON to everybody who subscribed to a topic, over ZeroMQ.",
+        description="Push JSON to the subscribers of a topic, over ZeroMQ.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("topic", metavar="TOPIC", type=topic_text, help="the topic (category)")
     parser.add_argument(
-        "json", metavar="JSON", help="a JSON value; - reads one value per line from stdin"
+        "json", metavar="JSON", help="a JSON value; - reads one value per line from standard input"
     )
     parser.add_argument(
         "--to",
@@ -65,7 +66,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="SECONDS",
         type=_seconds,
         default=PUSH_TIMEOUT,
-        help="how long to wait for somebody who pulls (default: %(default)s)",
+        help="how long to wait for a server that pulls (default: %(default)s)",
     )
     curve.add_arguments(parser)
     targets.add_arguments(parser)
@@ -77,9 +78,9 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
-    if not 0 < seconds <= _LONGEST_TIMEOUT:
+    if not 0 < seconds <= _MAX_TIMEOUT:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of seconds greater than 0, at most {_LONGEST_TIMEOUT:.0f}"
+            f"{text!r} must be a number of seconds greater than 0 and at most {_MAX_TIMEOUT:.0f}"
         )
     return seconds
 
@@ -104,73 +105,84 @@ def _payloads(argument: str) -> Iterator[bytes]:
             yield _checked_json(text, f"line {number}")
 
 
-def _push_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> int:
-    """Send each payload with its topic, and for whom it is; how many there were."""
+def _send_all(arguments: argparse.Namespace, socket: zmq.Socket[bytes]) -> None:
     import zmq
 
-    sent = 0
     topic = arguments.topic.encode()
     options = targets.options(arguments)
     more = [] if options is None else [options]
-    for payload in _payloads(arguments.json):
+    for sent, payload in enumerate(_payloads(arguments.json)):
         try:
             socket.send_multipart([topic, payload, *more])
         except zmq.Again:
             if sent == 0:
                 raise OperatorError(
-                    f"nobody pulls at {arguments.to}: is wampush running, with --pull "
-                    f"{arguments.to}, and does it accept this address and key?"
+                    f"nobody pulls at {arguments.to}; check that wampush is running with --pull "
+                    f"{arguments.to}, and that it accepts this address and key"
                 ) from None
             raise OperatorError(
-                f"{arguments.to} took no more for {arguments.timeout:g} s; "
+                f"{arguments.to} accepted nothing more for {arguments.timeout:g} s; "
                 f"{sent} pushes were handed over before"
             ) from None
-        sent += 1
-    return sent
+
+
+def _open_socket(
+    arguments: argparse.Namespace, context: zmq.Context[zmq.Socket[bytes]]
+) -> zmq.Socket[bytes]:
+    """Return a socket that is connected to the server, or is about to be.
+
+    :raises OperatorError: the address or a key cannot be used.
+    """
+    import zmq
+
+    socket = context.socket(zmq.PUSH)
+    # Without IMMEDIATE, a message would be queued for a server that is not there, and lost at exit.
+    socket.set(zmq.IMMEDIATE, 1)
+    socket.set(zmq.SNDTIMEO, _milliseconds(arguments.timeout))
+    # Few, because queued messages are lost if the server stops accepting them.
+    socket.set(zmq.SNDHWM, 100)
+    socket.set(zmq.LINGER, 0)
+    # Only for IPv6 addresses, because the IPv6 address of a host name may be unreachable.
+    socket.set(zmq.IPV6, int("[" in arguments.to))
+    curve.apply(arguments, socket)
+    try:
+        socket.connect(arguments.to)
+    except zmq.ZMQError as error:
+        raise OperatorError(
+            f"cannot connect to {arguments.to!r}: {error}; write tcp://HOST:PORT or ipc://PATH"
+        ) from error
+    return socket
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, math.ceil(seconds * 1000))
 
 
 def run(parser: Parser, arguments: argparse.Namespace) -> int:
     """Push.
 
-    :raises OperatorError: when nobody takes it, or a value is not JSON.
+    :raises OperatorError: the server accepts nothing, or a value is not JSON.
     """
-    if problem := curve.missing(arguments):
-        parser.error(problem)
+    if mistake := curve.mistake_in(arguments):
+        parser.error(mistake)
     import zmq
 
-    milliseconds = max(1, math.ceil(arguments.timeout * 1000))
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = context.socket(zmq.PUSH)
-    # Without IMMEDIATE a message waits, and is lost at exit, for a server that is not there.
-    socket.set(zmq.IMMEDIATE, 1)
-    socket.set(zmq.SNDTIMEO, milliseconds)
-    # Few, because what waits here is lost when the server stops taking it.
-    socket.set(zmq.SNDHWM, 100)
-    socket.set(zmq.LINGER, 0)
-    # Only where it is asked for, as a host name may have an address of that kind that goes nowhere.
-    socket.set(zmq.IPV6, int("[" in arguments.to))
     try:
-        curve.apply(arguments, socket)
+        socket = _open_socket(arguments, context)
         try:
-            socket.connect(arguments.to)
-        except zmq.ZMQError as error:
-            raise OperatorError(
-                f"{arguments.to!r} cannot be connected to: {error}; "
-                "write tcp://HOST:PORT or ipc://PATH"
-            ) from error
-        try:
-            _push_all(arguments, socket)
+            _send_all(arguments, socket)
         finally:
-            # Also after an error: what was handed over before it is still on its way.
+            # After an error, too: what was handed over before it is still being sent.
             started = time.monotonic()
-            socket.close(milliseconds)
+            socket.close(_milliseconds(arguments.timeout))
             context.term()
             lingered = time.monotonic() - started
     finally:
         context.destroy(0)
     if lingered >= arguments.timeout:
         raise OperatorError(
-            f"{arguments.to} did not take everything within {arguments.timeout:g} s; "
+            f"{arguments.to} did not accept everything within {arguments.timeout:g} s; "
             "the last pushes may be lost"
         )
     return 0

@@ -1,6 +1,6 @@
-"""What the commands of ``wampush`` have in common.
+"""What the subcommands of ``wampush`` share.
 
-Owns: the parser that says what is wrong in one line, and what is said on stderr.
+Owns: the argument parser, and messages on standard error.
 Must not import: Twisted, ZeroMQ, or anything of wampush.
 """
 
@@ -13,10 +13,10 @@ from typing import NoReturn
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line instead of repeating the usage."""
+    """An argument parser that reports a mistake in one line instead of repeating the usage."""
 
     def error(self, message: str) -> NoReturn:
-        """End with status 2."""
+        """Exit with status 2."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
 
@@ -28,18 +28,21 @@ def complain(text: str) -> None:
 
 
 def topic_text(text: str) -> str:
-    """The type of an argument that is a topic."""
+    """Check an argument that is a topic.
+
+    :raises argparse.ArgumentTypeError: it is empty or not UTF-8.
+    """
     if not text:
-        raise argparse.ArgumentTypeError("a topic is not empty")
+        raise argparse.ArgumentTypeError("a topic must not be empty")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError("a topic is UTF-8") from None
+        raise argparse.ArgumentTypeError("a topic must be UTF-8") from None
     return text
 
 
 def give_up_stdout() -> None:
-    """Let the flush at exit succeed after the reader of a pipe has gone."""
+    """Redirect standard output to nowhere, so that flushing it at exit succeeds."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -1,6 +1,6 @@
-"""For whom ``wampush push`` pushes.
+"""The receivers of ``wampush push``.
 
-Owns: the arguments about people and sessions, and the part of a push that they become. Must not
+Owns: the options for users, groups and sessions, and the part of a push that they become. Must not
 import: Twisted, ZeroMQ.
 """
 
@@ -14,31 +14,32 @@ _KINDS = ("user", "group", "session")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add who gets it and who does not."""
-    whom = parser.add_argument_group(
-        "for whom", "Without these, all who subscribed; else only these of them, all together."
+    """Add the options that select receivers."""
+    receivers = parser.add_argument_group(
+        "receivers",
+        "By default all subscribers of the topic. Options that select receivers add up.",
     )
     for kind in _KINDS:
-        whom.add_argument(
+        receivers.add_argument(
             f"--{kind}",
             metavar="ID",
             type=_id,
             action="append",
-            help=f"only for this {kind}; repeatable",
+            help=f"push to this {kind} only; repeatable",
         )
-    whom.add_argument("--registered", action="store_true", help="only for everybody logged in")
+    receivers.add_argument("--registered", action="store_true", help="push to logged-in users only")
     for kind in _KINDS:
-        whom.add_argument(
+        receivers.add_argument(
             f"--exclude-{kind}",
             metavar="ID",
             type=_id,
             action="append",
-            help=f"not for this {kind}; repeatable",
+            help=f"do not push to this {kind}; repeatable",
         )
 
 
 def options(arguments: argparse.Namespace) -> bytes | None:
-    """The third part of a push; None where everybody gets it."""
+    """Return the third part of a push; None to push to all subscribers."""
     to: dict[str, object] = _named(arguments, "")
     if arguments.registered:
         to["registered"] = True
@@ -49,15 +50,15 @@ def options(arguments: argparse.Namespace) -> bytes | None:
 
 
 def _named(arguments: argparse.Namespace, prefix: str) -> dict[str, object]:
-    given = {f"{kind}s": getattr(arguments, f"{prefix}{kind}") for kind in _KINDS}
-    return {name: ids for name, ids in given.items() if ids}
+    values = {f"{kind}s": getattr(arguments, f"{prefix}{kind}") for kind in _KINDS}
+    return {name: ids for name, ids in values.items() if ids}
 
 
 def _id(text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise argparse.ArgumentTypeError("an id is UTF-8") from None
+        raise argparse.ArgumentTypeError("an id must be UTF-8") from None
     if not text:
-        raise argparse.ArgumentTypeError("an id is not empty")
+        raise argparse.ArgumentTypeError("an id must not be empty")
     return text

@@ -1,7 +1,7 @@
-"""``wampush token``: a token for trying.
+"""``wampush token``: print a token for tests.
 
-Owns: its arguments, and which claims come of them. Must not import: Twisted; nor, at module level,
-PyJWT, which would make ``wampush --help`` wait.
+Owns: its arguments, and the claims made of them. Must not import: Twisted; nor, at module level,
+PyJWT, which would make ``wampush --help`` slow.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wampush.config.tables.identity import TokenSettings
 
 DEFAULT_TTL: Final = 3600
-_LONGEST_TTL: Final = 10 * 365 * 86_400
+_MAX_TTL: Final = 10 * 365 * 86_400
 
 _EPILOG = """\
 examples:
@@ -30,8 +30,9 @@ examples:
   wampush token --user 7 --ttl 60 --claim theme='"dark"' --key-file secret.key
   wampush token --user 7 --algorithm ES256 --key-file private.pem
 
-With HS256 the key of the configuration signs. RS256 and ES256 sign with a private key, which the
-server does not have: name it with --key-file. Whoever has the token is that user until it expires.
+HS256 signs with the key of the configuration. RS256 and ES256 sign with a private key, which the
+server does not have: pass it with --key-file. Anyone who has the token is that user until it
+expires.
 """
 
 
@@ -39,12 +40,14 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
     parser = commands.add_parser(
         "token",
-        help="print a token for trying",
-        description="Print a JSON Web Token that the server takes for the user's.",
+        help="print a token for tests",
+        description="Print a JSON Web Token that identifies a user to the server.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--user", metavar="ID", help="the user (sub); left out: nobody logged in")
+    parser.add_argument(
+        "--user", metavar="ID", help="the user (sub); by default the client is not logged in"
+    )
     parser.add_argument(
         "--group", metavar="NAME", action="append", default=[], help="a group; repeatable"
     )
@@ -53,7 +56,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         metavar="SECONDS",
         type=_ttl,
         default=DEFAULT_TTL,
-        help="how long it is good for (default: %(default)s)",
+        help="how long the token is valid (default: %(default)s)",
     )
     parser.add_argument("--language", metavar="TAG", help="the language (lang)")
     parser.add_argument(
@@ -70,21 +73,21 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--key-file",
         metavar="FILE",
-        help="the key that signs (default with HS256: token.key_file of the configuration)",
+        help="the signing key (default with HS256: token.key_file of the configuration)",
     )
     parser.add_argument(
         "--algorithm",
         choices=get_args(Algorithm),
-        help="how to sign (default: token.algorithm of the configuration)",
+        help="the signature algorithm (default: token.algorithm of the configuration)",
     )
     parser.add_argument("--kid", metavar="NAME", help="the name of the key in a JWK set")
     parser.set_defaults(run=run)
 
 
 def _ttl(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) <= _LONGEST_TTL:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:12]) <= _MAX_TTL:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no whole number of seconds from 1 to {_LONGEST_TTL}"
+            f"{text!r} must be a whole number of seconds from 1 to {_MAX_TTL}"
         )
     return int(text)
 
@@ -96,13 +99,15 @@ def _claim(text: str) -> tuple[str, object]:
             return name, orjson.loads(os.fsencode(value))
     except orjson.JSONDecodeError:
         pass
-    raise argparse.ArgumentTypeError(f"{text[:80]!r} is no NAME=JSON; quote text: theme='\"dark\"'")
+    raise argparse.ArgumentTypeError(
+        f"{text[:80]!r} must be NAME=JSON; quote strings: theme='\"dark\"'"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the token.
 
-    :raises OperatorError: when there is no key that signs.
+    :raises OperatorError: no key to sign with is given, or it cannot be used.
     """
     from wampush.config import load as config
     from wampush.edges.auth import token_keys, tokens
@@ -114,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         path, setting = settings.key_file, "token.key_file"
         if algorithm != "HS256" or not path:
             raise OperatorError(
-                "no key to sign with: name it with --key-file, or with HS256 as token.key_file"
+                "no key to sign with; pass it with --key-file, or with HS256 set token.key_file"
             )
     key = token_keys.load_signing_key(path, algorithm, setting)
     headers = {} if arguments.kid is None else {"kid": arguments.kid}

@@ -124,7 +124,7 @@ def test_only_authorised_keys_may_push(keys: Keys, tmp_path: Path) -> None:
         assert push(daemon.zmq_address, *strange, timeout=1).returncode == 1
         refused = push(daemon.zmq_address, timeout=1)
         assert refused.returncode == 1
-        assert "accept this address and key" in refused.stderr
+        assert "accepts this address and key" in refused.stderr
         done = push(daemon.zmq_address, *own)
         assert done.returncode == 0, done.stderr
         assert client.receive() == [8, "t", 1]
@@ -141,7 +141,8 @@ def test_one_key_without_the_other_is_an_error_of_arguments(keys: Keys) -> None:
     done = push("tcp://127.0.0.1:1", "--server-key", keys.server)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "wampush push: --server-key and --secret-key go together; see wampush push --help\n"
+        "wampush push: --server-key and --secret-key must be used together; "
+        "see wampush push --help\n"
     )
     done = push("tcp://127.0.0.1:1", "--server-key", keys.server, "--secret-key", keys.server)
     assert done.returncode == 1
