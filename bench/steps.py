@@ -95,7 +95,7 @@ class _Clients:
     def __init__(self) -> None:
         self.flushes: list[Callable[[], None]] = []
         pressure = Backpressure(1 << 28, lambda _seconds, _call: _NoTimer())
-        ledger = Ledger(time.time, print)
+        ledger = Ledger(time.time, lambda message, **fields: print(message.format(**fields)))
         self.fanout = Fanout(self.flushes.append, pressure, ledger)
         self.near: list[socket.socket] = []
         self.far: list[socket.socket] = []

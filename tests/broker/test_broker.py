@@ -326,11 +326,11 @@ def test_a_session_becomes_somebody_only_if_its_connection_goes_on(world):
     client.peer.accepts = False
     assert not world.broker.become(client.subscriber, alice)
     assert client.subscriber.identity is ANONYMOUS
-    assert world.broker.people.user_count == 0
+    assert world.broker.users.user_count == 0
     client.peer.accepts = True
     assert world.broker.become(client.subscriber, alice)
     assert client.subscriber.identity is alice
-    assert set(world.broker.people.of_user("alice")) == {client.subscriber}
+    assert set(world.broker.users.of_user("alice")) == {client.subscriber}
     assert client.peer.identities == [alice, alice]
 
 
@@ -339,4 +339,4 @@ def test_a_session_that_is_not_open_yet_opens_as_what_it_has_become(world):
     world.broker.on_lost(client.subscriber)
     assert not world.broker.become(client.subscriber, Identity("7"))
     assert client.subscriber.identity.user == "7"
-    assert world.broker.people.user_count == 0
+    assert world.broker.users.user_count == 0

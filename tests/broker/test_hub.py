@@ -33,7 +33,7 @@ class HubAgainstModel(RuleBasedStateMachine):
     @rule(subscriber=subscribers)
     def drop(self, subscriber):
         last = {topic for topic, those in self.model.items() if those == {subscriber}}
-        dropped = self.hub.drop(subscriber)
+        dropped = self.hub.remove(subscriber)
         assert len(dropped) == len(set(dropped))
         assert set(dropped) == last
         for those in self.model.values():
@@ -52,7 +52,7 @@ class HubAgainstModel(RuleBasedStateMachine):
 
     def teardown(self):
         for subscriber in range(6):
-            self.hub.drop(subscriber)
+            self.hub.remove(subscriber)
         assert (self.hub.topic_count, self.hub.subscription_count) == (0, 0)
         assert vars(self.hub) == vars(Hub())
 

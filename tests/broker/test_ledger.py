@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.log_lines import reporting_to
 from wampush.broker.ledger import Ledger, Source
 from wampush.errors import CloseReason, MessageRefused, PushRefused, Refusal
 
@@ -16,7 +17,7 @@ class Book:
     def __init__(self) -> None:
         self.time = 50.0
         self.lines: list[str] = []
-        self.ledger = Ledger(lambda: self.time, self.lines.append)
+        self.ledger = Ledger(lambda: self.time, reporting_to(self.lines.append))
 
     def push(self, refusal: Refusal = Refusal.NOT_JSON, raw: bytes = b"x") -> None:
         self.ledger.refuse(Source.ZEROMQ, "tcp://*:5555", PushRefused(refusal, "Why."), raw)

@@ -124,7 +124,7 @@ class Steps:
         for owner, name in (
             (UserIndex, "of_user"),
             (UserIndex, "of_group"),
-            (selection._Named, "_includes"),
+            (selection._Names, "_includes"),
         ):
             self._count(monkeypatch, owner, name)
 
@@ -141,7 +141,7 @@ class Steps:
 def test_ten_thousand_tabs_of_one_user(world, monkeypatch):
     tabs = [world.client("news", identity=identity("7", "staff")) for _ in range(10_000)]
     other = world.client("news", identity=identity("8"))
-    assert len(world.broker.people.of_user("7")) == 10_000
+    assert len(world.broker.users.of_user("7")) == 10_000
     steps = Steps(monkeypatch)
     assert push(world, {"to": {"users": ["7"]}}) == 10_000
     assert sum(steps.taken.values()) <= 10_100
@@ -153,7 +153,7 @@ def test_ten_thousand_tabs_of_one_user(world, monkeypatch):
     assert len(other.texts) == 2
     for tab in tabs:
         world.clients.on_lost(tab.subscriber)
-    assert world.broker.people.user_count == 1
+    assert world.broker.users.user_count == 1
 
 
 def test_ten_thousand_named_users(world, monkeypatch):

@@ -100,28 +100,28 @@ class PeopleAgainstModel(RuleBasedStateMachine):
         }
         broker = self.world.broker
         subscribers = self.world.hub.subscribers(topic)
-        assert set(select(audience, subscribers, broker.people, broker.sessions)) == expected
+        assert set(select(audience, subscribers, broker.users, broker.sessions)) == expected
         assert broker.publish(Publication(topic, b"1", audience)) == len(expected)
 
     @invariant()
     def they_agree(self):
-        people = self.world.broker.people
+        index = self.world.broker.users
         known = {subscriber: identity for subscriber, (identity, _) in self.model.items()}
         for user in (*USERS, "nobody"):
             sessions = {each for each, identity in known.items() if user and identity.user == user}
-            assert people.of_user(user) == sessions
+            assert index.of_user(user) == sessions
         for group in (*GROUPS, "nowhere"):
             sessions = {each for each, identity in known.items() if group in identity.groups}
-            assert people.of_group(group) == sessions
-        assert people.registered == {each for each, identity in known.items() if identity.user}
+            assert index.of_group(group) == sessions
+        assert index.registered == {each for each, identity in known.items() if identity.user}
         for subscriber, identity in known.items():
-            assert people.user_of(subscriber) == (identity.user or None)
-        assert people.user_count == len({each.user for each in known.values() if each.user})
+            assert index.user_of(subscriber) == (identity.user or None)
+        assert index.user_count == len({each.user for each in known.values() if each.user})
 
     def teardown(self):
         for subscriber in self.model:
             self.world.clients.on_lost(subscriber)
-        assert vars(self.world.broker.people) == vars(UserIndex())
+        assert vars(self.world.broker.users) == vars(UserIndex())
 
 
 def is_meant(audience: Audience, session: str, identity: Identity) -> bool:
@@ -156,7 +156,7 @@ def test_a_session_of_nobody_is_not_kept():
     world = World()
     client = world.client("t")
     client.become(Identity(language="de", source="callback"))
-    assert vars(world.broker.people) == vars(UserIndex())
+    assert vars(world.broker.users) == vars(UserIndex())
 
 
 def test_nothing_keeps_a_session_that_is_gone():

@@ -8,6 +8,7 @@ from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 
 from tests.support.limits import PREFIX_LIMITS, request_limits
+from tests.support.log_lines import reporting_to
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.broker import Broker
@@ -152,7 +153,7 @@ class DirectOutbox(FakeOutbox):
 
     def emptied(self) -> None:
         data = self.take(SLICE) if self.chunks else b""
-        self.progress(len(data))
+        self.on_progress(len(data))
         self.buffer = data
         if not data:
             self.unblock()
@@ -176,7 +177,7 @@ class BufferedOutbox(FakeOutbox):
             self.buffer = b""
 
     def emptied(self) -> None:
-        self.progress(0)
+        self.on_progress(0)
         self.unblock()
         if self.chunks:
             self.flush()
@@ -287,13 +288,13 @@ class World:
         self.lines: list[str] = []
         self.turn: list[Callable[[], None]] = []
         self.pressure = Backpressure(total, self.clock.call_later)
-        self.ledger = Ledger(lambda: self.clock.now, self.lines.append)
+        self.ledger = Ledger(lambda: self.clock.now, reporting_to(self.lines.append))
         self.encoded: list[tuple[bytes, str]] = []
         self.formats: dict[str, RecordingFormat] = {}
         self.fanout = Fanout(self.turn.append, self.pressure, self.ledger)
         self.hub: Hub[Subscriber] = Hub()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
-        automatic = AutoSubscribe(auto_subscribe, topic_bytes, self.lines.append)
+        automatic = AutoSubscribe(auto_subscribe, topic_bytes, reporting_to(self.lines.append))
         self.router = Router(self.hub, self.fanout, policy or Policy(publishing, RULES))
         self.broker = Broker(
             self.router,

@@ -162,7 +162,7 @@ def test_backlog_and_pauses(measuring: MeasuredNode) -> None:
     pressure = measuring.node.pressure
     assert measuring.value("wampush_paused") == 0
     assert measuring.value("wampush_queued_limit_bytes") == 5000
-    pressure.grew(500)
+    pressure.on_queued(500)
     pressure.hold(Hold.FLUSHING)
     assert measuring.value("wampush_paused") == 1
     assert measuring.value("wampush_queued_bytes") == 500

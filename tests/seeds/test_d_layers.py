@@ -116,7 +116,7 @@ class Printed(Outbox):
 
 turn = []
 pressure = Backpressure(10**6, lambda seconds, call: None)
-ledger = Ledger(lambda: 0.0, print)
+ledger = Ledger(lambda: 0.0, lambda message, **fields: print(message))
 fanout = Fanout(turn.append, pressure, ledger)
 router = Router(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None))
 broker = Broker(router, ledger)

@@ -1,9 +1,9 @@
-"""From JSON to an audience: who may get a publication.
+"""The options of a publication, as JSON, and the audience that they ask for.
 
-Owns: the options that backends, the command line and application code may give with a publication,
-and the words for what is wrong in them. Must not import: Twisted, the edges.
+Owns: the options that backends, the command line and applications may give with a publication, and
+the error messages for them. Must not import: Twisted, the edges.
 
-How many ids there may be is bounded by the length of the message that they come in.
+The number of ids is limited only by the length of the message that contains them.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ _OPTIONS: Final = ("to", "exclude", "eligible")
 _KINDS: Final = ("users", "groups", "sessions")
 _TARGETS: Final = (*_KINDS, "registered", "exclude")
 _TARGET_EXAMPLE: Final = '{"users": ["7"]}'
-#: What a list in JSON may be in application code.
+#: The types that applications may use for a JSON list.
 _LISTS: Final = (list, tuple, set, frozenset)
 _NOBODY: Final[frozenset[str]] = frozenset()
 _LONGEST_KEY: Final = 100
 
 
 def audience_of(options: object) -> Audience:
-    """The audience that options ask for.
+    """Return the audience that options ask for.
 
     :param options: a JSON object with ``to``, ``exclude`` and ``eligible``, see
         ``docs/reference/wire.md``; a key that is missing or null restricts nothing.
-    :returns: :data:`EVERYONE` when nothing restricts.
-    :raises PushRefused: BAD_OPTIONS, with the key at fault and what would be right.
+    :returns: :data:`EVERYONE` if nothing restricts it.
+    :raises PushRefused: BAD_OPTIONS, with the key at fault and what it must be.
     """
     table = _table(options, "", _OPTIONS, '{"to": {"users": ["7"]}}')
     exclude = _sessions(table.get("exclude"), "exclude")
@@ -43,11 +43,11 @@ def audience_of(options: object) -> Audience:
 
 
 def targets_of(to: object) -> Targets | None:
-    """The people and sessions that ``to`` names.
+    """Return the users, groups and sessions that ``to`` names.
 
     :param to: a JSON object with ``users``, ``groups``, ``sessions``, ``registered`` and
         ``exclude``, or None.
-    :returns: None when it restricts nothing.
+    :returns: None if it restricts nothing.
     :raises PushRefused: as :func:`audience_of`.
     """
     if to is None:
@@ -74,9 +74,9 @@ _ALL: Final = Targets()
 
 
 def _table(value: object, name: str, known: Sequence[str], example: str) -> Mapping[str, Any]:
-    """A JSON object with known keys only.
+    """Return a JSON object that has known keys only.
 
-    :param name: of the key that holds it; "" for the options as a whole.
+    :param name: of the key that contains it; "" for the options as a whole.
     """
     if not isinstance(value, dict):
         raise _refused(name, value, f"an object such as {example}")
@@ -84,16 +84,19 @@ def _table(value: object, name: str, known: Sequence[str], example: str) -> Mapp
         if key not in known:
             near = difflib.get_close_matches(str(key)[:_LONGEST_KEY], known, 1)
             hint = f'; did you mean "{near[0]}"?' if near else "."
-            where = f"{name} has" if name else "The options have"
             raise PushRefused(
                 Refusal.BAD_OPTIONS,
-                f"{where} the unknown key {shown_json(key)}{hint} Known are {', '.join(known)}.",
+                f"Unknown key {shown_json(key)} in {name or 'the options'}{hint} "
+                f"Known keys: {', '.join(known)}.",
             )
     return value
 
 
 def _ids(value: object, name: str) -> frozenset[str] | None:
-    """A list of users or groups. PHP sends 7 where it keeps ids as numbers; that is user "7"."""
+    """Return a list of users or groups as a set; None stays None.
+
+    PHP applications that keep ids as numbers send 7, which is user "7".
+    """
     if value is None:
         return None
     return frozenset(
@@ -110,7 +113,7 @@ def _id(value: object, name: str) -> str:
 
 
 def _sessions(value: object, name: str) -> frozenset[str] | None:
-    """A list of session ids."""
+    """Return a list of session ids as a set; None stays None."""
     if value is None:
         return None
     return frozenset([_session(each, name) for each in _list(value, name)])
@@ -119,7 +122,7 @@ def _sessions(value: object, name: str) -> frozenset[str] | None:
 def _session(value: object, name: str) -> str:
     if isinstance(value, str):
         return value
-    raise _refused(f"An element of {name}", value, "a session id, a string")
+    raise _refused(f"An element of {name}", value, "a session id, which is a string")
 
 
 def _list(value: object, name: str) -> Collection[object]:
@@ -129,5 +132,5 @@ def _list(value: object, name: str) -> Collection[object]:
 
 
 def _refused(name: str, value: object, right: str) -> PushRefused:
-    what = f"{name} is" if name else "The options are"
-    return PushRefused(Refusal.BAD_OPTIONS, f"{what} {shown_json(value)}; right is {right}.")
+    what = name or "The options"
+    return PushRefused(Refusal.BAD_OPTIONS, f"{what} must be {right}, not {shown_json(value)}.")

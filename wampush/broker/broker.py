@@ -48,7 +48,7 @@ class Broker:
         self.hub: Final = router.hub
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
-        self.people: Final = router.people
+        self.users: Final = router.users
 
     @property
     def policy(self) -> Policy:
@@ -83,7 +83,7 @@ class Broker:
         self.fanout.reply(subscriber.outbox, subscriber.session.welcome())
         identity = subscriber.identity
         if identity is not ANONYMOUS:
-            self.people.place(subscriber)
+            self.users.update(subscriber)
         if self.presence is not None:
             self.presence.on_open(subscriber)
         if self.automatic is not None:
@@ -111,9 +111,9 @@ class Broker:
         """Remove a session that has ended from the indexes, and free its queue."""
         self.fanout.end_batch()
         # The hub gives this set up as it is.
-        user, topics = self.people.user_of(subscriber), self.hub.topics(subscriber)
-        self.hub.drop(subscriber)
-        self.people.forget(subscriber)
+        user, topics = self.users.user_of(subscriber), self.hub.topics(subscriber)
+        self.hub.remove(subscriber)
+        self.users.remove(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
         if self.presence is not None:
@@ -142,7 +142,7 @@ class Broker:
         presence = self.presence
         if presence is not None:
             presence.on_identity_changing(subscriber)
-        self.people.place(subscriber)
+        self.users.update(subscriber)
         self._review(subscriber, self._renew_automatic(subscriber, before))
         if presence is not None:
             presence.on_identity_changed(subscriber)

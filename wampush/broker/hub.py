@@ -1,9 +1,9 @@
-"""Which subscriber listens to which topic.
+"""The subscriptions: which subscriber has which topics.
 
 Owns: the two indexes and nothing else. Must not import: anything of wampush.
 
-The sets that :meth:`Hub.subscribers` returns are the live ones: iterating them costs no copy, and
-whoever keeps one must not keep it over a change.
+The sets that :meth:`Hub.subscribers` returns are live: iterating over them costs no copy, and a
+caller must not keep one across a change.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SubscriberType = TypeVar("SubscriberType", bound=Hashable)
 
 
 class Hub(Generic[SubscriberType]):
-    """Topic to subscribers and back; tells the first and the last subscriber of a topic."""
+    """The subscribers of each topic and the topics of each subscriber."""
 
     def __init__(self) -> None:
         self._subscribers: dict[str, set[SubscriberType]] = {}
@@ -26,20 +26,20 @@ class Hub(Generic[SubscriberType]):
 
     @property
     def topic_count(self) -> int:
-        """How many topics have a subscriber."""
+        """The number of topics that have a subscriber."""
         return len(self._subscribers)
 
     @property
     def subscription_count(self) -> int:
-        """How many pairs of subscriber and topic there are; it is counted at each call."""
+        """The number of pairs of subscriber and topic; counted at each call."""
         return sum(map(len, self._topics.values()))
 
     def subscribers(self, topic: str) -> AbstractSet[SubscriberType]:
-        """The live set of a topic's subscribers; empty when it has none."""
+        """Return the live set of a topic's subscribers; empty if there are none."""
         return self._subscribers.get(topic, self._nobody)
 
     def topics(self, subscriber: SubscriberType) -> AbstractSet[str]:
-        """The live set of a subscriber's topics; empty when it has none."""
+        """Return the live set of a subscriber's topics; empty if there are none."""
         return self._topics.get(subscriber, self._nothing)
 
     def add(self, subscriber: SubscriberType, topic: str) -> bool:
@@ -60,7 +60,7 @@ class Hub(Generic[SubscriberType]):
         return False
 
     def discard(self, subscriber: SubscriberType, topic: str) -> bool:
-        """Unsubscribe; does nothing when there is no such subscription.
+        """Unsubscribe; does nothing if there is no such subscription.
 
         :returns: whether this was the topic's last subscriber.
         """
@@ -70,9 +70,9 @@ class Hub(Generic[SubscriberType]):
         topics.discard(topic)
         if not topics:
             del self._topics[subscriber]
-        return self._forget(subscriber, topic)
+        return self._remove_pair(subscriber, topic)
 
-    def drop(self, subscriber: SubscriberType) -> list[str]:
+    def remove(self, subscriber: SubscriberType) -> list[str]:
         """End all subscriptions of a subscriber.
 
         :returns: the topics whose last subscriber this was.
@@ -80,9 +80,9 @@ class Hub(Generic[SubscriberType]):
         topics = self._topics.pop(subscriber, None)
         if topics is None:
             return []
-        return [topic for topic in topics if self._forget(subscriber, topic)]
+        return [topic for topic in topics if self._remove_pair(subscriber, topic)]
 
-    def _forget(self, subscriber: SubscriberType, topic: str) -> bool:
+    def _remove_pair(self, subscriber: SubscriberType, topic: str) -> bool:
         subscribers = self._subscribers[topic]
         subscribers.discard(subscriber)
         if subscribers:

@@ -1,6 +1,6 @@
-"""Who a session belongs to.
+"""The identity of a session.
 
-Owns: Identity, and the two that nobody has proved. Must not import: anything of wampush.
+Owns: Identity, and the two that need no credentials. Must not import: anything of wampush.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is known of the person behind a session.
+    """The user of a session, as the web application describes it.
 
-    :param user: user id; None when nobody is logged in.
+    :param user: user id; None if nobody is logged in.
     :param groups: groups of the user.
-    :param web_session: key of the web application's session, None when there is none.
-    :param language: language tag such as ``de`` or ``pt-BR``, None when unknown.
+    :param web_session: key of the web application's session; None if there is none.
+    :param language: language tag such as ``de`` or ``pt-BR``; None if unknown.
     :param data: free attributes of the web application, JSON values.
-    :param expires: when this stops being true, in seconds since the epoch; None for never.
-    :param source: what vouched for it: ``anonymous``, ``token``, ``callback`` or ``cra``;
-        ``awaiting-cra`` while nothing has and the session may do nothing else.
+    :param expires: when it stops being valid, in seconds since the epoch; None for never.
+    :param source: the kind of credentials: ``anonymous``, ``token``, ``callback`` or ``cra``;
+        ``awaiting-cra`` if the session has to authenticate before it may do anything else.
     """
 
     user: str | None = None

@@ -1,11 +1,11 @@
-"""Raw pushes of backends to publications.
+"""The conversion of pushes from backends into publications.
 
-Owns: the message forms that a backend may send and the checks on them. Pure: no I/O, no state.
+Owns: the message forms that a backend may send, and their checks. Pure: no I/O, no state.
 Must not import: Twisted, ZeroMQ, the edges.
 
-One part: a JSON object that names its topic under a key (``category`` unless configured); the whole
-object is the payload. Two parts: topic as UTF-8 text, payload as JSON. Three parts: the same and
-options, a JSON object, which ``audience`` reads.
+One part: a JSON object that names its topic under a key (``category`` by default); the whole object
+is the payload. Two parts: the topic as UTF-8 text, the payload as JSON. Three parts: the same and
+the options, a JSON object that ``audience`` reads.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ def _text(part: bytes) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ingest:
-    """Makes publications of raw pushes.
+    """Makes publications of pushes.
 
     :param topic_key: the key under which a one-part push names its topic.
-    :param max_bytes: the longest push, all parts together, in bytes.
+    :param max_bytes: the longest push, in bytes of all its parts.
     :param topic_bytes: the longest topic, in bytes of UTF-8.
     """
 
@@ -52,10 +52,10 @@ class Ingest:
     topic_bytes: int
 
     def publication(self, parts: Sequence[bytes]) -> Publication:
-        """The publication that a push asks for.
+        """Return the publication that a push asks for.
 
         :param parts: the parts of one message, as they came.
-        :raises PushRefused: with the reason when it cannot be one.
+        :raises PushRefused: with the reason, if the push is not valid.
         """
         count = len(parts)
         size = len(parts[0]) if count == 1 else sum(map(len, parts))

@@ -1,10 +1,10 @@
-"""What became of every input.
+"""The outcome of every input, and the end of every connection.
 
-Owns: the counters, the last refusals, and how often a refusal is worth a log line.
-Must not import: Twisted, the edges. The clock is handed in.
+Owns: the counters, the last refusals, and how often a refusal is logged.
+Must not import: Twisted, the edges. Clock and logger are handed in.
 
-Every input ends in exactly one outcome: ``accepted`` or refused with a reason of the table in
-``errors``. So for each source ``received == accepted + sum(refused)`` at any moment between inputs.
+Every input has exactly one outcome: it is accepted, or refused with a reason from ``errors``. For
+each source ``received == accepted + sum(refused)`` at any moment between inputs.
 """
 
 from __future__ import annotations
@@ -14,22 +14,31 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
-from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from wampush.errors import CloseReason, InputRefused, Refusal, printable
 from wampush.log_limit import LogLimiter
 
 REMEMBERED_REFUSALS: Final = 100
-SHOWN_BYTES: Final = 200
+EXCERPT_BYTES: Final = 200
 # A JSON Web Token begins with the Base64 of an object's brace.
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.=-]*")
 _TOKEN_BYTES: Final = re.compile(_TOKEN.pattern.encode())
 
 
+class Report(Protocol):
+    """Logs a warning."""
+
+    def __call__(self, message: str, **fields: object) -> None:
+        """Log a message.
+
+        :param message: contains the names of the fields in braces, as ``str.format`` takes them.
+        """
+
+
 @unique
 class Source(Enum):
-    """Where an input came from."""
+    """The origin of an input."""
 
     ZEROMQ = "zeromq"
     HTTP = "http"
@@ -44,11 +53,11 @@ class Source(Enum):
 class RefusedInput:
     """One refused input, kept for inspection.
 
-    :param time: when, in seconds of the clock handed in.
-    :param source: where it came from.
-    :param origin: the ZeroMQ address, the Redis and its channel, the session id, or the address
-        of who wanted to connect.
-    :param refusal: why.
+    :param time: when, in seconds of the ledger's clock.
+    :param source: the kind of its origin.
+    :param origin: the ZeroMQ address, the Redis server and channel, the session id, or the address
+        of a backend that tried to connect.
+    :param refusal: the reason.
     :param detail: what exactly was found.
     :param excerpt: the first 200 bytes.
     """
@@ -61,7 +70,7 @@ class RefusedInput:
     excerpt: bytes
 
     def as_json(self) -> Mapping[str, object]:
-        """The refusal for inspection; bytes that are no UTF-8 are shown as escapes."""
+        """Return the refusal for inspection; bytes that are not UTF-8 become escapes."""
         return {
             "time": self.time,
             "source": self.source.value,
@@ -72,29 +81,15 @@ class RefusedInput:
             "excerpt": self.excerpt.decode("utf-8", "backslashreplace"),
         }
 
-    def line(self) -> str:
-        """The refusal for a log."""
-        detail = f" {self.detail}" if self.detail else ""
-        excerpt = printable(self.excerpt.decode("utf-8", "backslashreplace"))
-        began = f" It began with: {excerpt}" if excerpt else ""
-        return (
-            f"refused {self.source.value} from {self.origin}: {self.refusal.code}: "
-            f"{self.refusal.sentence}{detail}{began}"
-        )
-
-
-def _line_of_end(peer: str, reason: CloseReason, detail: str) -> str:
-    return f"{peer}: {reason.code}: {reason.sentence} {detail}".rstrip()
-
 
 class Ledger:
     """Counts inputs and their outcomes, connections and their ends.
 
     :param now: the time in seconds, for the rate of log lines and the times of refusals.
-    :param report: gets a line for the log, at most one a second for each reason.
+    :param report: logs a refusal or an end; called at most once per second for each reason.
     """
 
-    def __init__(self, now: Callable[[], float], report: Callable[[str], None]) -> None:
+    def __init__(self, now: Callable[[], float], report: Report) -> None:
         self._now = now
         self._report = report
         self.received: Counter[Source] = Counter()
@@ -106,7 +101,7 @@ class Ledger:
         self._log_limiter = LogLimiter(now)
 
     def accept(self, source: Source, count: int = 1) -> None:
-        """Inputs were carried out.
+        """Count inputs that were carried out.
 
         :param count: how many; sources that read in batches count them at once.
         """
@@ -114,47 +109,69 @@ class Ledger:
         self.accepted[source] += count
 
     def refuse(self, source: Source, origin: str, error: InputRefused, raw: bytes) -> None:
-        """An input was refused.
+        """Count an input that was refused, keep it for inspection, and log it.
 
-        :param origin: the ZeroMQ address or the session id.
-        :param error: why.
-        :param raw: the input; only its first 200 bytes are kept, and of them no signed token.
+        :param origin: see :class:`RefusedInput`.
+        :param error: the reason.
+        :param raw: the input; only its first 200 bytes are kept, without signed tokens.
         """
+        refusal = error.refusal
         self.received[source] += 1
-        self.refused[source, error.refusal] += 1
-        now = self._now()
+        self.refused[source, refusal] += 1
         detail = _TOKEN.sub("[token]", error.detail)
-        excerpt = _TOKEN_BYTES.sub(b"[token]", bytes(raw[:SHOWN_BYTES]))
-        refused = RefusedInput(now, source, origin, error.refusal, detail, excerpt)
+        excerpt = _TOKEN_BYTES.sub(b"[token]", bytes(raw[:EXCERPT_BYTES]))
+        refused = RefusedInput(self._now(), source, origin, refusal, detail, excerpt)
         self.recent.append(refused)
-        self._say(error.refusal, refused.line)
+        suffix = self._log_limiter.suffix(refusal)
+        if suffix is None:
+            return
+        beginning = printable(excerpt.decode("utf-8", "backslashreplace"))
+        message = "refused {source} from {origin}: {reason}: {sentence}"
+        message += " {detail}" if detail else ""
+        message += " It began with: {beginning}" if beginning else ""
+        self._report(
+            message + suffix,
+            source=source.value,
+            origin=origin,
+            reason=refusal.code,
+            sentence=refusal.sentence,
+            detail=detail,
+            beginning=beginning,
+        )
 
     def end(self, reason: CloseReason, peer: str, detail: str = "") -> None:
-        """A connection ended, or its handshake was refused.
+        """Count a connection that ended or whose handshake was refused; log it if that matters.
 
         :param peer: the client's address.
         :param detail: what exactly was found.
         """
         self.ended[reason] += 1
-        if reason.value.is_logged:
-            self._say(reason, partial(_line_of_end, peer, reason, detail))
+        if not reason.value.is_logged:
+            return
+        suffix = self._log_limiter.suffix(reason)
+        if suffix is not None:
+            self._report(
+                "{peer}: {reason}: {sentence}" + (" {detail}" if detail else "") + suffix,
+                peer=peer,
+                reason=reason.code,
+                sentence=reason.sentence,
+                detail=detail,
+            )
 
     def drop_event(self, policy: str, count: int = 1) -> None:
-        """Events were left out for a slow client, as its topic's policy says."""
+        """Count events that a slow client does not get.
+
+        :param policy: of the topic, see :class:`wampush.choices.SlowClient`.
+        """
         self.dropped_events[policy] += count
 
     def refusals(self) -> Mapping[str, int]:
-        """How often each reason was met, by its code."""
+        """Return how often each reason was met, by its code."""
         totals: Counter[str] = Counter()
         for (_, refusal), count in self.refused.items():
             totals[refusal.code] += count
         return totals
 
     def ends(self) -> Mapping[str, int]:
-        """How often connections ended for each reason, by its code."""
+        """Return how often connections ended for each reason, by its code."""
         return {reason.code: count for reason, count in self.ended.items()}
-
-    def _say(self, reason: Refusal | CloseReason, line: Callable[[], str]) -> None:
-        more = self._log_limiter.suffix(reason)
-        if more is not None:
-            self._report(line() + more)

@@ -13,16 +13,17 @@ _NOBODY: Final[frozenset[str]] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """People and sessions: the union of what is named, without what is excluded.
+    """Users, groups and sessions: the union of those named, without those excluded.
 
-    None where a kind is not named. Where no kind is named, all are meant; a kind that is named with
-    an empty set adds nobody, so that a list which came out empty does not reach everybody.
+    A kind that is not named is None. If no kind is named, all sessions are meant; a kind that is
+    named with an empty set adds no session, so that a list that came out empty does not reach
+    everyone.
 
-    :param users: user ids; every session of these.
-    :param groups: every session of somebody in these.
+    :param users: user ids; all their sessions.
+    :param groups: group names; all sessions of their members.
     :param sessions: session ids.
-    :param registered: every session with a user; False names nobody and is not counted as named.
-    :param exclude_users: their sessions do not get it, also when they are named.
+    :param registered: all sessions with a user; False does not count as named.
+    :param exclude_users: their sessions do not get it, even if they are named.
     :param exclude_groups: likewise.
     :param exclude_sessions: likewise.
     """
@@ -37,7 +38,7 @@ class Targets:
 
     @property
     def names_somebody(self) -> bool:
-        """Whether only some are meant, even before the excluded ones are left out."""
+        """Whether only some sessions are meant, even before any are excluded."""
         named = (self.users, self.groups, self.sessions)
         return self.registered or any(each is not None for each in named)
 
@@ -46,10 +47,10 @@ class Targets:
 class Audience:
     """Which subscribers of the topic may get a publication.
 
-    :param exclude: session ids that do not get it, also when they are eligible.
+    :param exclude: session ids that do not get it, even if they are eligible.
     :param eligible: the only session ids that may get it; None lifts this restriction, the empty
-        set means nobody.
-    :param to: the only people and sessions that may get it; None lifts this restriction.
+        set means no session.
+    :param to: the only users, groups and sessions that may get it; None lifts this restriction.
     """
 
     exclude: frozenset[str] = _NOBODY

@@ -35,7 +35,7 @@ class Router:
         self.policy = policy
         #: All open sessions by their ids.
         self.sessions: Final[dict[str, Subscriber]] = {}
-        self.people: Final = UserIndex()
+        self.users: Final = UserIndex()
 
     def publish(self, publication: Publication) -> int:
         """Publish on behalf of anyone who may.
@@ -53,7 +53,7 @@ class Router:
         subscribers = self.hub.subscribers(topic)
         receivers: Collection[Subscriber] = subscribers
         if publication.audience is not EVERYONE and subscribers:
-            receivers = select(publication.audience, subscribers, self.people, self.sessions)
+            receivers = select(publication.audience, subscribers, self.users, self.sessions)
         if receivers:
             self.fanout.deliver(
                 topic,

@@ -1,10 +1,11 @@
-"""Which of a topic's subscribers get a publication.
+"""The receivers of a publication among the subscribers of its topic.
 
-Owns: how an audience is turned into receivers. Must not import: Twisted, the edges.
+Owns: how an audience becomes a set of receivers. Must not import: Twisted, the edges.
 
-Whoever is named is looked up in the indexes, or each subscriber is asked whether it is named,
-whichever takes fewer steps. So a push to one person costs the same whether ten or ten thousand have
-subscribed, and a push with ten thousand names costs little where three have.
+Either the named users, groups and sessions are looked up in the indexes, or each subscriber is
+compared with the names, whichever takes fewer steps. A push to one user thus costs the same whether
+ten or ten thousand sessions are subscribed, and a push to ten thousand users costs little if three
+sessions are.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ Sessions = Mapping[str, Subscriber]
 
 
 @dataclass(frozen=True, slots=True)
-class _Named:
-    """Some people and sessions: the union of these."""
+class _Names:
+    """Names of users, groups and sessions; their union is meant."""
 
     users: frozenset[str] = _NONE
     groups: frozenset[str] = _NONE
@@ -33,33 +34,36 @@ class _Named:
     registered: bool = False
 
     def among(
-        self, some: AbstractSet[Subscriber], people: UserIndex, sessions: Sessions
+        self, candidates: AbstractSet[Subscriber], index: UserIndex, sessions: Sessions
     ) -> AbstractSet[Subscriber]:
-        """Those of some who are named."""
-        if self._size(len(some), people) >= len(some):
-            return {each for each in some if self._includes(each)}
+        """Return the candidates that are named."""
+        if self._lookup_cost(len(candidates), index) >= len(candidates):
+            return {each for each in candidates if self._includes(each)}
         found = {sessions[each] for each in self.sessions if each in sessions}
-        found &= some
-        for those in self._sets(people):
-            found |= those & some
+        found &= candidates
+        for named in self._sets(index):
+            found |= named & candidates
         return found
 
-    def _size(self, enough: int, people: UserIndex) -> int:
-        """How many steps the indexes would take; if it is more than enough, it may be less."""
+    def _lookup_cost(self, enough: int, index: UserIndex) -> int:
+        """Return how many steps a lookup in the indexes takes.
+
+        :param enough: a result of at least this much may be too small.
+        """
         size = len(self.users) + len(self.groups) + len(self.sessions)
-        size += len(people.registered) if self.registered else 0
+        size += len(index.registered) if self.registered else 0
         if size < enough:
-            size += sum(len(people.of_user(user)) for user in self.users)
-            size += sum(len(people.of_group(group)) for group in self.groups)
+            size += sum(len(index.of_user(user)) for user in self.users)
+            size += sum(len(index.of_group(group)) for group in self.groups)
         return size
 
-    def _sets(self, people: UserIndex) -> Iterator[AbstractSet[Subscriber]]:
+    def _sets(self, index: UserIndex) -> Iterator[AbstractSet[Subscriber]]:
         if self.registered:
-            yield people.registered
+            yield index.registered
         for user in self.users:
-            yield people.of_user(user)
+            yield index.of_user(user)
         for group in self.groups:
-            yield people.of_group(group)
+            yield index.of_group(group)
 
     def _includes(self, subscriber: Subscriber) -> bool:
         identity = subscriber.identity
@@ -72,27 +76,27 @@ class _Named:
 
 
 def select(
-    audience: Audience, subscribers: AbstractSet[Subscriber], people: UserIndex, sessions: Sessions
+    audience: Audience, subscribers: AbstractSet[Subscriber], index: UserIndex, sessions: Sessions
 ) -> Collection[Subscriber]:
-    """The subscribers who get a publication.
+    """Return the subscribers that get a publication.
 
-    :param subscribers: of its topic; returned as they are when nobody is left out.
-    :param people: sessions by user and group.
-    :param sessions: all of them, by id.
+    :param subscribers: of its topic; returned as it is if the audience excludes none of them.
+    :param index: sessions by user and group.
+    :param sessions: all sessions by their ids.
     """
     chosen = subscribers
     if audience.eligible is not None:
-        chosen = _Named(sessions=audience.eligible).among(chosen, people, sessions)
-    excluded = _Named(sessions=audience.exclude)
+        chosen = _Names(sessions=audience.eligible).among(chosen, index, sessions)
+    excluded = _Names(sessions=audience.exclude)
     to = audience.to
     if to is not None:
         if to.names_somebody:
-            chosen = _included(to).among(chosen, people, sessions)
+            chosen = _included(to).among(chosen, index, sessions)
         ids = to.exclude_sessions | audience.exclude
-        excluded = _Named(to.exclude_users, to.exclude_groups, ids)
-    without = excluded.among(chosen, people, sessions)
+        excluded = _Names(to.exclude_users, to.exclude_groups, ids)
+    without = excluded.among(chosen, index, sessions)
     return chosen - without if without else chosen
 
 
-def _included(to: Targets) -> _Named:
-    return _Named(to.users or _NONE, to.groups or _NONE, to.sessions or _NONE, to.registered)
+def _included(to: Targets) -> _Names:
+    return _Names(to.users or _NONE, to.groups or _NONE, to.sessions or _NONE, to.registered)

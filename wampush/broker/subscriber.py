@@ -1,7 +1,7 @@
 """A connected client, as the broker sees it.
 
-Owns: session, outbox, identity, and how much of its rates is used. Must not import: Twisted, the
-edges.
+Owns: its session, outbox, identity, pending requests and used rates; the protocols of session and
+connection. Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
@@ -60,19 +60,19 @@ class ClientSession(Protocol):
 
 
 class Peer(Protocol):
-    """The connection that a client came by."""
+    """The connection of a client."""
 
     @property
     def address(self) -> str:
-        """The client's address, proxies believed."""
+        """The client's address, as trusted proxies report it."""
 
     @property
     def is_local(self) -> bool:
-        """Whether it came from this machine, and from no page of another host."""
+        """Whether the client is on this machine, and is not a page of another host."""
 
     @property
     def ended(self) -> CloseReason | None:
-        """Why the connection has ended; None while it has not."""
+        """Why the connection has ended; None while it is open."""
 
     def accept_identity(self, identity: Identity) -> bool:
         """Count the connection for the user of this identity, and no longer for the one before.
@@ -87,10 +87,12 @@ class Peer(Protocol):
 
 
 class Subscriber:
-    """One client: what it has said (``session``), what waits for it (``outbox``), who it is.
+    """One client of the broker.
 
-    :param identity: who is behind it, as known so far.
-    :param peer: its connection; None where there is none, as in tests.
+    :param session: reads and writes its protocol.
+    :param outbox: the queue of its frames.
+    :param identity: the user that it is authenticated as; changed by the broker only.
+    :param peer: its connection; None if there is none, as in tests.
     """
 
     __slots__ = (
@@ -115,11 +117,11 @@ class Subscriber:
         self.outbox = outbox
         self.identity = identity
         self.peer = peer
-        #: By the number of the rule; None until a rule with a rate is met, which keeps idle small.
+        #: Used rates by rule number; None until a rule with a rate applies, to save memory.
         self.buckets: dict[int, TokenBucket] | None = None
         #: Requests that wait for the application; None while there are none.
         self.pending: PendingRequests | None = None
-        #: What application code holds of it; None until it needs something.
+        #: Kept here for the application; None until it needs something.
         self.handle: object = None
 
     @property
@@ -129,5 +131,5 @@ class Subscriber:
 
     @property
     def is_local(self) -> bool:
-        """Whether it came from this machine, and from no page of another host."""
+        """Whether the client is on this machine, and is not a page of another host."""
         return self.peer is not None and self.peer.is_local

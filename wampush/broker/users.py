@@ -1,9 +1,9 @@
-"""Which sessions belong to which user and group.
+"""The indexes of sessions by user and group.
 
 Owns: these indexes. Must not import: Twisted, the edges.
 
-Sessions of nobody in particular are not kept here at all, so that they cost nothing. The sets that
-are handed out are the live ones; whoever keeps one must not keep it over a change.
+Sessions without user and groups are not kept here, so that they cost nothing. The sets that are
+handed out are live; a caller must not keep one across a change.
 """
 
 from __future__ import annotations
@@ -18,46 +18,49 @@ _NOBODY: Final[frozenset[Subscriber]] = frozenset()
 
 
 class UserIndex:
-    """User to sessions, group to sessions, and the sessions with a user."""
+    """The sessions of each user and of each group, and the sessions that have a user."""
 
     def __init__(self) -> None:
         self._of_user: dict[str, set[Subscriber]] = {}
         self._of_group: dict[str, set[Subscriber]] = {}
         self._registered: set[Subscriber] = set()
-        # As whom each session is indexed; by now it may have become somebody else.
+        # The identity under which a session is indexed, which may have changed since.
         self._indexed: dict[Subscriber, Identity] = {}
 
     @property
     def registered(self) -> AbstractSet[Subscriber]:
-        """The live set of sessions with a user."""
+        """The live set of sessions that have a user."""
         return self._registered
 
     @property
     def user_count(self) -> int:
-        """How many users have a session."""
+        """The number of users that have a session."""
         return len(self._of_user)
 
     def of_user(self, user: str) -> AbstractSet[Subscriber]:
-        """The live set of a user's sessions; empty when there is none."""
+        """Return the live set of a user's sessions; empty if there are none."""
         return self._of_user.get(user, _NOBODY)
 
     def of_group(self, group: str) -> AbstractSet[Subscriber]:
-        """The live set of sessions of a group; empty when there is none."""
+        """Return the live set of a group's sessions; empty if there are none."""
         return self._of_group.get(group, _NOBODY)
 
     def user_of(self, subscriber: Subscriber) -> str | None:
-        """The user that a session is here as, which is another one while it is changing."""
+        """Return the user under which a session is indexed; None if there is none.
+
+        While the identity of a session changes, this is still the old user.
+        """
         identity = self._indexed.get(subscriber)
         return None if identity is None or not identity.user else identity.user
 
-    def place(self, subscriber: Subscriber) -> None:
-        """Index a session as who it is now, and no longer as who it was."""
+    def update(self, subscriber: Subscriber) -> None:
+        """Index a session under its present identity, and no longer under the one before."""
         identity = subscriber.identity
         before = self._indexed.get(subscriber)
         if before is not None:
             if (before.user, before.groups) == (identity.user, identity.groups):
                 return
-            self.forget(subscriber)
+            self.remove(subscriber)
         if not (identity.user or identity.groups):
             return
         self._indexed[subscriber] = identity
@@ -67,8 +70,8 @@ class UserIndex:
         for group in identity.groups:
             self._of_group.setdefault(group, set()).add(subscriber)
 
-    def forget(self, subscriber: Subscriber) -> None:
-        """Take a session out; does nothing when it is not here."""
+    def remove(self, subscriber: Subscriber) -> None:
+        """Remove a session; does nothing if it is not indexed."""
         identity = self._indexed.pop(subscriber, None)
         if identity is None:
             return

@@ -72,7 +72,7 @@ class AcknowledgedPushes:
         self._call_later = call_later
         self._held: deque[_HeldPush] = deque()
         self._stopping = False
-        backpressure.on_release(self._on_release)
+        backpressure.call_on_release(self._on_release)
 
     def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
         """Publish one push, at once unless the sources pause.

@@ -27,7 +27,7 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.hub import Hub
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
-from wampush.broker.ledger import Ledger, Source
+from wampush.broker.ledger import Ledger, Report, Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.checks import RequestChecks, RequestLimits
@@ -57,6 +57,7 @@ from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
 
 _log = Logger(namespace="wampush.node")
+_broker_log = Logger(namespace="wampush.broker")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +154,8 @@ def build(
 
 
 def _core(settings: Settings, reactor: Any) -> _Core:
-    def report(line: str) -> None:
-        _log.warn("{line}", line=line)
+    def report(message: str, **fields: object) -> None:
+        _broker_log.warn(message, **fields)
 
     def end_of_turn(flush: Callable[[], None]) -> None:
         reactor.callLater(0, flush)
@@ -192,7 +193,7 @@ def _permissions(settings: Settings) -> Permissions | None:
     return Permissions(settings.permissions, defaults, monotonic)
 
 
-def _automatic(settings: Settings, report: Callable[[str], None]) -> AutoSubscribe | None:
+def _automatic(settings: Settings, report: Report) -> AutoSubscribe | None:
     """Return the topics that sessions get without asking; None where there are none."""
     patterns = settings.clients.auto_subscribe
     return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None

@@ -146,7 +146,7 @@ METRICS: Final = (
         MetricKind.GAUGE,
         (),
         "Users with at least one open session.",
-        _single(lambda state: state.broker.people.user_count),
+        _single(lambda state: state.broker.users.user_count),
     ),
     Metric(
         "wampush_connections",

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.broker.world import World
 from tests.support.limits import request_limits
+from tests.support.log_lines import reporting_to
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
@@ -134,7 +135,7 @@ names = st.text(alphabet="ab.*{}/", max_size=6)
 @given(names, names, st.frozensets(names, max_size=3), st.frozensets(names, max_size=3))
 def test_two_users_share_only_what_is_for_their_groups_or_for_all(one, other, groups, others):
     patterns = ("user.{user}", "user.{user}.mail", "group.{group}", "in.{group}.of.{user}", "all")
-    automatic = AutoSubscribe(patterns, 1024, lambda _: None)
+    automatic = AutoSubscribe(patterns, 1024, reporting_to([].append))
     mine, theirs = identity(one, *groups), identity(other, *others)
     shared = automatic.topics(mine) & automatic.topics(theirs)
     if one != other:

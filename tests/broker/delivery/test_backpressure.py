@@ -22,21 +22,21 @@ class Queue:
         self.queued = queued
         self.stalled = False
         self.dropped = False
-        pressure.blocked(self)
-        pressure.grew(queued)
+        pressure.on_blocked(self)
+        pressure.on_queued(queued)
 
     def add(self, size: int) -> None:
         self.queued += size
-        self.pressure.grew(size)
+        self.pressure.on_queued(size)
 
     def read(self, size: int) -> None:
         self.queued -= size
-        self.pressure.shrank(size)
+        self.pressure.on_dequeued(size)
 
     def overflow(self) -> None:
         self.dropped = True
-        self.pressure.unblocked(self)
-        self.pressure.shrank(self.queued)
+        self.pressure.on_unblocked(self)
+        self.pressure.on_dequeued(self.queued)
         self.queued = 0
 
 
@@ -53,7 +53,7 @@ def released():
 @pytest.fixture
 def pressure(clock, released):
     pressure = Backpressure(100, clock.call_later)
-    pressure.on_release(lambda: released.append(clock.now))
+    pressure.call_on_release(lambda: released.append(clock.now))
     return pressure
 
 
@@ -107,8 +107,8 @@ def test_total_goes_on_watching_while_it_holds(pressure, clock):
 def test_who_came_later_or_left_is_not_dropped(pressure, clock):
     left = Queue(pressure, 20)
     stays = Queue(pressure, 90)
-    pressure.unblocked(left)
-    pressure.shrank(20)
+    pressure.on_unblocked(left)
+    pressure.on_dequeued(20)
     late = Queue(pressure, 60)
     clock.advance(PATIENCE)
     assert (left.dropped, stays.dropped, late.dropped) == (False, True, False)
@@ -116,7 +116,7 @@ def test_who_came_later_or_left_is_not_dropped(pressure, clock):
 
 def test_a_source_that_fills_up_again_at_once_is_watched_by_one_timer(pressure, clock):
     queues = [Queue(pressure, 60), Queue(pressure, 60)]
-    pressure.on_release(lambda: queues.append(Queue(pressure, 200)))
+    pressure.call_on_release(lambda: queues.append(Queue(pressure, 200)))
     clock.advance(PATIENCE)
     assert pressure.paused
     assert len(clock.pending) == 1
@@ -126,15 +126,15 @@ def test_a_crowd_holds_until_half_have_caught_up(pressure, clock, released):
     crowd = [Queue(pressure, 1) for _ in range(5)]
     pressure.hold_for(crowd)
     assert (pressure.paused, pressure.pauses) == (True, 1)
-    pressure.relieved(crowd[0])
-    pressure.relieved(crowd[0])
-    pressure.unblocked(crowd[1])
-    pressure.relieved(Queue(pressure))
+    pressure.on_relieved(crowd[0])
+    pressure.on_relieved(crowd[0])
+    pressure.on_unblocked(crowd[1])
+    pressure.on_relieved(Queue(pressure))
     assert pressure.paused
-    pressure.relieved(crowd[2])
+    pressure.on_relieved(crowd[2])
     assert (pressure.paused, len(released)) == (False, 1)
     assert clock.pending == []
-    pressure.relieved(crowd[3])
+    pressure.on_relieved(crowd[3])
     assert len(released) == 1
 
 
@@ -142,7 +142,7 @@ def test_patience_with_a_crowd_ends(pressure, clock, released):
     dead, trickling, alive = (Queue(pressure, 10) for _ in range(3))
     pressure.hold_for([dead, trickling, alive])
     trickling.read(1)
-    pressure.relieved(alive)
+    pressure.on_relieved(alive)
     clock.advance(CROWD_PATIENCE)
     assert (dead.stalled, trickling.stalled, alive.stalled) == (True, True, False)
     assert (dead.dropped, trickling.dropped, alive.dropped) == (False, False, False)
@@ -163,7 +163,7 @@ def test_clients_that_trickle_can_not_hold_the_sources_all_the_time(pressure, cl
 def test_a_crowd_that_caught_up_needs_no_rest(pressure):
     crowd = Queue(pressure, 10)
     pressure.hold_for([crowd])
-    pressure.relieved(crowd)
+    pressure.on_relieved(crowd)
     pressure.hold_for([crowd])
     assert pressure.paused
 
@@ -172,9 +172,9 @@ def test_a_second_crowd_waits_for_the_first(pressure, clock):
     first, second = Queue(pressure, 1), Queue(pressure, 1)
     pressure.hold_for([first])
     pressure.hold_for([second])
-    pressure.relieved(second)
+    pressure.on_relieved(second)
     assert pressure.paused
-    pressure.relieved(first)
+    pressure.on_relieved(first)
     assert not pressure.paused
     pressure.hold_for([second])
     assert (pressure.paused, pressure.pauses, len(clock.pending)) == (True, 2, 1)

@@ -15,6 +15,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import Logger, formatEvent
 from twisted.python.failure import Failure
 
+from tests.support.log_lines import reporting_to
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.config.checks.redis import RedisUrl
@@ -148,7 +149,7 @@ class RedisWorld:
         self.seen: list[Publication] = []
         self.node.broker.publish = self._publish  # type: ignore[method-assign]
         self.refused_lines: list[str] = []
-        self.node.broker.ledger._report = self.refused_lines.append
+        self.node.broker.ledger._report = reporting_to(self.refused_lines.append)
         self.on_publish: Callable[[], None] = lambda: None
         self.redis.start()
 

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 
 from tests.apps.sample_components import Scripted
 from tests.edges.websocket.in_memory import ADDRESS, Frame, MemoryTransport, frames, masked, request
+from tests.support.log_lines import reporting_to
 from wampush.apps.component import Component
 from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
@@ -96,7 +97,7 @@ class ComponentEdge:
     def __post_init__(self) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
-        self.ledger = Ledger(self.clock.seconds, self.lines.append)
+        self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         pressure = Backpressure(2**28, self.clock.callLater)
         fanout = Fanout(lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
         self.host = ComponentHost(

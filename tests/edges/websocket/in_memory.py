@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from tests.support.log_lines import reporting_to
 from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
@@ -213,7 +214,7 @@ class MemoryNode:
         self.pressure = node.backpressure
         self.edge = node.websocket
         self.ledger = node.broker.ledger
-        self.ledger._report = self.lines.append
+        self.ledger._report = reporting_to(self.lines.append)
         self.ledger._now = self.clock.seconds
         self.ledger._log_limiter = LogLimiter(self.clock.seconds)
         self.edge.start()

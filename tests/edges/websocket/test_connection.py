@@ -480,6 +480,6 @@ def test_a_session_that_would_be_one_too_many_of_its_user_is_dropped_as_who_it_w
     assert second.transport.disconnected
     assert node.ledger.ended == {CloseReason.TOO_MANY_OF_USER: 1}
     assert subscriber.identity.user is None
-    assert set(node.broker.people.of_user("7")) == {first.subscriber}
+    assert set(node.broker.users.of_user("7")) == {first.subscriber}
     first.become(Identity("8"))
     assert node.edge.shared.admission._users == {"8": 1}

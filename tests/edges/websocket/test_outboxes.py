@@ -31,6 +31,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.edges.websocket.in_memory import MemoryNode, frames, masked, request
+from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
@@ -124,7 +125,7 @@ class Rig:
         self.lines: list[str] = []
         self.wire = Wire()
         self.pressure = Backpressure(10**9, self.clock.callLater)
-        self.ledger = Ledger(self.clock.seconds, self.lines.append)
+        self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         self.fanout = Fanout(
             lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
         )

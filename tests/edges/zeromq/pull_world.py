@@ -11,6 +11,7 @@ from typing import Any
 import zmq
 from twisted.internet import reactor as installed
 
+from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
@@ -38,7 +39,7 @@ class Bridge:
         self.seen: list[Publication] = []
         self.node.broker.publish = self._publish  # type: ignore[method-assign]
         self.lines: list[str] = []
-        self.node.broker.ledger._report = self.lines.append
+        self.node.broker.ledger._report = reporting_to(self.lines.append)
         self.addresses = self.node.pull.start()
 
     def _publish(self, publication: Publication) -> int:

@@ -18,6 +18,7 @@ import zmq.auth
 
 from tests.edges.zeromq.key_files import Keys
 from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.log_lines import reporting_to
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
@@ -63,7 +64,7 @@ def test_keys_of_one_side_only_stop_the_start(keys: Keys, name: str) -> None:
     files = {"curve_secret_key_file": keys.server_secret, "curve_client_keys": keys.backend}
     settings = ZmqSettings(**{name: files[name]})  # type: ignore[arg-type]
     with pytest.raises(OperatorError, match="set both, or neither"):
-        ZmqSecurity(settings, Ledger(lambda: 0.0, print))
+        ZmqSecurity(settings, Ledger(lambda: 0.0, reporting_to(print)))
 
 
 # Decisions.
@@ -90,7 +91,7 @@ def test_addresses(address: str, allowed: bool) -> None:
 def test_requests_that_libzmq_never_makes_are_refused(keys: Keys) -> None:
     settings = ZmqSettings(curve_secret_key_file=keys.server_secret, curve_client_keys=keys.backend)
     lines: list[str] = []
-    security = ZmqSecurity(settings, Ledger(lambda: 0.0, lines.append))
+    security = ZmqSecurity(settings, Ledger(lambda: 0.0, reporting_to(lines.append)))
 
     def status(*request: bytes) -> bytes:
         reply = security.answer(request)

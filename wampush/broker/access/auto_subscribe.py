@@ -6,12 +6,13 @@ The log is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 from wampush.broker.access.placeholders import TopicTemplate
 from wampush.broker.identity import AWAITING, Identity
+from wampush.broker.ledger import Report
 from wampush.errors import shown
 
 _NO_TOPICS: Final[frozenset[str]] = frozenset()
@@ -26,9 +27,7 @@ class AutoSubscribe:
         pattern.
     """
 
-    def __init__(
-        self, patterns: Sequence[str], topic_bytes: int, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, patterns: Sequence[str], topic_bytes: int, report: Report) -> None:
         templates = [TopicTemplate(pattern) for pattern in patterns]
         self._common = frozenset(each.text for each in templates if not each.names)
         self._personal = [each for each in templates if each.names]
@@ -74,6 +73,7 @@ class AutoSubscribe:
         if template.text not in self._reported:
             self._reported.add(template.text)
             self._report(
-                f"clients.auto_subscribe: {template.text!r} is left out for some sessions: "
-                f"{problem}"
+                "clients.auto_subscribe: {pattern!r} is left out for some sessions: {problem}",
+                pattern=template.text,
+                problem=problem,
             )

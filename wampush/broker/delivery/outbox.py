@@ -1,19 +1,19 @@
-"""A client's bounded outgoing queue.
+"""The bounded outgoing queue of a client.
 
-Owns: the chunks that wait for one client, their size, and what a slow client loses.
+Owns: the chunks that wait for one client, their size, and what a slow client does not get.
 Must not import: Twisted, sockets, the edges; they subclass :class:`Outbox` and implement
 :meth:`Outbox.flush`.
 
-A chunk is bytes ready for the wire, whole frames only, shared by all receivers. Chunks
-leave in the order in which they came. An outbox is in one of three states:
+A chunk is bytes ready for the wire, whole frames only, shared by all receivers. Chunks leave in the
+order in which they came. An outbox is in one of three states:
 
 free
     The wire takes data. What is queued leaves with one send at the end of the reactor turn.
 blocked
-    The wire is full. What is queued waits for the wire's own signal; ``queued`` counts it and
-    the part that the transport holds.
+    The wire is full. What is queued waits for the wire's own signal; ``queued`` counts it and the
+    part that the transport holds.
 closed
-    Nothing is taken any more; nothing is held.
+    Nothing is accepted any more, and nothing is held.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Outbox(ABC):
     """The queue of one client.
 
     :param limit: bytes that may wait while the client does not read; one chunk more than the limit
-        is taken when nothing else waits.
+        is accepted if nothing else waits.
     :param backpressure: counts every byte that waits in a blocked outbox.
     :param wire_format: how frames for this client are written; ``format`` may become another one
         as long as the client has got no frame.
@@ -55,56 +55,58 @@ class Outbox(ABC):
     def __init__(self, limit: int, backpressure: Backpressure, wire_format: Format) -> None:
         self.limit = limit
         self.format = wire_format
-        #: Bytes that wait: in ``chunks``, and in the transport while blocked.
+        #: Bytes that wait, in ``chunks`` and, while blocked, in the transport.
         self.queued = 0
         self.chunks: list[bytes] = []
-        #: Bytes handed to the transport that it has not reported gone.
+        #: Bytes that the transport got and has not reported as sent.
         self.in_flight = 0
         self.blocked = False
         self.closed = False
-        #: Set when the client did not catch up in a pause of the sources; until it has.
+        #: Whether the client did not catch up during a pause of the sources, and has not since.
         self.stalled = False
         self._backpressure = backpressure
         self._latest: dict[str, int] | None = None
-        # How many chunks have left since the first; makes the indexes of _latest absolute.
+        # The number of chunks that have left; makes the indexes in _latest absolute.
         self._gone = 0
 
     @abstractmethod
     def flush(self) -> None:
-        """Hand what is queued to the wire; called only while free and not empty."""
+        """Send what is queued; called only while free and not empty."""
 
     def send(self, chunk: bytes) -> None:
-        """Hand a chunk to the wire without queueing it first; called only while free and empty."""
+        """Send a chunk without queueing it first; called only while free and empty."""
         self.append(chunk)
         self.flush()
 
     @abstractmethod
     def overflow(self) -> None:
-        """The client is too slow: end its connection; calls :meth:`close`."""
+        """End the connection of a client that is too slow; calls :meth:`close`."""
 
     def room_for(self, size: int) -> bool:
-        """Whether a chunk of ``size`` bytes may be queued, after trying to send what waits."""
+        """Return whether a chunk may be queued; may send what waits to make room.
+
+        :param size: of the chunk, in bytes.
+        """
         if self.queued + size <= self.limit or not self.queued:
             return True
         if not self.blocked:
-            # Over the limit within one turn says nothing about the client; the wire decides.
+            # Exceeding the limit within one turn says nothing about the client; the wire decides.
             self.flush()
         return not self.closed and (self.queued + size <= self.limit or not self.queued)
 
     def append(self, chunk: bytes) -> None:
-        """Queue a chunk for which there is room."""
+        """Queue a chunk that there is room for."""
         self.chunks.append(chunk)
         self.queued += len(chunk)
         if self.blocked:
-            self._backpressure.grew(len(chunk))
+            self._backpressure.on_queued(len(chunk))
 
     def replace_latest(self, topic: str, chunk: bytes) -> bool:
-        """Queue an event in place of the waiting one of the same topic; only while blocked.
+        """Queue an event in place of the one of the same topic that waits; only while blocked.
 
-        The newer event goes to the end, so that the client sees a part of the sequence of
-        deliveries in its order.
+        The newer event goes to the end, so that the client gets a subsequence of the deliveries.
 
-        :returns: whether an older event was left out for it.
+        :returns: whether an older event was removed.
         """
         if self._latest is None:
             self._latest = {}
@@ -114,10 +116,10 @@ class Outbox(ABC):
             old = self.chunks[position]
             self.chunks[position] = b""
             self.queued -= len(old)
-            self._backpressure.shrank(len(old))
+            self._backpressure.on_dequeued(len(old))
             replaced = True
             size = len(self.chunks)
-            # Counting takes time in proportion to the queue, so it is done now and then only.
+            # Counting takes time proportional to the queue, so it is done only now and then.
             if not size % _COUNT_EVERY and self.chunks.count(b"") * 2 > size:
                 self._compact()
         self._latest[topic] = self._gone + len(self.chunks)
@@ -125,7 +127,10 @@ class Outbox(ABC):
         return replaced
 
     def take(self, size: int) -> bytes:
-        """Whole chunks from the front, joined: the fewest that hold ``size`` bytes, or all."""
+        """Remove and return whole chunks from the front, joined.
+
+        :param size: in bytes; the fewest chunks that have as much are taken, or all.
+        """
         total = 0
         count = 0
         for chunk in self.chunks:
@@ -141,47 +146,47 @@ class Outbox(ABC):
     def block(self, in_flight: int) -> None:
         """Note that the wire takes nothing for now.
 
-        :param in_flight: bytes that the transport holds; they count as queued.
+        :param in_flight: bytes in the transport; they count as queued.
         """
         self.blocked = True
         self.in_flight = in_flight
         self.queued = in_flight + sum(map(len, self.chunks))
-        self._backpressure.blocked(self)
-        self._backpressure.grew(self.queued)
+        self._backpressure.on_blocked(self)
+        self._backpressure.on_queued(self.queued)
 
-    def progress(self, in_flight: int) -> None:
-        """The transport has sent what it held.
+    def on_progress(self, in_flight: int) -> None:
+        """Note that the transport has sent what it had.
 
-        :param in_flight: bytes handed to it since.
+        :param in_flight: bytes that it got since.
         """
         self.queued -= self.in_flight
-        self._backpressure.shrank(self.in_flight)
+        self._backpressure.on_dequeued(self.in_flight)
         self.in_flight = in_flight
         if self.queued * 2 <= self.limit:
-            self._backpressure.relieved(self)
+            self._backpressure.on_relieved(self)
 
     def unblock(self) -> None:
-        """The wire takes data again and nothing waits in the transport."""
+        """Note that the wire takes data again and nothing waits in the transport."""
         self.blocked = False
         self.stalled = False
         self._latest = None
         self._gone = 0
-        # From here on the queue empties at the end of the turn and no longer counts as waiting.
-        self._backpressure.unblocked(self)
-        self._backpressure.shrank(self.queued)
+        # From now on the queue is sent at the end of the turn, and does not count as waiting.
+        self._backpressure.on_unblocked(self)
+        self._backpressure.on_dequeued(self.queued)
 
     def close(self) -> None:
-        """Free the queue at once and take nothing any more."""
+        """Free the queue at once; nothing is accepted any more."""
         if self.closed:
             return
-        self._backpressure.unblocked(self)
+        self._backpressure.on_unblocked(self)
         if self.blocked:
-            self._backpressure.shrank(self.queued)
+            self._backpressure.on_dequeued(self.queued)
         self.closed = True
         self.blocked = True
         self.chunks.clear()
         self._latest = None
-        # Keeps a closed outbox off the fast path, which looks for an empty queue.
+        # Keeps a closed outbox off the fast path, which tests for an empty queue.
         self.queued = sys.maxsize
 
     def _compact(self) -> None:

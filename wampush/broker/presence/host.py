@@ -23,7 +23,7 @@ class PresenceHost(Protocol):
         """The subscriptions."""
 
     @property
-    def people(self) -> UserIndex:
+    def users(self) -> UserIndex:
         """The sessions of each user."""
 
     @property

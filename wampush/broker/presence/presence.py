@@ -81,7 +81,7 @@ class Presence:
     @property
     def num_online(self) -> int:
         """The number of users who have a session, or had one within the grace period."""
-        return self._host.people.user_count + len(self._lost_users)
+        return self._host.users.user_count + len(self._lost_users)
 
     @property
     def num_clients(self) -> int:
@@ -90,7 +90,7 @@ class Presence:
 
     def is_online(self, user: str) -> bool:
         """Return whether a user has a session, or had one within the grace period."""
-        return bool(self._host.people.of_user(user)) or user in self._lost_users
+        return bool(self._host.users.of_user(user)) or user in self._lost_users
 
     def users(self, topic: str) -> Mapping[str, int]:
         """Return the users on a topic, with the number of their subscriptions.
@@ -102,7 +102,7 @@ class Presence:
             return {} if members is None else dict(members.users)
         found: dict[str, int] = {}
         for subscriber in self._host.hub.subscribers(topic):
-            user = self._host.people.user_of(subscriber)
+            user = self._host.users.user_of(subscriber)
             if user:
                 found[user] = found.get(user, 0) + 1
         return found
@@ -173,7 +173,7 @@ class Presence:
 
         Until :meth:`on_identity_changed`, changes of the session's subscriptions are ignored.
         """
-        if self._host.people.user_of(subscriber) == (subscriber.identity.user or None):
+        if self._host.users.user_of(subscriber) == (subscriber.identity.user or None):
             return
         for topic in self._host.hub.topics(subscriber):
             if topic in self._members:
@@ -200,7 +200,7 @@ class Presence:
         if self._stopped:
             return
         if user:
-            if not self._host.people.of_user(user):
+            if not self._host.users.of_user(user):
                 self._lost_users.start(user)
             if self._members:
                 for topic in topics:
@@ -218,7 +218,7 @@ class Presence:
     # Joins and leaves.
 
     def _on_user(self, subscriber: Subscriber) -> None:
-        user = self._host.people.user_of(subscriber)
+        user = self._host.users.user_of(subscriber)
         if user:
             self._lost_users.cancel(user)
             self._num_online.on_change()
@@ -227,7 +227,7 @@ class Presence:
         self._num_online.on_change()
 
     def _join(self, subscriber: Subscriber, topic: str) -> None:
-        user = self._host.people.user_of(subscriber)
+        user = self._host.users.user_of(subscriber)
         if not user or not self.is_on(topic):
             return
         members = self._members.get(topic)
@@ -238,7 +238,7 @@ class Presence:
             self._announce(topic, user, here=True)
 
     def _leave(self, subscriber: Subscriber, topic: str) -> None:
-        user = self._host.people.user_of(subscriber)
+        user = self._host.users.user_of(subscriber)
         if user and self._members[topic].leave(user):
             self._announce_leave(topic, user)
 

@@ -1,6 +1,6 @@
-"""What application code may decide and learn, as the broker asks it.
+"""The application, as the broker asks it.
 
-Owns: the protocol between the broker and application code.
+Owns: the protocol between the broker and applications, what they decide and what they learn.
 Must not import: Twisted, the edges, the apps. Answers come by callback, at once or later.
 """
 
@@ -18,50 +18,50 @@ if TYPE_CHECKING:
 
 
 Decide = Callable[[Verdict], None]
-"""Takes the verdict; to be called exactly once, also after the session is lost."""
+"""Takes the verdict; must be called exactly once, even after the session is lost."""
 
 Reply = Callable[[bytes], None]
-"""Takes the text of a CALLRESULT or CALLERROR; to be called exactly once, also after the session is
+"""Takes the text of a result or an error; must be called exactly once, even after the session is
 lost, when it does nothing."""
 
 
 class Application(Protocol):
-    """Application code. Nothing here raises; what goes wrong in it is an answer like others."""
+    """An application. Its methods do not raise; an error in it is an answer like any other."""
 
     @property
     def judges_subscribing(self) -> bool:
-        """Whether :meth:`subscribing` has to be asked."""
+        """Whether :meth:`subscribing` must be asked."""
 
     @property
     def judges_publishing(self) -> bool:
-        """Whether :meth:`publishing` has to be asked."""
+        """Whether :meth:`publishing` must be asked."""
 
     def has_procedure(self, uri: str) -> bool:
-        """Whether :meth:`call` answers calls of this URI."""
+        """Return whether :meth:`call` answers calls of this URI."""
 
     def has_action(self, topic: str) -> bool:
-        """Whether what clients publish on this topic goes to :meth:`act` and to nobody else."""
+        """Return whether a PUBLISH on this topic is an action, which only :meth:`act` gets."""
 
     def on_open(self, subscriber: Subscriber) -> None:
-        """A session has got its WELCOME."""
+        """Learn that a session has got its WELCOME."""
 
     def on_identity(self, subscriber: Subscriber, before: Identity) -> None:
-        """A session has become somebody else, or the same with a fresh proof."""
+        """Learn that a session has another identity, or the same with fresh credentials."""
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
-        """A client that may subscribe wants to."""
+        """Decide about a subscription that the permissions allow."""
 
     def publishing(self, subscriber: Subscriber, request: Publish, decide: Decide) -> None:
-        """A client that may publish wants to."""
+        """Decide about a publication that the permissions allow."""
 
     def call(self, subscriber: Subscriber, call: Call, reply: Reply) -> None:
-        """A client that may call a procedure does."""
+        """Answer a call that the permissions allow."""
 
     def act(self, subscriber: Subscriber, request: Publish, done: Callable[[], None]) -> None:
-        """A client has sent an action.
+        """Carry out an action that the permissions allow.
 
-        :param done: to be called once it is dealt with, exactly once.
+        :param done: must be called exactly once, when the action has ended.
         """
 
     def on_lost(self, subscriber: Subscriber) -> None:
-        """A session has ended; the indexes do not know it any more."""
+        """Learn that a session has ended; the indexes no longer contain it."""

@@ -1,8 +1,7 @@
-"""A client that wants in: what it asked for, and who it is, before anything is opened for it.
+"""A client's request to connect, before a session is opened for it.
 
-Owns: ConnectRequest, Arrival, and how query, cookies and bearer tokens are read from a request.
-Pure.
-Must not import: Twisted, the edges, the apps.
+Owns: ConnectRequest, ConnectAttempt, and how query, cookies and bearer tokens are read from a
+request. Pure. Must not import: Twisted, the edges, the apps.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
     from wampush.broker.identity import Identity
     from wampush.broker.subscriber import Subscriber
 
-_MOST_PARAMETERS: Final = 100
+_MAX_PARAMETERS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
-    """The handshake. Its representation shows only the address: the rest may hold secrets.
+    """The opening handshake. Its ``repr`` shows only address and scheme: the rest may be secret.
 
     :param target: path and query as sent.
-    :param headers: by lower-case name; repeated ones joined by a comma.
-    :param address: of the client, proxies believed; for the log.
-    :param scheme: how the client connected, proxies believed: ``ws``, or ``wss`` through TLS.
+    :param headers: by lower-case name; repeated headers are joined by a comma.
+    :param address: of the client, as trusted proxies report it; for the log.
+    :param scheme: ``ws``, or ``wss`` if the client uses TLS, as trusted proxies report it.
     """
 
     target: str = field(repr=False)
@@ -39,17 +38,17 @@ class ConnectRequest:
 
     @property
     def path(self) -> str:
-        """What precedes the question mark, as sent."""
+        """The target up to the question mark, as sent."""
         return self.target.partition("?")[0]
 
     @property
     def query(self) -> str:
-        """What follows the question mark, as sent; "" for nothing."""
+        """The query string, as sent; "" if there is none."""
         return self.target.partition("?")[2].partition("#")[0]
 
     @property
     def parameters(self) -> Mapping[str, str]:
-        """The parameters of the query, decoded; of equal names the first one counts."""
+        """The parameters of the query, decoded; the first of several with the same name."""
         found: dict[str, str] = {}
         for name, value in parse_qsl(self.query, keep_blank_values=True):
             found.setdefault(name, value)
@@ -57,7 +56,7 @@ class ConnectRequest:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies by name (RFC 6265 section 4.2.1); of equal names the first one counts."""
+        """The cookies by name (RFC 6265 section 4.2.1); the first of several with the same name."""
         found: dict[str, str] = {}
         for pair in self.headers.get("cookie", "").split(";"):
             name, equals, value = pair.partition("=")
@@ -67,36 +66,36 @@ class ConnectRequest:
 
     @property
     def bearer(self) -> str:
-        """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1); "" for none."""
+        """The token of ``Authorization: Bearer`` (RFC 6750 section 2.1); "" if there is none."""
         return bearer_token(self.headers.get("authorization", "")) or ""
 
     def parameter(self, name: str) -> str:
-        """A parameter that proves something: decoded; "" when it is missing or empty.
+        """Return a parameter that contains credentials, decoded; "" if it is missing or empty.
 
-        :raises AuthenticationRefused: when it is there more than once, or there are too many.
+        :raises AuthenticationRefused: if it occurs more than once, or there are too many of all.
         """
         try:
-            pairs = parse_qsl(self.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+            pairs = parse_qsl(self.query, keep_blank_values=True, max_num_fields=_MAX_PARAMETERS)
         except ValueError as error:
             raise AuthenticationRefused(
-                CloseReason.TOKEN_REFUSED, f"The query has over {_MOST_PARAMETERS} parameters."
+                CloseReason.TOKEN_REFUSED, f"The query has more than {_MAX_PARAMETERS} parameters."
             ) from error
         values = [value for each, value in pairs if each == name]
         if len(values) > 1:
             raise AuthenticationRefused(
-                CloseReason.TOKEN_REFUSED, f"The query holds {name!r} {len(values)} times."
+                CloseReason.TOKEN_REFUSED, f"The query contains {name!r} {len(values)} times."
             )
         return values[0] if values else ""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectAttempt:
-    """A client that is known and not let in yet.
+    """A client that is authenticated and has no open session yet.
 
-    :param identity: who it is, as far as the handshake proves it.
+    :param identity: by the credentials in the handshake.
     :param request: the handshake.
-    :param subscriber: the client as the broker will see it, with its session id; the broker does
-        not know it yet, and nothing can be sent to it. None where it does not speak WAMP.
+    :param subscriber: the client as the broker will see it, with its session id; it is not indexed
+        yet, and nothing can be sent to it. None if the client does not use WAMP.
     """
 
     identity: Identity
@@ -105,5 +104,5 @@ class ConnectAttempt:
 
     @property
     def address(self) -> str:
-        """The client's address, proxies believed."""
+        """The client's address, as trusted proxies report it."""
         return self.request.address

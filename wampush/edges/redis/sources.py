@@ -76,7 +76,7 @@ class RedisSources:
                 )
             )
         if entries:
-            backpressure.on_release(self._wake)
+            backpressure.call_on_release(self._wake)
 
     def start(self) -> None:
         """Connect to each server; those that are down are retried."""

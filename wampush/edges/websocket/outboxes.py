@@ -119,7 +119,7 @@ class SocketOutbox(_BaseOutbox):
         if self.closed:
             return
         data = self.take(SLICE_BYTES) if self.chunks else b""
-        self.progress(len(data))
+        self.on_progress(len(data))
         if data:
             self._transport.write(data)
         else:
@@ -180,7 +180,7 @@ class TransportOutbox(_BaseOutbox):
         self._full = False
         while self.blocked and not self.closed and not self._full:
             data = self.take(TRANSPORT_SLICE_BYTES) if self.chunks else b""
-            self.progress(len(data))
+            self.on_progress(len(data))
             if data:
                 self._transport.write(data)
             else:

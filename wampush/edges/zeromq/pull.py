@@ -74,7 +74,7 @@ class PullSockets:
             )
             for address in addresses
         ]
-        backpressure.on_release(self._wake)
+        backpressure.call_on_release(self._wake)
 
     def start(self) -> list[str]:
         """Bind and connect.
