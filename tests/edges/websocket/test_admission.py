@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from twisted.internet.address import IPv4Address
 
-from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, masked, request
+from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission, Ticket
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.errors import CloseReason, Refusal
+from wampush.errors import CloseReason
 from wampush.net.origins import Origins, Proxies
 
 
@@ -195,68 +195,3 @@ def test_sockets_are_no_longer_counted_when_they_are_gone():
         assert not transport.disconnecting
         connection.connectionLost()
     assert not node.edge.shared.admission._sockets
-
-
-def test_a_flood_ends_the_session_and_others_notice_nothing():
-    node = MemoryNode(per_second=1.0, burst=5)
-    flooding, other = node.open(), node.open()
-    for _ in range(5):
-        flooding.subscribe("news")
-    assert not flooding.transport.disconnecting
-    flooding.subscribe("news")
-    assert flooding.transport.disconnecting
-    assert node.ledger.ended[CloseReason.FLOODING] == 1
-    other.subscribe("news")
-    assert not other.transport.disconnecting
-
-
-@pytest.mark.parametrize(
-    "flood",
-    [
-        masked(b"", first=0x89) * 6,
-        masked(b"x", first=0x8A) * 6,
-        masked(b"[", first=0x01) + masked(b"", first=0x00) * 6,
-    ],
-    ids=["pings", "pongs", "fragments"],
-)
-def test_small_frames_that_are_no_messages_are_a_flood_too(flood):
-    node = MemoryNode(per_second=1.0, burst=5)
-    peer = node.open()
-    peer.send(flood)
-    assert peer.transport.disconnecting
-    assert node.ledger.ended[CloseReason.FLOODING] == 1
-    assert node.ledger.refusals() == {}
-
-
-def test_a_client_out_of_allowance_may_close():
-    node = MemoryNode(per_second=1.0, burst=1)
-    peer = node.open()
-    peer.send(masked(b"", first=0x89) + masked(b"\x03\xe8", first=0x88))
-    assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
-
-
-def test_the_allowance_comes_back_with_time():
-    node = MemoryNode(per_second=2.0, burst=2)
-    peer = node.open()
-    for _ in range(3):
-        peer.subscribe("news")
-        node.clock.advance(1)
-    assert not peer.transport.disconnecting
-
-
-def test_binary_frames_count_as_messages():
-    node = MemoryNode(per_second=0.01, burst=2)
-    peer = node.open()
-    for _ in range(3):
-        peer.send(masked(b"x", first=0x82))
-    assert peer.transport.disconnecting
-
-
-def test_a_session_has_so_many_prefixes():
-    node = MemoryNode()
-    peer = node.open()
-    for number in range(101):
-        peer.send(masked(b'[1,"p%d","http://example.com/"]' % number))
-    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
-    peer.send(masked(b'[1,"p7","http://example.org/"]'))
-    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1

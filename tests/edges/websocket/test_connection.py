@@ -11,16 +11,13 @@ from typing import Any
 import pytest
 
 from tests.edges.websocket.in_memory import (
-    ADDRESS,
     Frame,
     MemoryNode,
-    MemoryTransport,
     frames,
     masked,
     request,
 )
 from wampush.broker.identity import Identity
-from wampush.broker.publication import Publication
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
@@ -191,53 +188,6 @@ def test_an_end_without_room_for_its_close_frame_is_counted_once(frame: bytes) -
     assert node.edge.timer_wheel.waiting == 0
 
 
-def test_the_server_stops_without_a_close_frame() -> None:
-    node = MemoryNode(SETTINGS)
-    peers = [node.open() for _ in range(3)]
-    connecting = node.connect()
-    for peer in peers:
-        peer.subscribe("t")
-    node.broker.publish(Publication("t", b"1"))
-    done: list[None] = []
-    node.edge.stop(5.0).addCallback(done.append)
-    for peer in peers:
-        (event,) = frames(peer.take())
-        assert event.payload == b'[8,"t",1]'
-        assert peer.transport.disconnecting
-        assert not peer.transport.disconnected
-    assert connecting.transport.disconnecting
-    refused = node.connect()
-    refused.send(request())
-    assert refused.take().startswith(b"HTTP/1.1 503 ")
-    assert done == []
-    for peer in (*peers, connecting, refused):
-        peer.lose()
-    assert done == [None]
-    assert node.ledger.ended[CloseReason.SERVER_STOPPED] == 4
-    assert node.clock.getDelayedCalls() == []
-
-
-def test_who_does_not_read_while_the_server_stops_is_dropped() -> None:
-    node = MemoryNode(SETTINGS)
-    peer = node.open()
-    done: list[None] = []
-    node.edge.stop(5.0).addCallback(done.append)
-    node.clock.advance(4.9)
-    assert not peer.transport.disconnected
-    node.clock.advance(0.2)
-    assert peer.transport.disconnected
-    peer.lose()
-    assert done == [None]
-
-
-def test_stopping_without_clients_is_done_at_once() -> None:
-    node = MemoryNode(SETTINGS)
-    done: list[None] = []
-    node.edge.stop(5.0).addCallback(done.append)
-    assert done == [None]
-    assert node.clock.getDelayedCalls() == []
-
-
 # Time.
 
 
@@ -322,54 +272,7 @@ def test_who_does_not_read_the_end_is_aborted() -> None:
     assert peer.transport.disconnected
 
 
-def test_short_times_get_a_finer_wheel() -> None:
-    node = MemoryNode(
-        WebSocketSettings(ping_interval=0.2, silence_timeout=0.4, handshake_timeout=0.1)
-    )
-    waiting = node.connect()
-    peer = node.open()
-    for _ in range(20):
-        node.clock.advance(0.01)
-    assert waiting.transport.disconnected
-    for _ in range(10):
-        node.clock.advance(0.01)
-    assert frames(peer.take()) == [Frame(0x89, b"")]
-    for _ in range(20):
-        node.clock.advance(0.01)
-    assert peer.transport.disconnected
-
-
 # Limits.
-
-
-def test_connections_beyond_the_limit_are_told_so() -> None:
-    node = MemoryNode(SETTINGS, most=3)
-    peers = [node.open() for _ in range(3)]
-    late = node.connect()
-    late.send(request())
-    answer = late.take()
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert (
-        b"The server already has websocket.max_connections connections open. 3 are allowed."
-        in answer
-    )
-    assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
-    late.lose()
-    peers.pop().lose()
-    node.open()
-    assert len(node.broker.sessions) == 3
-
-
-def test_a_flood_beyond_the_limit_is_not_accepted_at_all() -> None:
-    node = MemoryNode(SETTINGS, most=3)
-    for _ in range(3 + 64):
-        node.connect()
-    late = node.edge.buildProtocol(ADDRESS)
-    transport = MemoryTransport()
-    late.makeConnection(transport)
-    assert transport.disconnecting
-    assert node.ledger.ended == {CloseReason.TOO_MANY_CONNECTIONS: 1}
-    assert len(node.edge.connections) == 3 + 64
 
 
 def test_what_comes_after_a_refusal_is_thrown_away() -> None:
@@ -397,6 +300,61 @@ def test_fragments_do_not_pile_up() -> None:
     assert node.ledger.ended == {}
     peer.send(masked(b"x", first=0x00))
     assert node.ledger.ended == {CloseReason.MESSAGE_TOO_LARGE: 1}
+
+
+def test_a_flood_ends_the_session_and_others_notice_nothing() -> None:
+    node = MemoryNode(per_second=1.0, burst=5)
+    flooding, other = node.open(), node.open()
+    for _ in range(5):
+        flooding.subscribe("news")
+    assert not flooding.transport.disconnecting
+    flooding.subscribe("news")
+    assert flooding.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    other.subscribe("news")
+    assert not other.transport.disconnecting
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        masked(b"", first=0x89) * 6,
+        masked(b"x", first=0x8A) * 6,
+        masked(b"[", first=0x01) + masked(b"", first=0x00) * 6,
+    ],
+    ids=["pings", "pongs", "fragments"],
+)
+def test_small_frames_that_are_no_messages_are_a_flood_too(flood: bytes) -> None:
+    node = MemoryNode(per_second=1.0, burst=5)
+    peer = node.open()
+    peer.send(flood)
+    assert peer.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+    assert node.ledger.refusals() == {}
+
+
+def test_a_client_out_of_allowance_may_close() -> None:
+    node = MemoryNode(per_second=1.0, burst=1)
+    peer = node.open()
+    peer.send(masked(b"", first=0x89) + masked(b"\x03\xe8", first=0x88))
+    assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
+
+
+def test_the_allowance_comes_back_with_time() -> None:
+    node = MemoryNode(per_second=2.0, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.subscribe("news")
+        node.clock.advance(1)
+    assert not peer.transport.disconnecting
+
+
+def test_binary_frames_count_as_messages() -> None:
+    node = MemoryNode(per_second=0.01, burst=2)
+    peer = node.open()
+    for _ in range(3):
+        peer.send(masked(b"x", first=0x82))
+    assert peer.transport.disconnecting
 
 
 # What is kept.

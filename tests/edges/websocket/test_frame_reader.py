@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from tests.edges.websocket.in_memory import Frame, Recorded, masked, record
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.edges.websocket.framing import unmask
 
 SETTINGS = WebSocketSettings(max_message_bytes=300)
 PONG = masked(b"", first=0x8A)
@@ -246,8 +245,3 @@ def test_lanes_agree_on_anything(stream: bytes, cuts: list[int]) -> None:
 def test_arbitrary_bytes_raise_nothing(stream: bytes, cuts: list[int]) -> None:
     seen = record(stream, at(*cuts), settings=SETTINGS, extensions="permessage-deflate")
     assert set(seen.ended) <= set(CLOSE_CODES)
-
-
-@given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))
-def test_unmask_is_the_exclusive_or_of_the_rfc(key: bytes, data: bytes) -> None:
-    assert unmask(key, data) == bytes(byte ^ key[index % 4] for index, byte in enumerate(data))

@@ -1,0 +1,57 @@
+"""The states of a connection: the table of moves, and any sequence of events."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wampush.edges.websocket.lifecycle import MOVES, Event, IllegalMove, State, moved
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "after"),
+    [
+        (State.CONNECTING, Event.OPENED, State.OPEN),
+        (State.CONNECTING, Event.ENDED, State.ENDING),
+        (State.CONNECTING, Event.LOST, State.CLOSED),
+        (State.OPEN, Event.ENDED, State.ENDING),
+        (State.OPEN, Event.LOST, State.CLOSED),
+        (State.ENDING, Event.LOST, State.CLOSED),
+    ],
+)
+def test_legal_moves(state: State, event: Event, after: State) -> None:
+    assert moved(state, event) is after
+
+
+def test_every_other_move_is_a_defect() -> None:
+    illegal = {(state, event) for state in State for event in Event if event not in MOVES[state]}
+    assert illegal == {
+        (State.OPEN, Event.OPENED),
+        (State.ENDING, Event.OPENED),
+        (State.ENDING, Event.ENDED),
+        (State.CLOSED, Event.OPENED),
+        (State.CLOSED, Event.ENDED),
+        (State.CLOSED, Event.LOST),
+    }
+    for state, event in illegal:
+        with pytest.raises(IllegalMove) as raised:
+            moved(state, event)
+        assert (raised.value.state, raised.value.event) == (state, event)
+        assert str(raised.value) == (f"a connection that is {state.value} cannot be {event.value}")
+
+
+@given(st.lists(st.sampled_from(Event)))
+def test_a_connection_opens_ends_and_is_lost_at_most_once(events: list[Event]) -> None:
+    state = State.CONNECTING
+    seen: list[Event] = []
+    for event in events:
+        try:
+            state = moved(state, event)
+        except IllegalMove:
+            continue
+        seen.append(event)
+    assert len(seen) == len(set(seen))
+    # What happened is in the order of Event: opened, ended, lost.
+    assert seen == [event for event in Event if event in seen]
+    assert (state is State.CLOSED) == (Event.LOST in seen)

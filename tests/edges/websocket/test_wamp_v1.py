@@ -1,0 +1,148 @@
+"""WAMP v1 sessions on connections, from the handshake to the loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.edges.websocket.in_memory import Frame, MemoryNode, frames, masked
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.requests.connect import ConnectRequest
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.wamp_v1 import WampRoute
+from wampush.errors import CloseReason, MessageRefused, Refusal
+from wampush.wamp.session import PrefixLimits
+from wampush.wamp.uris import WAMP1
+
+
+class RecordingHandler:
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[object, ...]] = []
+
+    def on_open(self, subscriber: object) -> None:
+        self.seen.append(("on_open", subscriber))
+
+    def on_text(self, subscriber: object, text: bytes) -> None:
+        self.seen.append(("on_text", subscriber, text))
+
+    def refuse(self, subscriber: object, error: MessageRefused, raw: bytes) -> None:
+        self.seen.append(("refuse", subscriber, error.refusal, raw))
+
+    def on_lost(self, subscriber: object) -> None:
+        self.seen.append(("on_lost", subscriber))
+
+
+class RecordingLine:
+    """A connection that notes how it is ended."""
+
+    peer = "127.0.0.1"
+    address = "192.0.2.1"
+    reason: CloseReason | None = None
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[CloseReason, str]] = []
+        self.identities: list[Identity] = []
+
+    def end(self, reason: CloseReason, detail: str = "", code: int | None = None) -> None:
+        assert code is None
+        self.reason = reason
+        self.ended.append((reason, detail))
+
+    def accept_identity(self, identity: Identity) -> bool:
+        self.identities.append(identity)
+        return True
+
+
+def route(handler: Any, require_subprotocol: bool = True) -> WampRoute:
+    return WampRoute(
+        handler=handler,
+        dialect=WAMP1,
+        server="wampush/test",
+        prefixes=PrefixLimits(1, 100),
+        require_subprotocol=require_subprotocol,
+    )
+
+
+def begun(handler: RecordingHandler, line: Any, headers: dict[str, str] | None = None) -> Any:
+    request = ConnectRequest("/", headers or {}, line.address, "ws")
+    outbox: Any = object()
+    return route(handler).begin(line, outbox, request, Identity("7"), "wamp")
+
+
+def test_messages_reach_the_handler_until_the_connection_is_lost() -> None:
+    handler, line = RecordingHandler(), RecordingLine()
+    conversation = begun(handler, line)
+    subscriber = conversation.subscriber
+    assert subscriber.identity == conversation.identity == Identity("7")
+    assert subscriber.peer is conversation
+    conversation.on_open()
+    conversation.on_text(b'[5,"t"]')
+    conversation.on_binary(b"\xff")
+    conversation.on_lost()
+    seen = [
+        ("on_open", subscriber),
+        ("on_text", subscriber, b'[5,"t"]'),
+        ("refuse", subscriber, Refusal.BINARY_FRAME, b"\xff"),
+        ("on_lost", subscriber),
+    ]
+    assert handler.seen == seen
+    assert conversation.subscriber is None
+    assert conversation.identity is ANONYMOUS
+    conversation.on_open()
+    conversation.on_text(b"[]")
+    conversation.on_binary(b"")
+    conversation.on_lost()
+    assert handler.seen == seen, "nothing happens after the loss"
+    assert not conversation.accept_identity(Identity("8"))
+    assert line.identities == []
+
+
+def test_the_broker_sees_the_connection() -> None:
+    handler, line = RecordingHandler(), RecordingLine()
+    conversation = begun(handler, line)
+    assert conversation.address == "192.0.2.1"
+    assert conversation.ended is None
+    assert conversation.accept_identity(Identity("8"))
+    assert line.identities == [Identity("8")]
+    conversation.end(CloseReason.ENDED_BY_APPLICATION, "why")
+    assert line.ended == [(CloseReason.ENDED_BY_APPLICATION, "why")]
+    assert conversation.ended is CloseReason.ENDED_BY_APPLICATION
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_local"),
+    [({}, True), ({"x-forwarded-for": "192.0.2.1"}, False), ({"origin": "http://a.b"}, False)],
+)
+def test_only_this_machine_is_local(headers: dict[str, str], is_local: bool) -> None:
+    assert begun(RecordingHandler(), RecordingLine(), headers).is_local is is_local
+
+
+def test_wamp_is_chosen_where_it_is_offered_and_may_be_required() -> None:
+    strict, lax = route(RecordingHandler()), route(RecordingHandler(), require_subprotocol=False)
+    for each in (strict, lax):
+        assert each.subprotocol(("soap", "wamp")) == "wamp"
+    assert lax.subprotocol(("soap",)) is None
+    with pytest.raises(HandshakeRefused) as refused:
+        strict.subprotocol(("soap",))
+    assert refused.value.reason is CloseReason.SUBPROTOCOL_REQUIRED
+
+
+def test_a_session_on_a_connection() -> None:
+    node = MemoryNode()
+    peer = node.open()
+    peer.send(masked(b'[5,"t"]') + masked(b"x", first=0x82) + masked(b'[7,"t",1,false]'))
+    assert frames(peer.take()) == [Frame(0x81, b'[8,"t",1]')]
+    assert node.ledger.refusals() == {Refusal.BINARY_FRAME.code: 1}
+
+
+def test_a_session_has_so_many_prefixes() -> None:
+    node = MemoryNode()
+    peer = node.open()
+    for number in range(101):
+        peer.send(masked(b'[1,"p%d","http://example.com/"]' % number))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
+    peer.send(masked(b'[1,"p7","http://example.org/"]'))
+    assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
