@@ -94,16 +94,16 @@ class HostWorld:
         """One more connection, open."""
         line = FakeLine()
         request = ConnectRequest("/chat?room=1", {"host": "a"}, "192.0.2.1")
-        talk = self.host.begin(line, identity, request, None)
-        talk.on_open()
-        return line, talk
+        runner = self.host.begin(line, identity, request, None)
+        runner.on_open()
+        return line, runner
 
     @staticmethod
-    def lose(line: FakeLine, talk: ConnectionRunner) -> None:
+    def lose(line: FakeLine, runner: ConnectionRunner) -> None:
         """The connection is gone."""
         if line.reason is None:
             line.reason = CloseReason.PEER_LOST
-        talk.on_lost()
+        runner.on_lost()
 
 
 class Held:
@@ -120,3 +120,8 @@ class Held:
     def release(self) -> None:
         """The longest waiting one is done."""
         self.waiting.pop(0).callback(None)
+
+
+def names(component: Scripted) -> list[str]:
+    """The methods that were called, in their order."""
+    return [call[0] for call in component.calls]

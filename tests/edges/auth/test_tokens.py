@@ -13,17 +13,20 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from tests.edges.auth.key_material import (
+    EC_KEY,
+    LONG_EC_KEY,
+    OTHER_RSA_KEY,
+    RSA_KEY,
+    SECRET,
+    ec_jwk,
+    private,
+    public,
+    rsa_jwk,
+)
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect import ConnectRequest
 from wampush.config.tables.identity import TokenSettings
@@ -33,23 +36,7 @@ from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.http_upgrade import parse as parse_handshake
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 
-SECRET = b"0123456789abcdef0123456789abcdef"
-RSA_KEY = rsa.generate_private_key(65537, 2048)
-OTHER_RSA_KEY = rsa.generate_private_key(65537, 2048)
-SMALL_RSA_KEY = rsa.generate_private_key(65537, 1024)
-EC_KEY = ec.generate_private_key(ec.SECP256R1())
-LONG_EC_KEY = ec.generate_private_key(ec.SECP384R1())
 SOON = 600
-
-
-def public(key: Any) -> bytes:
-    pem: bytes = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    return pem
-
-
-def private(key: Any) -> bytes:
-    pem: bytes = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return pem
 
 
 def claims(**more: object) -> dict[str, object]:
@@ -88,14 +75,6 @@ def make_set(tmp_path: Path):
         return Tokens(TokenSettings(jwks_file=str(path), **more))
 
     return with_set
-
-
-def rsa_jwk(key: Any = RSA_KEY, **more: object) -> dict[str, object]:
-    return {**RSAAlgorithm.to_jwk(key.public_key(), as_dict=True), **more}
-
-
-def ec_jwk(key: Any = EC_KEY, **more: object) -> dict[str, object]:
-    return {**ECAlgorithm.to_jwk(key.public_key(), as_dict=True), **more}
 
 
 def refused(tokens: Tokens, token: str) -> str:
@@ -412,60 +391,6 @@ def test_entries_of_a_set_for_other_uses_are_passed_over(make_set):
         make_set(*skipped)
 
 
-@pytest.mark.parametrize(
-    ("entries", "words"),
-    [
-        ([{"kty": "oct", "k": "AAAA"}], "public keys only"),
-        ([RSAAlgorithm.to_jwk(RSA_KEY, as_dict=True)], "public keys only"),
-        ([{"kty": "RSA"}], "malformed"),
-        ([{"kty": "RSA", "n": 1, "e": []}], "malformed"),
-        ([{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}], "malformed"),
-        ([rsa_jwk(SMALL_RSA_KEY)], "1024 bits"),
-        ([rsa_jwk(kid="a"), ec_jwk(kid="a")], "same kid"),
-        ([rsa_jwk(), ec_jwk()], "same kid, or two without"),
-        ([rsa_jwk(kid=1)], "not a string"),
-        (["x"], "not a JWK set"),
-        ([], "no key for"),
-    ],
-)
-def test_sets_that_can_not_be_used_stop_the_start(make_set, entries, words):
-    with pytest.raises(OperatorError, match=words):
-        make_set(*entries)
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "content", "words"),
-    [
-        ("HS256", b"short", "contains 5 bytes"),
-        ("HS256", public(RSA_KEY), "needs a shared secret"),
-        ("RS256", SECRET, "no public key in PEM"),
-        ("RS256", private(RSA_KEY), "only the public key"),
-        ("RS256", public(EC_KEY), "no RSA key"),
-        ("RS256", public(SMALL_RSA_KEY), "1024 bits"),
-        ("ES256", public(RSA_KEY), "no P-256 key"),
-        ("ES256", public(LONG_EC_KEY), "no P-256 key"),
-        ("ES256", public(ed25519.Ed25519PrivateKey.generate()), "no P-256 key"),
-    ],
-)
-def test_key_files_that_can_not_be_used_stop_the_start(make, algorithm, content, words):
-    with pytest.raises(OperatorError, match=words) as error:
-        make(content, algorithm=algorithm)
-    assert SECRET.decode() not in str(error.value)
-    assert "BEGIN" not in str(error.value)
-
-
-def test_files_that_can_not_be_read_stop_the_start(tmp_path):
-    for path in (str(tmp_path / "none"), str(tmp_path), "a\0b"):
-        with pytest.raises(OperatorError, match=r"token\.key_file .* cannot be read"):
-            Tokens(TokenSettings(key_file=path))
-    (tmp_path / "large").write_bytes(b"x" * (2**20 + 1))
-    with pytest.raises(OperatorError, match="larger than"):
-        Tokens(TokenSettings(key_file=str(tmp_path / "large")))
-    (tmp_path / "text").write_text("{", encoding="utf-8")
-    with pytest.raises(OperatorError, match="is not JSON"):
-        Tokens(TokenSettings(jwks_file=str(tmp_path / "text")))
-
-
 def test_keys_are_read_again_and_bad_ones_leave_the_present(make, tmp_path):
     tokens = make()
     (tmp_path / "key").write_bytes(b"z" * 32)
@@ -488,13 +413,6 @@ def test_tokens_made_for_trials_are_good(make, tmp_path, algorithm, key):
     assert SECRET.decode() not in repr(signing)
     tokens = make(SECRET if key is None else public(key), algorithm=algorithm)
     assert tokens.identify(issue(signing, claims())).user == "7"
-
-
-@pytest.mark.parametrize("content", [public(RSA_KEY), SECRET, b""])
-def test_what_does_not_sign(tmp_path, content):
-    (tmp_path / "key").write_bytes(content)
-    with pytest.raises(OperatorError, match="no private key"):
-        load_signing_key(str(tmp_path / "key"), "RS256", "--key-file")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Which JSON values are valid claims, and what identities get from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wampush.edges.auth import claims
+from wampush.edges.auth.claims import InvalidClaim
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, None), ("ann", "ann"), (7, "7"), (-1, "-1"), (2**64 - 1, str(2**64 - 1)), ("ä", "ä")],
+)
+def test_user_ids(value: object, expected: str | None) -> None:
+    assert claims.user_id(value, "sub") == expected
+
+
+@pytest.mark.parametrize("value", ["", "a\n", "\ud800", True, 1.5, 2**64, [], {}])
+def test_invalid_user_ids(value: object) -> None:
+    with pytest.raises(InvalidClaim, match="sub must be a string without control characters, a"):
+        claims.user_id(value, "sub")
+
+
+def test_groups() -> None:
+    assert claims.groups(None) == frozenset()
+    assert claims.groups(["staff", 3, None]) == {"staff", "3"}
+    with pytest.raises(InvalidClaim, match="groups must be a list"):
+        claims.groups("staff")
+    with pytest.raises(InvalidClaim, match="each element of groups must be a string"):
+        claims.groups([True])
+
+
+def test_languages() -> None:
+    assert claims.language(None, "lang") is claims.language("", "lang") is None
+    assert claims.language("pt-BR", "lang") == "pt-BR"
+    values: list[Any] = [7, "x" * 65, "a\0"]
+    for value in values:
+        with pytest.raises(InvalidClaim, match="lang must be a language tag such as pt-BR"):
+            claims.language(value, "lang")
+
+
+def test_attributes() -> None:
+    assert claims.attributes(None) == claims.attributes([]) == {}
+    assert claims.attributes({"a": [1]}) == {"a": [1]}
+    for value in ([1], "text", 0):
+        with pytest.raises(InvalidClaim, match="data must be an object"):
+            claims.attributes(value)
