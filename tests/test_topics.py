@@ -1,4 +1,4 @@
-"""Which topics a pattern is about."""
+"""Patterns, placeholders and reserved names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from wampush.topics import is_reserved, matches, matches_all_of, split_placeholders
 
 
-def test_which_topics_a_pattern_is_about():
+def test_topics_that_a_pattern_matches():
     assert matches("a", "a")
     assert not matches("a", "ab")
     assert matches("a*", "a")
@@ -31,7 +31,7 @@ def test_which_topics_a_pattern_is_about():
         ("a*", "*", False),
     ],
 )
-def test_patterns_in_patterns(wide, narrow, all_of_it):
+def test_patterns_that_contain_others(wide, narrow, all_of_it):
     assert matches_all_of(wide, narrow) is all_of_it
 
 

@@ -1,4 +1,4 @@
-"""WAMP-CRA: the vectors, the text of challenges, and what verifies."""
+"""WAMP-CRA: test vectors, the text of challenges, and signatures."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_keys_are_derived_as_other_implementations_do(iterations, key_bytes, exp
     assert derive("secret", Salting("SALT99", iterations, key_bytes)) == expected
 
 
-def test_the_usual_salting_is_the_one_clients_assume():
+def test_the_default_salting_is_the_one_that_clients_assume():
     assert derive("secret", Salting("SALT99")) == derive("secret", Salting("SALT99", 10_000, 32))
 
 
@@ -33,7 +33,7 @@ def test_signatures_are_as_other_implementations_make_them():
     assert sign('{"a":1}', "secret2") == "tcOinNwUSdK9UUaZQGAfoXTttntPCZ3jyQe71Nh9KLI="
 
 
-def test_a_challenge_holds_what_the_specification_asks_for():
+def test_a_challenge_has_the_members_of_the_specification():
     challenge = Challenge("a1", "alice", 1_700_000_000.1234, "s1", {"x": [1]})
     assert json.loads(challenge.text()) == {
         "authid": "a1",
@@ -45,7 +45,7 @@ def test_a_challenge_holds_what_the_specification_asks_for():
     }
 
 
-def test_the_timestamp_has_milliseconds_also_on_the_full_second():
+def test_the_timestamp_always_has_milliseconds():
     text = Challenge("a", "k", 1_700_000_000.0, "s").text()
     assert json.loads(text)["timestamp"] == "2023-11-14T22:13:20.000Z"
 
@@ -56,7 +56,7 @@ def test_a_salted_challenge_says_how_to_derive():
 
 
 @given(TEXT, TEXT)
-def test_what_was_signed_verifies_and_nothing_else(challenge, secret):
+def test_only_the_signed_challenge_and_key_verify(challenge, secret):
     signature = sign(challenge, secret)
     assert signatures_match(signature, sign(challenge, secret))
     assert not signatures_match(signature, sign(challenge + "x", secret))
@@ -64,6 +64,6 @@ def test_what_was_signed_verifies_and_nothing_else(challenge, secret):
 
 
 @given(st.text(), TEXT)
-def test_any_text_may_be_offered_as_a_signature(offered, secret):
+def test_any_text_may_be_sent_as_a_signature(offered, secret):
     expected = sign("challenge", secret)
     assert signatures_match(offered, expected) is (offered == expected)

@@ -70,7 +70,7 @@ def test_shrinking_in_ratchet_takes_the_joint_out():
     st.text("ab:#/", max_size=8),
     st.dictionaries(st.text("ab:", max_size=3), st.text("ab:#/", max_size=4), max_size=4),
 )
-def test_a_curie_stands_for_the_uri_that_it_was_made_of(uri, prefixes):
+def test_a_curie_resolves_to_the_uri_that_it_was_made_from(uri, prefixes):
     curie = WAMP1.shrink(uri, prefixes)
     assert curie == uri or WAMP1.resolve(curie, prefixes) == uri
 

@@ -19,6 +19,7 @@ from wampush.choices import Action
 from wampush.config.checks.permissions import PERMISSION_PATTERN
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
+from wampush.wamp.uris import PRESENCE_CHANGES
 
 SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL
 ALL = ("subscribe", "publish", "call")
@@ -149,6 +150,29 @@ def test_procedures_about_the_session_are_always_callable(procedure):
     assert closed.decide(ANONYMOUS, CALL, procedure).allowed
     assert not closed.decide(ANONYMOUS, SUBSCRIBE, procedure).allowed
     assert not closed.decide(ANONYMOUS, CALL, procedure + "x").allowed
+
+
+# Who is on a topic.
+
+
+@pytest.mark.parametrize(
+    ("identity", "topic", "allowed", "number"),
+    [
+        (STAFF, "orders.1", True, None),
+        (ANONYMOUS, "orders.1", False, 3),
+        (ANONYMOUS, "news", True, None),
+        (person("7"), "user.7.inbox", True, None),
+    ],
+)
+def test_watching_a_topic_takes_its_permission(identity, topic, allowed, number):
+    decision = RULES.decide(identity, SUBSCRIBE, PRESENCE_CHANGES + topic)
+    assert (decision.allowed, decision.rule) == (allowed, number)
+
+
+def test_watching_takes_a_permission_of_its_own_too():
+    closed = permissions(rule(PRESENCE_CHANGES + "*", allow=False))
+    assert closed.decide(ANONYMOUS, SUBSCRIBE, "news").allowed
+    assert closed.decide(ANONYMOUS, SUBSCRIBE, PRESENCE_CHANGES + "news").rule == 1
 
 
 # A plain model.
@@ -284,7 +308,7 @@ def test_the_rate_is_of_one_session_and_one_rule():
     assert refused.why.endswith(", 1 per second in one session")
 
 
-def test_what_is_refused_costs_no_rate():
+def test_refused_actions_do_not_count_against_the_rate():
     rules = permissions(rule("a", per_second=1.0, max_bytes=1))
     buckets: dict[int, TokenBucket] = {}
     assert not rules.spend(rules.decide(ANONYMOUS, PUBLISH, "a", 2), buckets).allowed

@@ -97,7 +97,7 @@ def test_a_join_and_a_leave(world):
     ]
 
 
-def test_who_watches_and_joins_hears_of_itself(world):
+def test_a_watcher_that_joins_is_announced_to_itself(world):
     client = world.join("7", changes(ROOM), ROOM)
     assert world.announced(client) == ["+7"]
 
@@ -256,6 +256,15 @@ def test_a_fresh_proof_of_the_same_user_changes_nothing(world):
     world.wait(10)
     assert world.events(watcher) == []
     assert world.listed(watcher, ROOM) == {"7": 1}
+
+
+def test_a_login_where_no_topic_has_presence():
+    world = PresenceWorld(rules=())
+    watcher = world.join(None, ONLINE)
+    tab = world.join(None, ROOM)
+    world.become(tab, "7")
+    world.wait(1)
+    assert world.events(watcher) == [(ONLINE, 0), (ONLINE, 1)]
 
 
 def test_becoming_another_user_is_a_leave_and_a_join(world):
@@ -452,6 +461,16 @@ def test_the_list_and_the_events_fit_together(world):
         known.add(word[1:]) if word[0] == "+" else known.discard(word[1:])
     assert known == {"1"}
     assert twice(world.announced(first)) == []
+
+
+def test_a_leave_that_is_not_published_yet_is_listed_as_before(world):
+    watcher = world.join(None, changes(ROOM))
+    tab = world.join("1", ROOM)
+    world.say(tab, [6, ROOM])
+    assert world.announced(watcher) == ["+1"]
+    assert world.listed(watcher, ROOM) == {"1": 0}
+    world.wait(1)
+    assert world.listed(watcher, ROOM) == {}
 
 
 def test_changes_without_watchers_are_not_kept(world):

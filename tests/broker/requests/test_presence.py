@@ -130,7 +130,7 @@ def test_losing_the_permission_for_a_topic_ends_watching_it() -> None:
     assert world.presence.users(ROOM) == {}
 
 
-def test_the_ordinary_permission_to_call_holds() -> None:
+def test_calls_need_the_ordinary_permission_too() -> None:
     world = PresenceWorld(
         permissions=[PermissionSettings(LIST, ("call",), ("authenticated",), allow=False)]
     )
@@ -174,7 +174,7 @@ class Judge:
         self.asked[request.topic] = decide
 
 
-def test_where_application_code_decides_only_subscribers_learn_who_is_there() -> None:
+def test_where_application_code_decides_only_subscribers_may_ask() -> None:
     world = PresenceWorld()
     world.join("8", ROOM)
     judge = Judge()

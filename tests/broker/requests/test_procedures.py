@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.world import World
 from wampush.broker.identity import Identity
-from wampush.broker.requests.procedures import CallRefused, refresh
+from wampush.broker.requests.procedures import CallRefused, check_no_arguments, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.wamp.messages import Call
@@ -35,7 +35,7 @@ def raise_refused(*_: object) -> object:
     raise CallRefused("http://example.com/error#no", "because", {"more": 1})
 
 
-def test_results_errors_and_what_has_no_json_form():
+def test_results_errors_and_values_that_cannot_be_written():
     world = World()
     world.serve(
         {
@@ -58,6 +58,14 @@ def test_the_error_uri_is_shrunk_by_a_prefix_of_the_client():
     world.serve({"no": raise_refused})
     got = answers(world, [1, "e", "http://example.com/error#"], [2, "1", "no"])
     assert got[0][2] == "e:no"
+
+
+def test_arguments_where_none_are_taken():
+    check_no_arguments(Call("c", "wampush.time"))
+    with pytest.raises(CallRefused) as caught:
+        check_no_arguments(Call("c", "wampush.time", (None,)))
+    assert caught.value.uri == "http://api.wamp.ws/error#invalid-argument"
+    assert str(caught.value) == "wampush.time takes no arguments"
 
 
 class Refreshed:
@@ -86,7 +94,7 @@ class Refreshed:
         return json.loads(self.client.texts[-1])
 
 
-def test_refresh_takes_over_the_fresh_identity():
+def test_refresh_gives_the_session_the_identity_in_the_token():
     session = Refreshed()
     session.fresh = Identity(
         user="7", groups=frozenset({"new"}), expires=3000.0, source="token", language="de"
@@ -116,7 +124,7 @@ def test_refresh_refuses(arguments, fresh, error):
 
 
 @pytest.mark.parametrize("source", ["anonymous", "callback", "cra", "awaiting-cra"])
-def test_only_sessions_of_a_token_are_refreshed(source):
+def test_only_sessions_opened_with_a_token_are_refreshed(source):
     session = Refreshed(Identity(user="7", source=source))
     session.fresh = PRESENT
     assert session.call("token")[2] == "http://api.wamp.ws/error#token-refused"
