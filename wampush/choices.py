@@ -1,15 +1,34 @@
-"""Words of the configuration that decide what the broker does.
+"""Choices in the configuration that the broker acts on.
 
-Owns: the slow-client policies, the actions that permissions are about, and the words for those
-whom a permission applies to. Must not import: anything of wampush.
+Owns: slow-client policies, who may publish by default, and the actions and receivers of
+permissions. Must not import: anything of wampush.
 
-The settings check values against these, and the broker acts on them: each word has one definition.
+The settings check values against these, and the code decides by them, so that each choice has one
+definition.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum, unique
 from typing import Final
+
+
+@unique
+class PublishPolicy(StrEnum):
+    """Which clients may publish where no permission decides."""
+
+    #: Clients and pages on this machine, while every WebSocket listener is on loopback.
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+@unique
+class DefaultPermission(StrEnum):
+    """Whether an action is allowed where no permission decides."""
+
+    ALLOW = "allow"
+    DENY = "deny"
 
 
 @unique

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -77,7 +78,7 @@ def test_types_are_those_of_the_protocol(text, message):
 
 def test_the_documentation_shows_every_type():
     """The table at the top of ``messages`` is what a reader takes for the protocol."""
-    classes = {type(message) for _, message in CLIENT_MESSAGES + SERVER_MESSAGES}
+    classes: set[Any] = {type(message) for _, message in CLIENT_MESSAGES + SERVER_MESSAGES}
     assert len(classes) == 9
     for each in classes:
         assert f"    {each.TYPE} {each.__name__.upper()} " in (messages.__doc__ or "")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wampush.config.tables.websocket import Dialect
 from wampush.wamp.uris import DIALECTS, RATCHET, WAMP1
 
 unhurried = settings(database=None, deadline=None, max_examples=150)
@@ -77,3 +80,4 @@ def test_a_curie_resolves_to_the_uri_that_it_was_made_from(uri, prefixes):
 
 def test_dialects_are_known_by_the_names_of_the_setting():
     assert DIALECTS == {"wamp1": WAMP1, "ratchet": RATCHET}
+    assert tuple(DIALECTS) == get_args(Dialect)

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.rule import AccessDecision, Rule
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.choices import Action
+from wampush.choices import Action, PublishPolicy
 from wampush.config.checks.endpoints import parts_of
 from wampush.config.settings import Settings
 
@@ -70,7 +70,11 @@ def explain(arguments: argparse.Namespace, settings: Settings) -> Iterator[str]:
             decision = permissions.decide(identity, action, topic)
             verdict = "allowed" if decision.allowed else "refused"
             why = [decision.why, *_limits(permissions, decision, action)]
-            if action is Action.PUBLISH and decision.rule is None and clients.publish == "auto":
+            if (
+                action is Action.PUBLISH
+                and decision.rule is None
+                and clients.publish is PublishPolicy.AUTO
+            ):
                 verdict, more = _AUTO[loopback]
                 why.append(more)
             why.extend(_misses(permissions, identity, action, topic, decision))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wampush.broker.access.policy import Publishing
-from wampush.config.tables.clients import PublishPolicy
+from wampush.choices import PublishPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,11 @@ def decide_publishing(choice: PublishPolicy, only_loopback: bool) -> PublishingD
     :param choice: ``clients.publish``.
     :param only_loopback: whether every WebSocket listener can be reached from this machine only.
     """
-    if choice == "always":
+    if choice is PublishPolicy.ALWAYS:
         return PublishingDecision(
             Publishing.EVERYBODY, "clients may publish", 'clients.publish = "always"'
         )
-    if choice == "never":
+    if choice is PublishPolicy.NEVER:
         return PublishingDecision(
             Publishing.NOBODY, "clients may not publish", 'clients.publish = "never"'
         )

@@ -15,7 +15,7 @@ from wampush.apps import ActionError, App, Context, Refuse, WampError
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
-from wampush.choices import Action
+from wampush.choices import Action, DefaultPermission, PublishPolicy
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import CloseReason
 
@@ -155,7 +155,7 @@ def test_nobody_can_publish_the_errors_of_an_action():
 def test_an_action_takes_the_permission_to_call_and_not_to_publish():
     world = world_of(lambda ctx, details: "done")
     entry = PermissionSettings("a", (Action.CALL,), ("authenticated",), allow=True)
-    defaults = default_decisions(publish="never", call="deny")
+    defaults = default_decisions(publish=PublishPolicy.NEVER, call=DefaultPermission.DENY)
     permissions = Permissions([entry], defaults, lambda: 0.0)
     world.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     nobody, ann = world.client(), world.client(identity=ANN)

@@ -16,6 +16,7 @@ from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.publication import Publication
+from wampush.choices import DefaultPermission
 
 PATTERNS = ("user.{user}", "group.{group}", "broadcast")
 
@@ -240,7 +241,7 @@ def test_limits_neither_refuse_it_nor_count_it(world):
 
 
 def test_permissions_are_not_asked_for_it(world):
-    permissions = Permissions((), default_decisions(subscribe="deny"), lambda: 0.0)
+    permissions = Permissions((), default_decisions(subscribe=DefaultPermission.DENY), lambda: 0.0)
     world.broker.policy = dataclasses.replace(world.broker.policy, permissions=permissions)
     client = world.client("own", identity=identity("7"))
     assert topics(world, client) == {"own", "user.7", "broadcast"}

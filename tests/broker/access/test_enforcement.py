@@ -13,17 +13,18 @@ from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_NO_SUCH_PROCEDURE
 
 ALICE = Identity(user="alice", groups=frozenset({"staff"}), source="token")
 RULES = (
-    PermissionSettings("user.{user}.*", ("subscribe", "publish"), ("authenticated",)),
-    PermissionSettings("staff", ("subscribe", "publish"), ("group:staff",), max_bytes=5),
-    PermissionSettings("chat", ("publish",), ("anyone",), per_second=2.0),
-    PermissionSettings("api.slow", ("call",), ("anyone",), per_second=1.0),
-    PermissionSettings("api.small", ("call",), ("anyone",), max_bytes=40),
-    PermissionSettings("api.*", ("call",), ("group:staff",)),
+    PermissionSettings("user.{user}.*", (Action.SUBSCRIBE, Action.PUBLISH), ("authenticated",)),
+    PermissionSettings("staff", (Action.SUBSCRIBE, Action.PUBLISH), ("group:staff",), max_bytes=5),
+    PermissionSettings("chat", (Action.PUBLISH,), ("anyone",), per_second=2.0),
+    PermissionSettings("api.slow", (Action.CALL,), ("anyone",), per_second=1.0),
+    PermissionSettings("api.small", (Action.CALL,), ("anyone",), max_bytes=40),
+    PermissionSettings("api.*", (Action.CALL,), ("group:staff",)),
 )
 
 
@@ -45,7 +46,7 @@ def world_with(*rules, **defaults):
 
 def test_subscriptions_need_a_permission():
     world = world_with(
-        RULES[0], PermissionSettings("user.*", ("subscribe",), ("anyone",), allow=False)
+        RULES[0], PermissionSettings("user.*", (Action.SUBSCRIBE,), ("anyone",), allow=False)
     )
     alice, nobody = world.client(), world.client()
     alice.become(ALICE)

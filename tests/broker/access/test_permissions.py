@@ -22,7 +22,7 @@ from wampush.errors import Refusal
 from wampush.wamp.uris import PRESENCE_CHANGES
 
 SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL
-ALL = ("subscribe", "publish", "call")
+ALL = (SUBSCRIBE, PUBLISH, CALL)
 
 
 def rule(match, actions=ALL, to=("anyone",), **more):
@@ -46,14 +46,14 @@ def permissions(*rules, clock=None, **defaults):
 
 
 RULES = permissions(
-    rule("orders.secret", to=["group:audit"], actions=["subscribe"]),
+    rule("orders.secret", to=["group:audit"], actions=[Action.SUBSCRIBE]),
     rule("orders.*", to=["group:staff", "user:7"]),
-    rule("orders.*", actions=["subscribe"], allow=False),
-    rule("user.{user}.*", actions=["subscribe"], to=["authenticated"]),
-    rule("group.{group}", actions=["subscribe", "publish"], to=["anyone"]),
-    rule("members", actions=["publish"], to=["authenticated"]),
+    rule("orders.*", actions=[Action.SUBSCRIBE], allow=False),
+    rule("user.{user}.*", actions=[Action.SUBSCRIBE], to=["authenticated"]),
+    rule("group.{group}", actions=[Action.SUBSCRIBE, Action.PUBLISH], to=["anyone"]),
+    rule("members", actions=[Action.PUBLISH], to=["authenticated"]),
     rule("admin.*", allow=False, to=["anyone"]),
-    rule("api/{group}/{user}", actions=["call"], to=["group:staff"]),
+    rule("api/{group}/{user}", actions=[Action.CALL], to=["group:staff"]),
 )
 STAFF = person("1", "staff")
 BOTH = person("2", "audit", "staff")
@@ -337,7 +337,7 @@ def test_the_permissions_object_of_an_identity():
 def test_what_is_denied_everywhere_is_not_listed():
     closed = permissions(
         rule("internal.*", allow=False),
-        rule("api.now", actions=["call"]),
+        rule("api.now", actions=[Action.CALL]),
         rule("staff", to=["group:staff"]),
         subscribe="deny",
         call="deny",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.broker.access.placeholders import TopicTemplate
+from wampush.broker.access.placeholders import TopicExpander
 from wampush.broker.identity import ANONYMOUS, Identity
 
 
@@ -29,22 +29,22 @@ def person(user=None, *groups):
         ("{group}/{user}", person("{group}", "{user}"), {"{user}/{group}"}),
     ],
 )
-def test_a_template_expands_to_one_topic_for_each_way(text, identity, topics):
-    expanded = list(TopicTemplate(text).expand(identity))
+def test_a_topic_expands_in_every_way(text, identity, topics):
+    expanded = list(TopicExpander(text).expand(identity))
     assert set(expanded) == topics
     assert len(expanded) == len(topics)
 
 
-def test_a_template_knows_its_parts():
-    template = TopicTemplate("a.{user}/{group}:b")
-    assert template.text == "a.{user}/{group}:b"
-    assert template.literals == ("a.", "/", ":b")
-    assert template.names == ("user", "group")
-    assert template.separators == {".", "/", ":"}
+def test_an_expander_knows_its_parts():
+    expander = TopicExpander("a.{user}/{group}:b")
+    assert expander.text == "a.{user}/{group}:b"
+    assert expander.literals == ("a.", "/", ":b")
+    assert expander.names == ("user", "group")
+    assert expander.separators == {".", "/", ":"}
 
 
 @pytest.mark.parametrize(
     ("value", "accepted"), [(None, False), ("", False), ("a", True), ("a:b", True), ("a.b", False)]
 )
 def test_values_that_can_be_inserted(value, accepted):
-    assert TopicTemplate("x.{user}").accepts(value) is accepted
+    assert TopicExpander("x.{user}").accepts(value) is accepted

@@ -64,7 +64,7 @@ def test_presence_is_on_where_the_first_matching_rule_says_so(topic, expected):
 
 
 PERMISSIONS = Permissions(
-    [PermissionSettings("orders.*", ("subscribe",), ("anyone",), allow=False)],
+    [PermissionSettings("orders.*", (Action.SUBSCRIBE,), ("anyone",), allow=False)],
     default_decisions(),
     lambda: 0.0,
 )

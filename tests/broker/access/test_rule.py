@@ -14,7 +14,7 @@ from wampush.errors import Refusal
 
 
 def rule(match, to=("anyone",), **more):
-    actions = more.pop("actions", ("subscribe", "publish", "call"))
+    actions = more.pop("actions", tuple(Action))
     return PermissionSettings(match, tuple(actions), tuple(to), **more)
 
 
@@ -64,7 +64,7 @@ def test_topics(match, topic, expected):
 
 
 def test_a_rule_describes_itself():
-    made = Rule(3, rule("g/{group}.{user}*", ["group:staff", "user:7"], actions=["call"]))
+    made = Rule(3, rule("g/{group}.{user}*", ["group:staff", "user:7"], actions=[Action.CALL]))
     assert (made.stem, made.is_prefix) == ("g/{group}.{user}", True)
     assert made.placeholders == ("group", "user")
     assert made.separators == {"/", "."}

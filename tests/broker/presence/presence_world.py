@@ -18,7 +18,7 @@ from wampush.broker.requests.checks import RequestLimits
 from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router
-from wampush.choices import SlowClient
+from wampush.choices import PublishPolicy, SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
@@ -53,7 +53,7 @@ class PresenceWorld(World):
         auto_subscribe: Sequence[str] = (),
     ) -> None:
         allowed = Permissions(
-            permissions, default_decisions(publish="always"), lambda: self.clock.now
+            permissions, default_decisions(publish=PublishPolicy.ALWAYS), lambda: self.clock.now
         )
         policy = Policy(Publishing.EVERYBODY, rules, allowed if permissions else None)
         self.grace = grace

@@ -19,11 +19,11 @@ def clock():
 def members(clock):
     queue = DelayQueue(2.0, Clock(lambda: clock.now, clock.call_later))
 
-    def remove(user: str) -> None:
-        members.remove(user)
+    def on_expired(user: str) -> None:
+        made.remove(user)
 
-    members = TopicMembers(GracePeriod(queue, remove))
-    return members
+    made = TopicMembers(GracePeriod(queue, on_expired))
+    return made
 
 
 def test_the_first_subscription_is_a_join_and_the_last_end_a_leave(members):

@@ -22,7 +22,7 @@ from wampush.broker.access.policy import TopicRule
 from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY
 from wampush.broker.presence.presence import PresenceView
 from wampush.broker.presence.timing import SLICE
-from wampush.choices import SlowClient
+from wampush.choices import Action, SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 
 ROOM = "room.1"
@@ -293,7 +293,7 @@ def test_a_login_within_the_grace_period_is_a_return(world):
 
 
 def test_a_topic_that_the_new_user_may_not_have_is_not_joined():
-    rules = [PermissionSettings("room.1", ("subscribe",), ("user:8",), allow=False)]
+    rules = [PermissionSettings("room.1", (Action.SUBSCRIBE,), ("user:8",), allow=False)]
     world = PresenceWorld(permissions=rules)
     watcher = world.join(None, changes(ROOM), changes("room.2"))
     tab = world.join("7", ROOM, "room.2", changes(ROOM))

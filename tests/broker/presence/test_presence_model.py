@@ -19,6 +19,7 @@ from hypothesis.stateful import (
 from tests.broker.presence.presence_world import CLIENTS, ONLINE, PresenceWorld, changes
 from tests.broker.world import Client
 from wampush.broker.presence.presence import INTERVAL
+from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
 
 USERS = st.sampled_from(["1", "2", "3", None])
@@ -49,7 +50,7 @@ class Model(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        rules = [PermissionSettings("room.2", ("subscribe",), ("user:3",), allow=False)]
+        rules = [PermissionSettings("room.2", (Action.SUBSCRIBE,), ("user:3",), allow=False)]
         self.world = PresenceWorld(grace=GRACE, permissions=rules, auto_subscribe=["room.{user}"])
         self.users: dict[str, str | None] = {}
         self.clients: dict[str, Client] = {}

@@ -22,6 +22,7 @@ from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.subscriber import Subscriber
+from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe
@@ -320,8 +321,8 @@ def test_a_call_that_waits_has_its_arguments_in_the_end(scene):
 
 def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(scene):
     entries = [
-        PermissionSettings("staff", ("subscribe",), ("group:staff",)),
-        PermissionSettings("staff", ("subscribe",), ("anyone",), allow=False),
+        PermissionSettings("staff", (Action.SUBSCRIBE,), ("group:staff",)),
+        PermissionSettings("staff", (Action.SUBSCRIBE,), ("anyone",), allow=False),
     ]
     permissions = Permissions(entries, default_decisions(), lambda: 0.0)
     scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)

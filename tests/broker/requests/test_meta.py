@@ -11,6 +11,7 @@ from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import Identity
 from wampush.broker.requests.meta import SessionProcedures
+from wampush.choices import Action, DefaultPermission, PublishPolicy
 from wampush.config.tables.permissions import PermissionSettings
 
 
@@ -52,8 +53,8 @@ def test_an_anonymous_session(world):
 
 
 def test_a_session_with_a_user_and_its_permissions(world):
-    entry = PermissionSettings("user.{user}", ("publish",), ("authenticated",), allow=True)
-    permissions = Permissions([entry], default_decisions(publish="never"), lambda: 0.0)
+    entry = PermissionSettings("user.{user}", (Action.PUBLISH,), ("authenticated",), allow=True)
+    permissions = Permissions([entry], default_decisions(publish=PublishPolicy.NEVER), lambda: 0.0)
     world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     identity = Identity(
         "7", frozenset({"b", "a"}), "web", "pt-BR", {"name": "Ann"}, 2000.5, "token"
@@ -84,6 +85,8 @@ def test_arguments_are_refused(world, procedure):
 @pytest.mark.parametrize("procedure", ["wampush.session", "wampush.time"])
 def test_a_session_that_may_call_nothing_may_ask_for_its_permissions(world, procedure):
     world.broker.policy = Policy(
-        Publishing.NOBODY, (), Permissions((), default_decisions(call="deny"), lambda: 0.0)
+        Publishing.NOBODY,
+        (),
+        Permissions((), default_decisions(call=DefaultPermission.DENY), lambda: 0.0),
     )
     assert ask(world, world.client(limit=4000), procedure)[0] == 3

@@ -16,6 +16,7 @@ from wampush.broker.requests.application import Decide
 from wampush.broker.requests.presence import ERROR_PRESENCE_OFF
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
+from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.messages import Subscribe
@@ -95,8 +96,8 @@ def secret_room(*more: PermissionSettings) -> PresenceWorld:
     """A world in which only staff may have the room."""
     rules = [
         *more,
-        PermissionSettings(ROOM, ("subscribe",), ("group:staff",)),
-        PermissionSettings(ROOM, ("subscribe",), ("anyone",), allow=False),
+        PermissionSettings(ROOM, (Action.SUBSCRIBE,), ("group:staff",)),
+        PermissionSettings(ROOM, (Action.SUBSCRIBE,), ("anyone",), allow=False),
     ]
     return PresenceWorld(permissions=rules)
 
@@ -115,7 +116,9 @@ def test_a_session_that_may_not_subscribe_learns_nothing_about_the_topic() -> No
 
 def test_changes_need_a_permission_of_their_own_too() -> None:
     world = PresenceWorld(
-        permissions=[PermissionSettings(changes("*"), ("subscribe",), ("anyone",), allow=False)]
+        permissions=[
+            PermissionSettings(changes("*"), (Action.SUBSCRIBE,), ("anyone",), allow=False)
+        ]
     )
     client = world.join("7", ROOM, changes(ROOM))
     assert world.hub.topics(client.subscriber) == {ROOM}
@@ -132,7 +135,7 @@ def test_losing_the_permission_for_a_topic_ends_watching_it() -> None:
 
 def test_calls_need_the_ordinary_permission_too() -> None:
     world = PresenceWorld(
-        permissions=[PermissionSettings(LIST, ("call",), ("authenticated",), allow=False)]
+        permissions=[PermissionSettings(LIST, (Action.CALL,), ("authenticated",), allow=False)]
     )
     uri, _, details = world.call(world.join("7"), LIST, ROOM)
     assert (uri, details) == (ERROR_FORBIDDEN, {"reason": "call-forbidden"})
@@ -142,7 +145,7 @@ def test_calls_need_the_ordinary_permission_too() -> None:
 @pytest.mark.parametrize("topic", [ONLINE, CLIENTS])
 def test_counts_need_the_permission_for_the_counter_topics(topic: str) -> None:
     world = PresenceWorld(
-        permissions=[PermissionSettings(topic, ("subscribe",), ("anyone",), allow=False)]
+        permissions=[PermissionSettings(topic, (Action.SUBSCRIBE,), ("anyone",), allow=False)]
     )
     assert world.call(world.join(None), COUNTS)[0] == ERROR_FORBIDDEN
 

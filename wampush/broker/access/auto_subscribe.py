@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from wampush.broker.access.placeholders import TopicTemplate
+from wampush.broker.access.placeholders import TopicExpander
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Report
 from wampush.errors import shown
@@ -28,9 +28,9 @@ class AutoSubscribe:
     """
 
     def __init__(self, patterns: Sequence[str], topic_bytes: int, report: Report) -> None:
-        templates = [TopicTemplate(pattern) for pattern in patterns]
-        self._common = frozenset(each.text for each in templates if not each.names)
-        self._personal = [each for each in templates if each.names]
+        expanders = [TopicExpander(pattern) for pattern in patterns]
+        self._common = frozenset(each.text for each in expanders if not each.names)
+        self._personal = [each for each in expanders if each.names]
         self._topic_bytes = topic_bytes
         self._report = report
         self._reported: set[str] = set()
@@ -46,34 +46,34 @@ class AutoSubscribe:
             return self._common
         return self._common.union(*[self._expand(each, identity) for each in self._personal])
 
-    def _expand(self, template: TopicTemplate, identity: Identity) -> Iterator[str]:
-        self._check(template, "user", [identity.user or ""])
-        self._check(template, "group", identity.groups)
-        for topic in template.expand(identity):
+    def _expand(self, expander: TopicExpander, identity: Identity) -> Iterator[str]:
+        self._check(expander, "user", [identity.user or ""])
+        self._check(expander, "group", identity.groups)
+        for topic in expander.expand(identity):
             size = len(topic.encode())
             if size <= self._topic_bytes:
                 yield topic
             else:
                 self._warn(
-                    template,
+                    expander,
                     f"the topic would have {size} bytes; limits.topic_bytes allows "
                     f"{self._topic_bytes}",
                 )
 
-    def _check(self, template: TopicTemplate, name: str, values: Collection[str]) -> None:
+    def _check(self, expander: TopicExpander, name: str, values: Collection[str]) -> None:
         """Report values that cannot be inserted; nothing else shows that a topic is missing."""
-        if name not in template.names:
+        if name not in expander.names:
             return
         for value in values:
-            if value and not template.accepts(value):
-                separators = " or ".join(repr(each) for each in sorted(template.separators))
-                self._warn(template, f"{name} {shown(value)} contains {separators}")
+            if value and not expander.accepts(value):
+                separators = " or ".join(repr(each) for each in sorted(expander.separators))
+                self._warn(expander, f"{name} {shown(value)} contains {separators}")
 
-    def _warn(self, template: TopicTemplate, problem: str) -> None:
-        if template.text not in self._reported:
-            self._reported.add(template.text)
+    def _warn(self, expander: TopicExpander, problem: str) -> None:
+        if expander.text not in self._reported:
+            self._reported.add(expander.text)
             self._report(
                 "clients.auto_subscribe: {pattern!r} is left out for some sessions: {problem}",
-                pattern=template.text,
+                pattern=expander.text,
                 problem=problem,
             )

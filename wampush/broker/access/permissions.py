@@ -16,7 +16,7 @@ from typing import Final
 from wampush.broker.access.rule import FORBIDDEN, AccessDecision, PermissionEntry, Rule
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import Identity
-from wampush.choices import Action
+from wampush.choices import Action, DefaultPermission, PublishPolicy
 from wampush.errors import Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
 from wampush.wamp.uris import (
@@ -194,15 +194,18 @@ _ALWAYS: Final = AccessDecision(
 
 
 def default_decisions(
-    subscribe: str = "allow", publish: str = "auto", call: str = "allow"
+    subscribe: DefaultPermission = DefaultPermission.ALLOW,
+    publish: PublishPolicy = PublishPolicy.AUTO,
+    call: DefaultPermission = DefaultPermission.ALLOW,
 ) -> dict[Action, AccessDecision]:
     """Return the decision for each action where no rule decides, from the settings ``[clients]``.
 
-    :param publish: ``auto`` counts as ``never`` until :meth:`Permissions.with_default`.
+    :param publish: AUTO counts as NEVER until :meth:`Permissions.with_default`.
     """
+    allowing = (DefaultPermission.ALLOW, PublishPolicy.ALWAYS)
     values = {Action.SUBSCRIBE: subscribe, Action.PUBLISH: publish, Action.CALL: call}
     return {
-        action: _default(action, value in ("allow", "always"), f'clients.{action} = "{value}"')
+        action: _default(action, value in allowing, f'clients.{action} = "{value}"')
         for action, value in values.items()
     }
 

@@ -15,7 +15,7 @@ from wampush.broker.identity import Identity
 from wampush.topics import split_placeholders
 
 
-class TopicTemplate:
+class TopicExpander:
     """A topic with or without placeholders, prepared for many identities.
 
     :param text: the topic as it is configured.

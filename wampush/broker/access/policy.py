@@ -13,7 +13,7 @@ from time import monotonic
 
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import Identity
-from wampush.choices import Action, SlowClient
+from wampush.choices import Action, PublishPolicy, SlowClient
 from wampush.topics import matches
 
 
@@ -90,9 +90,8 @@ class Policy:
         permissions = self.permissions
         allowed = self.publishing.includes(is_local)
         if permissions is None:
-            return Permissions(
-                (), default_decisions(publish="always" if allowed else "never"), monotonic
-            )
+            policy = PublishPolicy.ALWAYS if allowed else PublishPolicy.NEVER
+            return Permissions((), default_decisions(publish=policy), monotonic)
         return permissions.with_default(Action.PUBLISH, allowed)
 
     def effective(self, identity: Identity, is_local: bool) -> Mapping[str, object]:

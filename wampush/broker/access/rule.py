@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from wampush.broker.access.placeholders import TopicTemplate
+from wampush.broker.access.placeholders import TopicExpander
 from wampush.broker.identity import Identity
 from wampush.choices import ANYONE, AUTHENTICATED, GROUP, USER, Action
 from wampush.errors import Refusal
@@ -92,8 +92,8 @@ class Rule:
     __slots__ = (
         "_anyone",
         "_authenticated",
+        "_expander",
         "_groups",
-        "_template",
         "_users",
         "decisions",
         "entry",
@@ -109,7 +109,7 @@ class Rule:
         self.is_prefix = entry.match.endswith("*")
         #: The pattern without its star.
         self.stem = entry.match[:-1] if self.is_prefix else entry.match
-        self._template = TopicTemplate(self.stem)
+        self._expander = TopicExpander(self.stem)
         self._anyone = ANYONE in entry.to
         self._authenticated = AUTHENTICATED in entry.to
         self._users = _without_prefix(entry.to, USER)
@@ -128,12 +128,12 @@ class Rule:
     @property
     def placeholders(self) -> tuple[str, ...]:
         """The placeholders of the pattern: ``user``, ``group``."""
-        return self._template.names
+        return self._expander.names
 
     @property
     def separators(self) -> frozenset[str]:
         """The characters next to placeholders; a value that contains one never matches."""
-        return self._template.separators
+        return self._expander.separators
 
     def applies_to(self, identity: Identity) -> bool:
         """Return whether an identity is among the receivers, whatever the topic."""
@@ -145,7 +145,7 @@ class Rule:
 
     def matches(self, identity: Identity, topic: str) -> bool:
         """Return whether the pattern, with the identity's values inserted, matches a topic."""
-        literals = self._template.literals
+        literals = self._expander.literals
         if len(literals) == 1:
             return topic.startswith(self.stem) if self.is_prefix else topic == self.stem
         if not topic.startswith(literals[0]):
@@ -157,11 +157,11 @@ class Rule:
 
     def stems(self, identity: Identity) -> Iterator[str]:
         """Return the stem for each way to insert the identity's values; see ``expand``."""
-        return self._template.expand(identity)
+        return self._expander.expand(identity)
 
     def accepts(self, value: str | None) -> bool:
         """Return whether a value can replace a placeholder: not empty, without a separator."""
-        return self._template.accepts(value)
+        return self._expander.accepts(value)
 
     def decide(self, action: Action, size: int) -> AccessDecision:
         """Return the decision for an identity it applies to and a topic it matches.
@@ -178,7 +178,7 @@ class Rule:
     def could_match(self, topic: str) -> bool:
         """Return whether the rule matches a topic for some identity; explains, decides nothing."""
         value = f"[^{re.escape(''.join(sorted(self.separators)))}]+" if self.separators else ".+"
-        literals = [re.escape(part) for part in self._template.literals]
+        literals = [re.escape(part) for part in self._expander.literals]
         pattern = re.compile(value.join(literals), re.DOTALL)
         found = pattern.match(topic) if self.is_prefix else pattern.fullmatch(topic)
         return found is not None

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from wampush.choices import SlowClient
+from wampush.choices import DefaultPermission, PublishPolicy, SlowClient
 from wampush.config.checks.common import TopicPattern
 from wampush.config.checks.permissions import TopicTemplate
 from wampush.config.setting import (
@@ -24,24 +23,23 @@ from wampush.config.setting import (
 )
 from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
-PublishPolicy = Literal["auto", "always", "never"]
-DefaultPermission = Literal["allow", "deny"]
-
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
     """``[clients]``: what clients may do, and the bytes that may be queued for one."""
 
     publish: PublishPolicy = setting(
-        "auto",
+        PublishPolicy.AUTO,
         "`auto`: clients and pages on this machine may publish while every WebSocket listener is "
         "on loopback.",
     )
     subscribe: DefaultPermission = setting(
-        "allow", "Where no entry of `[[permissions]]` applies; most topics are for every page."
+        DefaultPermission.ALLOW,
+        "Where no entry of `[[permissions]]` applies; most topics are for every page.",
     )
     call: DefaultPermission = setting(
-        "allow", "Where no entry of `[[permissions]]` applies; procedures are made to be called."
+        DefaultPermission.ALLOW,
+        "Where no entry of `[[permissions]]` applies; procedures are made to be called.",
     )
     auto_subscribe: tuple[TopicTemplate, ...] = setting(
         (),
