@@ -136,7 +136,8 @@ names = st.text(alphabet="ab.*{}/", max_size=6)
 @given(names, names, st.frozensets(names, max_size=3), st.frozensets(names, max_size=3))
 def test_two_users_share_only_what_is_for_their_groups_or_for_all(one, other, groups, others):
     patterns = ("user.{user}", "user.{user}.mail", "group.{group}", "in.{group}.of.{user}", "all")
-    automatic = AutoSubscribe(patterns, 1024, reporting_to([].append))
+    lines: list[str] = []
+    automatic = AutoSubscribe(patterns, 1024, reporting_to(lines.append))
     mine, theirs = identity(one, *groups), identity(other, *others)
     shared = automatic.topics(mine) & automatic.topics(theirs)
     if one != other:

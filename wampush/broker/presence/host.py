@@ -1,4 +1,4 @@
-"""What presence needs of the broker.
+"""What presence needs of the rest of the broker.
 
 Owns: PresenceHost. Must not import: the broker, Twisted, the edges.
 """
@@ -16,7 +16,7 @@ from wampush.broker.users import UserIndex
 
 
 class PresenceHost(Protocol):
-    """The broker, as presence sees it."""
+    """The indexes, the policy, and the way to subscribers, as presence sees them."""
 
     @property
     def hub(self) -> Hub[Subscriber]:

@@ -52,7 +52,7 @@ class PresenceView(Protocol):
 class Presence:
     """Who is online, and who is on which topic.
 
-    :param host: the broker.
+    :param host: the indexes, and the way to subscribers.
     :param grace: seconds for which a user counts as present after the last connection was lost.
     :param clock: for the grace periods, and for publishing changes once per :data:`INTERVAL`.
     """
