@@ -23,7 +23,7 @@ from wampush.edges.redis.replies import BrokenReply, NeedData, ReplyReader
 from wampush.edges.websocket import compression, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, PushRefused
-from wampush.net import origins
+from wampush.net import origins, proxies
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import PrefixLimits, WampSession
@@ -74,8 +74,8 @@ def opening(data: bytes) -> None:
         assert http_upgrade.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")
     headers = {"origin": text, "host": text, "x-forwarded-for": text}
-    origins.Origins(("same-host", "https://*.example.com"), null=False).permit(headers)
-    origins.Proxies.of(("127.0.0.0/8",)).client("127.0.0.1", headers)
+    origins.Origins(("same-host", "https://*.example.com"), null=False).permits(headers)
+    proxies.Proxies.of(("127.0.0.0/8",)).client_address("127.0.0.1", headers)
     compression.agree(text)
 
 

@@ -84,13 +84,13 @@ def test_each_bad_file_has_its_line_behind_the_settings(
     assert f'token.key_file = "{tmp_path}/token.key"' in " ".join(printed.out.split())
     lines = [line.removeprefix("wampush: ") for line in printed.err.splitlines()]
     begins = [
-        f"http.token_file '{tmp_path}/http.token' holds 5 bytes; a token has at least 16",
-        f"tls.key '{certificate.key}' holds no private key that can be read; it must be PEM",
+        f"http.token_file '{tmp_path}/http.token' holds 5 bytes; a token needs at least 16",
+        f"tls.key '{certificate.key}' holds no readable private key; it must be PEM",
         f"token.key_file '{tmp_path}/token.key' cannot be read: No such file or directory; name a",
         f"cra.keys_file '{tmp_path}/cra.toml' is not TOML in UTF-8",
-        f"webhooks.secret_file '{tmp_path}/hooks.key' holds 5 bytes; a secret has at least 32",
+        f"webhooks.secret_file '{tmp_path}/hooks.key' holds 5 bytes; a secret needs at least 32",
         f"redis_source[1].password_file '{tmp_path}/redis' holds no password",
-        f"redis_source[1].key '{certificate.key}' holds no private key",
+        f"redis_source[1].key '{certificate.key}' holds no readable private key",
         "websocket.listen 'ssl:8444",
     ]
     for line, begin in zip(lines, begins, strict=True):
@@ -182,7 +182,7 @@ def test_a_relative_path_is_told_with_its_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (found,) = problems(Settings(http=HttpSettings(token_file="http.token")))
-    assert found.endswith(f"name a file that is there; it was looked for in '{tmp_path}'")
+    assert found.endswith(f"name an existing file; relative to '{tmp_path}'")
 
 
 def test_neither_the_reactor_nor_the_node_is_imported(

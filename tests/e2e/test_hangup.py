@@ -68,11 +68,12 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 
 def test_each_kind_of_keys_has_its_line(running: Running) -> None:
+    path = running.certificate.certificate
     assert running.hang_up("TLS: ") == [
         "ZeroMQ: client keys reloaded; 1 may connect",
         "token keys reloaded: 1 keys",
         "WAMP-CRA keys reloaded: 1 keys",
-        "TLS: new connections get the certificate that the files hold now",
+        f"TLS: certificate reloaded from {path}; new connections use it",
     ]
 
 
@@ -81,7 +82,7 @@ def test_a_file_that_is_gone_is_named_and_nothing_changes(running: Running) -> N
     for path in running.files.values():
         path.rename(path.with_suffix(".gone"))
     for _ in range(2):
-        lines = running.hang_up("TLS goes on")
+        lines = running.hang_up("TLS: could not")
         for line, (setting, path) in zip(lines, running.files.items(), strict=True):
             assert f"{setting} '{path}' cannot be read: No such file or directory" in line
     with RawClient(running.daemon.websocket_port, tls=trust) as client:

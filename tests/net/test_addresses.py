@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.net.addresses import counted_as, network, parsed
+from wampush.net.addresses import counting_key, parse_address, parse_network
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ from wampush.net.addresses import counted_as, network, parsed
         ("2001:db8::1%" + "z" * 100, None),
     ],
 )
-def test_what_an_address_is_counted_as(address, name):
-    assert counted_as(address) == name
+def test_what_an_address_is_counting_key(address, name):
+    assert counting_key(address) == name
 
 
 @given(st.ip_addresses())
 def test_every_address_but_loopback_is_counted(address):
-    name = counted_as(str(address))
-    read = parsed(str(address))
+    name = counting_key(str(address))
+    read = parse_address(str(address))
     assert read is not None
     assert (name is None) == read.is_loopback
     if name is not None:
@@ -48,8 +48,8 @@ def test_every_address_but_loopback_is_counted(address):
 
 @given(st.text())
 def test_no_text_raises(text):
-    parsed(text)
-    counted_as(text)
+    parse_address(text)
+    counting_key(text)
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_no_text_raises(text):
     ],
 )
 def test_reading_an_address(text, address):
-    assert parsed(text) == ip_address(address)
+    assert parse_address(text) == ip_address(address)
 
 
 def test_what_is_no_address():
     for text in ("", "localhost", "192.0.2", "192.0.2.1:80", "[::1]", "1" * 10_000):
-        assert parsed(text) is None
+        assert parse_address(text) is None
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_what_is_no_address():
     ],
 )
 def test_reading_a_network(text, expected):
-    assert network(text) == ip_network(expected)
+    assert parse_network(text) == ip_network(expected)

@@ -1,21 +1,20 @@
-"""Endpoint strings to ports, errors for operators, descriptor limits."""
+"""Endpoint strings to ports, and errors for operators."""
 
 from __future__ import annotations
 
 import errno
 import ipaddress
-import json
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet import reactor as installed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.internet.testing import StringTransport
 
 from wampush.errors import ListenError
 from wampush.net import listeners
@@ -91,21 +90,21 @@ def test_what_counts_as_loopback(host: str, loopback: bool) -> None:
 
 
 UNUSABLE = {
-    "": "no kind of endpoint is called ''",
-    "8080": "no kind of endpoint is called '8080'",
-    "tcp:": "is not understood",
-    "tcp:http-no-such": "is not understood",
-    "tcp:8080x:interface=127.0.0.1": "is not understood",
-    "tcp:0:interface=127.0.0.1:backlog=x": "is not understood",
-    "tcp:0:bogus=1": "is not understood",
-    "nonsense:0": "no kind of endpoint is called 'nonsense'",
-    "systemd:domain=INET:index=99": "is not understood",
+    "": "unknown endpoint type ''",
+    "8080": "unknown endpoint type '8080'",
+    "tcp:": "are not valid",
+    "tcp:http-no-such": "are not valid",
+    "tcp:8080x:interface=127.0.0.1": "are not valid",
+    "tcp:0:interface=127.0.0.1:backlog=x": "are not valid",
+    "tcp:0:bogus=1": "are not valid",
+    "nonsense:0": "unknown endpoint type 'nonsense'",
+    "systemd:domain=INET:index=99": "are not valid",
     "ssl:0:privateKey=/nowhere/key.pem": "No such file",
     "tcp:70000:interface=127.0.0.1": "0-65535",
     "tcp:-1:interface=127.0.0.1": "",
     "tcp:0:interface=192.0.2.1": "assign requested address",
-    "tcp:0:interface=300.1.1.1": "neither an address nor a known name",
-    "tcp:0:interface=\\": "is not understood",
+    "tcp:0:interface=300.1.1.1": "neither an IP address nor a known host name",
+    "tcp:0:interface=\\": "are not valid",
     "unix:/nowhere/at/all": "No such file",
 }
 
@@ -124,7 +123,7 @@ def test_unusable_endpoints_say_so(text: str, problem: str) -> None:
 REMEDIES = {
     "ssl:0:privateKey=/nowhere/key.pem": "may read",
     "tcp:0:interface=192.0.2.1": "an address of this machine",
-    "unix:/nowhere/at/all": "a folder that is there",
+    "unix:/nowhere/at/all": "an existing folder",
 }
 
 
@@ -138,9 +137,9 @@ def test_the_remedy_is_that_of_the_problem(text: str, remedy: str) -> None:
 
 def test_a_port_that_needs_root() -> None:
     error = CannotListenError("127.0.0.1", 80, PermissionError(errno.EACCES, "Permission denied"))
-    said = str(listeners.explained("tcp:80", error))
+    said = str(listeners.listen_error("tcp:80", error))
     assert said.endswith(
-        "Permission denied; choose a port from 1024 on, or start as root, with --uid and --gid"
+        "Permission denied; choose a port from 1024 on, or start as root with --uid and --gid"
     )
 
 
@@ -154,28 +153,72 @@ def test_a_port_in_use(opened: list[Any]) -> None:
 def test_files_that_hold_no_key(key: str, tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
     file.write_text(key)
-    with pytest.raises(ListenError, match="its key or certificate can not be used"):
+    with pytest.raises(ListenError, match="its key or certificate cannot be used"):
         listeners.listen(
             reactor, f"ssl:0:interface=127.0.0.1:privateKey={file}:certKey={file}", Factory()
         )
 
 
-PROGRAM = """
-import json, resource, sys
-from wampush.net.listeners import raise_descriptor_limit
-soft, hard = map(int, sys.argv[1:])
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-print(json.dumps([raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)]))
-"""
+def test_a_file_that_is_not_ours_cannot_be_given_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("wampush.net.listeners.os.chown", refuse)
+    with pytest.raises(ListenError, match="cannot change its owner to user 1, group 2"):
+        listeners.change_owner(str(tmp_path), 1, 2)
 
 
-@pytest.mark.parametrize(("soft", "hard"), [(100, 300), (300, 300)])
-def test_the_limit_of_descriptors_is_raised_as_far_as_allowed(soft: int, hard: int) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(soft), str(hard)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=True,
-    )
-    assert json.loads(done.stdout) == [[soft, hard], [hard, hard]]
+def test_an_owner_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr("wampush.net.listeners.os.chown", lambda *each: calls.append(each))
+    listeners.change_owner("/run/x", 1, 2)
+    assert calls == [("/run/x", 1, 2)]
+
+
+def test_files_are_those_of_unix_sockets(opened: list[Any], tmp_path: Path) -> None:
+    tcp = listen(opened, "tcp:0:interface=127.0.0.1")
+    unix = listen(opened, f"unix:{tmp_path}/socket")
+    assert listeners.socket_files([tcp, unix]) == [f"{tmp_path}/socket"]
+
+
+class Endpoint:
+    """An endpoint that listens some time, or never."""
+
+    def __init__(self, outcome: Exception | None) -> None:
+        self._outcome = outcome
+
+    def listen(self, _: object) -> Deferred[Any]:
+        if self._outcome is not None:
+            raise self._outcome
+        return Deferred()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "problem"),
+    [(None, "it does not listen at once"), (OverflowError("too much"), "too much")],
+)
+def test_an_endpoint_must_listen_at_once(
+    monkeypatch: pytest.MonkeyPatch, outcome: Exception | None, problem: str
+) -> None:
+    monkeypatch.setattr(listeners, "serverFromString", lambda *_: Endpoint(outcome))
+    with pytest.raises(ListenError, match=problem):
+        listeners.listen(reactor, "other:1", Factory())
+
+
+@pytest.mark.parametrize(
+    ("cause", "problem"),
+    [
+        (OSError(errno.EPERM, "Operation not permitted"), "choose a port from 1024 on"),
+        (RuntimeError("unknown"), "unknown; an endpoint is like tcp:8080"),
+    ],
+)
+def test_any_failure_has_a_remedy(cause: Exception, problem: str) -> None:
+    assert problem in str(listeners.listen_error("tcp:80", cause))
+
+
+def test_a_rejected_connection_ends_at_once() -> None:
+    transport = StringTransport()
+    listeners.RejectedConnection().makeConnection(transport)
+    assert transport.disconnected

@@ -1,4 +1,4 @@
-"""Origins and proxies: who is believed, and what."""
+"""Which pages may connect, and what comes from this machine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.net.origins import Origins, Proxies, canonical, is_from_here
+from wampush.net.origins import Origins, canonical, is_from_this_machine
 
 SAME = Origins(("same-host",), null=False)
 
@@ -36,11 +36,11 @@ SAME = Origins(("same-host",), null=False)
     ],
 )
 def test_same_host(origin, host, permitted):
-    assert SAME.permit({"origin": origin, "host": host}) is permitted
+    assert SAME.permits({"origin": origin, "host": host}) is permitted
 
 
 def test_programs_send_no_origin_and_may_connect():
-    assert SAME.permit({"host": "www.example.com"})
+    assert SAME.permits({"host": "www.example.com"})
 
 
 @pytest.mark.parametrize(
@@ -60,68 +60,17 @@ def test_programs_send_no_origin_and_may_connect():
     ],
 )
 def test_patterns(pattern, origin, permitted):
-    assert Origins((pattern,), null=False).permit({"origin": origin, "host": "h"}) is permitted
+    assert Origins((pattern,), null=False).permits({"origin": origin, "host": "h"}) is permitted
 
 
 def test_the_null_origin_may_connect_where_allowed():
-    assert Origins((), null=True).permit({"origin": "null", "host": "h"})
+    assert Origins((), null=True).permits({"origin": "null", "host": "h"})
 
 
 @given(st.text())
 def test_no_origin_raises(origin):
     canonical(origin)
-    SAME.permit({"origin": origin, "host": origin})
-
-
-@pytest.mark.parametrize(
-    ("trusted", "peer", "forwarded", "client"),
-    [
-        ([], "10.0.0.1", "1.2.3.4", "10.0.0.1"),
-        (["10.0.0.0/8"], "10.0.0.1", "1.2.3.4", "1.2.3.4"),
-        (["10.0.0.0/8"], "192.0.2.9", "1.2.3.4", "192.0.2.9"),
-        (["10.0.0.0/8"], "10.0.0.1", "6.6.6.6, 1.2.3.4, 10.0.0.7", "1.2.3.4"),
-        (["10.0.0.0/8"], "10.0.0.1", "10.0.0.9, 10.0.0.7", "10.0.0.9"),
-        (["10.0.0.0/8"], "10.0.0.1", "", "10.0.0.1"),
-        (["10.0.0.0/8"], "10.0.0.1", "1.2.3.4, <script>", "10.0.0.1"),
-        (["::1"], "::1", "2001:DB8::5", "2001:db8::5"),
-        (["10.0.0.0/8"], "::ffff:10.0.0.1", "1.2.3.4, ::ffff:10.0.0.7", "1.2.3.4"),
-        (["::ffff:10.0.0.0/104"], "10.0.0.1", "::ffff:1.2.3.4", "1.2.3.4"),
-        (["127.0.0.1"], "unix", "1.2.3.4", "unix"),
-    ],
-)
-def test_the_client_behind_proxies(trusted, peer, forwarded, client):
-    headers = {"x-forwarded-for": forwarded}
-    assert Proxies.of(trusted).client(peer, headers) == client
-
-
-@pytest.mark.parametrize(
-    ("peer", "told", "secure", "scheme"),
-    [
-        ("192.0.2.9", None, False, "ws"),
-        ("192.0.2.9", None, True, "wss"),
-        ("192.0.2.9", "https", False, "ws"),
-        ("192.0.2.9", "http", True, "wss"),
-        ("10.0.0.1", None, False, "ws"),
-        ("10.0.0.1", "https", False, "wss"),
-        ("10.0.0.1", " WSS ", False, "wss"),
-        ("10.0.0.1", "http", True, "ws"),
-        ("10.0.0.1", "ws", False, "ws"),
-        ("10.0.0.1", "http, https", False, "wss"),
-        ("10.0.0.1", "https, http", False, "ws"),
-        ("10.0.0.1", "https,", True, "wss"),
-        ("10.0.0.1", "gopher", True, "wss"),
-        ("unix socket", "https", False, "ws"),
-    ],
-)
-def test_how_the_client_connected(peer, told, secure, scheme):
-    headers = {} if told is None else {"x-forwarded-proto": told}
-    assert Proxies.of(["10.0.0.0/8"]).scheme(peer, headers, secure) == scheme
-
-
-def test_a_zone_is_no_part_of_a_clients_address():
-    proxies = Proxies.of(["10.0.0.1"])
-    headers = {"x-forwarded-for": "fe80::1%a\nforged line"}
-    assert proxies.client("10.0.0.1", headers) == "fe80::1"
+    SAME.permits({"origin": origin, "host": origin})
 
 
 @pytest.mark.parametrize(
@@ -145,4 +94,4 @@ def test_a_zone_is_no_part_of_a_clients_address():
     ],
 )
 def test_what_comes_from_this_machine(peer, headers, expected):
-    assert is_from_here(peer, headers) is expected
+    assert is_from_this_machine(peer, headers) is expected

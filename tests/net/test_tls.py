@@ -24,7 +24,7 @@ from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
-from wampush.net.tls import below, is_tls, make_context, uses_settings
+from wampush.net.tls import carrier_endpoint, is_tls, make_context, uses_tls_table
 
 
 def settings_of(made: Certificate, **other: str) -> TlsSettings:
@@ -89,10 +89,10 @@ def in_file(path: Path) -> bytes:
     ],
 )
 def test_which_endpoints_use_the_settings(endpoint: str, ours: bool) -> None:
-    assert uses_settings(endpoint) is ours
+    assert uses_tls_table(endpoint) is ours
     assert is_tls(endpoint) is endpoint.startswith("ssl:")
     if ours:
-        assert below(endpoint) == endpoint.replace("ssl:", "tcp:")
+        assert carrier_endpoint(endpoint) == endpoint.replace("ssl:", "tcp:")
 
 
 # What stops the start.
@@ -122,8 +122,8 @@ def test_every_mistake_says_what_is_wrong_and_no_secret(
         (settings_of(server, key=missing), "cannot be read: No such file"),
         (settings_of(server, key=str(tmp_path)), "cannot be read: Is a directory"),
         (settings_of(server, key=str(other.key)), "does not belong to the first certificate"),
-        (settings_of(server, key=str(garbage)), "holds no private key"),
-        (settings_of(server, certificate=str(server.key)), "holds no certificate"),
+        (settings_of(server, key=str(garbage)), "holds no readable private key"),
+        (settings_of(server, certificate=str(server.key)), "holds no readable certificate"),
         (settings_of(locked), "protected by a passphrase"),
         (settings_of(server, chain=str(server.key)), "tls.chain"),
         (settings_of(server, ciphers="NONSENSE"), "tls.ciphers 'NONSENSE'"),
@@ -254,15 +254,15 @@ def test_new_files_hold_for_new_connections(
         replace(server, make_certificate(tmp_path, "renewed"))
         assert serial(port) != in_file(server.certificate)
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "the certificate that the files hold now" in log)
+        daemon.wait_for_log(lambda log: "certificate reloaded" in log)
         assert serial(port) == in_file(server.certificate)
         push(daemon, "t", "still here")
         assert early.receive() == [8, "t", "still here"]
         kept = in_file(server.certificate)
         server.certificate.write_text("half a file")
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "goes on with the key and certificate it has" in log)
-        (line,) = [line for line in daemon.lines if "goes on with" in line]
+        daemon.wait_for_log(lambda log: "keeping the old one" in log)
+        (line,) = [line for line in daemon.lines if "keeping the old one" in line]
         assert f"tls.certificate '{server.certificate}'" in line
         assert serial(port) == kept
         push(daemon, "t", "and still")

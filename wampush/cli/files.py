@@ -91,7 +91,7 @@ def _tls(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
         return
     from wampush.net import tls
 
-    if any(map(tls.uses_settings, endpoints)):
+    if any(map(tls.uses_tls_table, endpoints)):
         yield from _failure(partial(tls.make_context, settings.tls))
 
 

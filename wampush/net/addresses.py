@@ -1,10 +1,10 @@
-"""What the text of an IP address means.
+"""IP addresses and networks in text form.
 
-Owns: the reading of addresses and networks, and what an address is counted as. Pure: no I/O.
+Owns: parsing them, and the key under which connections of an address are counted. Pure.
 Must not import: anything of wampush.
 
-A socket for both kinds of addresses tells an IPv4 peer as ``::ffff:192.0.2.1`` (RFC 4291 section
-2.5.5.2). Here that is the IPv4 address, wherever it is compared with another one.
+A socket for both address families reports an IPv4 peer as ``::ffff:192.0.2.1`` (RFC 4291 section
+2.5.5.2). Such an address is converted to the IPv4 address before it is compared.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from typing import Final
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: Longer than any address with the name of an interface behind it; peers may send longer texts,
-#: and what has been read once is remembered.
-_LONGEST: Final = 64
-#: What a provider gives to one customer at least (RFC 6177), and one machine may use as it likes
-#: (RFC 8981).
+#: Characters; more than any address with the name of an interface. Peers may send longer texts, and
+#: results are cached.
+_MAX_LENGTH: Final = 64
+#: Bits of the smallest network that providers assign to a customer (RFC 6177), within which one
+#: machine may use any address (RFC 8981).
 _CUSTOMER_BITS: Final = 64
 _MAPPED_BITS: Final = 96
 
 
-def parsed(text: str) -> Address | None:
-    """The address that a text names, or None when it names none."""
-    return _parsed(text) if len(text) <= _LONGEST else None
+def parse_address(text: str) -> Address | None:
+    """Return the address that a text names; None when it is not an address."""
+    return _parse_address(text) if len(text) <= _MAX_LENGTH else None
 
 
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> Address | None:
+def _parse_address(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:
@@ -48,10 +48,10 @@ def _parsed(text: str) -> Address | None:
     return address
 
 
-def network(text: str) -> Network:
-    """The network, or single address, that a setting names.
+def parse_network(text: str) -> Network:
+    """Return the network that a setting names; a single address is a network, too.
 
-    :raises ValueError: when it names none.
+    :raises ValueError: the text is neither.
     """
     found = ip_network(text, strict=False)
     if isinstance(found, IPv6Network) and found.prefixlen >= _MAPPED_BITS:
@@ -61,25 +61,25 @@ def network(text: str) -> Network:
     return found
 
 
-def counted_as(address: str) -> str | None:
-    """Under which name the connections of an address are counted.
+def counting_key(address: str) -> str | None:
+    """Return the key under which the connections of an address are counted.
 
-    :returns: an IPv4 address, or the network of 64 bits that an IPv6 address is in; None for
-        loopback, and for what is no address.
+    :returns: an IPv4 address, or the 64-bit network of an IPv6 address; None for loopback, and for
+        text that is not an address.
     """
     if ":" in address:
-        return _ipv6_counted_as(address) if len(address) <= _LONGEST else None
-    # As it stands, because reading it would be a good part of what a connect costs.
+        return _ipv6_counting_key(address) if len(address) <= _MAX_LENGTH else None
+    # Not parsed, because that would be a considerable part of the cost of a connection.
     return address if address[:1].isdigit() and not address.startswith("127.") else None
 
 
 @lru_cache(maxsize=4096)
-def _ipv6_counted_as(text: str) -> str | None:
-    address = _parsed(text)
+def _ipv6_counting_key(text: str) -> str | None:
+    address = _parse_address(text)
     if address is None or address.is_loopback:
         return None
     if isinstance(address, IPv4Address) or address.is_link_local:
-        # All neighbours are in one link-local network.
+        # All neighbours share one link-local network.
         return str(address)
     rest = 128 - _CUSTOMER_BITS
     return f"{IPv6Address(int(address) >> rest << rest)}/{_CUSTOMER_BITS}"

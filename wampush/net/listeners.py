@@ -1,6 +1,6 @@
-"""Listening on endpoints, and what the system allows.
+"""Listening on endpoints.
 
-Owns: endpoint strings to ports, errors of that for operators, descriptor limits.
+Owns: opening ports for endpoint strings, the errors that operators see, options of sockets.
 Must not import: the broker, the edges.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
-import resource
 import socket
 import sys
 from collections.abc import Iterable
@@ -27,20 +26,17 @@ from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
 
-#: Descriptors that are connections neither of clients nor to the HTTP port: listeners, ZeroMQ, log
-#: files.
-RESERVED_DESCRIPTORS: Final = 128
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
 
-#: ``IListeningPort``; zope interfaces are no types to mypy.
+#: ``IListeningPort``; mypy does not accept zope interfaces as types.
 ListeningPort = Any
 
-#: What the kernel takes for a client before it has sent what it took earlier. Without it, each
-#: client that stops reading gets megabytes of kernel memory that no limit here counts, and filling
-#: them slows down all others.
+#: Unsent bytes that the kernel accepts for a client. Without this limit, each client that stops
+#: reading gets megabytes of kernel memory that no limit here counts, and filling them slows down
+#: all others.
 UNSENT_BYTES: Final = 128 * 1024
-# tcp(7); the constant is in Python's socket module from 3.12 on.
+# tcp(7); Python's socket module has the constant from 3.12 on.
 _TCP_NOTSENT_LOWAT: Final = 25
 
 _SHAPE: Final = (
@@ -49,26 +45,17 @@ _SHAPE: Final = (
 )
 
 
-def raise_descriptor_limit() -> tuple[int, int]:
-    """Raise the soft limit of open descriptors to the hard one.
-
-    :returns: the soft limit before and after.
-    """
-    before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if before != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
 def listen(
     reactor: IReactorCore, text: str, factory: Any, carrier: str | None = None
 ) -> ListeningPort:
-    """Serve a factory on an endpoint.
+    """Listen on an endpoint.
 
+    :param reactor: opens the port.
     :param text: a Twisted endpoint string, as configured.
     :param factory: makes the protocols (``IProtocolFactory``).
-    :param carrier: the endpoint to open instead, where ours does what ``text`` asks for beyond it.
-    :raises ListenError: when the string is none, or the address can not be used.
+    :param carrier: the endpoint to open instead, when the factory itself adds what ``text`` asks
+        for, such as TLS.
+    :raises ListenError: the string is not an endpoint, or its address cannot be used.
     """
     try:
         endpoint = serverFromString(reactor, carrier or text)
@@ -76,16 +63,16 @@ def listen(
     except OSError as error:
         raise ListenError(
             text,
-            f"{str(error.filename)!r} can not be read: {error.strerror}",
-            "name a file that is there and that this user may read",
+            f"{str(error.filename)!r} cannot be read: {error.strerror}",
+            "name an existing file that this user may read",
         ) from error
     except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
         raise ListenError(text, _not_understood(text, error), _SHAPE) from error
     except (SSL.Error, crypto.Error) as error:
         raise ListenError(
             text,
-            "its key or certificate can not be used",
-            "privateKey and certKey name PEM files of a key and its certificate",
+            "its key or certificate cannot be used",
+            "privateKey and certKey must name PEM files with a key and its certificate",
         ) from error
     outcome: list[Any] = []
     try:
@@ -97,25 +84,25 @@ def listen(
         raise ListenError(text, "it does not listen at once", "use a tcp:, ssl: or unix: endpoint")
     port = outcome[0]
     if isinstance(port, Failure):
-        raise explained(text, port.value or RuntimeError(str(port)))
+        raise listen_error(text, port.value or RuntimeError(str(port)))
     _tune(port, text)
     return port
 
 
 def _not_understood(text: str, error: Exception) -> str:
-    """What is wrong with a string that the settings let pass: one of a kind that few use."""
+    """Return what is wrong with an endpoint string of a kind that the settings do not check."""
     kind = text.partition(":")[0]
     if str(error).startswith("Unknown endpoint type"):
-        return f"no kind of endpoint is called {kind!r}"
-    return f"what follows {kind}: is not understood ({error})"
+        return f"unknown endpoint type {kind!r}"
+    return f"the arguments after {kind}: are not valid ({error})"
 
 
-def explained(text: str, error: BaseException) -> ListenError:
-    """What a failure to listen means to an operator."""
+def listen_error(text: str, error: BaseException) -> ListenError:
+    """Return the error that explains a failure to listen."""
     cause = error.socketError if isinstance(error, CannotListenError) else error
     if isinstance(cause, socket.gaierror):
-        problem = "its interface is neither an address nor a known name"
-        return ListenError(text, problem, "let interface= name an address of this machine")
+        problem = "its interface is neither an IP address nor a known host name"
+        return ListenError(text, problem, "interface= must be an address of this machine")
     if isinstance(cause, OSError):
         return ListenError(text, cause.strerror or str(cause), _remedy(text, cause))
     return ListenError(text, str(cause), _SHAPE)
@@ -125,14 +112,14 @@ def _remedy(text: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return "stop the other program, or choose another address or port"
     if text.startswith("unix:"):
-        return "name a path in a folder that is there and that this user may write to"
+        return "use a path in an existing folder that this user may write to"
     if error.errno in (errno.EACCES, errno.EPERM):
-        return "choose a port from 1024 on, or start as root, with --uid and --gid"
-    return "let interface= name an address of this machine"
+        return "choose a port from 1024 on, or start as root with --uid and --gid"
+    return "interface= must be an address of this machine"
 
 
 def _tune(port: ListeningPort, text: str) -> None:
-    """Set what accepted sockets inherit, which saves a system call for each of them."""
+    """Set the options that accepted sockets inherit, which saves system calls for each of them."""
     listening: Any = getattr(port, "socket", None)
     if not isinstance(listening, socket.socket):
         return
@@ -144,29 +131,32 @@ def _tune(port: ListeningPort, text: str) -> None:
         listening.listen(BACKLOG)
 
 
-def hand_over(path: str, user: int, group: int) -> None:
-    """Give the file of a socket to an account, which else could not remove it.
+def change_owner(path: str, user: int, group: int) -> None:
+    """Give the file of a socket to an account, so that it can remove the file.
 
-    :raises ListenError: when the system does not allow it.
+    :param path: of the file.
+    :param user: the user id.
+    :param group: the group id.
+    :raises ListenError: the system does not allow it.
     """
     try:
         os.chown(path, user, group)
     except OSError as error:
         raise ListenError(
             path,
-            f"it can not be given to user {user} and group {group}: {error.strerror}",
+            f"cannot change its owner to user {user}, group {group}: {error.strerror}",
             "start as root, or without --uid and --gid",
         ) from error
 
 
-def files(ports: Iterable[ListeningPort]) -> list[str]:
-    """The paths of ports that are UNIX sockets in the file system."""
+def socket_files(ports: Iterable[ListeningPort]) -> list[str]:
+    """Return the paths of ports that are UNIX sockets in the file system."""
     names = [port.getHost().name for port in ports if isinstance(port.getHost(), UNIXAddress)]
     return [os.fsdecode(name) for name in names if name and not name.startswith(b"\0")]
 
 
 def is_loopback(port: ListeningPort) -> bool:
-    """Whether only this machine can reach a port."""
+    """Return whether only this machine can reach a port."""
     address = port.getHost()
     if isinstance(address, UNIXAddress):
         return True
@@ -177,7 +167,7 @@ def is_loopback(port: ListeningPort) -> bool:
 
 
 def describe(port: ListeningPort) -> str:
-    """The address of a port, for people."""
+    """Return the address of a port, for the log."""
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):
         return f"unix:{address.name!r}"
@@ -186,9 +176,12 @@ def describe(port: ListeningPort) -> str:
 
 
 class RejectedConnection(Protocol):
-    """Ends its connection; Twisted's TLS cannot do without a protocol, as plain TCP can."""
+    """Ends its connection at once.
+
+    A factory for TCP may return None instead, but Twisted's TLS needs a protocol.
+    """
 
     def connectionMade(self) -> None:
-        """The TCP connection is there."""
+        """Abort the connection."""
         transport: Any = self.transport
         transport.abortConnection()

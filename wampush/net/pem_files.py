@@ -1,7 +1,7 @@
 """Certificates and private keys in PEM files.
 
-Owns: how such a file is read, and what is wrong with one. No error repeats anything of a file.
-Must not import: Twisted, the broker; of the edges only ``secret_files``.
+Owns: reading such files, and the errors about them, which never repeat their content.
+Must not import: Twisted, the broker, the edges.
 """
 
 from __future__ import annotations
@@ -18,49 +18,54 @@ from wampush.net import secret_files
 
 
 def certificates(setting: str, path: str) -> list[x509.Certificate]:
-    """The certificates of a file, at least one.
+    """Return the certificates in a file, at least one.
 
-    :param setting: the key that names the file, for errors.
-    :raises OperatorError: when the file can not be read or holds none.
+    :param setting: the setting that names the file, for errors.
+    :param path: of the file.
+    :raises OperatorError: the file cannot be read, or holds no certificate.
     """
     try:
         return x509.load_pem_x509_certificates(secret_files.read(path, setting))
     except ValueError as error:
         raise OperatorError(
-            f"{setting} {path!r} holds no certificate that can be read; it must be PEM, "
-            "as between BEGIN CERTIFICATE and END CERTIFICATE"
+            f"{setting} {path!r} holds no readable certificate; it must be PEM, "
+            "with BEGIN CERTIFICATE and END CERTIFICATE"
         ) from error
 
 
 def private_key(setting: str, path: str) -> Any:
-    """The private key of a file.
+    """Return the private key in a file.
 
-    :param setting: the key that names the file, for errors.
-    :raises OperatorError: when the file can not be read or holds none.
+    :param setting: the setting that names the file, for errors.
+    :param path: of the file.
+    :raises OperatorError: the file cannot be read, or holds no private key.
     """
-    # Errors of the parsers are not repeated: what they say must not come from a secret.
+    # The parsers' own messages are left out, because they might quote a secret.
     try:
         return load_pem_private_key(secret_files.read(path, setting), None)
     except TypeError:
         raise OperatorError(
-            f"{setting} {path!r} is protected by a passphrase, and nobody is there to type it; "
+            f"{setting} {path!r} is protected by a passphrase, which a daemon cannot enter; "
             "store the key without one, readable by the daemon alone"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise OperatorError(
-            f"{setting} {path!r} holds no private key that can be read; it must be PEM, "
-            "as after BEGIN PRIVATE KEY"
+            f"{setting} {path!r} holds no readable private key; it must be PEM, "
+            "with BEGIN PRIVATE KEY"
         ) from None
 
 
 def use_pair(
     context: SSL.Context, table: str, certificate: str, key: str
 ) -> tuple[list[x509.Certificate], Any]:
-    """Have a context show the first certificate of a file.
+    """Make a context present the first certificate in a file.
 
-    :param table: of the settings ``certificate`` and ``key`` that name the files, for errors.
-    :returns: all certificates of the file, and the key.
-    :raises OperatorError: when the files can not be used, or do not belong together.
+    :param context: the context.
+    :param table: the table with the settings ``certificate`` and ``key``, for errors.
+    :param certificate: path of the file with the certificate and its chain.
+    :param key: path of the file with the private key.
+    :returns: all certificates in the file, and the key.
+    :raises OperatorError: the files cannot be used, or do not belong together.
     """
     found = certificates(f"{table}.certificate", certificate)
     secret = private_key(f"{table}.key", key)
@@ -75,6 +80,6 @@ def use_pair(
     except (SSL.Error, TypeError, ValueError) as error:
         raise OperatorError(
             f"OpenSSL does not accept {table}.certificate {certificate!r} with {table}.key "
-            f"{key!r}: too weak, or of a kind that TLS does not use"
+            f"{key!r}: they are too weak, or of a type that TLS does not use"
         ) from error
     return found, secret

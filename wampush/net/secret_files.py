@@ -1,6 +1,6 @@
-"""Reads files that hold secrets or keys.
+"""Files with secrets or keys.
 
-Owns: how such a file is read, and that nothing of it gets into an error.
+Owns: reading such files, and the errors about them, which never repeat their content.
 Must not import: Autobahn, the broker.
 """
 
@@ -14,70 +14,74 @@ from typing import Final
 
 from wampush.errors import OperatorError
 
-_MOST_BYTES: Final = 2**20
-_SHORTEST_TOKEN: Final = 16
-#: As long as the hash of the signature (RFC 2104 section 3).
-_SHORTEST_SECRET: Final = 32
+_MAX_BYTES: Final = 2**20
+_MIN_TOKEN_BYTES: Final = 16
+#: The length of the hash in signatures (RFC 2104 section 3).
+_MIN_SECRET_BYTES: Final = 32
 _REMEDIES: Final[Mapping[int | None, str]] = MappingProxyType(
     {
-        errno.ENOENT: "name a file that is there",
-        errno.EACCES: "let the user of the daemon read it and enter the folders above it",
-        errno.EISDIR: "name a file in it",
+        errno.ENOENT: "name an existing file",
+        errno.EACCES: "the user of the daemon must be able to read it and to enter its folders",
+        errno.EISDIR: "name a file in that folder",
     }
 )
 
 
 def read(path: str, setting: str) -> bytes:
-    """The content of a file, at most 1 MiB.
+    """Return the content of a file of at most 1 MiB.
 
-    :param setting: the key that names it, for the error.
-    :raises OperatorError: when it can not be read or is larger.
+    :param path: of the file.
+    :param setting: the setting that names it, for errors.
+    :raises OperatorError: the file cannot be read, or is larger.
     """
     try:
         with Path(path).open("rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
+            content = stream.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "this is no path"
-        remedy = _REMEDIES.get(getattr(error, "errno", None), "name a file that can be read")
-        # A daemon may be started in another folder than the one that its user has in mind.
-        where = "" if path.startswith("/") else f"; it was looked for in {str(Path.cwd())!r}"
+        why = getattr(error, "strerror", None) or "not a valid path"
+        remedy = _REMEDIES.get(getattr(error, "errno", None), "name a readable file")
+        # The daemon may have been started in another folder than expected.
+        where = "" if path.startswith("/") else f"; relative to {str(Path.cwd())!r}"
         raise OperatorError(f"{setting} {path!r} cannot be read: {why}; {remedy}{where}") from error
-    if len(content) > _MOST_BYTES:
-        raise OperatorError(f"{setting} {path!r} is larger than {_MOST_BYTES} bytes")
+    if len(content) > _MAX_BYTES:
+        raise OperatorError(f"{setting} {path!r} is larger than {_MAX_BYTES} bytes")
     return content
 
 
 def http_token(path: str) -> bytes | None:
-    """The bearer token of the HTTP port, or None when no file is configured.
+    """Return the bearer token of the HTTP port; None when no file is configured.
 
-    :raises OperatorError: when the file can not be read or holds no token.
+    :param path: of the file, "" for none.
+    :raises OperatorError: the file cannot be read, or holds no sufficiently long token.
     """
-    return _long_enough(path, "http.token_file", "token", _SHORTEST_TOKEN) if path else None
+    return _long_secret(path, "http.token_file", "token", _MIN_TOKEN_BYTES) if path else None
 
 
 def webhook_secret(path: str) -> bytes:
-    """The secret that signs webhooks.
+    """Return the secret that signs webhooks.
 
-    :raises OperatorError: when the file can not be read or holds no such secret.
+    :param path: of the file.
+    :raises OperatorError: the file cannot be read, or holds no sufficiently long secret.
     """
-    return _long_enough(path, "webhooks.secret_file", "secret", _SHORTEST_SECRET)
+    return _long_secret(path, "webhooks.secret_file", "secret", _MIN_SECRET_BYTES)
 
 
-def _long_enough(path: str, setting: str, what: str, least: int) -> bytes:
+def _long_secret(path: str, setting: str, what: str, min_bytes: int) -> bytes:
     found = read(path, setting).strip()
-    if len(found) < least:
+    if len(found) < min_bytes:
         raise OperatorError(
-            f"{setting} {path!r} holds {len(found)} bytes; a {what} has at least "
-            f"{least}, for example from: openssl rand -hex 32"
+            f"{setting} {path!r} holds {len(found)} bytes; a {what} needs at least "
+            f"{min_bytes}, for example from: openssl rand -hex 32"
         )
     return found
 
 
 def password(path: str, setting: str) -> bytes:
-    """The password in a file, without white space around it.
+    """Return the password in a file, without white space around it.
 
-    :param setting: the key that names the file, for the error.
-    :raises OperatorError: when the file can not be read or is empty.
+    :param path: of the file.
+    :param setting: the setting that names it, for errors.
+    :raises OperatorError: the file cannot be read, or is empty.
     """
     found = read(path, setting).strip()
     if not found:

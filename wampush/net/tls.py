@@ -1,12 +1,12 @@
-"""TLS for listeners: the key and certificate in force, and taking new ones without a restart.
+"""TLS for listeners: the current key and certificate, and reloading them without a restart.
 
 Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, Twisted's TLS factory.
-Must not import: the broker, the composition root; of the edges only ``pem_files``.
+Must not import: the broker, the edges, the composition root.
 
-Every new connection asks :class:`ServerContext` for the context in force, so new files hold for
-new connections and the old context lives on in those that began with it. Sessions are resumed by
-tickets (RFC 8446 section 4.6.1, RFC 5077); nothing is kept on the server for them, and a new
-context begins with new ticket keys.
+Every new connection asks :class:`ServerContext` for the current context. So new files apply to new
+connections, and connections that exist keep the old context. Sessions are resumed with tickets
+(RFC 8446 section 4.6.1, RFC 5077); the server keeps nothing for them, and a new context has new
+ticket keys.
 """
 
 from __future__ import annotations
@@ -24,45 +24,46 @@ from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
 
-_log = Logger(namespace="wampush")
+_log = Logger(namespace="wampush.net")
 
-_OURS: Final = re.compile(r"ssl:[^:=]+(:(interface|backlog)=(\\.|[^:\\])*)*")
+_WITHOUT_KEY: Final = re.compile(r"ssl:[^:=]+(:(interface|backlog)=(\\.|[^:\\])*)*")
 _MINIMUM: Final = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}
 _VERIFY: Final = {
     "off": SSL.VERIFY_NONE,
     "optional": SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE,
     "required": SSL.VERIFY_PEER | SSL.VERIFY_CLIENT_ONCE | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
 }
-#: A client that may renegotiate can make the server work for nothing (RFC 8446 forbids it anyway).
+#: Renegotiation would let a client cause work at no cost to itself; RFC 8446 forbids it anyway.
 _OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
-#: OpenSSL resumes no session with a client certificate unless a context says whose sessions it has.
+#: OpenSSL resumes sessions with a client certificate only when the context has an id.
 _SESSION_ID_CONTEXT: Final = b"wampush"
 
-#: What a TLS connection may send in a reactor turn. Twisted's 128 KiB is less than a turn of pushes
-#: may have, so that a client that reads fast enough would fall behind all the same.
+#: Bytes that a TLS connection may send in a reactor turn. Twisted's 128 KiB is less than a turn of
+#: pushes may have, so a client would fall behind however fast it reads.
 _SEND_LIMIT: Final = 1_048_576
 
 
 def is_tls(endpoint: str) -> bool:
-    """Whether clients speak TLS on an endpoint."""
+    """Return whether clients use TLS on an endpoint."""
     return endpoint.startswith("ssl:")
 
 
-def uses_settings(endpoint: str) -> bool:
-    """Whether an endpoint takes its key from ``[tls]``: ``ssl:`` without a key of its own."""
-    return _OURS.fullmatch(endpoint) is not None
+def uses_tls_table(endpoint: str) -> bool:
+    """Return whether an endpoint takes its key from ``[tls]``: ``ssl:`` without its own key."""
+    return _WITHOUT_KEY.fullmatch(endpoint) is not None
 
 
-def below(endpoint: str) -> str:
-    """The endpoint that carries the TLS of an endpoint for which :func:`uses_settings` holds."""
+def carrier_endpoint(endpoint: str) -> str:
+    """Return the TCP endpoint beneath an endpoint for which :func:`uses_tls_table` is true."""
     return f"tcp:{endpoint.removeprefix('ssl:')}"
 
 
 def make_context(settings: TlsSettings) -> SSL.Context:
-    """An OpenSSL context with what the files hold now.
+    """Return an OpenSSL context with the current content of the files.
 
-    :raises OperatorError: when a file can not be used, or two of them do not belong together. No
-        message repeats anything of a file.
+    :param settings: the ``[tls]`` table.
+    :raises OperatorError: a file cannot be used, or two of them do not belong together. No message
+        repeats the content of a file.
     """
     for name, path in (("certificate", settings.certificate), ("key", settings.key)):
         if not path:
@@ -73,7 +74,7 @@ def make_context(settings: TlsSettings) -> SSL.Context:
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(_MINIMUM[settings.minimum_version])
     context.set_options(_OPTIONS)
-    # Idle connections would each keep about 34 KiB of buffers that they use now and then only.
+    # Otherwise each idle connection would keep about 34 KiB of buffers.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     context.set_session_id(_SESSION_ID_CONTEXT)
@@ -87,8 +88,8 @@ def make_context(settings: TlsSettings) -> SSL.Context:
         context.set_cipher_list(settings.ciphers.encode())
     except (SSL.Error, UnicodeError) as error:
         raise OperatorError(
-            f"tls.ciphers {settings.ciphers!r} selects nothing that OpenSSL has for TLS 1.2; "
-            "openssl ciphers shows what a list selects"
+            f"tls.ciphers {settings.ciphers!r} selects no cipher of OpenSSL for TLS 1.2; "
+            "run openssl ciphers to see what a list selects"
         ) from error
     return context
 
@@ -109,30 +110,30 @@ def _set_client_authorities(context: SSL.Context, settings: TlsSettings) -> None
         context.load_client_ca(settings.client_ca.encode())
     except SSL.Error as error:
         raise OperatorError(
-            f"tls.client_ca {settings.client_ca!r} holds a certificate that OpenSSL does not accept"
+            f"tls.client_ca {settings.client_ca!r} holds a certificate that OpenSSL rejects"
         ) from error
     context.set_verify(_VERIFY[wanted])
 
 
 class TlsTransport(TLSMemoryBIOProtocol):
-    """TLS on a TCP transport that sends what the system takes.
+    """TLS on a TCP transport with a higher limit on what a turn sends.
 
-    Unlike the kind that Twisted uses by default it does not hold small writes back for a turn;
-    outboxes write once a turn as it is.
+    Unlike Twisted's default transport, it does not delay small writes until the end of a turn;
+    outboxes write only once per turn anyway.
     """
 
     def makeConnection(self, transport: Any) -> None:
-        """The TCP connection is there."""
+        """Raise the limit of the TCP transport, then begin TLS."""
         transport.SEND_LIMIT = _SEND_LIMIT
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
 
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
-    """The context in force.
+    """The current context, which new connections use.
 
     :param settings: the ``[tls]`` table.
-    :raises OperatorError: when a file can not be used.
+    :raises OperatorError: a file cannot be used.
     """
 
     def __init__(self, settings: TlsSettings) -> None:
@@ -140,24 +141,29 @@ class ServerContext:
         self._context = make_context(settings)
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        """The TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
+        """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
         return SSL.Connection(self._context, None)
 
     def reload(self) -> bool:
-        """Read the files again, for new connections; a broken one leaves everything as it is.
+        """Read the files again, for new connections; an unusable file changes nothing.
 
-        :returns: whether the new files are in force.
+        :returns: whether the new files are in use.
         """
         try:
             self._context = make_context(self._settings)
         except OperatorError as error:
-            _log.error("TLS goes on with the key and certificate it has: {error}", error=error)
+            _log.error(
+                "TLS: could not reload the certificate, keeping the old one: {error}", error=error
+            )
             return False
-        _log.info("TLS: new connections get the certificate that the files hold now")
+        _log.info(
+            "TLS: certificate reloaded from {path}; new connections use it",
+            path=self._settings.certificate,
+        )
         return True
 
     def factory(self, wrapped: Any) -> TLSMemoryBIOFactory:
-        """A factory whose connections speak TLS below those of another factory.
+        """Return a factory whose connections add TLS beneath those of another factory.
 
         :param wrapped: makes the protocols inside (``IProtocolFactory``).
         """

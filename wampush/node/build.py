@@ -48,7 +48,8 @@ from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
-from wampush.net.origins import Origins, Proxies
+from wampush.net.origins import Origins
+from wampush.net.proxies import Proxies
 from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
 from wampush.node.inspection import Inspection

@@ -49,12 +49,12 @@ class ListeningSockets:
         self._http.append((scheme, self._open(endpoint, factory)))
 
     def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
-        if not tls.uses_settings(endpoint):
+        if not tls.uses_tls_table(endpoint):
             return listeners.listen(self._reactor, endpoint, factory)
         if self._tls is None:
             self._tls = tls.ServerContext(self._tls_settings)
         secured = self._tls.factory(factory)
-        return listeners.listen(self._reactor, endpoint, secured, tls.below(endpoint))
+        return listeners.listen(self._reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
 
     @property
     def websocket_urls(self) -> list[str]:
@@ -89,8 +89,8 @@ class ListeningSockets:
         :param group: its number.
         :raises ListenError: the system does not allow it.
         """
-        for path in listeners.files(port for _, port in (*self._websocket, *self._http)):
-            listeners.hand_over(path, user, group)
+        for path in listeners.socket_files(port for _, port in (*self._websocket, *self._http)):
+            listeners.change_owner(path, user, group)
 
     def reload(self) -> None:
         """Read the files of ``[tls]`` again and log the outcome."""

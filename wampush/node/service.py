@@ -22,7 +22,7 @@ from twisted.logger import Logger
 from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
-from wampush.net import listeners
+from wampush.net import descriptors, listeners
 from wampush.node.listening import ListeningSockets
 from wampush.node.options import Account, Options, account
 from wampush.node.publishing import decide_publishing
@@ -121,7 +121,7 @@ class WampushService(Service):
         if self._account is not None:
             sockets.hand_over(self._account.user, self._account.group)
             for path in node.pull.socket_files():
-                listeners.hand_over(path, self._account.user, self._account.group)
+                listeners.change_owner(path, self._account.user, self._account.group)
 
     def _open_http(self, reactor: Any, node: Node, sockets: ListeningSockets) -> None:
         from wampush.node.http_site import make_site
@@ -208,8 +208,8 @@ class WampushService(Service):
 
 def _limit_connections(settings: Settings) -> int:
     """Raise the limit of open files, and return how many clients it leaves room for."""
-    before, allowed = listeners.raise_descriptor_limit()
-    reserved = listeners.RESERVED_DESCRIPTORS
+    before, allowed = descriptors.raise_descriptor_limit()
+    reserved = descriptors.RESERVED_DESCRIPTORS
     if settings.http.listen != "off":
         reserved += settings.http.max_connections
     max_connections = min(settings.websocket.max_connections, max(1, allowed - reserved))

@@ -77,9 +77,12 @@ def test_files_that_are_none(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     cases: list[tuple[dict[str, Path], str]] = [
         ({"ca": missing}, "ca .* cannot be read"),
-        ({"ca": own.key}, "ca .* holds no certificate"),
-        ({"certificate": own.key, "key": own.key}, "certificate .* holds no certificate"),
-        ({"certificate": own.certificate, "key": own.certificate}, "key .* holds no private key"),
+        ({"ca": own.key}, "ca .* holds no readable certificate"),
+        ({"certificate": own.key, "key": own.key}, "certificate .* holds no readable certificate"),
+        (
+            {"certificate": own.certificate, "key": own.certificate},
+            "key .* holds no readable private",
+        ),
     ]
     for files, words in cases:
         with pytest.raises(OperatorError, match=rf"^redis_source\[2\]\.{words}"):

@@ -28,7 +28,8 @@ from wampush.edges.websocket.connection import ClientLimits, Connection
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.opening import ConnectHook
 from wampush.edges.websocket.server import WebSocketEdge
-from wampush.net.origins import Origins, Proxies
+from wampush.net.origins import Origins
+from wampush.net.proxies import Proxies
 
 
 @dataclass

@@ -12,7 +12,8 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission, Ticket
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
-from wampush.net.origins import Origins, Proxies
+from wampush.net.origins import Origins
+from wampush.net.proxies import Proxies
 
 
 def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:

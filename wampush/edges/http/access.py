@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.edges.http.answers import bearer, host_asked_for
 from wampush.errors import Refusal
-from wampush.net.origins import OF_PROXIES, canonical, is_loopback_name
+from wampush.net.origins import canonical, is_loopback_name
+from wampush.net.proxies import PROXY_HEADERS
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -64,7 +65,7 @@ class HttpAccess:
         host = host_asked_for(request)
         if host is None or not is_loopback_name(host.strip("[]").rstrip(".").lower()):
             return False
-        if any(request.requestHeaders.hasHeader(name) for name in OF_PROXIES):
+        if any(request.requestHeaders.hasHeader(name) for name in PROXY_HEADERS):
             return False
         peer = request.getClientAddress()
         return is_loopback_name(getattr(peer, "host", ""))

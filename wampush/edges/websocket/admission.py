@@ -12,8 +12,9 @@ from typing import Final
 
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
-from wampush.net.addresses import counted_as
-from wampush.net.origins import Origins, Proxies
+from wampush.net.addresses import counting_key
+from wampush.net.origins import Origins
+from wampush.net.proxies import Proxies
 
 #: Sockets beyond a limit that are still accepted, so that their requests can be answered.
 _ANSWERED_BEYOND_LIMIT: Final = 64
@@ -88,7 +89,7 @@ class Admission:
         """
         if not self._max_per_address:
             return None
-        name = counted_as(address)
+        name = counting_key(address)
         return None if name is None or self._proxies.trusts(address) else name
 
     # For tickets.
@@ -118,10 +119,10 @@ class Admission:
         most = self._max_connections
         if self.connections > most:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
-        if not (origins or self._origins).permit(headers):
+        if not (origins or self._origins).permits(headers):
             origin = headers.get("origin", "")[:100]
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
-        address = self._proxies.client(peer, headers)
+        address = self._proxies.client_address(peer, headers)
         name = self.counted_as(address)
         if name is not None:
             most = self._max_per_address

@@ -14,7 +14,7 @@ from wampush.broker.identity import ANONYMOUS
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket import http_upgrade
 from wampush.errors import CloseReason, MessageRefused, Refusal
-from wampush.net.origins import is_from_here
+from wampush.net.origins import is_from_this_machine
 from wampush.wamp.session import PrefixLimits, WampSession
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class WampRoute:
     ) -> WampConversation:
         """Make a session with its id; its connection is not open yet."""
         session = WampSession(self._dialect, self._server, self._prefixes)
-        is_local = is_from_here(line.peer, request.headers)
+        is_local = is_from_this_machine(line.peer, request.headers)
         conversation = WampConversation(self._handler, line, is_local)
         conversation.subscriber = Subscriber(session, outbox, identity, conversation)
         return conversation

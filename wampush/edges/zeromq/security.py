@@ -29,7 +29,7 @@ from wampush.edges.zeromq.keys import (
 )
 from wampush.edges.zeromq.zap import ZapHandler
 from wampush.errors import OperatorError, PushRefused, Refusal, shown
-from wampush.net.addresses import Network, network, parsed
+from wampush.net.addresses import Network, parse_address, parse_network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ _OPEN: Final = (
 
 def is_allowed(address: str, networks: Iterable[Network]) -> bool:
     """Return whether the address of a peer, as libzmq reports it, is in one of the networks."""
-    peer = parsed(address)
+    peer = parse_address(address)
     return peer is not None and any(peer in each for each in networks)
 
 
@@ -63,7 +63,7 @@ class ZmqSecurity:
 
     def __init__(self, settings: ZmqSettings, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._networks = [network(each) for each in settings.allow]
+        self._networks = [parse_network(each) for each in settings.allow]
         self._ipc_mode = int(settings.ipc_mode, 8)
         self._client_keys_path = settings.curve_client_keys
         self._secret_key: bytes | None = None
@@ -190,5 +190,5 @@ class ZmqSecurity:
 
 def _is_loopback(address: str) -> bool:
     host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]").partition("%")[0]
-    found = parsed(host)
+    found = parse_address(host)
     return found is not None and found.is_loopback
