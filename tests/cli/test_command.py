@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,24 @@ def test_check_says_in_one_line_what_is_wrong(
     complaint = one_line(capfd)
     assert str(file) in complaint
     assert 'did you mean "' in complaint
+
+
+def test_check_lists_every_mistake(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "wampush.toml"
+    file.write_text('[clients]\npublsh = "never"\nqueue_bytes = 0\n')
+    assert main(["check", "--config", str(file), "--set", "auth.order=cra"]) == 1
+    assert [line.partition(" = ")[0] for line in capfd.readouterr().err.splitlines()] == [
+        f"wampush: {file}:2: clients.publsh",
+        f"wampush: {file}:3: clients.queue_bytes",
+        "wampush: command line: auth.order",
+    ]
+
+
+def test_check_prints_what_set_gives(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--set", "websocket.dialect=ratchet", "--set", "apps=[]"]) == 0
+    assert re.search(
+        r'^websocket.dialect += "ratchet" +# command line$', capfd.readouterr().out, re.MULTILINE
+    )
 
 
 def test_check_survives_a_reader_that_has_gone() -> None:

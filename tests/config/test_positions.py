@@ -101,3 +101,8 @@ def test_every_key_of_any_document_has_a_line(parts: list[str]) -> None:
             assert path not in set(paths(tomllib.loads(before)))
         except tomllib.TOMLDecodeError:
             continue
+
+
+def test_what_is_not_toml_is_a_defect() -> None:
+    with pytest.raises(ValueError, match="no key at 2"):
+        positions("  = 1")

@@ -140,6 +140,17 @@ def test_a_bad_file_is_one_line(text: str, words: Sequence[str], tmp_path: Path)
     assert_one_line(start("--config", "bad.toml", cwd=tmp_path), *words)
 
 
+def test_each_mistake_of_the_configuration_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("[websocket]\nlisten = 8080\npung = 1\n")
+    done = start("--config", "bad.toml", "--set", "limits.topics=0", cwd=tmp_path)
+    assert done.returncode == 1
+    assert [line.partition(" = ")[0] for line in done.stderr.splitlines()] == [
+        "wampush: bad.toml:2: websocket.listen",
+        "wampush: bad.toml:3: websocket.pung",
+        "wampush: command line: limits.topics",
+    ]
+
+
 def test_ports_in_use_are_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

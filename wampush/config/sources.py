@@ -71,12 +71,17 @@ class Origin:
     line_of: Callable[[KeyPath], int | None] = _no_line
 
     def mistake(
-        self, path: KeyPath, value: object, problem: str, suggestion: str = ""
+        self,
+        path: KeyPath,
+        value: object,
+        problem: str,
+        suggestion: str = "",
+        index: int | None = None,
     ) -> ConfigError:
-        """Make the error about a value of this source."""
+        """Make the error about a value of this source, or about an element of a list."""
         named = f"{problem} (set by {self.variable})" if self.variable else problem
+        line = self.line_of(path if index is None else (*path, index))
         shown = presentable(value)
-        line = self.line_of(path)
         return ConfigError(self.source, dotted(path), shown, named, suggestion, line)
 
 
@@ -270,7 +275,8 @@ def _checked(path: KeyPath, setting: Setting, value: object, origin: Origin) -> 
     checked = value if isinstance(value, Rejected) else setting.check.check(value)
     if isinstance(checked, Rejected):
         unit = f" (unit: {setting.unit})" if setting.unit else ""
-        return origin.mistake(path, checked.value, f"must be {checked.expected}{unit}")
+        problem = f"must be {checked.expected}{unit}"
+        return origin.mistake(path, checked.value, problem, index=checked.index)
     return checked
 
 

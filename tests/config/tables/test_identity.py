@@ -5,12 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.config.refusals import refusal
-from wampush.config.checks.common import Rejected
-from wampush.config.checks.identity import HTTP_URL, NAME
 from wampush.config.load import load
 
 
@@ -80,39 +76,6 @@ def test_what_does_not_fit_together_stops_the_start(tmp_path, text, key, words):
     assert words in str(error)
 
 
-@pytest.mark.parametrize(
-    "url",
-    ["http://127.0.0.1:8000/who.php", "https://example.org/a?b=c", "http://[::1]:1/", ""],
-)
-def test_urls_of_web_applications(url):
-    assert HTTP_URL.check(url) == url
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "example.org",
-        "ftp://a/",
-        "http://",
-        "http://u:p@a/",
-        "http://a/#b",
-        "http://a:99999/",
-        "http://a b/",
-        "http://[::1/",
-        "https://é/",
-        "http://a:0/",
-        1,
-    ],
-)
-def test_what_is_no_url_of_a_web_application(url):
-    assert isinstance(HTTP_URL.check(url), Rejected)
-
-
-@pytest.mark.parametrize("name", ["a b", "ä", "a:b", "a=b", "", 1, "a\n"])
-def test_what_is_no_name(name):
-    assert isinstance(NAME.check(name), Rejected)
-
-
 def test_names_and_text_that_may_be_empty(tmp_path):
     token = read(
         tmp_path, '[token]\nquery = ""\ncookie = "X-Token"\naudience = ""\nissuer = "é"'
@@ -120,8 +83,6 @@ def test_names_and_text_that_may_be_empty(tmp_path):
     assert (token.query, token.cookie, token.audience, token.issuer) == ("", "X-Token", "", "é")
 
 
-@given(st.text() | st.integers() | st.none() | st.lists(st.text()))
-def test_checks_never_raise(value):
-    for check in (HTTP_URL, NAME):
-        checked = check.check(value)
-        assert checked == value or isinstance(checked, Rejected)
+def test_keys_of_wamp_cra_may_be_those_of_an_app(tmp_path):
+    settings = read(tmp_path, 'apps = ["a:b"]\n[auth]\norder = ["cra"]')
+    assert settings.cra.keys_file == ""

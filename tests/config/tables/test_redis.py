@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wampush import cli
-from wampush.config.checks.redis import RedisUrl
 from wampush.config.load import describe, load
-from wampush.config.redaction import HIDDEN, names_a_secret, without_password
+from wampush.config.redaction import HIDDEN
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.errors import ConfigErrors
 
@@ -35,68 +34,6 @@ def refusal(read: Callable[[], object]) -> str:
     text = str(caught.value)
     assert SECRET not in text
     return text
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("redis://localhost", RedisUrl("localhost")),
-        ("redis://localhost/", RedisUrl("localhost")),
-        ("redis://LocalHost:6380/15", RedisUrl("localhost", 6380)),
-        ("rediss://redis.example.com", RedisUrl("redis.example.com", tls=True)),
-        ("REDIS://[::1]:1", RedisUrl("::1", 1)),
-        ("redis://shop_redis-1", RedisUrl("shop_redis-1")),
-        ("redis://:p%40ss%2Fw%C3%B6rd@h", RedisUrl("h", password="p@ss/wörd")),
-        ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b")),
-    ],
-)
-def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
-    assert entry(url=text).url == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "localhost",
-        "localhost:6379",
-        "redis:localhost",
-        "redis://",
-        "redis:///0",
-        "redis://:6379",
-        "redis://h:0",
-        "redis://h:65536",
-        "redis://h:port",
-        "redis://h/database",
-        "redis://h/1/2",
-        "redis://h/²",
-        "redis://a b",
-        "redis://a,b",
-        "redis://☃",
-        "redis://[1:2]",
-        "redis://" + "h" * 254,
-        "redis://h?db=1",
-        "redis://h#1",
-        " redis://h",
-        "redis://h\n",
-        "redis://[::1",
-        "unix:///run/redis.sock",
-        f"http://:{SECRET}@h",
-        f"redis://:{SECRET}@h:port",
-        f"redis://:{SECRET}%ff@h",
-        f"redis://:{SECRET}/@h",
-        f"redis://:{SECRET}#@h",
-        f"redis://{SECRET}@h",
-        f"redis://:{SECRET}",
-        f"redis//:{SECRET}@h",
-        f"{SECRET}@h",
-        5,
-        ["redis://h"],
-        {"host": SECRET},
-    ],
-)
-def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
-    assert "redis_source[1].url" in refusal(lambda: entry(url=text))
 
 
 @pytest.mark.parametrize(
@@ -190,29 +127,6 @@ def test_a_password_is_shown_nowhere(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert SECRET not in shown
     assert "live-user" not in shown
     assert loaded.settings.redis_source[0].url.address == "redis://h:7"
-
-
-def test_an_ipv6_address_is_shown_in_brackets() -> None:
-    assert RedisUrl("::1", password=SECRET).address == "redis://[::1]:6379"
-
-
-@unhurried
-@given(st.text(max_size=30), st.text(max_size=30))
-def test_nothing_before_the_last_at_sign_is_left_of_a_url(before: str, after: str) -> None:
-    url = f"redis://{before}{SECRET}@{after}"
-    assert SECRET not in without_password(url)
-    assert without_password(url).startswith(f"redis://{HIDDEN}@")
-
-
-@pytest.mark.parametrize("text", ["tcp://127.0.0.1:5555", "a@b", "http://h/path", ""])
-def test_other_texts_are_shown_as_they_are(text: str) -> None:
-    assert without_password(text) == text
-
-
-def test_names_of_secrets() -> None:
-    assert names_a_secret("REDIS_PASSWORD")
-    assert names_a_secret("passwd")
-    assert not names_a_secret("url")
 
 
 @unhurried

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Annotated, Final, Protocol
@@ -40,10 +40,12 @@ class Rejected:
 
     :param expected: what would be right, as the end of a sentence that begins with "must be".
     :param value: the unusable value, or the element of a list that is at fault.
+    :param index: where the element is in the list, counted from 0.
     """
 
     expected: str
     value: object
+    index: int | None = None
 
 
 class Check(Protocol):
@@ -225,13 +227,13 @@ class ListOf:
             return wrong_type(self, value)
         if len(value) < self.at_least:
             return Rejected(self.allowed, list(value))
-        kept: list[str] = []
-        for element in value:
+        kept: list[object] = []
+        for index, element in enumerate(value):
             checked = self.each.check(element)
-            if not isinstance(checked, str):
-                return checked
-            if checked in kept and not takes_any_port(checked):
-                return Rejected("in the list only once", checked)
+            if isinstance(checked, Rejected):
+                return replace(checked, index=index)
+            if checked in kept and not takes_any_port(str(checked)):
+                return Rejected("in the list only once", checked, index)
             kept.append(checked)
         return tuple(kept)
 

@@ -1,0 +1,97 @@
+"""Addresses of Redis servers, and topics made of channels."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from wampush.config.checks.common import Rejected
+from wampush.config.checks.redis import ChannelTopic, RedisAddress, RedisUrl
+from wampush.config.redaction import HIDDEN
+
+SECRET = "correct-horse"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("redis://localhost", RedisUrl("localhost")),
+        ("redis://localhost/", RedisUrl("localhost")),
+        ("redis://LocalHost:6380/15", RedisUrl("localhost", 6380)),
+        ("rediss://redis.example.com", RedisUrl("redis.example.com", tls=True)),
+        ("REDIS://[::1]:1", RedisUrl("::1", 1)),
+        ("redis://shop_redis-1", RedisUrl("shop_redis-1")),
+        ("redis://:p%40ss%2Fw%C3%B6rd@h", RedisUrl("h", password="p@ss/wörd")),
+        ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b")),
+    ],
+)
+def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
+    assert RedisAddress().check(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "localhost",
+        "localhost:6379",
+        "redis:localhost",
+        "redis://",
+        "redis:///0",
+        "redis://:6379",
+        "redis://h:0",
+        "redis://h:65536",
+        "redis://h:port",
+        "redis://h/database",
+        "redis://h/1/2",
+        "redis://h/²",
+        "redis://a b",
+        "redis://a,b",
+        "redis://☃",
+        "redis://[1:2]",
+        "redis://" + "h" * 254,
+        "redis://h?db=1",
+        "redis://h#1",
+        " redis://h",
+        "redis://h\n",
+        "redis://[::1",
+        "unix:///run/redis.sock",
+        f"http://:{SECRET}@h",
+        f"redis://:{SECRET}@h:port",
+        f"redis://:{SECRET}%ff@h",
+        f"redis://:{SECRET}/@h",
+        f"redis://:{SECRET}#@h",
+        f"redis://:{SECRET}",
+        f"redis//:{SECRET}@h",
+        f"{SECRET}@h",
+        5,
+        ["redis://h"],
+        {"host": SECRET},
+    ],
+)
+def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
+    rejected = RedisAddress().check(text)
+    assert isinstance(rejected, Rejected)
+    assert rejected.expected.startswith("redis://HOST:PORT or rediss://HOST:PORT")
+    assert rejected.value is None
+
+
+def test_an_ipv6_address_is_shown_in_brackets() -> None:
+    assert RedisUrl("::1", password=SECRET).address == "redis://[::1]:6379"
+
+
+def test_user_and_password_are_hidden() -> None:
+    url = RedisUrl("h", user="live", password=SECRET)
+    assert (str(url), repr(url)) == (f"redis://{HIDDEN}@h:6379", f'"redis://{HIDDEN}@h:6379"')
+    assert url.address == "redis://h:6379"
+    assert str(RedisUrl("h", tls=True)) == "rediss://h:6379"
+
+
+@pytest.mark.parametrize(
+    ("topic", "usable"),
+    [("{channel}", True), ("a.{channel}.b", True), ("a", True), ("", False), ("{topic}", False)],
+)
+def test_topics_of_channels(topic: str, usable: bool) -> None:
+    check = get_args(ChannelTopic)[1]
+    assert isinstance(check.check(topic), Rejected) is not usable

@@ -1,0 +1,79 @@
+"""The rules of ``[clients]`` and ``[[topics]]``."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.config.refusals import refusal
+from wampush.config.load import load
+
+
+@pytest.mark.parametrize(
+    ("matches", "key", "expected"),
+    [
+        (["a", "a"], "topics[2].match", "never reached"),
+        (["*", "a"], "topics[2].match", "never reached"),
+        (["a*", "b", "ab*"], "topics[3].match", "topics[1]"),
+        ([""], "topics[1].match", "a topic, or a prefix"),
+        (["a*b"], "topics[1].match", "a topic, or a prefix"),
+        (["a**"], "topics[1].match", "a topic, or a prefix"),
+        (["ö" * 513], "topics[1].match", "allows 1024 bytes"),
+        ([None], "topics[1].match", "is missing"),
+    ],
+)
+def test_unusable_topics(matches, key, expected):
+    entries = [{} if match is None else {"match": match} for match in matches]
+    error = refusal(overrides={"topics": entries})
+    assert error.key == key
+    assert expected in str(error)
+
+
+def test_topics_from_narrow_to_wide():
+    entries = [{"match": match} for match in ("ab", "ab*", "a*", "*")]
+    assert len(load(None, {}, {"topics": entries}).settings.topics) == 4
+
+
+@pytest.mark.parametrize(
+    ("topics", "expected"),
+    [
+        ("user.{user}", 'must be a list with each element a topic such as "user.{user}"'),
+        ([1], "a topic such as"),
+        ([""], "a topic such as"),
+        (["a*"], 'has no "*"'),
+        (["a*b"], 'has no "*"'),
+        (["{user}"], "begins with text"),
+        (["{group}.a"], "begins with text"),
+        (["u{user}"], "separators such as"),
+        (["u.{user}s"], "separators such as"),
+        (["u.{user}{group}"], "separators such as"),
+        (["u.{usr}"], "no other braces"),
+        (["u.{"], "no other braces"),
+        (["a", "a"], "in the list only once"),
+        (["ö" * 513], "limits.topic_bytes allows 1024 bytes"),
+        (["ö" * 512 + ".{user}"], "limits.topic_bytes allows 1024 bytes"),
+    ],
+)
+def test_unusable_automatic_topics(topics, expected):
+    error = refusal(overrides={"clients.auto_subscribe": topics})
+    assert error.key == "clients.auto_subscribe"
+    assert expected in str(error)
+
+
+def test_automatic_topics(toml):
+    text = '[clients]\nauto_subscribe = ["user.{user}", "in/{group}/of/{user}", "broadcast"]'
+    kept = load(toml(text), {}, {}).settings.clients.auto_subscribe
+    assert kept == ("user.{user}", "in/{group}/of/{user}", "broadcast")
+    variable = {"WAMPUSH_CLIENTS_AUTO_SUBSCRIBE": "user.{user}, broadcast"}
+    assert load(toml(text), variable, {}).settings.clients.auto_subscribe == (
+        "user.{user}",
+        "broadcast",
+    )
+    longest = "ö" * 511 + ".{user}"
+    assert load(None, {}, {"clients.auto_subscribe": [longest]})
+
+
+def test_the_topics_of_wampush_have_no_presence():
+    entry = {"match": "wampush.presence.*", "presence": True}
+    error = refusal(overrides={"topics": [entry]})
+    assert (error.key, error.value) == ("topics[1].presence", True)
+    assert "cannot join" in error.expected
