@@ -5,14 +5,20 @@ from __future__ import annotations
 import gc
 import struct
 import weakref
+import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 
 from tests.edges.websocket.in_memory import (
+    ADDRESS,
     Frame,
     MemoryNode,
+    change_rules,
     frames,
     masked,
     request,
@@ -186,6 +192,123 @@ def test_an_end_without_room_for_its_close_frame_is_counted_once(frame: bytes) -
     peer.lose()
     assert node.ledger.ended == {CloseReason.SLOW_CLIENT: 1}
     assert node.edge.timer_wheel.waiting == 0
+
+
+# The handshake.
+
+
+def test_a_connection_knows_its_client_from_accept_on() -> None:
+    node = MemoryNode(SETTINGS, trusted=("127.0.0.1",))
+    unmade = node.edge.buildProtocol(ADDRESS)
+    assert unmade.peer == unmade.address == ""
+    peer = node.connect()
+    assert peer.connection.peer == peer.connection.address == "127.0.0.1"
+    peer.open("X-Forwarded-For: 192.0.2.1")
+    assert peer.connection.peer == "127.0.0.1"
+    assert peer.connection.address == "192.0.2.1"
+
+
+def test_what_was_agreed_on_compression_counts_both_ways() -> None:
+    node = MemoryNode(WebSocketSettings(compression=True))
+    peer = node.open("Sec-WebSocket-Extensions: permessage-deflate")
+    deflater = zlib.compressobj(wbits=-15)
+    text = b'[5,"t"]'
+    data = deflater.compress(text) + deflater.flush(zlib.Z_SYNC_FLUSH)
+    peer.send(masked(data.removesuffix(b"\x00\x00\xff\xff"), first=0xC1))
+    node.publish("t", b'"' + b"x" * 1000 + b'"')
+    (event,) = frames(peer.take())
+    assert event.first == 0xC1
+    assert len(event.payload) < 100
+
+
+def test_frames_in_the_same_read_as_the_request_are_read() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.connect()
+    peer.send(request() + masked(b'[5,"t"]') + masked(b"", first=0x88))
+    assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
+    assert node.broker.hub.topic_count == 1
+    assert not peer.transport.disconnected
+
+
+@pytest.mark.parametrize("later", [True, False])
+def test_a_defect_of_the_authenticator_drops_the_connection(later: bool) -> None:
+    node = MemoryNode(SETTINGS)
+    answer: Deferred[Identity] = Deferred()
+    authenticator: Any = SimpleNamespace(all_anonymous=False, authenticate=lambda _: answer)
+    change_rules(node.edge, authenticator=authenticator)
+    if not later:
+        answer.errback(ValueError("defect"))
+    peer = node.connect()
+    with capturedLogs() as logged:
+        peer.send(request())
+        if later:
+            assert not peer.transport.disconnected
+            answer.errback(ValueError("defect"))
+    assert peer.transport.disconnected
+    assert peer.take() == b""
+    assert node.ledger.ended == {CloseReason.INTERNAL_ERROR: 1}
+    failures = [event for event in logged if "log_failure" in event]
+    assert [event["log_namespace"] for event in failures] == ["wampush.websocket"]
+    assert failures[0]["log_failure"].check(ValueError)
+
+
+# Messages out.
+
+
+def test_messages_of_a_conversation_go_out_while_the_connection_is_open() -> None:
+    node = MemoryNode(SETTINGS)
+    early, peer = node.connect(), node.open()
+    for connection in (early.connection, peer.connection):
+        connection.write_text(b"text")
+        connection.write_binary(b"\xff")
+    assert early.take() == b""
+    assert frames(peer.take()) == [Frame(0x81, b"text"), Frame(0x82, b"\xff")]
+    peer.connection.end(CloseReason.CLOSED_BY_COMPONENT, "why", 4000)
+    peer.connection.write_text(b"late")
+    peer.connection.write_binary(b"late")
+    assert frames(peer.take()) == [Frame(0x88, struct.pack("!H", 4000) + b"why")]
+    peer.lose()
+    peer.connection.write_text(b"late")
+    peer.connection.write_binary(b"late")
+    assert peer.take() == b""
+
+
+def test_a_reason_with_a_close_code_is_sent_before_the_end() -> None:
+    node = MemoryNode(SETTINGS)
+    connecting, peer = node.connect(), node.open()
+    for each in (connecting, peer):
+        each.connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
+        assert each.transport.disconnecting
+    assert connecting.take() == b""
+    (close,) = frames(peer.take())
+    assert close.payload == struct.pack("!H", 3000) + b"why"
+    assert node.ledger.ended == {CloseReason.ENDED_BY_APPLICATION: 2}
+
+
+# Identity.
+
+
+def test_a_connection_ends_when_its_identity_expires() -> None:
+    node = MemoryNode(SETTINGS)
+    node.edge.shared = replace(node.edge.shared, now=node.clock.seconds)
+    peer = node.open()
+    peer.become(Identity("7", expires=20.0))
+    pass_time(node, 10)
+    peer.become(Identity("7", expires=40.0))
+    pass_time(node, 28)
+    assert not peer.transport.disconnected
+    pass_time(node, 4)
+    assert peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.IDENTITY_EXPIRED: 1}
+
+
+def test_an_ended_connection_accepts_no_identity() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    assert peer.connection.accept_identity(Identity("7"))
+    peer.connection.drop(CloseReason.SILENT)
+    assert not peer.connection.accept_identity(Identity("8"))
+    assert node.edge.shared.admission._users == {"7": 1}
 
 
 # Time.

@@ -1,241 +1,333 @@
-"""The opening of a connection: its connect hook decides before the handshake is answered."""
+"""The opening of one connection, without the connection: which callback is called, and when."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
+from twisted.internet.interfaces import ISSLTransport
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides
 
-from tests.apps.sample_components import Scripted
-from tests.edges.websocket.component_in_memory import ComponentEdge
-from tests.edges.websocket.in_memory import MemoryNode, Peer, change_rules, frames, masked, request
-from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt
+from tests.edges.websocket.in_memory import KEY, MemoryTransport, masked, request
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.websocket import http_upgrade
+from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.compression import Agreement
+from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.origins import Origins, Proxies
+
+ANN = Identity("ann", source="token")
 
 
-class Hook:
-    """Decides as a test says; by itself, later."""
+class RecordingRoute:
+    """Notes which conversations it began."""
 
-    def __init__(self, answer: Any = None) -> None:
-        self.arrivals: list[ConnectAttempt] = []
-        self.answers: list[Deferred[None]] = []
-        self.cancelled = 0
+    origins = None
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[ConnectRequest, Identity, str | None]] = []
+        self.refusal: HandshakeRefused | None = None
+
+    def subprotocol(self, offered: Sequence[str]) -> str | None:
+        return http_upgrade.subprotocol(offered, required=True)
+
+    def begin(
+        self,
+        line: object,
+        outbox: object,
+        request: ConnectRequest,
+        identity: Identity,
+        subprotocol: str | None,
+    ) -> Any:
+        assert (line, outbox) == ("line", "outbox")
+        if self.refusal is not None:
+            raise self.refusal
+        self.begun.append((request, identity, subprotocol))
+        return Conversation(identity)
+
+
+class Conversation:
+    """One that is not begun."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.subscriber = f"subscriber of {identity.user}"
+
+
+class FakeAuthenticator:
+    """Answers as a test says."""
+
+    def __init__(self, *answers: Deferred[Identity]) -> None:
+        self.all_anonymous = not answers
+        self.asked: list[ConnectRequest] = []
+        self._answers = list(answers)
+
+    def authenticate(self, request: ConnectRequest) -> Deferred[Identity]:
+        self.asked.append(request)
+        return self._answers.pop(0)
+
+
+class FakeHook:
+    """Answers as a test says."""
+
+    def __init__(self, answer: Deferred[None]) -> None:
+        self.asked: list[ConnectAttempt] = []
         self._answer = answer
 
     def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
-        self.arrivals.append(arrival)
-        if self._answer is not None:
-            answered: Deferred[None] = self._answer(arrival)
-            return answered
-        deferred: Deferred[None] = Deferred(self._cancel)
-        self.answers.append(deferred)
-        return deferred
-
-    def _cancel(self, _: object) -> None:
-        self.cancelled += 1
+        self.asked.append(arrival)
+        return self._answer
 
 
-def refuse(_: ConnectAttempt) -> Deferred[None]:
-    return fail(AuthenticationRefused(CloseReason.CONNECT_REFUSED, "Not on the list."))
+class Door:
+    """An opening handshake, and what it called."""
+
+    def __init__(
+        self,
+        *answers: Deferred[Identity],
+        hook: FakeHook | None = None,
+        settings: WebSocketSettings | None = None,
+        most_per_user: int = 0,
+        proxies: Proxies | None = None,
+        transport: Any = None,
+    ) -> None:
+        self.route = RecordingRoute()
+        self.authenticator = FakeAuthenticator(*answers)
+        self.admission = Admission(
+            max_connections=10,
+            max_per_address=0,
+            max_per_user=most_per_user,
+            origins=Origins(("same-host",), null=False),
+            proxies=proxies or Proxies(()),
+        )
+        self.transport: Any = MemoryTransport() if transport is None else transport
+        self.ticket = self.admission.arrive(peer_of(self.transport))
+        self.opened: list[tuple[Any, bytes, Agreement | None, bytes]] = []
+        self.answered: list[tuple[bytes, CloseReason, str]] = []
+        self.defects: list[Failure] = []
+        parts: Any = {"line": "line", "outbox": "outbox"}
+        authenticator: Any = self.authenticator
+        self.opening = OpeningHandshake(
+            rules=OpeningRules(
+                settings=settings or WebSocketSettings(),
+                routes=Routes(self.route),
+                authenticator=authenticator,
+                connect_hook=hook,
+                server="wampush/test",
+            ),
+            ticket=self.ticket,
+            transport=self.transport,
+            on_open=lambda *arguments: self.opened.append(arguments),
+            on_answer=lambda *arguments: self.answered.append(arguments),
+            on_defect=self.defects.append,
+            **parts,
+        )
+
+    @property
+    def is_waiting(self) -> bool:
+        return not self.opened and not self.answered and not self.defects
+
+    def refused(self) -> CloseReason:
+        """The reason of the only answer."""
+        assert self.opened == []
+        assert self.defects == []
+        ((response, reason, detail),) = self.answered
+        assert response == http_upgrade.refusal(HandshakeRefused(reason, detail))
+        return reason
 
 
-def guarded(hook: Hook) -> MemoryNode:
-    node = MemoryNode(WebSocketSettings(handshake_timeout=5.0))
-    change_rules(node.edge, connect_hook=hook)
-    return node
+def test_a_client_that_nobody_has_to_ask_about_opens_at_once() -> None:
+    door = Door()
+    door.opening.receive(request(target="/ws?a=1") + b"early")
+    ((conversation, response, agreement, rest),) = door.opened
+    assert conversation.identity is ANONYMOUS
+    assert response == http_upgrade.accept(KEY, "wamp")
+    assert agreement is None
+    assert rest == b"early"
+    ((asked, identity, subprotocol),) = door.route.begun
+    assert (asked.target, asked.address, asked.scheme) == ("/ws?a=1", "127.0.0.1", "ws")
+    assert (identity, subprotocol) == (ANONYMOUS, "wamp")
+    assert door.authenticator.asked == []
 
 
-def ask(node: MemoryNode, more: bytes = b"") -> Peer:
-    """A client that has sent its request."""
-    peer = node.connect()
-    peer.send(request("Cookie: a=1", target="/ws?x=1") + more)
-    return peer
+def test_one_request_goes_to_the_authenticator_the_route_and_the_hook() -> None:
+    hook = FakeHook(succeed(None))
+    door = Door(succeed(ANN), hook=hook)
+    door.opening.receive(request())
+    assert len(door.opened) == 1
+    (attempt,) = hook.asked
+    (asked,) = door.authenticator.asked
+    assert asked is door.route.begun[0][0] is attempt.request
+    assert attempt.identity == ANN
+    subscriber: Any = attempt.subscriber
+    assert subscriber == "subscriber of ann"
 
 
-def test_who_is_let_in_later_gets_its_session_then() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node, masked(b'[5,"t"]'))
-    assert peer.take() == b""
-    assert node.broker.sessions == {}
-    (arrival,) = hook.arrivals
-    assert arrival.identity.source == "anonymous"
-    assert arrival.address == "127.0.0.1"
-    assert arrival.request.path == "/ws"
-    assert arrival.request.cookies == {"a": "1"}
-    assert arrival.subscriber is not None
-    assert arrival.subscriber.peer is not None
-    assert arrival.subscriber.peer.address == "127.0.0.1"
-    assert arrival.subscriber.is_local
-    hook.answers.pop().callback(None)
-    head, _, rest = peer.take().partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 101 ")
-    (welcome,) = frames(rest)
-    assert arrival.subscriber.session_id.encode() in welcome.payload
-    assert node.broker.sessions == {arrival.subscriber.session_id: arrival.subscriber}
-    # What it sent behind its request was kept.
-    assert node.broker.hub.topics(arrival.subscriber) == {"t"}
+def test_a_request_may_come_byte_by_byte() -> None:
+    door = Door()
+    data = request()
+    for index in range(len(data)):
+        assert door.is_waiting
+        door.opening.receive(data[index : index + 1])
+    assert len(door.opened) == 1
+
+
+def test_a_tls_socket_and_a_trusted_proxy_decide_the_scheme() -> None:
+    transport = MemoryTransport()
+    directlyProvides(transport, ISSLTransport)
+    plain = MemoryTransport()
+    trusted = Proxies.of(["127.0.0.1"])
+    for door, headers, scheme in (
+        (Door(transport=transport), (), "wss"),
+        (Door(transport=plain, proxies=trusted), ("X-Forwarded-Proto: https",), "wss"),
+        (Door(transport=plain), ("X-Forwarded-Proto: https",), "ws"),
+    ):
+        door.opening.receive(request(*headers))
+        assert door.route.begun[0][0].scheme == scheme
+
+
+def test_the_peer_is_read_when_the_request_has_come() -> None:
+    """With the PROXY protocol, the transport does not know it when the socket is accepted."""
+    transport: Any = MemoryTransport()
+    door = Door(transport=transport)
+    transport.peerAddr = type(transport.peerAddr)("TCP", "192.0.2.7", 1)
+    door.opening.receive(request())
+    assert door.route.begun[0][0].address == "192.0.2.7"
+    assert door.ticket.peer == door.ticket.address == "192.0.2.7"
+
+
+def test_compression_is_agreed_where_the_settings_and_the_client_want_it() -> None:
+    settings = WebSocketSettings(compression=True)
+    offer = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10"
+    door = Door(settings=settings)
+    door.opening.receive(request(offer))
+    ((_, response, agreement, _),) = door.opened
+    assert agreement == Agreement(10)
+    assert f"Sec-WebSocket-Extensions: {Agreement(10).header}".encode() in response
+    for settings_, offers in ((settings, []), (WebSocketSettings(compression=False), [offer])):
+        door = Door(settings=settings_)
+        door.opening.receive(request(*offers))
+        assert door.opened[0][2] is None
+
+
+def test_a_browser_gets_a_page() -> None:
+    door = Door()
+    door.opening.receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert door.answered == [(http_upgrade.page("wampush/test"), CloseReason.PLAIN_REQUEST, "")]
+    door.opening.receive(request())
+    assert door.opened == []
 
 
 @pytest.mark.parametrize(
-    ("trusted", "scheme"), [(("127.0.0.1",), "wss"), (("10.0.0.0/8",), "ws"), ((), "ws")]
+    ("data", "reason"),
+    [
+        (b"nonsense\r\n\r\n", CloseReason.BAD_HANDSHAKE),
+        (b"x" * 9000, CloseReason.HEADER_TOO_LARGE),
+        (request(subprotocol="soap"), CloseReason.SUBPROTOCOL_REQUIRED),
+        (request("Origin: http://stranger.example"), CloseReason.ORIGIN_FORBIDDEN),
+    ],
 )
-def test_a_trusted_proxy_tells_how_the_client_connected(
-    trusted: tuple[str, ...], scheme: str
-) -> None:
-    hook = Hook()
-    node = MemoryNode(trusted=trusted)
-    change_rules(node.edge, connect_hook=hook)
-    node.connect().send(request("X-Forwarded-Proto: https"))
-    (arrival,) = hook.arrivals
-    assert arrival.request.scheme == scheme
+def test_bad_requests_are_refused_before_anybody_is_asked(data: bytes, reason: CloseReason) -> None:
+    hook = FakeHook(succeed(None))
+    door = Door(succeed(ANN), hook=hook)
+    door.opening.receive(data)
+    assert door.refused() is reason
+    door.opening.receive(request())
+    assert len(door.answered) == 1
+    assert door.authenticator.asked == []
+    assert hook.asked == []
 
 
-def test_who_is_let_in_at_once_does_not_wait() -> None:
-    node = guarded(Hook(lambda _: succeed(None)))
-    node.connect().open()
-    assert len(node.broker.sessions) == 1
+def test_the_authenticator_refuses() -> None:
+    door = Door(fail(AuthenticationRefused(CloseReason.TOKEN_REFUSED, "It has expired.")))
+    door.opening.receive(request())
+    assert door.refused() is CloseReason.TOKEN_REFUSED
+    assert door.answered[0][2] == "It has expired."
 
 
-def test_who_is_refused_gets_403_and_no_session() -> None:
-    node = guarded(Hook(refuse))
-    peer = ask(node)
-    answer = peer.take()
-    assert answer.startswith(b"HTTP/1.1 403 ")
-    assert b"The application refused the connection. Not on the list." in answer
-    assert peer.transport.disconnecting
-    assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
-    peer.lose()
-    assert node.broker.sessions == {}
-    assert node.edge.timer_wheel.waiting == 0
-    assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
+def test_the_route_refuses() -> None:
+    door = Door(succeed(ANN))
+    door.route.refusal = HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED)
+    door.opening.receive(request())
+    assert door.refused() is CloseReason.AUTHENTICATION_REQUIRED
 
 
-def test_nobody_is_asked_about_a_client_that_is_refused_before() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    for more in ("Origin: http://stranger.example",):
-        peer = node.connect()
-        peer.send(request(more))
-        assert peer.take().startswith(b"HTTP/1.1 403 ")
-    node.connect().send(request(subprotocol=None))
-    assert hook.arrivals == []
+def test_a_user_with_too_many_connections_is_refused() -> None:
+    door = Door(succeed(ANN), most_per_user=1)
+    other = door.admission.arrive("unix socket")
+    other.belong_to("ann")
+    door.opening.receive(request())
+    assert door.refused() is CloseReason.TOO_MANY_OF_USER
 
 
-def test_it_is_not_asked_any_more_when_the_client_goes_away() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node)
-    peer.lose()
-    assert hook.cancelled == 1
-    assert node.broker.sessions == {}
-    assert node.edge.connections == set()
+def test_the_hook_refuses() -> None:
+    answer: Deferred[None] = Deferred()
+    door = Door(hook=FakeHook(answer))
+    door.opening.receive(request())
+    assert door.is_waiting
+    answer.errback(AuthenticationRefused(CloseReason.CONNECT_REFUSED))
+    assert door.refused() is CloseReason.CONNECT_REFUSED
 
 
-def test_it_is_not_asked_any_more_when_the_handshake_takes_too_long() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node)
-    for _ in range(14):
-        node.clock.advance(0.5)
-    assert peer.transport.disconnected
-    assert node.ledger.ended == {CloseReason.HANDSHAKE_TIMEOUT: 1}
-    peer.lose()
-    assert hook.cancelled == 1
+def test_frames_that_come_early_are_kept_up_to_a_limit() -> None:
+    answer: Deferred[None] = Deferred()
+    door = Door(hook=FakeHook(answer))
+    door.opening.receive(request() + masked(b"one"))
+    door.opening.receive(masked(b"two"))
+    answer.callback(None)
+    assert door.opened[0][3] == masked(b"one") + masked(b"two")
+
+    cancelled: list[object] = []
+    endless: Deferred[None] = Deferred(cancelled.append)
+    door = Door(hook=FakeHook(endless))
+    door.opening.receive(request())
+    door.opening.receive(b"x" * (WebSocketSettings().max_header_bytes + 1))
+    assert door.refused() is CloseReason.HEADER_TOO_LARGE
+    assert cancelled == [endless]
 
 
-def test_it_is_not_asked_any_more_when_the_client_sends_too_much() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node)
-    peer.send(masked(b"x" * 9000))
-    assert peer.take().startswith(b"HTTP/1.1 431 ")
-    assert hook.cancelled == 1
+@pytest.mark.parametrize("waiting_for", ["identity", "hook"])
+def test_nothing_is_called_after_it_is_cancelled(waiting_for: str) -> None:
+    """Whether the answer is cancelled in time, or comes although it was cancelled."""
+
+    def stubborn() -> tuple[Deferred[Any], Deferred[Any]]:
+        late: Deferred[Any] = Deferred()
+        answer: Deferred[Any] = Deferred(lambda _: None)
+        answer.addErrback(lambda failure: failure.trap(CancelledError) and late)
+        return answer, late
+
+    for prompt in (True, False):
+        answer, late = (Deferred(), Deferred()) if prompt else stubborn()
+        door = Door(answer) if waiting_for == "identity" else Door(hook=FakeHook(answer))
+        door.opening.receive(request())
+        door.opening.cancel()
+        door.opening.cancel()
+        late.callback(ANN)
+        door.opening.receive(request())
+        assert door.is_waiting
 
 
-@pytest.mark.parametrize("late", ["lets in", "refuses"])
-def test_an_answer_that_comes_too_late_does_nothing(late: str) -> None:
-    hook = Hook(lambda _: Deferred(lambda _: None))
-    node = guarded(hook)
-    given: list[Deferred[None]] = []
-
-    def stubborn(_: ConnectAttempt) -> Deferred[None]:
-        # Who swallows the cancelling has its say later.
-        inner: Deferred[None] = Deferred()
-        outer: Deferred[None] = Deferred(lambda _: None)
-        outer.addErrback(lambda failure: failure.trap(CancelledError) and inner)
-        given.append(inner)
-        return outer
-
-    hook._answer = stubborn
-    peer = ask(node)
-    peer.lose()
-    if late == "lets in":
-        given[0].callback(None)
+@pytest.mark.parametrize("waiting_for", ["identity", "hook", "route"])
+def test_unexpected_errors_are_defects(waiting_for: str) -> None:
+    error = ValueError("defect")
+    if waiting_for == "identity":
+        door = Door(fail(error))
+    elif waiting_for == "hook":
+        door = Door(hook=FakeHook(fail(error)))
     else:
-        given[0].errback(AuthenticationRefused(CloseReason.CONNECT_REFUSED))
-    assert peer.take() == b""
-    assert node.broker.sessions == {}
-
-
-def test_a_defect_drops_the_connection() -> None:
-    def broken(_: ConnectAttempt) -> Deferred[None]:
-        raise ValueError("defect")
-
-    node = guarded(Hook(broken))
-    peer = ask(node)
-    assert peer.transport.disconnected
-    assert node.ledger.ended == {CloseReason.INTERNAL_ERROR: 1}
-    peer.lose()
-    assert node.broker.sessions == {}
-
-
-def test_a_client_may_become_somebody_meanwhile() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node)
-    subscriber = hook.arrivals[0].subscriber
-    assert subscriber is not None
-    node.node.requests.become(subscriber, Identity("7"))
-    assert node.edge.shared.admission._users == {"7": 1}
-    hook.answers.pop().callback(None)
-    assert peer.subscriber.identity.user == "7"
-    peer.lose()
-    assert node.edge.shared.admission._users == {}
-
-
-def test_the_end_of_the_server_does_not_wait_for_it() -> None:
-    hook = Hook()
-    node = guarded(hook)
-    peer = ask(node)
-    done: list[None] = []
-    node.edge.stop(5.0).addCallback(done.append)
-    assert peer.transport.disconnecting
-    peer.lose()
-    assert hook.cancelled == 1
-    assert done == [None]
-
-
-def test_clients_of_components_pass_it_too() -> None:
-    component = Scripted()
-    hook = Hook()
-    edge = ComponentEdge(component, identity=Identity("7", source="token"), connect_hook=hook)
-    client = edge.connect()
-    assert client.shake(target="/chat") == b""
-    (arrival,) = hook.arrivals
-    assert arrival.identity.user == "7"
-    assert arrival.request.path == "/chat"
-    assert arrival.subscriber is None
-    assert component.calls == []
-    hook.answers.pop().callback(None)
-    assert client.take().startswith(b"HTTP/1.1 101 ")
-    assert component.calls == [("on_open", 1)]
-    refused = edge.connect()
-    refused.shake()
-    hook.answers.pop().errback(AuthenticationRefused(CloseReason.CONNECT_REFUSED))
-    assert refused.take().startswith(b"HTTP/1.1 403 ")
-    refused.lose()
-    assert component.calls == [("on_open", 1)]
+        door = Door(succeed(ANN))
+        broken: Any = error
+        door.route.refusal = broken
+    door.opening.receive(request())
+    (defect,) = door.defects
+    assert defect.value is error
+    assert not door.opened
+    assert not door.answered
