@@ -1,4 +1,4 @@
-"""Which rule decides: tables, a plain model, payloads, rates, and the permissions object."""
+"""Which rule decides: tables, a plain model, payloads and rates."""
 
 from __future__ import annotations
 
@@ -8,55 +8,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.broker.access.permissions import (
-    ALWAYS_CALLABLE,
-    Permissions,
-    default_decisions,
+from tests.broker.access.permission_cases import (
+    BOTH,
+    CALL,
+    PATTERNS,
+    PUBLISH,
+    RULES,
+    STAFF,
+    SUBSCRIBE,
+    Clock,
+    defaults,
+    identities,
+    permissions,
+    person,
+    rule,
+    rules,
+    topics,
 )
+from wampush.broker.access.permissions import ALWAYS_CALLABLE
 from wampush.broker.access.token_bucket import TokenBucket
-from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.identity import ANONYMOUS
 from wampush.choices import Action
 from wampush.config.checks.permissions import PERMISSION_PATTERN
-from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import Refusal
 from wampush.wamp.uris import PRESENCE_CHANGES
-
-SUBSCRIBE, PUBLISH, CALL = Action.SUBSCRIBE, Action.PUBLISH, Action.CALL
-ALL = (SUBSCRIBE, PUBLISH, CALL)
-
-
-def rule(match, actions=ALL, to=("anyone",), **more):
-    return PermissionSettings(match, tuple(actions), tuple(to), **more)
-
-
-def person(user=None, *groups):
-    return Identity(user=user, groups=frozenset(groups), source="token")
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def permissions(*rules, clock=None, **defaults):
-    return Permissions(rules, default_decisions(**defaults), clock or Clock())
-
-
-RULES = permissions(
-    rule("orders.secret", to=["group:audit"], actions=[Action.SUBSCRIBE]),
-    rule("orders.*", to=["group:staff", "user:7"]),
-    rule("orders.*", actions=[Action.SUBSCRIBE], allow=False),
-    rule("user.{user}.*", actions=[Action.SUBSCRIBE], to=["authenticated"]),
-    rule("group.{group}", actions=[Action.SUBSCRIBE, Action.PUBLISH], to=["anyone"]),
-    rule("members", actions=[Action.PUBLISH], to=["authenticated"]),
-    rule("admin.*", allow=False, to=["anyone"]),
-    rule("api/{group}/{user}", actions=[Action.CALL], to=["group:staff"]),
-)
-STAFF = person("1", "staff")
-BOTH = person("2", "audit", "staff")
 
 
 @pytest.mark.parametrize(
@@ -121,14 +96,6 @@ def test_without_a_rule_the_default_decides(defaults, allowed):
     assert decisions[0].why == f'clients.subscribe = "{defaults.get("subscribe", "allow")}"'
 
 
-def test_a_default_can_be_changed():
-    changed = RULES.with_default(PUBLISH, True)
-    assert changed.decide(ANONYMOUS, PUBLISH, "news").allowed
-    assert not RULES.decide(ANONYMOUS, PUBLISH, "news").allowed
-    assert changed.decide(ANONYMOUS, PUBLISH, "news").why == 'clients.publish = "auto"'
-    assert changed.decide(ANONYMOUS, SUBSCRIBE, "orders.1").rule == 3
-
-
 def test_the_reason_names_rule_pattern_and_receivers():
     assert RULES.decide(STAFF, PUBLISH, "orders.1").why == (
         "permissions[2] allows publish on 'orders.*' to group:staff, user:7"
@@ -176,35 +143,6 @@ def test_watching_takes_a_permission_of_its_own_too():
 
 
 # A plain model.
-
-VALUES = ["a", "b", "a.b", "*", "{user}", "{group}", "", "ab"]
-PATTERNS = [
-    "*", "a", "a*", "a.*", "ab", "u.{user}", "u.{user}.*", "u.{user}.a", "{group}.{user}",
-    "{group}.*", "{user}", "g.{group}.{group}", "u.a.*", "u.*", "u.a", "{user}.{group}.*",
-]  # fmt: skip
-RECEIVERS = ["anyone", "authenticated", "user:a", "user:b", "group:a", "group:b", "user:a.b"]
-rules = st.builds(
-    PermissionSettings,
-    st.sampled_from(PATTERNS),
-    st.lists(st.sampled_from(ALL), min_size=1, max_size=3, unique=True).map(tuple),
-    st.lists(st.sampled_from(RECEIVERS), min_size=1, max_size=2, unique=True).map(tuple),
-    st.booleans(),
-)
-identities = st.builds(
-    lambda user, groups: person(user, *groups),
-    st.none() | st.sampled_from(VALUES),
-    st.lists(st.sampled_from(VALUES), max_size=3),
-)
-topics = st.lists(st.sampled_from(["u", "g", "a", "b", "*", "{user}", ""]), max_size=4).map(
-    ".".join
-)
-defaults = st.fixed_dictionaries(
-    {
-        "subscribe": st.sampled_from(["allow", "deny"]),
-        "publish": st.sampled_from(["always", "never"]),
-        "call": st.sampled_from(["allow", "deny"]),
-    }
-)
 
 
 def is_for(to, identity):
@@ -315,58 +253,11 @@ def test_refused_actions_do_not_count_against_the_rate():
     assert buckets == {}
 
 
-# The permissions object.
-
-
-def test_the_permissions_object_of_an_identity():
-    assert RULES.effective(person("7", "x")) == {
-        "pubsub": [
-            {"uri": "group.x", "prefix": False, "pub": True, "sub": True},
-            {"uri": "members", "prefix": False, "pub": True, "sub": True},
-            {"uri": "orders.", "prefix": True, "pub": True, "sub": True},
-            {"uri": "admin.", "prefix": True, "pub": False, "sub": False},
-            {"uri": "", "prefix": True, "pub": False, "sub": True},
-        ],
-        "rpc": [
-            {"uri": "admin.", "call": False, "prefix": True},
-            {"uri": "", "call": True, "prefix": True},
-        ],
+def test_the_permissions_object_and_its_default_for_publishing():
+    assert permissions().effective(ANONYMOUS) == {
+        "pubsub": [{"uri": "", "prefix": True, "pub": False, "sub": True}],
+        "rpc": [{"uri": "", "call": True, "prefix": True}],
     }
-
-
-def test_what_is_denied_everywhere_is_not_listed():
-    closed = permissions(
-        rule("internal.*", allow=False),
-        rule("api.now", actions=[Action.CALL]),
-        rule("staff", to=["group:staff"]),
-        subscribe="deny",
-        call="deny",
-    )
-    assert closed.effective(ANONYMOUS) == {"pubsub": [], "rpc": [{"uri": "api.now", "call": True}]}
-
-
-def test_many_groups_cost_little_more_than_few():
-    rows = [rule(f"{number}.{{group}}.*") for number in range(5)]
-    granted = permissions(*rows).effective(person("1", *map(str, range(500))))
-    assert len(granted["pubsub"]) == 2501
-
-
-def looked_up(entries, topic, key):
-    for entry in entries:
-        if topic == entry["uri"] or (entry.get("prefix") and topic.startswith(entry["uri"])):
-            return entry[key]
-    return False
-
-
-@given(st.lists(rules, max_size=6), identities, topics, defaults)
-@settings(database=None, deadline=None, max_examples=300)
-def test_the_permissions_object_agrees_with_every_decision(rows, identity, topic, preset):
-    rules = permissions(*rows, **preset)
-    granted = rules.effective(identity)
-    for action, table, key in (
-        (SUBSCRIBE, "pubsub", "sub"),
-        (PUBLISH, "pubsub", "pub"),
-        (CALL, "rpc", "call"),
-    ):
-        expected = rules.decide(identity, action, topic).allowed
-        assert looked_up(granted[table], topic, key) is expected
+    opened = RULES.effective(STAFF, publish_by_default=True)
+    assert opened["pubsub"][-1] == {"uri": "", "prefix": True, "pub": True, "sub": True}
+    assert RULES.effective(STAFF)["pubsub"][-1]["pub"] is False

@@ -83,9 +83,11 @@ def test_clients_that_may_publish_where_no_permission_decides(publishing, local,
     assert policy.publishing.includes(is_local=True) is local
     assert policy.publishing.includes(is_local=False) is remote
     for is_local, allowed in ((True, local), (False, remote)):
-        permissions = policy.for_client(is_local)
-        assert permissions.decide(ANONYMOUS, Action.PUBLISH, "news").allowed is allowed
-        assert permissions.decide(ANONYMOUS, Action.SUBSCRIBE, "orders.1").rule == 1
+        granted = policy.effective(ANONYMOUS, is_local)["pubsub"]
+        assert granted == [
+            {"uri": "orders.", "prefix": True, "pub": allowed, "sub": False},
+            {"uri": "", "prefix": True, "pub": allowed, "sub": True},
+        ]
 
 
 def test_the_permissions_object_without_rules():

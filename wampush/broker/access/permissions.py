@@ -1,7 +1,7 @@
 """The permissions: which identity may subscribe to, publish on or call what.
 
-Owns: the order of the rules, the defaults, the rate of one session under one rule, the permissions
-object of WAMP-CRA. Must not import: Twisted, the edges, the settings. The clock is handed in.
+Owns: the order of the rules, the defaults, and the rate of one session under one rule.
+Must not import: Twisted, the edges, the settings. The clock is handed in.
 
 The first rule that is about the action, applies to the identity and matches the topic decides.
 Without one, the default for the action decides.
@@ -9,10 +9,11 @@ Without one, the default for the action decides.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from wampush.broker.access.permissions_object import permissions_object
 from wampush.broker.access.rule import FORBIDDEN, AccessDecision, PermissionEntry, Rule
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import Identity
@@ -58,12 +59,6 @@ class Permissions:
         self._defaults = defaults
         self._now = now
 
-    def with_default(self, action: Action, allowed: bool) -> Permissions:
-        """Return the same rules with another default for one action; its reason stays."""
-        changed = _default(action, allowed, self._defaults[action].why)
-        entries = [rule.entry for rule in self.rules]
-        return Permissions(entries, {**self._defaults, action: changed}, self._now)
-
     def decide(
         self, identity: Identity, action: Action, topic: str, size: int = 0
     ) -> AccessDecision:
@@ -106,86 +101,18 @@ class Permissions:
         why = f"{decision.why}, {decision.per_second:g} per second in one session"
         return replace(decision, allowed=False, why=why, refusal=Refusal.RATE_EXCEEDED)
 
-    def effective(self, identity: Identity) -> Mapping[str, object]:
+    def effective(
+        self, identity: Identity, publish_by_default: bool | None = None
+    ) -> Mapping[str, object]:
         """Return what an identity may do, as the permissions object of WAMP-CRA.
 
-        ``{"pubsub": [{"uri", "prefix", "pub", "sub"}], "rpc": [{"uri", "call"}]}``; an entry of
-        ``rpc`` also has ``"prefix": True`` if it is about all procedures that begin with its URI.
-        The most specific entry comes first, and the first one that matches a topic agrees with
-        :meth:`decide`; where none matches, nothing is allowed. Joins and leaves of a topic need
-        the permission to subscribe to that topic too.
+        :param publish_by_default: whether publishing is allowed where no rule decides; None for
+            what the defaults say.
         """
-        pubsub = self._grants(identity, (Action.PUBLISH, Action.SUBSCRIBE))
-        rpc = self._grants(identity, (Action.CALL,))
-        return {
-            "pubsub": [
-                {"uri": uri, "prefix": prefix, "pub": pub, "sub": sub}
-                for (uri, prefix), (pub, sub) in pubsub
-            ],
-            "rpc": [
-                {"uri": uri, "call": call, **({"prefix": True} if prefix else {})}
-                for (uri, prefix), (call,) in rpc
-            ],
-        }
-
-    def _grants(
-        self, identity: Identity, actions: Sequence[Action]
-    ) -> list[tuple[tuple[str, bool], tuple[bool, ...]]]:
-        """Return patterns from narrow to wide, each with its flags for each action.
-
-        Of two patterns, one contains the other or they have no topic in common. So the narrowest
-        pattern around a topic lies within all others around it, and a rule that decides for the
-        whole of that pattern decides for the topic.
-        """
-        rules = [rule for rule in self.rules if rule.applies_to(identity)]
-        first = {
-            action: _first_rules(identity, [rule for rule in rules if action in rule.decisions])
-            for action in actions
-        }
-        patterns = {("", True)}.union(*first.values())
-        lengths = sorted({len(stem) for stem, wide in patterns if wide}, reverse=True)
-        grants: dict[tuple[str, bool], tuple[bool, ...]] = {}
-        # From wide to narrow: a pattern that only repeats the next wider one is left out.
-        for pattern in sorted(patterns, key=lambda each: (not each[1], len(each[0]))):
-            around = list(_around(pattern, lengths))
-            flags = tuple(
-                self._allows_all(action, [first[action].get(each) for each in around])
-                for action in actions
-            )
-            wider = next(
-                (grants[each] for each in around if each in grants), (False,) * len(actions)
-            )
-            if flags != wider:
-                grants[pattern] = flags
-        return sorted(grants.items(), key=lambda each: (each[0][1], -len(each[0][0]), each[0][0]))
-
-    def _allows_all(self, action: Action, rules: Iterable[Rule | None]) -> bool:
-        found = [rule for rule in rules if rule is not None]
-        if not found:
-            return self._defaults[action].allowed
-        return min(found, key=lambda rule: rule.number).entry.allow
-
-
-def _first_rules(identity: Identity, rules: Iterable[Rule]) -> dict[tuple[str, bool], Rule]:
-    """Return the first rule for each pattern; a pattern is a stem and whether it is a prefix."""
-    first: dict[tuple[str, bool], Rule] = {}
-    for rule in rules:
-        for stem in rule.stems(identity):
-            first.setdefault((stem, rule.is_prefix), rule)
-    return first
-
-
-def _around(pattern: tuple[str, bool], lengths: Iterable[int]) -> Iterator[tuple[str, bool]]:
-    """Yield a pattern and every possible pattern around it, from narrow to wide.
-
-    :param lengths: of the stems of prefixes, from long to short.
-    """
-    stem, is_prefix = pattern
-    if not is_prefix:
-        yield pattern
-    for length in lengths:
-        if length <= len(stem):
-            yield stem[:length], True
+        defaults = {action: decision.allowed for action, decision in self._defaults.items()}
+        if publish_by_default is not None:
+            defaults[Action.PUBLISH] = publish_by_default
+        return permissions_object(self.rules, identity, defaults)
 
 
 _ALWAYS: Final = AccessDecision(
@@ -200,7 +127,7 @@ def default_decisions(
 ) -> dict[Action, AccessDecision]:
     """Return the decision for each action where no rule decides, from the settings ``[clients]``.
 
-    :param publish: AUTO counts as NEVER until :meth:`Permissions.with_default`.
+    :param publish: AUTO counts as NEVER; the policy knows which clients may publish then.
     """
     allowing = (DefaultPermission.ALLOW, PublishPolicy.ALWAYS)
     values = {Action.SUBSCRIBE: subscribe, Action.PUBLISH: publish, Action.CALL: call}

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, unique
 from time import monotonic
+from typing import Final
 
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.identity import Identity
-from wampush.choices import Action, PublishPolicy, SlowClient
+from wampush.choices import SlowClient
 from wampush.topics import matches
 
 
@@ -85,15 +86,13 @@ class Policy:
         """Return the same policy, with other clients that may publish by default."""
         return replace(self, publishing=publishing)
 
-    def for_client(self, is_local: bool) -> Permissions:
-        """Return the permissions, with the default for publishing that applies to a client."""
-        permissions = self.permissions
-        allowed = self.publishing.includes(is_local)
-        if permissions is None:
-            policy = PublishPolicy.ALWAYS if allowed else PublishPolicy.NEVER
-            return Permissions((), default_decisions(publish=policy), monotonic)
-        return permissions.with_default(Action.PUBLISH, allowed)
-
     def effective(self, identity: Identity, is_local: bool) -> Mapping[str, object]:
-        """Return what an identity may do on a client, as the permissions object of WAMP-CRA."""
-        return self.for_client(is_local).effective(identity)
+        """Return what an identity may do on a client, as the permissions object of WAMP-CRA.
+
+        :param is_local: whether the client counts as one on this machine.
+        """
+        permissions = self.permissions or _NO_RULES
+        return permissions.effective(identity, self.publishing.includes(is_local))
+
+
+_NO_RULES: Final = Permissions((), default_decisions(), monotonic)
