@@ -50,6 +50,7 @@ def paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:
         ("t = ''\nu = \"\"\na = 1", ("a",), 3),
         ("t = [[1, 2], [\n3]]", ("t", 1, 0), 2),
         ("t = 1979-05-27 07:32:00\na = 1", ("a",), 2),
+        (f"t = {'[' * 200}1{']' * 200}\na = 1", ("a",), 2),
     ],
 )
 def test_the_line_of_a_key(text: str, path: KeyPath, line: int) -> None:

@@ -14,6 +14,7 @@ from generate_reference import GenerationError, configuration
 
 from wampush.config.load import load
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, Settings
+from wampush.errors import ConfigErrors
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 EXAMPLE = REFERENCE / "wampush.example.toml"
@@ -131,3 +132,14 @@ def test_every_setting_is_described_in_the_schema():
     described = list(settings(SCHEMA))
     assert len(described) > len(FIELDS)
     assert all(each["description"] for each in described)
+
+
+def test_the_mistakes_on_the_page_are_reported_so(tmp_path):
+    page = (REFERENCE / "configuration.md").read_text(encoding="utf-8")
+    path = tmp_path / "wampush.toml"
+    lines = ["", "[websocket]", "ping_intervall = 20", "", "", "", "[limits]", ""]
+    path.write_text("\n".join([*lines, "queued_bytes = 100", ""]), encoding="utf-8")
+    with pytest.raises(ConfigErrors) as caught:
+        load(path, {"WAMPUSH_HTTP_LISTEN": "8081"}, {})
+    reported = str(caught.value).replace(str(path), "/etc/wampush.toml")
+    assert f"```\n{reported}\n```" in page

@@ -22,8 +22,6 @@ SUFFIXES = {".md", ".html", ".js", ".py", ".php", ".toml"}
 LATER = frozenset(
     {
         "docs/explanation/architecture.md",
-        "docs/reference/configuration.md",
-        "docs/reference/wampush.example.toml",
     }
 )
 

@@ -24,7 +24,9 @@ from wampush.cli.support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from wampush.config.load import LoadedSettings
 
 _TOP_EPILOG = """\
 examples:
@@ -63,10 +65,6 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
         "http.listen": arguments.http,
     }
     loaded = config.load(arguments.config, os.environ, overrides, arguments.set)
-    for name in loaded.settings.apps:
-        loader.check(name, loaded.folder, "apps")
-    for number, route in enumerate(loaded.settings.routes, 1):
-        loader.check(route.component, loaded.folder, f"routes[{number}].component")
     if arguments.topics:
         for line in permissions.explain(arguments, loaded.settings):
             print(line)
@@ -76,10 +74,24 @@ def _check(parser: Parser, arguments: argparse.Namespace) -> int:
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
-    problems = list(files.problems(loaded.settings))
+    problems = [*_missing_modules(loaded), *files.problems(loaded.settings)]
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
+
+
+def _missing_modules(loaded: LoadedSettings) -> Iterator[str]:
+    """Yield one line for each app and component whose module does not exist."""
+    named = [("apps", name) for name in loaded.settings.apps]
+    named += [
+        (f"routes[{number}].component", route.component)
+        for number, route in enumerate(loaded.settings.routes, 1)
+    ]
+    for setting, name in named:
+        try:
+            loader.check(name, loaded.folder, setting)
+        except OperatorError as error:
+            yield str(error)
 
 
 def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:

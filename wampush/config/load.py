@@ -17,9 +17,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from wampush.config.keys import dotted
 from wampush.config.setting import Rule
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, RULES, Settings, assemble
-from wampush.config.sources import DEFAULT, FAULTY, Origin, dotted, file_named_by, read_sources
+from wampush.config.sources import DEFAULT, FAULTY, Origin, file_named_by, read_sources
 from wampush.errors import ConfigError, ConfigErrors
 
 

@@ -74,6 +74,32 @@ class _Scanner:
         return path
 
     def _assignment(self, table: KeyPath) -> None:
+        """Skip a key with its value; without recursion, however deep the value is nested."""
+        path = self._assigned(table)
+        #: The lists and inline tables that are open; for a list also the index of its element.
+        within: list[tuple[KeyPath, int | None]] = []
+        while True:
+            first = self._text[self._at : self._at + 1]
+            if first in ("[", "{"):
+                self._at += 1
+                within.append((path, -1 if first == "[" else None))
+            else:
+                self._skip(_STRING if first in ("'", '"') else _SCALAR)
+            while within and self._closes():
+                within.pop()
+            if not within:
+                return
+            container, index = within.pop()
+            if index is None:
+                path = self._assigned(container)
+            else:
+                index += 1
+                path = (*container, index)
+                self._lines[path] = self._line_here()
+            within.append((container, index))
+
+    def _assigned(self, table: KeyPath) -> KeyPath:
+        """Skip a key and its equals sign; return the way to its value."""
         line = self._line_here()
         path = table
         for key in self._keys():
@@ -81,7 +107,17 @@ class _Scanner:
             self._lines.setdefault(path, line)
         self._at += 1
         self._skip(_BLANK)
-        self._value(path)
+        return path
+
+    def _closes(self) -> bool:
+        """Skip a comma, and a closing bracket if there is one."""
+        self._skip(_BLANK)
+        if self._text.startswith(",", self._at):
+            self._at += 1
+            self._skip(_BLANK)
+        is_closed = self._text.startswith(("]", "}"), self._at)
+        self._at += is_closed
+        return is_closed
 
     def _keys(self) -> list[str]:
         keys = [self._key()]
@@ -97,36 +133,6 @@ class _Scanner:
         self._at = found.end()
         key = found[1]
         return str(tomllib.loads(f"key = {key}")["key"]) if key[0] in "\"'" else key
-
-    def _value(self, path: KeyPath) -> None:
-        if self._text.startswith("[", self._at):
-            self._elements(path)
-        elif self._text.startswith("{", self._at):
-            self._members(path)
-        else:
-            self._skip(_STRING if self._text[self._at] in "\"'" else _SCALAR)
-
-    def _elements(self, path: KeyPath) -> None:
-        number = 0
-        while not self._closes("]"):
-            self._lines[(*path, number)] = self._line_here()
-            self._value((*path, number))
-            number += 1
-
-    def _members(self, path: KeyPath) -> None:
-        while not self._closes("}"):
-            self._assignment(path)
-
-    def _closes(self, bracket: str) -> bool:
-        """Skip an opening bracket or a comma; return whether the closing bracket follows."""
-        self._skip(_BLANK)
-        if self._text[self._at] in "[{,":
-            self._at += 1
-            self._skip(_BLANK)
-        if not self._text.startswith(bracket, self._at):
-            return False
-        self._at += 1
-        return True
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
         found = pattern.match(self._text, self._at)

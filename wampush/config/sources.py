@@ -6,47 +6,34 @@ Must not import: Twisted, Autobahn.
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from wampush.config.checks.common import Rejected
+from wampush.config.keys import (
+    MOVED,
+    PATHS,
+    PREFIX,
+    VARIABLES,
+    closest,
+    dotted,
+    nearest,
+    nearest_variable,
+    problem_of,
+    quoted,
+    variable_of,
+)
 from wampush.config.positions import KeyPath, positions
 from wampush.config.redaction import HIDDEN, names_a_secret, presentable
-from wampush.config.setting import Setting, settings_of
+from wampush.config.setting import Setting
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, SECTIONS
 from wampush.errors import ConfigError
 
-_PREFIX: Final = "WAMPUSH_"
-_FILE_VARIABLE: Final = "WAMPUSH_CONFIG"
-_UNKNOWN: Final = "no setting has this name"
-_PATHS: Final[Mapping[KeyPath, str]] = MappingProxyType(
-    {tuple(key.split(".")): key for key in FIELDS}
-)
-_TOP: Final = frozenset(key for key in FIELDS if "." not in key)
-#: Keys of earlier versions, with the keys that replace them.
-_MOVED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "zmq.topic_key": "pushes.topic_key",
-        "zmq.max_message_bytes": "pushes.max_message_bytes",
-    }
-)
-
-
-def _variable(key: str) -> str:
-    return _PREFIX + key.replace(".", "_").upper()
-
-
-_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({_variable(key): key for key in FIELDS})
-_MOVED_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
-    {_variable(old): new for old, new in _MOVED.items()}
-)
+_FILE_VARIABLE: Final = f"{PREFIX}CONFIG"
 
 
 def _no_line(path: KeyPath) -> int | None:
@@ -122,7 +109,7 @@ def read_sources(
     """
     if path is not None:
         yield from _from_file(path)
-    for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
+    for variable in sorted(name for name in environ if name.startswith(PREFIX)):
         if variable != _FILE_VARIABLE:
             yield _from_variable(variable, environ[variable])
         elif path is None:
@@ -206,9 +193,9 @@ def _from_tables(tables: Mapping[str, object], origin: Origin) -> Iterator[Given
 
 
 def _from_variable(variable: str, text: str) -> Given:
-    name = variable.removeprefix(_PREFIX)
+    table = variable.removeprefix(PREFIX).lower()
     origin = Origin(2, "environment", f"environment {variable}", variable)
-    key = _VARIABLES.get(variable)
+    key = VARIABLES.get(variable)
     if key is not None:
         path = tuple(key.split("."))
         if not text:
@@ -216,18 +203,16 @@ def _from_variable(variable: str, text: str) -> Given:
             return Given(key, FAULTY, origin, (mistake,))
         return _given(path, FIELDS[key].check.parse(text), origin)
     near = ""
-    if variable in _MOVED_VARIABLES:
-        problem = f"has a new name: {_variable(_MOVED_VARIABLES[variable])}"
-    elif name.lower() in LISTS and variable.isupper():
-        problem = f"[[{name.lower()}]] can be set only in the file or with --set"
+    moved = next((new for old, new in MOVED.items() if variable_of(old) == variable), "")
+    if moved:
+        problem = f"has a new name: {variable_of(moved)}"
+    elif table in LISTS and variable.isupper():
+        problem = f"[[{table}]] can be set only in the file or with --set"
     else:
-        problem = _UNKNOWN
-        # Compared without the prefix, which would make all of them alike.
-        known = [each.removeprefix(_PREFIX) for each in (*_VARIABLES, _FILE_VARIABLE)]
-        near = "".join(_PREFIX + each for each in _close(name, known))
+        problem, near = problem_of((variable,)), nearest_variable(variable)
     shown = HIDDEN if names_a_secret(variable) else presentable(text)
-    mistake = ConfigError("environment", _shown_key(variable), shown, problem, near)
-    return _unusable(mistake, _VARIABLES.get(near, ""))
+    mistake = ConfigError("environment", quoted(variable), shown, problem, near)
+    return _unusable(mistake, VARIABLES.get(near, ""))
 
 
 def _from_assignment(text: str) -> Given:
@@ -244,7 +229,7 @@ def _from_assignment(text: str) -> Given:
         value = tables["value"] if is_toml else literal
     except (ValueError, RecursionError):
         pass
-    known = _PATHS.get(path)
+    known = PATHS.get(path)
     if known is not None:
         check = FIELDS[known].check
         # A shell strips quotes, and a version such as 1.2 looks like a number: take the text.
@@ -259,7 +244,7 @@ def _from_assignment(text: str) -> Given:
 
 
 def _given(path: tuple[str, ...], value: object, origin: Origin) -> Given:
-    key = _PATHS.get(path)
+    key = PATHS.get(path)
     if len(path) == 1 and path[0] in LISTS:
         return _entries(path[0], value, origin)
     if key is None:
@@ -313,18 +298,15 @@ def _entry(
             if isinstance(checked, ConfigError):
                 mistakes.append(checked)
             continue
-        near = _close(str(name), [*known])
-        meant.update(near)
-        suggestion = "".join(dotted((*place, each)) for each in near)
-        mistakes.append(_unknown_key(path, value, origin, _problem(path), suggestion))
+        near = closest(str(name), known)
+        meant.add(near)
+        suggestion = dotted((*place, near)) if near else ""
+        mistakes.append(_unknown_key(path, value, origin, problem_of(path), suggestion))
     for name, setting in known.items():
         if setting.is_required and name not in values and name not in meant:
             problem = f"is missing; it must be {setting.check.allowed}"
             mistakes.append(origin.mistake((*place, name), None, problem))
     return values, mistakes
-
-
-# Keys.
 
 
 def _unknown(path: tuple[str, ...], value: object, origin: Origin) -> Given:
@@ -333,21 +315,13 @@ def _unknown(path: tuple[str, ...], value: object, origin: Origin) -> Given:
     if len(path) == 1 and name in SECTIONS:
         problem = f"must be a table that begins with [{name}]"
         return Given(name, FAULTY, origin, (origin.mistake(path, value, problem),))
-    if key in _MOVED:
-        near = _MOVED[key]
+    if key in MOVED:
+        near = MOVED[key]
         mistake = _unknown_key(path, value, origin, f"has a new name: {near}")
     else:
-        near = "" if len(path) > 1 and name in _TOP else _nearest(path)
-        mistake = _unknown_key(path, value, origin, _problem(path), near)
+        near = nearest(path)
+        mistake = _unknown_key(path, value, origin, problem_of(path), near)
     return Given(near, FAULTY, origin, (mistake,))
-
-
-def _problem(path: KeyPath) -> str:
-    """Return what is wrong with an unknown key."""
-    if len(path) > 1 and path[-1] in _TOP:
-        # TOML counts everything after the head of a table to that table.
-        return f'{_UNKNOWN}; put "{path[-1]}" before the first [table]'
-    return _UNKNOWN
 
 
 def _unknown_key(
@@ -355,38 +329,3 @@ def _unknown_key(
 ) -> ConfigError:
     shown = HIDDEN if names_a_secret(str(path[-1])) else value
     return origin.mistake(path, shown, problem, suggestion)
-
-
-def _nearest(path: tuple[str, ...]) -> str:
-    """Return the known key most like another, or ""."""
-    name = path[-1]
-    if len(path) == 1:
-        near = _close(name, [*_TOP, *SECTIONS, *LISTS])
-    elif path[0] in SECTIONS:
-        own = [*settings_of(SECTIONS[path[0]])]
-        near = [f"{path[0]}.{each}" for each in _close(name, own)]
-    else:
-        near = _close(".".join(path), [*FIELDS])
-    if near:
-        return near[0]
-    # The right name may be in the wrong table.
-    names = _close(name, [key.rpartition(".")[2] for key in FIELDS], 0.8)
-    return next((key for key in FIELDS if key.rpartition(".")[2] in names), "")
-
-
-def _close(name: str, known: list[str], cutoff: float = 0.6) -> list[str]:
-    return difflib.get_close_matches(name[:100], known, 1, cutoff)
-
-
-def dotted(path: KeyPath) -> str:
-    """Write a path as people do: entries of lists are counted from 1."""
-    text = ""
-    for part in path:
-        text += f"[{part + 1}]" if isinstance(part, int) else f".{_shown_key(part)}"
-    return text.removeprefix(".")
-
-
-def _shown_key(name: str) -> str:
-    """Quote a key where TOML would, so that the error stays one line; cut endless ones."""
-    cut = name if len(name) <= 100 else f"{name[:100]}…"
-    return cut if re.fullmatch(r"[A-Za-z0-9_-]+…?", cut) else json.dumps(cut)
