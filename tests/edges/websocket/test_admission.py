@@ -157,7 +157,9 @@ def test_a_page_of_an_allowed_origin_connects():
 def test_the_null_origin_is_refused_unless_allowed():
     peer = MemoryNode().connect()
     peer.send(request("Origin: null"))
-    assert peer.take().startswith(b"HTTP/1.1 403 ")
+    answer = peer.take()
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"The origin is 'null', which websocket.allow_null_origin = true permits." in answer
     MemoryNode(WebSocketSettings(allow_null_origin=True)).open("Origin: null")
 
 

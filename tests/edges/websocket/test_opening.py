@@ -22,7 +22,8 @@ from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
-from wampush.net.origins import Origins, Proxies
+from wampush.net.origins import Origins
+from wampush.net.proxies import Proxies
 
 ANN = Identity("ann", source="token")
 

@@ -120,8 +120,7 @@ class Admission:
         if self.connections > most:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
         if not (origins or self._origins).permits(headers):
-            origin = headers.get("origin", "")[:100]
-            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, f"The origin is {origin!r}.")
+            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, _about_origin(headers))
         address = self._proxies.client_address(peer, headers)
         name = self.counted_as(address)
         if name is not None:
@@ -225,6 +224,13 @@ class Ticket:
             self._admission.leave_address(self._address_name)
             self._address_name = None
         self._admission.depart(self._socket_name)
+
+
+def _about_origin(headers: Mapping[str, str]) -> str:
+    origin = headers.get("origin", "")
+    if origin.lower() == "null":
+        return "The origin is 'null', which websocket.allow_null_origin = true permits."
+    return f"The origin is {origin[:100]!r}."
 
 
 def _decrement(counter: Counter[str], key: str) -> None:

@@ -84,6 +84,11 @@ def _list_items(value: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, value.split(","))))
 
 
+def _check_present(headers: Mapping[str, str], name: str) -> None:
+    if name not in headers:
+        raise _bad(f"The header {name!r} is missing.")
+
+
 def _check_key(key: str) -> None:
     try:
         valid = len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
@@ -122,23 +127,25 @@ def parse(head: bytes) -> UpgradeRequest | None:
     if len(words) != 3 or words[2] != "HTTP/1.1" or not words[1].startswith("/"):
         # The query is left out because it may hold a token.
         query = "?…" if "?" in request_line else ""
-        raise _bad(f"The request line is {request_line.partition('?')[0][:80] + query!r}.")
+        shown = request_line.partition("?")[0][:80] + query
+        raise _bad(f"The request line is {shown!r}, not 'GET /path HTTP/1.1'.")
     if words[0] != "GET":
         raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
     if not _is_clean(head, len(lines)):
         raise _bad("The header contains a CR, LF or NUL that does not end a line.")
     headers = _headers(lines)
-    if "host" not in headers:
-        raise _bad("The header 'host' is missing.")
+    _check_present(headers, "host")
     if "upgrade" not in headers:
         return None
     if "websocket" not in headers["upgrade"].lower():
         raise _bad(f"Upgrade is {headers['upgrade'][:40]!r}, not 'websocket'.")
     if "upgrade" not in headers.get("connection", "").lower():
         raise _bad("Connection does not contain 'Upgrade'; a proxy may have removed it.")
-    if headers.get("sec-websocket-version") != "13":
-        raise _bad(f"Sec-WebSocket-Version is {headers.get('sec-websocket-version')!r}, not '13'.")
-    key = headers.get("sec-websocket-key", "")
+    _check_present(headers, "sec-websocket-version")
+    if headers["sec-websocket-version"] != "13":
+        raise _bad(f"Sec-WebSocket-Version is {headers['sec-websocket-version'][:40]!r}, not '13'.")
+    _check_present(headers, "sec-websocket-key")
+    key = headers["sec-websocket-key"]
     _check_key(key)
     offered = _list_items(headers.get("sec-websocket-protocol", ""))
     return UpgradeRequest(words[1], headers, key, offered)
