@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
-from twisted.internet.error import ConnectionDone
+from twisted.internet.defer import TimeoutError as DeferTimeout
+from twisted.internet.error import ConnectionDone, DNSLookupError
+from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
+from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
@@ -17,7 +20,11 @@ from wampush.net.http_post import (
     HttpPost,
     HttpResponse,
     ResponseTooLong,
+    UnusableResponse,
+    never_sent,
+    not_json,
     problem_of,
+    server_responded,
 )
 
 URL = "http://127.0.0.1:1/hooks"
@@ -137,3 +144,47 @@ def test_too_long_says_so_whatever_wraps_it():
     server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST_BYTES + 1))
     (failure,) = server.outcome
     assert failure.check(ResponseTooLong)
+
+
+@pytest.mark.parametrize(
+    ("error", "problem", "is_sent", "responded"),
+    [
+        (RefusedByPeer(), "the connection was refused", False, False),
+        (DNSLookupError(), "unknown host name", False, False),
+        (ConnectTimeout(), "the connection attempt timed out", False, False),
+        (DeferTimeout(), "no response in time", True, False),
+        (RuntimeError("secret"), "the request failed (RuntimeError)", True, False),
+        (ResponseTooLong(), TOO_LONG, True, True),
+        (UnusableResponse("unexpected status 404", 404), "unexpected status 404", True, True),
+        (UnusableResponse("unexpected status 503", 503), "unexpected status 503", True, False),
+    ],
+)
+def test_what_a_failure_says(error, problem, is_sent, responded):
+    failure = Failure(error)
+    assert problem_of(failure).startswith(problem)
+    assert "secret" not in problem_of(failure)
+    assert never_sent(failure) is not is_sent
+    assert server_responded(failure) is responded
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        (b" \n", "the response is empty"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+        (b" <br />Warning", "it looks like HTML"),
+        (b"secret", "the response is not JSON"),
+    ],
+)
+def test_why_a_body_is_not_json(body, problem):
+    assert problem in not_json(body)
+    assert "secret" not in not_json(body)
+
+
+def test_a_cookie_header():
+    reactor: Any = MemoryReactorClock()
+    HttpPost(reactor, URL)(b"{}", b"a=1")
+    client = cast("Any", reactor.tcpClients[0][2].buildProtocol(None))
+    transport: Any = StringTransport()
+    client.makeConnection(transport)
+    assert b"Cookie: a=1\r\n" in transport.value()

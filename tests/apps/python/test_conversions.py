@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from wampush.apps import Rewrite
+from wampush.apps import CraSecret, Identity, Rewrite, Salting
 from wampush.apps.python import conversions
+from wampush.broker.requests.cra_key_store import CraKey
 from wampush.errors import NotSerialisable
 
 
@@ -56,3 +57,14 @@ def test_a_forgotten_await():
     with pytest.raises(NotSerialisable, match="is an await missing"):
         conversions.as_result(forgotten)
     forgotten.close()
+
+
+def test_events_of_actions():
+    assert conversions.as_event(None) is None
+    assert conversions.as_event({"a": 1}) == b'{"a":1}'
+
+
+def test_a_key_has_the_source_cra():
+    secret = CraSecret("s", Identity("7"), Salting("salt"))
+    assert conversions.as_key(secret) == CraKey("s", Identity("7", source="cra"), Salting("salt"))
+    assert conversions.as_key(None) is None

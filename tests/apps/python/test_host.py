@@ -665,3 +665,41 @@ def test_a_session_tells_who_it_is():
     world = AppWorld(app)
     assert world.call(world.client(identity=ANN), "who") == [["7", ["staff"], "de", "abc"]]
     assert world.call(world.client(), "who") == [[None, [], None, None]]
+
+
+# Calls and actions; replies and runs have tests of their own.
+
+
+def test_a_call_reaches_its_procedure():
+    app = App()
+    app.procedure("add")(lambda ctx, a, b: a + b)
+    world = AppWorld(app)
+    client = world.client()
+    assert world.call(client, "add", 1, 2) == [3]
+    uri, description = world.call(client, "add", 1)
+    assert uri == "http://api.wamp.ws/error#invalid-argument"
+    assert description == "add: expected 2 arguments (a, b), got 1"
+
+
+def test_an_action_replies_to_its_sender():
+    app = App()
+    app.action("order")(lambda ctx, details: details or None)
+    app.action("fail")(raising(WampError("u", "closed", end_session=True)))
+    world = AppWorld(app)
+    client, other = world.client("order"), world.client("order")
+    world.says(client, [7, "order", [1]], [7, "order", 0], [7, "fail", 1])
+    assert world.got(client) == [[8, "order", [1]], [8, "fail:error", ["u", "closed"]]]
+    assert world.got(other) == []
+    assert client.peer.ends == [(CloseReason.ENDED_BY_APPLICATION, "closed")]
+
+
+def test_the_topics_that_only_the_app_publishes_on():
+    app = App()
+    app.action("order")(lambda ctx, details: None)
+    app.action("Client/authentication")(lambda ctx, details: None)
+    world = AppWorld(app)
+    assert world.node.reserved == {
+        "order:error",
+        "Client/authentication:error",
+        "Client/authentication",
+    }

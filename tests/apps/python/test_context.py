@@ -1,0 +1,53 @@
+"""What handlers can do with their context."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.apps.python.fake_server import FakeServer
+from wampush.broker.publication import EVERYONE, Targets
+from wampush.errors import NotSerialisable, PushRefused
+
+
+def test_publishing() -> None:
+    server = FakeServer()
+    context = server.contexts.of(server.subscriber())
+    assert context.publish("chat", {"n": 1}) == 5
+    context.publish("chat", None, {"users": ["7"]})
+    context.publish("chat", None, Targets(users=frozenset({"8"})))
+    assert [(each.topic, each.payload) for each in server.published] == [
+        ("chat", b'{"n":1}'),
+        ("chat", b"null"),
+        ("chat", b"null"),
+    ]
+    everyone, first, second = (each.audience for each in server.published)
+    assert everyone is EVERYONE
+    assert first.to is not None
+    assert first.to.users == {"7"}
+    assert second.to is not None
+    assert second.to.users == {"8"}
+    assert server.reactor_calls == ["publish"] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (("wampush.x", 1), PushRefused),
+        (("a", object()), NotSerialisable),
+        (("a", 1, {"user": ["7"]}), PushRefused),
+    ],
+)
+def test_what_cannot_be_published(arguments: Any, error: type[Exception]) -> None:
+    server = FakeServer()
+    with pytest.raises(error):
+        server.contexts.of(server.subscriber()).publish(*arguments)
+    assert server.published == []
+
+
+def test_time_and_presence() -> None:
+    server = FakeServer()
+    context = server.contexts.of(server.subscriber())
+    assert context.now() == 1000.5
+    assert context.presence.num_clients == 3

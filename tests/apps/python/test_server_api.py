@@ -1,0 +1,28 @@
+"""Which topics apps may use."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apps.python.fake_server import FakeServer
+from wampush.errors import PushRefused, Refusal
+
+
+@pytest.mark.parametrize("topic", ["a", "ä" * 10, "http://x/y#z"])
+def test_valid_topics(topic: str) -> None:
+    assert FakeServer().api.check_topic(topic) == topic
+
+
+@pytest.mark.parametrize(
+    ("topic", "refusal", "detail"),
+    [
+        (7, Refusal.TOPIC_NOT_STRING, "It is 7."),
+        ("", Refusal.TOPIC_EMPTY, ""),
+        ("ä" * 11, Refusal.TOPIC_TOO_LONG, "22 bytes, 20 allowed."),
+        ("wampush.x", Refusal.TOPIC_RESERVED, "It is 'wampush.x'."),
+    ],
+)
+def test_topics_that_are_refused(topic: object, refusal: Refusal, detail: str) -> None:
+    with pytest.raises(PushRefused) as caught:
+        FakeServer().api.check_topic(topic)
+    assert (caught.value.refusal, caught.value.detail) == (refusal, detail)
