@@ -48,7 +48,7 @@ class FakeServer:
         self.world = World()
         self.api = ServerApi(
             broker=self,
-            presence=FakePresence(),  # type: ignore[arg-type] - the part that apps use
+            presence=FakePresence(),
             now=lambda: 1000.5,
             in_reactor=self._in_reactor,
             max_topic_bytes=20,

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from tests.apps.python.fake_server import FakeServer
+from wampush.broker.identity import ANONYMOUS
 from wampush.broker.publication import EVERYONE, Targets
+from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.errors import NotSerialisable, PushRefused
 
 
@@ -25,9 +27,9 @@ def test_publishing() -> None:
     everyone, first, second = (each.audience for each in server.published)
     assert everyone is EVERYONE
     assert first.to is not None
-    assert first.to.users == {"7"}
+    assert first.to.users == frozenset({"7"})
     assert second.to is not None
-    assert second.to.users == {"8"}
+    assert second.to.users == frozenset({"8"})
     assert server.reactor_calls == ["publish"] * 3
 
 
@@ -51,3 +53,11 @@ def test_time_and_presence() -> None:
     context = server.contexts.of(server.subscriber())
     assert context.now() == 1000.5
     assert context.presence.num_clients == 3
+
+
+def test_a_connect_context_has_the_handshake() -> None:
+    server = FakeServer()
+    request = ConnectRequest("/a?b=c", {}, "192.0.2.7")
+    context = server.contexts.connecting(ConnectAttempt(ANONYMOUS, request))
+    assert context.request is request
+    assert context.session.address == "192.0.2.7"

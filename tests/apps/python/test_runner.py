@@ -99,10 +99,11 @@ def test_code_that_swallows_its_cancellation_is_late(runs: Runs) -> None:
 
     run = runs.start(stubborn)
     runs.clock.advance(TIMEOUT)
-    assert run.state is RunState.TIMED_OUT
+    states = [run.state]
     with logging() as events:
         held[-1].callback(None)
-    assert run.state is RunState.LATE
+    states.append(run.state)
+    assert states == [RunState.TIMED_OUT, RunState.LATE]
     assert runs.states == [RunState.TIMED_OUT]
     assert formatEvent(events[0]).endswith("returned after its time limit; its result is dropped")
 

@@ -19,12 +19,13 @@ def test_the_session_of_the_handshake_is_that_of_the_client() -> None:
     session = server.sessions.connecting(connecting)
     assert session.address == "192.0.2.7"
     assert server.sessions.connecting(connecting) is session
-    assert not session.is_open
+    states = [session.is_open]
     server.sessions.on_open(subscriber)
-    assert session.is_open
+    states.append(session.is_open)
     assert server.sessions.of(subscriber) is session
     server.sessions.on_lost(subscriber)
-    assert not session.is_open
+    states.append(session.is_open)
+    assert states == [False, True, False]
     assert server.sessions.ended(subscriber) is session
 
 

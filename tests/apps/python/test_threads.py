@@ -62,7 +62,8 @@ def test_only_results_may_come_back(
 def test_a_call_that_is_abandoned_in_time_never_runs(
     reactor: ThreadedClock, threads: Threads
 ) -> None:
-    go, ran = Event(), []
+    go = Event()
+    ran: list[int] = []
     first = outcome_of(threads.start(go.wait, (20,)).deferred)
     call = threads.start(ran.append, (1,))
     outcome = outcome_of(call.deferred)

@@ -37,21 +37,49 @@ def test_secrets_are_in_no_representation() -> None:
 
 
 WRONG: list[Any] = [
-    (lambda: WampError(7, "x"), "uri must be a string, not int"),
-    (lambda: WampError("x", None), "desc must be a string, not NoneType"),
-    (lambda: ActionError(1.5, "x"), "code must be a string, not float"),
-    (lambda: ActionError(1, b"x"), "text must be a string, not bytes"),
-    (lambda: Refuse(403), "reason must be a string, not int"),
-    (lambda: CraSecret(b"x"), "secret must be a string, not bytes"),
-    (lambda: CraSecret("x", "ann"), "identity must be an Identity, not 'ann'"),
-    (lambda: CraSecret("x", Identity(), "salt"), "salting must be a Salting, not 'salt'"),
+    (
+        WampError,
+        (
+            7,
+            "x",
+        ),
+        "uri must be a string, not int",
+    ),
+    (
+        WampError,
+        (
+            "x",
+            None,
+        ),
+        "desc must be a string, not NoneType",
+    ),
+    (
+        ActionError,
+        (
+            1.5,
+            "x",
+        ),
+        "code must be a string, not float",
+    ),
+    (
+        ActionError,
+        (
+            1,
+            b"x",
+        ),
+        "text must be a string, not bytes",
+    ),
+    (Refuse, (403,), "reason must be a string, not int"),
+    (CraSecret, (b"x",), "secret must be a string, not bytes"),
+    (CraSecret, ("x", "ann"), "identity must be an Identity, not 'ann'"),
+    (CraSecret, ("x", Identity(), "salt"), "salting must be a Salting, not 'salt'"),
 ]
 
 
-@pytest.mark.parametrize(("create", "message"), WRONG)
-def test_wrong_types_are_named(create: Any, message: str) -> None:
+@pytest.mark.parametrize(("kind", "arguments", "message"), WRONG)
+def test_wrong_types_are_named(kind: Any, arguments: Any, message: str) -> None:
     with pytest.raises(TypeError) as caught:
-        create()
+        kind(*arguments)
     assert str(caught.value) == message
 
 

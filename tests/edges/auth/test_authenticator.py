@@ -24,12 +24,8 @@ from wampush.config.tables.identity import (
     TokenSettings,
 )
 from wampush.edges.auth import authenticator as authentication
-from wampush.edges.auth.authenticator import (
-    AuthenticationRefused,
-    Authenticator,
-    expiry_reason,
-)
-from wampush.errors import CloseReason, OperatorError
+from wampush.edges.auth.authenticator import Authenticator, expiry_reason
+from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
 from wampush.net.http_post import HttpResponse
 from wampush.wamp.cra import sign
 
@@ -40,7 +36,7 @@ NOW = 1_800_000_000.0
 class Chain:
     """An authenticator and the web application that it asks."""
 
-    def __init__(self, folder: Path, *order: str, cache_seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, *order: Any, cache_seconds: float = 0.0) -> None:
         self.asked: list[Deferred[HttpResponse]] = []
         self.folder = folder
         (folder / "token.key").write_text(SECRET, encoding="utf-8")

@@ -36,7 +36,7 @@ Push = Sequence[bytes]
 class HookDecision:
     """Whether the application allows what a client asked for.
 
-    :param reason: why not, in the application's words, for the log.
+    :param reason: why not, as the application says, for the log.
     :param payload: JSON text to publish instead; None for the payload that the client sent.
     :param pushes: what else is to be published.
     """
@@ -205,7 +205,7 @@ def _reason_of_refusal(body: bytes) -> str:
 
 
 def _reason(value: object) -> str:
-    """Return an application's words for the log as one line of bounded length."""
+    """Return a reason for the log as one line of bounded length."""
     if value is None:
         return ""
     if not isinstance(value, str):

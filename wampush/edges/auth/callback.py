@@ -60,7 +60,7 @@ class _CallbackRequest:
 class _Judgement:
     """What the web application says about a handshake.
 
-    :param identity: None when it knows nobody by it.
+    :param identity: None when it does not recognise the client.
     :param is_forbidden: whether the client may not connect.
     """
 
@@ -98,7 +98,7 @@ class Callback:
     def identify(self, handshake: ConnectRequest) -> Deferred[Identity | None]:
         """Ask for the identity of a client.
 
-        :returns: fires with None when the web application knows nobody by this handshake (401).
+        :returns: fires with None when the web application does not recognise the client (401).
             Fails with AuthenticationRefused when the client may not connect (403), or without a
             usable response.
         """
