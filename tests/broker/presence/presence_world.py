@@ -75,8 +75,10 @@ class PresenceWorld(World):
         """The procedures of presence are answered unless a test gives others."""
         super().serve(procedures, application, reserved, limits)
         if procedures is None:
-            desk = PresenceProcedures(self.presence, self.checks.may_learn, self.list_users)
-            super().serve(desk.procedures, application, reserved, limits)
+            presence_procedures = PresenceProcedures(
+                self.presence, self.checks.may_learn, self.list_users
+            )
+            super().serve(presence_procedures.procedures, application, reserved, limits)
 
     def join(self, user: str | None, *topics: str) -> Client:
         """A session that subscribes as clients do."""

@@ -7,7 +7,7 @@ Must not import: anything of wampush but ``timing``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from enum import Enum, auto, unique
+from enum import StrEnum, auto, unique
 from math import inf
 from types import MappingProxyType
 from typing import ClassVar, Final
@@ -19,7 +19,7 @@ EVENTS_PER_SECOND: Final = 10_000
 
 
 @unique
-class PublisherState(Enum):
+class PublisherState(StrEnum):
     """What a publisher does with a change."""
 
     #: It publishes the change at once, or waits if it has published a moment ago.
@@ -29,13 +29,14 @@ class PublisherState(Enum):
 
 
 @unique
-class PublisherEvent(Enum):
+class PublisherEvent(StrEnum):
     """What changes the state of a publisher."""
 
     QUEUED = auto()
     ELAPSED = auto()
 
 
+# String enumerations hash without a call of Python code.
 _MOVES: Final = MappingProxyType(
     {
         (PublisherState.READY, PublisherEvent.QUEUED): PublisherState.WAITING,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto, unique
+from enum import StrEnum, auto, unique
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -46,7 +46,7 @@ class Waiter(Protocol):
 
 
 @unique
-class QueueState(Enum):
+class QueueState(StrEnum):
     """Whether a delay queue has a timer."""
 
     EMPTY = auto()
@@ -55,7 +55,7 @@ class QueueState(Enum):
 
 
 @unique
-class QueueEvent(Enum):
+class QueueEvent(StrEnum):
     """What changes the state of a delay queue."""
 
     ADDED = auto()
@@ -63,6 +63,7 @@ class QueueEvent(Enum):
     STOPPED = auto()
 
 
+# String enumerations hash without a call of Python code.
 _MOVES: Final = MappingProxyType(
     {
         (QueueState.EMPTY, QueueEvent.ADDED): QueueState.ARMED,

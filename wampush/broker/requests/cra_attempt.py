@@ -12,7 +12,7 @@ The challenge itself is not kept, only the signature that answers it::
 
 from __future__ import annotations
 
-from enum import Enum, auto, unique
+from enum import StrEnum, auto, unique
 from types import MappingProxyType
 from typing import Final
 
@@ -21,7 +21,7 @@ from wampush.wamp import cra
 
 
 @unique
-class AttemptState(Enum):
+class AttemptState(StrEnum):
     """How far an attempt has come."""
 
     #: The key is being looked up; there is no challenge yet.
@@ -34,7 +34,7 @@ class AttemptState(Enum):
 
 
 @unique
-class AttemptEvent(Enum):
+class AttemptEvent(StrEnum):
     """What moves an attempt on."""
 
     CHALLENGE = auto()
@@ -44,6 +44,7 @@ class AttemptEvent(Enum):
     TIMEOUT = auto()
 
 
+# String enumerations hash without a call of Python code.
 _MOVES: Final = MappingProxyType(
     {
         (AttemptState.ASKED, AttemptEvent.CHALLENGE): AttemptState.CHALLENGED,
