@@ -1,419 +1,238 @@
-"""The daemon as operators meet it: start, refusals to start, precedence, stop."""
+"""The service in this process: the order of starting and stopping, and signals."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
+import gc
 import signal
-import socket
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-import zmq
 
-from tests.edges.websocket.in_memory import frames, masked, request
-from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
-from tests.support.raw_client import RawClient
-from tests.support.waiting import PATIENCE
+from tests.node.local_reactor import LocalReactor
+from wampush.broker.access.policy import Publishing
+from wampush.config.load import load
+from wampush.errors import ListenError, OperatorError
+from wampush.net import descriptors, listeners
+from wampush.node.build import Node
+from wampush.node.listening import ListeningSockets
+from wampush.node.options import Account, Options
+from wampush.node.service import WampushService, makeService
 
-HERE = ("--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*", "--http", "off")
+LISTEN = 'listen = ["tcp:8080:interface=127.0.0.1"]'
+Start = Callable[..., WampushService]
 
 
-def environment(**more: str) -> dict[str, str]:
-    """This environment without settings of ours."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WAMPUSH_")}
-    return kept | more
+@pytest.fixture
+def reactor(monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = LocalReactor()
+    monkeypatch.setattr("twisted.internet.reactor", made, raising=False)
+    return made
 
 
-def start(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run the daemon where it must not start."""
-    return subprocess.run(
-        [*twistd_command(), "wampush", *arguments],
-        cwd=cwd,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
+@pytest.fixture(autouse=True)
+def process_state() -> Iterator[None]:
+    """What a service changes about its process is changed back."""
+    before, hook = signal.getsignal(signal.SIGHUP), sys.excepthook
+    yield
+    signal.signal(signal.SIGHUP, before)
+    sys.excepthook = hook
+    gc.unfreeze()
+
+
+@pytest.fixture
+def service(tmp_path: Path, reactor: Any) -> Iterator[Start]:
+    """Makes services of configurations; all are stopped at the end."""
+    made: list[WampushService] = []
+
+    def make(text: str = "", account: Account | None = None) -> WampushService:
+        path = tmp_path / "wampush.toml"
+        path.write_text(f"[zmq]\npull = []\n[websocket]\n{LISTEN}\n{text}", encoding="utf-8")
+        made.append(WampushService(load(path, {}, {}), account))
+        return made[-1]
+
+    yield make
+    for each in made:
+        if each.running:
+            each.stopService()
+            reactor.advance(10)
+
+
+def node_of(service: WampushService) -> Node:
+    running = service._running_node
+    assert running is not None
+    return running.node
+
+
+def test_it_listens_as_configured(service: Start, reactor: Any, log: list[str]) -> None:
+    started = service('[http]\nlisten = "tcp:8081:interface=127.0.0.1"\n')
+    started.startService()
+    assert [port for port, *_ in reactor.tcpServers] == [8080, 8081]
+    assert "WAMP v1 on ws://127.0.0.1:8080/" in log
+    assert "health on http://127.0.0.1:8081/healthz, demo on http://127.0.0.1:8081/demo/" in log
+    assert log[-1] == (
+        "clients of this machine may publish: every WebSocket listener is on loopback"
+    )
+    assert node_of(started).broker.policy.publishing is Publishing.LOCAL
+
+
+def test_privileges_are_needed_once(service: Start, reactor: Any) -> None:
+    started = service('[http]\nlisten = "off"\n')
+    started.privilegedStartService()
+    node = node_of(started)
+    started.startService()
+    assert node_of(started) is node
+    assert [port for port, *_ in reactor.tcpServers] == [8080]
+
+
+def test_permissions_come_before_the_choice(service: Start, log: list[str]) -> None:
+    service(
+        '[http]\nlisten = "off"\n[clients]\npublish = "never"\n'
+        '[[permissions]]\nmatch = "chat.*"\nactions = ["publish"]\nto = ["authenticated"]\n'
+    ).startService()
+    assert log[-1] == (
+        'where no permission decides, clients may not publish: clients.publish = "never"'
     )
 
 
-@contextmanager
-def running(cwd: Path, *arguments: str, **variables: str) -> Iterator[Process]:
-    """A daemon with these arguments, started and at last stopped."""
-    process = Process(
-        [*twistd_command(), "wampush", *arguments], cwd=cwd, environment=environment(**variables)
-    )
-    try:
-        process.wait_for_log(lambda log: "publish: " in log)
-        yield process
-        assert process.terminate() == -signal.SIGTERM, process.log
-        assert "Traceback" not in process.log, process.log
-    finally:
-        process.kill()
-
-
-def websocket_port(process: Process) -> int:
-    found = re.search(r"WAMP v1 on ws://127\.0\.0\.1:(\d+)/", process.log)
-    assert found, process.log
-    return int(found[1])
-
-
-# Refusals to start.
-
-REFUSED: Mapping[str, tuple[Sequence[str], Mapping[str, str], Sequence[str]]] = {
-    "unknown option": (["--bogus"], {}, ["--bogus", "--help"]),
-    "option without value": (["--listen"], {}, ["--listen", "argument"]),
-    "stray argument": (["stray"], {}, ["unexpected argument 'stray'", "--listen"]),
-    "endpoint that is none": (
-        ["--listen", "nonsense:0:x", *HERE[2:]],
-        {},
-        ["cannot listen on nonsense:0:x", "tcp:8080:interface=127.0.0.1"],
-    ),
-    "address that is not ours": (
-        ["--listen", "tcp:0:interface=192.0.2.1", *HERE[2:]],
-        {},
-        ["cannot listen on tcp:0:interface=192.0.2.1", "an address of this machine"],
-    ),
-    "pull address that is none": (
-        [*HERE[:2], "--pull", "5555", *HERE[4:]],
-        {},
-        ["zmq.pull", "tcp://HOST:PORT"],
-    ),
-    "pull address that is not ours": (
-        [*HERE[:2], "--pull", "tcp://192.0.2.1:5555", *HERE[4:]],
-        {},
-        ["cannot listen on tcp://192.0.2.1:5555"],
-    ),
-    "http endpoint that is none": (
-        [*HERE[:4], "--http", "nonsense:1"],
-        {},
-        ["nonsense:1", "endpoint"],
-    ),
-    "configuration file that is not there": (
-        ["--config", "missing.toml"],
-        {},
-        ["missing.toml", "cannot be read"],
-    ),
-    "unknown environment variable": (
-        [],
-        {"WAMPUSH_WEBSOCKET_LISTN": "tcp:0"},
-        ["WAMPUSH_WEBSOCKET_LISTN", "did you mean", "WAMPUSH_WEBSOCKET_LISTEN"],
-    ),
-    "bad value in the environment": (
-        [],
-        {"WAMPUSH_WEBSOCKET_PING_INTERVAL": "often"},
-        ["WAMPUSH_WEBSOCKET_PING_INTERVAL", "often"],
-    ),
-}
-
-
-def assert_one_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
-    assert done.returncode == 1, done
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("wampush: ")
-    for word in words:
-        assert word in line
-    assert "Traceback" not in done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(("arguments", "variables", "words"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_an_operator_can_mend_is_one_line(
-    arguments: Sequence[str], variables: Mapping[str, str], words: Sequence[str], tmp_path: Path
+def test_the_limit_of_open_files_bounds_the_clients(
+    service: Start, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert_one_line(start(*arguments, cwd=tmp_path, **variables), *words)
+    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 700))
+    service('[http]\nlisten = "tcp:8081"\nmax_connections = 200\n').startService()
+    assert log[0] == "open descriptors: the limit is 700, it was 64; at most 372 clients"
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("[websocket]\nlisten = 8080\n", ["bad.toml", "websocket.listen", "8080"]),
-        ("[websocket\n", ["bad.toml:1: is not TOML at"]),
-    ],
-)
-def test_a_bad_file_is_one_line(text: str, words: Sequence[str], tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text(text)
-    assert_one_line(start("--config", "bad.toml", cwd=tmp_path), *words)
-
-
-def test_each_mistake_of_the_configuration_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "bad.toml").write_text("[websocket]\nlisten = 8080\npung = 1\n")
-    done = start("--config", "bad.toml", "--set", "limits.topics=0", cwd=tmp_path)
-    assert done.returncode == 1
-    assert [line.partition(" = ")[0] for line in done.stderr.splitlines()] == [
-        "wampush: bad.toml:2: websocket.listen",
-        "wampush: bad.toml:3: websocket.pung",
-        "wampush: command line: limits.topics",
-    ]
-
-
-def test_ports_in_use_are_one_line(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        endpoint = f"tcp:{port}:interface=127.0.0.1"
-        for arguments, words in (
-            (["--listen", endpoint, *HERE[2:]], [f"cannot listen on {endpoint}: Address already"]),
-            (
-                [*HERE[:2], "--pull", f"tcp://127.0.0.1:{port}", *HERE[4:]],
-                [f"cannot listen on tcp://127.0.0.1:{port}: Address already in use", "--pull"],
-            ),
-            ([*HERE[:4], "--http", endpoint], [f"cannot listen on {endpoint}", "another"]),
-        ):
-            assert_one_line(start(*arguments, cwd=tmp_path), *words)
-
-
-def test_help_and_version(tmp_path: Path) -> None:
-    done = start("--help", cwd=tmp_path)
-    assert done.returncode == 0
-    for option in ("--listen", "--pull", "--http", "--config"):
-        assert option in done.stdout
-    done = start("--version", cwd=tmp_path)
-    assert done.returncode == 0
-    assert done.stdout.startswith("wampush ")
-
-
-# Start lines.
-
-
-def test_each_listener_has_its_line(tmp_path: Path) -> None:
-    pushes = f"ipc://{tmp_path}/pushes"
-    with running(
-        tmp_path,
-        *HERE[:4],
-        *("--listen", "tcp:0:interface=127.0.0.1"),
-        *("--listen", f"unix:{tmp_path}/socket"),
-        *("--pull", pushes),
-        *("--http", "tcp:0:interface=127.0.0.1"),
-    ) as process:
-        log = process.log
-        assert len(re.findall(r"WAMP v1 on ws://127\.0\.0\.1:\d+/", log)) == 2
-        assert f"{tmp_path}/socket" in log
-        assert log.count("WAMP v1 on") == 3
-        assert len(re.findall(r"pulling pushes from tcp://127\.0\.0\.1:\d+", log)) == 1
-        assert f"pulling pushes from {pushes}" in log
-        assert log.count("pulling pushes from") == 2
-        assert len(re.findall(r"health on http://127\.0\.0\.1:\d+/healthz", log)) == 1
-        assert re.search(
-            r"open descriptors: the limit is \d+, it was \d+; at most \d+ clients", log
-        )
-        assert "clients of this machine may publish: every WebSocket listener is on loopback" in log
-
-
-def test_the_limit_of_descriptors_bounds_the_clients(tmp_path: Path) -> None:
-    command = ["/bin/sh", "-c", 'ulimit -Sn 64; ulimit -Hn 500; exec "$@"', "sh"]
-    process = Process([*command, *twistd_command(), "wampush", *HERE], cwd=tmp_path)
-    try:
-        process.wait_for_log(lambda log: "publish: " in log)
-        assert "the limit is 500, it was 64; at most 372 clients" in process.log
-        process.terminate()
-    finally:
-        process.kill()
-
-
-@pytest.mark.parametrize(
-    ("publish", "line"),
-    [
-        ("auto", "clients of this machine may publish: every WebSocket listener is on loopback"),
-        ("always", 'clients may publish: clients.publish = "always"'),
-        ("never", 'clients may not publish: clients.publish = "never"'),
-    ],
-)
-def test_with_permissions_the_line_about_publishing_is_about_the_rest(
-    tmp_path: Path, publish: str, line: str
+def test_at_least_one_client_is_accepted(
+    service: Start, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "wampush.toml"
-    path.write_text(
-        f'[clients]\npublish = "{publish}"\n'
-        '[[permissions]]\nmatch = "chat.*"\nactions = ["publish"]\nto = ["authenticated"]\n',
-        encoding="utf-8",
+    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 64))
+    service('[http]\nlisten = "off"\n').startService()
+    assert log[0].endswith("at most 1 clients")
+
+
+def test_files_of_sockets_are_handed_over(
+    service: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    handed: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(listeners, "change_owner", lambda *arguments: handed.append(arguments))
+    started = service(f'[http]\nlisten = "unix:{tmp_path}/http"\n', account=Account(4, 5))
+    monkeypatch.setattr(
+        "wampush.edges.zeromq.pull.PullSockets.socket_files", lambda _: ["/run/pull"]
     )
-    with running(tmp_path, *HERE, "--config", str(path)) as process:
-        assert f"where no permission decides, {line}" in process.log
+    started.startService()
+    assert [each[1:] for each in handed] == [(4, 5), (4, 5)]
+    assert handed[1][0] == "/run/pull"
 
 
-def test_a_listener_for_everybody_takes_the_right_to_publish(tmp_path: Path) -> None:
-    with running(tmp_path, *HERE, "--listen", "tcp:0") as process:
-        assert "clients may not publish: a WebSocket listener is not on loopback" in process.log
-        assert 'clients.publish = "always"' in process.log
-        with RawClient(websocket_port(process)) as client:
-            client.subscribe("t")
-            client.send(7, "t", 1, False)
-            client.send(2, "after", "p")
-            assert client.receive()[:2] == [4, "after"]
-        process.wait_for_log(lambda log: "publish-forbidden" in log)
-
-
-@pytest.mark.parametrize("choice", ["always", "never"])
-def test_the_right_to_publish_can_be_decided(choice: str, tmp_path: Path) -> None:
-    with running(tmp_path, *HERE, WAMPUSH_CLIENTS_PUBLISH=choice) as process:
-        may = "may" if choice == "always" else "may not"
-        assert f'clients {may} publish: clients.publish = "{choice}"' in process.log
-        with RawClient(websocket_port(process)) as client:
-            client.subscribe("t")
-            client.send(7, "t", 1, False)
-            client.send(2, "after", "p")
-            answer = client.receive()
-            assert answer == [8, "t", 1] if choice == "always" else answer[0] == 4
-
-
-def test_clients_over_a_unix_socket(tmp_path: Path) -> None:
-    path = f"{tmp_path}/socket"
-    with (
-        running(tmp_path, "--listen", f"unix:{path}", *HERE[2:]),
-        socket.socket(socket.AF_UNIX) as client,
-    ):
-        client.settimeout(PATIENCE)
-        client.connect(path)
-        client.sendall(request() + masked(b'[5,"t"]') + masked(b'[7,"t",[1],false]'))
-        data = b""
-        while b'[8,"t",[1]]' not in data:
-            received = client.recv(65536)
-            assert received, data
-            data += received
-
-
-# Precedence.
-
-
-def test_options_over_environment_over_file(tmp_path: Path) -> None:
-    file = tmp_path / "settings.toml"
-    file.write_text(
-        '[websocket]\nlisten = ["tcp:0:interface=127.0.0.1"]\nrequire_subprotocol = false\n'
-        'max_header_bytes = 600\n[zmq]\npull = ["tcp://127.0.0.1:*"]\n[http]\nlisten = "off"\n'
-        '[clients]\npublish = "never"\n'
-    )
-    with running(
-        tmp_path,
-        *("--listen", f"unix:{tmp_path}/from-option"),
-        WAMPUSH_CONFIG=str(file),
-        WAMPUSH_WEBSOCKET_LISTEN=f"unix:{tmp_path}/from-environment",
-        WAMPUSH_ZMQ_PULL=f"ipc://{tmp_path}/first,ipc://{tmp_path}/second",
-        WAMPUSH_CLIENTS_PUBLISH="always",
-    ) as process:
-        log = process.log
-        assert "from-option" in log
-        assert "from-environment" not in log
-        assert log.count("WAMP v1 on") == 1
-        assert f"pulling pushes from ipc://{tmp_path}/first" in log
-        assert f"pulling pushes from ipc://{tmp_path}/second" in log
-        assert log.count("pulling pushes from") == 2
-        assert 'clients.publish = "always"' in log
-        assert "health on" not in log, "the file says off"
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
-            client.connect(f"{tmp_path}/from-option")
-            client.sendall(request(subprotocol=None))
-            assert client.recv(65536).startswith(b"HTTP/1.1 101 "), "as the file says"
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(PATIENCE)
-            client.connect(f"{tmp_path}/from-option")
-            client.sendall(request("X: " + "x" * 600))
-            assert client.recv(65536).startswith(b"HTTP/1.1 431 ")
+def test_an_endpoint_that_cannot_be_used_stops_the_start(service: Start) -> None:
+    with pytest.raises(ListenError):
+        service('[http]\nlisten = "nonsense:1"\n').startService()
 
 
 # The end.
 
 
-class Sluggish:
-    """A subscriber that reads when it is told to, through a small buffer."""
+def test_the_order_of_the_end(
+    service: Start, reactor: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef" * 2, encoding="utf-8")
+    started = service(
+        f'[http]\nlisten = "tcp:8081"\n[webhooks]\nurl = "http://127.0.0.1:1/"\n'
+        f'secret_file = "{tmp_path}/key"\nevents = ["call"]\nprocedures = ["cart.*"]\n'
+    )
+    started.startService()
+    handler = signal.getsignal(signal.SIGHUP)
+    calls: list[str] = []
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.sendall(request() + masked(b'[5,"t"]') + masked(b'[2,"settled","p"]'))
-        self.data = b""
-        while b'"settled"' not in self.data:
-            self.data += self.socket.recv(4096)
+    def record(kind: type, name: str) -> None:
+        original = getattr(kind, name)
 
-    def read_to_the_end(self) -> None:
-        while received := self.socket.recv(65536):
-            self.data += received
+        def recorded(self: Any, *arguments: Any) -> Any:
+            calls.append(f"{kind.__name__}.{name}")
+            return original(self, *arguments)
 
-    def events(self) -> list[object]:
-        found = frames(self.data.partition(b"\r\n\r\n")[2])
-        assert not [each for each in found if each.first == 0x88], "a Close frame ends a page"
-        messages = [json.loads(each.payload) for each in found if each.first == 0x81]
-        return [message[2] for message in messages if message[0] == 8]
+        monkeypatch.setattr(kind, name, recorded)
 
-
-@contextmanager
-def backend(daemon: Daemon) -> Iterator[zmq.Socket[bytes]]:
-    context = zmq.Context()
-    push = context.socket(zmq.PUSH)
-    push.set(zmq.LINGER, 0)
-    push.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
-    push.connect(daemon.zmq_address)
-    try:
-        yield push
-    finally:
-        push.close()
-        context.term()
-
-
-def test_sigterm_delivers_what_was_published_and_drops_tcp(tmp_path: Path) -> None:
-    with running_daemon(tmp_path) as daemon, backend(daemon) as push:
-        slow = Sluggish(daemon.websocket_port)
-        count = 400
-        with RawClient(daemon.websocket_port) as quick:
-            quick.subscribe("t")
-            for number in range(count):
-                push.send_multipart([b"t", json.dumps([number, "x" * 2000]).encode()])
-            assert [quick.receive()[2][0] for _ in range(count)] == list(range(count))
-            os.kill(daemon.pid, signal.SIGTERM)
-            # The last of the quick client's bytes: an end without a Close frame.
-            assert quick._stream.read() == b""
-        slow.read_to_the_end()
-        slow.socket.close()
-        events = slow.events()
-        assert [event[0] for event in events if isinstance(event, list)] == list(range(count))
-        assert daemon.wait() == -signal.SIGTERM
+    node = node_of(started)
+    for part, name in (
+        (node.pull, "drain"),
+        (node.redis, "stop"),
+        (node.websocket, "stop"),
+        (node.pull, "stop"),
+        (node.apps, "stop"),
+        (node.webhooks, "stop"),
+    ):
+        record(type(part), name)
+    record(ListeningSockets, "close_websocket")
+    record(ListeningSockets, "close_http")
+    ended: list[Any] = []
+    started.stopService().addCallback(ended.append)
+    assert node.inspection.status()["connections"] == 0
+    reactor.advance(10)
+    assert ended == [None]
+    assert calls == [
+        "PullSockets.drain",
+        "ListeningSockets.close_websocket",
+        "RedisSources.stop",
+        "WebSocketEdge.stop",
+        "PullSockets.stop",
+        "ListeningSockets.close_http",
+        "NodeApps.stop",
+        "NodeWebhooks.stop",
+    ]
+    assert signal.getsignal(signal.SIGHUP) is not handler
 
 
-def test_sigterm_delivers_pushes_that_have_arrived_in_order(tmp_path: Path) -> None:
-    with running_daemon(tmp_path) as daemon, backend(daemon) as push:
-        with RawClient(daemon.websocket_port) as client:
-            client.subscribe("t")
-            for number in range(500):
-                push.send_multipart([b"t", str(number).encode()])
-            seen = [client.receive()[2]]
-            os.kill(daemon.pid, signal.SIGTERM)
-            for number in range(500, 600):
-                push.send_multipart([b"t", str(number).encode()])
-            rest = frames(client._stream.read())
-            assert not [each for each in rest if each.first == 0x88]
-            seen += [json.loads(each.payload)[2] for each in rest]
-        assert seen == list(range(len(seen))), "a part of the sequence, from its start"
-        assert daemon.wait() == -signal.SIGTERM
+def test_a_service_that_did_not_start_ends_at_once(service: Start) -> None:
+    ended: list[Any] = []
+    service().stopService().addCallback(ended.append)
+    assert ended == [None]
 
 
-def test_a_client_that_reads_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    variables = environment(WAMPUSH_CLIENTS_QUEUE_BYTES="100000000")
-    with running_daemon(tmp_path, environment=variables) as daemon, backend(daemon) as push:
-        stuck = Sluggish(daemon.websocket_port)
-        half_open = socket.create_connection(("127.0.0.1", daemon.websocket_port))
-        half_open.sendall(b"GET / HT")
-        with RawClient(daemon.websocket_port) as quick:
-            quick.subscribe("t")
-            # More than the kernel keeps for a connection.
-            for number in range(4000):
-                push.send_multipart([b"t", json.dumps([number, "x" * 2000]).encode()])
-            for number in range(4000):
-                assert quick.receive()[2][0] == number
-        assert daemon.terminate() == -signal.SIGTERM
-        stuck.socket.close()
-        half_open.close()
+# SIGHUP.
 
 
-def test_a_refused_listener_leaves_no_other_open(tmp_path: Path) -> None:
-    path = tmp_path / "socket"
-    done = start("--listen", f"unix:{path}", "--listen", "tcp:0:interface=192.0.2.1", *HERE[2:],
-                 cwd=tmp_path)  # fmt: skip
-    assert_one_line(done, "192.0.2.1")
-    with socket.socket(socket.AF_UNIX) as client, pytest.raises(OSError):
-        client.connect(str(path))
+def test_hangup_reloads_in_the_reactor(service: Start, reactor: Any, log: list[str]) -> None:
+    service('[http]\nlisten = "off"\n').startService()
+    signal.raise_signal(signal.SIGHUP)
+    assert "SIGHUP: reloading keys and certificates" not in log
+    reactor.run_calls()
+    assert "SIGHUP: reloading keys and certificates" in log
+
+
+def test_hangup_reloads_the_secret_of_webhooks(
+    service: Start, reactor: Any, log: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "key").write_text("0123456789abcdef" * 2, encoding="utf-8")
+    service(
+        '[http]\nlisten = "off"\n[webhooks]\nurl = "http://127.0.0.1:1/"\n'
+        f'secret_file = "{tmp_path}/key"\nevents = ["call"]\nprocedures = ["cart.*"]\n'
+    ).startService()
+    signal.raise_signal(signal.SIGHUP)
+    reactor.run_calls()
+    assert "webhooks: secret reloaded" in log
+
+
+def test_hangup_before_the_start_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:
+    service()._on_hangup(signal.SIGHUP, None)
+    reactor.run_calls()
+    assert log == ["SIGHUP: reloading keys and certificates"]
+
+
+# What twistd asks for.
+
+
+def test_twistd_gets_the_service_and_one_line_for_operators(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
+    options = Options()
+    options.parseOptions(["--http", "off", "--pull", "tcp://127.0.0.1:*"])
+    assert isinstance(makeService(options), WampushService)
+    sys.excepthook(OperatorError, OperatorError("the key is missing"), None)
+    assert capsys.readouterr().err == "wampush: the key is missing\n"
+    sys.excepthook(ValueError, ValueError("a defect"), None)
+    assert "ValueError: a defect" in capsys.readouterr().err

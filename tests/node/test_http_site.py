@@ -1,0 +1,131 @@
+"""The HTTP edge of a node: which parts of the node answer."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import StringTransport
+
+from tests.node.local_reactor import LocalReactor
+from wampush.config.settings import Settings
+from wampush.config.tables.http import HttpSettings
+from wampush.config.tables.zeromq import ZmqSettings
+from wampush.errors import CloseReason, OperatorError
+from wampush.node.build import Node, build
+from wampush.node.http_site import make_site
+
+HERE: Any = IPv4Address("TCP", "127.0.0.1", 50000)
+
+
+class Site:
+    """A node with its HTTP port, and clients in memory.
+
+    :param http: the table ``[http]``.
+    """
+
+    def __init__(self, http: HttpSettings = HttpSettings()) -> None:  # noqa: B008
+        settings = dataclasses.replace(Settings(), zmq=ZmqSettings(pull=()), http=http)
+        self.reactor: Any = LocalReactor()
+        self.node: Node = build(settings, self.reactor, 10)
+        self.is_stopping = False
+        self.site = make_site(
+            settings,
+            self.node,
+            self.reactor,
+            websocket_url=lambda host: f"ws://{host}:1/",
+            is_stopping=lambda: self.is_stopping,
+        )
+
+    def connect(self) -> Any:
+        """A connection, as the socket sees it."""
+        protocol = self.site.buildProtocol(HERE)
+        transport: Any = StringTransport(peerAddress=HERE)
+        transport.abortConnection = transport.loseConnection
+        protocol.makeConnection(transport)
+        transport.protocol = protocol
+        return transport
+
+    def request(self, line: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Send a request; gives the status and the body of the response."""
+        transport = self.connect()
+        head = f"{line} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+        transport.protocol.dataReceived(head.encode() + body)
+        self.reactor.advance(0)
+        answer, _, content = transport.value().partition(b"\r\n\r\n")
+        return int(answer.split(b" ", 2)[1]), content
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    made = Site()
+    yield made
+    made.node.apps.stop(0)
+
+
+def test_health_says_whether_the_daemon_is_stopping(site: Site) -> None:
+    status, body = site.request("GET /healthz")
+    assert status == 200
+    assert json.loads(body)["status"] == "ok"
+    assert json.loads(body)["sessions"] == 0
+    site.is_stopping = True
+    status, body = site.request("GET /healthz")
+    assert status == 503
+    assert json.loads(body)["status"] == "stopping"
+
+
+def test_what_is_published_reaches_the_broker(site: Site) -> None:
+    status, body = site.request("POST /publish/news", b"{")
+    assert status == 400
+    assert b"not-json" in body
+    _, refusals = site.request("GET /refusals")
+    (refused,) = json.loads(refusals)["refusals"]
+    assert (refused["source"], refused["reason"]) == ("http", "not-json")
+
+
+def test_metrics_are_those_of_the_node(site: Site) -> None:
+    first = site.connect()
+    status, body = site.request("GET /metrics")
+    assert status == 200
+    assert b"wampush_sessions 0.0" in body
+    assert b"wampush_connections 0.0" in body
+    assert b"wampush_http_connections 2.0" in body
+    assert b"wampush_queued_limit_bytes 2.68435456e+08" in body
+    assert first.value() == b""
+
+
+def test_the_demo_gets_the_urls(site: Site) -> None:
+    status, body = site.request("GET /demo/settings.json")
+    assert status == 200
+    assert json.loads(body) == {"websocket": "ws://127.0.0.1:1/", "push": None}
+
+
+def test_sessions(site: Site) -> None:
+    assert site.request("GET /sessions/unknown")[0] == 404
+
+
+def test_a_connection_too_many_is_counted() -> None:
+    site = Site(HttpSettings(max_connections=1))
+    site.connect()
+    assert site.connect().disconnecting
+    assert site.node.broker.ledger.ended == {CloseReason.TOO_MANY_HTTP_CONNECTIONS: 1}
+    site.node.apps.stop(0)
+
+
+def test_a_token_protects_state(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("0123456789abcdef0123456789abcdef\n", encoding="utf-8")
+    site = Site(HttpSettings(token_file=str(path)))
+    assert site.request("GET /metrics")[0] == 401
+    assert json.loads(site.request("GET /healthz")[1]) == {"status": "ok"}
+    site.node.apps.stop(0)
+
+
+def test_a_token_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match=r"http\.token_file"):
+        Site(HttpSettings(token_file=str(tmp_path / "missing")))

@@ -1,0 +1,168 @@
+"""The listening sockets of a node: their URLs, their TLS, and their end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol
+
+from tests.node.local_reactor import LocalReactor
+from tests.support.certificates import Certificate, make_certificate
+from wampush.config.tables.network import TlsSettings
+from wampush.errors import ListenError, OperatorError
+from wampush.net import listeners
+from wampush.node.listening import ListeningSockets
+
+FACTORY = Factory.forProtocol(Protocol)
+NO_TLS = TlsSettings()
+
+
+@pytest.fixture
+def reactor() -> Any:
+    return LocalReactor()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Certificate:
+    return make_certificate(tmp_path)
+
+
+def sockets(reactor: Any, certificate: Certificate | None = None) -> ListeningSockets:
+    if certificate is None:
+        return ListeningSockets(reactor, NO_TLS)
+    settings = TlsSettings(certificate=str(certificate.certificate), key=str(certificate.key))
+    return ListeningSockets(reactor, settings)
+
+
+def test_urls_of_websocket_listeners(reactor: Any) -> None:
+    opened = sockets(reactor)
+    assert opened.websocket_urls == []
+    assert opened.websocket_url("push.example") is None
+    opened.open_websocket("unix:/run/a", FACTORY)
+    assert opened.websocket_url("push.example") is None
+    opened.open_websocket("tcp:8080:interface=127.0.0.1", FACTORY)
+    opened.open_websocket("tcp:8081:interface=127.0.0.1", FACTORY)
+    assert opened.websocket_urls[1:] == ["ws://127.0.0.1:8080/", "ws://127.0.0.1:8081/"]
+    assert "/run/a" in opened.websocket_urls[0]
+    assert opened.websocket_url("push.example") == "ws://push.example:8080/"
+
+
+def test_http_is_apart(reactor: Any) -> None:
+    opened = sockets(reactor)
+    opened.open_http("tcp:8082:interface=127.0.0.1", FACTORY)
+    assert opened.http_urls == ["http://127.0.0.1:8082"]
+    assert opened.websocket_urls == []
+    assert opened.only_loopback
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "only_loopback"),
+    [
+        ([], True),
+        (["tcp:1:interface=127.0.0.1", "unix:/run/a"], True),
+        (["tcp:1:interface=127.0.0.1", "tcp:2:interface=192.0.2.1"], False),
+    ],
+)
+def test_loopback(reactor: Any, endpoints: list[str], only_loopback: bool) -> None:
+    opened = sockets(reactor)
+    for endpoint in endpoints:
+        opened.open_websocket(endpoint, FACTORY)
+    assert opened.only_loopback is only_loopback
+
+
+def test_an_endpoint_that_cannot_be_used(reactor: Any) -> None:
+    with pytest.raises(ListenError, match="cannot listen on nonsense:1"):
+        sockets(reactor).open_websocket("nonsense:1", FACTORY)
+
+
+# TLS.
+
+
+def test_tls_of_the_settings(reactor: Any, certificate: Certificate, log: list[str]) -> None:
+    opened = sockets(reactor, certificate)
+    opened.open_websocket("ssl:8443:interface=127.0.0.1", FACTORY)
+    opened.open_http("ssl:8444:interface=127.0.0.1", FACTORY)
+    assert opened.websocket_url("push.example") == "wss://push.example:8443/"
+    assert opened.http_urls == ["https://127.0.0.1:8444"]
+    ports = [port for port, _, _, _ in reactor.tcpServers]
+    assert ports == [8443, 8444], "TLS is on top of TCP, so that its files can be reloaded"
+    log.clear()
+    opened.reload()
+    (line,) = log
+    assert line.startswith("TLS: "), "both have one context"
+
+
+def test_tls_without_files(reactor: Any) -> None:
+    with pytest.raises(OperatorError, match=r"tls\.certificate is not set"):
+        sockets(reactor).open_websocket("ssl:8443", FACTORY)
+
+
+def test_keys_of_endpoints_are_not_reloaded(
+    reactor: Any, certificate: Certificate, log: list[str]
+) -> None:
+    opened = sockets(reactor)
+    opened.open_websocket(
+        f"ssl:8443:privateKey={certificate.key}:certKey={certificate.certificate}", FACTORY
+    )
+    assert len(reactor.sslServers) == 1
+    opened.reload()
+    assert log == ["no listener uses [tls]; keys that endpoints name are not reloaded"]
+
+
+def test_without_tls_there_is_nothing_to_reload(reactor: Any, log: list[str]) -> None:
+    opened = sockets(reactor)
+    opened.open_websocket("tcp:8080", FACTORY)
+    opened.reload()
+    assert log == []
+
+
+# The account, and the end.
+
+
+def test_the_files_of_unix_sockets_are_handed_over(
+    reactor: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(listeners, "change_owner", lambda *arguments: handed.append(arguments))
+    opened = sockets(reactor)
+    opened.open_websocket("tcp:8080", FACTORY)
+    opened.open_websocket("unix:/run/a", FACTORY)
+    opened.open_http("unix:/run/b", FACTORY)
+    opened.hand_over(4, 5)
+    assert [(Path(path).name, user, group) for path, user, group in handed] == [
+        ("a", 4, 5),
+        ("b", 4, 5),
+    ]
+
+
+class SlowPort:
+    """A port whose end takes a while."""
+
+    def __init__(self) -> None:
+        self.closed: Deferred[None] | None = None
+
+    def stopListening(self) -> Deferred[None]:  # noqa: N802
+        self.closed = Deferred()
+        return self.closed
+
+
+def test_each_kind_is_closed_by_itself(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    websocket: Any = SlowPort()
+    http: Any = SlowPort()
+    ports = iter((websocket, http))
+    monkeypatch.setattr(listeners, "listen", lambda *_: next(ports))
+    opened = sockets(reactor)
+    opened.open_websocket("tcp:1", FACTORY)
+    opened.open_http("tcp:2", FACTORY)
+    ended: list[str] = []
+    opened.close_websocket().addCallback(lambda _: ended.append("websocket"))
+    assert [port.closed is None for port in (websocket, http)] == [False, True]
+    assert not ended
+    websocket.closed.callback(None)
+    assert ended == ["websocket"]
+    opened.close_http().addCallback(lambda _: ended.append("http"))
+    http.closed.callback(None)
+    assert ended == ["websocket", "http"]

@@ -1,0 +1,130 @@
+"""The options of ``twistd wampush``, without twistd."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wampush import __version__
+from wampush.config.load import LoadedSettings
+from wampush.errors import OperatorError
+from wampush.node.options import Account, Options, account
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("WAMPUSH_")]:
+        monkeypatch.delenv(name)
+
+
+def parsed(*arguments: str) -> Options:
+    options = Options()
+    options.parseOptions(list(arguments))
+    return options
+
+
+def loaded(*arguments: str) -> LoadedSettings:
+    found = parsed(*arguments)["loaded"]
+    assert isinstance(found, LoadedSettings)
+    return found
+
+
+def mistake(*arguments: str) -> str:
+    """What is printed about wrong arguments."""
+    with pytest.raises(SystemExit) as ended:
+        parsed(*arguments)
+    assert isinstance(ended.value.code, str)
+    return ended.value.code
+
+
+def test_options_are_settings() -> None:
+    settings = loaded(
+        *("--listen", "tcp:1", "--listen", "tcp:2", "--pull", "ipc:///a", "--http", "off"),
+        *("--set", "clients.publish=never"),
+    ).settings
+    assert settings.websocket.listen == ("tcp:1", "tcp:2")
+    assert settings.zmq.pull == ("ipc:///a",)
+    assert settings.http.listen == "off"
+    assert settings.clients.publish == "never"
+
+
+def test_without_options_the_defaults_hold() -> None:
+    settings = loaded().settings
+    assert settings.websocket.listen == ("tcp:8080:interface=127.0.0.1",)
+    assert settings.zmq.pull == ("tcp://127.0.0.1:5555",)
+
+
+def test_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "wampush.toml"
+    file.write_text('[http]\nlisten = "off"\n', encoding="utf-8")
+    found = loaded("--config", str(file))
+    assert found.settings.http.listen == "off"
+    assert found.folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["stray"], "unexpected argument 'stray'; pass addresses with --listen; see twistd"),
+        (["--bogus"], "--bogus"),
+        (["--listen"], "--listen"),
+    ],
+)
+def test_wrong_arguments_are_one_line(arguments: list[str], words: str) -> None:
+    line = mistake(*arguments)
+    assert line.startswith("wampush: ")
+    assert words in line
+    assert line.endswith("; see twistd wampush --help")
+    assert "\n" not in line
+
+
+def test_each_mistake_in_the_settings_is_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "wampush.toml"
+    file.write_text('[clients]\npublish = "x"\nsubscribe = "y"\n', encoding="utf-8")
+    first, second = mistake("--config", str(file)).splitlines()
+    assert first.startswith("wampush: ")
+    assert second.startswith("wampush: ")
+    assert "clients.publish" in first
+    assert "clients.subscribe" in second
+
+
+def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parsed("--version")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"wampush {__version__}\n"
+
+
+# The account.
+
+
+def options_of_twistd(**twistd: int) -> Any:
+    options: Any = Options()
+    options.parent = twistd
+    return options
+
+
+@pytest.mark.parametrize(
+    ("twistd", "expected"),
+    [
+        ({}, None),
+        ({"gid": 5}, Account(-1, 5)),
+        ({"uid": 4, "gid": 5}, Account(4, 5)),
+        ({"uid": 0}, Account(0, pwd.getpwuid(0).pw_gid)),
+    ],
+)
+def test_the_account_is_the_one_of_twistd(twistd: dict[str, int], expected: Account | None) -> None:
+    assert account(options_of_twistd(**twistd)) == expected
+
+
+def test_without_twistd_there_is_no_account() -> None:
+    assert account(Options()) is None
+
+
+def test_an_unknown_user_needs_a_group() -> None:
+    with pytest.raises(OperatorError, match=r"user 4242424 does not exist .* add --gid"):
+        account(options_of_twistd(uid=4242424))
