@@ -55,7 +55,7 @@ def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(SECRET[1:], "holds 31 bytes; a secret has"), (None, "cannot be read")]
+    ("content", "words"), [(SECRET[1:], "holds 31 bytes; a secret needs"), (None, "cannot be read")]
 )
 def test_without_a_secret_it_does_not_start(key, content, words):
     key.unlink()
