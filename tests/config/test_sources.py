@@ -9,7 +9,6 @@ import pytest
 
 from tests.config.refusals import mistakes, refusal
 from wampush.config.load import load
-from wampush.config.sources import _syntax_error
 
 
 @pytest.mark.parametrize(
@@ -191,8 +190,10 @@ def test_a_byte_order_mark_is_skipped(toml):
     assert refusal(toml(b"\xef\xbb\xbf[limits]\ntopic_bytes = 0")).line == 2
 
 
-def test_a_syntax_error_without_a_place_is_at_the_end():
-    assert _syntax_error("odd", "a\nb\n") == ("is not TOML: odd", 2)
+def test_a_number_of_too_many_digits_has_no_line(toml):
+    error = refusal(toml(f"\na = {'1' * 5000}"))
+    assert error.line is None
+    assert "is not TOML: Exceeds the limit" in error.expected
 
 
 def test_all_mistakes_of_all_sources_are_reported_at_once(toml):

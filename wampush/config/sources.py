@@ -133,6 +133,9 @@ def file_named_by(environ: Mapping[str, str]) -> Path | None:
 
 def _from_file(path: Path) -> Iterator[Given]:
     source = str(path)
+    if "\0" in source:
+        yield _unreadable(source, "cannot be read: a path has no NUL character; name a TOML file")
+        return
     try:
         # Some editors begin a file with a byte order mark, which TOML does not know.
         text = path.read_bytes().decode("utf-8").removeprefix("\ufeff")
@@ -143,10 +146,8 @@ def _from_file(path: Path) -> Iterator[Given]:
     except OSError as problem:
         why = problem.strerror or str(problem)
         yield _unreadable(source, f"cannot be read: {why}; name a readable TOML file")
-    except tomllib.TOMLDecodeError as problem:
+    except ValueError as problem:  # TOMLDecodeError, and int() of too many digits.
         yield _unreadable(source, *_syntax_error(str(problem), text))
-    except ValueError as problem:  # A NUL character in the path, or int() of too many digits.
-        yield _unreadable(source, f"cannot be read: {problem}; name a readable TOML file")
     except RecursionError:
         yield _unreadable(source, "is nested too deeply; no setting needs more than two levels")
     else:
@@ -170,12 +171,12 @@ def _unusable(mistake: ConfigError, key: str = "") -> Given:
     return Given(key, FAULTY, DEFAULT, (mistake,))
 
 
-def _syntax_error(message: str, text: str) -> tuple[str, int]:
-    """Return what is wrong, and the line."""
+def _syntax_error(message: str, text: str) -> tuple[str, int | None]:
+    """Return what is wrong, and the line if the parser knows it."""
     found = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-    last = text.removesuffix("\n").count("\n") + 1
     if found is None:
-        return f"is not TOML: {message}", last
+        return f"is not TOML: {message}", None
+    last = text.removesuffix("\n").count("\n") + 1
     place = f"at column {found[3]}" if found[2] else "at the end of the file"
     return f"is not TOML {place}: {found[1]}", int(found[2] or last)
 

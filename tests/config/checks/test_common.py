@@ -75,13 +75,13 @@ def test_usable_values(check: Check, value: object, kept: object) -> None:
         (ANY, float("nan"), "a number from 0.5 to 86400"),
         (ANY, 10**400, "a number from 0.5 to 86400"),
         (ANY, dt.date(2026, 1, 1), "a number from 0.5 to 86400, not a date"),
-        (ANY, None, "a number from 0.5 to 86400, not that"),
+        (ANY, None, "a number from 0.5 to 86400, not a Python NoneType"),
         (Choice(("a", "b", "c")), "d", '"a", "b" or "c"'),
         (Choice(("a", "b")), {}, '"a" or "b", not a table'),
         (StringCheck(), "", "a string that is not empty"),
         (StringCheck(), "\udcff", "a string that is not empty, in UTF-8"),
         (StringCheck("a word", str.isalpha, optional=True), "1", 'a word, or "" for none'),
-        (ListOf(StringCheck("a word")), "a", "a list with each element a word, not a string"),
+        (ListOf(StringCheck("a word")), "a", "a list, not a string; each element must be a word"),
         (NETWORK, "10.0.0.0/33", "an IP address such as"),
         (ORIGIN, "https://a/b", "an origin such as"),
         (ORIGIN, "example.com", "an origin such as"),
@@ -98,7 +98,7 @@ def test_unusable_values(check: Check, value: object, expected: str) -> None:
 
 def test_the_element_of_a_list_that_is_at_fault() -> None:
     check = ListOf(StringCheck("a word", str.isalpha), at_least=1)
-    assert check.check([]) == Rejected("a list of at least one element, each a word", [])
+    assert check.check([]) == Rejected("a list of at least one element; each must be a word", [])
     assert check.check(["a", "1"]) == Rejected("a word", "1", 1)
     assert check.check(["a", "b", "a"]) == Rejected("in the list only once", "a", 2)
 

@@ -46,7 +46,10 @@ def test_the_environment_decides_over_the_file_and_the_command_line_over_both(tm
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("apps = 5", r"apps = 5: must be a list with each element the name of a Python object"),
+        (
+            "apps = 5",
+            r"apps = 5: must be a list, not a whole number; each element must be",
+        ),
         ('apps = "shop:app"', r"apps = 'shop:app': must be a list"),
         ('apps = ["shop"]', r"apps = 'shop': must be the name of a Python object"),
         ('apps = ["shop:"]', r"apps = 'shop:': must be"),

@@ -36,7 +36,10 @@ def test_topics_from_narrow_to_wide():
 @pytest.mark.parametrize(
     ("topics", "expected"),
     [
-        ("user.{user}", 'must be a list with each element a topic such as "user.{user}"'),
+        (
+            "user.{user}",
+            'must be a list, not a string; each element must be a topic such as "user.{user}"',
+        ),
         ([1], "a topic such as"),
         ([""], "a topic such as"),
         (["a*"], 'has no "*"'),

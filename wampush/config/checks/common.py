@@ -67,8 +67,11 @@ class Check(Protocol):
 
 def wrong_type(check: Check, value: object) -> Rejected:
     """Reject a value because of its type."""
-    found = _TYPE_NAMES.get(type(value), "that")
-    return Rejected(f"{check.allowed}, not {found}", value)
+    return Rejected(f"{check.allowed}, not {_type_name(value)}", value)
+
+
+def _type_name(value: object) -> str:
+    return _TYPE_NAMES.get(type(value), f"a Python {type(value).__name__}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,13 +221,19 @@ class ListOf:
     @property
     def allowed(self) -> str:
         """The form of the list and of its elements."""
-        elements = "of at least one element, each" if self.at_least else "with each element"
-        return f"a list {elements} {self.each.allowed}"
+        return self._allowed()
+
+    def _allowed(self, found: str = "") -> str:
+        """Put the form in words, with what was found instead of a list."""
+        instead = f", not {found}" if found else ""
+        if self.at_least:
+            return f"a list of at least one element{instead}; each must be {self.each.allowed}"
+        return f"a list{instead}; each element must be {self.each.allowed}"
 
     def check(self, value: object) -> object:
         """Accept lists of usable, different elements and keep them as tuples."""
         if not isinstance(value, list | tuple):
-            return wrong_type(self, value)
+            return Rejected(self._allowed(_type_name(value)), value)
         if len(value) < self.at_least:
             return Rejected(self.allowed, list(value))
         kept: list[object] = []

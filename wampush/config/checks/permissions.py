@@ -63,5 +63,5 @@ TopicTemplate = Annotated[
 ]
 Receiver = Annotated[
     str,
-    StringCheck(f'one of "{ANYONE}", "{AUTHENTICATED}", "{USER}ID", "{GROUP}NAME"', _is_receiver),
+    StringCheck(f'"{ANYONE}", "{AUTHENTICATED}", "{USER}ID" or "{GROUP}NAME"', _is_receiver),
 ]
