@@ -53,7 +53,7 @@ def test_beyond_the_limit_connections_are_closed_until_one_ends(
                 data += more
             return data
 
-        def is_turned_away() -> bool:
+        def is_rejected() -> bool:
             try:
                 with connect() as peer:
                     return answer(peer) == b""
@@ -63,12 +63,12 @@ def test_beyond_the_limit_connections_are_closed_until_one_ends(
         peers = [connect(), connect()]
         for peer in peers:
             assert answer(peer).startswith(b"HTTP/1.1 200 ")
-        assert is_turned_away()
+        assert is_rejected()
         process.wait_for_log(lambda log: "127.0.0.1: too-many-http-connections" in log)
         # Those that are open keep being answered.
         assert b"sessions" in answer(peers[0])
         peers.pop().close()
-        eventually(is_turned_away, lambda away: not away)
+        eventually(is_rejected, lambda rejected: not rejected)
         assert json.loads(answer(peers[0]).split(b"\r\n\r\n")[1])["status"] == "ok"
         assert process.terminate() == -signal.SIGTERM
         assert "Traceback" not in process.log, process.log

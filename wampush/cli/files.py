@@ -54,7 +54,7 @@ def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
 @cache
 def _readers() -> Mapping[FileKind, Reader]:
     from wampush.edges.auth import cra_keys, token_keys
-    from wampush.edges.zeromq import keys as zmq_keys
+    from wampush.edges.zeromq.keys import read_public_keys, read_secret_key
     from wampush.net import pem_files, secret_files
 
     return {
@@ -65,8 +65,8 @@ def _readers() -> Mapping[FileKind, Reader]:
         FileKind.HTTP_TOKEN: lambda _key, path, _: secret_files.http_token(path),
         FileKind.WEBHOOK_SECRET: lambda _key, path, _: secret_files.webhook_secret(path),
         FileKind.PASSWORD: lambda key, path, _: secret_files.password(path, key),
-        FileKind.CURVE_SECRET_KEY: lambda key, path, _: zmq_keys.read_secret_key(key, path),
-        FileKind.CURVE_CLIENT_KEYS: lambda key, path, _: zmq_keys.read_public_keys(key, path),
+        FileKind.CURVE_SECRET_KEY: lambda key, path, _: read_secret_key(key, path),
+        FileKind.CURVE_CLIENT_KEYS: lambda key, path, _: read_public_keys(key, path),
     }
 
 
