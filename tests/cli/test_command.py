@@ -1,9 +1,7 @@
-"""The command line as a whole: ``check``, arguments, help and exit statuses."""
+"""The command line as a whole: arguments, help and exit statuses."""
 
 from __future__ import annotations
 
-import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,66 +13,6 @@ from wampush.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "wampush.cli"]
-
-
-def test_check_prints_key_value_and_origin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "wampush.toml"
-    file.write_text('[clients]\npublish = "never"\n[zmq]\npull = ["tcp://127.0.0.1:1"]\n')
-    monkeypatch.setenv("WAMPUSH_HTTP_LISTEN", "off")
-    arguments = ["--config", str(file), "--pull", "ipc:///run/a", "--pull", "connect:tcp://h:2"]
-    assert main(["check", *arguments]) == 0
-    rows = {}
-    for line in capfd.readouterr().out.splitlines():
-        setting, _, origin = line.rpartition("  # ")
-        key, _, value = setting.partition(" = ")
-        rows[key.strip()] = (value.strip(), origin)
-    assert rows["clients.publish"] == ('"never"', f"file {file}")
-    assert rows["zmq.pull"] == ('["ipc:///run/a", "connect:tcp://h:2"]', "command line")
-    assert rows["http.listen"] == ('"off"', "environment WAMPUSH_HTTP_LISTEN")
-    assert rows["websocket.compression"] == ("false", "default")
-
-
-def test_check_says_in_one_line_what_is_wrong(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "wampush.toml"
-    file.write_text('[clients]\npublsh = "never"\n')
-    assert main(["check", "--config", str(file)]) == 1
-    complaint = one_line(capfd)
-    assert str(file) in complaint
-    assert 'did you mean "' in complaint
-
-
-def test_check_lists_every_mistake(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "wampush.toml"
-    file.write_text('[clients]\npublsh = "never"\nqueue_bytes = 0\n')
-    assert main(["check", "--config", str(file), "--set", "auth.order=cra"]) == 1
-    assert [line.partition(" = ")[0] for line in capfd.readouterr().err.splitlines()] == [
-        f"wampush: {file}:2: clients.publsh",
-        f"wampush: {file}:3: clients.queue_bytes",
-        "wampush: command line: auth.order",
-    ]
-
-
-def test_check_prints_what_set_gives(capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", "--set", "websocket.dialect=ratchet", "--set", "apps=[]"]) == 0
-    assert re.search(
-        r'^websocket.dialect += "ratchet" +# command line$', capfd.readouterr().out, re.MULTILINE
-    )
-
-
-def test_check_survives_a_reader_that_has_gone() -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "check"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    with process.stderr:
-        assert process.stderr.read() == b""
-    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The ``wampush`` command: push, listen, check, config-schema, token.
 
-Owns: the command line, ``check`` and exit statuses; the other commands are modules of their own.
+Owns: the command line and exit statuses; each command is a module of its own.
 Must not import at module level: Twisted's reactor or ZeroMQ, which would make ``wampush --help``
 wait; each command imports what it needs.
 
@@ -11,22 +11,16 @@ Exit statuses: 0 success, 1 failure (stderr says why, one line per mistake), 2 w
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wampush import __version__
-from wampush.apps import loader
-from wampush.cli import files, listen, permissions, push, schema, token
+from wampush.cli import check, listen, push, schema, token
 from wampush.cli.support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from wampush.config.load import LoadedSettings
+    from collections.abc import Sequence
 
 _TOP_EPILOG = """\
 examples:
@@ -36,91 +30,6 @@ examples:
 
 The server itself is started with: twistd -n wampush
 """
-_CHECK_EPILOG = """\
-examples:
-  wampush check
-  wampush check --config /etc/wampush.toml
-  WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
-  wampush check --set websocket.compression=true --set clients.publish=never
-  wampush check --user alice --groups staff --action subscribe user.alice.inbox
-
-Prints one line per setting: key, value and origin. The command line overrides the environment,
-which overrides the file, which overrides the defaults. Mistakes go to standard error, one line
-each.
-
-With a TOPIC, it prints one line per topic and action instead: whether this identity may do it, and
-which entry of [[permissions]] or [clients] decides.
-"""
-
-
-def _check(parser: Parser, arguments: argparse.Namespace) -> int:
-    from wampush.config import load as config
-
-    if not arguments.topics and (arguments.user or arguments.groups or arguments.action):
-        parser.error("--user, --groups and --action need a TOPIC")
-
-    overrides: dict[str, object] = {
-        "websocket.listen": arguments.listen,
-        "zmq.pull": arguments.pull,
-        "http.listen": arguments.http,
-    }
-    loaded = config.load(arguments.config, os.environ, overrides, arguments.set)
-    if arguments.topics:
-        for line in permissions.explain(arguments, loaded.settings):
-            print(line)
-        return 0
-    rows = config.describe(loaded)
-    keys = max(len(row.key) for row in rows)
-    values = max(len(config.as_toml(row.value)) for row in rows)
-    for row in rows:
-        print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
-    problems = [*_missing_modules(loaded), *files.problems(loaded.settings)]
-    for problem in problems:
-        complain(problem)
-    return 1 if problems else 0
-
-
-def _missing_modules(loaded: LoadedSettings) -> Iterator[str]:
-    """Yield one line for each app and component whose module does not exist."""
-    named = [("apps", name) for name in loaded.settings.apps]
-    named += [
-        (f"routes[{number}].component", route.component)
-        for number, route in enumerate(loaded.settings.routes, 1)
-    ]
-    for setting, name in named:
-        try:
-            loader.check(name, loaded.folder, setting)
-        except OperatorError as error:
-            yield str(error)
-
-
-def _add_check(commands: argparse._SubParsersAction[Parser]) -> None:
-    parser = commands.add_parser(
-        "check",
-        help="check the configuration and print what would be in force",
-        description="Check the configuration and print what would be in force, or who may do what.",
-        epilog=_CHECK_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--config", metavar="FILE", type=Path, help="a TOML file (default: $WAMPUSH_CONFIG)"
-    )
-    parser.add_argument(
-        "--listen", metavar="ENDPOINT", action="append", help="as given to twistd; repeatable"
-    )
-    parser.add_argument(
-        "--pull", metavar="ADDRESS", action="append", help="as given to twistd; repeatable"
-    )
-    parser.add_argument("--http", metavar="ENDPOINT|off", help="as given to twistd")
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="any setting, as given to twistd, such as websocket.ping_interval=20; repeatable",
-    )
-    permissions.add_arguments(parser)
-    parser.set_defaults(run=partial(_check, parser))
 
 
 def _parser() -> Parser:
@@ -134,7 +43,7 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     push.add(commands)
     listen.add(commands)
-    _add_check(commands)
+    check.add(commands)
     schema.add(commands)
     token.add(commands)
     return parser
