@@ -156,12 +156,12 @@ class Arriving:
     :ivar outcome: None while it waits, True when it may, else the Failure.
     """
 
-    def __init__(self, world: AppWorld, client: Client, arrival: ConnectAttempt) -> None:
+    def __init__(self, world: AppWorld, client: Client, attempt: ConnectAttempt) -> None:
         self._world = world
         self.client = client
-        self.arrival = arrival
+        self.attempt = attempt
         self.outcome: bool | Failure | None = None
-        self.waiting = world.joined.connecting(arrival)
+        self.waiting = world.joined.connecting(attempt)
         self.waiting.addCallbacks(lambda _: self._decided(True), self._decided)
 
     @property

@@ -41,7 +41,7 @@ class Other:
     def has_action(self, topic: str) -> bool:
         return topic in ("act", "other-act")
 
-    def connecting(self, arrival: ConnectAttempt) -> Deferred[None]:
+    def connecting(self, attempt: ConnectAttempt) -> Deferred[None]:
         self.heard.append("connecting")
         return succeed(None) if self.refusal is None else fail(self.refusal)
 
@@ -127,7 +127,7 @@ def test_who_is_refused_by_an_app_is_nobody_elses_business():
     assert other.heard == ["opened"]
 
 
-def test_a_refusal_behind_the_apps_counts_too():
+def test_a_refusal_after_the_apps_counts_too():
     app = App()
     app.on_subscribe(lambda ctx, topic: succeed(None))
     app.on_connect(lambda ctx: ctx.session.send("t", 1))
@@ -156,7 +156,7 @@ def test_a_session_that_is_lost_between_two_that_decide():
     assert [reason for reason, _ in world.refusals()] == ["session-ended"]
 
 
-def test_all_hear_who_comes_and_goes():
+def test_all_links_are_notified_of_sessions():
     other = Other()
     world = AppWorld(App(), others=[other])
     client = world.client()

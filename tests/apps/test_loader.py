@@ -1,4 +1,4 @@
-"""Application code is found as imports find it, or beside the configuration file."""
+"""Application code is found as imports find it, or next to the configuration file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wampush.errors import OperatorError
 
 
 @pytest.fixture
-def beside(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch):
     """The folder of a configuration file; what is imported from there is forgotten."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
@@ -27,9 +27,9 @@ def beside(tmp_path, monkeypatch):
             del sys.modules[name]
 
 
-def complaint(name: str, beside: Path | None, how=loader.load) -> str:
+def complaint(name: str, folder: Path | None, how=loader.load) -> str:
     with pytest.raises(OperatorError) as caught:
-        how(name, beside, "apps")
+        how(name, folder, "apps")
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -38,30 +38,30 @@ def test_a_module_on_the_path_is_loaded():
     assert loader.load("wampush.apps.loader:load") is loader.load
 
 
-def test_a_module_beside_the_configuration_file_is_loaded_with_its_neighbours(beside):
-    (beside / "live_shop_a.py").write_text("from live_neighbour_a import answer\n")
-    (beside / "live_neighbour_a.py").write_text("answer = 42\n")
-    assert loader.load("live_shop_a:answer", beside) == 42
+def test_a_module_next_to_the_configuration_file_is_loaded_with_its_neighbours(folder):
+    (folder / "live_shop_a.py").write_text("from live_neighbour_a import answer\n")
+    (folder / "live_neighbour_a.py").write_text("answer = 42\n")
+    assert loader.load("live_shop_a:answer", folder) == 42
 
 
-def test_a_module_of_a_package_beside_the_configuration_file_is_loaded(beside):
-    (beside / "live_shop_b").mkdir()
-    (beside / "live_shop_b" / "__init__.py").write_text("")
-    (beside / "live_shop_b" / "live.py").write_text("app = 'here'\n")
-    assert loader.load("live_shop_b.live:app", beside) == "here"
-    loader.check("live_shop_b.live:app", beside)
+def test_a_module_of_a_package_next_to_the_configuration_file_is_loaded(folder):
+    (folder / "live_shop_b").mkdir()
+    (folder / "live_shop_b" / "__init__.py").write_text("")
+    (folder / "live_shop_b" / "live.py").write_text("app = 'here'\n")
+    assert loader.load("live_shop_b.live:app", folder) == "here"
+    loader.check("live_shop_b.live:app", folder)
 
 
-def test_what_is_installed_comes_before_what_lies_beside(beside):
-    (beside / "orjson.py").write_text("raise RuntimeError\n")
-    assert loader.load("orjson:loads", beside)
+def test_installed_modules_come_before_those_in_the_folder(folder):
+    (folder / "orjson.py").write_text("raise RuntimeError\n")
+    assert loader.load("orjson:loads", folder)
 
 
-def test_a_missing_module_is_told_with_where_it_was_looked_for(beside):
+def test_a_missing_module_is_reported_with_where_it_was_looked_for(folder):
     for how in (loader.load, loader.check):
-        told = complaint("live_nowhere.app:app", beside, how)
+        told = complaint("live_nowhere.app:app", folder, how)
         assert 'apps = "live_nowhere.app:app": there is no module live_nowhere.app' in told
-        assert str(beside) in told
+        assert str(folder) in told
         assert "PYTHONPATH" in told
 
 
@@ -69,24 +69,24 @@ def test_without_a_configuration_file_only_the_path_counts():
     assert "configuration file" not in complaint("live_nowhere:app", None)
 
 
-def test_a_missing_module_of_a_package_is_told(beside):
+def test_a_missing_module_of_a_package_is_reported(folder):
     for how in (loader.load, loader.check):
-        assert "no module wampush.nothing" in complaint("wampush.nothing:app", beside, how)
-        assert "no module wampush.errors.more" in complaint("wampush.errors.more:x", beside, how)
+        assert "no module wampush.nothing" in complaint("wampush.nothing:app", folder, how)
+        assert "no module wampush.errors.more" in complaint("wampush.errors.more:x", folder, how)
 
 
-def test_a_missing_attribute_is_told_with_the_file(beside):
-    (beside / "live_shop_c.py").write_text("")
-    told = complaint("live_shop_c:app", beside)
-    assert told.endswith(f"live_shop_c ({beside / 'live_shop_c.py'}) has no 'app'")
+def test_a_missing_attribute_is_reported_with_the_file(folder):
+    (folder / "live_shop_c.py").write_text("")
+    told = complaint("live_shop_c:app", folder)
+    assert told.endswith(f"live_shop_c ({folder / 'live_shop_c.py'}) has no 'app'")
 
 
-def test_what_was_probably_meant_is_told(beside):
-    (beside / "live_shop_e.py").write_text("application = 1\n")
-    assert complaint("live_shop_e:aplication", beside).endswith("; did you mean 'application'?")
+def test_what_was_probably_meant_is_reported(folder):
+    (folder / "live_shop_e.py").write_text("application = 1\n")
+    assert complaint("live_shop_e:aplication", folder).endswith("; did you mean 'application'?")
     for how in (loader.load, loader.check):
-        assert complaint("live_shpo_e:app", beside, how).endswith("; did you mean 'live_shop_e'?")
-        told = complaint("live_shop_e.py:app", beside, how)
+        assert complaint("live_shpo_e:app", folder, how).endswith("; did you mean 'live_shop_e'?")
+        told = complaint("live_shop_e.py:app", folder, how)
         assert told.endswith("; omit the file extension: live_shop_e")
 
 
@@ -101,23 +101,23 @@ def test_what_was_probably_meant_is_told(beside):
         ("raise ValueError('two\\nlines')\n", "({file}:1)"),
     ],
 )
-def test_a_module_that_raises_is_told_with_the_line(beside, text, said):
+def test_a_module_that_raises_is_reported_with_the_line(folder, text, said):
     name = f"live_broken_{abs(hash(text))}"
-    file = beside / f"{name}.py"
+    file = folder / f"{name}.py"
     file.write_text(text)
-    assert said.format(file=file) in complaint(f"{name}:app", beside)
+    assert said.format(file=file) in complaint(f"{name}:app", folder)
 
 
-def test_checking_runs_nothing(beside):
-    (beside / "live_shop_d.py").write_text("raise RuntimeError\n")
-    loader.check("live_shop_d:app", beside)
+def test_checking_runs_nothing(folder):
+    (folder / "live_shop_d.py").write_text("raise RuntimeError\n")
+    loader.check("live_shop_d:app", folder)
     assert "live_shop_d" not in sys.modules
 
 
-def test_a_module_that_is_loaded_and_does_not_know_from_where_is_found(beside, monkeypatch):
-    (beside / "live_shop_e.py").write_text("raise RuntimeError\n")
+def test_a_module_that_is_loaded_and_does_not_know_from_where_is_found(folder, monkeypatch):
+    (folder / "live_shop_e.py").write_text("raise RuntimeError\n")
     monkeypatch.setitem(sys.modules, "live_shop_e", ModuleType("live_shop_e"))
-    loader.check("live_shop_e:app", beside)
+    loader.check("live_shop_e:app", folder)
 
 
 def test_names_of_objects():

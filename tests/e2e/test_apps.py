@@ -197,7 +197,7 @@ def test_deciding_what_clients_may_do(tmp_path: Path, page: Page) -> None:
         assert daemon.health()["refusals"] == {"application-refused": 4}
 
 
-def test_what_is_sent_before_welcome_comes_behind_it(tmp_path: Path) -> None:
+def test_what_is_sent_before_welcome_comes_after_it(tmp_path: Path) -> None:
     app = module(tmp_path, APPS, "@app.on_connect")
     with (
         serving(tmp_path, [app]) as daemon,

@@ -78,7 +78,7 @@ class Machine(RuleBasedStateMachine):
         self.now += seconds
 
     @invariant()
-    def the_state_is_told(self) -> None:
+    def the_state_is_that_of_the_model(self) -> None:
         if self.opened_at is None:
             assert self.breaker.state is BreakerState.CLOSED
             assert self.breaker.seconds_left() == 0
@@ -115,7 +115,7 @@ def test_it_opens_after_failures_in_a_row_only() -> None:
     assert breaker.admit() is None
 
 
-def test_an_answer_to_a_question_of_before_does_not_close_it() -> None:
+def test_a_late_response_does_not_close_it() -> None:
     now = 0.0
     breaker = CircuitBreaker(1, 10.0, lambda: now)
     late, failing = breaker.admit(), breaker.admit()
@@ -133,7 +133,7 @@ def test_an_answer_to_a_question_of_before_does_not_close_it() -> None:
     assert breaker.state.value == "closed"
 
 
-def test_the_next_question_is_the_probe_when_the_first_is_abandoned() -> None:
+def test_the_next_request_is_the_probe_when_the_first_is_abandoned() -> None:
     now = 0.0
     breaker = CircuitBreaker(1, 10.0, lambda: now)
     breaker.report(breaker.admit() or 0, RequestResult.FAILED)

@@ -1,4 +1,4 @@
-"""Questions over HTTP: what a server may send back, and when its connection ends."""
+"""Requests over HTTP: what a server may send back, and when its connection ends."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ TOO_LONG = f"the response is longer than {MOST_BYTES} bytes"
 
 
 class Server:
-    """A web application that has got one question."""
+    """A web application that has got one request."""
 
     def __init__(self) -> None:
         self.reactor: Any = MemoryReactorClock()
         self.outcome: list[Any] = []
-        self.question = HttpPost(self.reactor, URL)(b"{}", b"", {"X-More": "1"})
-        self.question.addCallback(self.outcome.append)
-        self.question.addErrback(self.outcome.append)
+        self.request = HttpPost(self.reactor, URL)(b"{}", b"", {"X-More": "1"})
+        self.request.addCallback(self.outcome.append)
+        self.request.addErrback(self.outcome.append)
         (_, _, factory, _, _) = self.reactor.tcpClients[0]
         self.client = client = cast("Any", factory.buildProtocol(None))
         # It goes on when it is closed, as TLS does until the server closes its side.
@@ -58,7 +58,7 @@ class Server:
         return problem_of(failure)
 
 
-def test_the_question_and_its_answer():
+def test_a_request_and_its_response():
     server = Server()
     head, _, body = server.transport.value().partition(b"\r\n\r\n")
     assert head.startswith(b"POST /hooks HTTP/1.1\r\n")
@@ -80,7 +80,7 @@ def test_the_question_and_its_answer():
     ],
     ids=["header", "continued header", "interim answers", "body", "chunks"],
 )
-def test_nothing_of_an_answer_is_endless(beginning, piece):
+def test_every_part_of_a_response_is_limited(beginning, piece):
     server = Server()
     server.send(beginning + piece * (MOST_RECEIVED // len(piece) + 1))
     assert server.problem() == TOO_LONG
@@ -94,7 +94,7 @@ def test_a_body_as_long_as_may_be():
     assert server.outcome == [HttpResponse(200, b"x" * MOST_BYTES)]
 
 
-def test_interim_answers_are_no_lines():
+def test_interim_responses_are_not_logged():
     lines: list[Any] = []
     observer: Any = lines.append
     globalLogPublisher.addObserver(observer)
@@ -108,15 +108,15 @@ def test_interim_answers_are_no_lines():
 
 
 @pytest.mark.parametrize("came", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
-def test_a_question_that_is_given_up_ends_its_connection_at_once(came):
+def test_cancelling_a_request_drops_its_connection(came):
     server = Server()
     server.send(came)
-    server.question.cancel()
+    server.request.cancel()
     assert server.problem() == "no response in time"
     assert server.transport.disconnected
 
 
-def test_what_comes_behind_an_answer_is_not_looked_at():
+def test_bytes_after_a_response_are_ignored():
     server = Server()
     server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]" + b"x" * 10 * MOST_RECEIVED)
     assert server.outcome == [HttpResponse(200, b"[]")]

@@ -21,7 +21,7 @@ def taken(queue):
     return [queue.take() for _ in range(len(queue))]
 
 
-def test_who_asks_takes_turns():
+def test_owners_take_turns():
     queue: FairQueue[str] = FairQueue()
     for item in ("a1", "a2", "a3", "b1", "c1", "b2"):
         queue.add(item, item[0])
@@ -29,7 +29,7 @@ def test_who_asks_takes_turns():
     assert taken(queue) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_who_comes_later_waits_for_one_of_each_other_at_most():
+def test_a_late_owner_waits_for_one_item_of_each_other():
     queue: FairQueue[int] = FairQueue()
     for number in range(100):
         queue.add(number, "busy")
@@ -38,7 +38,7 @@ def test_who_comes_later_waits_for_one_of_each_other_at_most():
     assert [queue.take(), queue.take()] == [50, 1000]
 
 
-def test_those_without_an_owner_come_in_the_order_of_their_arrival():
+def test_items_without_an_owner_come_in_their_order():
     queue: FairQueue[str] = FairQueue()
     for item in "abc":
         queue.add(item, None)
@@ -46,7 +46,7 @@ def test_those_without_an_owner_come_in_the_order_of_their_arrival():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc-"), st.sampled_from(["add", "remove", "take"]))))
-def test_nobody_is_lost_and_nothing_stays(steps):
+def test_no_item_is_lost_and_nothing_remains(steps):
     queue: FairQueue[int] = FairQueue()
     present: dict[int, str | None] = {}
     for number, (name, step) in enumerate(steps):

@@ -27,7 +27,7 @@ def logged():
     globalLogPublisher.removeObserver(observer)
 
 
-def test_what_a_client_sent_behind_its_end_is_not_seen():
+def test_what_a_client_sent_after_its_end_is_not_seen():
     held = Held()
     component = Scripted(on_message=held)
     line, runner = HostWorld(component).connect()
@@ -279,7 +279,7 @@ def test_on_error_may_take_its_time_and_close():
 
 
 @pytest.mark.parametrize("form", [raises, raises_later, fails, exits])
-def test_an_error_of_on_error_is_logged_beside_the_first_one(logged, form: Any):
+def test_an_error_of_on_error_is_logged_next_to_the_first_one(logged, form: Any):
     def on_message(_: ComponentConnection, data: str) -> None:
         raise KeyError(data)
 

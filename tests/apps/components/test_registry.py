@@ -70,7 +70,7 @@ def test_connections_are_counted_over_all_components():
     assert lines[0].written == ["Client 3 connected."]
 
 
-def test_a_class_beside_the_configuration_file(folder):
+def test_a_class_next_to_the_configuration_file(folder):
     (folder / "chat_beside.py").write_text(
         "from wampush.apps.component import Component\n\n\nclass Chat(Component):\n    pass\n"
     )
@@ -94,7 +94,7 @@ def test_a_class_beside_the_configuration_file(folder):
         ("def onOpen(self, conn): ...", "onOpen is never called; rename it to on_open"),
     ],
 )
-def test_a_method_that_can_not_be_called(folder, method, told):
+def test_a_method_that_cannot_be_called(folder, method, told):
     assert complaint(folder, f"class Chat(Component):\n    {method}\n") == told
 
 
@@ -114,16 +114,16 @@ def test_what_is_no_component(folder):
     assert complaint(folder, "def Chat():\n    return Component()\n").startswith(f"{told}function ")
 
 
-def test_a_missing_class_is_told(folder):
+def test_a_missing_class_is_reported(folder):
     assert complaint(folder, "").endswith("has no 'Chat'")
 
 
-def test_a_constructor_that_fails_is_told_with_its_line(folder):
+def test_a_constructor_that_fails_is_reported_with_its_line(folder):
     text = "class Chat(Component):\n    def __init__(self):\n        self.x = 1 / 0\n"
     assert complaint(folder, text) == "ZeroDivisionError: division by zero (MODULE.py:4)"
 
 
-def test_a_constructor_that_wants_arguments_is_told(folder):
+def test_a_constructor_that_wants_arguments_is_reported(folder):
     text = "class Chat(Component):\n    def __init__(self, shop):\n        self.shop = shop\n"
     told = complaint(folder, text)
     assert told.startswith("TypeError: ")

@@ -88,7 +88,7 @@ async def coroutine(ctx: Context) -> None:
         (lambda app: app.cra_key(lambda ctx: 1), TypeError, r"must take \(ctx, name\)"),
     ],
 )
-def test_what_can_not_work_is_said_when_it_is_registered(register, error, words):
+def test_handlers_that_cannot_work_are_refused_when_they_are_registered(register, error, words):
     with pytest.raises(error, match=words):
         register(App())
 

@@ -193,7 +193,7 @@ def test_who_comes_and_goes_runs_the_actions_of_the_server():
 
 
 @pytest.mark.parametrize("name", ["Client/authentication", "Client/disconnection"])
-def test_clients_can_not_send_the_actions_of_the_server(name):
+def test_clients_cannot_send_the_actions_of_the_server(name):
     app = App()
     seen: list[Any] = []
     app.action(name)(lambda ctx, details: seen.append(details))

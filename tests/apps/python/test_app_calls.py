@@ -451,7 +451,7 @@ def test_details_may_be_any_json_value(details):
     assert json.dumps(world.call(world.client(), "p")) == json.dumps(["x:y", "no", details])
 
 
-def test_an_error_may_end_the_session_behind_the_answer():
+def test_an_error_may_end_the_session_after_the_answer():
     world = world_of(raising(WampError("x:y", "too often", end_session=True)))
     client = world.client()
     assert world.call(client, "p") == ["x:y", "too often"]
@@ -466,7 +466,7 @@ def test_an_error_may_end_the_session_behind_the_answer():
         lambda: WampError(None, "no"),  # type: ignore[arg-type]
     ],
 )
-def test_an_error_that_can_not_be_sent_is_an_incident(make, logged):
+def test_an_error_that_cannot_be_sent_is_an_incident(make, logged):
     def function(ctx):
         raise make()
 
@@ -475,13 +475,13 @@ def test_an_error_that_can_not_be_sent_is_an_incident(make, logged):
     assert len(incidents(logged)) == 1
 
 
-def test_an_error_whose_words_can_not_be_sent_is_an_incident(logged):
+def test_an_error_whose_description_cannot_be_sent_is_an_incident(logged):
     world = world_of(raising(WampError("x:y", "lone \ud800")))
     assert world.call(world.client(), "p")[0] == f"{ERROR}internal"
     assert len(incidents(logged)) == 1
 
 
-def test_a_refusal_is_told_as_forbidden():
+def test_a_refusal_is_a_forbidden_error():
     world = world_of(raising(Refuse("not on Sundays")))
     assert world.call(world.client(), "p") == [f"{ERROR}forbidden", "not on Sundays"]
     world = world_of(raising(Refuse()))
@@ -491,7 +491,7 @@ def test_a_refusal_is_told_as_forbidden():
 # Limits.
 
 
-def test_who_takes_too_long_is_cancelled_and_answered(logged):
+def test_a_handler_that_takes_too_long_is_cancelled_and_the_caller_gets_an_error(logged):
     cancelled: list[bool] = []
     promise: Deferred[int] = Deferred(lambda _: cancelled.append(True))
     world = world_of(lambda ctx: promise)
@@ -704,7 +704,7 @@ def test_a_flood_of_calls_is_refused_beyond_the_limit_and_each_is_answered():
     assert world.call(client, "p") is None
 
 
-def test_calls_wait_behind_an_undecided_subscription():
+def test_calls_wait_after_an_undecided_subscription():
     app = App()
     promise: Deferred[None] = Deferred()
     app.on_subscribe(lambda ctx, topic: promise)

@@ -21,7 +21,7 @@ def test_what_a_publication_becomes():
 
 
 @pytest.mark.parametrize("value", ["text", {"a": 1}, False, 0, Rewrite])
-def test_what_on_publish_may_return_is_told(value):
+def test_what_on_publish_may_return_is_reported(value):
     with pytest.raises(
         TypeError, match=r"it returned .*; return nothing .* Rewrite\(value\) .* raise Refuse"
     ):

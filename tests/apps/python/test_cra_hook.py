@@ -62,7 +62,7 @@ def error(answer: Any) -> str:
 
 
 @pytest.mark.parametrize("function", [find, find_later, lambda ctx, name: succeed(find(ctx, name))])
-def test_whoever_knows_the_secret_is_who_the_app_says(function):
+def test_a_client_with_the_secret_has_the_identity_of_the_key(function):
     world = world_of(function)
     client = awaiting(world)
     (challenge,) = world.call(client, AUTHREQ, "ann", {"from": "here"})
@@ -198,7 +198,7 @@ def test_what_is_no_key_is_an_incident(value, logged):
 @pytest.mark.parametrize(
     "arguments", [(5,), ("x", {"user": "7"}), ("x", Identity(), "salt"), (None,)]
 )
-def test_a_key_of_the_wrong_types_can_not_be_made(arguments: tuple[Any, ...]) -> None:
+def test_a_key_of_the_wrong_types_cannot_be_made(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError):
         CraSecret(*arguments)
 

@@ -133,7 +133,7 @@ def test_a_hook_that_takes_too_long_has_refused(hook):
     assert client.subscriber.pending is None
 
 
-def test_requests_take_effect_in_order_behind_a_slow_hook():
+def test_requests_take_effect_in_order_after_a_slow_hook():
     app = App()
     world: AppWorld
 
@@ -276,7 +276,7 @@ def test_the_first_refusal_of_several_apps_ends_it():
     assert asked == []
 
 
-def test_what_can_not_be_rewritten_so_is_refused(logged):
+def test_what_cannot_be_rewritten_so_is_refused(logged):
     assert published(lambda ctx, topic, data: Rewrite(object()), '[7,"t",1]') == []
     assert published(lambda ctx, topic, data: {"not": "a rewrite"}, '[7,"t",1]') == []
     assert len(incidents(logged)) == 2
@@ -479,7 +479,7 @@ def test_an_on_authenticated_that_fails_is_logged_and_nothing_else(logged):
     assert len(incidents(logged)) == 1
 
 
-def test_who_is_gone_is_told_with_the_reason_and_can_still_be_asked_who_it_was():
+def test_an_ended_session_has_a_reason_and_keeps_its_identity():
     app = App()
     seen: list[Any] = []
 

@@ -59,7 +59,7 @@ def test_ten_thousand_at_once_are_twenty_posts_one_after_the_other():
     assert web.clock.getDelayedCalls() == []
 
 
-def test_without_the_event_nothing_is_told():
+def test_without_the_event_the_application_is_not_notified():
     web = application("call")
     lose(web, 1000)
     web.pass_time(60.0)
@@ -106,7 +106,7 @@ def test_a_second_failure_drops_the_batch_and_the_next_waits_its_turn():
     ]
 
 
-def test_a_server_that_can_not_be_reached_has_not_seen_the_batch():
+def test_a_server_that_cannot_be_reached_has_not_seen_the_batch():
     web = application("disconnect", breaker_seconds=10.0)
     gone = lose(web)
     web.pass_time(0.2)
@@ -193,7 +193,7 @@ def test_at_the_end_one_more_attempt_is_made_while_the_application_is_away():
         (lambda web: web.pass_time(4.0), "out of time"),
     ],
 )
-def test_at_the_end_nobody_waits_for_an_application_that_is_away(fail, problem):
+def test_at_the_end_wampush_does_not_wait_for_an_application_that_is_down(fail, problem):
     web = application("disconnect", disconnect_batch=2)
     lose(web, 3)
     with logged() as lines:
@@ -210,7 +210,7 @@ def test_at_the_end_nobody_waits_for_an_application_that_is_away(fail, problem):
     assert len(web.posts) == 1
 
 
-def test_at_the_end_with_nothing_left_nobody_waits():
+def test_at_the_end_with_nothing_left_wampush_does_not_wait():
     web = application("disconnect")
     lose(web)
     web.pass_time(0.2)

@@ -1,4 +1,4 @@
-"""How many questions run, wait and end, when the breaker opens, and what the log says."""
+"""How many requests run, wait and end, when the breaker opens, and what the log says."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_default_holds_without_an_answer_in_time(when_down, allowed):
     assert web.clock.getDelayedCalls() == []
 
 
-def test_who_never_got_a_place_says_nothing_about_the_application():
+def test_a_request_that_was_not_sent_says_nothing_about_the_application():
     web = application("subscribe", "connect", at_once=1, breaker_failures=1, connect_timeout=2.0)
     Asked(web)
     refused: list[object] = []
@@ -117,7 +117,7 @@ def test_failures_in_a_row_open_the_breaker(fail, problem):
         assert not Asked(web).allowed
     assert len(web.posts) == 3
     assert lines == []
-    # Then one question goes through, and only one.
+    # Then one request goes through, and only one.
     web.pass_time(0.1)
     probe = Asked(web)
     assert len(web.present) == 1
@@ -157,7 +157,7 @@ def test_a_probe_that_fails_opens_it_again_without_a_line():
         ResponseTooLong(),
     ],
 )
-def test_an_answer_that_can_not_be_used_is_no_outage(answer):
+def test_an_answer_that_cannot_be_used_is_no_outage(answer):
     web = application("subscribe", breaker_failures=1)
     asked = Asked(web)
     with logged() as lines:
@@ -170,7 +170,7 @@ def test_an_answer_that_can_not_be_used_is_no_outage(answer):
     assert breaker(web) == "closed"
 
 
-def test_who_waits_when_it_opens_waits_no_more():
+def test_queued_requests_end_when_the_breaker_opens():
     web = application("subscribe", "call", at_once=1, breaker_failures=1)
     first, second, third = (Asked(web) for _ in range(3))
     replies = web.world.client()
@@ -184,7 +184,7 @@ def test_who_waits_when_it_opens_waits_no_more():
     assert breaker(web, "call") == "closed"
 
 
-def test_a_burst_of_failures_makes_one_line_a_second():
+def test_failures_are_logged_once_per_second():
     web = application("subscribe")
     with logged() as lines:
         for _ in range(3):
@@ -197,7 +197,7 @@ def test_a_burst_of_failures_makes_one_line_a_second():
     assert lines[1].endswith("(2 similar messages suppressed)")
 
 
-def test_a_session_that_is_lost_takes_its_questions_along():
+def test_the_requests_of_a_lost_session_are_cancelled():
     web = application("subscribe", at_once=1, breaker_failures=1)
     client = web.world.client()
     running, waiting = Asked(web, client=client), Asked(web, client=client)
@@ -255,7 +255,7 @@ def test_each_post_is_signed_with_the_time_at_which_it_is_sent():
     web.answer({"allow": True})
 
 
-def test_nothing_is_sent_for_those_who_leave_at_the_same_moment():
+def test_nothing_is_sent_for_sessions_that_are_lost_at_the_same_time():
     web = application("subscribe", "disconnect", at_once=1)
     asked = [Asked(web) for _ in range(5)]
     for each in asked[:4]:
@@ -268,13 +268,13 @@ def test_nothing_is_sent_for_those_who_leave_at_the_same_moment():
 def connecting(web):
     """The outcomes of a client that wants in."""
     outcomes: list[object] = []
-    arrival = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
-    asked: Any = web.webhooks.connecting(arrival)
+    attempt = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
+    asked: Any = web.webhooks.connecting(attempt)
     asked.addBoth(outcomes.append)
     return outcomes
 
 
-def test_slow_calls_do_not_lock_the_door():
+def test_slow_calls_do_not_keep_clients_from_connecting():
     web = application("connect", "call", at_once=10, timeout=60.0)
     clients = [web.world.client() for _ in range(3)]
     for number in range(5):
@@ -292,7 +292,7 @@ def test_slow_calls_do_not_lock_the_door():
     assert outcomes == [[None]] * 3
 
 
-def test_nor_do_clients_that_want_in_keep_others_from_their_answers():
+def test_clients_that_connect_do_not_keep_others_from_their_replies():
     web = application("connect", "call", at_once=3)
     for _ in range(20):
         connecting(web)
@@ -311,7 +311,7 @@ def test_both_kinds_have_their_own_room_to_wait():
     assert web.status["waiting"] == 4
 
 
-def test_one_session_with_many_questions_holds_up_no_other():
+def test_a_session_with_many_requests_does_not_delay_others():
     web = application("call", at_once=1)
     busy, other = web.world.client(), web.world.client()
     for number in range(4):
@@ -323,7 +323,7 @@ def test_one_session_with_many_questions_holds_up_no_other():
     assert procedures == ["cart.busy", "cart.busy", "cart.other", "cart.busy", "cart.busy"]
 
 
-def test_who_had_little_time_left_says_nothing_about_the_application():
+def test_little_time_for_a_response_says_nothing_about_the_application():
     web = application("subscribe", at_once=1, timeout=5.0, breaker_failures=1)
     first, second = Asked(web), Asked(web)
     web.pass_time(4.0)

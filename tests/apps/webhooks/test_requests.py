@@ -43,7 +43,7 @@ def read(sent):
     return document
 
 
-def test_each_question_has_an_id_of_its_own(subscriber):
+def test_each_request_has_an_id_of_its_own(subscriber):
     request = Subscribe("t")
     asked = [requests.subscribe(subscriber, request, 1.5) for _ in range(2)]
     assert len({json.loads(sent.body)["id"] for sent in asked}) == 2
@@ -128,7 +128,7 @@ def test_arguments_may_be_nested_deeply_but_not_endlessly(subscriber):
         ({"x": object()}, None),
     ],
 )
-def test_free_attributes_never_spoil_a_question(subscriber, data, expected):
+def test_free_attributes_never_spoil_a_request(subscriber, data, expected):
     subscriber.identity = Identity("7", data=MappingProxyType(data))
     document = read(requests.subscribe(subscriber, Subscribe("t"), 1.5))
     assert document["session"]["data"] == expected

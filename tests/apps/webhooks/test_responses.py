@@ -56,7 +56,7 @@ def test_of_equal_keys_the_last_counts():
     assert responses.decision(ok(body), rewrites=True).payload == b"3"
 
 
-def test_what_is_published_besides():
+def test_what_else_is_published():
     body = (
         b'{"allow": true, "publish": [{"topic": "a,\\u00e4}", "data": 1.0},'
         b' {"data": {"x": [ ]}, "to": {"users": ["7"]}, "topic": "b"},'
@@ -199,7 +199,7 @@ def test_other_statuses_are_not_agreed(read, status):
     body = b'{"allow": true, "reason": "secret-7"}'
     words, told = complaint(read, HttpResponse(status, body))
     assert words.startswith(f"unexpected status {status}; expected 200 or 403")
-    # What a script answers that can not verify the signature.
+    # What a script answers that cannot verify the signature.
     assert words.endswith("need the same key)") == (status == 401)
     assert told == status
 

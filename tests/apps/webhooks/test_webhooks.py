@@ -50,7 +50,7 @@ def test_connect_is_asked_with_the_cookies_of_the_browser():
 @pytest.mark.parametrize(
     "answer", [{"document": {"allow": False, "reason": "full"}}, {"status": 403}]
 )
-def test_who_is_refused_does_not_connect(answer):
+def test_a_client_that_is_refused_does_not_connect(answer):
     web = application("connect")
     outcome, _ = connect(web)
     web.answer(**answer)
@@ -60,7 +60,7 @@ def test_who_is_refused_does_not_connect(answer):
     assert error.detail == ("full" if "document" in answer else "")
 
 
-def test_the_default_holds_for_who_connects():
+def test_the_default_holds_for_clients_that_connect():
     web = application("connect")
     outcome, _ = connect(web)
     web.answer(status=500)
@@ -79,7 +79,7 @@ def test_connecting_has_a_time_limit_of_its_own():
 
 
 @pytest.mark.parametrize("when_down", ["refuse", "allow"])
-def test_a_client_that_goes_away_meanwhile_is_not_let_in(when_down):
+def test_a_client_that_goes_away_meanwhile_does_not_connect(when_down):
     web = application("connect", when_down=when_down)
     outcome, asked = connect(web)
     asked.cancel()
@@ -90,7 +90,7 @@ def test_a_client_that_goes_away_meanwhile_is_not_let_in(when_down):
 
 
 def gone(web):
-    """Which ends are told: the session of the last question about connecting, and why."""
+    """Which ends are told: the session of the last request about connecting, and why."""
     web.pass_time(0.2)
     ((session,),) = (
         post.body["sessions"] for post in web.posts if post.body["event"] == "disconnect"
@@ -100,7 +100,7 @@ def gone(web):
     return session["reason"]
 
 
-def test_an_application_that_may_think_so_is_told_that_the_client_is_not_there():
+def test_an_application_that_was_asked_is_notified_that_the_client_is_not_connected():
     web = application("connect", "disconnect", connect_timeout=1.5)
     connect(web)
     web.pass_time(1.5)
@@ -111,7 +111,7 @@ def test_an_application_that_may_think_so_is_told_that_the_client_is_not_there()
     assert gone(web) == "peer-lost"
 
 
-def test_an_application_that_can_not_think_so_is_not_told():
+def test_an_application_that_was_not_asked_is_not_notified():
     web = application("connect", "disconnect", breaker_failures=1, at_once=1)
     connect(web)
     _, waits = connect(web)
@@ -169,7 +169,7 @@ def test_a_subscription_that_is_refused(answer):
     ("when_down", "topics", "refused"),
     [("refuse", 0, {"application-failed": 1}), ("allow", 1, {})],
 )
-def test_the_default_holds_for_who_subscribes(when_down, topics, refused):
+def test_the_default_holds_for_clients_that_subscribe(when_down, topics, refused):
     web = application("subscribe", when_down=when_down)
     web.world.says(web.world.client(), '[5,"orders"]')
     web.answer(status=500)
@@ -232,7 +232,7 @@ def test_requests_of_a_session_take_effect_in_their_order():
     assert listener.texts == [b'[8,"chat",1]']
 
 
-def test_a_refusal_that_can_not_be_read_is_a_failure():
+def test_a_refusal_that_cannot_be_read_is_a_failure():
     web = application("subscribe")
     web.world.says(web.world.client(), '[5,"orders"]')
     with logged() as lines:
@@ -318,7 +318,7 @@ def test_a_call_while_the_breaker_is_open():
     assert len(web.posts) == 1
 
 
-def test_arguments_that_can_not_be_written():
+def test_arguments_that_cannot_be_written():
     web = application("call")
     deep = "[" * 1000 + "]" * 1000
     caller = call(web, f'[2,"c1","cart.add",{deep}]')
@@ -366,7 +366,7 @@ def test_a_session_that_has_gone_neither_subscribes_nor_publishes():
 # What an answer publishes.
 
 
-def test_what_is_published_besides_follows_the_answer():
+def test_what_else_is_published_follows_the_reply():
     web = application("subscribe", "call")
     client = web.world.client()
     web.world.says(client, '[5,"orders"]')
@@ -387,7 +387,7 @@ def test_what_is_published_besides_follows_the_answer():
     assert web.world.ledger.accepted[Source.WEBHOOK] == 2
 
 
-def test_a_publication_that_can_not_be_changes_nothing_of_the_answer():
+def test_a_publication_that_cannot_be_changes_nothing_of_the_answer():
     web = application("call")
     caller = call(web, '[2,"c1","cart.add"]')
     web.answer(

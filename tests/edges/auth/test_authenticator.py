@@ -102,7 +102,7 @@ def test_a_token_or_nobody(chain):
     assert tokens.outcome(f"/?token={token(exp=5)}") is CloseReason.TOKEN_REFUSED
 
 
-def test_without_anonymous_a_proof_is_needed(chain):
+def test_without_anonymous_credentials_are_needed(chain):
     tokens = chain("token")
     assert tokens.outcome() is CloseReason.AUTHENTICATION_REQUIRED
     assert CloseReason.AUTHENTICATION_REQUIRED.value.http_status == 401
@@ -133,7 +133,7 @@ def test_what_the_web_application_says_counts(chain, order, status, expected):
     assert result_of(waiting) is expected
 
 
-def test_the_order_decides_which_proof_is_looked_for_first(chain):
+def test_the_order_decides_which_credentials_are_looked_for_first(chain):
     web = chain("callback", "token")
     waiting = web.start(f"/?token={token()}", cookie="a=1")
     web.asked[0].callback(HttpResponse(401, b""))
@@ -157,7 +157,7 @@ def test_a_client_that_goes_while_the_web_application_is_asked(chain):
     web.asked[0].callback(HttpResponse(200, b"{}"))
 
 
-def test_close_gives_up_what_is_asked(chain):
+def test_close_cancels_requests(chain):
     web = chain("callback")
     waiting = web.start(cookie="a=1")
     web.authenticator.close()
@@ -165,7 +165,7 @@ def test_close_gives_up_what_is_asked(chain):
     Authenticator(Settings(), Clock(), time.time).close()
 
 
-def test_with_cra_alone_a_session_opens_to_prove_whose_it_is(chain):
+def test_with_cra_alone_a_session_opens_to_authenticate(chain):
     cra = chain("cra")
     identity = cra.outcome()
     assert identity == Identity(source=AWAITING, expires=NOW + 5.0)
@@ -173,7 +173,7 @@ def test_with_cra_alone_a_session_opens_to_prove_whose_it_is(chain):
     assert expiry_reason(Identity(source="token")) is CloseReason.IDENTITY_EXPIRED
 
 
-def test_with_cra_and_anonymous_a_session_opens_as_nobody(chain):
+def test_with_cra_and_anonymous_a_session_opens_anonymously(chain):
     assert chain("cra", "anonymous").outcome() is ANONYMOUS
 
 
@@ -225,7 +225,7 @@ def test_keys_are_read_again(chain):
     Authenticator(Settings(), Clock(), time.time).reload()
 
 
-def test_keys_of_one_kind_that_can_not_be_used_do_not_keep_the_others_from_being_read(chain):
+def test_keys_of_one_kind_that_cannot_be_used_do_not_keep_the_others_from_being_read(chain):
     both = chain("token", "cra")
     (both.folder / "token.key").unlink()
     (both.folder / "cra.toml").write_text('[keys.carol]\nsecret = "s"\n', encoding="utf-8")
@@ -234,7 +234,7 @@ def test_keys_of_one_kind_that_can_not_be_used_do_not_keep_the_others_from_being
     assert both.authenticator.cra_keys().find("carol") is not None
 
 
-def test_keys_that_can_not_be_used_stop_the_start():
+def test_keys_that_cannot_be_used_stop_the_start():
     for settings in (
         Settings(auth=AuthSettings(("token",)), token=TokenSettings(key_file="/none")),
         Settings(auth=AuthSettings(("cra",)), cra=CraSettings(keys_file="/none")),

@@ -1,4 +1,4 @@
-"""The question to the web application: what is asked, how often, and which answers count."""
+"""The request to the web application: what is asked, how often, and which answers count."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Application:
         return outcome
 
     def answer(self, status: int = 200, document: object = None, body: bytes | None = None) -> None:
-        """Answer the oldest question."""
+        """Answer the oldest request."""
         text = json.dumps({} if document is None else document).encode() if body is None else body
         self.pending.pop(0).callback(HttpResponse(status, text))
 
@@ -91,7 +91,7 @@ def reason(outcome: list[Any]) -> CloseReason:
     return found
 
 
-def test_the_question_holds_cookies_headers_origin_and_query():
+def test_the_request_contains_cookies_headers_origin_and_query():
     web = Application(headers=("X-Token", "x-none"))
     more = {"origin": "https://a", "x-token": "t", "authorization": "secret"}
     outcome = web.ask("PHPSESSID=s1; theme=dark", "/ws?a=1&b", **more)
@@ -117,7 +117,7 @@ def test_only_the_configured_cookies_are_passed_on():
     assert len(web.asked) == 1
 
 
-def test_where_there_is_nothing_to_judge_by_nobody_is_asked():
+def test_without_credentials_no_request_is_sent():
     web = Application(cookies=("PHPSESSID",))
     assert web.ask(None) == [None]
     assert web.ask("_ga=1") == [None]
@@ -159,7 +159,7 @@ def test_refusals():
 
 
 @pytest.mark.parametrize("status", [100, 201, 204, 301, 302, 400, 404, 500, 503])
-def test_other_answers_let_nobody_in(log, status):
+def test_other_responses_refuse_the_client(log, status):
     web = Application()
     outcome = web.ask()
     web.answer(status, {"user": "7"})
@@ -193,7 +193,7 @@ def test_other_answers_let_nobody_in(log, status):
         b'{"expires": -1}',
     ],
 )
-def test_answers_that_are_not_agreed_let_nobody_in(log, body):
+def test_unusable_responses_refuse_the_client(log, body):
     web = Application()
     outcome = web.ask("PHPSESSID=secret-7")
     web.answer(200, body=body)
@@ -203,7 +203,7 @@ def test_answers_that_are_not_agreed_let_nobody_in(log, body):
     assert "secret" not in line
 
 
-def test_any_failure_lets_nobody_in(log):
+def test_any_failure_refuses_the_client(log):
     web = Application()
     outcome = web.ask()
     web.pending.pop().errback(RuntimeError("secret-7"))
@@ -211,7 +211,7 @@ def test_any_failure_lets_nobody_in(log):
     assert log == [f"callback {URL}: the request failed (RuntimeError)"]
 
 
-def test_at_most_one_line_a_second(log):
+def test_failures_are_logged_once_per_second(log):
     web = Application()
     for number in range(5):
         web.ask(f"a={number}")
@@ -223,7 +223,7 @@ def test_at_most_one_line_a_second(log):
     assert log[1].endswith("(4 similar messages suppressed)")
 
 
-def test_who_does_not_answer_in_time_is_given_up(log):
+def test_without_a_response_in_time_the_client_is_refused(log):
     web = Application(timeout=3.0, at_once=1)
     first = web.ask("a=1")
     web.clock.advance(1.0)
@@ -246,7 +246,7 @@ def test_who_does_not_answer_in_time_is_given_up(log):
     assert again[0].user == "7"
 
 
-def test_only_so_many_at_once(log):
+def test_the_number_of_requests_at_a_time_is_limited(log):
     web = Application(at_once=2, waiting=2)
     outcomes = [web.ask(f"a={number}") for number in range(5)]
     assert len(web.asked) == 2
@@ -258,7 +258,7 @@ def test_only_so_many_at_once(log):
     assert web.clock.getDelayedCalls() == []
 
 
-def test_equal_handshakes_ask_once():
+def test_equal_handshakes_send_one_request():
     web = Application()
     outcomes = [web.ask(), web.ask(), web.ask("PHPSESSID=s2")]
     assert len(web.asked) == 2
@@ -268,7 +268,7 @@ def test_equal_handshakes_ask_once():
 
 
 @pytest.mark.parametrize("more", [{"target": "/?user=2"}, {"origin": "https://b"}])
-def test_whoever_asks_anything_else_gets_an_answer_of_its_own(more):
+def test_different_handshakes_are_asked_about_separately(more):
     web = Application()
     web.ask()
     web.answer(200, {"user": 1})
@@ -276,7 +276,7 @@ def test_whoever_asks_anything_else_gets_an_answer_of_its_own(more):
     assert len(web.asked) == 2
 
 
-def test_answers_are_kept_for_a_while():
+def test_identities_are_cached_for_a_while():
     web = Application(cache_seconds=10.0)
     web.ask()
     web.answer(200, {"user": 1})
@@ -306,7 +306,7 @@ def test_without_a_time_nothing_is_kept():
     assert web.ask() == []
 
 
-def test_the_memory_of_answers_is_bounded():
+def test_the_cache_is_bounded():
     web = Application(cache_entries=3)
     for number in range(6):
         web.ask(f"a={number}")
@@ -321,7 +321,7 @@ def test_the_memory_of_answers_is_bounded():
     assert len(web.callback._cache) == 1
 
 
-def test_a_client_that_has_gone_does_not_disturb_the_others():
+def test_a_client_that_is_gone_does_not_affect_the_others():
     web = Application(at_once=1)
     gone = web.callback.identify(request())
     gone.addErrback(lambda failure: failure.trap(CancelledError))
@@ -337,7 +337,7 @@ def test_a_client_that_has_gone_does_not_disturb_the_others():
     assert web.clock.getDelayedCalls() == []
 
 
-def test_close_gives_up_everything(log):
+def test_close_cancels_everything(log):
     web = Application(at_once=1)
     outcomes = [web.ask("a=1"), web.ask("a=2")]
     web.callback.close()

@@ -95,7 +95,7 @@ def test_decoys_are_the_same_after_a_restart_and_with_a_seed_after_a_change(tmp_
         ('[keys.hidden]\nsecret = "x"\n[keys.hidden]', "not TOML in UTF-8"),
     ],
 )
-def test_a_file_that_can_not_be_used_stops_the_start(tmp_path, text, words):
+def test_a_file_that_cannot_be_used_stops_the_start(tmp_path, text, words):
     with pytest.raises(OperatorError, match=words) as error:
         load(tmp_path, text)
     assert "hidden" not in str(error.value)

@@ -77,7 +77,7 @@ def test_a_key_file_holds_one_key_for_one_algorithm(make, algorithm, content):
         ([], "no key for"),
     ],
 )
-def test_sets_that_can_not_be_used_stop_the_start(make_set, entries, words):
+def test_sets_that_cannot_be_used_stop_the_start(make_set, entries, words):
     with pytest.raises(OperatorError, match=words):
         make_set(*entries)
 
@@ -96,14 +96,14 @@ def test_sets_that_can_not_be_used_stop_the_start(make_set, entries, words):
         ("ES256", public(ed25519.Ed25519PrivateKey.generate()), "no P-256 key"),
     ],
 )
-def test_key_files_that_can_not_be_used_stop_the_start(make, algorithm, content, words):
+def test_key_files_that_cannot_be_used_stop_the_start(make, algorithm, content, words):
     with pytest.raises(OperatorError, match=words) as error:
         make(content, algorithm=algorithm)
     assert SECRET.decode() not in str(error.value)
     assert "BEGIN" not in str(error.value)
 
 
-def test_files_that_can_not_be_read_stop_the_start(tmp_path):
+def test_files_that_cannot_be_read_stop_the_start(tmp_path):
     for path in (str(tmp_path / "none"), str(tmp_path), "a\0b"):
         with pytest.raises(OperatorError, match=r"token\.key_file .* cannot be read"):
             load(TokenSettings(key_file=path))
