@@ -37,29 +37,29 @@ def _arguments() -> argparse.Namespace:
     )
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measure wampush. Each figure stands beside a floor, measured in the same run.",
+        description="Measure wampush. Each figure is shown with a floor, measured in the same run.",
         epilog=f"scenarios:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="all when none is named")
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="by default all of them")
     parser.add_argument(
         "--rounds",
         type=int,
         default=3,
-        help="of all but pressure and churn; medians are shown",
+        help="repetitions of all scenarios but pressure and churn; medians are shown",
     )
-    parser.add_argument("--scale", type=float, default=1.0, help="sizes are multiplied by this")
+    parser.add_argument("--scale", type=float, default=1.0, help="factor for all sizes")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
     if unknown:
-        parser.error(f"no scenario is called {unknown[0]!r}; there are {', '.join(SCENARIOS)}")
+        parser.error(f"unknown scenario {unknown[0]!r}; choose from {', '.join(SCENARIOS)}")
     if arguments.rounds < 1 or not 0 < arguments.scale <= 10:
-        parser.error("--rounds is 1 or more, --scale is above 0 and at most 10")
+        parser.error("--rounds must be 1 or more, and --scale above 0 and at most 10")
     return arguments
 
 
 def main() -> int:
-    """Run what was asked for; returns the exit status."""
+    """Run the chosen scenarios and return the exit status."""
     arguments = _arguments()
     server, load = cores()
     os.sched_setaffinity(0, {load})
@@ -68,7 +68,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="wampush-bench-") as folder:
             run = Run(programs, Path(folder), arguments.scale, arguments.rounds)
             print(f"server on core {server}, load and publisher on core {load}", end="")
-            print("" if server != load else ": only one core, figures mean little", end="")
+            print("" if server != load else ": only one core, so the figures mean little", end="")
             print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}\n\n{table.head()}")
             for name in arguments.scenarios or SCENARIOS:
                 begun = time.monotonic()

@@ -44,12 +44,12 @@ def connects(run: Run) -> list[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a server holds when nobody is connected.
+    """What a server uses while nobody is connected.
 
     :param memory: resident bytes.
-    :param descriptors: open ones.
+    :param descriptors: open file descriptors.
     :param counts: sessions, topics and connections.
-    :param timers: delayed calls and what waits on the wheel.
+    :param timers: delayed calls and timers on the wheel.
     """
 
     memory: int
@@ -62,7 +62,7 @@ def _footprint(server: Server) -> Footprint:
     server.settle()
     timers = _timers(server)
     health = server.health()
-    # Counted last, when the connection of the health check is gone as well.
+    # Counted last, when the connection of the health check is gone too.
     server.settle()
     counts = sum(health[name] for name in ("sessions", "topics", "connections"))
     return Footprint(server.memory(), server.descriptors(), counts, timers)
@@ -80,11 +80,11 @@ def _timers(server: Server) -> int:
         if len(found) > already and "\n" in found[-1]:
             return sum(json.loads(found[-1].splitlines()[0]).values())
         time.sleep(0.01)
-    raise BenchError("the server does not count its timers")
+    raise BenchError("the server did not report its timers")
 
 
 def _cycle(run: Run, server: Server, cycles: int) -> float:
-    """Clients that connect, subscribe each to a topic of its own, and leave; returns cycles/s."""
+    """Let clients connect, subscribe to a topic of their own and leave; returns cycles/s."""
     options = ["-L", "-C", str(cycles), "-s", "churn-%d"]
     with Load(run.programs, server, min(50, cycles), *options) as load:
         load.ready(0)
@@ -95,9 +95,9 @@ def _cycle(run: Run, server: Server, cycles: int) -> float:
 
 
 def churn(run: Run) -> list[Row]:
-    """50,000 times connect, subscribe to a new topic, disconnect: what is left behind.
+    """50,000 times connect, subscribe to a new topic, disconnect: what is left afterwards.
 
-    A fifth of that goes before, so that pools and caches have their size when the counting begins.
+    A fifth of that runs first, so that pools and caches have their size when counting begins.
     """
     cycles = run.size(50_000, 100)
     with run.server("wampush", http=True, watched=True) as server:
@@ -124,7 +124,7 @@ def churn(run: Run) -> list[Row]:
         Row("churn", "cycles/s", [speed], [floor_speed], faults, digits=0),
         Row(
             "churn",
-            "memory grown, bytes a cycle",
+            "memory grown, bytes per cycle",
             [(after.memory - before.memory) / cycles],
             [floor_memory / cycles],
             grown,

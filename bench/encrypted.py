@@ -1,4 +1,4 @@
-"""The scenario of TLS connections: what an idle one holds, and what opening it costs.
+"""The scenario of TLS connections: memory of an idle one, and the cost of opening it.
 
 Owns: its clients, sizes and figures. Must not import: other scenarios.
 """
@@ -19,12 +19,12 @@ _REQUEST = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Protocol: wamp\r\n\r\n"
 )
-#: What a server allocates once shows in the first connections; these are not counted.
+#: The first connections are not counted, because they include one-time allocations.
 _WARM_UP = 200
 
 
 def tls(run: Run) -> list[Row]:
-    """1,000 idle clients over TLS: memory and CPU of one, beside one without TLS."""
+    """1,000 idle clients over TLS: memory and CPU per client, compared with plain TCP."""
     clients = run.size(1000, 10)
     certificate = make_certificate(run.folder)
     config = run.folder / "tls.toml"
@@ -46,9 +46,9 @@ def tls(run: Run) -> list[Row]:
 
 
 def _idle(server: Server, clients: int, context: ssl.SSLContext | None) -> tuple[int, float]:
-    """Open clients and let them idle.
+    """Open clients and leave them idle.
 
-    :returns: the bytes by which the server grew, and the seconds of CPU that it used.
+    :returns: the bytes by which the server grew, and the seconds of CPU it used.
     """
     held = [_client(server.port, context) for _ in range(_WARM_UP)]
     server.settle()

@@ -14,7 +14,7 @@ EVENT_BYTES = 200
 def _rounds(
     run: Run, kinds: tuple[str, ...], clients: int, pushes: Pushes
 ) -> dict[str, list[Outcome]]:
-    """Each kind of server in turn, over and over, so that a busy minute hits all alike."""
+    """Measure the kinds of server in turns, so that a busy minute affects all of them."""
     outcomes: dict[str, list[Outcome]] = {kind: [] for kind in kinds}
     for _ in range(run.rounds):
         for kind in kinds:
@@ -34,7 +34,7 @@ def _latencies(name: str, server: list[Outcome], floor: list[Outcome]) -> list[R
 
 
 def paced(run: Run) -> list[Row]:
-    """20 events a second to 1,000 clients for 5 seconds: CPU per delivery and latency."""
+    """20 events per second to 1,000 clients for 5 seconds: CPU per delivery, latency."""
     clients, count = run.size(1000, 2), run.size(100, 5)
     outcomes = _rounds(run, ("wampush", "floor"), clients, Pushes(count, 20, EVENT_BYTES))
     server, floor = outcomes["wampush"], outcomes["floor"]
@@ -50,7 +50,7 @@ def paced(run: Run) -> list[Row]:
 
 
 def burst(run: Run) -> list[Row]:
-    """300 events at once to 1,000 clients: deliveries a second."""
+    """300 events at once to 1,000 clients: deliveries per second."""
     clients, count = run.size(1000, 2), run.size(300, 10)
     kinds = ("wampush", "floor", "floor-each")
     outcomes = _rounds(run, kinds, clients, Pushes(count, 0, EVENT_BYTES))
@@ -68,7 +68,7 @@ def burst(run: Run) -> list[Row]:
 
 
 def latency(run: Run) -> list[Row]:
-    """100 events a second to one client for 5 seconds."""
+    """100 events per second to one client for 5 seconds: latency."""
     count = run.size(500, 5)
     outcomes = _rounds(run, ("wampush", "floor"), 1, Pushes(count, 100, EVENT_BYTES))
     return _latencies("latency", outcomes["wampush"], outcomes["floor"])

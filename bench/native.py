@@ -1,4 +1,4 @@
-"""Compiles the two C programs when their sources have changed.
+"""The two C programs, compiled when their sources have changed.
 
 Owns: where they are built. Must not import: the scenarios.
 """
@@ -15,12 +15,12 @@ SOURCES = Path(__file__).with_name("native")
 BUILD = ROOT / ".cache" / "bench"
 
 _NO_COMPILER = """\
-The benchmark's load generator is written in C, and there is no C compiler here (looked for cc, gcc
-and clang). On Debian and Ubuntu:  apt-get install gcc libc6-dev"""
+The load generator of the benchmark is written in C, but there is no C compiler (tried cc, gcc and
+clang). On Debian and Ubuntu, run:  apt-get install gcc libc6-dev"""
 
 
 class BenchError(Exception):
-    """The benchmark can not run here; the text says what would help."""
+    """The benchmark cannot run here; the message says what would help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Programs:
     """The built programs.
 
     :param load: the load generator.
-    :param floor: the least that a fan-out server can do.
+    :param floor: a fan-out server that does the least possible work.
     """
 
     load: Path
@@ -39,7 +39,7 @@ def build(folder: Path = BUILD) -> Programs:
     """Compile what has changed since the last time.
 
     :param folder: where the programs go.
-    :raises BenchError: when there is no compiler, or it fails.
+    :raises BenchError: there is no compiler, or it fails.
     """
     return Programs(_compile("load", folder), _compile("floor", folder))
 
@@ -54,7 +54,7 @@ def _compile(name: str, folder: Path) -> Path:
     if compiler is None:
         raise BenchError(_NO_COMPILER)
     folder.mkdir(parents=True, exist_ok=True)
-    # Built beside and renamed, so that two runs at once never start half a program.
+    # Built under another name and renamed, so that parallel runs never start half a program.
     fresh = program.with_suffix(".new")
     options = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
     result = subprocess.run(
@@ -66,7 +66,7 @@ def _compile(name: str, folder: Path) -> Path:
     )
     if result.returncode:
         raise BenchError(
-            f"{compiler} can not compile {sources[0].name}; if headers are missing: "
+            f"{compiler} cannot compile {sources[0].name}; if headers are missing: "
             f"apt-get install libc6-dev\n{result.stderr}"
         )
     fresh.replace(program)

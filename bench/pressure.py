@@ -1,4 +1,4 @@
-"""Scenarios of too much: stalled clients, a backend at full speed.
+"""Scenarios of overload: stalled clients, a backend at full speed.
 
 Owns: their sizes and figures. Must not import: other scenarios.
 """
@@ -32,11 +32,11 @@ _UPGRADE = (
 class Stalled:
     """A run with clients that stop reading.
 
-    :param outcome: of those who read.
-    :param grown: MiB of memory at most, beyond what it was before the first push.
-    :param kernel: MiB that TCP buffers of the whole machine took at most, beyond what they did.
-    :param kept: MiB of the server's that were not returned.
-    :param left: connections when all is over.
+    :param outcome: of the clients that read.
+    :param grown: peak memory in MiB, minus what it was before the first push.
+    :param kernel: peak of the machine's TCP buffers in MiB, minus what they were before.
+    :param kept: MiB that the server had not returned at the end.
+    :param left: connections at the end.
     """
 
     outcome: Outcome
@@ -76,7 +76,7 @@ def _with_stalled(run: Run, readers: int, sleepers: int, pushes: Pushes) -> Stal
 
 
 def _tcp_buffers() -> float:
-    """MiB that all TCP buffers of this machine take; the kernel counts pages (proc(5))."""
+    """Return the MiB of all TCP buffers of this machine; the kernel counts pages (proc(5))."""
     for text in Path("/proc/net/sockstat").read_text().splitlines():
         if text.startswith("TCP:"):
             return int(text.split()[-1]) * resource.getpagesize() / MIB
@@ -84,9 +84,9 @@ def _tcp_buffers() -> float:
 
 
 def stalled(run: Run) -> list[Row]:
-    """3,000 events of 8 KB, 200 a second, to 1,000 clients of which 100 stop reading.
+    """3,000 events of 8 KB, 200 per second, to 1,000 clients of which 100 stop reading.
 
-    Beside it the same with all 1,000 reading, and the floor, which knows no queues, likewise.
+    For comparison, the same with all 1,000 reading, and with the floor, which has no queues.
     """
     readers, sleepers = run.size(900, 4), run.size(100, 2)
     pushes = Pushes(run.size(3000, 20), 200, 8192)
@@ -116,9 +116,9 @@ def stalled(run: Run) -> list[Row]:
             p99(calm),
             faults,
         ),
-        Row("stalled", "seconds until all had all", *seconds),
-        Row("stalled", "memory grown at most, MiB", [each.grown for each in rounds], [], digits=1),
-        Row("stalled", "TCP buffers at most, MiB", [each.kernel for each in rounds], [], digits=1),
+        Row("stalled", "seconds until all had everything", *seconds),
+        Row("stalled", "memory growth, peak, MiB", [each.grown for each in rounds], [], digits=1),
+        Row("stalled", "TCP buffers, peak, MiB", [each.kernel for each in rounds], [], digits=1),
         Row("stalled", "memory kept, MiB", [each.kept for each in rounds], [], left, digits=1),
     ]
 
@@ -135,7 +135,7 @@ class Probe:
         self.times: list[float] = []
 
     def __call__(self) -> None:
-        """Connect, if it is time; note how long it takes until WELCOME."""
+        """Connect if it is time, and record how long it takes until WELCOME."""
         begun = time.monotonic()
         if begun < self._due:
             return
@@ -183,9 +183,9 @@ def pressure(run: Run) -> list[Row]:
             faults,
             digits=0,
         ),
-        Row("pressure", "most memory, MiB", [peaks["wampush"]], [peaks["floor"]], digits=1),
+        Row("pressure", "peak memory, MiB", [peaks["wampush"]], [peaks["floor"]], digits=1),
         Row(
-            "pressure", "connect meanwhile, p50, ms", [median(times)], [median(floor_times)], probed
+            "pressure", "connect during it, p50, ms", [median(times)], [median(floor_times)], probed
         ),
-        Row("pressure", "connect meanwhile, most, ms", [max(times)], [max(floor_times)], probed),
+        Row("pressure", "connect during it, max, ms", [max(times)], [max(floor_times)], probed),
     ]

@@ -1,4 +1,4 @@
-"""The processes of a measurement: started on their core, looked at in /proc, stopped by their id.
+"""The processes of a measurement: pinned to a core, observed in /proc, stopped by their id.
 
 Owns: ports, cores, the server, the floor, the load generator, the publisher.
 Must not import: the scenarios.
@@ -32,9 +32,9 @@ _QUIET_SHARE = 0.02
 
 @cache
 def cores() -> tuple[int, int]:
-    """The core for the server, and the one for everything else; the same where there is one.
+    """Return the core for the server and the one for everything else; the same if there is one.
 
-    Settled by the first call, because the driver then leaves the server's core.
+    Decided by the first call, because the driver leaves the server's core after it.
     """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[1 % len(allowed)]
@@ -42,10 +42,10 @@ def cores() -> tuple[int, int]:
 
 @contextlib.contextmanager
 def free_ports(count: int) -> Iterator[list[int]]:
-    """Ports on loopback that nobody else is handed meanwhile.
+    """Reserve ports on loopback.
 
-    Each is held by a socket that is bound and does not listen; a server with SO_REUSEADDR may
-    listen beside it.
+    Each is held by a socket that is bound but does not listen; a server with SO_REUSEADDR may
+    listen on the same port.
     """
     with contextlib.ExitStack() as stack:
         ports = []
@@ -60,7 +60,7 @@ def free_ports(count: int) -> Iterator[list[int]]:
 def spawn(core: int, command: Sequence[str], **options: Any) -> subprocess.Popen[str]:
     """Start a program on a core.
 
-    The caller's own core is changed for a moment: a child inherits it, from its first instruction.
+    The caller's own core is changed for a moment, because a child inherits it.
     """
     before = os.sched_getaffinity(0)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("WAMPUSH_")}
@@ -73,7 +73,7 @@ def spawn(core: int, command: Sequence[str], **options: Any) -> subprocess.Popen
 
 
 def stop(process: subprocess.Popen[str]) -> None:
-    """End a process, in order if it can."""
+    """Stop a process, by force if it does not stop in time."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
         try:
@@ -92,10 +92,10 @@ class Server:
 
     :param pid: its process.
     :param port: where clients connect.
-    :param feed: where the publisher sends.
+    :param feed: the port where the publisher sends.
     :param kind: how it sends, "zmq" or "tcp".
-    :param http: the port of health, 0 where there is none.
-    :param log: what it has written, None for the floor.
+    :param http: the port for health checks; 0 for none.
+    :param log: its output; None for the floor.
     :param process: its handle.
     """
 
@@ -108,7 +108,7 @@ class Server:
     process: subprocess.Popen[str]
 
     def cpu(self) -> float:
-        """Seconds of CPU that all its threads have used; in steps of a nanosecond."""
+        """Return the seconds of CPU of all its threads, with a resolution of a nanosecond."""
         total = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -116,22 +116,22 @@ class Server:
         return total / 1e9
 
     def memory(self, field: str = "VmRSS") -> int:
-        """Resident bytes; ``VmHWM`` for their peak since :meth:`forget_peak`."""
+        """Return resident bytes; with ``VmHWM`` their peak since :meth:`forget_peak`."""
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith(field + ":"):
                 return int(line.split()[1]) * 1024
         raise BenchError(f"the server under measurement (pid {self.pid}) has ended")
 
     def forget_peak(self) -> None:
-        """Let ``VmHWM`` begin anew."""
+        """Reset ``VmHWM``."""
         Path(f"/proc/{self.pid}/clear_refs").write_text("5")
 
     def descriptors(self) -> int:
-        """How many it has open."""
+        """Return the number of open descriptors."""
         return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
 
     def health(self) -> dict[str, Any]:
-        """What ``/healthz`` says; empty where there is none."""
+        """Return the response of ``/healthz``; empty without an HTTP port."""
         if not self.http:
             return {}
         url = f"http://127.0.0.1:{self.http}/healthz"
@@ -140,9 +140,9 @@ class Server:
             return document
 
     def settle(self, most: float = 30.0) -> None:
-        """Wait until it has nothing to do: it used hardly any CPU for a while.
+        """Wait until it is idle, that is, has used hardly any CPU for a while.
 
-        :param most: seconds to wait at most.
+        :param most: the longest wait in seconds.
         """
         deadline = time.monotonic() + most
         quiet = 0
@@ -154,7 +154,7 @@ class Server:
             before = now
 
     def complaints(self) -> int:
-        """How many tracebacks and unhandled errors are in its log."""
+        """Return the number of tracebacks and unhandled errors in its log."""
         if self.log is None:
             return 0
         text = self.log.read_text(errors="replace")
@@ -178,11 +178,11 @@ def wampush(
     config: Path | None = None,
     scheme: str = "tcp",
 ) -> Iterator[Server]:
-    """The daemon as users start it, on the server's core.
+    """Run the daemon as users start it, on the server's core.
 
-    :param folder: where its log goes.
+    :param folder: for its log.
     :param http: whether its HTTP port is on.
-    :param watched: start it so that SIGUSR1 makes it count its timers, see ``bench.watched``.
+    :param watched: whether SIGUSR1 makes it count its timers; see ``bench.watched``.
     :param config: its TOML file.
     :param scheme: of its endpoint, "tcp" or "ssl".
     """
@@ -200,16 +200,16 @@ def wampush(
         process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         stack.callback(stop, process)
         server = Server(process.pid, port, feed, "zmq", http_port if http else 0, log, process)
-        _wait_for(server, "open descriptors: the limit is")
+        _wait_for(server, " publish: ")
         server.settle(5.0)
         yield server
 
 
 @contextlib.contextmanager
 def floor(programs: Programs, each_alone: bool = False) -> Iterator[Server]:
-    """The floor, on the server's core.
+    """Run the floor, on the server's core.
 
-    :param each_alone: one send for each event instead of one for all that have come.
+    :param each_alone: one send per event instead of one for all pending events.
     """
     with free_ports(2) as (port, feed), contextlib.ExitStack() as stack:
         command = [str(programs.floor), *(["-1"] if each_alone else []), str(port), str(feed)]
@@ -222,13 +222,13 @@ def floor(programs: Programs, each_alone: bool = False) -> Iterator[Server]:
 
 
 class Load:
-    """The load generator against a server.
+    """The load generator, connected to a server.
 
-    :param programs: where it is.
-    :param server: whom it connects to.
+    :param programs: the program.
+    :param server: the server it connects to.
     :param clients: how many clients it opens.
     :param options: its further options, see ``native/load.c``.
-    :param seconds: how long it may take from ready to its end.
+    :param seconds: its time limit after all clients are open.
     """
 
     def __init__(
@@ -257,8 +257,8 @@ class Load:
     def ready(self, clients: int, seconds: float = 120.0) -> dict[str, Any]:
         """Wait until all clients are open.
 
-        :param clients: how many must be.
-        :raises BenchError: when they are not.
+        :param clients: how many must be open.
+        :raises BenchError: fewer are.
         """
         line = self._line(seconds)
         if line.get("open", 0) < clients:
@@ -268,7 +268,7 @@ class Load:
     def wait(self, during: Callable[[], object] | None = None) -> dict[str, Any]:
         """Wait until every client has its events, and return what was received.
 
-        :param during: called over and over meanwhile.
+        :param during: called repeatedly while waiting.
         """
         deadline = time.monotonic() + self._seconds + 30.0
         stream = self._process.stdout
@@ -280,7 +280,7 @@ class Load:
         return self._line(max(1.0, deadline - time.monotonic()))
 
     def finish(self) -> dict[str, Any]:
-        """End it now, and return what was received."""
+        """Stop it now and return what was received."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         return self._line(30.0)
@@ -289,7 +289,7 @@ class Load:
         stream = self._process.stdout
         assert stream is not None
         if not select.select([stream], [], [], seconds)[0]:
-            raise BenchError(f"the load generator said nothing for {seconds:.0f} s")
+            raise BenchError(f"the load generator printed nothing for {seconds:.0f} s")
         text = stream.readline()
         if not text:
             raise BenchError("the load generator has ended early")
@@ -319,11 +319,11 @@ class Publisher:
         stop(self._process)
 
     def go(self) -> None:
-        """Begin to publish."""
+        """Start publishing."""
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
     def done(self) -> bool:
-        """Whether everything is handed over."""
+        """Return whether everything is sent."""
         return self._process.poll() is not None

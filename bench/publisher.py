@@ -1,12 +1,12 @@
-"""A backend that pushes numbered, timed events.
+"""A backend that pushes events with numbers and timestamps.
 
     python -m bench.publisher zmq|tcp PORT COUNT RATE SIZE
 
-Says "connected", waits for a line, then sends COUNT events of SIZE bytes, RATE a second or, with
-0, as fast as they are taken. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark; ``tcp``
-feeds the floor program.
+Prints "connected", waits for a line, then sends COUNT events of SIZE bytes, RATE per second or,
+with 0, as fast as they are accepted. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark;
+``tcp`` feeds the floor program.
 
-Owns: what an event looks like. Must not import: anything of the benchmark.
+Owns: the contents of an event. Must not import: anything of the benchmark.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import zmq
 def _over_zmq(port: int) -> tuple[Callable[[bytes], object], Callable[[], object]]:
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
-    # Without it, a socket takes messages for a peer that it has not reached yet.
+    # Otherwise the socket would accept messages before it is connected.
     push.setsockopt(zmq.IMMEDIATE, 1)
     push.connect(f"tcp://127.0.0.1:{port}")
     if not push.poll(10_000, zmq.POLLOUT):
@@ -59,7 +59,7 @@ def _over_tcp(port: int, at_once: bool) -> tuple[Callable[[bytes], object], Call
 
 
 def main(kind: str, port: int, count: int, rate: float, size: int) -> None:
-    """Push, as the arguments say; see the module."""
+    """Push; the arguments are described above."""
     send, close = _over_zmq(port) if kind == "zmq" else _over_tcp(port, bool(rate))
     print("connected", flush=True)
     sys.stdin.readline()

@@ -1,6 +1,6 @@
-"""What every scenario gets, and the run that most of them share.
+"""What scenarios share: sizes and rounds, and publishing to open clients.
 
-Owns: sizes and rounds, publishing to open clients, the remark about what went wrong.
+Owns: one call of the benchmark, a run of pushes, and the remarks about failures.
 Must not import: the scenarios.
 """
 
@@ -23,8 +23,8 @@ class Run:
 
     :param programs: the load generator and the floor.
     :param folder: for logs.
-    :param scale: sizes are multiplied by it.
-    :param rounds: how often the short scenarios are repeated.
+    :param scale: factor for all sizes.
+    :param rounds: repetitions of the short scenarios.
     """
 
     programs: Programs
@@ -33,16 +33,16 @@ class Run:
     rounds: int
 
     def size(self, full: int, least: int) -> int:
-        """A size of this run.
+        """Return a size scaled for this run.
 
         :param full: at scale 1.
-        :param least: below which the scenario has no meaning.
+        :param least: the smallest size with which the scenario makes sense.
         """
         return max(least, round(full * self.scale))
 
     @contextlib.contextmanager
     def server(self, kind: str, http: bool = False, watched: bool = False) -> Iterator[Server]:
-        """A fresh server: "wampush", "floor", or "floor-each", the floor with a send an event."""
+        """Run a server: "wampush", "floor", or "floor-each", the floor with a send per event."""
         if kind == "wampush":
             with wampush(self.folder, http, watched) as server:
                 yield server
@@ -56,7 +56,7 @@ class Pushes:
     """What is published.
 
     :param count: events.
-    :param rate: events a second, 0 for as fast as they are taken.
+    :param rate: events per second; 0 for as fast as they are accepted.
     :param size: bytes of an event's payload.
     """
 
@@ -67,12 +67,12 @@ class Pushes:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of pushes came to.
+    """The result of a run of pushes.
 
-    :param received: what the load generator says.
+    :param received: the report of the load generator.
     :param cpu: seconds that the server used from the first push to the last delivery.
     :param seconds: from the first push to the last delivery.
-    :param faults: what went wrong, "" for nothing.
+    :param faults: what went wrong; "" for nothing.
     """
 
     received: dict[str, Any]
@@ -92,14 +92,14 @@ def publish(
     before: Callable[[], object] | None = None,
     during: Callable[[], object] | None = None,
 ) -> Outcome:
-    """Open clients, publish to them, wait until they have everything.
+    """Open clients, publish to them, and wait until they have everything.
 
-    :param clients: how many, stalled ones included.
-    :param pushes: what they get.
-    :param stalled: how many of the clients stop reading when all are open.
-    :param seconds: after which the run ends with what has come.
-    :param before: called when all are open and the server is quiet.
-    :param during: called over and over meanwhile.
+    :param clients: how many, including stalled ones.
+    :param pushes: what is published.
+    :param stalled: how many clients stop reading once all are open.
+    :param seconds: time limit, after which the run ends with what was received.
+    :param before: called when all are open and the server is idle.
+    :param during: called repeatedly during the run.
     """
     options = ["-e", str(pushes.count), "-z", str(stalled)]
     with Load(run.programs, server, clients, *options, seconds=seconds) as load:
@@ -123,7 +123,7 @@ def _faults(server: Server, received: dict[str, Any], clients: int, count: int) 
     missing = clients * count - received["events"]
     if received["complete"] < clients:
         faults.append(f"{clients - received['complete']} clients did not get everything")
-    # Stalled clients get the first events too, so that there may be more than expected.
+    # Stalled clients receive the first events too, so there may be more than expected.
     if missing > 0:
         faults.append(f"{missing:,} of {clients * count:,} events missing")
     named = ("gaps", "disorder", "closed_by_server")
@@ -134,5 +134,5 @@ def _faults(server: Server, received: dict[str, Any], clients: int, count: int) 
 
 
 def remark(*faults: str) -> str:
-    """One text of the faults of several rounds."""
+    """Join the faults of several rounds, each once."""
     return "; ".join(dict.fromkeys(each for each in faults if each))

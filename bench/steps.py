@@ -1,7 +1,7 @@
-"""``python -m bench.steps``: what each step of a push costs, one by one, in this process.
+"""``python -m bench.steps``: the cost of each step of a push, measured in this process.
 
-The steps are the daemon's own functions, called with what they get there. Their sum is less than
-what a delivery costs the daemon, which also polls, wakes and collects garbage.
+The steps are the daemon's own functions, called with the arguments they get there. Their sum is
+less than the cost of a delivery in the daemon, which also polls, wakes up and collects garbage.
 
 Owns: the list of steps. The only module of the benchmark that imports wampush.
 """
@@ -33,7 +33,7 @@ TOPIC = "MainCategory"
 
 
 class _Transport:
-    """As much of a Twisted transport as an outbox that never blocks asks for."""
+    """The part of a Twisted transport that an outbox uses while it never blocks."""
 
     def __init__(self, handle: socket.socket) -> None:
         self._handle = handle
@@ -44,11 +44,11 @@ class _Transport:
 
 class _NoTimer:
     def cancel(self) -> None:
-        """There is nothing to take back."""
+        """Do nothing; there is no timer."""
 
 
 def _each(action: Callable[[], object], times: int) -> float:
-    """Microseconds of one call: the median of rounds."""
+    """Return the microseconds of one call: the median of all rounds."""
     rounds = []
     for _ in range(ROUNDS):
         begun = time.perf_counter_ns()
@@ -59,7 +59,7 @@ def _each(action: Callable[[], object], times: int) -> float:
 
 
 def _receive() -> float:
-    """Microseconds to take one waiting message from a PULL socket."""
+    """Return the microseconds to receive one queued message from a PULL socket."""
     context = zmq.Context()
     pull, push = context.socket(zmq.PULL), context.socket(zmq.PUSH)
     port = pull.bind_to_random_port("tcp://127.0.0.1")
@@ -83,14 +83,14 @@ def _receive() -> float:
 
 
 class _Owner:
-    """Does nothing for clients that are too slow: none is."""
+    """The owner of outboxes; no client is too slow here."""
 
     def on_overflow(self) -> None:
         """Never called."""
 
 
 class _Clients:
-    """Outboxes on loopback connections whose other ends this process empties."""
+    """Outboxes on loopback connections; this process reads their other ends."""
 
     def __init__(self) -> None:
         self.flushes: list[Callable[[], None]] = []
@@ -120,7 +120,7 @@ class _Clients:
             each.close()
 
     def costs(self, payload: bytes) -> tuple[float, float, float]:
-        """Microseconds a receiver: into its outbox, flushed, and of that the bare send."""
+        """Return microseconds per receiver: to queue, to flush, and of that the bare send."""
         frame = PLAIN.event(TOPIC, payload, None)
         queued, flushed, bare = [], [], []
         for _ in range(ROUNDS):
@@ -147,8 +147,8 @@ def main() -> None:
     payload = orjson.dumps({"category": TOPIC, "n": 1, "t": 123456789, "p": "x" * 150})
     ingest = Ingest("category", 1 << 20, 1024)
     print(f"a push of {len(payload)} bytes; microseconds, medians of {ROUNDS} rounds\n")
-    print("once a push")
-    print(f"  take it from ZeroMQ           {_receive():6.2f}")
+    print("once per push")
+    print(f"  receive it from ZeroMQ        {_receive():6.2f}")
     print(
         f"  check it, find its topic      {_each(lambda: ingest.publication([payload]), 500):6.2f}"
     )
@@ -157,10 +157,10 @@ def main() -> None:
     clients = _Clients()
     queued, flushed, bare = clients.costs(payload)
     clients.close()
-    print(f"once a receiver ({CLIENTS} of them)")
-    print(f"  into its outbox               {queued:6.2f}")
+    print(f"once per receiver ({CLIENTS} of them)")
+    print(f"  queue it in the outbox        {queued:6.2f}")
     print(f"  flush                         {flushed:6.2f}")
-    print(f"    of that the send itself     {bare:6.2f}")
+    print(f"    of that, the bare send      {bare:6.2f}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""``python -m bench.stress``: random clients for a while, with an invariant.
+"""``python -m bench.stress``: random clients whose observations must keep an invariant.
 
-Clients subscribe, unsubscribe, publish, stall and die at random, while a backend pushes in bursts,
-small events and large ones, to a server whose queues are short. The invariant is in
-``bench.stress_client``. The seed is printed; it fixes what is decided, not when it happens.
+Clients subscribe, unsubscribe, publish, stall and die at random, while a backend pushes bursts of
+small and large events to a server with short queues. The invariant is in ``bench.stress_client``.
+The seed is printed; it determines what happens, but not when.
 
 Owns: the run. Must not import: wampush.
 """
@@ -43,9 +43,9 @@ class Stress:
     """One run.
 
     :param server: the daemon under stress.
-    :param seconds: how long things happen.
-    :param clients: how many at a time.
-    :param chance: what is decided at random.
+    :param seconds: how long it runs.
+    :param clients: how many at the same time.
+    :param chance: makes the random decisions.
     """
 
     server: Server
@@ -60,7 +60,7 @@ class Stress:
     pushed: int = 0
 
     async def run(self) -> None:
-        """Let it happen, then compare."""
+        """Run clients and backend, then compare what was sent and seen."""
         deadline = time.monotonic() + self.seconds
         pushing = asyncio.create_task(self._push(deadline))
         lives = [asyncio.create_task(self._lives(each, deadline)) for each in range(self.clients)]
@@ -74,7 +74,7 @@ class Stress:
         health = await asyncio.to_thread(self.server.health)
         for name in ("sessions", "topics", "connections"):
             if health[name]:
-                self.breaches.append(f"{health[name]} {name} left when all clients are gone")
+                self.breaches.append(f"{health[name]} {name} left after all clients are gone")
 
     async def _push(self, deadline: float) -> None:
         context = zmq.asyncio.Context()
@@ -100,7 +100,7 @@ class Stress:
         return orjson.dumps({**event, "p": "x" * size})
 
     async def _lives(self, number: int, deadline: float) -> None:
-        """One client after the other, each with a life of its own."""
+        """Run one client after another."""
         life = 0
         while time.monotonic() < deadline:
             client = StressClient(f"{number}.{life}", self.sent, self.breaches.append)
@@ -108,7 +108,7 @@ class Stress:
             try:
                 await client.open(self.server.port, self.chance.choice((0, 4096, 65_536)))
             except (OSError, TimeoutError) as error:
-                self.breaches.append(f"client {client.name}: can not connect: {error!r}")
+                self.breaches.append(f"client {client.name}: cannot connect: {error!r}")
                 return
             self.living[number] = client
             self.counts["lives"] += 1
@@ -153,7 +153,7 @@ class Stress:
             self.counts["unsubscribed"] += 1
 
     async def _compare(self) -> None:
-        """Everybody who is still there gets everything that was sent before."""
+        """Check that every client that is still connected receives everything sent before."""
         deadline = time.monotonic() + _CATCH_UP_SECONDS
         lacking: list[str] = []
         while time.monotonic() < deadline:
@@ -173,7 +173,7 @@ class Stress:
 
 
 def stress(seconds: float, clients: int, seed: int) -> int:
-    """Run, print what happened and what was wrong; returns how much was."""
+    """Run, print what happened and every breach, and return the number of breaches."""
     print(f"stress: {clients} clients for {seconds:g} s, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="wampush-stress-") as name:
         folder = Path(name)
@@ -193,11 +193,11 @@ def stress(seconds: float, clients: int, seed: int) -> int:
 
 
 def main() -> int:
-    """The command line; returns the exit status."""
+    """Parse the command line, run, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.stress", description=stress.__doc__)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--clients", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=None, help="one that was printed, to run again")
+    parser.add_argument("--seed", type=int, default=None, help="a printed seed, to repeat a run")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {cores()[1]})
     seed = secrets.randbelow(2**32) if arguments.seed is None else arguments.seed

@@ -1,11 +1,11 @@
-"""A client of the stress run that does random things, and what it must see meanwhile.
+"""A client of the stress run, and the invariant of what it sees.
 
 Owns: the invariant, a small WebSocket client for asyncio. Must not import: wampush, scenarios.
 
-The invariant: from a confirmed SUBSCRIBE to the UNSUBSCRIBE, a client sees every event of a stream,
-each once, in order; after a confirmed UNSUBSCRIBE none; and pushes of one backend in their order
-over all topics. WAMP v1 confirms neither message, so a CALL is sent behind it: the server handles
-one client's messages in order, and its answer, an error, confirms what came before.
+The invariant: from a confirmed SUBSCRIBE to the UNSUBSCRIBE, a client sees every event of a stream
+once, in order; after a confirmed UNSUBSCRIBE it sees none; and it sees the pushes of one backend in
+order across all topics. WAMP v1 confirms neither message, so a CALL is sent after each: the server
+handles the messages of a client in order, so that the reply, an error, confirms the one before.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STRAW_BYTES = 16_384
 
 @unique
 class Phase(Enum):
-    """How a client stands to a topic."""
+    """The state of a subscription."""
 
     OFF = "off"
     JOINING = "joining"
@@ -38,11 +38,11 @@ class Phase(Enum):
 
 
 class Watch:
-    """What one session has seen, checked event by event.
+    """What one session has seen, checked for each event.
 
     :param name: of the client, for reports.
-    :param sent: how many events each stream has had, kept by the senders.
-    :param report: takes a sentence about each breach.
+    :param sent: the number of events sent to each stream, counted by the senders.
+    :param report: called with a sentence about each breach.
     """
 
     def __init__(self, name: str, sent: Counter[Stream], report: Callable[[str], None]) -> None:
@@ -51,25 +51,26 @@ class Watch:
         self._report = report
         self._phases: dict[str, Phase] = {}
         self._next: dict[Stream, int] = {}
-        #: Where a stream stood when the subscription was confirmed: the first event is not later.
+        #: The position of a stream when the subscription was confirmed; the first event seen is
+        #: not after it.
         self._owed: dict[Stream, int] = {}
         self._pushed = -1
         self.seen = 0
 
     def phase(self, topic: str) -> Phase:
-        """How it stands to a topic."""
+        """Return the state of the subscription to a topic."""
         return self._phases.get(topic, Phase.OFF)
 
     def joining(self, topic: str) -> None:
-        """SUBSCRIBE was sent."""
+        """Record that SUBSCRIBE was sent."""
         self._phases[topic] = Phase.JOINING
 
     def leaving(self, topic: str) -> None:
-        """UNSUBSCRIBE was sent."""
+        """Record that UNSUBSCRIBE was sent."""
         self._phases[topic] = Phase.LEAVING
 
     def confirmed(self, topic: str) -> None:
-        """The CALL behind the last SUBSCRIBE or UNSUBSCRIBE was answered."""
+        """Record that the CALL after the last SUBSCRIBE or UNSUBSCRIBE was answered."""
         if self.phase(topic) is Phase.JOINING:
             self._phases[topic] = Phase.ON
             for stream, count in self._sent.items():
@@ -82,7 +83,7 @@ class Watch:
                     del kept[stream]
 
     def event(self, topic: str, event: dict[str, Any]) -> None:
-        """An EVENT came."""
+        """Check an EVENT that was received."""
         self.seen += 1
         stream = (topic, event["from"])
         number = event["n"]
@@ -101,9 +102,9 @@ class Watch:
             self._pushed = event["g"]
 
     def behind(self, ended: AbstractSet[str]) -> list[str]:
-        """What it has not seen of streams that it is subscribed to.
+        """Return what it has not seen of the streams that it is subscribed to.
 
-        :param ended: senders that are gone; what they sent last may be lost with them.
+        :param ended: senders that are gone; the last events they sent may be lost.
         """
         lacking = []
         for stream, count in self._sent.items():
@@ -119,14 +120,14 @@ class Watch:
 
 
 def masked(text: bytes) -> bytes:
-    """A client's text frame, under a mask of zeros (RFC 6455 section 5)."""
+    """Return a client's text frame with a mask of zeros (RFC 6455 section 5)."""
     size = len(text)
     length = bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
     return b"\x81" + length + b"\0\0\0\0" + text
 
 
 class StressClient(asyncio.Protocol):
-    """One session; lives until it dies or is dropped.
+    """One session, until it ends or is dropped.
 
     :param name: for reports, and as the sender of what it publishes.
     :param sent: see :class:`Watch`.
@@ -145,13 +146,14 @@ class StressClient(asyncio.Protocol):
         self.welcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.dying = False
         self.lost = False
-        #: Whether it may be dropped as slow: it has stopped reading, or reads through a straw.
+        #: Whether it may be dropped as slow: it has stopped reading, or has a tiny buffer.
         self.may_be_slow = False
 
     async def open(self, port: int, receive_bytes: int) -> None:
         """Connect, and wait for WELCOME.
 
-        :param receive_bytes: of the socket's buffer; small ones make the server's sends partial.
+        :param receive_bytes: the socket's receive buffer; a small one makes the server's sends
+            partial.
         """
         loop = asyncio.get_running_loop()
         handle = socket.socket()
@@ -171,27 +173,27 @@ class StressClient(asyncio.Protocol):
     # What it may do.
 
     def subscribe(self, topic: str) -> None:
-        """Begin to listen to a topic."""
+        """Subscribe to a topic."""
         self.watch.joining(topic)
         self._say([5, topic])
         self._confirm(topic)
 
     def unsubscribe(self, topic: str) -> None:
-        """Listen to a topic no more."""
+        """Unsubscribe from a topic."""
         self.watch.leaving(topic)
         self._say([6, topic])
         self._confirm(topic)
 
     def publish(self, topic: str, filler: str) -> None:
-        """Publish the next event of this client's stream on a topic."""
+        """Publish the next event of this client's stream to a topic."""
         stream = (topic, self.name)
         event = {"from": self.name, "n": self._sent[stream], "p": filler}
         self._sent[stream] += 1
-        # Not excluded itself: it sees its own stream as the others do.
+        # Not excluding itself: it sees its own stream as others do.
         self._say([7, topic, event, False])
 
     async def stall(self, seconds: float) -> None:
-        """Read nothing for a while."""
+        """Stop reading for a while."""
         transport = self._transport
         if transport is None or self.lost:
             return
@@ -203,7 +205,7 @@ class StressClient(asyncio.Protocol):
                 transport.resume_reading()
 
     def die(self, way: random.Random) -> None:
-        """End without a word: between frames, within one, or as a socket that is closed."""
+        """End without a Close frame: between frames, within one, or by closing the socket."""
         self.dying = True
         if self._transport is None or self.lost:
             return

@@ -1,6 +1,6 @@
 """The table that a run prints.
 
-Owns: its columns and how figures are written. Must not import: anything of the benchmark.
+Owns: its columns and the format of figures. Must not import: anything of the benchmark.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ _WIDTHS = (9, 42, 16, 16, 6, 0)
 class Row:
     """One figure.
 
-    :param scenario: whose.
-    :param measured: what, with its unit.
-    :param values: of wampush, one each round.
-    :param floors: of the floor; empty where there is none.
-    :param remark: what else must be known, for example that events were lost.
-    :param digits: behind the point.
+    :param scenario: its name.
+    :param measured: what was measured, with its unit.
+    :param values: of wampush, one per round.
+    :param floors: of the floor; empty if there is none.
+    :param remark: anything else to know, such as lost events.
+    :param digits: decimal places.
     """
 
     scenario: str
@@ -32,7 +32,7 @@ class Row:
     digits: int = 2
 
     def cells(self) -> tuple[str, ...]:
-        """The texts of the columns; medians of the rounds."""
+        """Return the texts of the columns, with medians of the rounds."""
         value = median(self.values)
         ratio = floor_text = "-"
         if self.floors:
@@ -44,7 +44,7 @@ class Row:
 
 
 def line(cells: tuple[str, ...]) -> str:
-    """One line of a Markdown table; figures to the right."""
+    """Return a line of a Markdown table, with figures aligned to the right."""
     texts = []
     for index, (cell, width) in enumerate(zip(cells, _WIDTHS, strict=True)):
         texts.append(cell.rjust(width) if 2 <= index <= 4 else cell.ljust(width))
@@ -52,7 +52,7 @@ def line(cells: tuple[str, ...]) -> str:
 
 
 def head() -> str:
-    """The first two lines."""
+    """Return the first two lines of the table."""
     rule = ["-" * max(width, 3) for width in _WIDTHS]
     for index in (2, 3, 4):
         rule[index] = rule[index][:-1] + ":"

@@ -1,9 +1,9 @@
-"""twistd, with one thing added: on SIGUSR1 it says how many timers wait.
+"""twistd that prints the number of its timers on SIGUSR1.
 
-The line is ``timers: {"calls": …, "wheel": …}``: delayed calls of the reactor, and what waits on
-wheels that such a call turns. Only the churn scenario starts the daemon this way.
+The line is ``timers: {"calls": …, "wheel": …}``: delayed calls of the reactor, and timers on wheels
+that such a call turns. Only the churn scenario starts the daemon this way.
 
-Owns: nothing. Must not import: wampush; it finds wheels by their shape.
+Owns: nothing. Must not import: wampush; it recognises wheels by their attributes.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""``python -m fuzz``: feed each target for a while.
+"""``python -m fuzz``: feed generated inputs to each target.
 
 Owns: the command line and the generation of inputs.
 
     python -m fuzz [--examples 20000] [TARGET...]
 
-Inputs are arbitrary bytes, and bytes put together of pieces that the formats are made of, so that
-many get past the first check. A failure is shrunk by hypothesis and printed; the exit status is 1.
+Inputs are arbitrary bytes, and bytes made of pieces of the formats, so that many pass the first
+checks. A failure is shrunk by hypothesis and printed; the exit status is 1.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _INPUTS = st.one_of(
 
 
 def run(name: str, target: Callable[[bytes], None], examples: int) -> bool:
-    """Feed one target; returns whether it stood."""
+    """Feed one target and return whether it passed."""
 
     @settings(
         max_examples=examples, database=None, deadline=None, suppress_health_check=list(HealthCheck)
@@ -61,7 +61,7 @@ def run(name: str, target: Callable[[bytes], None], examples: int) -> bool:
 
     try:
         feed()
-    # Any error at all is what a fuzzer looks for.
+    # A fuzzer looks for any error.
     except Exception:
         traceback.print_exc()
         print(f"{name}: FAILED")
@@ -71,14 +71,14 @@ def run(name: str, target: Callable[[bytes], None], examples: int) -> bool:
 
 
 def main() -> int:
-    """Read the command line and feed the targets."""
+    """Parse the command line and feed the targets."""
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
     parser.add_argument("--examples", type=int, default=20_000, help="inputs for each target")
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], metavar="TARGET")
     arguments = parser.parse_args()
     names = arguments.targets or list(TARGETS)
-    stood = [run(name, TARGETS[name], arguments.examples) for name in names]
-    return 0 if all(stood) else 1
+    passed = [run(name, TARGETS[name], arguments.examples) for name in names]
+    return 0 if all(passed) else 1
 
 
 if __name__ == "__main__":

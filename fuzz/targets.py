@@ -1,4 +1,4 @@
-"""What is fuzzed: functions that may raise one kind of error and nothing else.
+"""The targets: functions that may raise one kind of error and nothing else.
 
 Owns: the targets. Must not import: the daemon's reactor.
 """
@@ -33,7 +33,7 @@ _INGEST = Ingest("category", 65_536, 1024)
 
 
 def codec(data: bytes) -> None:
-    """Whatever decodes must encode and decode to the same."""
+    """A message that decodes must encode, and decode to the same message."""
     for decode in (decode_client, decode_server):
         try:
             message = decode(data)
@@ -97,7 +97,7 @@ def token(data: bytes) -> None:
 
 
 def redis(data: bytes) -> None:
-    """What a Redis sends, whole and byte by byte, gives the same replies."""
+    """Replies of Redis, as a whole and byte by byte, must be the same."""
     whole, bytewise = ([data], [data[at : at + 1] for at in range(len(data))])
     assert _replies(whole) == _replies(bytewise)
 
@@ -116,7 +116,7 @@ def _replies(pieces: list[bytes]) -> list[object]:
 
 
 def webhook(data: bytes) -> None:
-    """What an application answers, alone and as the values of an answer; these stay JSON."""
+    """The response of an application, alone and as values in a response; these stay JSON."""
     wrapped = b'{"allow":true,"payload":%b,"publish":[{"topic":"t","data":%b,"to":%b}]}'
     result = b'{"result":%b,"error":%b}'
     bodies = (data, wrapped % (data, data, data), result % (data, data), b'{"error":%b}' % data)

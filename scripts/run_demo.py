@@ -1,7 +1,7 @@
-"""Runs the daemon with a demo publisher beside it, and prints the page to open.
+"""Runs the daemon and a demo publisher, and prints the page to open.
 
-Usage: run_demo.py [--ws-port 8080] [--zmq-port 5555] [--http-port 8081]; ends on Ctrl-C or SIGTERM,
-and when the daemon ends, with its exit status.
+Usage: run_demo.py [--ws-port 8080] [--zmq-port 5555] [--http-port 8081]. It runs until Ctrl-C or
+SIGTERM, or until the daemon ends, whose exit status it returns then.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ PUSHES_PER_SECOND = 5.0
 
 
 def is_taken(port: int) -> bool:
-    """Whether a program listens on a port of this machine."""
+    """Return whether a program listens on a port of this machine."""
     with socket.socket() as attempt:
         return attempt.connect_ex(("127.0.0.1", port)) == 0
 
 
 def announce(page: str, health: str, stop: threading.Event) -> None:
-    """Print the address of the page as soon as the daemon answers."""
+    """Print the address of the page as soon as the daemon responds."""
     while not stop.wait(0.1):
         try:
             with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own address
@@ -42,18 +42,18 @@ def announce(page: str, health: str, stop: threading.Event) -> None:
 
 
 def main() -> int:
-    """Start daemon and publisher, wait for the daemon's end, return its exit status."""
+    """Start daemon and publisher, wait until the daemon ends, and return its exit status."""
     parser = argparse.ArgumentParser(description="Run the daemon and a demo publisher.")
     parser.add_argument("--ws-port", type=int, default=8080, help="port for browsers")
     parser.add_argument("--zmq-port", type=int, default=5555, help="port for backends")
     parser.add_argument("--http-port", type=int, default=8081, help="port of the demo page")
     arguments = parser.parse_args()
     for name, port in vars(arguments).items():
-        # Another daemon there would get the pushes, and answer as if it were ours.
+        # A daemon that already runs there would receive the pushes and answer the health checks.
         if is_taken(port):
             print(
-                f"Port {port} is taken: stop the program that listens on it, or choose another "
-                f"with make run {name.upper()}=NUMBER",
+                f"port {port} is in use; stop the program that listens on it, or choose another "
+                f"port with make run {name.upper()}=NUMBER",
                 file=sys.stderr,
             )
             return 1
@@ -79,14 +79,14 @@ def main() -> int:
         stop.set()
         daemon.terminate()
 
-    # SIGHUP: the terminal is closed, of which the daemon would not hear.
+    # SIGHUP: the terminal was closed. The daemon is in a session of its own and gets no signal.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, stop_daemon)
     for helper in helpers:
         helper.start()
     try:
         status = daemon.wait()
-        # twistd raises the signal that stopped it again; asked for, that is a good end.
+        # twistd ends by the signal that stopped it, which is success if it was requested here.
         return 0 if stop.is_set() else status
     finally:
         stop.set()

@@ -32,7 +32,7 @@ def test_a_port_that_is_taken_stops_the_demo_before_it_starts(tmp_path: Path) ->
         )
         assert demo.wait() == 1
     (line,) = demo.lines
-    assert f"Port {taken} is taken" in line
+    assert f"port {taken} is in use" in line
     assert "make run ZMQ_PORT=" in line
 
 
