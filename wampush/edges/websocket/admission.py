@@ -43,7 +43,7 @@ class Admission:
         self._max_per_address = max_per_address
         self._max_per_user = max_per_user
         self._origins = origins
-        self._proxies = proxies
+        self.proxies: Final = proxies
         self._stopping = False
         #: Accepted sockets, whether their handshake is complete or not.
         self.connections = 0
@@ -90,7 +90,7 @@ class Admission:
         if not self._max_per_address:
             return None
         name = counting_key(address)
-        return None if name is None or self._proxies.trusts(address) else name
+        return None if name is None or self.proxies.trusts(address) else name
 
     # For tickets.
 
@@ -121,7 +121,7 @@ class Admission:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
         if not (origins or self._origins).permits(headers):
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, _about_origin(headers))
-        address = self._proxies.client_address(peer, headers)
+        address = self.proxies.client_address(peer, headers)
         name = self.counted_as(address)
         if name is not None:
             most = self._max_per_address
@@ -151,13 +151,6 @@ class Admission:
     def leave_user(self, user: str) -> None:
         """Count one connection of a user less."""
         _decrement(self._users, user)
-
-    def scheme(self, peer: str, headers: Mapping[str, str], secure: bool) -> str:
-        """Return how a client connected: ``ws``, or ``wss`` through TLS.
-
-        :param secure: whether the socket itself is TLS.
-        """
-        return self._proxies.scheme(peer, headers, secure)
 
 
 class Ticket:
@@ -199,7 +192,7 @@ class Ticket:
         :param headers: of the handshake, by lower-case name.
         :param secure: whether the socket itself is TLS.
         """
-        return self._admission.scheme(self.peer, headers, secure)
+        return self._admission.proxies.scheme(self.peer, headers, secure)
 
     def belong_to(self, user: str | None) -> None:
         """Count for a user, and no longer for the one before.

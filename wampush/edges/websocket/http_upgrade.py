@@ -13,9 +13,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from wampush.errors import CloseReason, ConnectionRefused
 
@@ -33,8 +32,7 @@ class HandshakeRefused(ConnectionRefused):
     """A request that does not open a WebSocket."""
 
 
-@dataclass(frozen=True, slots=True)
-class UpgradeRequest:
+class UpgradeRequest(NamedTuple):
     """A well-formed request to open a WebSocket.
 
     :param target: path and query as sent.
@@ -89,13 +87,11 @@ def _check_present(headers: Mapping[str, str], name: str) -> None:
         raise _bad(f"The header {name!r} is missing.")
 
 
-def _check_key(key: str) -> None:
+def _is_valid_key(key: str) -> bool:
     try:
-        valid = len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+        return len(key) == 24 and len(binascii.a2b_base64(key, strict_mode=True)) == 16
     except (binascii.Error, ValueError):
-        valid = False
-    if not valid:
-        raise _bad(f"Sec-WebSocket-Key {key[:40]!r} is not 16 bytes in Base64.")
+        return False
 
 
 def complete_head(data: bytes, limit: int) -> bytes | None:
@@ -135,18 +131,21 @@ def parse(head: bytes) -> UpgradeRequest | None:
         raise _bad("The header contains a CR, LF or NUL that does not end a line.")
     headers = _headers(lines)
     _check_present(headers, "host")
-    if "upgrade" not in headers:
+    upgrade = headers.get("upgrade")
+    if upgrade is None:
         return None
-    if "websocket" not in headers["upgrade"].lower():
-        raise _bad(f"Upgrade is {headers['upgrade'][:40]!r}, not 'websocket'.")
+    if "websocket" not in upgrade.lower():
+        raise _bad(f"Upgrade is {upgrade[:40]!r}, not 'websocket'.")
     if "upgrade" not in headers.get("connection", "").lower():
         raise _bad("Connection does not contain 'Upgrade'; a proxy may have removed it.")
-    _check_present(headers, "sec-websocket-version")
-    if headers["sec-websocket-version"] != "13":
-        raise _bad(f"Sec-WebSocket-Version is {headers['sec-websocket-version'][:40]!r}, not '13'.")
-    _check_present(headers, "sec-websocket-key")
-    key = headers["sec-websocket-key"]
-    _check_key(key)
+    version = headers.get("sec-websocket-version", "")
+    if version != "13":
+        _check_present(headers, "sec-websocket-version")
+        raise _bad(f"Sec-WebSocket-Version is {version[:40]!r}, not '13'.")
+    key = headers.get("sec-websocket-key", "")
+    if not _is_valid_key(key):
+        _check_present(headers, "sec-websocket-key")
+        raise _bad(f"Sec-WebSocket-Key {key[:40]!r} is not 16 bytes in Base64.")
     offered = _list_items(headers.get("sec-websocket-protocol", ""))
     return UpgradeRequest(words[1], headers, key, offered)
 

@@ -59,7 +59,8 @@ class TimerWheel:
 
         :param seconds: from now.
         """
-        self.cancel(timed)
+        if timed.timer_slot:
+            self.cancel(timed)
         slot = self.now + max(1, round(seconds / self.tick_seconds))
         timed.timer_slot = slot
         waiting = self._slots.get(slot)
