@@ -178,3 +178,12 @@ def audience_or_refusal(options):
         return audience_of(options)
     except PushRefused as error:
         return error
+
+
+def test_applications_may_name_users_by_strings_of_their_own_type():
+    class UserId(str):
+        __slots__ = ()
+
+    targets = targets_of({"users": [UserId("7")]})
+    assert targets is not None
+    assert targets.users == frozenset({"7"})

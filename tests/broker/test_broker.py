@@ -1,24 +1,25 @@
-"""The use cases: who gets a publication, what is answered, what is counted, what is left behind."""
+"""Sessions: how they open, subscribe, change and end, and what they get in which order."""
 
 from __future__ import annotations
 
 import gc
 import json
 import weakref
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.broker.world import World
-from tests.wamp.json_text import near_messages, texts, values
+from wampush.broker.access.permissions import Permissions, default_decisions
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.ledger import Source
 from wampush.broker.publication import EVERYONE, Audience, Publication
-from wampush.errors import MessageRefused, Refusal
-from wampush.wamp.uris import RATCHET, WAMP1
-
-NO_PROCEDURE = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+from wampush.broker.router import Router
+from wampush.broker.subscriber import Subscriber
+from wampush.choices import Action
+from wampush.config.tables.permissions import PermissionSettings
 
 
 @pytest.fixture
@@ -31,66 +32,6 @@ def test_welcome_comes_first(world):
     kind, session_id, version, server = json.loads(bytes(client.wire.received).partition(b":")[2])
     assert (kind, session_id, version, server) == (0, client.id, 1, "test/1")
     assert world.broker.sessions == {client.id: client.subscriber}
-
-
-# me is the publisher, a and b subscribe as well, out does not; "gone" is no session at all.
-FORMS = [
-    # what follows the event; who gets it in wamp1; who in ratchet
-    ("", "ab", "mab"),
-    (",null", "ab", "mab"),
-    (",7", "ab", "mab"),
-    (",true", "ab", "ab"),
-    (",false", "mab", "mab"),
-    (",[]", "mab", "mab"),
-    (',["A"]', "mb", "mb"),
-    (',["M"]', "ab", "ab"),
-    (',["M","A","B"]', "", ""),
-    (',["O","gone"]', "mab", "mab"),
-    (',["A"],null', "mb", "mb"),
-    (",[],[]", "", "mab"),
-    (',["A"],[]', "", "mb"),
-    (',[],["A"]', "a", "a"),
-    (',[],["M","A","O","gone"]', "ma", "ma"),
-    (',["A"],["A","B"]', "b", "b"),
-    (',["A"],["A"]', "", ""),
-    (',[],["O"]', "", ""),
-    (',null,["M","A"]', "a", "ma"),
-    (',true,["M","A"]', "a", "a"),
-    (',false,["M","A"]', "ma", "ma"),
-    (",null,[]", "", "mab"),
-]
-
-
-@pytest.mark.parametrize(("rest", "wamp1", "ratchet"), FORMS)
-def test_every_form_of_publish(world, rest, wamp1, ratchet):
-    for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
-        me = world.client("t", dialect=dialect)
-        others = {name: world.client("t", dialect=dialect) for name in "ab"}
-        out = world.client("u", dialect=dialect)
-        ids = {"M": me.id, "A": others["a"].id, "B": others["b"].id, "O": out.id}
-        for name, session_id in ids.items():
-            rest = rest.replace(f'"{name}"', f'"{session_id}"')
-        world.says(me, f'[7,"t",{{"n":1.0}}{rest}]')
-        world.end_turn()
-        everybody = {"m": me, **others, "o": out}
-        got = "".join(name for name, each in everybody.items() if each.texts)
-        assert got == expected
-        for name in got:
-            assert everybody[name].texts == [b'[8,"t",{"n":1.0}]']
-        for each in everybody.values():
-            world.broker.on_lost(each.subscriber)
-        for name, session_id in ids.items():
-            rest = rest.replace(f'"{session_id}"', f'"{name}"')
-
-
-@pytest.mark.parametrize("event", ["null", "0", '""', "[]", "{}", "false", "9007199254740993"])
-def test_any_value_is_an_event(world, event):
-    a, b = world.client("t"), world.client("t")
-    world.says(a, f'[7,"t", {event} ]')
-    world.broker.publish(Publication("t", event.encode()))
-    world.end_turn()
-    text = f'[8,"t",{event}]'.encode()
-    assert (a.texts, b.texts) == ([text], [text, text])
 
 
 def test_audience_of_a_push(world):
@@ -118,130 +59,6 @@ def test_nobody_listens(world):
     assert world.broker.publish(Publication("t", b"1")) == 0
     assert world.encoded == []
     assert world.turn == []
-
-
-def test_topics_are_known_by_their_resolved_uri(world):
-    client = world.client()
-    for text in ('[1,"p","urn:"]', '[5,"p:a"]', '[5,"urn:a"]', '[5,"p:b"]', '[6,"urn:b"]'):
-        world.says(client, text)
-    assert world.hub.topics(client.subscriber) == {"urn:a"}
-    world.broker.publish(Publication("urn:a", b"1"))
-    world.end_turn()
-    assert client.texts == [b'[8,"urn:a",1]']
-    assert world.ledger.accepted[Source.CLIENT] == 5
-
-
-@pytest.mark.parametrize(
-    ("text", "uri"),
-    [
-        ('[2,"c","urn:f"]', NO_PROCEDURE),
-        ('[2,"c","urn:f",1,{"a":[]}]', NO_PROCEDURE),
-        ('[2,"c",""]', NO_PROCEDURE),
-    ],
-)
-def test_every_call_is_answered(world, text, uri):
-    client = world.client()
-    world.says(client, text)
-    world.end_turn()
-    (answer,) = client.texts
-    kind, call_id, error, description = json.loads(answer)
-    assert (kind, call_id, error) == (4, "c", uri)
-    assert repr(json.loads(text)[2]) in description
-
-
-def test_the_answer_uses_a_prefix_of_the_client(world):
-    client = world.client()
-    world.says(client, '[1,"api","http://api.wamp.ws/"]')
-    world.says(client, json.dumps([2, 'é"', "api:" + "x" * 5000]))
-    world.end_turn()
-    kind, call_id, error, description = json.loads(client.texts[0])
-    assert (kind, call_id, error) == (4, 'é"', "api:error#NoSuchRPCEndpoint")
-    assert len(description) < 300
-
-
-REFUSED = [
-    ("hello", Refusal.MESSAGE_NOT_JSON),
-    ("{}", Refusal.MESSAGE_NOT_LIST),
-    ("[]", Refusal.MESSAGE_EMPTY),
-    ("[2]", Refusal.WRONG_ARITY),
-    ("[99]", Refusal.UNKNOWN_TYPE),
-    ('[8,"t",1]', Refusal.UNKNOWN_TYPE),
-    ("[5,1]", Refusal.WRONG_TYPE),
-    ("[5," + "[" * 1000 + "]" * 1000 + "]", Refusal.WRONG_TYPE),
-    ("[" * 1000 + "]" * 1000, Refusal.UNKNOWN_TYPE),
-    ('[5,""]', Refusal.CLIENT_TOPIC_EMPTY),
-    ('[7,"",1]', Refusal.CLIENT_TOPIC_EMPTY),
-    (json.dumps([5, "a" * 101]), Refusal.CLIENT_TOPIC_TOO_LONG),
-    (json.dumps([5, "é" * 51]), Refusal.CLIENT_TOPIC_TOO_LONG),
-    (json.dumps([7, "😀" * 26, 1]), Refusal.CLIENT_TOPIC_TOO_LONG),
-]
-
-
-@pytest.mark.parametrize(("text", "refusal"), REFUSED)
-@pytest.mark.parametrize("dialect", [WAMP1, RATCHET])
-def test_bad_input_is_counted_and_changes_nothing(world, text, refusal, dialect):
-    client, other = world.client("t", dialect=dialect), world.client("t")
-    before = len(client.wire.received), len(other.wire.received)
-    world.says(client, text)
-    world.end_turn()
-    ledger = world.ledger
-    assert ledger.refused == {(Source.CLIENT, refusal): 1}
-    assert (ledger.received[Source.CLIENT], ledger.accepted[Source.CLIENT]) == (1, 0)
-    assert ledger.recent[0].origin == f"session {client.id}"
-    assert (len(client.wire.received), len(other.wire.received)) == before
-    assert world.hub.topics(client.subscriber) == {"t"}
-    world.says(client, '[5,"u"]')
-    assert world.hub.topics(client.subscriber) == {"t", "u"}
-    assert not client.outbox.closed
-
-
-@pytest.mark.parametrize(
-    ("topic", "fits"), [("a" * 100, True), ("é" * 50, True), ("é" * 50 + "a", False)]
-)
-def test_the_length_of_a_topic_is_counted_in_bytes(world, topic, fits):
-    client = world.client()
-    world.says(client, json.dumps([5, topic]))
-    assert (topic in world.hub.topics(client.subscriber)) is fits
-
-
-def test_publishing_may_be_forbidden():
-    world = World(clients_publish=False)
-    client, other = world.client("t"), world.client("t")
-    world.says(client, '[7,"t",1]')
-    world.end_turn()
-    assert world.ledger.refusals() == {"publish-forbidden": 1}
-    assert other.texts == []
-    world.broker.publish(Publication("t", b"1"))
-    world.end_turn()
-    assert other.texts == [b'[8,"t",1]']
-
-
-def test_a_refusal_from_the_edge_is_counted(world):
-    client = world.client()
-    world.clients.refuse(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
-    assert world.ledger.refusals() == {"binary-frame": 1}
-    assert world.ledger.received[Source.CLIENT] == 1
-
-
-messages = st.lists(near_messages | texts(values) | st.binary(max_size=30), min_size=1, max_size=20)
-
-
-@settings(database=None, deadline=None, max_examples=100)
-@given(messages, st.booleans(), st.sampled_from([WAMP1, RATCHET]))
-def test_every_input_has_exactly_one_outcome(inputs, may_publish, dialect):
-    world = World(clients_publish=may_publish, topic_bytes=8)
-    client = world.client("topic", dialect=dialect, limit=1_000_000)
-    witness = world.client("topic", limit=1_000_000)
-    for text in inputs:
-        world.says(client, text)
-    world.end_turn()
-    ledger = world.ledger
-    refused = sum(ledger.refused.values())
-    assert ledger.received[Source.CLIENT] == len(inputs)
-    assert ledger.accepted[Source.CLIENT] + refused == len(inputs)
-    assert len(ledger.recent) == min(refused, 100)
-    for text in witness.texts + client.texts:
-        assert json.loads(text)[0] in (4, 8)
 
 
 def test_order_across_topics_replies_and_events(world):
@@ -340,3 +157,95 @@ def test_a_session_that_is_not_open_yet_opens_as_what_it_has_become(world):
     assert not world.broker.become(client.subscriber, Identity("7"))
     assert client.subscriber.identity.user == "7"
     assert world.broker.users.user_count == 0
+
+
+@dataclass
+class Noted:
+    """Presence that notes what it learns, and what the indexes say at that moment."""
+
+    router: Router
+    notes: list[Any] = field(default_factory=list)
+
+    def note(self, name: str, subscriber: Subscriber, *more: object) -> None:
+        users = self.router.users
+        self.notes.append((name, users.user_of(subscriber), *more))
+
+    def on_open(self, subscriber: Subscriber) -> None:
+        self.note("open", subscriber)
+
+    def on_subscribe(self, subscriber: Subscriber, topic: str, is_new: bool) -> None:
+        self.note("subscribe", subscriber, topic, is_new)
+
+    def on_unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
+        self.note("unsubscribe", subscriber, topic)
+
+    def on_identity_changing(self, subscriber: Subscriber) -> None:
+        self.note("changing", subscriber, subscriber.identity.user)
+
+    def on_identity_changed(self, subscriber: Subscriber) -> None:
+        self.note("changed", subscriber, subscriber.identity.user)
+
+    def on_lost(self, user: str | None, topics: AbstractSet[str]) -> None:
+        self.notes.append(("lost", user, set(topics)))
+
+
+def test_presence_learns_of_everything_after_the_indexes():
+    noted: list[Noted] = []
+
+    def presence(router: Router) -> Any:
+        noted.append(Noted(router))
+        return noted[0]
+
+    world = World(presence=presence, auto_subscribe=("all", "of.{user}"))
+    client = world.client(identity=Identity("7"))
+    for _ in range(2):
+        world.broker.subscribe(client.subscriber, "own")
+    world.broker.become(client.subscriber, Identity("8"))
+    world.broker.unsubscribe(client.subscriber, "own")
+    world.broker.unsubscribe(client.subscriber, "own")
+    world.broker.on_lost(client.subscriber)
+    notes = noted[0].notes
+    assert notes[0] == ("open", "7")
+    assert set(notes[1:3]) == {("subscribe", "7", "all", True), ("subscribe", "7", "of.7", True)}
+    assert notes[3:] == [
+        ("subscribe", "7", "own", True),
+        ("subscribe", "7", "own", False),
+        ("changing", "7", "8"),
+        ("unsubscribe", "8", "of.7"),
+        ("subscribe", "8", "of.8", True),
+        ("changed", "8", "8"),
+        ("unsubscribe", "8", "own"),
+        ("lost", "8", {"all", "of.8"}),
+    ]
+
+
+def test_subscriptions_that_the_new_identity_may_not_have_end():
+    world = World(auto_subscribe=("all",))
+    entries = [PermissionSettings("staff", (Action.SUBSCRIBE,), ("group:staff",))]
+    permissions = Permissions(entries, default_decisions(subscribe="deny"), lambda: 0.0)
+    world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    client = world.client("staff", identity=Identity("7", frozenset({"staff"})))
+    assert world.broker.requested_count(client.subscriber) == 1
+    world.broker.become(client.subscriber, Identity("7", frozenset({"staff", "more"})))
+    assert world.hub.topics(client.subscriber) == {"all", "staff"}
+    world.broker.become(client.subscriber, Identity("7"))
+    assert world.hub.topics(client.subscriber) == {"all"}
+    assert world.broker.requested_count(client.subscriber) == 0
+
+
+def test_the_permissions_of_a_session_depend_on_where_it_is(world):
+    world.broker.policy = world.broker.policy.with_publishing(Publishing.LOCAL)
+    client = world.client("t")
+    assert world.broker.requested_count(client.subscriber) == 1
+    may = []
+    for client.peer.is_local in (False, True):
+        told: Any = world.broker.permissions_for(client.subscriber, ANONYMOUS)
+        may.append(any(each["pub"] for each in told["pubsub"]))
+    assert may == [False, True]
+
+
+def test_one_session_gets_an_event(world):
+    client, other = world.client("t"), world.client("t")
+    world.broker.send(client.subscriber, "t", b"1")
+    world.end_turn()
+    assert (client.texts, other.texts) == ([b'[8,"t",1]'], [])

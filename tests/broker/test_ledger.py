@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.broker.world import World
 from tests.support.log_lines import reporting_to
+from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Ledger, Source
 from wampush.errors import CloseReason, MessageRefused, PushRefused, Refusal
 
@@ -145,3 +148,49 @@ def test_no_input_is_counted_twice_or_not_at_all(inputs):
         int(line.rsplit("(", 1)[1].split()[0]) for line in book.lines if "suppressed)" in line
     )
     assert len(book.lines) + told == refused + len(reasons)
+
+
+TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[2,"c","wampush.refresh","{TOKEN}"',
+        f'["{TOKEN}"]',
+        f'[2,"{TOKEN}"]',
+        f'"{TOKEN}"',
+        f'[2,"c","unknown","{TOKEN}"]',
+        TOKEN,
+    ],
+)
+def test_a_token_in_a_refused_message_is_kept_nowhere(text):
+    world = World()
+    client = world.client(limit=10_000)
+    client.become(Identity(source=AWAITING))
+    world.says(client, text)
+    (refused,) = world.ledger.recent
+    kept = json.dumps(refused.as_json()) + "".join(world.lines)
+    assert "[token]" in kept
+    for part in TOKEN.split("."):
+        assert part not in kept
+
+
+def test_ends_are_counted_by_code(book):
+    for reason in (CloseReason.SLOW_CLIENT, CloseReason.SLOW_CLIENT, CloseReason.PEER_LOST):
+        book.ledger.end(reason, "192.0.2.1")
+    assert book.ledger.ends() == {"slow-client": 2, "peer-lost": 1}
+
+
+def test_values_are_fields_of_the_log_line_and_cannot_forge_one():
+    reports: list[tuple[str, dict[str, object]]] = []
+    ledger = Ledger(lambda: 0.0, lambda message, **fields: reports.append((message, fields)))
+    ledger.refuse(Source.CLIENT, "session {s}", MessageRefused(Refusal.UNKNOWN_TYPE), b"{x}")
+    ledger.end(CloseReason.BAD_HANDSHAKE, "192.0.2.1", "{y}")
+    (refused, fields), (ended, of_end) = reports
+    assert fields["origin"] == "session {s}"
+    assert fields["beginning"] == "{x}"
+    assert fields["reason"] == "unknown-type"
+    assert of_end["detail"] == "{y}"
+    assert "{x}" in refused.format(**fields)
+    assert "{y}" in ended.format(**of_end)

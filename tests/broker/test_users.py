@@ -168,3 +168,12 @@ def test_nothing_keeps_a_session_that_is_gone():
     client = None
     gc.collect()
     assert reference() is None
+
+
+def test_fresh_credentials_of_the_same_user_change_no_index():
+    world = World()
+    client = world.client(identity=Identity("7", frozenset("a"), expires=1.0))
+    before = world.broker.users._indexed[client.subscriber]
+    client.become(Identity("7", frozenset("a"), expires=2.0))
+    assert world.broker.users._indexed[client.subscriber] is before
+    assert set(world.broker.users.of_user("7")) == {client.subscriber}

@@ -7,7 +7,7 @@ import pytest
 from tests.broker.world import World, encode
 from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
 from wampush.broker.delivery.fanout import BATCH_BYTES, FLUSH_SLICE
-from wampush.broker.publication import Publication
+from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
 
 
@@ -404,3 +404,13 @@ def test_a_free_client_is_never_counted(world):
 def test_the_policies_are_those_of_the_settings():
     assert [policy.value for policy in SlowClient] == ["disconnect", "drop-newest", "latest"]
     assert [hold.value for hold in Hold] == ["flushing", "total", "crowd"]
+
+
+def test_an_event_for_one_client_is_sent_in_order(world):
+    client, other = world.client("t"), world.client("t")
+    publish(world, "t", "a")
+    world.fanout.send_event(client.outbox, "u", b'"b"', Position("e", 1))
+    publish(world, "t", "c")
+    world.end_turn()
+    assert client.texts == [b'[8,"t","a"]', b'[8,"u","b","e",1]', b'[8,"t","c"]']
+    assert values(other) == ["a", "c"]

@@ -186,3 +186,9 @@ def test_a_thousand_replacements_keep_the_queue_short(blocked, pressure):
     blocked.drain(100_000)
     assert blocked.wire.received == b"x" * 80 + b"firstmiddle" + b"".join(newest)
     assert pressure.total == 0
+
+
+def test_a_chunk_may_be_sent_without_waiting_for_the_end_of_the_turn(outbox):
+    outbox.send(b"now")
+    assert outbox.wire.received == b"now"
+    assert (outbox.queued, outbox.chunks) == (0, [])

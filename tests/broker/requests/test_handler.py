@@ -1,4 +1,4 @@
-"""Application code has a say: what it decides, when, and what waits meanwhile."""
+"""Requests from their text to their effect: answers, refusals, decisions of the application."""
 
 # ruff: noqa: ARG002 (the names are those of the protocol)
 
@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests.broker.world import Client, World
 from tests.support.limits import request_limits
+from tests.wamp.json_text import near_messages, texts, values
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
-from wampush.broker.identity import Identity
+from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Publication
@@ -24,9 +25,10 @@ from wampush.broker.requests.application import Decide, Reply
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
-from wampush.errors import Refusal
+from wampush.errors import MessageRefused, Refusal
+from wampush.wamp.cra import PROCEDURE_AUTHREQ
 from wampush.wamp.messages import Call, Publish, Subscribe
-from wampush.wamp.uris import RATCHET
+from wampush.wamp.uris import PRESENCE_CHANGES, RATCHET, WAMP1
 
 
 @dataclass
@@ -348,3 +350,241 @@ def test_the_application_does_not_hear_of_an_identity_that_a_connection_refuses(
     client.peer.accepts = False
     client.become(Identity(user="7"))
     assert scene.slow.heard == ["opened"]
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+NO_PROCEDURE = "http://api.wamp.ws/error#NoSuchRPCEndpoint"
+
+
+# me is the publisher, a and b subscribe as well, out does not; "gone" is no session at all.
+FORMS = [
+    # what follows the event; who gets it in wamp1; who in ratchet
+    ("", "ab", "mab"),
+    (",null", "ab", "mab"),
+    (",7", "ab", "mab"),
+    (",true", "ab", "ab"),
+    (",false", "mab", "mab"),
+    (",[]", "mab", "mab"),
+    (',["A"]', "mb", "mb"),
+    (',["M"]', "ab", "ab"),
+    (',["M","A","B"]', "", ""),
+    (',["O","gone"]', "mab", "mab"),
+    (',["A"],null', "mb", "mb"),
+    (",[],[]", "", "mab"),
+    (',["A"],[]', "", "mb"),
+    (',[],["A"]', "a", "a"),
+    (',[],["M","A","O","gone"]', "ma", "ma"),
+    (',["A"],["A","B"]', "b", "b"),
+    (',["A"],["A"]', "", ""),
+    (',[],["O"]', "", ""),
+    (',null,["M","A"]', "a", "ma"),
+    (',true,["M","A"]', "a", "a"),
+    (',false,["M","A"]', "ma", "ma"),
+    (",null,[]", "", "mab"),
+]
+
+
+@pytest.mark.parametrize(("rest", "wamp1", "ratchet"), FORMS)
+def test_every_form_of_publish(world, rest, wamp1, ratchet):
+    for dialect, expected in ((WAMP1, wamp1), (RATCHET, ratchet)):
+        me = world.client("t", dialect=dialect)
+        others = {name: world.client("t", dialect=dialect) for name in "ab"}
+        out = world.client("u", dialect=dialect)
+        ids = {"M": me.id, "A": others["a"].id, "B": others["b"].id, "O": out.id}
+        for name, session_id in ids.items():
+            rest = rest.replace(f'"{name}"', f'"{session_id}"')
+        world.says(me, f'[7,"t",{{"n":1.0}}{rest}]')
+        world.end_turn()
+        everybody = {"m": me, **others, "o": out}
+        got = "".join(name for name, each in everybody.items() if each.texts)
+        assert got == expected
+        for name in got:
+            assert everybody[name].texts == [b'[8,"t",{"n":1.0}]']
+        for each in everybody.values():
+            world.broker.on_lost(each.subscriber)
+        for name, session_id in ids.items():
+            rest = rest.replace(f'"{session_id}"', f'"{name}"')
+
+
+@pytest.mark.parametrize("event", ["null", "0", '""', "[]", "{}", "false", "9007199254740993"])
+def test_any_value_is_an_event(world, event):
+    a, b = world.client("t"), world.client("t")
+    world.says(a, f'[7,"t", {event} ]')
+    world.broker.publish(Publication("t", event.encode()))
+    world.end_turn()
+    text = f'[8,"t",{event}]'.encode()
+    assert (a.texts, b.texts) == ([text], [text, text])
+
+
+def test_topics_are_known_by_their_resolved_uri(world):
+    client = world.client()
+    for text in ('[1,"p","urn:"]', '[5,"p:a"]', '[5,"urn:a"]', '[5,"p:b"]', '[6,"urn:b"]'):
+        world.says(client, text)
+    assert world.hub.topics(client.subscriber) == {"urn:a"}
+    world.broker.publish(Publication("urn:a", b"1"))
+    world.end_turn()
+    assert client.texts == [b'[8,"urn:a",1]']
+    assert world.ledger.accepted[Source.CLIENT] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "uri"),
+    [
+        ('[2,"c","urn:f"]', NO_PROCEDURE),
+        ('[2,"c","urn:f",1,{"a":[]}]', NO_PROCEDURE),
+        ('[2,"c",""]', NO_PROCEDURE),
+    ],
+)
+def test_every_call_is_answered(world, text, uri):
+    client = world.client()
+    world.says(client, text)
+    world.end_turn()
+    (answer,) = client.texts
+    kind, call_id, error, description = json.loads(answer)
+    assert (kind, call_id, error) == (4, "c", uri)
+    assert repr(json.loads(text)[2]) in description
+
+
+def test_the_answer_uses_a_prefix_of_the_client(world):
+    client = world.client()
+    world.says(client, '[1,"api","http://api.wamp.ws/"]')
+    world.says(client, json.dumps([2, 'é"', "api:" + "x" * 5000]))
+    world.end_turn()
+    kind, call_id, error, description = json.loads(client.texts[0])
+    assert (kind, call_id, error) == (4, 'é"', "api:error#NoSuchRPCEndpoint")
+    assert len(description) < 300
+
+
+REFUSED = [
+    ("hello", Refusal.MESSAGE_NOT_JSON),
+    ("{}", Refusal.MESSAGE_NOT_LIST),
+    ("[]", Refusal.MESSAGE_EMPTY),
+    ("[2]", Refusal.WRONG_ARITY),
+    ("[99]", Refusal.UNKNOWN_TYPE),
+    ('[8,"t",1]', Refusal.UNKNOWN_TYPE),
+    ("[5,1]", Refusal.WRONG_TYPE),
+    ("[5," + "[" * 1000 + "]" * 1000 + "]", Refusal.WRONG_TYPE),
+    ("[" * 1000 + "]" * 1000, Refusal.UNKNOWN_TYPE),
+    ('[5,""]', Refusal.CLIENT_TOPIC_EMPTY),
+    ('[7,"",1]', Refusal.CLIENT_TOPIC_EMPTY),
+    (json.dumps([5, "a" * 101]), Refusal.CLIENT_TOPIC_TOO_LONG),
+    (json.dumps([5, "é" * 51]), Refusal.CLIENT_TOPIC_TOO_LONG),
+    (json.dumps([7, "😀" * 26, 1]), Refusal.CLIENT_TOPIC_TOO_LONG),
+]
+
+
+@pytest.mark.parametrize(("text", "refusal"), REFUSED)
+@pytest.mark.parametrize("dialect", [WAMP1, RATCHET])
+def test_bad_input_is_counted_and_changes_nothing(world, text, refusal, dialect):
+    client, other = world.client("t", dialect=dialect), world.client("t")
+    before = len(client.wire.received), len(other.wire.received)
+    world.says(client, text)
+    world.end_turn()
+    ledger = world.ledger
+    assert ledger.refused == {(Source.CLIENT, refusal): 1}
+    assert (ledger.received[Source.CLIENT], ledger.accepted[Source.CLIENT]) == (1, 0)
+    assert ledger.recent[0].origin == f"session {client.id}"
+    assert (len(client.wire.received), len(other.wire.received)) == before
+    assert world.hub.topics(client.subscriber) == {"t"}
+    world.says(client, '[5,"u"]')
+    assert world.hub.topics(client.subscriber) == {"t", "u"}
+    assert not client.outbox.closed
+
+
+@pytest.mark.parametrize(
+    ("topic", "fits"), [("a" * 100, True), ("é" * 50, True), ("é" * 50 + "a", False)]
+)
+def test_the_length_of_a_topic_is_counted_in_bytes(world, topic, fits):
+    client = world.client()
+    world.says(client, json.dumps([5, topic]))
+    assert (topic in world.hub.topics(client.subscriber)) is fits
+
+
+def test_publishing_may_be_forbidden():
+    world = World(clients_publish=False)
+    client, other = world.client("t"), world.client("t")
+    world.says(client, '[7,"t",1]')
+    world.end_turn()
+    assert world.ledger.refusals() == {"publish-forbidden": 1}
+    assert other.texts == []
+    world.broker.publish(Publication("t", b"1"))
+    world.end_turn()
+    assert other.texts == [b'[8,"t",1]']
+
+
+def test_a_refusal_from_the_edge_is_counted(world):
+    client = world.client()
+    world.clients.refuse(client.subscriber, MessageRefused(Refusal.BINARY_FRAME), b"\x00")
+    assert world.ledger.refusals() == {"binary-frame": 1}
+    assert world.ledger.received[Source.CLIENT] == 1
+
+
+messages = st.lists(near_messages | texts(values) | st.binary(max_size=30), min_size=1, max_size=20)
+
+
+@settings(database=None, deadline=None, max_examples=100)
+@given(messages, st.booleans(), st.sampled_from([WAMP1, RATCHET]))
+def test_every_input_has_exactly_one_outcome(inputs, may_publish, dialect):
+    world = World(clients_publish=may_publish, topic_bytes=8)
+    client = world.client("topic", dialect=dialect, limit=1_000_000)
+    witness = world.client("topic", limit=1_000_000)
+    for text in inputs:
+        world.says(client, text)
+    world.end_turn()
+    ledger = world.ledger
+    refused = sum(ledger.refused.values())
+    assert ledger.received[Source.CLIENT] == len(inputs)
+    assert ledger.accepted[Source.CLIENT] + refused == len(inputs)
+    assert len(ledger.recent) == min(refused, 100)
+    for text in witness.texts + client.texts:
+        assert json.loads(text)[0] in (4, 8)
+
+
+@pytest.mark.parametrize(
+    ("procedure", "uri"),
+    [
+        ("app.x", "http://api.wamp.ws/error#not-authenticated"),
+        (PROCEDURE_AUTHREQ, NO_PROCEDURE),
+    ],
+)
+def test_a_session_that_must_authenticate_may_only_call_for_that(world, procedure, uri):
+    client = world.client(identity=Identity(source=AWAITING))
+    world.says(client, json.dumps([2, "1", procedure]))
+    world.says(client, '[5,"t"]')
+    world.end_turn()
+    assert [json.loads(text)[2] for text in client.texts] == [uri]
+    assert world.hub.topics(client.subscriber) == set()
+    assert world.ledger.refusals()["not-authenticated"] in (1, 2)
+
+
+def test_procedures_of_the_server_come_before_those_of_the_application(scene):
+    scene.world.serve({"app.x": lambda subscriber, _: subscriber.session_id}, scene.slow)
+    client = scene.world.client()
+    scene.says(client, [2, "1", "app.x"])
+    assert [json.loads(text) for text in client.texts] == [[3, "1", client.id]]
+    assert scene.slow.calls == []
+
+
+def test_changes_of_a_topic_that_the_application_judges_need_its_subscription(scene):
+    scene.slow.judges_publishing = False
+    client = scene.world.client()
+    scene.says(client, [5, PRESENCE_CHANGES + "t"])
+    scene.slow.decide(PRESENCE_CHANGES + "t")
+    assert scene.topics(client) == set()
+    assert scene.world.ledger.refusals() == {"subscribe-forbidden": 1}
+    scene.says(client, [5, "t"], [5, PRESENCE_CHANGES + "t"], [7, "t", 1])
+    scene.slow.decide("t")
+    scene.slow.decide(PRESENCE_CHANGES + "t")
+    assert scene.topics(client) == {"t", PRESENCE_CHANGES + "t"}
+
+
+def test_a_session_without_an_application_opens_changes_and_ends(world):
+    client = world.client()
+    client.become(Identity("7"))
+    world.clients.on_lost(client.subscriber)
+    assert world.broker.sessions == {}
+    assert world.broker.users.user_count == 0

@@ -1,0 +1,66 @@
+"""Publications on their way to the sessions of this node."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.broker.world import World
+from wampush.broker.access.policy import Policy, Publishing, TopicRule
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Audience, Position, Publication, Targets
+from wampush.choices import SlowClient
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def got(client):
+    return [json.loads(text)[1:] for text in client.texts]
+
+
+def test_everyone_who_is_subscribed_gets_a_publication(world):
+    clients = [world.client("t"), world.client("t", "u"), world.client("u")]
+    assert world.router.publish(Publication("t", b"1.0")) == 2
+    assert world.router.deliver(Publication("none", b"1")) == 0
+    world.end_turn()
+    assert [client.texts for client in clients] == [[b'[8,"t",1.0]']] * 2 + [[]]
+
+
+def test_an_audience_is_selected_among_the_subscribers(world):
+    alice, bob = (world.client("t", identity=Identity(each)) for each in ("alice", "bob"))
+    world.client(identity=Identity("alice"))
+    to_alice = Audience(to=Targets(users=frozenset(["alice"])))
+    assert world.router.publish(Publication("t", b"1", to_alice)) == 1
+    assert world.router.publish(Publication("t", b"2", Audience(frozenset([alice.id])))) == 1
+    assert world.router.publish(Publication("t", b"3", Audience(eligible=frozenset()))) == 0
+    assert world.router.publish(Publication("none", b"4", to_alice)) == 0
+    world.end_turn()
+    assert (got(alice), got(bob)) == ([["t", 1]], [["t", 2]])
+
+
+def test_the_policy_in_force_says_what_slow_clients_lose(world):
+    client = world.client("t", limit=60, room=0)
+    world.router.policy = Policy(Publishing.NOBODY, [TopicRule("t", SlowClient.DROP_NEWEST)])
+    for number in range(9):
+        world.router.publish(Publication("t", b"%d" % number))
+        world.end_turn()
+    assert not client.outbox.closed
+    assert world.ledger.dropped_events["drop-newest"] > 0
+
+
+def test_a_position_reaches_the_format(world):
+    client = world.client("t")
+    world.router.publish(Publication("t", b"1", position=Position("e", 7)))
+    world.end_turn()
+    assert client.texts == [b'[8,"t",1,"e",7]']
+
+
+def test_one_session_gets_an_event_without_a_subscription(world):
+    client, other = world.client(), world.client("t")
+    world.router.send(client.subscriber, "t", b"1")
+    world.end_turn()
+    assert (client.texts, other.texts) == ([b'[8,"t",1]'], [])
