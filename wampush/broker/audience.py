@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from wampush.broker.publication import EVERYONE, Audience, Targets
-from wampush.errors import PushRefused, Refusal, shown_json
+from wampush.errors import PushRefused, Refusal
+from wampush.excerpts import shown_json
 
 _OPTIONS: Final = ("to", "exclude", "eligible")
 _KINDS: Final = ("users", "groups", "sessions")

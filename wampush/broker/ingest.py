@@ -17,7 +17,8 @@ import orjson
 
 from wampush.broker.audience import audience_of
 from wampush.broker.publication import EVERYONE, Publication
-from wampush.errors import PushRefused, Refusal, shown_json
+from wampush.errors import PushRefused, Refusal
+from wampush.excerpts import shown_json
 from wampush.topics import is_reserved
 
 

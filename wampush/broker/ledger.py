@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final, Protocol
 
-from wampush.errors import CloseReason, InputRefused, Refusal, printable
+from wampush.errors import CloseReason, InputRefused, Refusal
+from wampush.excerpts import printable
 from wampush.log_limit import LogLimiter
 
 REMEMBERED_REFUSALS: Final = 100

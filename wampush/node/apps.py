@@ -33,7 +33,8 @@ from wampush.broker.requests.meta import SessionProcedures
 from wampush.broker.requests.procedures import Become, Procedures
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.errors import OperatorError, shown
+from wampush.errors import OperatorError
+from wampush.excerpts import shown
 
 _log = Logger(namespace="wampush.apps")
 _KEY: Final = "apps"

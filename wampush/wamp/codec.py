@@ -16,7 +16,8 @@ from typing import Final
 
 import orjson
 
-from wampush.errors import MessageRefused, NotSerialisable, Refusal, shown, shown_json
+from wampush.errors import MessageRefused, NotSerialisable, Refusal
+from wampush.excerpts import shown, shown_json
 from wampush.wamp.json_slices import published_event, raw_elements
 from wampush.wamp.messages import (
     Call,

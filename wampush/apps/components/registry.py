@@ -19,7 +19,8 @@ from wampush.apps import loader
 from wampush.apps.component import Component
 from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
-from wampush.errors import OperatorError, shown
+from wampush.errors import OperatorError
+from wampush.excerpts import shown
 
 if TYPE_CHECKING:
     from wampush.config.tables.routes import RouteSettings

@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, TypeVar, overload
 from wampush.apps.python.context import ConnectContext, Context
 from wampush.apps.python.handlers import Handler, handler
 from wampush.apps.python.values import CraSecret, Rewrite
-from wampush.errors import shown
+from wampush.excerpts import shown
 from wampush.topics import is_reserved
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ, Salting
 

@@ -14,7 +14,7 @@ import orjson
 from wampush.apps.python import json_values
 from wampush.apps.python.values import CraSecret, Rewrite
 from wampush.broker.requests.cra_key_store import CraKey
-from wampush.errors import shown
+from wampush.excerpts import shown
 
 
 def as_result(value: object) -> orjson.Fragment:

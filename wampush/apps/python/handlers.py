@@ -13,7 +13,7 @@ from inspect import Parameter
 from typing import Final
 
 from wampush.config.checks.common import TOPIC_PATTERN, Rejected
-from wampush.errors import shown
+from wampush.excerpts import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _MAX_TIMEOUT: Final = 86_400.0

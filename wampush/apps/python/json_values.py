@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import orjson
 
-from wampush.errors import NotSerialisable, shown
+from wampush.errors import NotSerialisable
+from wampush.excerpts import shown
 
 # orjson converts integers that need more than 64 bits to floats.
 _LONG_NUMBER: Final = re.compile(rb"\d{19}")

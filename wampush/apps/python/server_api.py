@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from wampush.broker.presence.presence import PresenceView
-from wampush.errors import PushRefused, Refusal, shown
+from wampush.errors import PushRefused, Refusal
+from wampush.excerpts import shown
 from wampush.topics import is_reserved
 
 if TYPE_CHECKING:

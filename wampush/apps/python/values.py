@@ -10,7 +10,8 @@ from typing import Final
 
 from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.errors import ClientError, shown
+from wampush.errors import ClientError
+from wampush.excerpts import shown
 from wampush.wamp.cra import Salting
 
 _MAX_REASON: Final = 200

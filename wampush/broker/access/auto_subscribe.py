@@ -13,7 +13,7 @@ from typing import Final
 from wampush.broker.access.placeholders import TopicExpander
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Report
-from wampush.errors import shown
+from wampush.excerpts import shown
 
 _NO_TOPICS: Final[frozenset[str]] = frozenset()
 

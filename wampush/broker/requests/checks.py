@@ -16,7 +16,8 @@ from wampush.broker.pending import PendingRequests
 from wampush.broker.requests.application import Application
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import Action
-from wampush.errors import MessageRefused, Refusal, shown
+from wampush.errors import MessageRefused, Refusal
+from wampush.excerpts import shown
 from wampush.topics import is_reserved
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.session import Request

@@ -20,7 +20,8 @@ from wampush.broker.requests.application import Application
 from wampush.broker.requests.checks import RequestChecks
 from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import MessageRefused, Refusal, shown
+from wampush.errors import MessageRefused, Refusal
+from wampush.excerpts import shown
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
 from wampush.wamp.uris import (

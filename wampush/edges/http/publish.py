@@ -14,7 +14,8 @@ from werkzeug.routing import BaseConverter
 
 from wampush.edges.excerpts import EXCERPT_BYTES
 from wampush.edges.http.answers import challenge, respond_json
-from wampush.errors import InputRefused, PushRefused, Refusal, shown_json
+from wampush.errors import InputRefused, PushRefused, Refusal
+from wampush.excerpts import shown_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

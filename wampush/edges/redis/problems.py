@@ -18,7 +18,7 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
-from wampush.errors import shown
+from wampush.excerpts import shown
 
 _CODE: Final = re.compile(r"[A-Z]{1,20}\b")
 _NOT_PROTECTED: Final = "Redis has no password, but one is set here"

@@ -31,7 +31,8 @@ from wampush.edges.redis.lifecycle import SOURCE_MOVES, SourceState
 from wampush.edges.redis.problems import is_unreachable, problem_of_failure
 from wampush.edges.redis.replies import Oversized
 from wampush.edges.redis.tls import client_endpoint
-from wampush.errors import PushRefused, Refusal, shown
+from wampush.errors import PushRefused, Refusal
+from wampush.excerpts import shown
 from wampush.net import secret_files
 from wampush.net.states import moved
 

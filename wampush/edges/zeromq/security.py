@@ -28,7 +28,8 @@ from wampush.edges.zeromq.keys import (
     read_secret_key,
 )
 from wampush.edges.zeromq.zap import ZapHandler
-from wampush.errors import OperatorError, PushRefused, Refusal, shown
+from wampush.errors import OperatorError, PushRefused, Refusal
+from wampush.excerpts import shown
 from wampush.net.addresses import Network, parse_address, parse_network
 
 if TYPE_CHECKING:
