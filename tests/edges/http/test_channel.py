@@ -168,7 +168,7 @@ def test_closing_has_its_time(port: Port, request_: bytes) -> None:
     assert transport.disconnected
 
 
-def test_who_speaks_tls_is_told_at_once(port: Port) -> None:
+def test_a_tls_client_gets_an_error_at_once(port: Port) -> None:
     channel, transport = port.connect()
     channel.dataReceived(b"\x16\x03\x01\x02\x00")
     assert transport.value().startswith(b"HTTP/1.1 400 ")

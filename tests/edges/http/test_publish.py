@@ -167,7 +167,7 @@ def test_a_topic_that_is_not_text(edge: HttpEdge, pushes: RecordedPushes) -> Non
         (Refusal.STOPPING, 503),
     ],
 )
-def test_refusals_of_the_publisher_are_told(refusal: Refusal, status: int) -> None:
+def test_refusals_of_the_publisher_are_answered(refusal: Refusal, status: int) -> None:
     pushes = RecordedPushes(error=PushRefused(refusal, "Found this."))
     response = post(edge_with(publisher=pushes), "/publish/t")
     assert (response.status, code_of(response)) == (status, refusal.code)

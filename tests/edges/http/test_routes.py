@@ -90,7 +90,7 @@ def test_the_demo_without_slash_leads_to_it(edge: HttpEdge) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/demo/", "/static/site.css"])
-def test_other_methods_are_told_which_ones_work(edge: HttpEdge, path: str) -> None:
+def test_other_methods_get_a_list_of_those_that_work(edge: HttpEdge, path: str) -> None:
     response = ask(edge, path, method="DELETE")
     assert response.status == 405
     assert response.headers["allow"] == "GET, HEAD"
@@ -122,3 +122,61 @@ def test_one_session(edge):
     missing = ask(edge, "/sessions/other")
     assert (missing.status, json.loads(missing.body)) == (404, {"error": "no session has this id"})
     assert ask(edge, "/sessions/abc", host="rebound.example.org").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/", b"<!doctype html>"),
+        ("/demo/", b"<!doctype html>"),
+        ("/static/site.css", b"{"),
+        ("/healthz", b'"status":"ok"'),
+    ],
+)
+def test_each_address_has_its_route(edge: HttpEdge, path: str, text: bytes) -> None:
+    response = ask(edge, path)
+    assert response.status == 200
+    assert text in response.body.lower()
+
+
+def test_health_without_access_is_the_status_alone(edge: HttpEdge) -> None:
+    response = ask(edge, "/healthz", host="push.example.org")
+    assert json.loads(response.body) == {"status": "ok"}
+
+
+def test_refusals_need_access(edge: HttpEdge) -> None:
+    assert json.loads(ask(edge, "/refusals").body) == {"refusals": [{"reason": "no-topic"}]}
+    assert ask(edge, "/refusals", host="push.example.org").status == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "parts"), [("/publish", [b"{}"]), ("/publish/a/b", [b"a/b", b"{}"])]
+)
+def test_publishing_has_two_routes(path: str, parts: list[bytes]) -> None:
+    pushes = RecordedPushes(receivers=3)
+    response = ask(edge_with(publisher=pushes), path, method="POST", body=b"{}")
+    assert (response.status, json.loads(response.body)) == (200, {"receivers": 3})
+    assert pushes.published == [parts]
+
+
+def test_an_unreadable_topic_is_counted_and_another_path_is_not() -> None:
+    pushes = RecordedPushes()
+    edge = edge_with(publisher=pushes)
+    refused = ask(edge, "/publish/%ff", method="POST", body=b"1")
+    assert json.loads(refused.body)["code"] == "not-utf8"
+    assert [code for code, _, _ in pushes.refused] == ["not-utf8"]
+    assert ask(edge, "/%ff").body == b"The path is not UTF-8.\n"
+    assert len(pushes.refused) == 1
+
+
+def test_a_websocket_is_refused_with_its_address(edge: HttpEdge) -> None:
+    response = ask(edge, "/", headers="Upgrade: websocket\r\n")
+    assert response.status == 400
+    assert b"the WebSocket is at ws://127.0.0.1:8080/" in response.body
+    unknown = ask(edge_with(), "/", headers="Upgrade: websocket\r\n")
+    assert unknown.body == b"This is the HTTP port of wampush\n"
+
+
+@pytest.mark.parametrize("path", ["/nix", "/healthz/"])
+def test_an_address_without_a_route_is_not_found(edge: HttpEdge, path: str) -> None:
+    assert ask(edge, path).status == 404

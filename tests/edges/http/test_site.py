@@ -84,7 +84,7 @@ def test_a_body_without_end_ends_the_connection(edge: HttpEdge) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/ws", "/healthz"])
 @pytest.mark.parametrize("upgrade", ["websocket", "WebSocket"])
-def test_who_looks_for_the_websocket_is_told_where_it_is(edge, path, upgrade):
+def test_a_request_for_a_websocket_learns_where_it_is(edge, path, upgrade):
     response = ask(edge, path, headers=f"Upgrade: {upgrade}\r\n", host="push.example.org:8081")
     assert response.status == 400
     assert response.headers["content-type"] == "text/plain; charset=utf-8"

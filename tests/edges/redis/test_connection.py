@@ -48,7 +48,7 @@ def test_a_redis_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -
         b"*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n:1\r\n",
     ],
 )
-def test_what_nobody_asked_for_ends_the_connection(
+def test_an_answer_without_a_question_ends_the_connection(
     monkeypatch: pytest.MonkeyPatch, noise: bytes
 ) -> None:
     world = RedisWorld(monkeypatch)
@@ -61,7 +61,7 @@ def test_what_nobody_asked_for_ends_the_connection(
     assert world.seen == []
 
 
-def test_lists_that_nobody_asked_for_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lists_without_a_question_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     world = RedisWorld(monkeypatch)
     attempt = world.subscribe()
     for _ in range(50):
@@ -71,7 +71,7 @@ def test_lists_that_nobody_asked_for_are_not_kept(monkeypatch: pytest.MonkeyPatc
     assert world.payloads == [("orders", b"1")]
 
 
-def test_an_error_that_nobody_asked_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_without_a_question_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     world = RedisWorld(monkeypatch)
     attempt = world.subscribe()
     attempt.says(b"-ERR max number of clients reached\r\n")

@@ -268,7 +268,7 @@ def test_a_password_is_needed_and_the_right_one_lets_in(tmp_path: Path) -> None:
             assert running.states()[:2] == ["connecting", "connecting"]
 
 
-def test_a_password_that_redis_does_not_want_is_told(redis: RedisServer) -> None:
+def test_a_password_that_redis_does_not_want_is_reported(redis: RedisServer) -> None:
     host = redis.url.removeprefix("redis://")
     with subscribed(entry(f"redis://:{SECRET}@{host}", "x"), connected=False) as running:
         running.until(lambda: running.node.redis.status()[0]["problem"] is not None)
@@ -324,7 +324,7 @@ def test_tls_with_certificates_on_both_sides(tmp_path: Path) -> None:
         running.until(lambda: len(running.seen) == 3005)
 
 
-def test_tls_that_does_not_come_about_is_told(tmp_path: Path) -> None:
+def test_tls_that_fails_is_reported(tmp_path: Path) -> None:
     with redis_with_tls(tmp_path) as (redis, url, files):
         without_ca = {name: files[name] for name in ("certificate", "key")}
         other_host = url.replace("localhost", "127.0.0.2")

@@ -131,7 +131,7 @@ def test_endless_parts_are_thrown_away_in_bounded_shares() -> None:
         pull.socket = genuine
 
 
-def test_whoever_goes_in_the_middle_of_endless_parts_leaves_the_next_push_whole() -> None:
+def test_a_peer_lost_in_the_middle_of_endless_parts_leaves_the_next_push_whole() -> None:
     with bridge() as running, push_socket(running.addresses[0]) as backend:
         pull = running.node.pull._sockets[0]
         with push_socket(running.addresses[0]) as hostile:

@@ -11,10 +11,13 @@ import subprocess
 import sys
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
 import zmq.auth
+import zmq.utils.z85
+from twisted.logger import Logger, formatEvent
 
 from tests.edges.zeromq.key_files import Keys
 from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
@@ -24,6 +27,7 @@ from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.broker.ledger import Ledger
 from wampush.config.tables.zeromq import ZmqSettings
+from wampush.edges.zeromq import security as module
 from wampush.edges.zeromq.security import ZmqSecurity, is_allowed
 from wampush.errors import OperatorError
 
@@ -333,3 +337,111 @@ def test_sockets_are_bound_before_the_account_changes(tmp_path: Path) -> None:
         assert not (run / "ws").exists()
     finally:
         daemon.kill()
+
+
+# Decisions and sockets, without a daemon.
+
+
+class Log:
+    """The lines that the module logs."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.events: list[Any] = []
+        observe: Any = self.events.append
+        monkeypatch.setattr(module, "_log", Logger(namespace="wampush.zeromq", observer=observe))
+
+    @property
+    def lines(self) -> list[str]:
+        return [formatEvent(event) for event in self.events]
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> Log:
+    return Log(monkeypatch)
+
+
+def security_with(**settings: Any) -> ZmqSecurity:
+    return ZmqSecurity(ZmqSettings(**settings), Ledger(lambda: 0.0, reporting_to(lambda _: None)))
+
+
+def test_a_known_key_from_an_allowed_address_is_named(keys: Keys) -> None:
+    security = security_with(
+        curve_secret_key_file=keys.server_secret,
+        curve_client_keys=keys.backend,
+        allow=("192.0.2.0/24",),
+    )
+    key = zmq.auth.load_certificate(keys.backend)[0]
+    head = (b"1.0", b"7", b"wampush")
+    raw = zmq.utils.z85.decode(key)
+    admitted = security.answer((*head, b"192.0.2.1", b"", b"CURVE", raw))
+    assert admitted == [b"1.0", b"7", b"200", b"", key, b""]
+    refused = security.answer((*head, b"198.51.100.1", b"", b"CURVE", raw))
+    assert refused == [b"1.0", b"7", b"400", b"", b"", b""]
+
+
+def test_without_keys_an_allowed_address_has_no_name() -> None:
+    security = security_with(allow=("192.0.2.0/24",))
+    assert security.is_restricted
+    reply = security.answer((b"1.0", b"7", b"wampush", b"192.0.2.1", b"", b"NULL"))
+    assert reply == [b"1.0", b"7", b"200", b"", b"", b""]
+
+
+def test_only_tcp_sockets_are_protected(keys: Keys) -> None:
+    security = security_with(
+        curve_secret_key_file=keys.server_secret, curve_client_keys=keys.backend
+    )
+    with zmq.Context() as context, context.socket(zmq.PULL) as tcp, context.socket(zmq.PULL) as ipc:
+        security.protect(tcp, "tcp://127.0.0.1:*")
+        security.protect(ipc, "ipc:///run/x")
+        assert (tcp.get(zmq.CURVE_SERVER), ipc.get(zmq.CURVE_SERVER)) == (1, 0)
+        domain: Any = tcp.get(zmq.ZAP_DOMAIN)
+        assert domain.rstrip(b"\0") == b"wampush"
+
+
+def test_files_are_private_until_they_have_their_mode(tmp_path: Path) -> None:
+    security = security_with(ipc_mode="0660")
+    path = tmp_path / "socket"
+    with security.private_files():
+        path.touch()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    security.on_bound(f"ipc://{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    path.unlink()
+    with pytest.raises(OperatorError, match=r"zmq\.ipc_mode cannot be set for .*No such file"):
+        security.on_bound(f"ipc://{path}")
+
+
+@pytest.mark.parametrize(
+    ("address", "allow", "line"),
+    [
+        ("tcp://0.0.0.0:5555", (), "anyone who can reach tcp://0.0.0.0:5555 may push: set zmq.al"),
+        ("tcp://0.0.0.0:5555", ("192.0.2.1",), ""),
+        ("tcp://127.0.0.1:5555", (), ""),
+        ("ipc://@abstract", (), "any program on this machine may push to ipc://@abstract"),
+    ],
+)
+def test_an_open_socket_is_logged(
+    logged: Log, address: str, allow: tuple[str, ...], line: str
+) -> None:
+    security_with(allow=allow).on_bound(address)
+    assert [each[: len(line)] for each in logged.lines] == ([line] if line else [])
+
+
+def test_client_keys_are_reloaded_or_kept(keys: Keys, logged: Log) -> None:
+    security_with().reload()
+    assert logged.lines == []
+    security = security_with(
+        curve_secret_key_file=keys.server_secret, curve_client_keys=str(keys.known)
+    )
+    added = keys.known / "stranger.key"
+    added.write_bytes(Path(keys.stranger).read_bytes())
+    security.reload()
+    known = security._client_keys
+    added.write_text("half a k")
+    security.reload()
+    assert len(known) == 2
+    assert security._client_keys == known
+    assert logged.lines[0] == "ZeroMQ: client keys reloaded; 2 may connect"
+    assert logged.lines[1].startswith(
+        "ZeroMQ: could not reload the client keys, keeping the old ones: zmq.curve_client_keys "
+    )
