@@ -2,14 +2,12 @@
 
 from wampush.client.client import (
     WELCOME_TIMEOUT,
-    CallFailed,
     ClientState,
     EventCallback,
-    NotConnected,
-    ServerRefused,
     WampClient,
     default_retry_policy,
 )
+from wampush.client.errors import CallFailed, NotConnected, ServerRefused
 
 __all__ = [
     "WELCOME_TIMEOUT",

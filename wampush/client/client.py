@@ -24,9 +24,10 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
+from wampush.client.errors import CallFailed, NotConnected, ServerRefused
 from wampush.client.pending import PendingCalls, PendingConnects
 from wampush.client.transport import Channel, Listener, reconnecting_service, without_secrets
-from wampush.errors import MessageRefused, NotSerialisable, WampushError
+from wampush.errors import MessageRefused, NotSerialisable
 from wampush.wamp import codec, messages
 from wampush.wamp.messages import Event
 from wampush.wamp.uris import WAMP1, Dialect
@@ -49,38 +50,6 @@ class ClientState(Enum):
     OPEN = "open"
     WAITING = "waiting"
     CLOSED = "closed"
-
-
-class NotConnected(WampushError):
-    """No session is open. Subscriptions are kept and sent later, other requests are not."""
-
-
-class ServerRefused(WampushError):
-    """The server refused the handshake, and trying again would not change that.
-
-    :param status: the HTTP status of its answer.
-    :param reason: the explanation of the server, or of its response.
-    """
-
-    def __init__(self, status: int, reason: str) -> None:
-        self.status = status
-        self.reason = reason
-        super().__init__(reason)
-
-
-class CallFailed(WampushError):
-    """The server answered a call with CALLERROR.
-
-    :param uri: the error URI; a CURIE is resolved with the client's own prefixes.
-    :param description: for people.
-    :param details: any JSON value, or None.
-    """
-
-    def __init__(self, uri: str, description: str, details: object = None) -> None:
-        self.uri = uri
-        self.description = description
-        self.details = details
-        super().__init__(f"{description} ({uri})")
 
 
 def default_retry_policy() -> Callable[[int], float]:
