@@ -1,4 +1,4 @@
-"""The configuration: settings, where they come from, and what they may be.
+"""The configuration: settings, their sources and their checks.
 
 Must not import: Twisted, Autobahn, ZeroMQ, any room with sockets.
 """

@@ -84,7 +84,7 @@ def load(
 
 
 def _keys(key: str, is_faulty: bool) -> list[str]:
-    """Return the settings that a source gives with a key; a faulty table concerns all of its."""
+    """Return the settings that a source gives with a key; a faulty table, all of its settings."""
     if key in FIELDS or key in LISTS:
         return [key]
     return [each for each in FIELDS if is_faulty and key and each.startswith(f"{key}.")]

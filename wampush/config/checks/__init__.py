@@ -1,4 +1,4 @@
-"""What a setting may be: one check for each kind of value.
+"""Checks of the values of settings, one per kind of value.
 
 Must not import: Twisted, the settings.
 """
