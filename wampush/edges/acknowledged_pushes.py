@@ -21,7 +21,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.edges.excerpts import excerpt
+from wampush.edges.push_excerpts import excerpt
 from wampush.errors import InputRefused, PushRefused, Refusal
 
 #: Seconds that a push may wait for the end of a pause.

@@ -16,6 +16,7 @@ from tests.edges.redis.redis_in_memory import (
     message,
     pmessage,
 )
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.config.checks.redis import RedisUrl
 from wampush.edges.redis.problems import problem_of_failure
@@ -269,3 +270,46 @@ def test_why_there_is_no_connection_is_in_the_state(
     world = RedisWorld(monkeypatch)
     world.attempt.fail(error)
     assert world.status()["problem"] == problem_of_failure(Failure(error))
+
+
+def test_a_source_stops_once_its_connection_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = RedisWorld(monkeypatch)
+    attempt = world.subscribe()
+    outcome = world.stop()
+    assert outcome == []
+    assert world.status()["state"] == "connected"
+    attempt.lose()
+    assert outcome == [[None]]
+    assert world.status()["state"] == "connecting"
+    # Stopping once more changes nothing.
+    assert world.stop() == [[None]]
+    assert world.timers == []
+
+
+def test_new_credentials_are_tried_at_once_while_a_source_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "password"
+    path.write_text("old", encoding="utf-8")
+    world = RedisWorld(monkeypatch, password_file=str(path))
+    world.attempt.fail()
+    path.write_text("new", encoding="utf-8")
+    (source,) = world.redis._sources
+    source.reload()
+    world.clock.advance(0)
+    world.attempt.succeed()
+    assert world.attempt.sent().startswith(command(b"AUTH", b"new"))
+    source.reload()
+    assert world.attempt.sent() == b""
+
+
+def test_a_pause_ends_for_the_connection_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = RedisWorld(monkeypatch)
+    (source,) = world.redis._sources
+    source.wake()
+    attempt = world.subscribe()
+    world.pressure.hold(Hold.TOTAL)
+    attempt.says(message(b"orders", b"1"))
+    world.pressure.release(Hold.TOTAL)
+    world.clock.advance(0)
+    assert world.payloads == [("orders", b"1")]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.edges.redis.redis_in_memory import ADDRESS, RedisWorld, command, message
+from wampush.broker.delivery.backpressure import Hold
 from wampush.errors import Refusal
 
 
@@ -52,3 +53,16 @@ def test_the_longest_message_is_that_of_a_push(monkeypatch: pytest.MonkeyPatch) 
     attempt.says(message(b"orders", payload), message(b"orders", payload + b" "))
     assert world.payloads == [("orders", payload)]
     assert world.refused() == {Refusal.TOO_LARGE: 1}
+
+
+def test_all_sources_start_wake_and_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = RedisWorld(monkeypatch)
+    attempt = world.subscribe()
+    world.pressure.hold(Hold.TOTAL)
+    attempt.says(message(b"orders", b"1"))
+    world.pressure.release(Hold.TOTAL)
+    world.clock.advance(0)
+    assert world.payloads == [("orders", b"1")]
+    outcome = world.stop()
+    attempt.lose()
+    assert outcome == [[None]]

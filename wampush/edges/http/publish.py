@@ -12,8 +12,8 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
-from wampush.edges.excerpts import EXCERPT_BYTES
 from wampush.edges.http.answers import challenge, respond_json
+from wampush.edges.push_excerpts import EXCERPT_BYTES
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.excerpts import shown_json
 

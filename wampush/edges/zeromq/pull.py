@@ -16,7 +16,7 @@ from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.edges.excerpts import excerpt
+from wampush.edges.push_excerpts import excerpt
 from wampush.edges.zeromq.pull_socket import CONNECT, PullSocket
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import PushRefused

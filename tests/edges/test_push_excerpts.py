@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.edges.excerpts import excerpt
+from wampush.edges.push_excerpts import excerpt
 
 
 @pytest.mark.parametrize(
