@@ -1,4 +1,4 @@
-"""A WebSocket edge that speaks nothing but a component: no WAMP, no broker, no ZeroMQ, no HTTP."""
+"""A WebSocket edge that serves one component only: no WAMP, no broker, no ZeroMQ, no HTTP."""
 
 from __future__ import annotations
 
@@ -58,17 +58,17 @@ class Client:
         return data
 
     def frames(self) -> list[Frame]:
-        """The same as frames."""
+        """The same, split into frames."""
         return frames(self.take())
 
     def texts(self) -> list[str]:
-        """The same, all of it being texts."""
+        """The same, which must be text messages only."""
         found = self.frames()
         assert {frame.first for frame in found} <= {0x81}
         return [frame.payload.decode() for frame in found]
 
     def shake(self, *more: str, **how: Any) -> bytes:
-        """Ask for a WebSocket; the server's answer, head and all."""
+        """Request a WebSocket; return the server's whole response."""
         how.setdefault("subprotocol", None)
         self.send(request(*more, **how))
         return self.take()
@@ -149,7 +149,7 @@ class ComponentEdge:
         return Client(self, connection, transport)
 
     def open(self, *more: str, **how: Any) -> Client:
-        """A client that has shaken hands; what the component sent at once waits to be taken."""
+        """A client after its handshake; messages that the component sent at once are still there."""
         client = self.connect()
         answer = client.shake(*more, **how)
         head, _, rest = answer.partition(b"\r\n\r\n")

@@ -1,4 +1,4 @@
-"""A WebSocket edge with a clock in the test's hand and transports in memory."""
+"""A WebSocket edge with a clock that tests move and transports in memory."""
 
 # ruff: noqa: N802 (Twisted's name)
 
@@ -151,7 +151,7 @@ class Peer:
         return data
 
     def open(self, *more: str) -> None:
-        """Shake hands and swallow WELCOME."""
+        """Complete the handshake and take WELCOME."""
         self.send(request(*more))
         answer = self.take()
         head, _, rest = answer.partition(b"\r\n\r\n")
@@ -168,7 +168,7 @@ class Peer:
         return conversation.subscriber
 
     def become(self, identity: Identity) -> None:
-        """The session becomes somebody else."""
+        """The session gets another identity."""
         self.node.node.requests.become(self.subscriber, identity)
 
     def subscribe(self, topic: str) -> None:
@@ -232,7 +232,7 @@ class MemoryNode:
         return Peer(self, connection, transport)
 
     def open(self, *more: str) -> Peer:
-        """A client that has got WELCOME."""
+        """A client that has received WELCOME."""
         peer = self.connect()
         peer.open(*more)
         return peer
@@ -260,7 +260,7 @@ def record(
     extensions: str | None = None,
     settings: WebSocketSettings | None = None,
 ) -> Recorded:
-    """Send a stream after the handshake and tell what became of it.
+    """Send a stream after the handshake and record what became of it.
 
     :param cut: divides the stream into reads; None for one read.
     :param autobahn: whether Autobahn reads all frames.
@@ -293,7 +293,7 @@ def record(
     peer.open(*([] if extensions is None else [f"Sec-WebSocket-Extensions: {extensions}"]))
     peer.send(stream, cut)
     output = [
-        # The lanes may word the reason of a Close frame differently; its code is what counts.
+        # The parsers may word the reason of a Close frame differently; only its code counts.
         Frame(each.first, each.payload[:2]) if each.first == 0x88 else each
         for each in frames(peer.take())
     ]

@@ -1,4 +1,4 @@
-"""Who may open a WebSocket, how many, and how much they may send."""
+"""Which clients may open a WebSocket, and how many."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_ipv6_network_of_64_bits_counts_as_one_address():
     admitted(judge, "2001:db8:0:1:ffff::")
 
 
-def test_an_ipv4_address_counts_once_however_it_is_told():
+def test_an_ipv4_address_counts_once_in_both_spellings():
     judge = admission()
     admitted(judge, "192.0.2.1")
     admitted(judge, "::ffff:192.0.2.1")
@@ -133,7 +133,7 @@ def test_the_limit_in_all_and_the_end():
     assert refused(judge, "192.0.2.1") is CloseReason.SHUTTING_DOWN
 
 
-def test_origins_are_judged():
+def test_foreign_origins_are_refused():
     stranger = {"origin": "http://evil.example", "host": "shop.example"}
     assert refused(admission(), "192.0.2.1", **stranger) is CloseReason.ORIGIN_FORBIDDEN
 
@@ -174,7 +174,7 @@ def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
     node.open("X-Forwarded-For: 192.0.2.1")
 
 
-def test_one_address_can_not_take_all_places_before_its_handshakes():
+def test_one_address_cannot_take_all_places_before_its_handshakes():
     judge = admission(most=1000, per_address=5, trusted=("10.0.0.1",))
     for _ in range(5 + 64):
         for peer in ("10.0.0.1", "127.0.0.1", "unix socket", "192.0.2.1"):

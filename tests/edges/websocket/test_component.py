@@ -221,14 +221,14 @@ def test_a_route_may_have_origins_of_its_own(
         assert b"or to the origins of the route." in answer
 
 
-def test_who_a_client_is_was_found_out_before():
+def test_the_identity_is_known_when_the_component_sees_the_client():
     seen: list[ComponentConnection] = []
     edge = ComponentEdge(Scripted(on_open=seen.append), identity=Identity("7", source="token"))
     edge.open()
     assert seen[0].identity.user == "7"
 
 
-def test_who_could_only_prove_by_wamp_is_refused():
+def test_clients_that_only_wamp_cra_could_authenticate_are_refused():
     component = Scripted()
     edge = ComponentEdge(component, identity=Identity(expires=99.0, source=AWAITING))
     answer = edge.connect().shake()
@@ -266,9 +266,7 @@ def test_a_connection_ends_when_its_identity_expires():
         (masked(b"x" * 65_537, first=0x82), CloseReason.MESSAGE_TOO_LARGE, 1009),
     ],
 )
-def test_ends_are_told_and_the_component_hears_of_them(
-    frame: bytes, reason: CloseReason, code: int
-):
+def test_ends_send_a_close_frame_and_call_on_close(frame: bytes, reason: CloseReason, code: int):
     component = Scripted()
     edge = ComponentEdge(component)
     client = edge.open()
@@ -310,7 +308,7 @@ def test_a_component_may_close_in_on_open():
     assert [call[0] for call in component.calls] == ["on_open", "on_close"]
 
 
-def test_an_error_closes_with_1011_and_tells_nothing_but_a_number():
+def test_an_error_closes_with_1011_and_an_incident_number_only():
     def on_message(_: ComponentConnection, data: str) -> None:
         raise RuntimeError(f"secret {data}")
 
@@ -330,7 +328,7 @@ def test_an_error_closes_with_1011_and_tells_nothing_but_a_number():
     assert other.frames() == [Frame(0x8A, b"")]
 
 
-def test_a_lost_connection_is_told_once():
+def test_a_lost_connection_calls_on_close_once():
     component = Scripted()
     edge = ComponentEdge(component)
     edge.open().lose()
@@ -407,7 +405,7 @@ def test_pings_of_clients_are_answered_while_a_method_is_not_done():
     assert client.frames() == [Frame(0x8A, b"still there?")]
 
 
-def test_half_open_connections_end_and_the_component_never_hears_of_them():
+def test_half_open_connections_end_without_the_component():
     component = Scripted()
     edge = ComponentEdge(component)
     client = edge.connect()
@@ -440,7 +438,7 @@ def test_a_slow_client_is_dropped_and_the_others_get_everything():
 
 
 @pytest.mark.parametrize("first", [0x81, 0x82])
-def test_who_sends_too_much_is_dropped(first: int):
+def test_clients_that_send_too_much_are_dropped(first: int):
     component = Scripted()
     edge = ComponentEdge(component, per_second=10, burst=20)
     client = edge.open()
@@ -453,7 +451,7 @@ def test_who_sends_too_much_is_dropped(first: int):
     assert len(component.calls) == 21
 
 
-def test_who_sends_faster_than_the_component_works_is_dropped():
+def test_clients_that_send_faster_than_the_component_works_are_dropped():
     held = Held()
     edge = ComponentEdge(Scripted(on_message=held))
     client = edge.open()

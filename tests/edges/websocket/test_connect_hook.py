@@ -55,7 +55,7 @@ def ask(node: MemoryNode, more: bytes = b"") -> Peer:
     return peer
 
 
-def test_who_is_let_in_later_gets_its_session_then() -> None:
+def test_a_session_begins_when_the_hook_agrees() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node, masked(b'[5,"t"]'))
@@ -83,7 +83,7 @@ def test_who_is_let_in_later_gets_its_session_then() -> None:
 @pytest.mark.parametrize(
     ("trusted", "scheme"), [(("127.0.0.1",), "wss"), (("10.0.0.0/8",), "ws"), ((), "ws")]
 )
-def test_a_trusted_proxy_tells_how_the_client_connected(
+def test_a_trusted_proxy_reports_how_the_client_connected(
     trusted: tuple[str, ...], scheme: str
 ) -> None:
     hook = Hook()
@@ -94,13 +94,13 @@ def test_a_trusted_proxy_tells_how_the_client_connected(
     assert arrival.request.scheme == scheme
 
 
-def test_who_is_let_in_at_once_does_not_wait() -> None:
+def test_a_hook_may_agree_at_once() -> None:
     node = guarded(Hook(lambda _: succeed(None)))
     node.connect().open()
     assert len(node.broker.sessions) == 1
 
 
-def test_who_is_refused_gets_403_and_no_session() -> None:
+def test_a_refused_client_gets_403_and_no_session() -> None:
     node = guarded(Hook(refuse))
     peer = ask(node)
     answer = peer.take()
@@ -114,7 +114,7 @@ def test_who_is_refused_gets_403_and_no_session() -> None:
     assert node.ledger.ended == {CloseReason.CONNECT_REFUSED: 1}
 
 
-def test_nobody_is_asked_about_a_client_that_is_refused_before() -> None:
+def test_the_hook_is_not_asked_about_clients_that_are_refused_before() -> None:
     hook = Hook()
     node = guarded(hook)
     for more in ("Origin: http://stranger.example",):
@@ -125,7 +125,7 @@ def test_nobody_is_asked_about_a_client_that_is_refused_before() -> None:
     assert hook.arrivals == []
 
 
-def test_it_is_not_asked_any_more_when_the_client_goes_away() -> None:
+def test_the_hook_is_cancelled_when_the_client_goes_away() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node)
@@ -135,7 +135,7 @@ def test_it_is_not_asked_any_more_when_the_client_goes_away() -> None:
     assert node.edge.connections == set()
 
 
-def test_it_is_not_asked_any_more_when_the_handshake_takes_too_long() -> None:
+def test_the_hook_is_cancelled_when_the_handshake_takes_too_long() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node)
@@ -147,7 +147,7 @@ def test_it_is_not_asked_any_more_when_the_handshake_takes_too_long() -> None:
     assert hook.cancelled == 1
 
 
-def test_it_is_not_asked_any_more_when_the_client_sends_too_much() -> None:
+def test_the_hook_is_cancelled_when_the_client_sends_too_much() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node)
@@ -193,7 +193,7 @@ def test_a_defect_drops_the_connection() -> None:
     assert node.broker.sessions == {}
 
 
-def test_a_client_may_become_somebody_meanwhile() -> None:
+def test_the_identity_may_change_while_the_hook_decides() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node)
@@ -207,7 +207,7 @@ def test_a_client_may_become_somebody_meanwhile() -> None:
     assert node.edge.shared.admission._users == {}
 
 
-def test_the_end_of_the_server_does_not_wait_for_it() -> None:
+def test_the_end_of_the_server_does_not_wait_for_the_hook() -> None:
     hook = Hook()
     node = guarded(hook)
     peer = ask(node)
@@ -219,7 +219,7 @@ def test_the_end_of_the_server_does_not_wait_for_it() -> None:
     assert done == [None]
 
 
-def test_clients_of_components_pass_it_too() -> None:
+def test_the_hook_decides_about_clients_of_components_too() -> None:
     component = Scripted()
     hook = Hook()
     edge = ComponentEdge(component, identity=Identity("7", source="token"), connect_hook=hook)

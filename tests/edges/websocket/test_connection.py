@@ -53,7 +53,9 @@ def pass_time(node: MemoryNode, seconds: float) -> None:
         (masked(b"", length=70_000), CloseReason.MESSAGE_TOO_LARGE, 1009),
     ],
 )
-def test_ends_are_counted_and_told(frame: bytes, reason: CloseReason, code: int) -> None:
+def test_ends_are_counted_and_send_a_close_frame(
+    frame: bytes, reason: CloseReason, code: int
+) -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
     peer.subscribe("t")
@@ -96,7 +98,7 @@ def test_a_lost_connection_is_counted_as_lost() -> None:
     assert node.lines == []
 
 
-def test_who_hears_of_a_loss_can_not_end_the_connection_once_more() -> None:
+def test_ending_a_lost_connection_in_on_lost_does_nothing() -> None:
     node = MemoryNode(SETTINGS)
 
     def on_lost(subscriber: Any) -> None:
@@ -334,7 +336,7 @@ def test_a_silent_client_is_pinged_and_dropped() -> None:
     [masked(b"", first=0x8A), masked(b"x", first=0x8A), masked(b'[5,"t"]'), masked(b"x")[:3]],
     ids=["empty pong", "pong", "message", "part of a frame"],
 )
-def test_whoever_says_anything_stays(answer: bytes) -> None:
+def test_any_bytes_of_a_client_are_a_sign_of_life(answer: bytes) -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
     pings = 0
@@ -351,7 +353,7 @@ def test_whoever_says_anything_stays(answer: bytes) -> None:
     assert node.edge.timer_wheel.waiting == 1
 
 
-def test_whoever_talks_is_not_pinged() -> None:
+def test_clients_that_send_are_not_pinged() -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
     for _ in range(20):
@@ -385,7 +387,7 @@ def test_a_handshake_has_to_be_complete_in_time(data: bytes) -> None:
     assert node.edge.timer_wheel.waiting == 0
 
 
-def test_who_does_not_read_the_end_is_aborted() -> None:
+def test_clients_that_do_not_read_the_end_are_aborted() -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
     peer.send(masked(b"", first=0x88))
@@ -551,7 +553,7 @@ def test_nothing_keeps_the_queue_of_a_lost_connection() -> None:
     node.publish("t", b"1")
 
 
-def test_a_session_that_would_be_one_too_many_of_its_user_is_dropped_as_who_it_was() -> None:
+def test_a_session_over_the_limit_of_its_new_user_is_dropped_with_its_old_identity() -> None:
     node = MemoryNode(SETTINGS)
     node.edge.shared.admission._max_per_user = 1
     first, second = node.open(), node.open()

@@ -1,6 +1,6 @@
-"""Two lanes read frames: ours takes the usual ones at once, Autobahn's takes all others.
+"""The two parsers of frames: the fast path for the usual ones, Autobahn's for all others.
 
-Whatever the bytes are and wherever they are cut, both must come to the same result.
+Both must give the same result for any bytes, in whatever pieces these arrive.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def every_byte(data: bytes) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_both_lanes_do_what_is_right(name: str) -> None:
+def test_both_parsers_give_the_expected_result(name: str) -> None:
     stream = STREAMS[name][0]
     right = expected(name)
     assert record(stream, settings=SETTINGS) == right
@@ -186,7 +186,7 @@ def test_a_cut_changes_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STREAMS)
-def test_what_stands_before_changes_nothing(name: str) -> None:
+def test_frames_before_a_stream_change_nothing(name: str) -> None:
     stream = STREAMS[name][0]
     right = expected(name)
     for before, inputs, output in (
@@ -233,7 +233,7 @@ FRAMES = st.one_of(
     st.lists(FRAMES, max_size=8).map(b"".join),
     st.lists(st.integers(0, 400), max_size=6),
 )
-def test_lanes_agree_on_anything(stream: bytes, cuts: list[int]) -> None:
+def test_both_parsers_agree_on_any_stream(stream: bytes, cuts: list[int]) -> None:
     ours = record(stream, at(*cuts), settings=SETTINGS)
     theirs = record(stream, autobahn=True, settings=SETTINGS)
     assert ours == theirs

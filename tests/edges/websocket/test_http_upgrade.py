@@ -124,7 +124,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("data", "text"), REFUSED.values(), ids=REFUSED.keys())
-def test_invalid_requests_are_told_why(data: bytes, text: str) -> None:
+def test_the_response_to_an_invalid_request_says_why(data: bytes, text: str) -> None:
     node = MemoryNode()
     peer = node.connect()
     peer.send(data)
@@ -314,7 +314,7 @@ def test_too_many_and_stopping_answer_503() -> None:
         assert body.decode() == f"{reason.sentence}\n"
 
 
-def test_who_speaks_tls_is_told_at_once() -> None:
+def test_tls_on_a_plain_port_is_answered_at_once() -> None:
     with pytest.raises(HandshakeRefused) as refused:
         http_upgrade.complete_head(b"\x16\x03\x01\x02\x00\x01", 8192)
     assert refused.value.reason is CloseReason.BAD_HANDSHAKE

@@ -52,7 +52,7 @@ reactor: Any = installed
 
 
 class Selector:
-    """Stands in for the reactor of a file descriptor."""
+    """Takes the place of the reactor of a file descriptor."""
 
     def __init__(self) -> None:
         self.writing = False
@@ -272,7 +272,7 @@ def test_a_reset_on_the_direct_way() -> None:
     rig.queue(b"a")
     rig.turn()
     assert rig.outbox.closed
-    assert rig.overflows == 0, "the reactor reports the loss; it is no slow client"
+    assert rig.overflows == 0, "the reactor reports the loss; the client is not slow"
     rig.queue(b"b")
     rig.finish()
     rig.turn()
@@ -672,7 +672,7 @@ def test_events_over_tls_arrive_whole_and_in_order(certificate: tuple[Path, Path
     assert node.ledger.ended == {CloseReason.SERVER_STOPPED: 1}
 
 
-def test_finish_over_tls_delivers_what_waits_for_a_stuffed_client(
+def test_finish_over_tls_delivers_what_waits_for_a_full_transport(
     certificate: tuple[Path, Path],
 ) -> None:
     node = MemoryNode(queue_bytes=10**8)
@@ -712,7 +712,7 @@ def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path]) -> No
     assert node.pressure.total == 0
 
 
-def test_the_way_depends_on_the_handle() -> None:
+def test_the_kind_of_outbox_depends_on_the_handle() -> None:
     pressure = Backpressure(1000, Clock().callLater)
     owner = Rig(TransportOutbox)
     wire = Wire()

@@ -43,7 +43,7 @@ def test_the_server_stops_without_a_close_frame() -> None:
     assert node.clock.getDelayedCalls() == []
 
 
-def test_who_does_not_read_while_the_server_stops_is_dropped() -> None:
+def test_clients_that_do_not_read_while_the_server_stops_are_dropped() -> None:
     node = MemoryNode(SETTINGS)
     peer = node.open()
     done: list[None] = []
@@ -64,7 +64,7 @@ def test_stopping_without_clients_is_done_at_once() -> None:
     assert node.clock.getDelayedCalls() == []
 
 
-def test_connections_beyond_the_limit_are_told_so() -> None:
+def test_connections_beyond_the_limit_are_answered() -> None:
     node = MemoryNode(SETTINGS, most=3)
     peers = [node.open() for _ in range(3)]
     late = node.connect()
@@ -94,7 +94,7 @@ def test_a_flood_beyond_the_limit_is_not_accepted_at_all() -> None:
     assert len(node.edge.connections) == 3 + 64
 
 
-def test_short_times_get_a_finer_wheel() -> None:
+def test_short_times_get_shorter_ticks() -> None:
     node = MemoryNode(
         WebSocketSettings(ping_interval=0.2, silence_timeout=0.4, handshake_timeout=0.1)
     )

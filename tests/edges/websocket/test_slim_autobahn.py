@@ -1,4 +1,4 @@
-"""What Autobahn sets on each connection, against what stands on our class instead."""
+"""The attributes that Autobahn sets on each connection, against those of our class."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_autobahn_sets_about_as_much_as_we_think() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(AUTOBAHN))
-def test_what_autobahn_sets_stands_on_the_class(name: str) -> None:
+def test_what_autobahn_sets_is_set_on_the_class(name: str) -> None:
     if name in NOT_NEEDED:
         assert name not in vars(SlimServerProtocol)
         return
@@ -105,7 +105,7 @@ def test_the_exceptions_are_still_set_by_autobahn(name: str) -> None:
     assert name in AUTOBAHN
 
 
-def test_nothing_stands_on_the_class_that_autobahn_does_not_know() -> None:
+def test_nothing_is_set_on_the_class_that_autobahn_does_not_know() -> None:
     ours = {name for name in vars(SlimServerProtocol) if not name.startswith("__")}
     set_later = {
         # By the framework, by Autobahn's handshake, or when a frame is read.

@@ -55,7 +55,7 @@ def run(clock: Clock, seconds: int) -> None:
         clock.advance(0.25)
 
 
-def test_due_once_and_in_time(clock: Clock, wheel: TimerWheel) -> None:
+def test_a_timer_expires_once_and_in_time(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 5)
     assert wheel.waiting == 1
@@ -138,7 +138,7 @@ def test_one_that_is_due_may_schedule_another_of_the_same_tick(
         assert set(alarm.rang) <= {2.0, 5.0, 8.0}
 
 
-def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: TimerWheel) -> None:
+def test_zero_seconds_wait_for_the_next_tick(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 0)
     assert alarm.rang == []
@@ -146,7 +146,7 @@ def test_even_no_time_waits_for_the_next_tick(clock: Clock, wheel: TimerWheel) -
     assert alarm.rang == [1.0]
 
 
-def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: TimerWheel) -> None:
+def test_no_timer_expires_after_stop(clock: Clock, wheel: TimerWheel) -> None:
     alarm = Alarm(clock)
     wheel.schedule(alarm, 1)
     wheel.stop()
@@ -156,7 +156,7 @@ def test_a_stopped_wheel_does_not_turn(clock: Clock, wheel: TimerWheel) -> None:
     assert clock.getDelayedCalls() == []
 
 
-def test_one_delayed_call_for_everybody(clock: Clock, wheel: TimerWheel) -> None:
+def test_one_delayed_call_for_all_timers(clock: Clock, wheel: TimerWheel) -> None:
     for seconds in range(1, 100):
         wheel.schedule(Alarm(clock), seconds)
     assert len(clock.getDelayedCalls()) == 1
