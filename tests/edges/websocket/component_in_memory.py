@@ -149,7 +149,7 @@ class ComponentEdge:
         return Client(self, connection, transport)
 
     def open(self, *more: str, **how: Any) -> Client:
-        """A client after its handshake; messages that the component sent at once are still there."""
+        """A client after its handshake; what the component sent at once is not taken yet."""
         client = self.connect()
         answer = client.shake(*more, **how)
         head, _, rest = answer.partition(b"\r\n\r\n")
