@@ -21,6 +21,7 @@ from wampush.net.http_post import (
     HttpResponse,
     ResponseTooLong,
     UnusableResponse,
+    cookie_header,
     never_sent,
     not_json,
     problem_of,
@@ -179,6 +180,12 @@ def test_what_a_failure_says(error, problem, is_sent, responded):
 def test_why_a_body_is_not_json(body, problem):
     assert problem in not_json(body)
     assert "secret" not in not_json(body)
+
+
+def test_cookies_are_sent_as_they_came():
+    assert cookie_header({"PHPSESSID": "s1", "theme": "d\xe4rk"}) == b"PHPSESSID=s1; theme=d\xe4rk"
+    assert cookie_header({"a": "\u20ac"}) == b"a=?"
+    assert cookie_header({}) == b""
 
 
 def test_a_cookie_header():

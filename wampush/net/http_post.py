@@ -249,6 +249,15 @@ class HttpPost:
         return cast("Deferred[HttpResponse]", response)
 
 
+def cookie_header(cookies: Mapping[str, str]) -> bytes:
+    """Return a Cookie header as a browser sends it, so that the web application finds its session.
+
+    :param cookies: as they came in the header of a handshake.
+    """
+    pairs = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return pairs.encode("latin-1", "replace")
+
+
 def not_json(body: bytes) -> str:
     """Return why a body is not JSON, without quoting any of it."""
     start = body[:100].lstrip()

@@ -64,7 +64,7 @@ WRONG: list[Any] = [
     (
         {"function": fixed, "expected": ("x",)},
         TypeError,
-        "x (fixed): the function must take (ctx, x)",
+        "x (fixed): the function must take (ctx, x), not (ctx, a, b)",
     ),
     ({"function": lambda: 1}, TypeError, "the function must take a context first"),
     ({"function": 5}, TypeError, "x (int): 5 is not a function"),

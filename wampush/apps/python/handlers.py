@@ -101,8 +101,9 @@ def handler(
         raise ValueError(f"{name}: {match!r} must be a topic, or a prefix of topics that ends in *")
     arguments = _arguments_of(function, name)
     if expected is not None and arguments.misfit(len(expected)) is not None:
-        parameters = ", ".join(("ctx", *expected))
-        raise TypeError(f"{name}: the function must take ({parameters})")
+        right = ", ".join(("ctx", *expected))
+        wrong = f"ctx, {arguments.names}" if arguments.names else "ctx"
+        raise TypeError(f"{name}: the function must take ({right}), not ({wrong})")
     return Handler(name, function, arguments, timeout, threaded, match)
 
 

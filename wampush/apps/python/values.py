@@ -8,13 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from wampush.apps.one_line import one_line
 from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.errors import ClientError
 from wampush.excerpts import shown
 from wampush.wamp.cra import Salting
-
-_MAX_REASON: Final = 200
 
 
 class WampError(ClientError):
@@ -64,8 +63,7 @@ class Refuse(ClientError):
     """
 
     def __init__(self, reason: str = "") -> None:
-        clean = "".join(each if each.isprintable() else " " for each in _string("reason", reason))
-        self.reason: Final = clean if len(clean) <= _MAX_REASON else f"{clean[:_MAX_REASON]}…"
+        self.reason: Final = one_line(_string("reason", reason))
         super().__init__(self.reason)
 
 

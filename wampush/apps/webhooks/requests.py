@@ -1,7 +1,7 @@
 """The requests that webhooks send to the application.
 
 Owns: the JSON of each request, and the signature of a POST. Pure.
-Must not import: Twisted, the edges.
+Must not import: the edges.
 
 A payload that a client publishes is passed on as the bytes that it sent, so numbers keep their
 digits. Everything else is serialised anew.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from wampush.errors import NotSerialisable
+from wampush.net.http_post import cookie_header
 
 if TYPE_CHECKING:
     from wampush.broker.identity import Identity
@@ -73,11 +74,9 @@ def connect(attempt: ConnectAttempt, names: Sequence[str], time: float) -> Webho
         "origin": request.headers.get("origin"),
         "cookies": cookies,
     }
-    # As a browser would send it, so that the web application finds its session.
-    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
     session_id = None if attempt.subscriber is None else attempt.subscriber.session_id
     session = _session(session_id, attempt.identity, attempt.address)
-    return _request("connect", session, time, more, header.encode("latin-1", "replace"))
+    return _request("connect", session, time, more, cookie_header(cookies))
 
 
 def subscribe(subscriber: Subscriber, request: Subscribe, time: float) -> WebhookRequest:

@@ -16,6 +16,7 @@ from typing import Final
 
 import orjson
 
+from wampush.apps.one_line import one_line
 from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
 from wampush.wamp.json_slices import raw_elements
 
@@ -24,8 +25,7 @@ _CALL: Final = frozenset(("result", "error", "end_session", "publish"))
 _ACKNOWLEDGEMENT: Final = frozenset(("publish",))
 _ERROR: Final = frozenset(("uri", "desc", "details"))
 _PUSH: Final = frozenset(("topic", "data", "to"))
-_MOST_REASON: Final = 200
-_LONGEST_URI: Final = 1024
+_MAX_URI: Final = 1024
 _KEY: Final = re.compile(rb'\A("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
 
 Push = Sequence[bytes]
@@ -189,8 +189,8 @@ def _failure(value: object, text: bytes) -> CallFailure:
     uri, description = value.get("uri"), value.get("desc")
     if not isinstance(description, str):
         raise UnusableResponse("error needs desc, a string")
-    if uri is not None and not (isinstance(uri, str) and 0 < len(uri) <= _LONGEST_URI):
-        raise UnusableResponse(f"uri of error must be a string of 1 to {_LONGEST_URI} characters")
+    if uri is not None and not (isinstance(uri, str) and 0 < len(uri) <= _MAX_URI):
+        raise UnusableResponse(f"uri of error must be a string of 1 to {_MAX_URI} characters")
     details = _values(text).get("details") if value.get("details") is not None else None
     return CallFailure(uri, description, details)
 
@@ -210,5 +210,4 @@ def _reason(value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise UnusableResponse("reason must be a string")
-    clean = "".join(each if each.isprintable() else " " for each in value)
-    return clean if len(clean) <= _MOST_REASON else f"{clean[:_MOST_REASON]}…"
+    return one_line(value)

@@ -31,7 +31,7 @@ from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.bounded_client import BoundedClient, OutgoingRequest
 from wampush.net.coalescing import Coalescer
-from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
+from wampush.net.http_post import HttpResponse, UnusableResponse, cookie_header, not_json
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 
@@ -144,8 +144,7 @@ class Callback:
             "query": handshake.query,
             "scheme": handshake.scheme,
         }
-        cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        return _CallbackRequest(json.dumps(body).encode(), cookie.encode("latin-1", "replace"))
+        return _CallbackRequest(json.dumps(body).encode(), cookie_header(cookies))
 
     def _on_judgement(self, key: bytes, judgement: _Judgement | None) -> None:
         if judgement is None:
