@@ -82,11 +82,17 @@ def test_a_class_next_to_the_configuration_file(folder):
 @pytest.mark.parametrize(
     ("method", "told"),
     [
-        ("def on_open(self): ...", "on_open must take (self, conn)"),
-        ("def on_message(self, conn): ...", "on_message must take (self, conn, data)"),
-        ("def on_close(self, conn, code): ...", "on_close must take (self, conn)"),
-        ("def on_error(self, conn): ...", "on_error must take (self, conn, exc)"),
-        ("on_message = 5", "on_message must take (self, conn, data)"),
+        ("def on_open(self): ...", "on_open must take (self, conn), not (self)"),
+        (
+            "def on_message(self, conn): ...",
+            "on_message must take (self, conn, data), not (self, conn)",
+        ),
+        (
+            "def on_close(self, conn, code): ...",
+            "on_close must take (self, conn), not (self, conn, code)",
+        ),
+        ("def on_error(self, conn): ...", "on_error must take (self, conn, exc), not (self, conn)"),
+        ("on_message = 5", "on_message must take (self, conn, data), but is 5"),
         (
             "def onMessage(self, conn, data): ...",
             "onMessage is never called; rename it to on_message",

@@ -104,11 +104,18 @@ def _misfit(component: Component, name: str, names: Sequence[str]) -> str:
         if hasattr(component, camel_case):
             return f"{camel_case} is never called; rename it to {name}"
         return ""
+    method = getattr(component, name)
+    right = f"{name} must take ({', '.join(('self', *names))})"
     try:
-        signature(getattr(component, name)).bind(*names)
+        found = signature(method)
     except TypeError:
-        return f"{name} must take ({', '.join(('self', *names))})"
+        return f"{right}, but is {shown(method)}"
     except ValueError:
         # Some functions written in C have no signature.
         return ""
+    try:
+        found.bind(*names)
+    except TypeError:
+        takes = ", ".join(("self", *map(str, found.parameters.values())))
+        return f"{right}, not ({takes})"
     return ""
