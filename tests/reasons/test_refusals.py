@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from wampush.config.settings import FIELDS
 from wampush.reasons import CloseReason, Fault, Reason, Refusal
 
 
@@ -32,3 +33,10 @@ def test_a_code_means_one_thing() -> None:
 
 def test_no_input_is_refused_for_a_defect() -> None:
     assert {each.fault for each in Refusal} == set(Fault) - {Fault.WAMPUSH}
+
+
+@pytest.mark.parametrize("reason", [*Refusal, *CloseReason], ids=lambda each: each.code)
+def test_a_sentence_names_settings_that_exist(reason: Refusal | CloseReason) -> None:
+    tables = {key.partition(".")[0] for key in FIELDS}
+    named = re.findall(r"\b([a-z]+)\.([a-z_]+)\b", reason.sentence)
+    assert {f"{table}.{name}" for table, name in named if table in tables} <= set(FIELDS)

@@ -1,6 +1,7 @@
-"""Makes ``twistd wampush`` known to Twisted.
+"""The plugin that registers ``twistd wampush`` with Twisted.
 
-Owns: the one ServiceMaker. Must not import: wampush; twistd does when the service is asked for.
+Owns: the one ServiceMaker. Must not import: wampush, which twistd imports when the service is
+started.
 """
 
 from twisted.application.service import ServiceMaker
