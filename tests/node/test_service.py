@@ -234,5 +234,7 @@ def test_twistd_gets_the_service_and_one_line_for_operators(
     assert isinstance(makeService(options), WampushService)
     sys.excepthook(OperatorError, OperatorError("the key is missing"), None)
     assert capsys.readouterr().err == "wampush: the key is missing\n"
+    sys.excepthook(OperatorError, OperatorError("first\nsecond"), None)
+    assert capsys.readouterr().err == "wampush: first\nwampush: second\n"
     sys.excepthook(ValueError, ValueError("a defect"), None)
     assert "ValueError: a defect" in capsys.readouterr().err

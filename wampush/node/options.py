@@ -96,8 +96,12 @@ class Options(usage.Options):
         try:
             self["loaded"] = load(path, os.environ, overrides, self["set"])
         except OperatorError as error:
-            lines = (f"wampush: {line}" for line in str(error).splitlines())
-            raise SystemExit("\n".join(lines)) from None
+            raise SystemExit(message_of(error)) from None
+
+
+def message_of(error: OperatorError) -> str:
+    """Return the text for standard error, with the name of the program on each line."""
+    return "\n".join(f"wampush: {line}" for line in str(error).splitlines())
 
 
 @dataclass(frozen=True, slots=True)

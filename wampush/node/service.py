@@ -24,7 +24,7 @@ from wampush.config.settings import Settings
 from wampush.errors import OperatorError
 from wampush.net import descriptors, listeners
 from wampush.node.listening import ListeningSockets
-from wampush.node.options import Account, Options, account
+from wampush.node.options import Account, Options, account, message_of
 from wampush.node.publishing import decide_publishing
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ MIN_PATIENCE: Final = 1.0
 
 def makeService(options: Options) -> WampushService:
     """Return the service that twistd runs."""
-    sys.excepthook = _show_operator_error_as_line
+    sys.excepthook = _show_error
     return WampushService(options["loaded"], account(options))
 
 
-def _show_operator_error_as_line(
+def _show_error(
     kind: type[BaseException], error: BaseException, traceback: TracebackType | None
 ) -> None:
-    """Print an error that the operator can fix as one line; twistd would print a traceback."""
+    """Print an error, without a traceback if the operator can fix it; twistd would print one."""
     if isinstance(error, OperatorError):
-        print(f"wampush: {error}", file=sys.__stderr__)
+        print(message_of(error), file=sys.__stderr__)
     else:
         sys.__excepthook__(kind, error, traceback)
 
