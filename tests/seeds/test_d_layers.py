@@ -176,7 +176,7 @@ def test_websocket_alone_carries_any_component() -> None:
 def test_the_app_alone_needs_no_server() -> None:
     world = HostWorld(Chat())
     first, second = world.connect()[0], world.connect()[1]
-    second.message("hello")
+    second.on_message("hello")
     assert first.written == ["Client 2 connected.", "hello"]
     loaded = rooms(modules_after("import wampush.examples.chat"))
     assert "twisted" not in loaded
