@@ -212,3 +212,9 @@ def test_drain_publishes_what_has_arrived_and_stops_listening() -> None:
         # The address is free again.
         with bridge(running.addresses[0]):
             pass
+
+
+def test_socket_files_are_those_of_bound_ipc_addresses(tmp_path: Path) -> None:
+    abstract = f"ipc://@{tmp_path.name}"
+    with bridge(ANY, f"ipc://{tmp_path}/pushes", abstract, "connect:ipc:///nowhere/x") as running:
+        assert running.node.pull.socket_files() == [f"{tmp_path}/pushes"]
