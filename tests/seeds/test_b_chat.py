@@ -115,8 +115,8 @@ def test_each_message_goes_to_all_the_others() -> None:
     (first, one), (second, two), (third, _) = (world.connect() for _ in range(3))
     for line in (first, second, third):
         line.written.clear()
-    one.message("hello")
-    two.message(b"\x00binary")
+    one.on_message("hello")
+    two.on_message(b"\x00binary")
     assert first.written == [b"\x00binary"]
     assert second.written == ["hello"]
     assert third.written == ["hello", b"\x00binary"]
@@ -127,7 +127,7 @@ def test_who_has_left_gets_nothing_and_is_forgotten() -> None:
     world = HostWorld(chat)
     (first, one), (second, two) = world.connect(), world.connect()
     world.lose(first, one)
-    two.message("anybody?")
+    two.on_message("anybody?")
     assert first.written == ["Client 2 connected."]
     world.lose(second, two)
     assert not chat._clients
@@ -142,12 +142,12 @@ def test_an_error_closes_that_connection_and_no_other() -> None:
 
     world = HostWorld(Fragile())
     (bad, one), (good, two) = world.connect(), world.connect()
-    one.message("trouble")
+    one.on_message("trouble")
     assert isinstance(bad, FakeLine)
     assert bad.reason is CloseReason.COMPONENT_FAILED
     assert good.reason is None
     world.lose(bad, one)
-    two.message("fine")
+    two.on_message("fine")
     assert good.reason is None
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from wampush.net.origins import Origins
 
 
-class Talk(Protocol):
+class Runner(Protocol):
     """A component's side of one connection. No method raises."""
 
     def on_open(self) -> None:
@@ -40,7 +40,7 @@ class Host(Protocol):
 
     def begin(
         self, line: Line, identity: Identity, request: ConnectRequest, subprotocol: str | None
-    ) -> Talk:
+    ) -> Runner:
         """Begin with one more connection, which may still be refused."""
 
 
@@ -89,31 +89,31 @@ class ComponentRoute:
         if identity.source == AWAITING:
             detail = "WAMP-CRA is available on WAMP connections only."
             raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
-        talk = self._host.begin(line, identity, request, subprotocol)
-        return ComponentConversation(talk, identity, self._ledger)
+        runner = self._host.begin(line, identity, request, subprotocol)
+        return ComponentConversation(runner, identity, self._ledger)
 
 
 class ComponentConversation:
     """What one client of a component says.
 
-    :param talk: the component's side.
+    :param runner: the component's side.
     :param identity: of the client.
     :param ledger: counts messages.
     """
 
-    __slots__ = ("_ledger", "_talk", "identity")
+    __slots__ = ("_ledger", "_runner", "identity")
 
     #: The broker does not know clients of components.
     subscriber = None
 
-    def __init__(self, talk: Talk, identity: Identity, ledger: Ledger) -> None:
-        self._talk = talk
+    def __init__(self, runner: Runner, identity: Identity, ledger: Ledger) -> None:
+        self._runner = runner
         self._ledger = ledger
         self.identity: Final = identity
 
     def on_open(self) -> None:
         """The handshake is answered."""
-        self._talk.on_open()
+        self._runner.on_open()
 
     def on_text(self, text: bytes) -> None:
         """The client has sent a text message.
@@ -121,13 +121,13 @@ class ComponentConversation:
         :param text: UTF-8.
         """
         self._ledger.accept(Source.COMPONENT)
-        self._talk.on_message(text.decode())
+        self._runner.on_message(text.decode())
 
     def on_binary(self, data: bytes) -> None:
         """The client has sent a binary message."""
         self._ledger.accept(Source.COMPONENT)
-        self._talk.on_message(data)
+        self._runner.on_message(data)
 
     def on_lost(self) -> None:
         """The connection is lost."""
-        self._talk.on_lost()
+        self._runner.on_lost()
