@@ -22,8 +22,8 @@ from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import SlowClient
-from wampush.edges.websocket.formats import PLAIN
 from wampush.edges.websocket.outboxes import SocketOutbox
+from wampush.edges.websocket.wamp_v1_formats import PLAIN
 from wampush.wamp.session import PrefixLimits, WampSession
 from wampush.wamp.uris import DIALECTS
 

@@ -18,8 +18,8 @@ from wampush.apps import App
 from wampush.apps.chain import ChainLink
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.presence.delay_queue import Clock as PresenceClock
 from wampush.broker.presence.presence import Presence
-from wampush.broker.presence.timing import Clock as PresenceClock
 from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings

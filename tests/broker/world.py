@@ -22,7 +22,7 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position
 from wampush.broker.requests.application import Application
-from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router

@@ -16,7 +16,7 @@ from wampush.config.keys import (
     quoted,
     variable_of,
 )
-from wampush.config.positions import KeyPath
+from wampush.config.line_numbers import KeyPath
 from wampush.config.settings import FIELDS
 
 

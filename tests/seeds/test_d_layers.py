@@ -84,7 +84,7 @@ def test_wamp_alone_is_text_in_and_requests_out() -> None:
 BROKER = """
 import sys
 from wampush.broker.broker import Broker
-from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.router import Router
 from wampush.broker.delivery.fanout import Fanout

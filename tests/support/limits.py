@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from wampush.broker.requests.checks import RequestLimits
+from wampush.broker.requests.authorization import RequestLimits
 from wampush.config.tables.limits import LimitSettings
 from wampush.wamp.session import PrefixLimits
 

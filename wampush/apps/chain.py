@@ -22,7 +22,7 @@ from wampush.broker.requests.application import Application, Decide, Reply
 from wampush.wamp.messages import Call, Publish, Subscribe
 
 if TYPE_CHECKING:
-    from wampush.apps.python.sessions import Sessions
+    from wampush.apps.python.session_registry import Sessions
     from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 

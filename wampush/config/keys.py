@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from wampush.config.positions import KeyPath
+from wampush.config.line_numbers import KeyPath
 from wampush.config.settings import FIELDS, LISTS, SECTIONS
 
 PREFIX: Final = "WAMPUSH_"

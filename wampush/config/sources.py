@@ -27,7 +27,7 @@ from wampush.config.keys import (
     quoted,
     variable_of,
 )
-from wampush.config.positions import KeyPath, positions
+from wampush.config.line_numbers import KeyPath, positions
 from wampush.config.redaction import HIDDEN, names_a_secret, presentable
 from wampush.config.setting import Setting
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, SECTIONS

@@ -22,7 +22,7 @@ from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestRe
 from wampush.net.http_post import HttpResponse, problem_of, server_responded
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
-from wampush.net.states import moved
+from wampush.net.state_machine import moved
 
 Request = TypeVar("Request")
 Read = TypeVar("Read")

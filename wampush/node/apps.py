@@ -18,14 +18,14 @@ from wampush.apps import App, loader
 from wampush.apps.chain import ApplicationChain, ChainLink
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.app import Registered
-from wampush.apps.python.contexts import Contexts
+from wampush.apps.python.context_factory import Contexts
 from wampush.apps.python.cra_hook import CallHandler, CraHook, HookKeys
 from wampush.apps.python.host import AppHost
 from wampush.apps.python.key_handler import KeyHandler
 from wampush.apps.python.replies import Replies
 from wampush.apps.python.runner import Runner
 from wampush.apps.python.server_api import ServerApi
-from wampush.apps.python.sessions import Sessions
+from wampush.apps.python.session_registry import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.broker import Broker
 from wampush.broker.presence.presence import PresenceView

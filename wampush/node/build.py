@@ -28,9 +28,9 @@ from wampush.broker.hub import Hub
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Report, Source
+from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
-from wampush.broker.presence.timing import Clock
-from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.requests.procedures import Become

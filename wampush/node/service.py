@@ -25,7 +25,7 @@ from wampush.errors import OperatorError
 from wampush.net import descriptors, listeners
 from wampush.node.listening import ListeningSockets
 from wampush.node.options import Account, Options, account, message_of
-from wampush.node.publishing import decide_publishing
+from wampush.node.publish_policy import decide_publishing
 
 if TYPE_CHECKING:
     from wampush.node.build import Node

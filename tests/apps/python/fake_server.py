@@ -9,11 +9,11 @@ from twisted.internet.task import Clock
 
 from tests.broker.world import World
 from wampush.apps.incidents import Incidents
-from wampush.apps.python.contexts import Contexts
+from wampush.apps.python.context_factory import Contexts
 from wampush.apps.python.replies import Replies
 from wampush.apps.python.runner import Runner
 from wampush.apps.python.server_api import ServerApi
-from wampush.apps.python.sessions import Sessions
+from wampush.apps.python.session_registry import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber

@@ -11,10 +11,10 @@ from tests.broker.world import Client, World
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
-from wampush.broker.presence.timing import Clock
 from wampush.broker.requests.application import Application
-from wampush.broker.requests.checks import RequestLimits
+from wampush.broker.requests.authorization import RequestLimits
 from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router

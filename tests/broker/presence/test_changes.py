@@ -9,7 +9,7 @@ import pytest
 
 from tests.broker.world import FakeClock
 from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY, TopicChanges
-from wampush.broker.presence.timing import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import Clock, DelayQueue
 
 
 class Topic:

@@ -20,8 +20,8 @@ from tests.broker.presence.presence_world import (
 from tests.broker.world import Client
 from wampush.broker.access.policy import TopicRule
 from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY
+from wampush.broker.presence.delay_queue import SLICE
 from wampush.broker.presence.presence import PresenceView
-from wampush.broker.presence.timing import SLICE
 from wampush.choices import Action, SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 

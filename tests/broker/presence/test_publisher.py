@@ -7,8 +7,8 @@ from typing import ClassVar
 import pytest
 
 from tests.broker.world import FakeClock
+from wampush.broker.presence.delay_queue import Clock, DelayQueue
 from wampush.broker.presence.publisher import EVENTS_PER_SECOND, RateLimitedPublisher
-from wampush.broker.presence.timing import Clock, DelayQueue
 
 INTERVAL = 0.2
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from tests.edges.websocket.decoder import decode, decoder
 from tests.edges.websocket.in_memory import Frame, frames
 from wampush.edges.websocket.compression import Agreement
-from wampush.edges.websocket.formats import PLAIN
 from wampush.edges.websocket.framing import (
     PING,
     Deflate,
@@ -21,6 +20,7 @@ from wampush.edges.websocket.framing import (
     text_frame,
     unmask,
 )
+from wampush.edges.websocket.wamp_v1_formats import PLAIN
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 300_000)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.edges.websocket.lifecycle import MOVES, Event, IllegalMove, State, moved
+from wampush.edges.websocket.lifecycle import MOVES, Event, IllegalEvent, State, moved
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_every_other_move_is_a_defect() -> None:
         (State.CLOSED, Event.LOST),
     }
     for state, event in illegal:
-        with pytest.raises(IllegalMove) as raised:
+        with pytest.raises(IllegalEvent) as raised:
             moved(state, event)
         assert (raised.value.state, raised.value.event) == (state, event)
         assert str(raised.value) == (f"a connection that is {state.value} cannot be {event.value}")
@@ -48,7 +48,7 @@ def test_a_connection_opens_ends_and_is_lost_at_most_once(events: list[Event]) -
     for event in events:
         try:
             state = moved(state, event)
-        except IllegalMove:
+        except IllegalEvent:
             continue
         seen.append(event)
     assert len(seen) == len(set(seen))

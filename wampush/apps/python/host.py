@@ -28,7 +28,7 @@ from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.topics import matches
 
 if TYPE_CHECKING:
-    from wampush.apps.python.contexts import Contexts
+    from wampush.apps.python.context_factory import Contexts
     from wampush.apps.python.cra_hook import CallHandler
     from wampush.apps.python.handlers import Handler
     from wampush.apps.python.replies import Replies

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
     from twisted.python.failure import Failure
 
-    from wampush.apps.python.contexts import Contexts
+    from wampush.apps.python.context_factory import Contexts
     from wampush.apps.python.handlers import Handler
     from wampush.apps.python.replies import Replies
     from wampush.apps.python.runner import Outcome, Runner

@@ -11,8 +11,8 @@ from typing import ClassVar, Final
 
 import orjson
 
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.publisher import RateLimitedPublisher
-from wampush.broker.presence.timing import DelayQueue
 
 #: The most changes of one interval that are published one by one.
 SINGLY: Final = 10

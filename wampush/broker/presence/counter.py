@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.host import PresenceHost
 from wampush.broker.presence.publisher import RateLimitedPublisher
-from wampush.broker.presence.timing import DelayQueue
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 

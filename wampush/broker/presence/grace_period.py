@@ -1,14 +1,14 @@
 """The grace period of users whose last connection was lost.
 
 Owns: who is within the period, and whose has expired. Must not import: anything of wampush but
-``timing``.
+``delay_queue``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from wampush.broker.presence.timing import DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 
 
 class GracePeriod:

@@ -18,10 +18,10 @@ from typing import Final, Protocol
 
 from wampush.broker.presence.changes import TopicChanges
 from wampush.broker.presence.counter import CounterTopic
+from wampush.broker.presence.delay_queue import Clock, DelayQueue
 from wampush.broker.presence.grace_period import GracePeriod
 from wampush.broker.presence.host import PresenceHost
 from wampush.broker.presence.members import TopicMembers
-from wampush.broker.presence.timing import Clock, DelayQueue
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.topics import is_reserved

@@ -1,7 +1,7 @@
 """Publishing changes without flooding anybody.
 
 Owns: when a change may be published: at once, then at most once per interval.
-Must not import: anything of wampush but ``timing``.
+Must not import: anything of wampush but ``delay_queue``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from math import inf
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from wampush.broker.presence.timing import DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 
 #: Events per second that one publisher may cause, for all receivers: about a tenth of a core.
 EVENTS_PER_SECOND: Final = 10_000

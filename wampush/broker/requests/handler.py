@@ -17,7 +17,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, PendingRequest, PendingRequests, RequestState, Verdict
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
-from wampush.broker.requests.checks import RequestChecks
+from wampush.broker.requests.authorization import RequestChecks
 from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal

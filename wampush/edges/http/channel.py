@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.web.http import HTTPChannel
 
-from wampush.net.states import moved
+from wampush.net.state_machine import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -39,7 +39,7 @@ from wampush.edges.redis.replies import (
     Oversized,
     ReplyReader,
 )
-from wampush.net.states import moved
+from wampush.net.state_machine import moved
 from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
 
 #: Seconds until login and subscriptions must be confirmed. Redis answers at once unless it hangs.

@@ -34,7 +34,7 @@ from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown
 from wampush.net import secret_files
-from wampush.net.states import moved
+from wampush.net.state_machine import moved
 
 _log = Logger(namespace="wampush.redis")
 

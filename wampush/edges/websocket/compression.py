@@ -16,7 +16,7 @@ from typing import Any, Final
 from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
-from wampush.edges.websocket.formats import DeflatedFormat, deflated
+from wampush.edges.websocket.wamp_v1_formats import DeflatedFormat, deflated
 
 _NAME: Final = "permessage-deflate"
 _MAX_WINDOW_BITS: Final = 15

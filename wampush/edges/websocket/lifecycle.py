@@ -63,7 +63,7 @@ MOVES: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
 """The legal moves; an event that is missing in a state's row is a defect there."""
 
 
-class IllegalMove(Defect):
+class IllegalEvent(Defect):
     """A defect of wampush: an event that cannot happen in this state.
 
     :param state: of the connection.
@@ -79,9 +79,9 @@ class IllegalMove(Defect):
 def moved(state: State, event: Event) -> State:
     """Return the state after an event.
 
-    :raises IllegalMove: when the table has no such move.
+    :raises IllegalEvent: when the table has no such move.
     """
     try:
         return MOVES[state][event]
     except KeyError:
-        raise IllegalMove(state, event) from None
+        raise IllegalEvent(state, event) from None

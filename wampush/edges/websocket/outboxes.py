@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.outbox import Outbox
-from wampush.edges.websocket.formats import PLAIN, WebSocketFormat
+from wampush.edges.websocket.wamp_v1_formats import PLAIN, WebSocketFormat
 
 #: Bytes handed to the transport at a time while it is blocked; Twisted sends at most this much at
 #: once.

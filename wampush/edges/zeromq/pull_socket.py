@@ -24,7 +24,7 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.zeromq.binding import refuse_taken_file, remedy_for
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError
-from wampush.net.states import moved
+from wampush.net.state_machine import moved
 from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
 
 CONNECT: Final = "connect:"

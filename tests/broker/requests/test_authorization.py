@@ -15,7 +15,7 @@ from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.pending import PendingRequests
-from wampush.broker.requests.checks import RequestChecks, RequestLimits
+from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import MessageRefused, Refusal

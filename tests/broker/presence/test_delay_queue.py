@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.broker.world import FakeClock
-from wampush.broker.presence.timing import GRAIN, SLICE, Clock, DelayQueue
+from wampush.broker.presence.delay_queue import GRAIN, SLICE, Clock, DelayQueue
 
 
 class Bell:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wampush.config.line_numbers import KeyPath, positions
 from wampush.config.load import as_toml
-from wampush.config.positions import KeyPath, positions
 
 
 def paths(value: Any, above: KeyPath = ()) -> Iterator[KeyPath]:

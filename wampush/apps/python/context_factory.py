@@ -14,7 +14,7 @@ from wampush.apps.python.context import ConnectContext, Context
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
-    from wampush.apps.python.sessions import Sessions
+    from wampush.apps.python.session_registry import Sessions
     from wampush.broker.requests.connect import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 

@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from wampush.broker.publication import Position
-from wampush.edges.websocket.formats import PLAIN, DeflatedFormat, WebSocketFormat, deflated
+from wampush.edges.websocket.wamp_v1_formats import PLAIN, DeflatedFormat, WebSocketFormat, deflated
 
 PAYLOAD = b'{"value": 1.0, "text": "again and again and again"}'
 TEXT = b'[8,"http://shop/t",' + PAYLOAD + b"]"

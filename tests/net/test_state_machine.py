@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from wampush.net.states import IllegalMove, moved
+from wampush.net.state_machine import IllegalMove, moved
 
 
 class Door(Enum):
