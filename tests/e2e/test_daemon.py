@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ import zmq
 from tests.edges.websocket.in_memory import frames, masked, request
 from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
 from tests.support.raw_client import RawClient
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 
 HERE = ("--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*", "--http", "off")
 
@@ -408,6 +409,32 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(tmp_path: Path) ->
         assert daemon.terminate() == -signal.SIGTERM
         stuck.socket.close()
         half_open.close()
+
+
+def test_a_second_sigterm_ends_the_wait(tmp_path: Path) -> None:
+    variables = environment(WAMPUSH_CLIENTS_QUEUE_BYTES="100000000")
+    with running_daemon(tmp_path, environment=variables) as daemon, backend(daemon) as push:
+        stuck = Sluggish(daemon.websocket_port)
+        with RawClient(daemon.websocket_port) as quick:
+            quick.subscribe("t")
+            for number in range(4000):
+                push.send_multipart([b"t", json.dumps([number, "x" * 2000]).encode()])
+            for number in range(4000):
+                assert quick.receive()[2][0] == number
+        eventually(daemon.health, lambda health: health["connections"] == 1)
+        os.kill(daemon.pid, signal.SIGTERM)
+        daemon.wait_for_log(lambda log: "stopping: 1 connections have 5 s" in log)
+        # Keys are read again by a daemon that serves; the signal's default would be the end.
+        os.kill(daemon.pid, signal.SIGHUP)
+        daemon.wait_for_log(lambda log: "SIGHUP: nothing to reload" in log)
+        began = time.monotonic()
+        os.kill(daemon.pid, signal.SIGTERM)
+        assert daemon.wait() == -signal.SIGTERM
+        assert time.monotonic() - began < 4
+        assert "a second signal: ending at once, with 1 connections open" in daemon.log
+        assert "stopped: 4000 pushes and " in daemon.log
+        assert "Traceback" not in daemon.log
+        stuck.socket.close()
 
 
 def test_a_refused_listener_leaves_no_other_open(tmp_path: Path) -> None:

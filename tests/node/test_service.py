@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred, FirstError
 
 from tests.node.local_reactor import LocalReactor
+from wampush import __version__
 from wampush.broker.access.policy import Publishing
 from wampush.config.load import load
 from wampush.errors import ListenError, OperatorError
@@ -72,10 +77,17 @@ def test_it_listens_as_configured(service: Start, reactor: Any, log: list[str]) 
     assert [port for port, *_ in reactor.tcpServers] == [8080, 8081]
     assert "WAMP v1 on ws://127.0.0.1:8080/" in log
     assert "health on http://127.0.0.1:8081/healthz, demo on http://127.0.0.1:8081/demo/" in log
-    assert log[-1] == (
+    assert log[-1] == f"ready: wampush {__version__}, process {os.getpid()}"
+    assert log[-2] == (
         "clients of this machine may publish: every WebSocket listener is on loopback"
     )
     assert node_of(started).broker.policy.publishing is Publishing.LOCAL
+
+
+def test_identities_expire_by_the_time_of_day(service: Start) -> None:
+    started = service('[http]\nlisten = "off"\n')
+    started.startService()
+    assert node_of(started).websocket.shared.now is time
 
 
 def test_privileges_are_needed_once(service: Start, reactor: Any) -> None:
@@ -92,7 +104,7 @@ def test_permissions_come_before_the_choice(service: Start, log: list[str]) -> N
         '[http]\nlisten = "off"\n[clients]\npublish = "never"\n'
         '[[permissions]]\nmatch = "chat.*"\nactions = ["publish"]\nto = ["authenticated"]\n'
     ).startService()
-    assert log[-1] == (
+    assert log[-2] == (
         'where no permission decides, clients may not publish: clients.publish = "never"'
     )
 
@@ -183,7 +195,8 @@ def test_the_order_of_the_end(
         "NodeApps.stop",
         "NodeWebhooks.stop",
     ]
-    assert signal.getsignal(signal.SIGHUP) is not handler
+    # Its default would end the process before its end is complete.
+    assert signal.getsignal(signal.SIGHUP) is handler
 
 
 def test_a_service_that_did_not_start_ends_at_once(service: Start) -> None:
@@ -216,10 +229,107 @@ def test_hangup_reloads_the_secret_of_webhooks(
     assert "webhooks: secret reloaded" in log
 
 
-def test_hangup_before_the_start_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:
-    service()._on_hangup(signal.SIGHUP, None)
+def test_hangup_during_the_end_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:
+    started = service('[http]\nlisten = "off"\n')
+    started.startService()
+    started.stopService()
+    signal.raise_signal(signal.SIGHUP)
     reactor.run_calls()
-    assert log == ["SIGHUP: reloading keys and certificates"]
+    assert log[-1] == "SIGHUP: nothing to reload, because wampush is stopping"
+
+
+def test_hangup_names_settings_that_need_a_restart(
+    tmp_path: Path, reactor: Any, log: list[str]
+) -> None:
+    path = tmp_path / "wampush.toml"
+    text = f'[zmq]\npull = []\n[http]\nlisten = "off"\n[websocket]\n{LISTEN}\n'
+    path.write_text(text, encoding="utf-8")
+    started = WampushService(load(path, {}, {}), load_again=partial(load, path, {}, {}))
+    started.startService()
+    path.write_text(f'{text}ping_interval = 20\n[clients]\npublish = "never"\n', encoding="utf-8")
+    signal.raise_signal(signal.SIGHUP)
+    reactor.run_calls()
+    assert log[-1] == (
+        "SIGHUP: these settings have changed and need a restart: websocket.ping_interval, "
+        "clients.publish"
+    )
+    started.stopService()
+    reactor.advance(10)
+
+
+# An end that takes long.
+
+
+@pytest.fixture
+def slow(service: Start, monkeypatch: pytest.MonkeyPatch) -> tuple[WampushService, Deferred[None]]:
+    """A service that is being stopped, whose connections do not end before the Deferred fires."""
+    started = service('[http]\nlisten = "off"\n')
+    started.startService()
+    all_lost: Deferred[None] = Deferred()
+    monkeypatch.setattr(type(node_of(started).websocket), "stop", lambda *_: all_lost)
+    return started, all_lost
+
+
+def test_the_end_says_what_it_waits_for(
+    slow: tuple[WampushService, Deferred[None]], log: list[str]
+) -> None:
+    started, all_lost = slow
+    ended: list[Any] = []
+    started.stopService().addCallback(ended.append)
+    assert log[-1] == (
+        "stopping: 0 connections have 5 s to read what was published; "
+        "a second signal ends them at once"
+    )
+    assert ended == []
+    all_lost.callback(None)
+    assert ended == [None]
+    assert log[-1] == (
+        "stopped: 0 pushes and 0 messages of clients accepted, 0 inputs refused, "
+        "0 connections ended in 0 s"
+    )
+
+
+def test_an_impatient_operator_waits_no_longer(
+    slow: tuple[WampushService, Deferred[None]], log: list[str]
+) -> None:
+    started, all_lost = slow
+    ended: list[Any] = []
+    started.stopService().addCallback(ended.append)
+    started._on_impatience()
+    started._on_impatience()
+    assert ended == [None]
+    assert log[-2] == "a second signal: ending at once, with 0 connections open"
+    assert log[-1].startswith("stopped: ")
+    all_lost.callback(None)
+    assert ended == [None]
+
+
+def test_the_end_waits_for_applications(
+    slow: tuple[WampushService, Deferred[None]], log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started, all_lost = slow
+    handled: Deferred[None] = Deferred()
+    monkeypatch.setattr(type(node_of(started).apps), "stop", lambda *_: handled)
+    ended: list[Any] = []
+    started.stopService().addCallback(ended.append)
+    all_lost.callback(None)
+    assert log[-1] == (
+        "stopping: all connections have ended; applications have 5.0 s to handle that"
+    )
+    assert ended == []
+    handled.callback(None)
+    assert ended == [None]
+
+
+def test_a_part_that_does_not_stop_is_reported(
+    slow: tuple[WampushService, Deferred[None]],
+) -> None:
+    started, all_lost = slow
+    failures: list[Any] = []
+    started.stopService().addErrback(failures.append)
+    all_lost.errback(ValueError("a defect"))
+    (failure,) = failures
+    assert failure.check(FirstError)
 
 
 # What twistd asks for.

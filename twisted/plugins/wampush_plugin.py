@@ -4,9 +4,27 @@ Owns: the one ServiceMaker. Must not import: wampush, which twistd imports when 
 started.
 """
 
+import signal
+from typing import Any
+
 from twisted.application.service import ServiceMaker
 
-wampush = ServiceMaker(
+
+class _Maker(ServiceMaker):
+    """Makes the service, once twistd has read that it is the one to run."""
+
+    @property
+    def options(self) -> Any:
+        """The class that parses the command line.
+
+        From here on SIGHUP does not end the process; the service handles it when it starts, which
+        is after many imports.
+        """
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        return super().options
+
+
+wampush = _Maker(
     "wampush",
     "wampush.node.service",
     "A push server: WAMP v1 over WebSocket for pages, ZeroMQ for backends.",

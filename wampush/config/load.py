@@ -130,6 +130,17 @@ def describe(loaded: LoadedSettings) -> list[Described]:
     return rows
 
 
+def changed_keys(before: LoadedSettings, after: LoadedSettings) -> list[str]:
+    """Return the keys whose values differ, as :func:`describe` writes them and in its order."""
+    old = {row.key: row.value for row in describe(before)}
+    new = {row.key: row.value for row in describe(after)}
+    return [
+        key
+        for key in dict.fromkeys([*new, *old])
+        if key not in old or key not in new or old[key] != new[key]
+    ]
+
+
 def as_toml(value: object) -> str:
     """Write the value of a setting in the syntax of TOML."""
     if isinstance(value, bool):

@@ -10,6 +10,7 @@ import os
 import pwd
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from twisted.python import usage
 
 from wampush import __version__
 from wampush.config.load import load
+from wampush.config.sources import file_named_by
 from wampush.errors import OperatorError
 
 
 class Options(usage.Options):
-    """The options of ``twistd wampush``; ``loaded`` holds the settings after parsing."""
+    """The options of ``twistd wampush``; ``loaded`` holds the settings after parsing.
+
+    ``load_again`` reads the same sources once more.
+    """
 
     synopsis = "[options]"
     longdesc = (
@@ -31,7 +36,12 @@ class Options(usage.Options):
         "Example: twistd -n wampush --listen tcp:8080 --pull ipc:///run/wampush.sock --http off"
     )
     optParameters = [
-        ["config", "c", None, "TOML file with settings; see wampush.example.toml."],
+        [
+            "config",
+            "c",
+            None,
+            "TOML file with settings; wampush check prints all of them with their values.",
+        ],
         [
             "http",
             None,
@@ -92,11 +102,14 @@ class Options(usage.Options):
             "zmq.pull": self["pull"] or None,
             "http.listen": self["http"],
         }
-        path = Path(self["config"]) if self["config"] else None
+        path = Path(self["config"]) if self["config"] else file_named_by(os.environ)
         try:
             self["loaded"] = load(path, os.environ, overrides, self["set"])
         except OperatorError as error:
             raise SystemExit(message_of(error)) from None
+        # A daemon may change its working directory before it is asked to load again.
+        absolute = None if path is None else path.absolute()
+        self["load_again"] = partial(load, absolute, os.environ, overrides, self["set"])
 
 
 def message_of(error: OperatorError) -> str:

@@ -1,31 +1,37 @@
 """The service that twistd runs: a node from its start to its end.
 
-Owns: the order of starting and stopping, and signals. ``makeService`` and ``Options`` are what the
-plugin of twistd names.
+Owns: the order of starting and stopping. ``makeService`` and ``Options`` are what the plugin of
+twistd names.
 May import everything; nothing but the plugin may import it.
 """
 
 from __future__ import annotations
 
 import gc
-import signal
+import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 
+from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
 from wampush.net import descriptors, listeners
+from wampush.node import reloading
+from wampush.node.clock import use_monotonic_clock
 from wampush.node.listening import ListeningSockets
 from wampush.node.options import Account, Options, account, message_of
 from wampush.node.publish_policy import decide_publishing
+from wampush.node.signals import Signals
+from wampush.node.summary import summary
 
 if TYPE_CHECKING:
     from wampush.node.build import Node
@@ -43,7 +49,7 @@ MIN_PATIENCE: Final = 1.0
 def makeService(options: Options) -> WampushService:
     """Return the service that twistd runs."""
     sys.excepthook = _show_error
-    return WampushService(options["loaded"], account(options))
+    return WampushService(options["loaded"], account(options), options["load_again"])
 
 
 def _show_error(
@@ -73,16 +79,24 @@ class WampushService(Service):
 
     :param loaded: the settings and their origins.
     :param account: that twistd changes to after the sockets are bound; None where it does not.
+    :param load_again: reads the settings from the same sources as at the start; None where SIGHUP
+        need not compare them.
     """
 
     name = "wampush"
 
-    def __init__(self, loaded: LoadedSettings, account: Account | None = None) -> None:
+    def __init__(
+        self,
+        loaded: LoadedSettings,
+        account: Account | None = None,
+        load_again: Callable[[], LoadedSettings] | None = None,
+    ) -> None:
         self._loaded = loaded
         self._account = account
+        self._load_again = load_again
         self._running_node: _Running | None = None
-        self._previous_hangup_handler: Any = None
-        self._stopping = False
+        self._started_at = monotonic()
+        self._stopped: Deferred[None] | None = None
 
     def privilegedStartService(self) -> None:
         """Bind every address, before twistd gives up its privileges.
@@ -95,7 +109,16 @@ class WampushService(Service):
 
         from wampush.node.build import build
 
-        self._previous_hangup_handler = signal.signal(signal.SIGHUP, self._on_hangup)
+        use_monotonic_clock(reactor)
+        signals = Signals(
+            reactor,
+            on_hangup=self._on_hangup,
+            is_stopping=lambda: self._stopped is not None,
+            on_impatience=self._on_impatience,
+        )
+        signals.handle_hangup()
+        # Twisted installs its own handlers when the reactor starts.
+        reactor.callWhenRunning(signals.handle_ends)
         settings = self._loaded.settings
         max_connections = _limit_connections(settings)
         node = build(settings, reactor, max_connections, self._loaded.folder)
@@ -131,7 +154,7 @@ class WampushService(Service):
             node,
             reactor,
             websocket_url=sockets.websocket_url,
-            is_stopping=lambda: self._stopping,
+            is_stopping=lambda: self._stopped is not None,
         )
         sockets.open_http(self._loaded.settings.http.listen, site)
         for url in sockets.http_urls:
@@ -149,15 +172,27 @@ class WampushService(Service):
         # sessions.
         gc.collect()
         gc.freeze()
+        _log.info(
+            "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
+        )
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening and pulling, deliver what was pulled, then end the connections."""
+        """Stop listening and pulling, deliver what was pulled, then end the connections.
+
+        :returns: fires when everything has ended, or when the operator does not want to wait.
+        """
         super().stopService()  # type: ignore[no-untyped-call]
         running: _Running | None = self._running_node
         if running is None:
             return succeed(None)
+        self._stopped = stopped = Deferred[None]()
         node = running.node
-        self._stopping = True
+        _log.info(
+            "stopping: {connections} connections have {patience:g} s to read what was published; "
+            "a second signal ends them at once",
+            connections=len(node.websocket.connections),
+            patience=STOP_PATIENCE,
+        )
         deadline = monotonic() + STOP_PATIENCE
         node.pull.drain()
         node.acknowledged_pushes.stop()
@@ -166,9 +201,10 @@ class WampushService(Service):
             running.sockets.close_websocket(),
             node.redis.stop().addCallback(lambda _: node.websocket.stop(STOP_PATIENCE)),
         ]
-        return gatherResults(ended).addCallback(
+        gatherResults(ended).addCallback(
             lambda _: self._on_clients_gone(running, max(deadline - monotonic(), MIN_PATIENCE))
-        )
+        ).addBoth(self._on_stopped)
+        return stopped
 
     def _on_clients_gone(self, running: _Running, patience: float) -> Deferred[None]:
         """Stop the rest.
@@ -179,31 +215,54 @@ class WampushService(Service):
         node.pull.stop()
         node.authenticator.close()
         node.backpressure.stop()
-        signal.signal(signal.SIGHUP, self._previous_hangup_handler or signal.SIG_DFL)
         ended = [running.sockets.close_http(), node.components.stop(), node.apps.stop(patience)]
         if node.webhooks is not None:
             ended.append(node.webhooks.stop(patience))
-        return gatherResults(ended).addCallback(lambda _: None)
+        all_ended = gatherResults(ended)
+        if not all_ended.called:
+            _log.info(
+                "stopping: all connections have ended; applications have {patience:.1f} s to "
+                "handle that",
+                patience=patience,
+            )
+        return all_ended.addCallback(lambda _: None)
 
-    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGHUP, which Twisted leaves to its default: the end of the process."""
-        from twisted.internet import reactor
+    def _on_stopped(self, result: Any) -> Any:
+        """Report the end to twistd, unless that happened already.
 
-        # A signal arrives between any two instructions, so its work waits for the reactor.
-        reactor.callFromThread(self._reload)
+        :param result: None, or the failure of a part that did not stop.
+        """
+        running, stopped = self._running_node, self._stopped
+        if running is None or stopped is None or stopped.called:
+            return result
+        _log.info(
+            "stopped: {summary}",
+            summary=summary(running.node.broker.ledger, monotonic() - self._started_at),
+        )
+        stopped.callback(result)
+        return None
 
-    def _reload(self) -> None:
-        """Reload the files that may change while the daemon runs; each part logs its outcome."""
-        _log.info("SIGHUP: reloading keys and certificates")
-        if self._running_node is None:
+    def _on_impatience(self) -> None:
+        """Handle SIGTERM or SIGINT after the end has begun: do not wait any longer."""
+        running, stopped = self._running_node, self._stopped
+        if running is None or stopped is None or stopped.called:
             return
-        node = self._running_node.node
-        node.pull.security.reload()
-        node.redis.reload()
-        node.authenticator.reload()
-        if node.webhooks is not None:
-            node.webhooks.reload()
-        self._running_node.sockets.reload()
+        _log.warn(
+            "a second signal: ending at once, with {connections} connections open",
+            connections=len(running.node.websocket.connections),
+        )
+        self._on_stopped(None)
+
+    def _on_hangup(self) -> None:
+        """Handle SIGHUP."""
+        running = self._running_node
+        if running is None or self._stopped is not None:
+            _log.info("SIGHUP: nothing to reload, because wampush is stopping")
+            return
+        _log.info("SIGHUP: reloading keys and certificates")
+        reloading.reload_files(running.node, running.sockets)
+        if self._load_again is not None:
+            reloading.compare_settings(self._loaded, self._load_again)
 
 
 def _limit_connections(settings: Settings) -> int:

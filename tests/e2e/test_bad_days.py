@@ -1,0 +1,50 @@
+"""A daemon whose clock is set back."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, running_daemon
+from tests.support.raw_client import RawClient
+from tests.support.waiting import PATIENCE, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+CLOCK = ROOT / "tests" / "support" / "twistd_with_clock.py"
+HOUR = 3600.0
+
+
+def time_of_day(daemon: Daemon) -> float:
+    """What the daemon takes for the time."""
+    with RawClient(daemon.websocket_port) as client:
+        client.send(2, "1", "wampush.time")
+        answer = client.receive()
+    assert answer[:2] == [3, "1"]
+    assert isinstance(answer[2], float)
+    return answer[2]
+
+
+def test_a_clock_that_is_set_back_stops_no_timer(tmp_path: Path) -> None:
+    # -P keeps the folder of the script, whose modules it does not need, off the path.
+    twistd = [sys.executable, "-P", str(CLOCK), "-n", "--pidfile="]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    extra = ["--set", "websocket.handshake_timeout=1"]
+    with running_daemon(tmp_path, twistd=twistd, environment=environment, extra=extra) as daemon:
+        os.kill(daemon.pid, signal.SIGUSR2)
+        now = eventually(lambda: time_of_day(daemon), lambda seen: seen < time.time() - HOUR / 2)
+        with socket.create_connection(("127.0.0.1", daemon.websocket_port), PATIENCE) as silent:
+            silent.sendall(b"GET / HTTP/1.1\r\n")
+            with pytest.raises(ConnectionResetError):
+                silent.recv(1000)
+        # The times in the log follow the time of day.
+        daemon.wait_for_log(lambda log: "handshake-timeout" in log)
+        (line,) = re.findall(r"^(\S+) \[.*handshake-timeout", daemon.log, re.MULTILINE)
+        assert -1 <= datetime.strptime(line, "%Y-%m-%dT%H:%M:%S%z").timestamp() - now < PATIENCE
