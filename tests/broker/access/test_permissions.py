@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -261,3 +262,12 @@ def test_the_permissions_object_and_its_default_for_publishing():
     opened = RULES.effective(STAFF, publish_by_default=True)
     assert opened["pubsub"][-1] == {"uri": "", "prefix": True, "pub": True, "sub": True}
     assert RULES.effective(STAFF)["pubsub"][-1]["pub"] is False
+
+
+def test_the_permissions_object_is_made_once_for_sessions_with_the_same_rights():
+    found = permissions(rule("news.*"), rule("user.{user}", to=("authenticated",), allow=False))
+    again = replace(person("7"), language="de", data={"name": "Ann"}, expires=5.0)
+    assert found.effective(person("7"), True) is found.effective(again, True)
+    assert found.effective(person("7"), True) is not found.effective(person("7"), False)
+    assert found.effective(person("7"), True) != found.effective(person("8"), True)
+    assert found.effective(person("7"), True) is not found.effective(person("7", "x"), True)

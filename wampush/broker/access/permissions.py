@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from wampush.broker.access.objects_cache import PermissionsObjects
 from wampush.broker.access.permissions_object import permissions_object
 from wampush.broker.access.rule import FORBIDDEN, AccessDecision, PermissionEntry, Rule
 from wampush.broker.access.token_bucket import TokenBucket
@@ -35,7 +36,7 @@ ALWAYS_CALLABLE: Final = AUTHENTICATION_PROCEDURES | {PROCEDURE_SESSION, PROCEDU
 
 
 class Permissions:
-    """The rules in force; immutable.
+    """The rules in force; they never change.
 
     :param entries: the rules in their order.
     :param defaults: the decision for each action where no rule decides, see
@@ -43,7 +44,7 @@ class Permissions:
     :param now: returns the time in seconds, for rates; need not be the time of day.
     """
 
-    __slots__ = ("_by_action", "_defaults", "_now", "rules")
+    __slots__ = ("_by_action", "_defaults", "_now", "_objects", "rules")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Permissions:
         }
         self._defaults = defaults
         self._now = now
+        self._objects = PermissionsObjects()
 
     def decide(
         self, identity: Identity, action: Action, topic: str, size: int = 0
@@ -106,9 +108,17 @@ class Permissions:
     ) -> Mapping[str, object]:
         """Return what an identity may do, as the permissions object of WAMP-CRA.
 
+        The object is kept for the next time; callers must not change it.
+
         :param publish_by_default: whether publishing is allowed where no rule decides; None for
             what the defaults say.
         """
+        key = (identity.user, identity.groups, publish_by_default)
+        return self._objects.get(key, lambda: self._make_object(identity, publish_by_default))
+
+    def _make_object(
+        self, identity: Identity, publish_by_default: bool | None
+    ) -> Mapping[str, object]:
         defaults = {action: decision.allowed for action, decision in self._defaults.items()}
         if publish_by_default is not None:
             defaults[Action.PUBLISH] = publish_by_default
