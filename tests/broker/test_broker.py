@@ -18,7 +18,7 @@ from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
-from wampush.choices import Action
+from wampush.choices import Action, DefaultPermission
 from wampush.config.tables.permissions import PermissionSettings
 
 
@@ -222,7 +222,7 @@ def test_presence_learns_of_everything_after_the_indexes():
 def test_subscriptions_that_the_new_identity_may_not_have_end():
     world = World(auto_subscribe=("all",))
     entries = [PermissionSettings("staff", (Action.SUBSCRIBE,), ("group:staff",))]
-    permissions = Permissions(entries, default_decisions(subscribe="deny"), lambda: 0.0)
+    permissions = Permissions(entries, default_decisions(subscribe=DefaultPermission.DENY), lambda: 0.0)
     world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     client = world.client("staff", identity=Identity("7", frozenset({"staff"})))
     assert world.broker.requested_count(client.subscriber) == 1

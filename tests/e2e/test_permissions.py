@@ -44,7 +44,7 @@ def test_rules_of_the_file_hold_on_the_wire(tmp_path: Path) -> None:
         RawClient(daemon.websocket_port) as reader,
         RawClient(daemon.websocket_port) as writer,
     ):
-        daemon.wait_for_log(lambda text: "4 entries of [[permissions]]" in text)
+        daemon.wait_for_log(lambda text: "permissions: 4 entries; " in text)
         reader.send(1, "open", "http://example.com/open/")
         for topic in ("open:a", "http://example.com/closed", "user.7.inbox", "user..inbox", "free"):
             reader.send(5, topic)

@@ -16,7 +16,7 @@ from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.pending import PendingRequests
 from wampush.broker.requests.authorization import RequestChecks, RequestLimits
-from wampush.choices import Action
+from wampush.choices import Action, DefaultPermission, PublishPolicy
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.errors import MessageRefused, Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
@@ -45,10 +45,13 @@ def checks(
     return RequestChecks(world.broker, limits or request_limits(), application, reserved)
 
 
-def permit(world: World, *rules: PermissionSettings, **defaults: str) -> None:
-    """Replace the permissions; without defaults everything that no rule decides is refused."""
-    defaults = {"subscribe": "deny", "publish": "deny", "call": "deny"} | defaults
-    decisions: Any = default_decisions(**defaults)
+def permit(
+    world: World,
+    *rules: PermissionSettings,
+    subscribe: DefaultPermission = DefaultPermission.DENY,
+) -> None:
+    """Replace the permissions; without a default everything that no rule decides is refused."""
+    decisions = default_decisions(subscribe, PublishPolicy.NEVER, DefaultPermission.DENY)
     permissions = Permissions(rules, decisions, lambda: world.clock.now)
     world.broker.policy = replace(
         world.broker.policy, permissions=permissions, publishing=Publishing.NOBODY
@@ -244,5 +247,5 @@ def test_a_session_may_learn_who_is_on_topics_that_it_may_have(world):
     assert not checks(world).may_learn(client.subscriber, "u")
     # The application has not decided about this one.
     assert not checks(world, Judge(True)).may_learn(client.subscriber, "t")
-    permit(world, subscribe="allow")
+    permit(world, subscribe=DefaultPermission.ALLOW)
     assert checks(world, Judge(True)).may_learn(client.subscriber, "judged")
