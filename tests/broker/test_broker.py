@@ -222,7 +222,9 @@ def test_presence_learns_of_everything_after_the_indexes():
 def test_subscriptions_that_the_new_identity_may_not_have_end():
     world = World(auto_subscribe=("all",))
     entries = [PermissionSettings("staff", (Action.SUBSCRIBE,), ("group:staff",))]
-    permissions = Permissions(entries, default_decisions(subscribe=DefaultPermission.DENY), lambda: 0.0)
+    permissions = Permissions(
+        entries, default_decisions(subscribe=DefaultPermission.DENY), lambda: 0.0
+    )
     world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
     client = world.client("staff", identity=Identity("7", frozenset({"staff"})))
     assert world.broker.requested_count(client.subscriber) == 1

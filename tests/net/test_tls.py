@@ -9,12 +9,16 @@ import signal
 import socket
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import zmq
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
+from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.support.browser import running_browser
 from tests.support.certificates import Certificate, make_certificate
@@ -24,7 +28,7 @@ from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
-from wampush.net.tls import carrier_endpoint, is_tls, make_context, uses_tls_table
+from wampush.net.tls import ServerContext, carrier_endpoint, is_tls, make_context, uses_tls_table
 
 
 def settings_of(made: Certificate, **other: str) -> TlsSettings:
@@ -158,7 +162,135 @@ def test_the_daemon_ends_with_one_line(tmp_path: Path, server: Certificate) -> N
     assert "Traceback" not in process.log
 
 
-# Connections.
+# Connections in memory.
+
+
+class Echo(Protocol):
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted calls it.
+        transport: Any = self.transport
+        transport.write(data)
+
+
+class MemoryConnection:
+    """A client of the standard library and a connection of the listener's factory, no socket.
+
+    :raises ssl.SSLError: one side refuses the other.
+    """
+
+    def __init__(self, current: ServerContext, client: ssl.SSLContext) -> None:
+        self.transport: Any = StringTransport()
+        self._server: Any = current.factory(Factory.forProtocol(Echo)).buildProtocol(None)
+        self._server.makeConnection(self.transport)
+        self._arriving, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.client = client.wrap_bio(self._arriving, self._leaving, server_hostname="localhost")
+        self._pump(self.client.do_handshake)
+
+    def echo(self, data: bytes) -> bytes:
+        self.client.write(data)
+        return cast("bytes", self._pump(lambda: self.client.read(len(data))))
+
+    def certificate(self) -> bytes:
+        shown = self.client.getpeercert(binary_form=True)
+        assert shown
+        return shown
+
+    def _pump(self, step: Callable[[], object]) -> object:
+        """Carry bytes to and fro until a step of the client is done."""
+        while True:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                return step()
+            self._server.dataReceived(self._leaving.read())
+            answer = self.transport.value()
+            assert answer, "both sides wait for the other"
+            self.transport.clear()
+            self._arriving.write(answer)
+
+
+def test_a_connection_has_tls_and_may_send_more_in_a_turn(server: Certificate) -> None:
+    connection = MemoryConnection(ServerContext(settings_of(server)), server.context())
+    assert connection.certificate() == in_file(server.certificate)
+    assert connection.echo(b"hello") == b"hello"
+    assert connection.transport.SEND_LIMIT == 1_048_576
+
+
+def test_small_writes_are_not_delayed(server: Certificate) -> None:
+    # Twisted's default transport would wait for the reactor, which does not run here.
+    connection = MemoryConnection(ServerContext(settings_of(server)), server.context())
+    assert [connection.echo(b"%d" % number) for number in range(3)] == [b"0", b"1", b"2"]
+
+
+def test_the_lowest_version_is_that_of_the_settings(server: Certificate) -> None:
+    client = server.context()
+    client.maximum_version = ssl.TLSVersion.TLSv1_2
+    made = MemoryConnection(ServerContext(settings_of(server)), client)
+    assert made.client.version() == "TLSv1.2"
+    with pytest.raises(ssl.SSLError, match=r"(?i)protocol version"):
+        MemoryConnection(ServerContext(settings_of(server, minimum_version="1.3")), client)
+
+
+@pytest.mark.parametrize("wanted", ["optional", "required"])
+def test_which_client_certificates_are_accepted(
+    tmp_path: Path, server: Certificate, wanted: str
+) -> None:
+    known, stranger = (make_certificate(tmp_path, name) for name in ("known", "stranger"))
+    current = ServerContext(
+        settings_of(server, client_certificate=wanted, client_ca=str(known.certificate))
+    )
+    for presented, accepted in ((known, True), (stranger, False), (None, wanted == "optional")):
+        client = server.context()
+        if presented is not None:
+            client.load_cert_chain(presented.certificate, presented.key)
+        # In TLS 1.3 the refusal comes after the client's part of the handshake.
+        if accepted:
+            assert MemoryConnection(current, client).echo(b"hello") == b"hello"
+        else:
+            with pytest.raises(ssl.SSLError, match=r"(?i)alert"):
+                MemoryConnection(current, client).echo(b"hello")
+
+
+@pytest.fixture
+def logged() -> Iterator[list[str]]:
+    """Lines of the log."""
+    lines: list[str] = []
+
+    def add(event: LogEvent) -> None:
+        lines.append(formatEvent(event))
+
+    observer: Any = add
+    globalLogPublisher.addObserver(observer)
+    yield lines
+    globalLogPublisher.removeObserver(observer)
+
+
+def test_reloaded_files_are_for_new_connections(
+    tmp_path: Path, server: Certificate, logged: list[str]
+) -> None:
+    current = ServerContext(settings_of(server))
+    early, trusting = MemoryConnection(current, server.context()), server.context()
+    first = in_file(server.certificate)
+    replace(server, make_certificate(tmp_path, "renewed"))
+    assert MemoryConnection(current, trusting).certificate() == first
+    assert current.reload()
+    renewed = MemoryConnection(current, server.context()).certificate()
+    assert renewed == in_file(server.certificate) != first
+    assert early.echo(b"still here") == b"still here"
+    assert logged == [
+        f"TLS: certificate reloaded from {server.certificate}; new connections use it"
+    ]
+
+
+def test_unusable_files_change_nothing(server: Certificate, logged: list[str]) -> None:
+    current = ServerContext(settings_of(server))
+    trusting, kept = server.context(), in_file(server.certificate)
+    server.certificate.write_text("half a file")
+    assert not current.reload()
+    assert MemoryConnection(current, trusting).certificate() == kept
+    (line,) = logged
+    assert line.startswith("TLS: could not reload the certificate, keeping the old one: tls.cert")
+    assert str(server.certificate) in line
+
+
+# Connections to a daemon.
 
 
 def test_events_come_over_tls_and_the_demo_is_told_so(daemon: Daemon, server: Certificate) -> None:
