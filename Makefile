@@ -17,7 +17,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint pytest bench fuzz lock reference clean help example-chat example-orders example-php
+.PHONY: run test lint pytest own-tests bench fuzz lock reference clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -26,6 +26,8 @@ help:
 	@echo "            Ports: WS_PORT, ZMQ_PORT, HTTP_PORT; for examples also PAGE_PORT"
 	@echo "make test   install what the tests need, then run lint and all tests"
 	@echo "make lint   run ruff, mypy --strict and the import rules"
+	@echo "make own-tests"
+	@echo "            list the modules that their own tests do not cover, after a full run of pytest"
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" selects some, BENCH_ARGS=--help lists options"
 	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N sets the inputs per parser"
 	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
@@ -45,7 +47,7 @@ example-php: $(VENV)/.runtime
 
 test:
 	scripts/install_system_packages.sh test
-	$(MAKE) lint pytest
+	$(MAKE) lint pytest $(if $(PYTEST_ARGS),,own-tests)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -57,7 +59,11 @@ lint: $(VENV)/.test
 WORKERS ?= 2
 
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-context=test --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
+
+# Reads what the last full run of pytest has recorded.
+own-tests: $(VENV)/.test
+	$(BIN)/python scripts/check_own_tests.py
 
 EXAMPLES ?= 20000
 

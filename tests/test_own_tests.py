@@ -1,0 +1,105 @@
+"""The list of modules that their own tests do not cover."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import check_own_tests
+import pytest
+from coverage import CoverageData
+
+MODULE = '''\
+"""A module."""
+
+LIMIT = 3
+
+
+def count(text):
+    """Return how long a text is.
+
+    :param text: any.
+    """
+    if text:
+        return len(text)
+    return 0
+'''
+TEST = """\
+from wampush.words import count
+
+
+def test_count():
+    assert count("abc") == 3
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A small project with one module and no test."""
+    (tmp_path / "wampush").mkdir()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "wampush" / "__init__.py").touch()
+    (tmp_path / "wampush" / "words.py").write_text(MODULE, "utf-8")
+    return tmp_path
+
+
+def measured(checkout: Path, *tests: str) -> CoverageData:
+    """Run tests of the project and return what coverage has recorded."""
+    data = checkout / "data"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--cov=wampush"]
+    done = subprocess.run(
+        [*command, "--cov-context=test", "--cov-report=", "--rootdir=.", *tests],
+        cwd=checkout,
+        env={"COVERAGE_FILE": str(data), "PYTHONPATH": str(checkout), "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = CoverageData(str(data))
+    found.read()
+    return found
+
+
+def listed(checkout: Path, data: CoverageData, least: int) -> list[str]:
+    """Return the lines that the script would print."""
+    return [str(each) for each in check_own_tests.findings(checkout, data, least)]
+
+
+def test_a_module_without_a_test_is_listed(checkout: Path) -> None:
+    other = checkout / "tests" / "test_other.py"
+    other.write_text(TEST, "utf-8")
+    data = measured(checkout, "tests/test_other.py")
+    assert listed(checkout, data, 10) == ["wampush/words.py: tests/test_words.py does not exist"]
+
+
+def test_what_other_tests_run_does_not_count(checkout: Path) -> None:
+    (checkout / "tests" / "test_other.py").write_text(TEST, "utf-8")
+    (checkout / "tests" / "test_words.py").write_text("def test_nothing():\n    pass\n", "utf-8")
+    data = measured(checkout, "tests")
+    assert listed(checkout, data, 10) == [
+        "wampush/words.py: tests/test_words.py covers 0 %; lines 11-13"
+    ]
+
+
+def test_lines_inside_functions_count_and_docstrings_do_not(checkout: Path) -> None:
+    (checkout / "tests" / "test_words.py").write_text(TEST, "utf-8")
+    data = measured(checkout, "tests")
+    assert check_own_tests.function_lines(MODULE) == {11, 12, 13}
+    assert listed(checkout, data, 66) == []
+    assert listed(checkout, data, 67) == [
+        "wampush/words.py: tests/test_words.py covers 67 %; lines 13"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "text"), [((), ""), ((3,), "3"), ((3, 4, 5, 9), "3-5, 9"), ((1, 3), "1, 3")]
+)
+def test_ranges_of_lines(numbers: tuple[int, ...], text: str) -> None:
+    assert check_own_tests.ranges(numbers) == text
+
+
+def test_the_own_test_of_a_module() -> None:
+    found = check_own_tests.own_test(Path("wampush/broker/hub.py"))
+    assert found == Path("tests/broker/test_hub.py")
