@@ -1,21 +1,26 @@
-"""A daemon whose clock is set back."""
+"""A daemon whose clock is set back, or whose log nobody reads."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import time
 from datetime import datetime
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from tests.support.daemon import Daemon, running_daemon
+from tests.support.daemon import Daemon, running_daemon, twistd_command
+from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
+from wampush.node.service import STOP_PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOCK = ROOT / "tests" / "support" / "twistd_with_clock.py"
@@ -48,3 +53,34 @@ def test_a_clock_that_is_set_back_stops_no_timer(tmp_path: Path) -> None:
         daemon.wait_for_log(lambda log: "handshake-timeout" in log)
         (line,) = re.findall(r"^(\S+) \[.*handshake-timeout", daemon.log, re.MULTILINE)
         assert -1 <= datetime.strptime(line, "%Y-%m-%dT%H:%M:%S%z").timestamp() - now < PATIENCE
+
+
+def test_a_log_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
+    with reserved_ports(3) as (_, _, port):
+        here = "interface=127.0.0.1"
+        arguments = ["--listen", f"tcp:0:{here}", "--pull", f"ipc://{tmp_path}/pushes"]
+        process = subprocess.Popen(
+            [*twistd_command(), "wampush", *arguments, "--http", f"tcp:{port}:{here}"],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    assert process.stdout is not None
+    with process.stdout as log:
+        fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
+        assert any(" ready: " in line for line in iter(log.readline, ""))
+        try:
+            # Each writes more than 50 bytes.
+            for _ in range(200):
+                process.send_signal(signal.SIGHUP)
+                with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE) as response:
+                    assert response.status == 200
+            began = time.monotonic()
+            process.terminate()
+            assert process.wait(PATIENCE) == -signal.SIGTERM
+            assert time.monotonic() - began < STOP_PATIENCE
+            assert 4000 < len(log.read()) <= 4096
+        finally:
+            process.kill()
+            process.wait()

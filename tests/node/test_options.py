@@ -12,7 +12,7 @@ import pytest
 from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.errors import OperatorError
-from wampush.node.options import Account, Options, account
+from wampush.node.options import Account, Options, account, problem_of_twistd
 
 
 @pytest.fixture(autouse=True)
@@ -99,10 +99,62 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"wampush {__version__}\n"
 
 
+# The options of twistd.
+
+
+@pytest.fixture
+def locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder that this user may not change; root's permissions do not matter."""
+    folder = tmp_path / "locked"
+    folder.mkdir()
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: str(path) != str(folder) and access(path, mode)
+    )
+    return folder
+
+
+def test_a_pid_file_that_cannot_be_written_is_one_line(locked: Path) -> None:
+    options = options_of_twistd(pidfile=str(locked / "twistd.pid"))
+    with pytest.raises(SystemExit) as ended:
+        options.parseOptions([])
+    assert ended.value.code == (
+        f"wampush: the pid file '{locked}/twistd.pid' cannot be written; pass --pidfile= for none, "
+        "or another file, to twistd, before wampush"
+    )
+
+
+@pytest.mark.parametrize("pidfile", ["", "twistd.pid"])
+def test_a_pid_file_that_can_be_written_is_no_problem(
+    pidfile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert problem_of_twistd({"pidfile": pidfile, "rundir": "."}) == ""
+
+
+def test_a_pid_file_is_no_folder(tmp_path: Path) -> None:
+    assert "cannot be written" in problem_of_twistd({"pidfile": str(tmp_path)})
+
+
+def test_the_working_directory_exists(locked: Path) -> None:
+    assert problem_of_twistd({"rundir": "/no/where"}) == (
+        "there is no folder '/no/where'; twistd --rundir must name an existing folder"
+    )
+    assert problem_of_twistd({"rundir": str(locked)}).startswith("this user may not enter ")
+
+
+def test_load_again_finds_a_relative_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("w.toml").write_text('[clients]\npublish = "never"\n', encoding="utf-8")
+    options = parsed("--config", "w.toml")
+    monkeypatch.chdir("/")
+    assert options["load_again"]().settings == options["loaded"].settings
+
+
 # The account.
 
 
-def options_of_twistd(**twistd: int) -> Any:
+def options_of_twistd(**twistd: int | str) -> Any:
     options: Any = Options()
     options.parent = twistd
     return options

@@ -24,6 +24,7 @@ from wampush.config.tables.identity import (
     TokenSettings,
 )
 from wampush.config.tables.limits import LimitSettings
+from wampush.config.tables.log import LogSettings
 from wampush.config.tables.network import ProxySettings, TlsSettings
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.config.tables.pushes import PushSettings
@@ -58,6 +59,7 @@ class Settings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     application: ApplicationSettings = field(default_factory=ApplicationSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
+    log: LogSettings = field(default_factory=LogSettings)
     topics: tuple[TopicSettings, ...] = ()
     permissions: tuple[PermissionSettings, ...] = ()
     redis_source: tuple[RedisSourceSettings, ...] = ()

@@ -95,8 +95,12 @@ class Options(usage.Options):
     def postOptions(self) -> None:
         """Load the settings.
 
-        :raises SystemExit: for mistakes in them, with one line each.
+        :raises SystemExit: for mistakes in them, with one line each, and for options of twistd with
+            which it would fail with a traceback.
         """
+        problem = problem_of_twistd(getattr(self, "parent", None) or {})
+        if problem:
+            raise SystemExit(f"wampush: {problem}")
         overrides = {
             "websocket.listen": self["listen"] or None,
             "zmq.pull": self["pull"] or None,
@@ -110,6 +114,28 @@ class Options(usage.Options):
         # A daemon may change its working directory before it is asked to load again.
         absolute = None if path is None else path.absolute()
         self["load_again"] = partial(load, absolute, os.environ, overrides, self["set"])
+
+
+def problem_of_twistd(twistd: Mapping[str, Any]) -> str:
+    """Return why twistd could not start with its own options; "" when it can.
+
+    :param twistd: its options, before it has changed to its working directory.
+    """
+    folder = str(twistd.get("rundir") or ".")
+    if not Path(folder).is_dir():
+        return f"there is no folder {folder!r}; twistd --rundir must name an existing folder"
+    if not os.access(folder, os.X_OK):
+        return f"this user may not enter {folder!r}; choose another folder with twistd --rundir"
+    name = twistd.get("pidfile")
+    if not name:
+        return ""
+    path = Path(name).absolute()
+    if os.access(path.parent, os.W_OK | os.X_OK) and not path.is_dir():
+        return ""
+    return (
+        f"the pid file '{path}' cannot be written; pass --pidfile= for none, or another file, to "
+        "twistd, before wampush"
+    )
 
 
 def message_of(error: OperatorError) -> str:

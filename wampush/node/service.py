@@ -10,15 +10,17 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, succeed
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
+from twisted.python.components import Componentized
 
 from wampush import __version__
 from wampush.config.load import LoadedSettings
@@ -28,6 +30,8 @@ from wampush.net import descriptors, listeners
 from wampush.node import reloading
 from wampush.node.clock import use_monotonic_clock
 from wampush.node.listening import ListeningSockets
+from wampush.node.log_output import LogOutput, choose_output
+from wampush.node.log_writer import LogWriter
 from wampush.node.options import Account, Options, account, message_of
 from wampush.node.publish_policy import decide_publishing
 from wampush.node.signals import Signals
@@ -48,18 +52,35 @@ MIN_PATIENCE: Final = 1.0
 
 def makeService(options: Options) -> WampushService:
     """Return the service that twistd runs."""
-    sys.excepthook = _show_error
-    return WampushService(options["loaded"], account(options), options["load_again"])
+    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
+    is_daemon = bool(twistd) and not (twistd.get("nodaemon") or twistd.get("debug"))
+    sys.excepthook = partial(_show_error, is_daemon)
+    loaded: LoadedSettings = options["loaded"]
+    return WampushService(
+        loaded,
+        account(options),
+        load_again=options["load_again"],
+        log_output=choose_output(twistd, loaded.settings.log),
+    )
 
 
 def _show_error(
-    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+    is_daemon: bool,
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
 ) -> None:
-    """Print an error, without a traceback if the operator can fix it; twistd would print one."""
-    if isinstance(error, OperatorError):
-        print(message_of(error), file=sys.__stderr__)
-    else:
+    """Print an error, without a traceback if the operator can fix it; twistd would print one.
+
+    :param is_daemon: whether nobody sees standard error, so that the log must tell it.
+    """
+    if not isinstance(error, OperatorError):
         sys.__excepthook__(kind, error, traceback)
+        return
+    print(message_of(error), file=sys.__stderr__)
+    if is_daemon:
+        for line in str(error).splitlines():
+            _log.critical("wampush does not start: {problem}", problem=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +102,7 @@ class WampushService(Service):
     :param account: that twistd changes to after the sockets are bound; None where it does not.
     :param load_again: reads the settings from the same sources as at the start; None where SIGHUP
         need not compare them.
+    :param log_output: takes the log; None where twistd decides that.
     """
 
     name = "wampush"
@@ -89,14 +111,23 @@ class WampushService(Service):
         self,
         loaded: LoadedSettings,
         account: Account | None = None,
+        *,
         load_again: Callable[[], LoadedSettings] | None = None,
+        log_output: LogOutput | None = None,
     ) -> None:
         self._loaded = loaded
         self._account = account
         self._load_again = load_again
+        self._log_output = log_output
         self._running_node: _Running | None = None
         self._started_at = monotonic()
         self._stopped: Deferred[None] | None = None
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Belong to twistd's application, which begins to log next."""
+        if self._log_output is not None and isinstance(parent, Componentized):
+            parent.setComponent(ILogObserver, self._log_output.observer)
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
 
     def privilegedStartService(self) -> None:
         """Bind every address, before twistd gives up its privileges.
@@ -172,6 +203,8 @@ class WampushService(Service):
         # sessions.
         gc.collect()
         gc.freeze()
+        if self._log_output is not None:
+            _write_in_thread(self._log_output.writer)
         _log.info(
             "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
         )
@@ -263,6 +296,19 @@ class WampushService(Service):
         reloading.reload_files(running.node, running.sockets)
         if self._load_again is not None:
             reloading.compare_settings(self._loaded, self._load_again)
+
+
+def _write_in_thread(writer: LogWriter) -> None:
+    """Write the log in a thread until the reactor has stopped; twistd logs two lines after that.
+
+    Not earlier than the start is complete: what a start that fails has logged must be written
+    before the exit.
+    """
+    from twisted.internet import reactor
+
+    writer.start()
+    stopping: Any = reactor
+    stopping.addSystemEventTrigger("after", "shutdown", writer.finish)
 
 
 def _limit_connections(settings: Settings) -> int:

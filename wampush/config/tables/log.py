@@ -1,0 +1,26 @@
+"""The table ``[log]``: which events are logged, and in which form.
+
+Must not import: Twisted, other tables.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from wampush.config.setting import setting
+
+LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
+LogFormat = Literal["text", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """``[log]``: the log that twistd's options send to a file, standard output or syslog."""
+
+    level: LogLevelName = setting(
+        "info", "Events of this level and above are logged; `warn` leaves out what is normal."
+    )
+    format: LogFormat = setting(
+        "text", "For people; `json` is one JSON object per line, for a log collector."
+    )
