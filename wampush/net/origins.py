@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 from wampush.net.addresses import parse_address
 from wampush.net.proxies import PROXY_HEADERS
+from wampush.web_origin import ANY, NULL, SAME_HOST, canonical, host_of
 
-SAME_HOST: Final = "same-host"
-_NULL: Final = "null"
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+#: Characters of a header that a message shows.
+_SHOWN: Final = 100
 
 
 def _host(header: str) -> str | None:
@@ -41,60 +41,89 @@ def is_loopback_name(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
-def canonical(origin: str) -> str | None:
-    """Return the canonical form of an origin: lower-case, without the scheme's default port.
-
-    :returns: None when the text is not an origin (scheme, host, optional port, nothing else).
-    """
-    try:
-        parts = urlsplit(origin.lower())
-        port = parts.port
-    except ValueError:
-        return None
-    if not parts.scheme or not parts.hostname or parts.path or parts.query or parts.username:
-        return None
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    shown = "" if port is None or port == _DEFAULT_PORTS.get(parts.scheme) else f":{port}"
-    return f"{parts.scheme}://{host}{shown}"
-
-
 @dataclass(frozen=True, slots=True)
 class Origins:
     """The pages that may connect.
 
-    :param allowed: patterns such as ``https://*.example.com``; ``same-host`` for pages of the host
-        that the client connects to (any port; all names of loopback are one host); ``*`` for all.
+    :param allowed: patterns in canonical form, such as ``https://*.example.com``; a pattern without
+        a scheme matches every scheme; ``same-host`` is for pages of the host that the client
+        connects to (any port; all names of loopback are one host), ``*`` for all.
     :param null: whether the opaque origin ``null`` may connect: files, sandboxed frames.
     """
 
     allowed: Sequence[str]
     null: bool
 
-    def permits(self, headers: Mapping[str, str]) -> bool:
+    def permits(self, headers: Mapping[str, str], *, loopback_only: bool = False) -> bool:
         """Return whether the origin of a handshake may connect; programs that send none may.
 
+        No page can make its browser send an empty origin.
+
         :param headers: the headers, by lower-case name.
+        :param loopback_only: whether only names of loopback can be the same host.
         """
         origin = headers.get("origin")
-        if origin is None:
+        if not origin or ANY in self.allowed:
             return True
-        if origin.lower() == _NULL:
+        if origin.lower() == NULL:
             return self.null
         name = canonical(origin)
         if name is None:
             return False
-        return any(self._matches(pattern, name, headers) for pattern in self.allowed)
+        return any(
+            _is_same_host(name, headers, loopback_only)
+            if pattern == SAME_HOST
+            else _matches(pattern, name)
+            for pattern in self.allowed
+        )
 
-    @staticmethod
-    def _matches(pattern: str, origin: str, headers: Mapping[str, str]) -> bool:
-        if pattern != SAME_HOST:
-            # fnmatch gives brackets a meaning that they do not have in IPv6 addresses.
-            return fnmatchcase(origin, pattern.lower().replace("[", "[[]"))
-        page = urlsplit(origin).hostname
-        server = _host(headers.get("host", ""))
-        if page is None or server is None:
-            return False
-        return page == server or (is_loopback_name(page) and is_loopback_name(server))
+    def objection(self, headers: Mapping[str, str], *, loopback_only: bool = False) -> str:
+        """Return why :meth:`permits` returned False, and what would permit the origin."""
+        origin = headers.get("origin", "")
+        if origin.lower() == NULL:
+            return "The origin is 'null', which websocket.allow_null_origin = true permits."
+        name = canonical(origin)
+        if name is None:
+            return f'The origin is {origin[:_SHOWN]!r}, which is malformed; only "*" permits it.'
+        text = f"The origin is {name[:_SHOWN]!r}; add it to permit it."
+        if SAME_HOST not in self.allowed:
+            return text
+        host = headers.get("host", "")
+        if _is_same_host(name, headers, loopback_only=False):
+            return f"{text} wampush listens on loopback only, where same-host is loopback's names."
+        return (
+            f"{text} The request asks for the host {host[:_SHOWN]!r}; if the page connects to "
+            "its own host, the proxy must pass on Host."
+        )
+
+
+def _matches(pattern: str, origin: str) -> bool:
+    if "://" not in pattern:
+        origin = origin.partition("://")[2] or origin
+    # fnmatch gives brackets a meaning that they do not have in IPv6 addresses.
+    return fnmatchcase(origin, pattern.replace("[", "[[]"))
+
+
+def _is_same_host(origin: str, headers: Mapping[str, str], loopback_only: bool) -> bool:
+    page = host_of(origin)
+    server = _host(headers.get("host", ""))
+    if not page or server is None:
+        return False
+    if is_loopback_name(page):
+        return is_loopback_name(server)
+    return page == server and not loopback_only
+
+
+def is_direct_from_loopback(peer: str, headers: Mapping[str, str]) -> bool:
+    """Return whether a handshake comes from this machine, and through no HTTP proxy.
+
+    No page can make its browser add the header of a proxy.
+
+    :param peer: the address at the other end of the TCP connection.
+    :param headers: the headers, by lower-case name.
+    """
+    address = parse_address(peer)
+    return address is not None and address.is_loopback and PROXY_HEADERS.isdisjoint(headers)
 
 
 def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
@@ -113,8 +142,7 @@ def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
     if not PROXY_HEADERS.isdisjoint(headers):
         return False
     origin = headers.get("origin")
-    if origin is None:
+    if not origin:
         return True
     name = canonical(origin)
-    host = urlsplit(name).hostname if name else None
-    return host is not None and is_loopback_name(host)
+    return name is not None and is_loopback_name(host_of(name))

@@ -164,6 +164,8 @@ class WampushService(Service):
             _log.info("pulling pushes from {address}", address=address)
         if settings.http.listen != "off":
             self._open_http(reactor, node, sockets)
+        if not sockets.only_loopback:
+            node.websocket.shared.admission.allow_public_names()
         decision = decide_publishing(settings.clients.publish, sockets.only_loopback)
         node.set_publishing(decision.publishing)
         _log.info(

@@ -60,8 +60,8 @@ class CloseReason(Enum):
     ORIGIN_FORBIDDEN = Ending(
         "origin-forbidden",
         Fault.OPERATOR,
-        "Pages of this origin may not connect; add the origin to websocket.origins or to "
-        "the origins of the route.",
+        "Pages of this origin may not connect; websocket.origins, or the origins of the route, "
+        "must list it.",
         403,
     )
     TOO_MANY_FROM_ADDRESS = Ending(

@@ -17,14 +17,12 @@ from wampush.config.checks.common import (
     ListOf,
     Network,
     Number,
-    OriginPattern,
     Rejected,
     StringCheck,
     takes_any_port,
 )
 
 NETWORK: Check = get_args(Network)[1]
-ORIGIN: Check = get_args(OriginPattern)[1]
 WHOLE = Number(1, 10, "apples", whole=True)
 ANY = Number(0.5, 86_400)
 CHECKS: list[Check] = [
@@ -35,7 +33,7 @@ CHECKS: list[Check] = [
     StringCheck(),
     ListOf(StringCheck(), 1),
 ]
-CHECKS += [NETWORK, ORIGIN, TOPIC_PATTERN, StringCheck("a word", str.isalpha, optional=True)]
+CHECKS += [NETWORK, TOPIC_PATTERN, StringCheck("a word", str.isalpha, optional=True)]
 
 
 @pytest.mark.parametrize(
@@ -54,8 +52,6 @@ CHECKS += [NETWORK, ORIGIN, TOPIC_PATTERN, StringCheck("a word", str.isalpha, op
         (ListOf(StringCheck()), ["tcp:0", "tcp:0"], ("tcp:0", "tcp:0")),
         (NETWORK, "10.0.0.5/8", "10.0.0.5/8"),
         (NETWORK, "::1", "::1"),
-        (ORIGIN, "same-host", "same-host"),
-        (ORIGIN, "https://*.example.com", "https://*.example.com"),
         (TOPIC_PATTERN, "a.*", "a.*"),
     ],
 )
@@ -83,8 +79,6 @@ def test_usable_values(check: Check, value: object, kept: object) -> None:
         (StringCheck("a word", str.isalpha, optional=True), "1", 'a word, or "" for none'),
         (ListOf(StringCheck("a word")), "a", "a list, not a string; each element must be a word"),
         (NETWORK, "10.0.0.0/33", "an IP address such as"),
-        (ORIGIN, "https://a/b", "an origin such as"),
-        (ORIGIN, "example.com", "an origin such as"),
         (TOPIC_PATTERN, "a*b", "a topic, or a prefix"),
     ],
 )

@@ -57,7 +57,7 @@ def test_names_that_name_no_object(name: object) -> None:
 
 
 def test_other_mistakes() -> None:
-    assert "routes[1].origins" in refusal({**ENTRY, "origins": ["shop.example"]})
+    assert "routes[1].origins" in refusal({**ENTRY, "origins": ["https://shop.example/chat"]})
     assert "routes[1].subprotocols" in refusal({**ENTRY, "subprotocols": ["a, b"]})
     assert 'did you mean "routes[1].component"?' in refusal({**ENTRY, "componnet": "a:B"})
 

@@ -149,6 +149,33 @@ def test_a_page_of_a_stranger_gets_403_with_the_reason():
     assert node.ledger.ended[CloseReason.ORIGIN_FORBIDDEN] == 1
 
 
+def test_a_page_with_another_name_for_this_machine_connects_through_a_proxy_only():
+    rebound = {"origin": "http://evil.example:8080", "host": "evil.example:8080"}
+    for peer in ("127.0.0.1", "::1"):
+        assert refused(admission(), peer, **rebound) is CloseReason.ORIGIN_FORBIDDEN
+        admission().arrive(peer).admit(peer, {**rebound, "x-forwarded-for": "192.0.2.7"})
+    for peer in ("192.0.2.7", "unix socket"):
+        admission().arrive(peer).admit(peer, rebound)
+
+
+def test_where_other_machines_can_connect_a_page_may_have_any_name():
+    judge = admission()
+    judge.allow_public_names()
+    judge.arrive("127.0.0.1").admit(
+        "127.0.0.1", {"origin": "http://www.example.com", "host": "www.example.com:8080"}
+    )
+
+
+def test_the_refusal_of_an_origin_names_the_host_it_was_compared_with():
+    node = MemoryNode()
+    peer = node.connect()
+    peer.send(request("Origin: https://www.example.com"))
+    assert b"the host '127.0.0.1'; if the page connects to its own host" in peer.take()
+    (line,) = node.lines
+    assert "'https://www.example.com'" in line
+    assert "the proxy must pass on Host" in line
+
+
 def test_a_page_of_an_allowed_origin_connects():
     node = MemoryNode(WebSocketSettings(origins=("https://*.example.com",)))
     node.open("Origin: https://shop.example.com")

@@ -206,7 +206,8 @@ def test_no_subprotocol_is_needed_and_wamp_is_not_spoken():
         ("http://shop.example", ("http://shop.example",), 101),
         ("http://127.0.0.1:8000", ("http://shop.example",), 403),
         ("http://any.example", ("*",), 101),
-        ("null", ("*",), 403),
+        ("null", ("*",), 101),
+        ("null", ("https://*",), 403),
     ],
 )
 def test_a_route_may_have_origins_of_its_own(
@@ -218,7 +219,7 @@ def test_a_route_may_have_origins_of_its_own(
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     if status == 403:
         assert edge.ledger.ended == {CloseReason.ORIGIN_FORBIDDEN: 1}
-        assert b"or to the origins of the route." in answer
+        assert b"or the origins of the route, must list it." in answer
 
 
 def test_the_identity_is_known_when_the_component_sees_the_client():

@@ -273,12 +273,6 @@ def _is_network(text: str) -> bool:
     return True
 
 
-def _is_origin(text: str) -> bool:
-    scheme, separator, rest = text.partition("://")
-    is_complete = bool(separator and scheme and rest)
-    return text in ("same-host", "*") or (is_complete and not any(c in rest for c in "/?#@ "))
-
-
 def _is_topic_pattern(text: str) -> bool:
     return bool(text) and "*" not in text[:-1]
 
@@ -293,7 +287,4 @@ TopicPattern = Annotated[str, TOPIC_PATTERN]
 Network = Annotated[
     str,
     StringCheck("an IP address such as 10.0.0.5 or a network such as 10.0.0.0/8", _is_network),
-]
-OriginPattern = Annotated[
-    str, StringCheck('an origin such as "https://*.example.com", "same-host" or "*"', _is_origin)
 ]

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wampush.config.checks.apps import ObjectName, RoutePath
-from wampush.config.checks.common import OriginPattern
 from wampush.config.checks.identity import Name
+from wampush.config.checks.origins import OriginPattern
 from wampush.config.setting import Conflict, entry_rule, required, setting
 
 

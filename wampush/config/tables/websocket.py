@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wampush.config.checks.common import OriginPattern
 from wampush.config.checks.endpoints import ListenEndpoint
+from wampush.config.checks.origins import OriginPattern
 from wampush.config.setting import DAY, Bytes, Count, Seconds, rule, setting
 
 Dialect = Literal["wamp1", "ratchet"]
@@ -53,7 +53,7 @@ class WebSocketSettings:
     origins: tuple[OriginPattern, ...] = setting(
         ("same-host",),
         "Pages of the host they connect to, on any port; a page of a stranger could use the "
-        "cookies of its visitors. All names of loopback are one host.",
+        "cookies of its visitors. All names of loopback are one host. `*` is every origin.",
         at_least=1,
     )
     allow_null_origin: bool = setting(

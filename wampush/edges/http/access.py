@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.edges.http.answers import bearer, host_asked_for
 from wampush.errors import Refusal
-from wampush.net.origins import canonical, is_loopback_name
+from wampush.net.origins import is_loopback_name
 from wampush.net.proxies import PROXY_HEADERS
+from wampush.web_origin import canonical
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
@@ -40,7 +41,9 @@ def is_from_another_site(request: Request) -> bool:
     host = (request.getHeader(b"host") or b"").decode("latin-1")
     own = canonical(f"{scheme}://{host}")
     origins = headers.getRawHeaders(b"origin", [])
-    return any(canonical(value.decode("latin-1").strip()) != own for value in origins)
+    return any(
+        own is None or canonical(value.decode("latin-1").strip()) != own for value in origins
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Final
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 from wampush.net.addresses import counting_key
-from wampush.net.origins import Origins
+from wampush.net.origins import Origins, is_direct_from_loopback
 from wampush.net.proxies import Proxies
 
 #: Sockets beyond a limit that are still accepted, so that their requests can be answered.
@@ -45,6 +45,7 @@ class Admission:
         self._origins = origins
         self.proxies: Final = proxies
         self._stopping = False
+        self._loopback_only = True
         #: Accepted sockets, whether their handshake is complete or not.
         self.connections = 0
         self._sockets: Counter[str] = Counter()
@@ -54,6 +55,14 @@ class Admission:
     def stop(self) -> None:
         """Refuse every handshake from now on."""
         self._stopping = True
+
+    def allow_public_names(self) -> None:
+        """Let same-host pages have any name, because other machines can connect as well.
+
+        Before, only pages of names of loopback can have the same host, unless a proxy forwards for
+        them: the owner of a site can make its name resolve to 127.0.0.1 (DNS rebinding).
+        """
+        self._loopback_only = False
 
     def rejects(self, peer: str) -> CloseReason | None:
         """Return why a new socket is closed before its request is read; None to go on.
@@ -119,8 +128,13 @@ class Admission:
         most = self._max_connections
         if self.connections > most:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
-        if not (origins or self._origins).permits(headers):
-            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, _about_origin(headers))
+        origins = origins or self._origins
+        restricted = (
+            self._loopback_only and "origin" in headers and is_direct_from_loopback(peer, headers)
+        )
+        if not origins.permits(headers, loopback_only=restricted):
+            detail = origins.objection(headers, loopback_only=restricted)
+            raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, detail)
         address = self.proxies.client_address(peer, headers)
         name = self.counted_as(address)
         if name is not None:
@@ -217,13 +231,6 @@ class Ticket:
             self._admission.leave_address(self._address_name)
             self._address_name = None
         self._admission.depart(self._socket_name)
-
-
-def _about_origin(headers: Mapping[str, str]) -> str:
-    origin = headers.get("origin", "")
-    if origin.lower() == "null":
-        return "The origin is 'null', which websocket.allow_null_origin = true permits."
-    return f"The origin is {origin[:100]!r}."
 
 
 def _decrement(counter: Counter[str], key: str) -> None:
