@@ -41,8 +41,8 @@ from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.component import ComponentRoute
-from wampush.edges.websocket.connection import ClientLimits
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute

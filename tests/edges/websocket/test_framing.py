@@ -17,10 +17,12 @@ from wampush.edges.websocket.framing import (
     Deflate,
     binary_frame,
     close_frame,
+    reason_of,
     text_frame,
     unmask,
 )
 from wampush.edges.websocket.wamp_v1_formats import PLAIN
+from wampush.errors import CloseReason
 
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537, 300_000)
 
@@ -125,3 +127,16 @@ def test_a_binary_frame_is_read_by_another_implementation(size: int) -> None:
         assert inflate(frame.payload, 15) == data
     else:
         assert frame == Frame(0x82, b"")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (1002, CloseReason.PROTOCOL_VIOLATION),
+        (1003, CloseReason.PROTOCOL_VIOLATION),
+        (1007, CloseReason.INVALID_PAYLOAD),
+        (1009, CloseReason.MESSAGE_TOO_LARGE),
+    ],
+)
+def test_the_reason_that_a_violation_ends_a_connection_for(code, reason):
+    assert reason_of(code) is reason

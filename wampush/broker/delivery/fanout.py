@@ -48,6 +48,8 @@ class Fanout:
         self._backpressure = backpressure
         self._ledger = ledger
         self._scheduled = False
+        #: How many publications there have been.
+        self.published = 0
         self._touched: list[Outbox] = []
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
         self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
@@ -91,6 +93,7 @@ class Fanout:
         :param slow_client: what happens to a receiver that has no room.
         :param position: of the event in its topic; None for a topic without history.
         """
+        self.published += 1
         batch = self._batch
         if receivers is not batch.receivers or topic != batch.topic:
             self.end_batch()

@@ -24,14 +24,16 @@ from wampush.broker.ledger import Ledger
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
 from wampush.edges.websocket.admission import Admission, Ticket
+from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Conversation
 from wampush.edges.websocket.frame_reader import FrameReader
-from wampush.edges.websocket.framing import PING, close_frame
+from wampush.edges.websocket.framing import PING, close_frame, reason_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.lifecycle import Event, State, moved
 from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
+from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 
@@ -49,26 +51,6 @@ _OPEN: Final = FrameReader.STATE_OPEN
 #: Seconds that a client gets to read what is left after its connection was ended.
 _LINGER: Final = 10.0
 
-_REASON_OF_CODE: Final = {
-    1002: CloseReason.PROTOCOL_VIOLATION,
-    1007: CloseReason.INVALID_PAYLOAD,
-    1009: CloseReason.MESSAGE_TOO_LARGE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """What one client may use.
-
-    :param queue_bytes: bytes that may wait to be sent to it.
-    :param messages_per_second: messages that it may send in the long run.
-    :param message_burst: messages that it may send at once.
-    """
-
-    queue_bytes: int
-    messages_per_second: float
-    message_burst: int
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedParts:
@@ -81,6 +63,7 @@ class SharedParts:
     :param timer_wheel: calls connections when something may be late.
     :param fanout: the path to the outboxes.
     :param backpressure: notified of bytes that wait for clients.
+    :param read_turns: divides the time for reading between clients.
     :param ledger: counts how connections end.
     :param now: returns the time in seconds since the epoch, for the expiry of identities.
     :param on_made: called when the socket of a connection is accepted.
@@ -94,6 +77,7 @@ class SharedParts:
     timer_wheel: TimerWheel
     fanout: Fanout
     backpressure: Backpressure
+    read_turns: ReadTurns
     ledger: Ledger
     now: Callable[[], float]
     on_made: Callable[[Connection], None]
@@ -138,6 +122,11 @@ class Connection(FrameReader):
         return self.shared.settings.max_message_bytes
 
     @property
+    def read_turns(self) -> ReadTurns:
+        """Says when to stop reading for now."""
+        return self.shared.read_turns
+
+    @property
     def peer(self) -> str:
         """The address at the other end of the socket."""
         return "" if self.ticket is None else self.ticket.peer
@@ -171,6 +160,11 @@ class Connection(FrameReader):
         """Read bytes of the client; none of them make this method raise."""
         self.last_heard = self.shared.timer_wheel.now
         if self.state == _OPEN:
+            if self in self.read_turns:
+                # Over TLS, what was decrypted before the transport was paused.
+                self.data += data
+                return
+            self.read_turns.begin()
             if self.current_frame is None and not self.data and not self.inside_message:
                 self.read_frames(data)
             else:
@@ -205,6 +199,8 @@ class Connection(FrameReader):
     def _move(self, event: Event) -> None:
         self.lifecycle = lifecycle = moved(self.lifecycle, event)
         self.state = _AUTOBAHN_STATE[lifecycle]
+        if event is not Event.OPENED:
+            self.read_turns.forget(self)
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.cancel()
@@ -229,6 +225,7 @@ class Connection(FrameReader):
         self._schedule_check(conversation.identity)
         conversation.on_open()
         if rest and self.state == _OPEN:
+            shared.read_turns.begin()
             self.read_frames(rest)
 
     def _on_answer(self, response: bytes, reason: CloseReason, detail: str) -> None:
@@ -258,8 +255,7 @@ class Connection(FrameReader):
         ticks = wheel.now - self._allowance_tick
         if ticks:
             self._allowance_tick = wheel.now
-            earned = ticks * wheel.tick_seconds * limits.messages_per_second
-            self._allowance = min(float(limits.message_burst), self._allowance + earned)
+            self._allowance = limits.renewed(self._allowance, ticks * wheel.tick_seconds)
         self._allowance -= 1
         if self._allowance < 0:
             self.drop(CloseReason.FLOODING)
@@ -295,6 +291,9 @@ class Connection(FrameReader):
     def _check(self, identity: Identity) -> None:
         """Drop the client when it is silent or its identity has expired, or ping it."""
         settings = self.shared.settings
+        if self in self.read_turns:
+            # Whether it is silent is not known as long as it is not read.
+            self.last_heard = self.shared.timer_wheel.now
         silent = self._silent_seconds()
         if self._seconds_to_expiry(identity) <= 0:
             self.drop(expiry_reason(identity))
@@ -390,7 +389,7 @@ class Connection(FrameReader):
             self.failedByMe = True
             self.sendData(close_frame(code, reason))
             if self.lifecycle is State.OPEN:
-                self._finish(_REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION), reason)
+                self._finish(reason_of(code), reason)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""

@@ -16,6 +16,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from wampush.edges.websocket.framing import unmask
+from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
 _COMPLETE_TEXT: Final = 0x81
@@ -31,6 +32,11 @@ class FrameReader(SlimServerProtocol, ABC):
 
     The subclass sets ``maxMessagePayloadSize``, the longest message in bytes.
     """
+
+    @property
+    @abstractmethod
+    def read_turns(self) -> ReadTurns:
+        """Says when to stop reading for now."""
 
     @abstractmethod
     def on_text(self, text: bytes) -> None:
@@ -58,6 +64,7 @@ class FrameReader(SlimServerProtocol, ABC):
         position = 0
         size = len(data)
         most = self.maxMessagePayloadSize
+        read_turns = self.read_turns
         while size - position >= _HEADER_BYTES:
             first, second = data[position], data[position + 1]
             if first != _COMPLETE_TEXT:
@@ -84,9 +91,36 @@ class FrameReader(SlimServerProtocol, ABC):
             self.on_text(text)
             if self.state != self.STATE_OPEN:
                 return
+            if read_turns.is_over() and (position < size or read_turns.is_held()):
+                self.data = data[position:]
+                read_turns.pause(self)
+                return
         if position < size:
             self.data = data[position:] if position else data
             self.consumeData()
+
+    def read_on(self) -> None:
+        """Go on with what is received and not read."""
+        if self.current_frame is None and not self.inside_message:
+            data, self.data = self.data, b""
+            self.read_frames(data)
+        else:
+            self.consumeData()
+
+    def consumeData(self) -> None:
+        """Have Autobahn read frames, as long as this read may go on."""
+        read_turns = self.read_turns
+        goes_on = True
+        while goes_on and self.state != self.STATE_CLOSED:
+            goes_on = self.processData()
+            if (
+                self.state == self.STATE_OPEN
+                and self.current_frame is None
+                and read_turns.is_over()
+                and (goes_on or read_turns.is_held())
+            ):
+                read_turns.pause(self)
+                return
 
     def _is_utf8(self, text: bytes) -> bool:
         try:

@@ -1,6 +1,7 @@
 """WebSocket frames of a server (RFC 6455 section 5).
 
-Owns: the bytes of unmasked, unfragmented frames, plain and compressed; the unmasking of payloads.
+Owns: the bytes of unmasked, unfragmented frames, plain and compressed; the unmasking of payloads;
+what the codes of Close frames mean.
 Must not import: Twisted, the broker.
 """
 
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from wampush.errors import CloseReason
+
 PING: Final = b"\x89\x00"
 
 _TEXT: Final = 0x81
@@ -20,6 +23,18 @@ _BINARY: Final = 0x82
 _COMPRESSED: Final = 0x40
 _CLOSE: Final = 0x88
 _EMPTY_BLOCK: Final = b"\x00\x00\xff\xff"
+_REASON_OF_CODE: Final = {
+    1007: CloseReason.INVALID_PAYLOAD,
+    1009: CloseReason.MESSAGE_TOO_LARGE,
+}
+
+
+def reason_of(code: int) -> CloseReason:
+    """Return why a connection ends in which Autobahn found a violation.
+
+    :param code: of the Close frame (RFC 6455 section 7.4.1).
+    """
+    return _REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION)
 
 
 def _frame(first: int, payload: bytes) -> bytes:

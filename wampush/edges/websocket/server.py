@@ -21,9 +21,11 @@ from wampush.broker.ledger import Ledger
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.connection import ClientLimits, Connection, SharedParts
+from wampush.edges.websocket.client_limits import ClientLimits
+from wampush.edges.websocket.connection import Connection, SharedParts
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.opening import ConnectHook, OpeningRules
+from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 from wampush.net.listeners import RejectedConnection
@@ -87,6 +89,7 @@ class WebSocketEdge(Factory):
             timer_wheel=self.timer_wheel,
             fanout=fanout,
             backpressure=backpressure,
+            read_turns=ReadTurns(fanout, backpressure, reactor.seconds, reactor.callLater),
             ledger=ledger,
             now=now,
             on_made=self.connections.add,
