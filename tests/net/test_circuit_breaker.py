@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from wampush.net.circuit_breaker import BreakerChange, BreakerState, CircuitBreaker, RequestResult
+from wampush.net.failure_sources import FailureSource
 
 FAILURES = 3
 SECONDS = 10.0
@@ -146,3 +147,59 @@ def test_the_next_request_is_the_probe_when_the_first_is_abandoned() -> None:
     assert breaker.report(first, RequestResult.ANSWERED) is None
     assert breaker.report(second, RequestResult.FAILED) is None
     assert breaker.seconds_left() == 10.0
+
+
+def fail(breaker: CircuitBreaker, source: FailureSource) -> BreakerChange | None:
+    breaker_pass = breaker.admit(source)
+    assert breaker_pass is not None
+    return breaker.report(breaker_pass, RequestResult.FAILED, source)
+
+
+def test_a_session_counts_once() -> None:
+    breaker = CircuitBreaker(3, 10.0, lambda: 0.0, holds=False)
+    one = FailureSource("one")
+    assert [fail(breaker, one) for _ in range(9)] == [None] * 9
+    assert fail(breaker, FailureSource("two")) is None
+    assert fail(breaker, FailureSource("three")) is BreakerChange.OPENED
+
+
+def test_the_sessions_of_an_address_count_for_half_at_most() -> None:
+    breaker = CircuitBreaker(4, 10.0, lambda: 0.0, holds=False)
+    for number in range(20):
+        assert fail(breaker, FailureSource(number, "192.0.2.1")) is None
+    assert fail(breaker, FailureSource(20, "192.0.2.2")) is None
+    assert fail(breaker, FailureSource(21, "192.0.2.2")) is BreakerChange.OPENED
+
+
+def test_a_client_that_keeps_failing_is_held_back_alone() -> None:
+    breaker = CircuitBreaker(3, 10.0, lambda: 0.0)
+    one = FailureSource("one", "192.0.2.1")
+    assert [fail(breaker, one) for _ in range(3)] == [None, None, BreakerChange.HELD]
+    assert breaker.admit(one) is None
+    assert breaker.held == 1
+    assert breaker.holds_back(one)
+    assert breaker.admit(FailureSource("two", "192.0.2.1")) is not None
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_an_answer_to_anybody_ends_the_row() -> None:
+    breaker = CircuitBreaker(2, 10.0, lambda: 0.0)
+    assert fail(breaker, FailureSource("one")) is None
+    other = FailureSource("two")
+    breaker.report(breaker.admit(other) or 0, RequestResult.ANSWERED, other)
+    assert fail(breaker, FailureSource("three")) is None
+    assert breaker.state is BreakerState.CLOSED
+
+
+def test_those_who_failed_are_the_probe_only_when_nobody_else_asks() -> None:
+    now = 0.0
+    breaker = CircuitBreaker(2, 10.0, lambda: now, holds=False)
+    one, two = FailureSource("one", "192.0.2.1"), FailureSource("two", "192.0.2.2")
+    fail(breaker, one)
+    assert fail(breaker, two) is BreakerChange.OPENED
+    now = 15.0
+    assert breaker.admit(one) is None
+    assert breaker.admit(FailureSource("other", "192.0.2.2")) is None
+    now = 20.0
+    assert breaker.admit(one) is not None
+    assert breaker.state is BreakerState.HALF_OPEN

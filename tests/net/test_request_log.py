@@ -50,3 +50,17 @@ def test_other_lines_are_always_logged() -> None:
         ]
         * 2
     )
+
+
+def test_clients_that_are_held_back_have_a_limit_of_their_own() -> None:
+    lines = Lines()
+    lines.log.failed("call", "no response")
+    for _ in range(2):
+        lines.log.held_back("call", 5, 10.0)
+    assert lines.lines == [
+        "warn webhooks http://shop/: call: no response",
+        (
+            "warn webhooks http://shop/: call: 5 failures in a row of one client; refusing its "
+            "requests for 10 s"
+        ),
+    ]

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
+from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse, problem_of, server_responded
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
@@ -61,6 +62,7 @@ class OutgoingRequest(Generic[Request, Read]):
     :param read: makes a value of the response, or raises UnusableResponse.
     :param done: gets this value, or None.
     :param owner: on whose behalf it is sent; owners take turns.
+    :param source: whose failure it is if it fails; None for nobody's.
     :param is_wanted: asked when its turn comes; if not, it is dropped.
     :ivar sent_at: when the server may have begun to see it; None as long as it cannot have.
     """
@@ -72,6 +74,7 @@ class OutgoingRequest(Generic[Request, Read]):
     done: Callable[[Read | None], None]
     timeout: float
     owner: Hashable = None
+    source: FailureSource | None = None
     is_wanted: Callable[[], bool] = _always
     breaker_pass: int = _NO_PASS
     state: RequestState = RequestState.QUEUED
@@ -135,17 +138,24 @@ class BoundedClient(Generic[Request]):
         seconds, begins now.
         """
         breaker = self._breakers.get(outgoing.label)
-        breaker_pass = _NO_PASS if breaker is None else breaker.admit()
+        breaker_pass = _NO_PASS if breaker is None else breaker.admit(outgoing.source)
         if breaker_pass is None:
             self._end(outgoing, None)
             return
         outgoing.breaker_pass = breaker_pass
         if self._queues.is_full(outgoing.kind):
-            self._report(outgoing, RequestResult.ABANDONED)
-            capacity = self._queues.capacity
-            self._log.failed(outgoing.label, f"the queue is full ({capacity} requests)")
-            self._end(outgoing, None)
-            return
+            # An owner with many requests makes room for one that has fewer.
+            last = self._queues.last_of_most(outgoing.kind, outgoing.owner)
+            crowded_out = last or outgoing
+            self._log.failed(
+                crowded_out.label, f"the queue is full ({self._queues.capacity} requests)"
+            )
+            if last is not None:
+                self._leave(last)
+            self._report(crowded_out, RequestResult.ABANDONED)
+            self._end(crowded_out, None)
+            if last is None:
+                return
         outgoing.timer = self._call_later(outgoing.timeout, self._on_timeout, outgoing)
         if outgoing.owner is not None:
             self._owned.setdefault(outgoing.owner, set()).add(outgoing)
@@ -260,21 +270,33 @@ class BoundedClient(Generic[Request]):
         outgoing.done(result)
 
     def _report(self, outgoing: OutgoingRequest[Request, Any], result: RequestResult) -> None:
-        """Report to the circuit breaker; when it opens, end what is queued for it."""
+        """Report to the circuit breaker; end what is queued and must not be sent any more."""
         label = outgoing.label
         breaker = self._breakers.get(label)
-        change = None if breaker is None else breaker.report(outgoing.breaker_pass, result)
-        if breaker is None or change is None:
+        if breaker is None:
             return
+        change = breaker.report(outgoing.breaker_pass, result, outgoing.source)
         if change is BreakerChange.CLOSED:
             self._log.recovered(label)
-            return
-        self._log.problem(
-            label,
-            f"{breaker.failures} failures in a row; sending no requests for {breaker.seconds:g} s, "
-            "then one as a probe",
-        )
-        for each in [each for each in self._queues if each.label == label]:
+        elif change is BreakerChange.OPENED:
+            self._log.problem(
+                label,
+                f"{breaker.failures} failures in a row; sending no requests for "
+                f"{breaker.seconds:g} s, then one as a probe",
+            )
+            self._end_queued(lambda each: each.label == label)
+        elif change is BreakerChange.HELD:
+            self._log.held_back(label, breaker.failures, breaker.seconds)
+            self._end_queued(
+                lambda each: (
+                    each.label == label
+                    and each.source is not None
+                    and breaker.holds_back(each.source)
+                )
+            )
+
+    def _end_queued(self, ends: Callable[[OutgoingRequest[Request, Any]], bool]) -> None:
+        for each in [each for each in self._queues if ends(each)]:
             if each.state is RequestState.QUEUED:
                 self._leave(each)
                 self._end(each, None)

@@ -45,6 +45,20 @@ class RequestLog:
                 suffix=suffix,
             )
 
+    def held_back(self, kind: str, failures: int, seconds: float) -> None:
+        """Log that a client's requests are not sent because they keep failing.
+
+        :param failures: in a row.
+        :param seconds: for how long.
+        """
+        suffix = self._limiter.suffix("held back")
+        if suffix is not None:
+            self.problem(
+                kind,
+                f"{failures} failures in a row of one client; refusing its requests for "
+                f"{seconds:g} s{suffix}",
+            )
+
     def recovered(self, kind: str) -> None:
         """Log that the server responds again to this kind of request."""
         self._log.info(

@@ -66,6 +66,17 @@ class FairQueue(Generic[Item]):
         if not items:
             del self._turns[key]
 
+    def last_of_most(self, owner: Hashable) -> Item | None:
+        """Return the newest item of the owner that has most of them.
+
+        :param owner: for whom there should be room.
+        :returns: None unless this one would still have no more items than the other.
+        """
+        most = max(self._turns, key=lambda each: len(self._turns[each]), default=None)
+        if most is None or len(self._turns[most]) <= len(self._turns.get(owner, ())) + 1:
+            return None
+        return next(reversed(self._turns[most]))
+
     def take(self) -> Item:
         """Remove and return the next item; the next turn of its owner comes after all others."""
         owner, items = next(iter(self._turns.items()))
@@ -110,6 +121,10 @@ class RequestQueues(Generic[Item]):
         return len(self._queues[kind]) >= self.capacity and not (
             self._has_free_place(kind) and self.running < self._places
         )
+
+    def last_of_most(self, kind: str, owner: Hashable) -> Item | None:
+        """Return what may make room in a full queue; see :meth:`FairQueue.last_of_most`."""
+        return self._queues[kind].last_of_most(owner)
 
     def add(self, kind: str, item: Item, owner: Hashable = None) -> None:
         """Append an item; see :meth:`FairQueue.add`."""

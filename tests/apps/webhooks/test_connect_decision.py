@@ -15,6 +15,7 @@ from wampush.apps.webhooks.requests import WebhookRequest
 from wampush.apps.webhooks.responses import HookDecision
 from wampush.config.tables.webhooks import WebhookSettings, WhenDown
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
 from wampush.net.request_log import RequestLog
 
@@ -47,11 +48,13 @@ class Attempt:
                 lambda response: response.body,
                 lambda _: None,
                 60.0,
+                owner=None,
+                source=FailureSource("other"),
             )
         decision = ConnectDecision(
             dispatcher, when_down, lambda reason, found: self.decided.append((reason, found))
         )
-        self.waiter = decision.ask(WebhookRequest("connect", b"{}"), TIMEOUT)
+        self.waiter = decision.ask(WebhookRequest("connect", b"{}"), TIMEOUT, "192.0.2.1")
         self.waiter.addCallbacks(self.outcome.append, lambda f: self.outcome.append(f.value))
 
     def _send(self, _: WebhookRequest) -> Deferred[HttpResponse]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,13 +16,23 @@ from wampush.net.circuit_breaker import BreakerState
 from wampush.net.http_post import HttpResponse, ResponseTooLong
 from wampush.wamp.messages import Subscribe
 
+NUMBERS = count(1)
+
+
+def elsewhere(web):
+    """A client with an address of its own."""
+    client = web.world.client()
+    number = next(NUMBERS)
+    client.peer.address = f"198.51.{number // 250}.{number % 250 + 1}"
+    return client
+
 
 class Asked:
     """A subscription that an application is asked about."""
 
     def __init__(self, web, topic="t", client=None):
         self.verdicts: list[Verdict] = []
-        self.client = client or web.world.client()
+        self.client = client or elsewhere(web)
         web.webhooks.subscribing(self.client.subscriber, Subscribe(topic), self.verdicts.append)
 
     @property
@@ -334,3 +345,121 @@ def test_little_time_for_a_response_says_nothing_about_the_application():
     assert not second.allowed
     assert lines == ["subscribe: no response within 5 s"]
     assert breaker(web) == "closed"
+
+
+def test_one_client_cannot_open_the_breaker_for_others():
+    web = application("subscribe", breaker_failures=3, breaker_seconds=10.0)
+    attacker = elsewhere(web)
+    with logged() as lines:
+        for _ in range(3):
+            Asked(web, "poison", attacker)
+            web.answer(status=500)
+    assert breaker(web) == "closed"
+    assert web.status["held_clients"] == 1
+    assert lines[-1] == (
+        "subscribe: 3 failures in a row of one client; refusing its requests for 10 s"
+    )
+    # Its own requests are refused without being sent, those of others are asked about.
+    assert not Asked(web, "t", attacker).allowed
+    victim = Asked(web)
+    assert not victim.ended
+    web.answer({"allow": True})
+    assert victim.allowed
+    web.pass_time(10.0)
+    assert not Asked(web, "t", attacker).ended
+
+
+def test_requests_in_the_queue_are_refused_with_those_of_their_client():
+    web = application("subscribe", at_once=1, breaker_failures=2)
+    attacker = elsewhere(web)
+    asked = [Asked(web, f"t{number}", attacker) for number in range(4)]
+    other = Asked(web)
+    web.answer(status=500)
+    web.answer(status=500)
+    web.answer({"allow": True})
+    assert [each.ended for each in asked] == [True] * 4
+    assert other.allowed
+    assert web.present == []
+
+
+def test_whoever_makes_the_application_fail_gains_nothing_from_its_silence():
+    """With when_down = "allow", the application still decides about the client that fails."""
+    web = application("subscribe", breaker_failures=3, when_down="allow")
+    attacker = elsewhere(web)
+    for _ in range(5):
+        Asked(web, "poison", attacker)
+        web.answer(status=500)
+    assert breaker(web) == "closed"
+    secret = Asked(web, "secret", attacker)
+    assert not secret.ended
+    web.answer({"allow": False})
+    assert not secret.allowed
+
+
+def test_many_sessions_of_one_address_do_not_open_it_either():
+    web = application("connect", breaker_failures=4)
+
+    def connect(address: str) -> list[Any]:
+        refused: list[Any] = []
+        attempt = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, address))
+        connecting: Any = web.webhooks.connecting(attempt)
+        connecting.addBoth(refused.append)
+        return refused
+
+    for _ in range(8):
+        if not connect("192.0.2.7"):
+            web.answer(status=500)
+    assert breaker(web, "connect") == "closed"
+    assert connect("192.0.2.7")
+    assert not connect("192.0.2.8")
+
+
+def test_the_probe_is_a_request_of_somebody_else():
+    web = application("subscribe", breaker_failures=2, breaker_seconds=10.0)
+    failing = [elsewhere(web) for _ in range(2)]
+    for client in failing:
+        Asked(web, "t", client)
+        web.answer(status=500)
+    assert breaker(web) == "open"
+    web.pass_time(10.0)
+    assert not Asked(web, "t", failing[0]).allowed
+    assert breaker(web) == "open"
+    probe = Asked(web)
+    assert breaker(web) == "half-open"
+    web.answer({"allow": True})
+    assert probe.allowed
+    assert breaker(web) == "closed"
+
+
+def test_the_probe_is_anybodys_when_nobody_else_asks():
+    web = application("subscribe", breaker_failures=2, breaker_seconds=10.0)
+    failing = [elsewhere(web) for _ in range(2)]
+    for client in failing:
+        Asked(web, "t", client)
+        web.answer(status=500)
+    web.pass_time(20.0)
+    assert not Asked(web, "t", failing[0]).ended
+    assert breaker(web) == "half-open"
+
+
+def test_addresses_take_turns_when_they_connect():
+    web = application("connect", at_once=1, waiting=4)
+
+    def connect(address: str, path: str) -> list[Any]:
+        ended: list[Any] = []
+        attempt = ConnectAttempt(ANONYMOUS, ConnectRequest(path, {}, address))
+        connecting: Any = web.webhooks.connecting(attempt)
+        connecting.addBoth(ended.append)
+        return ended
+
+    greedy = [connect("192.0.2.7", f"/{number}") for number in range(6)]
+    assert [bool(each) for each in greedy] == [False] * 5 + [True]
+    # The queue is full, so the address with the most requests loses its newest.
+    other = connect("192.0.2.8", "/other")
+    assert [bool(each) for each in greedy] == [False] * 4 + [True] * 2
+    assert not other
+    web.answer({"allow": True})
+    web.answer({"allow": True})
+    web.answer({"allow": True})
+    assert other
+    assert [post.body["path"] for post in web.posts][:3] == ["/0", "/1", "/other"]

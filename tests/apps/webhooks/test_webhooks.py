@@ -428,6 +428,7 @@ def test_the_state_for_a_health_check():
         "breakers": dict.fromkeys(
             ("connect", "subscribe", "publish", "call", "disconnect"), "closed"
         ),
+        "held_clients": 0,
         "running": 1,
         "waiting": 0,
         "disconnects_waiting": 0,

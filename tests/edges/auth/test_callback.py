@@ -26,9 +26,11 @@ ROOT = Path(__file__).resolve().parents[3]
 URL = "http://127.0.0.1:1/who"
 
 
-def request(cookie: str | None = "PHPSESSID=s1", target: str = "/", **more: str):
+def request(
+    cookie: str | None = "PHPSESSID=s1", target: str = "/", address: str = "192.0.2.1", **more: str
+):
     headers = dict(more) if cookie is None else {"cookie": cookie, **more}
-    return ConnectRequest(target, headers, "192.0.2.1")
+    return ConnectRequest(target, headers, address)
 
 
 class Application:
@@ -410,3 +412,16 @@ def test_a_web_application_that_is_not_there():
     assert outcomes == ["authentication-unavailable"]
     assert "the connection was refused" in log
     assert "secret7" not in log
+
+
+def test_addresses_take_turns():
+    web = Application(at_once=1, waiting=3)
+    greedy = [web.ask(f"a={number}") for number in range(4)]
+    other = web.ask("b=1", address="192.0.2.2")
+    # The queue was full: the address with the most requests loses its newest.
+    assert [bool(each) for each in greedy] == [False, False, False, True]
+    for _ in range(4):
+        web.answer()
+    cookies = [cookie for _, cookie in web.asked]
+    assert cookies == [b"a=0", b"a=1", b"b=1", b"a=2"]
+    assert other[0].source == "callback"

@@ -16,7 +16,9 @@ from wampush.apps.webhooks.requests import WebhookRequest
 from wampush.apps.webhooks.responses import HookDecision
 from wampush.config.tables.webhooks import WhenDown
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.addresses import counting_key
 from wampush.net.bounded_client import OutgoingRequest
+from wampush.net.failure_sources import FailureSource
 
 
 class ConnectDecision:
@@ -40,15 +42,24 @@ class ConnectDecision:
         self._waiter: Deferred[None] = Deferred(self._on_cancelled)
         self._outgoing: OutgoingRequest[WebhookRequest, HookDecision] | None = None
 
-    def ask(self, request: WebhookRequest, timeout: float) -> Deferred[None]:
+    def ask(self, request: WebhookRequest, timeout: float, address: str) -> Deferred[None]:
         """Ask for the decision.
 
+        Clients take turns by address, so that one address cannot keep others from connecting.
+
         :param timeout: seconds.
+        :param address: of the client.
         :returns: fires when the client may connect; fails with AuthenticationRefused when not.
             Cancelling it withdraws the request.
         """
+        counted_as = counting_key(address)
         self._outgoing = self._dispatcher.dispatch(
-            request, responses.decision, self._on_result, timeout
+            request,
+            responses.decision,
+            self._on_result,
+            timeout,
+            owner=counted_as or address,
+            source=FailureSource(object(), counted_as),
         )
         return self._waiter
 

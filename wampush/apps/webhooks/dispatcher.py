@@ -17,11 +17,13 @@ from wampush.apps.webhooks.requests import WebhookRequest
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.net.bounded_client import BoundedClient, OutgoingRequest
 from wampush.net.circuit_breaker import CircuitBreaker
+from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
 from wampush.net.request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 
 _CONNECT: Final = "connect"
+_CALL: Final = "call"
 _REQUEST: Final = "request"
 
 Read = TypeVar("Read")
@@ -54,7 +56,12 @@ class Dispatcher(BoundedClient[WebhookRequest]):
         failures, seconds = settings.breaker_failures, settings.breaker_seconds
         #: By event.
         self.breakers: Final[Mapping[str, CircuitBreaker]] = {
-            event: CircuitBreaker(failures, seconds, now) for event in events
+            # Where the application's silence allows, a client that makes it fail must not gain
+            # anything by that: its requests are sent all the same.
+            event: CircuitBreaker(
+                failures, seconds, now, holds=event == _CALL or settings.when_down == "refuse"
+            )
+            for event in events
         }
         kinds = sorted({_kind_of(event) for event in events})
         super().__init__(
@@ -72,7 +79,9 @@ class Dispatcher(BoundedClient[WebhookRequest]):
         read: Callable[[HttpResponse], Read],
         done: Callable[[Read | None], None],
         timeout: float,
-        owner: Hashable = None,
+        *,
+        owner: Hashable,
+        source: FailureSource,
     ) -> OutgoingRequest[WebhookRequest, Read]:
         """Send a request, now or when there is a place for it.
 
@@ -80,7 +89,8 @@ class Dispatcher(BoundedClient[WebhookRequest]):
         :param done: gets this value, or None when no usable response came; perhaps before this
             returns.
         :param timeout: seconds from now, the time in the queue included.
-        :param owner: on whose behalf, for :meth:`cancel_all_of`.
+        :param owner: on whose behalf; owners take turns, and :meth:`cancel_all_of` cancels.
+        :param source: the client whose failure it is if it fails.
         """
         outgoing = OutgoingRequest(
             request=request,
@@ -90,6 +100,7 @@ class Dispatcher(BoundedClient[WebhookRequest]):
             done=done,
             timeout=timeout,
             owner=owner,
+            source=source,
         )
         self.request(outgoing)
         return outgoing

@@ -30,6 +30,8 @@ from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.errors import CloseReason, NotSerialisable, PushRefused, Refusal
+from wampush.net.addresses import counting_key
+from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
 from wampush.net.request_log import RequestLog
 from wampush.topics import is_reserved, matches
@@ -138,7 +140,7 @@ class Webhooks:
         request = requests.connect(attempt, self._settings.cookies, self._wall())
         on_decided = partial(self._on_connect_decided, attempt)
         decision = ConnectDecision(self._dispatcher, self._settings.when_down, on_decided)
-        return decision.ask(request, self._settings.connect_timeout)
+        return decision.ask(request, self._settings.connect_timeout, attempt.address)
 
     def on_open(self, subscriber: Subscriber) -> None:
         """Do nothing: the application has decided about the connection before."""
@@ -195,6 +197,7 @@ class Webhooks:
             breakers["disconnect"] = self._disconnects.breaker.state.value
         return {
             "breakers": breakers,
+            "held_clients": sum(each.held for each in self._dispatcher.breakers.values()),
             "running": self._dispatcher.running,
             "waiting": self._dispatcher.queued,
             "disconnects_waiting": self._disconnects.queued,
@@ -222,7 +225,15 @@ class Webhooks:
         read: Callable[[HttpResponse], Any],
         done: Callable[[Any], None],
     ) -> None:
-        self._dispatcher.dispatch(request, read, done, self._settings.timeout, subscriber)
+        address = "" if subscriber.peer is None else subscriber.peer.address
+        self._dispatcher.dispatch(
+            request,
+            read,
+            done,
+            self._settings.timeout,
+            owner=subscriber,
+            source=FailureSource(subscriber.session_id, counting_key(address)),
+        )
 
     def _send(self, request: WebhookRequest) -> Deferred[HttpResponse]:
         # Signed with the time of sending, so that time in the queue does not make it look old.

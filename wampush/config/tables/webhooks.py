@@ -65,7 +65,8 @@ class WebhookSettings:
     )
     breaker_failures: Count = setting(
         5,
-        "After this many failures of one event in a row, requests for it stop.",
+        "After failures of this many sessions in a row, requests for their event stop; after as "
+        "many of one session, only its own.",
         unit="requests",
         most=10_000,
     )
@@ -75,7 +76,7 @@ class WebhookSettings:
     when_down: WhenDown = setting(
         "refuse",
         "The decision on `connect`, `subscribe` and `publish` without an answer; calls always "
-        "get an error.",
+        "get an error. `allow` also lets in whatever makes the application fail.",
     )
     disconnect_seconds: Seconds = setting(
         0.2, "Disconnects are collected for this long for one POST."

@@ -29,6 +29,7 @@ from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth import claims
 from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.addresses import counting_key
 from wampush.net.bounded_client import BoundedClient, OutgoingRequest
 from wampush.net.coalescing import Coalescer
 from wampush.net.http_post import HttpResponse, UnusableResponse, cookie_header, not_json
@@ -119,6 +120,8 @@ class Callback:
                     read=_judgement,
                     done=partial(self._on_judgement, key),
                     timeout=self._settings.timeout,
+                    # Turns by address: one address cannot keep others from connecting.
+                    owner=counting_key(handshake.address) or handshake.address,
                     is_wanted=partial(self._under_way.is_wanted, key),
                 )
             )
