@@ -68,13 +68,15 @@ def opening(data: bytes) -> None:
     try:
         head = http_upgrade.complete_head(data, 8192)
         request = None if head is None else http_upgrade.parse(head)
-        if request is not None:
+        if isinstance(request, http_upgrade.UpgradeRequest):
             http_upgrade.subprotocol(request.subprotocols, required=True)
     except HandshakeRefused as error:
         assert http_upgrade.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")
     headers = {"origin": text, "host": text, "x-forwarded-for": text}
-    origins.Origins(("same-host", "https://*.example.com"), null=False).permits(headers)
+    permitted = origins.Origins(("same-host", "https://*.example.com"), null=False)
+    if not permitted.permits(headers):
+        assert permitted.objection(headers).isprintable()
     proxies.Proxies.of(("127.0.0.0/8",)).client_address("127.0.0.1", headers)
     compression.agree(text)
 

@@ -45,6 +45,13 @@ class CloseReason(Enum):
         "websocket.require_subprotocol = false.",
         http_status=400,
     )
+    WAMP_V2 = Ending(
+        "wamp-v2",
+        Fault.CLIENT,
+        "The client speaks WAMP v2, and wampush speaks WAMP v1, which is another protocol; use a "
+        "client for WAMP v1, such as AutobahnJS 0.8.",
+        http_status=400,
+    )
     BAD_HANDSHAKE = Ending(
         "bad-handshake",
         Fault.CLIENT,
@@ -91,7 +98,8 @@ class CloseReason(Enum):
     PLAIN_REQUEST = Ending(
         "plain-request",
         None,
-        "An ordinary GET, answered with a page that explains what this port is.",
+        "An ordinary GET, answered with a page that explains what this port is, or HEAD or "
+        "OPTIONS, as health checks send them.",
         200,
         is_logged=False,
     )

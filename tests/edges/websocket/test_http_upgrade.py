@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.edges.websocket.in_memory import KEY, MemoryNode, frames, masked, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
-from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.http_upgrade import HandshakeRefused, PageRequest, UpgradeRequest
 from wampush.edges.websocket.server import SERVER
 from wampush.errors import CloseReason
 
@@ -55,6 +55,15 @@ ACCEPTED = {
     "no space after the colon": changed("Host: 127", "Host:127"),
     "path and query": request(target="/push?token=abc%20d&x=1"),
     "header bytes beyond ASCII": request("X-Name: J\xfcrgen"),
+    "Upgrade on two lines": request("Upgrade: websocket"),
+    "an empty line before the request": b"\r\n" + request(),
+    "an absolute target": request(target="ws://127.0.0.1/"),
+    "an absolute target of HTTP": request(target="http://127.0.0.1:8080/push?a=b"),
+    "an absolute target without a path": request(target="HTTP://127.0.0.1?a=b"),
+    "origin with a slash": request("Origin: http://127.0.0.1/"),
+    "origin with a path": request("Origin: http://127.0.0.1/chat/index.html"),
+    "origin without a scheme": request("Origin: 127.0.0.1"),
+    "empty origin": request("Origin:"),
     "cookies in two headers": request("Cookie: a=b", "Cookie: c=d"),
 }
 
@@ -78,7 +87,7 @@ def test_valid_requests_open(data: bytes) -> None:
 
 def test_accept_is_the_value_of_the_rfc() -> None:
     parsed = http_upgrade.parse(request().removesuffix(b"\r\n\r\n"))
-    assert parsed is not None
+    assert isinstance(parsed, UpgradeRequest)
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in http_upgrade.accept(
         parsed.key, None
     )
@@ -87,12 +96,33 @@ def test_accept_is_the_value_of_the_rfc() -> None:
 REFUSED = {
     "post": (changed("GET /", "POST /"), "The method is 'POST'"),
     "head": (changed("GET /", "HEAD /"), "The method is 'HEAD'"),
-    "http/1.0": (changed("HTTP/1.1", "HTTP/1.0"), "The request line is"),
+    "options": (changed("GET /", "OPTIONS /"), "The method is 'OPTIONS'"),
+    "http/1.0": (changed("HTTP/1.1", "HTTP/1.0"), "The request is HTTP/1.0, not HTTP/1.1"),
+    "http/1.0 of nginx": (
+        without("Upgrade").replace(b"HTTP/1.1", b"HTTP/1.0").replace(b": Upgrade", b": close"),
+        "nginx needs proxy_http_version 1.1 and the Upgrade headers",
+    ),
+    "no upgrade": (
+        without("Upgrade"),
+        "nginx needs proxy_http_version 1.1 and the Upgrade headers",
+    ),
+    "PROXY protocol": (
+        b"PROXY TCP4 192.0.2.7 192.0.2.1 5 80\r\n" + request(),
+        "put haproxy: before",
+    ),
+    "binary PROXY protocol": (
+        b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12) + request(),
+        "put haproxy: before the endpoint in websocket.listen",
+    ),
     "http/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "The request line is"),
     "no target": (changed("GET / ", "GET "), "The request line is"),
     "two spaces": (changed("GET / ", "GET  / "), "The request line is"),
-    "absolute target": (changed("GET / ", "GET http://x/ "), "The request line is"),
-    "empty line": (b"\r\n\r\n", "The request line is '', not 'GET /path HTTP/1.1'."),
+    "asterisk": (changed("GET / ", "GET * "), "The target of the request is '*'"),
+    "absolute target of another scheme": (request(target="ftp://x/"), "The request line is"),
+    "absolute target with a user": (request(target="http://u@x/"), "The request line is"),
+    "absolute target without a host": (request(target="http:///"), "The request line is"),
+    "two empty lines": (b"\r\n\r\n" + request(), "The request line is '', not"),
+    "empty lines alone": (b"\r\n\r\n\r\n", "The request line is '', not 'GET /path HTTP/1.1'."),
     "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "The client speaks TLS"),
     "no host": (without("Host"), "The header 'host' is missing."),
     "two hosts": (request("Host: b"), "The header 'host' appears more than once."),
@@ -166,7 +196,6 @@ def test_wamp_is_echoed_when_the_offers_come_in_several_headers() -> None:
         (None, "Offered: nothing."),
         ("", "Offered: nothing."),
         ("soap", "soap"),
-        ("wamp.2.json", "wamp.2.json"),
         ("WAMP", "WAMP"),
         ("wampx, xwamp", "wampx, xwamp"),
         ("x" * 500, "x" * 70),
@@ -186,7 +215,61 @@ def test_without_wamp_the_answer_says_what_to_offer(offered: str | None, shown: 
     assert node.ledger.ended == {CloseReason.SUBPROTOCOL_REQUIRED: 1}
 
 
-@pytest.mark.parametrize("offered", [None, "soap", "wamp.2.json"])
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize(
+    "offered", ["wamp.2.json", "wamp.2.msgpack, wamp.2.json", "x, wamp.2.cbor"]
+)
+def test_a_client_of_wamp_v2_is_told_that_this_is_v1(offered: str, required: bool) -> None:
+    node = MemoryNode(WebSocketSettings(require_subprotocol=required))
+    peer = node.connect()
+    peer.send(request(subprotocol=offered))
+    status, _, body = head_of(peer.take())
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert b"speaks WAMP v2, and wampush speaks WAMP v1" in body
+    assert offered.encode() in body
+    assert b"require_subprotocol" not in body
+    assert node.ledger.ended == {CloseReason.WAMP_V2: 1}
+    assert "wampush speaks WAMP v1" in node.lines[0]
+
+
+def test_an_absolute_target_names_the_host_instead_of_the_header() -> None:
+    for target, expected in (
+        ("ws://Push.example:8080/chat?a=b", "/chat?a=b"),
+        ("http://Push.example:8080?a=b", "/?a=b"),
+        ("https://Push.example:8080", "/"),
+    ):
+        parsed = http_upgrade.parse(request(target=target).removesuffix(b"\r\n\r\n"))
+        assert isinstance(parsed, UpgradeRequest)
+        assert (parsed.target, parsed.headers["host"]) == (expected, "Push.example:8080")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"OPTIONS / HTTP/1.0\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"HEAD / HTTP/1.0\r\n\r\n",
+        b"HEAD /ws HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.0\r\n\r\n",
+    ],
+)
+def test_health_checks_of_proxies_find_the_port_up(data: bytes) -> None:
+    node = MemoryNode()
+    peer = node.connect()
+    peer.send(data)
+    status, headers, body = head_of(peer.take())
+    assert status == "HTTP/1.1 200 OK"
+    assert headers["Connection"] == "close"
+    assert bool(body) is data.startswith(b"GET")
+    if not data.startswith(b"OPTIONS"):
+        assert int(headers["Content-Length"]) == len(head_of(http_upgrade.page(SERVER))[2])
+    else:
+        assert headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert node.ledger.ended == {CloseReason.PLAIN_REQUEST: 1}
+    assert node.lines == []
+
+
+@pytest.mark.parametrize("offered", [None, "soap"])
 def test_without_the_requirement_none_is_echoed(offered: str | None) -> None:
     settings = WebSocketSettings(require_subprotocol=False)
     status, headers, _ = head_of(answer_to(request(subprotocol=offered), settings))
@@ -360,13 +443,13 @@ def test_arbitrary_headers_are_parsed_or_refused(head: bytes) -> None:
 def test_arbitrary_mixtures_of_header_lines_are_parsed_or_refused(lines: list[bytes]) -> None:
     head = b"\r\n".join([b"GET / HTTP/1.1", *lines])
     reason = CloseReason.BAD_HANDSHAKE
-    parsed = None
+    parsed: UpgradeRequest | PageRequest = PageRequest("GET")
     try:
         parsed = http_upgrade.parse(head)
     except HandshakeRefused as error:
         reason = error.reason
     assert reason is CloseReason.BAD_HANDSHAKE
-    assert parsed is None or parsed.key == KEY
+    assert isinstance(parsed, PageRequest) or parsed.key == KEY
 
 
 def test_a_header_is_complete_as_soon_as_its_empty_line_is_there() -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
@@ -19,12 +20,29 @@ from typing import Final, NamedTuple
 from wampush.errors import CloseReason, ConnectionRefused
 
 SUBPROTOCOL: Final = "wamp"
+#: How the names of the subprotocols of WAMP v2 begin, such as ``wamp.2.json``.
+_WAMP_V2: Final = "wamp.2."
 END_OF_HEAD: Final = b"\r\n\r\n"
 #: The first bytes of a TLS client: a handshake record (RFC 8446 section 5.1).
 _TLS_RECORD: Final = b"\x16\x03"
+#: The first bytes of a proxy that sends the binary PROXY protocol (version 2).
+_PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
+_LINE_END: Final = b"\r\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SINGULAR: Final = frozenset(
-    ("host", "sec-websocket-key", "sec-websocket-version", "origin", "upgrade")
+_SINGULAR: Final = frozenset(("host", "sec-websocket-key", "sec-websocket-version", "origin"))
+#: The target of a request as proxies get it (RFC 9112 section 3.2.2).
+_ABSOLUTE: Final = re.compile(
+    r"(?:http|ws)s?://(?P<authority>[^/?#@]+)(?P<target>[/?].*)?", re.IGNORECASE
+)
+#: Methods of requests for a page; health checks use the latter two.
+_PAGE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+_PROXY_HINT: Final = (
+    "nginx needs proxy_http_version 1.1 and the Upgrade headers (proxy_set_header Upgrade "
+    '$http_upgrade and Connection "upgrade").'
+)
+_PROXY_PROTOCOL: Final = (
+    "The request begins with the PROXY protocol; put haproxy: before the endpoint in "
+    "websocket.listen, or turn it off in the proxy."
 )
 
 
@@ -32,10 +50,19 @@ class HandshakeRefused(ConnectionRefused):
     """A request that does not open a WebSocket."""
 
 
+class PageRequest(NamedTuple):
+    """An ordinary request, as a browser or a health check sends it.
+
+    :param method: GET, HEAD or OPTIONS.
+    """
+
+    method: str
+
+
 class UpgradeRequest(NamedTuple):
     """A well-formed request to open a WebSocket.
 
-    :param target: path and query as sent.
+    :param target: path and query.
     :param headers: by lower-case name; repeated ones joined by a comma.
     :param key: ``Sec-WebSocket-Key``.
     :param subprotocols: offered by the client, in its order of preference.
@@ -105,39 +132,89 @@ def complete_head(data: bytes, limit: int) -> bytes | None:
     if data.startswith(_TLS_RECORD):
         # Without a response the client would wait for one until its time limit.
         raise _bad("The client speaks TLS (wss://) on a port without TLS; connect with ws://.")
-    end = data.find(END_OF_HEAD)
+    start = 0
+    if data.startswith(_LINE_END):
+        if data.startswith(_PROXY_V2):
+            raise _bad(_PROXY_PROTOCOL)
+        # An empty line before the request is ignored (RFC 9112 section 2.2).
+        start = len(_LINE_END)
+    end = data.find(END_OF_HEAD, start)
     if end > limit or (end < 0 and len(data) > limit):
         raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
     return None if end < 0 else data[:end]
 
 
-def parse(head: bytes) -> UpgradeRequest | None:
+def parse(head: bytes) -> UpgradeRequest | PageRequest:
     """Parse and check a request header.
 
     :param head: request line and headers, without the empty line at the end.
-    :returns: None for an ordinary GET, as a browser sends for a page.
-    :raises HandshakeRefused: when the header is neither.
+    :raises HandshakeRefused: when the header is neither of a handshake nor of a request for a page.
     """
+    head = head.removeprefix(_LINE_END)
     request_line, *lines = head.decode("latin-1").split("\r\n")
-    words = request_line.split(" ")
-    if len(words) != 3 or words[2] != "HTTP/1.1" or not words[1].startswith("/"):
-        # The query is left out because it may hold a token.
-        query = "?…" if "?" in request_line else ""
-        shown = request_line.partition("?")[0][:80] + query
-        raise _bad(f"The request line is {shown!r}, not 'GET /path HTTP/1.1'.")
-    if words[0] != "GET":
-        raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
+    method, target, version = _read_request_line(request_line)
     if not _is_clean(head, len(lines)):
         raise _bad("The header contains a CR, LF or NUL that does not end a line.")
     headers = _headers(lines)
-    _check_present(headers, "host")
     upgrade = headers.get("upgrade")
+    if upgrade is None and "sec-websocket-key" not in headers:
+        if version == "HTTP/1.1":
+            _check_present(headers, "host")
+        return PageRequest(method)
+    if version != "HTTP/1.1":
+        raise _bad(f"The request is {version}, not HTTP/1.1, perhaps from a proxy: {_PROXY_HINT}")
+    if method != "GET":
+        raise _bad(f"The method is {method!r}, not 'GET'.")
+    _check_present(headers, "host")
     if upgrade is None:
-        return None
+        raise _bad(f"The header 'upgrade' is missing; a proxy may have removed it: {_PROXY_HINT}")
     if "websocket" not in upgrade.lower():
         raise _bad(f"Upgrade is {upgrade[:40]!r}, not 'websocket'.")
     if "upgrade" not in headers.get("connection", "").lower():
-        raise _bad("Connection does not contain 'Upgrade'; a proxy may have removed it.")
+        raise _bad(
+            f"Connection does not contain 'Upgrade'; a proxy may have removed it: {_PROXY_HINT}"
+        )
+    key = _checked_key(headers)
+    if not target.startswith("/"):
+        target, headers["host"] = _split_absolute(target)
+    offered = _list_items(headers.get("sec-websocket-protocol", ""))
+    return UpgradeRequest(target, headers, key, offered)
+
+
+def _read_request_line(line: str) -> tuple[str, str, str]:
+    """Return method, target and version.
+
+    :raises HandshakeRefused: when it is not a request line, or its method is for neither a
+        handshake nor a page.
+    """
+    if line.startswith("PROXY "):
+        raise _bad(_PROXY_PROTOCOL)
+    words = line.split(" ")
+    if (
+        len(words) != 3
+        or words[2] not in ("HTTP/1.1", "HTTP/1.0")
+        or not (words[1].startswith("/") or _ABSOLUTE.fullmatch(words[1]) or words[1] == "*")
+    ):
+        # The query is left out because it may hold a token.
+        query = "?…" if "?" in line else ""
+        shown = line.partition("?")[0][:80] + query
+        raise _bad(f"The request line is {shown!r}, not 'GET /path HTTP/1.1'.")
+    if words[0] not in _PAGE_METHODS:
+        raise _bad(f"The method is {words[0][:20]!r}, not 'GET'.")
+    return words[0], words[1], words[2]
+
+
+def _split_absolute(target: str) -> tuple[str, str]:
+    """Return path and query of an absolute target, and its host, which replaces the header's."""
+    match = _ABSOLUTE.fullmatch(target)
+    if match is None:
+        raise _bad("The target of the request is '*', not a path.")
+    path = match["target"] or "/"
+    return path if path.startswith("/") else f"/{path}", match["authority"]
+
+
+def _checked_key(headers: Mapping[str, str]) -> str:
+    """Return ``Sec-WebSocket-Key`` of a handshake of version 13."""
     version = headers.get("sec-websocket-version", "")
     if version != "13":
         _check_present(headers, "sec-websocket-version")
@@ -146,8 +223,7 @@ def parse(head: bytes) -> UpgradeRequest | None:
     if not _is_valid_key(key):
         _check_present(headers, "sec-websocket-key")
         raise _bad(f"Sec-WebSocket-Key {key[:40]!r} is not 16 bytes in Base64.")
-    offered = _list_items(headers.get("sec-websocket-protocol", ""))
-    return UpgradeRequest(words[1], headers, key, offered)
+    return key
 
 
 def subprotocol(offered: Sequence[str], required: bool) -> str | None:
@@ -155,10 +231,12 @@ def subprotocol(offered: Sequence[str], required: bool) -> str | None:
 
     :param offered: by the client, in its order of preference.
     :param required: whether a client must offer ``wamp``.
-    :raises HandshakeRefused: when it must and did not.
+    :raises HandshakeRefused: when it must and did not, or when the client speaks WAMP v2 only.
     """
     if SUBPROTOCOL in offered:
         return SUBPROTOCOL
+    if any(each.startswith(_WAMP_V2) for each in offered):
+        raise HandshakeRefused(CloseReason.WAMP_V2, f"Offered: {', '.join(offered)[:80]!r}.")
     if required:
         names = ", ".join(offered)[:80]
         # The representation, because this is logged and may hold any character.
@@ -220,11 +298,17 @@ def refusal(error: HandshakeRefused) -> bytes:
     return _response(status, "text/plain", f"{error}\n".encode(), extra)
 
 
-def page(server: str) -> bytes:
+def page(server: str, method: str = "GET") -> bytes:
     """Return the response to a browser that opens the WebSocket port as a page.
 
+    A health check that sends HEAD or OPTIONS gets the header alone.
+
     :param server: name and version of the server.
+    :param method: of the request.
     """
+    if method == "OPTIONS":
+        allowed = f"Allow: {', '.join(_PAGE_METHODS)}\r\n"
+        return _response(HTTPStatus.OK, "text/plain", b"", allowed)
     body = (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><title>wampush</title>\n"
         "<meta name=viewport content='width=device-width'>\n"
@@ -237,4 +321,5 @@ def page(server: str) -> bytes:
         "<code>new ab.Session('ws://' + location.host, onopen, onclose)</code>\n"
         "<p>The demo page and the health check are on the HTTP port.\n"
     )
-    return _response(HTTPStatus.OK, "text/html", body.encode())
+    response = _response(HTTPStatus.OK, "text/html", body.encode())
+    return response.partition(END_OF_HEAD)[0] + END_OF_HEAD if method == "HEAD" else response

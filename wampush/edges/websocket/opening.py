@@ -23,7 +23,7 @@ from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Ticket
 from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.conversation import Conversation, Line, Route, Routes
-from wampush.edges.websocket.http_upgrade import HandshakeRefused, UpgradeRequest
+from wampush.edges.websocket.http_upgrade import HandshakeRefused, PageRequest, UpgradeRequest
 from wampush.errors import AuthenticationRefused, CloseReason
 
 
@@ -152,8 +152,9 @@ class OpeningHandshake:
         if head is None:
             return
         upgrade = http_upgrade.parse(head)
-        if upgrade is None:
-            self._answer(http_upgrade.page(rules.server), CloseReason.PLAIN_REQUEST)
+        if isinstance(upgrade, PageRequest):
+            response = http_upgrade.page(rules.server, upgrade.method)
+            self._answer(response, CloseReason.PLAIN_REQUEST)
             return
         route = rules.routes.find(upgrade.target)
         subprotocol = route.subprotocol(upgrade.subprotocols)
