@@ -46,7 +46,7 @@ def test_urls_of_websocket_listeners(reactor: Any) -> None:
     opened.open_websocket("tcp:8080:interface=127.0.0.1", FACTORY)
     opened.open_websocket("tcp:8081:interface=127.0.0.1", FACTORY)
     assert opened.websocket_urls[1:] == ["ws://127.0.0.1:8080/", "ws://127.0.0.1:8081/"]
-    assert "/run/a" in opened.websocket_urls[0]
+    assert opened.websocket_urls[0] == "ws://unix:/run/a:/"
     assert opened.websocket_url("push.example") == "ws://push.example:8080/"
 
 
@@ -166,3 +166,23 @@ def test_each_kind_is_closed_by_itself(reactor: Any, monkeypatch: pytest.MonkeyP
     opened.close_http().addCallback(lambda _: ended.append("http"))
     http.closed.callback(None)
     assert ended == ["websocket", "http"]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "is_used"), [("tcp:1:interface=127.0.0.1", False), ("ssl:1", True)]
+)
+def test_a_table_that_no_listener_uses(
+    reactor: Any, certificate: Certificate, log: list[str], endpoint: str, is_used: bool
+) -> None:
+    opened = sockets(reactor, certificate)
+    opened.open_websocket(endpoint, FACTORY)
+    opened.warn_of_unused_tls()
+    warning = (
+        "[tls] is filled in, but no listener uses it; listen on an ssl: endpoint such as ssl:8443"
+    )
+    assert log == ([] if is_used else [warning])
+
+
+def test_an_empty_table_needs_no_listener(reactor: Any, log: list[str]) -> None:
+    sockets(reactor).warn_of_unused_tls()
+    assert log == []

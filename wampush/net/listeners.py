@@ -25,6 +25,7 @@ from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
+from wampush.excerpts import printable
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
@@ -167,10 +168,14 @@ def is_loopback(port: ListeningPort) -> bool:
 
 
 def describe(port: ListeningPort) -> str:
-    """Return the address of a port, for the log."""
+    """Return the address of a port, for the log.
+
+    Of a UNIX socket it is its path as in the URLs of nginx: between ``unix:`` and ``:``.
+    """
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):
-        return f"unix:{address.name!r}"
+        name = os.fsdecode(address.name or b"").replace("\0", "@")
+        return f"unix:{printable(name)}:"
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"
 

@@ -48,6 +48,15 @@ class ListeningSockets:
         scheme = "https" if tls.is_tls(endpoint) else "http"
         self._http.append((scheme, self._open(endpoint, factory)))
 
+    def warn_of_unused_tls(self) -> None:
+        """Log that no listener uses ``[tls]`` although it is filled in; call it after opening."""
+        settings = self._tls_settings
+        if self._tls is None and (settings.certificate or settings.key):
+            _log.warn(
+                "[tls] is filled in, but no listener uses it; listen on an ssl: endpoint such as "
+                "ssl:8443"
+            )
+
     def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
         if not tls.uses_tls_table(endpoint):
             return listeners.listen(self._reactor, endpoint, factory)

@@ -166,6 +166,7 @@ class WampushService(Service):
             self._open_http(reactor, node, sockets)
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
+        sockets.warn_of_unused_tls()
         decision = decide_publishing(settings.clients.publish, sockets.only_loopback)
         node.set_publishing(decision.publishing)
         _log.info(

@@ -192,6 +192,7 @@ def test_other_responses_refuse_the_client(log, status):
         b'{"expires": "secret-7"}',
         b'{"expires": NaN}',
         b'{"expires": true}',
+        b'{"expires": 1790000000000}',
         b'{"expires": -1}',
     ],
 )

@@ -42,6 +42,18 @@ def test_languages() -> None:
             claims.language(value, "lang")
 
 
+def test_expiry() -> None:
+    assert claims.expiry(None, "exp") is None
+    assert claims.expiry(0, "exp") == 0
+    assert claims.expiry(99_999_999_999, "exp") == 99_999_999_999
+    for value in (True, "7", -1, float("nan")):
+        with pytest.raises(InvalidClaim, match="exp must be a number of seconds since the epoch"):
+            claims.expiry(value, "exp")
+    for value in (1_790_000_000_000, 10**400, float("inf")):
+        with pytest.raises(InvalidClaim, match=r"exp is after the year 5000; .* not in millisecon"):
+            claims.expiry(value, "exp")
+
+
 def test_attributes() -> None:
     assert claims.attributes(None) == claims.attributes([]) == {}
     assert claims.attributes({"a": [1]}) == {"a": [1]}

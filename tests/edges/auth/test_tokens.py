@@ -104,6 +104,13 @@ def test_all_claims_become_an_identity(make):
     )
 
 
+def test_an_expiry_in_milliseconds_is_refused(make):
+    token = jwt.encode({**claims(), "exp": int(time.time() * 1000)}, SECRET)
+    assert refused(make(), token) == (
+        "exp is after the year 5000; it must be in seconds since the epoch, not in milliseconds."
+    )
+
+
 @pytest.mark.parametrize("sub", [7, "7"])
 def test_a_user_may_be_a_number(make, sub):
     assert make().identify(jwt.encode({**claims(), "sub": sub}, SECRET)).user == "7"

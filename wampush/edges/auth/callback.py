@@ -233,17 +233,9 @@ def _judgement(response: HttpResponse) -> _Judgement:
                 web_session=claims.user_id(document.get("session"), "session"),
                 language=claims.language(document.get("language"), "language"),
                 data=claims.attributes(document.get("data")),
-                expires=_expiry(document.get("expires")),
+                expires=claims.expiry(document.get("expires"), "expires"),
                 source="callback",
             )
         )
     except InvalidClaim as error:
         raise UnusableResponse(str(error).rstrip(".")) from None
-
-
-def _expiry(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
-        raise InvalidClaim("expires must be a number of seconds since the epoch.")
-    return float(value)

@@ -17,6 +17,10 @@ from wampush.errors import BackendError
 _MAX_LANGUAGE: Final = 64
 
 
+#: The year 5138 in seconds; the present in milliseconds is beyond.
+_MAX_EXPIRY: Final = 100_000_000_000
+
+
 class InvalidClaim(BackendError):
     """A claim whose value is not valid; the text says which, and what would be right."""
 
@@ -62,6 +66,25 @@ def language(value: object, claim: str) -> str | None:
     if isinstance(value, str) and len(value) <= _MAX_LANGUAGE and _is_clean(value):
         return value
     raise InvalidClaim(f"{claim} must be a language tag such as pt-BR.")
+
+
+def expiry(value: object, claim: str) -> float | None:
+    """Convert an end of validity, in seconds since the epoch; None for null.
+
+    :param claim: what error messages call it.
+    :raises InvalidClaim: when it is not a number, or so far ahead that it must be milliseconds,
+        with which the identity would never expire.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise InvalidClaim(f"{claim} must be a number of seconds since the epoch.")
+    if value >= _MAX_EXPIRY:
+        raise InvalidClaim(
+            f"{claim} is after the year 5000; it must be in seconds since the epoch, not in "
+            "milliseconds."
+        )
+    return float(value)
 
 
 def attributes(value: object) -> Mapping[str, object]:

@@ -144,7 +144,9 @@ class Tokens:
         )
 
     def _identity(self, payload: Mapping[str, Any]) -> Identity:
-        expires = payload.get("exp")
+        # PyJWT takes digits in a string for a number, too.
+        exp = payload.get("exp")
+        expires = None if exp is None else claims.expiry(int(exp), "exp")
         attributes = {name: value for name, value in payload.items() if name not in _REGISTERED}
         return Identity(
             user=claims.user_id(payload.get("sub"), "sub"),
@@ -152,7 +154,7 @@ class Tokens:
             web_session=claims.user_id(payload.get("sid"), "sid"),
             language=claims.language(payload.get("lang"), "lang"),
             data=MappingProxyType(attributes),
-            expires=None if expires is None else int(expires) + self._settings.leeway,
+            expires=None if expires is None else expires + self._settings.leeway,
             source="token",
         )
 
