@@ -1,12 +1,10 @@
-"""The apps of a node: how they are loaded, and their part in the node."""
+"""The apps of a node."""
 
 # ruff: noqa: ARG005 (handlers take what they are given)
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +14,6 @@ from wampush.config.settings import Settings
 from wampush.config.tables.apps import ApplicationSettings
 from wampush.config.tables.identity import AuthSettings
 from wampush.errors import OperatorError
-from wampush.node.apps import load
 from wampush.wamp import cra, uris
 
 
@@ -24,62 +21,6 @@ from wampush.wamp import cra, uris
 def no_thread_is_left() -> Iterator[None]:
     yield
     AppWorld.close_all()
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A folder for modules that no other test has."""
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    known = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
-
-
-def write(folder: Path, name: str, *lines: str) -> None:
-    head = "from wampush.apps import App\napp = App()\n"
-    (folder / f"{name}.py").write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
-
-
-def test_apps_are_loaded_in_their_order(folder):
-    write(folder, "one")
-    write(folder, "two")
-    apps = load(["two:app", "one:app"], folder)
-    assert list(apps) == ["two:app", "one:app"]
-    assert all(isinstance(app, App) for app in apps.values())
-
-
-@pytest.mark.parametrize(
-    ("lines", "words"),
-    [
-        (["app = 5"], r"it must be an App, such as app = App\(\), not 5"),
-        (["app = App"], r"such as app = App\(\), not <class .*App'>"),
-        (["app.procedure('wampush.x')"], "ValueError: procedure 'wampush.x': .* reserved"),
-        # The line is the app's, not one of what it is written against.
-        (["app.action('a')(lambda ctx: 1)"], r"TypeError: .*must take .*\(.*/second\.py:3\)$"),
-        (
-            ["app.procedure('p')(lambda ctx: 1)"],
-            "first:app has registered the procedure 'p' already",
-        ),
-        (["app.action('a')(lambda ctx, d: 1)"], "first:app has registered the action 'a' already"),
-        (
-            ["app.cra_key(lambda ctx, n: None)"],
-            "first:app has registered a cra_key handler already",
-        ),
-        (["from first import app"], "this is the same app as first:app"),
-    ],
-)
-def test_what_stops_the_start(folder, lines, words):
-    write(
-        folder,
-        "first",
-        "app.procedure('p')(lambda ctx: 1)",
-        "app.action('a')(lambda ctx, d: 1)",
-        "app.cra_key(lambda ctx, n: None)",
-    )
-    write(folder, "second", *lines)
-    with pytest.raises(OperatorError, match=f'apps = "second:app": .*{words}'):
-        load(["first:app", "second:app"], folder)
 
 
 def test_keys_of_wamp_cra_come_from_somewhere():

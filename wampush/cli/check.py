@@ -9,17 +9,9 @@ import argparse
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from wampush.apps import loader
-from wampush.cli import files, permissions
+from wampush.cli import addresses, files, modules, permissions
 from wampush.cli.support import Parser, complain
-from wampush.errors import OperatorError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from wampush.config.load import LoadedSettings
 
 _EPILOG = """\
 examples:
@@ -27,6 +19,7 @@ examples:
   wampush check --config /etc/wampush.toml
   WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
   wampush check --set websocket.compression=true --set clients.publish=never
+  wampush check --load
   wampush check --user alice --groups staff --action subscribe user.alice.inbox
 
 Prints one line per setting: key, value and origin. The command line overrides the environment,
@@ -64,12 +57,17 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         default=[],
         help="any setting, as given to twistd, such as websocket.ping_interval=20; repeatable",
     )
+    parser.add_argument(
+        "--load",
+        action="store_true",
+        help="import the apps and create the components, as the server would; this runs their code",
+    )
     permissions.add_arguments(parser)
     parser.set_defaults(run=partial(run, parser))
 
 
 def run(parser: Parser, arguments: argparse.Namespace) -> int:
-    """Check the configuration; report every mistake of the sources, or of the files they name.
+    """Check the configuration; report every mistake of the sources, or of what they name.
 
     :raises ConfigErrors: a source has mistakes.
     """
@@ -93,21 +91,11 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
-    problems = [*_missing_modules(loaded), *files.problems(loaded.settings)]
+    problems = [
+        *(modules.unusable(loaded) if arguments.load else modules.missing(loaded)),
+        *files.problems(loaded.settings),
+        *addresses.problems(loaded.settings),
+    ]
     for problem in problems:
         complain(problem)
     return 1 if problems else 0
-
-
-def _missing_modules(loaded: LoadedSettings) -> Iterator[str]:
-    """Yield one line for each app and component whose module does not exist."""
-    named = [("apps", name) for name in loaded.settings.apps]
-    named += [
-        (f"routes[{number}].component", route.component)
-        for number, route in enumerate(loaded.settings.routes, 1)
-    ]
-    for setting, name in named:
-        try:
-            loader.check(name, loaded.folder, setting)
-        except OperatorError as error:
-            yield str(error)

@@ -1,20 +1,19 @@
 """The Python apps of a node.
 
-Owns: how they are loaded, which names they must not share, and the application made from them.
+Owns: the application made from them.
 Must not import: ``node.build``, ``node.service``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import time
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from wampush.apps import App, loader
+from wampush.apps import App
 from wampush.apps.chain import ApplicationChain, ChainLink
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.app import Registered
@@ -34,46 +33,8 @@ from wampush.broker.requests.procedures import Become, Procedures
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError
-from wampush.excerpts import shown
 
 _log = Logger(namespace="wampush.apps")
-_KEY: Final = "apps"
-
-
-def load(names: Sequence[str], folder: Path | None) -> Mapping[str, App]:
-    """Import the apps that the configuration names, in its order.
-
-    :param folder: of the configuration file.
-    :raises OperatorError: when an app cannot be used, or two apps share a name.
-    """
-    apps: dict[str, App] = {}
-    for name in names:
-        found = loader.load(name, folder, _KEY)
-        prefix = loader.prefix_of(_KEY, name)
-        if not isinstance(found, App):
-            raise OperatorError(
-                f"{prefix}: it must be an App, such as app = App(), not {shown(found)}"
-            )
-        for other, app in apps.items():
-            _check_distinct(prefix, found, other, app)
-        apps[name] = found
-    return apps
-
-
-def _check_distinct(prefix: str, app: App, other_name: str, other: App) -> None:
-    if app is other:
-        raise OperatorError(f"{prefix}: this is the same app as {other_name}; name it once")
-    own, theirs = app.registered, other.registered
-    for kind, names in (
-        ("procedure", own.procedures.keys() & theirs.procedures.keys()),
-        ("action", own.actions.keys() & theirs.actions.keys()),
-    ):
-        for name in sorted(names):
-            raise OperatorError(
-                f"{prefix}: {other_name} has registered the {kind} {name!r} already"
-            )
-    if own.cra_key is not None and theirs.cra_key is not None:
-        raise OperatorError(f"{prefix}: {other_name} has registered a cra_key handler already")
 
 
 class NodeApps:

@@ -18,6 +18,7 @@ from txzmq import ZmqFactory
 
 from wampush.apps import App
 from wampush.apps.components.registry import Components
+from wampush.apps.python.loading import load_apps
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing, TopicRule
@@ -50,7 +51,6 @@ from wampush.edges.zeromq.pull import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.net.origins import Origins
 from wampush.net.proxies import Proxies
-from wampush.node import apps as node_apps
 from wampush.node.apps import NodeApps
 from wampush.node.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
@@ -123,7 +123,7 @@ def build(
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
     components = _components(settings, folder, reactor)
-    loaded_apps = node_apps.load(settings.apps, folder)
+    loaded_apps = load_apps(settings.apps, folder)
     core = _core(settings, reactor)
     webhooks = _webhooks(core)
     authenticator = Authenticator(settings, reactor, time)

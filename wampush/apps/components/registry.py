@@ -61,7 +61,7 @@ class Components:
         self.hosts: Final[Sequence[ComponentHost]] = [
             ComponentHost(
                 name=route.component,
-                component=_create(route.component, folder, f"routes[{number}].component"),
+                component=create_component(route.component, folder, f"routes[{number}].component"),
                 max_pending=max_pending,
                 max_pending_bytes=max_pending_bytes,
                 numbers=numbers,
@@ -80,7 +80,13 @@ class Components:
         return stopped.addCallback(lambda _: None)
 
 
-def _create(name: str, folder: Path | None, setting: str) -> Component:
+def create_component(name: str, folder: Path | None, setting: str) -> Component:
+    """Import a component and create it.
+
+    :param folder: of the configuration file, if there is one.
+    :param setting: the dotted name of the setting, for errors.
+    :raises OperatorError: when it cannot be created.
+    """
     found = loader.load(name, folder, setting)
     prefix = loader.prefix_of(setting, name)
     if not (isinstance(found, type) and issubclass(found, Component)):
