@@ -88,6 +88,28 @@ def test_two_hundred_bytes_are_kept(book):
     assert type(book.ledger.recent[1].excerpt) is bytes
 
 
+def test_the_last_hundred_refused_handshakes_are_kept_apart(book):
+    book.push()
+    for number in range(130):
+        book.time = 100.0 + number
+        book.ledger.end(CloseReason.BAD_HANDSHAKE, f"10.0.0.{number}", "No key.")
+    book.ledger.end(CloseReason.SLOW_CLIENT, "10.0.1.1")
+    book.ledger.end(CloseReason.PLAIN_REQUEST, "10.0.1.2")
+    kept = [each.as_json() for each in book.ledger.recent_handshakes]
+    assert [each["origin"] for each in kept] == [f"10.0.0.{number}" for number in range(30, 130)]
+    assert kept[0] == {
+        "time": 130.0,
+        "source": "handshake",
+        "origin": "10.0.0.30",
+        "reason": "bad-handshake",
+        "sentence": CloseReason.BAD_HANDSHAKE.sentence,
+        "detail": "No key.",
+        "excerpt": "",
+    }
+    assert len(book.ledger.recent) == 1
+    assert kept[0].keys() == book.ledger.recent[0].as_json().keys()
+
+
 def test_ends_of_connections(book):
     ledger = book.ledger
     ledger.end(CloseReason.SLOW_CLIENT, "10.0.0.1:5")

@@ -81,3 +81,22 @@ def test_the_scheme_is_that_of_the_connection_or_of_the_trusted_proxy(tmp_path: 
         finally:
             daemon.kill()
     assert schemes == ["ws", "wss", "wss"]
+
+
+def test_a_client_without_tls_on_a_port_with_tls_is_logged(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    config = tmp_path / "wampush.toml"
+    config.write_text(certificate.table(), encoding="utf-8")
+    with reserved_ports(4) as (*ports, tls_port):
+        extra = ["--config", str(config), "--listen", f"ssl:{tls_port}:interface=127.0.0.1"]
+        daemon = Daemon(ports, cwd=tmp_path, extra=extra)
+        try:
+            daemon.wait_until_ready()
+            with socket.create_connection(("127.0.0.1", tls_port), 20) as plain:
+                plain.sendall(REQUEST.format(more="").encode())
+                daemon.wait_for_log(lambda log: "127.0.0.1: tls-failed: " in log)
+            assert daemon.health()["ends"]["tls-failed"] == 1
+            daemon.wait_for_log(lambda log: "connect with wss://" in log)
+            daemon.stop()
+        finally:
+            daemon.kill()

@@ -129,3 +129,13 @@ def test_a_token_protects_state(tmp_path: Path) -> None:
 def test_a_token_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match=r"http\.token_file"):
         Site(HttpSettings(token_file=str(tmp_path / "missing")))
+
+
+def test_a_page_that_connects_to_the_http_port_is_counted() -> None:
+    site = Site()
+    transport = site.connect()
+    transport.protocol.dataReceived(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n")
+    assert transport.value().startswith(b"HTTP/1.1 400 ")
+    (kept,) = site.node.broker.ledger.recent_handshakes
+    assert (kept.reason, kept.peer) == (CloseReason.WRONG_PORT, "127.0.0.1")
+    assert kept.detail == "The WebSocket is at ws://a:1/."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.edges.websocket.in_memory import MemoryNode, masked
+from tests.edges.websocket.in_memory import MemoryNode, masked, request
 from wampush.broker.identity import Identity
 
 
@@ -22,6 +22,20 @@ def test_counts_of_a_node() -> None:
         "redis_sources": [],
         "webhooks": None,
     }
+
+
+def test_refused_inputs_and_handshakes_are_shown_together_newest_first() -> None:
+    memory = MemoryNode()
+    peer = memory.open()
+    for number in range(2):
+        peer.send(masked(b"no json"))
+        memory.clock.advance(1)
+        memory.connect().send(request(f"Origin: http://{number}.example"))
+        memory.clock.advance(1)
+    shown = memory.node.inspection.refusals()
+    assert [each["reason"] for each in shown] == ["origin-forbidden", "message-not-json"] * 2
+    assert "http://1.example" in str(shown[0]["detail"])
+    assert shown[0]["origin"] == "127.0.0.1"
 
 
 def test_one_session_can_be_looked_at() -> None:

@@ -36,3 +36,11 @@ def test_an_end_has_a_status_or_a_close_code_or_neither(reason: CloseReason) -> 
 
 def test_ordinary_ends_are_nobodys_fault_and_each_fault_occurs() -> None:
     assert {each.fault for each in CloseReason} == {*Fault, None}
+
+
+def test_refusals_of_handshakes() -> None:
+    refusing = {each for each in CloseReason if each.refuses_handshake}
+    assert {CloseReason.BAD_HANDSHAKE, CloseReason.WRONG_PORT, CloseReason.TLS_FAILED} <= refusing
+    assert CloseReason.PLAIN_REQUEST not in refusing
+    assert CloseReason.SLOW_CLIENT not in refusing
+    assert all(each.value.close_code is None for each in refusing)

@@ -86,6 +86,34 @@ class RefusedInput:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class RefusedHandshake:
+    """One refused handshake, kept for inspection.
+
+    :param time: when, in seconds of the ledger's clock.
+    :param peer: the client's address.
+    :param reason: the reason.
+    :param detail: what exactly was found.
+    """
+
+    time: float
+    peer: str
+    reason: CloseReason
+    detail: str
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return the refusal for inspection, with the keys of refused inputs."""
+        return {
+            "time": self.time,
+            "source": "handshake",
+            "origin": self.peer,
+            "reason": self.reason.code,
+            "sentence": self.reason.sentence,
+            "detail": self.detail,
+            "excerpt": "",
+        }
+
+
 class Ledger:
     """Counts inputs and their outcomes, connections and their ends.
 
@@ -102,6 +130,8 @@ class Ledger:
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
+        #: Apart, so that clients that try again and again do not displace the refused inputs.
+        self.recent_handshakes: deque[RefusedHandshake] = deque(maxlen=REMEMBERED_REFUSALS)
         self._log_limiter = LogLimiter(now)
 
     def accept(self, source: Source, count: int = 1) -> None:
@@ -150,6 +180,8 @@ class Ledger:
         :param detail: what exactly was found.
         """
         self.ended[reason] += 1
+        if reason.refuses_handshake:
+            self.recent_handshakes.append(RefusedHandshake(self._now(), peer, reason, detail))
         if not reason.value.is_logged:
             return
         suffix = self._log_limiter.suffix(reason)

@@ -62,6 +62,10 @@ def make_site(
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     limits = HttpLimits(settings.http.max_connections, settings.pushes.max_message_bytes)
     edge = HttpEdge(view, node.acknowledged_pushes, access, limits)
-    on_rejected = partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS)
-    site = edge.site(reactor, on_rejected)
+    end = node.broker.ledger.end
+    site = edge.site(
+        reactor,
+        on_rejected=partial(end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
+        on_websocket=partial(end, CloseReason.WRONG_PORT),
+    )
     return site

@@ -47,8 +47,10 @@ class Inspection:
         }
 
     def refusals(self) -> list[Mapping[str, object]]:
-        """Return the last refused inputs, newest first."""
-        return [each.as_json() for each in reversed(self._broker.ledger.recent)]
+        """Return the last refused inputs and handshakes, newest first."""
+        ledger = self._broker.ledger
+        kept = sorted((*ledger.recent, *ledger.recent_handshakes), key=lambda each: each.time)
+        return [each.as_json() for each in reversed(kept)]
 
     def session(self, session_id: str) -> Mapping[str, object] | None:
         """Return the identity, topics and refusals of a session; None where it is not open."""

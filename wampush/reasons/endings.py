@@ -58,6 +58,13 @@ class CloseReason(Enum):
         "The request is not a valid WebSocket handshake (RFC 6455 section 4.2.1).",
         400,
     )
+    WRONG_PORT = Ending(
+        "wrong-port",
+        Fault.CLIENT,
+        "A WebSocket was requested on the HTTP port; connect to an address of websocket.listen.",
+        400,
+    )
+    TLS_FAILED = Ending("tls-failed", Fault.CLIENT, "The TLS handshake failed.")
     HEADER_TOO_LARGE = Ending(
         "header-too-large",
         Fault.CLIENT,
@@ -227,6 +234,11 @@ class CloseReason(Enum):
     def fault(self) -> Fault | None:
         """Who can fix it; None for an ordinary end."""
         return self.value.fault
+
+    @property
+    def refuses_handshake(self) -> bool:
+        """Whether it is the refusal of a handshake, not the end of an open connection."""
+        return self is CloseReason.TLS_FAILED or (self.value.http_status or 0) >= 400
 
     @property
     def sentence(self) -> str:

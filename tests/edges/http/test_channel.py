@@ -46,7 +46,9 @@ class Port:
         self.clock = Clock()
         self.pushes = PendingPushes()
         self.rejected: list[str] = []
-        self.site = edge_with(publisher=self.pushes).site(self.clock, self.rejected.append)
+        self.site = edge_with(publisher=self.pushes).site(
+            self.clock, self.rejected.append, lambda *_: None
+        )
         self.lines: list[Any] = []
 
     def connect(self) -> tuple[Any, Any]:

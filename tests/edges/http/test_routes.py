@@ -6,7 +6,14 @@ import json
 
 import pytest
 
-from tests.edges.http.http_in_memory import LIMITS, RecordedPushes, ask, complete_edge, edge_with
+from tests.edges.http.http_in_memory import (
+    LIMITS,
+    RecordedPushes,
+    ask,
+    complete_edge,
+    edge_with,
+    run,
+)
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 
@@ -89,7 +96,7 @@ def test_the_demo_without_slash_leads_to_it(edge: HttpEdge) -> None:
     assert response.headers["location"] == "demo/"
 
 
-@pytest.mark.parametrize("path", ["/", "/healthz", "/demo/", "/static/site.css"])
+@pytest.mark.parametrize("path", ["/healthz", "/demo/", "/static/site.css"])
 def test_other_methods_get_a_list_of_those_that_work(edge: HttpEdge, path: str) -> None:
     response = ask(edge, path, method="DELETE")
     assert response.status == 405
@@ -175,6 +182,30 @@ def test_a_websocket_is_refused_with_its_address(edge: HttpEdge) -> None:
     assert b"the WebSocket is at ws://127.0.0.1:8080/" in response.body
     unknown = ask(edge_with(), "/", headers="Upgrade: websocket\r\n")
     assert unknown.body == b"This is the HTTP port of wampush\n"
+
+
+def test_a_request_for_a_websocket_is_reported_with_its_address(edge: HttpEdge) -> None:
+    reported: list[tuple[str, str]] = []
+    for asked in (edge, edge_with()):
+        run(
+            asked,
+            b"GET / HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: close\r\n\r\n",
+            "192.0.2.7",
+            lambda peer, detail: reported.append((peer, detail)),
+        )
+    assert reported == [
+        ("192.0.2.7", "The WebSocket is at ws://a.example:8080/."),
+        ("192.0.2.7", ""),
+    ]
+
+
+@pytest.mark.parametrize(("status", "code"), [("ok", 200), ("stopping", 503)])
+def test_the_health_check_of_haproxy_is_answered(status: str, code: int) -> None:
+    answer = run(edge_with(lambda: {"status": status}), b"OPTIONS / HTTP/1.0\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == code
+    assert b"Allow: GET, HEAD, OPTIONS" in head
+    assert body == b""
 
 
 @pytest.mark.parametrize("path", ["/nix", "/healthz/"])

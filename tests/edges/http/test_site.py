@@ -104,7 +104,7 @@ def rejected() -> list[str]:
 
 @pytest.fixture
 def site(rejected: list[str]) -> BoundedSite:
-    return edge_with().site(Clock(), rejected.append)
+    return edge_with().site(Clock(), rejected.append, lambda *_: None)
 
 
 def connect(site: BoundedSite, address: Any = ADDRESS) -> tuple[Any, Any]:

@@ -8,6 +8,7 @@ is handed in.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from klein import Klein
@@ -95,14 +96,22 @@ class HttpEdge:
         self._folder = static_folder() if folder is None else folder
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
 
-    def site(self, reactor: Any, on_rejected: Callable[[str], None]) -> BoundedSite:
+    def site(
+        self,
+        reactor: Any,
+        on_rejected: Callable[[str], None],
+        on_websocket: Callable[[str, str], None],
+    ) -> BoundedSite:
         """Return the factory that an endpoint listens with.
 
         :param reactor: for timers (``IReactorTime``).
         :param on_rejected: gets the address of a client that exceeds the number of connections.
+        :param on_websocket: gets the address of a client that tried to open a WebSocket, and a
+            sentence with the right URL or "".
         """
+        refuse_websocket = partial(self._refuse_websocket, on_websocket)
         return BoundedSite(
-            Guard(self.app.resource(), self._refuse_unreadable_path, self._refuse_websocket),
+            Guard(self.app.resource(), self._refuse_unreadable_path, refuse_websocket),
             connections=self._limits.connections,
             body_limit=self._publishing.body_limit,
             on_rejected=on_rejected,
@@ -115,8 +124,12 @@ class HttpEdge:
             return self._publishing.refuse(request, error, [request.path])
         return respond_text(request, 400, "The path is not UTF-8.\n")
 
-    def _refuse_websocket(self, request: Request) -> bytes:
+    def _refuse_websocket(
+        self, on_websocket: Callable[[str, str], None], request: Request
+    ) -> bytes:
         url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
+        peer = getattr(request.getClientAddress(), "host", None) or "unix socket"
+        on_websocket(str(peer), f"The WebSocket is at {url}." if url else "")
         where = f"; the WebSocket is at {url}" if url else ""
         return respond_text(request, 400, f"This is the HTTP port of wampush{where}\n")
 
@@ -132,6 +145,13 @@ class HttpEdge:
         # klein keeps the empty segment after a trailing slash; it is not the name of a child.
         page.isLeaf = True
         return cast("IResource", page)
+
+    @app.route("/", methods=["OPTIONS"])
+    def options(self, request: Request) -> bytes:
+        """Answer a health check of haproxy as ``/healthz`` would."""
+        request.setHeader(b"Allow", b"GET, HEAD, OPTIONS")
+        is_ok = self._view.status().get("status") == "ok"
+        return respond_text(request, 200 if is_ok else 503, "")
 
     @app.route("/", methods=["GET"])
     def home(self, request: Request) -> IResource:
