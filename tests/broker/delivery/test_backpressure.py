@@ -122,7 +122,7 @@ def test_a_source_that_fills_up_again_at_once_is_watched_by_one_timer(pressure, 
     assert len(clock.pending) == 1
 
 
-def test_a_crowd_holds_until_half_have_caught_up(pressure, clock, released):
+def test_a_crowd_holds_until_all_have_caught_up(pressure, clock, released):
     crowd = [Queue(pressure, 1) for _ in range(5)]
     pressure.hold_for(crowd)
     assert (pressure.paused, pressure.pauses) == (True, 1)
@@ -132,10 +132,25 @@ def test_a_crowd_holds_until_half_have_caught_up(pressure, clock, released):
     pressure.on_relieved(Queue(pressure))
     assert pressure.paused
     pressure.on_relieved(crowd[2])
+    pressure.on_relieved(crowd[3])
+    assert pressure.paused
+    pressure.on_relieved(crowd[4])
     assert (pressure.paused, len(released)) == (False, 1)
     assert clock.pending == []
     pressure.on_relieved(crowd[3])
     assert len(released) == 1
+
+
+def test_a_few_that_do_not_catch_up_leave_the_others_protected(pressure, clock):
+    crowd = [Queue(pressure, 1) for _ in range(5)]
+    pressure.hold_for(crowd)
+    for each in crowd[2:]:
+        pressure.on_relieved(each)
+    clock.advance(CROWD_PATIENCE)
+    assert [each.stalled for each in crowd] == [True, True, False, False, False]
+    assert not pressure.paused
+    pressure.hold_for(crowd[2:])
+    assert pressure.paused
 
 
 def test_patience_with_a_crowd_ends(pressure, clock, released):

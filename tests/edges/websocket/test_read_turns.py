@@ -36,7 +36,7 @@ class SlowNode(MemoryNode):
     def one_turn(self) -> list[bytes]:
         """Run what is scheduled by now; return the messages that were read in it."""
         self.read.clear()
-        scheduled: list[Any] = self.clock.getDelayedCalls()
+        scheduled: Any = self.clock.getDelayedCalls()
         due = [each for each in scheduled if each.getTime() <= self.clock.rightNow]
         for each in sorted(due, key=lambda call: call.getTime()):
             if each.active():

@@ -171,6 +171,23 @@ def test_while_paused_nothing_is_read_and_the_backend_is_held() -> None:
         running.until(lambda: len(running.seen) == sent + 1)
 
 
+def test_a_paused_socket_does_not_keep_the_reactor_busy() -> None:
+    with bridge() as running, push_socket(running.addresses[0]) as backend:
+        backend.send_multipart([b"t", b"0"])
+        running.until(lambda: bool(running.seen))
+        pull: Any = running.node.pull._sockets[0]
+        running.pressure.hold(Hold.TOTAL)
+        backend.send_multipart([b"t", b"1"])
+        running.until(lambda: pull not in reactor.getReaders())
+        running.turns(5)
+        assert len(running.seen) == 1
+        running.pressure.release(Hold.TOTAL)
+        assert pull in reactor.getReaders()
+        running.until(lambda: len(running.seen) == 2)
+        backend.send_multipart([b"t", b"2"])
+        running.until(lambda: len(running.seen) == 3)
+
+
 def test_pausing_and_resuming_at_any_moment_loses_no_wake_up() -> None:
     with bridge(high_water_mark=50) as running:
         pusher = Pusher(

@@ -9,11 +9,12 @@ Three things pause the sources, and each ends by an event:
 * ``limits.queued_bytes`` wait in total. It ends when a quarter of that is free again. Clients that
   read nothing for :data:`PATIENCE` seconds meanwhile are dropped, so that dead connections do not
   hold up live ones.
-* Most receivers of a publication are close to their own limits. It ends when half of them have
-  caught up, or after :data:`CROWD_PATIENCE` seconds. Those that have not caught up by then are
-  stalled until their queues have been empty: they no longer count here, and are dropped when their
-  queues are full. After a pause that ended so, there is no other for :data:`CROWD_REST` seconds, so
-  that clients that deliberately read a trickle cannot keep the backends waiting.
+* Most receivers of a publication, and more than one, are close to their own limits. It ends when
+  all of them have room for the largest event again, or after :data:`CROWD_PATIENCE` seconds. Those
+  that have not caught up by then are stalled until their queues have been empty: they no longer
+  count here, and are dropped when their queues are full. If they were half of the crowd, there is
+  no other such pause for :data:`CROWD_REST` seconds, so that clients that deliberately read a
+  trickle cannot keep the backends waiting.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Backpressure:
         self._holds: set[Hold] = set()
         self._release_callbacks: list[Callable[[], None]] = []
         self._awaited: set[Backlog] = set()
-        self._enough = 0
+        self._half = 0.0
         self._deadline: Timer | None = None
         self._rest: Timer | None = None
         self._blocked: set[Backlog] = set()
@@ -126,12 +127,12 @@ class Backpressure:
                     callback()
 
     def hold_for(self, crowd: Iterable[Backlog]) -> None:
-        """Pause until half of the crowd has caught up, or patience ends."""
+        """Pause until the whole crowd has caught up, or patience ends."""
         if Hold.CROWD in self._holds or self._rest is not None:
             return
         self.pauses += 1
         self._awaited = set(crowd)
-        self._enough = len(self._awaited) // 2
+        self._half = len(self._awaited) / 2
         self._deadline = self._call_later(CROWD_PATIENCE, self._patience_ended)
         self.hold(Hold.CROWD)
 
@@ -140,7 +141,7 @@ class Backpressure:
         if backlog not in self._awaited:
             return
         self._awaited.discard(backlog)
-        if len(self._awaited) <= self._enough:
+        if not self._awaited:
             if self._deadline is not None:
                 self._deadline.cancel()
             self._end_crowd()
@@ -167,7 +168,8 @@ class Backpressure:
     def _patience_ended(self) -> None:
         for backlog in self._awaited:
             backlog.stalled = True
-        self._rest = self._call_later(CROWD_REST, self._rested)
+        if len(self._awaited) >= self._half:
+            self._rest = self._call_later(CROWD_REST, self._rested)
         self._end_crowd()
 
     def _rested(self) -> None:

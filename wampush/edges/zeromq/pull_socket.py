@@ -138,8 +138,10 @@ class PullSocket(ZmqPullConnection):
 
     def wake(self) -> None:
         """Read on in the next turn, after a pause."""
-        if self._state is SocketState.OPEN and self.read_scheduled is None:
-            self._schedule()
+        if self._state is SocketState.OPEN:
+            self.factory.reactor.addReader(self)
+            if self.read_scheduled is None:
+                self._schedule()
 
     def drain(self, is_paused: Callable[[], bool]) -> None:
         """Read what has arrived already, and stop listening.
@@ -166,7 +168,11 @@ class PullSocket(ZmqPullConnection):
             if self.read_scheduled.active():
                 self.read_scheduled.cancel()
             self.read_scheduled = None
-        if self._state is not SocketState.OPEN or not self._may_read():
+        if self._state is not SocketState.OPEN:
+            return
+        if not self._may_read():
+            # The descriptor stays readable until the socket is asked, so the reactor would spin.
+            self.factory.reactor.removeReader(self)
             return
         self._fanout.defer_flush()
         try:
