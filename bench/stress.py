@@ -178,7 +178,10 @@ def stress(seconds: float, clients: int, seed: int) -> int:
     with tempfile.TemporaryDirectory(prefix="wampush-stress-") as name:
         folder = Path(name)
         config = folder / "wampush.toml"
-        config.write_text(f"[clients]\nqueue_bytes = {QUEUE_BYTES}\n")
+        config.write_text(
+            f"[clients]\nqueue_bytes = {QUEUE_BYTES}\n"
+            f"[pushes]\nmax_message_bytes = {QUEUE_BYTES // 4}\n"
+        )
         with wampush(folder, http=True, config=config) as server:
             run = Stress(server, seconds, clients, random.Random(seed))
             asyncio.run(run.run())

@@ -59,7 +59,8 @@ def test_values_of_the_file(toml):
 def test_command_line_over_environment_over_file_over_default(toml):
     path = toml(
         "[limits]\ntopic_bytes = 10\n[clients]\nqueue_bytes = 2000\npublish = 'never'\n"
-        "[zmq]\npull = ['tcp://127.0.0.1:1', 'tcp://127.0.0.1:2']"
+        "[zmq]\npull = ['tcp://127.0.0.1:1', 'tcp://127.0.0.1:2']\n"
+        "[pushes]\nmax_message_bytes = 500"
     )
     environ = {
         "WAMPUSH_CLIENTS_QUEUE_BYTES": "3000",
@@ -101,7 +102,7 @@ def test_topics_may_come_from_the_command_line():
 
 def test_a_value_that_is_overridden_is_checked_too(toml):
     path = toml("[clients]\nqueue_bytes = 'many'")
-    error = refusal(path, {"WAMPUSH_CLIENTS_QUEUE_BYTES": "4096"})
+    error = refusal(path, {"WAMPUSH_CLIENTS_QUEUE_BYTES": "4194304"})
     assert error.source == str(path)
 
 

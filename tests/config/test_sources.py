@@ -236,7 +236,11 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_other_sources(tmp_path):
         ("[http]\n[zmq]\n[zmqq]", "zmqq", 3),
         ("\n\nhttp = 1", "http", 3),
         ("[http]\nlisten = ['a']\n\n[limits]\nqueued_bytes = 1024", "http.listen", 2),
-        ("[clients]\nqueue_bytes = 9000\n[limits]\nqueued_bytes = 8000", "limits.queued_bytes", 4),
+        (
+            "pushes = {max_message_bytes = 64}\nclients.queue_bytes = 9000\nlimits.queued_bytes = 8000",
+            "limits.queued_bytes",
+            3,
+        ),
     ],
 )
 def test_the_line_of_a_mistake(toml, text, key, line):

@@ -47,9 +47,9 @@ class ClientSettings:
         "subscribe to what they show.",
     )
     queue_bytes: Bytes = setting(
-        1_048_576,
+        4_194_304,
         "Several seconds of events for a client that stalls; a client that falls further behind "
-        "is a slow client.",
+        "is a slow client. At least 4 times `pushes.max_message_bytes`.",
         least=1024,
     )
 

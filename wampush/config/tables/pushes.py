@@ -6,9 +6,14 @@ Must not import: Twisted, other tables.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from wampush.config.checks.common import Text
-from wampush.config.setting import Bytes, setting
+from wampush.config.setting import Bytes, rule, setting
+
+#: The longest pushes that the queue of a client has room for: two while pushes pause because half
+#: of the queue is full, and two that are on their way meanwhile.
+_PUSHES_PER_QUEUE: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,4 +25,16 @@ class PushSettings:
     )
     max_message_bytes: Bytes = setting(
         1_048_576, "Far above any event for a page; every receiver may have to queue it."
+    )
+
+
+@rule("clients.queue_bytes", "pushes.max_message_bytes")
+def large_pushes_fit_into_a_queue(queue: int, largest: int) -> str:
+    """The queue of a client must have room for a burst of the largest pushes."""
+    if queue >= largest * _PUSHES_PER_QUEUE:
+        return ""
+    return (
+        f"clients.queue_bytes ({queue}) must be at least {_PUSHES_PER_QUEUE} times "
+        f"pushes.max_message_bytes ({largest}), so that bursts of the largest pushes do not "
+        "disconnect clients that read them"
     )
