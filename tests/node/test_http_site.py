@@ -39,6 +39,7 @@ class Site:
             self.node,
             self.reactor,
             websocket_url=lambda host: f"ws://{host}:1/",
+            failed_tls_handshakes=lambda: 2,
             is_stopping=lambda: self.is_stopping,
         )
 

@@ -186,3 +186,12 @@ def test_a_table_that_no_listener_uses(
 def test_an_empty_table_needs_no_listener(reactor: Any, log: list[str]) -> None:
     sockets(reactor).warn_of_unused_tls()
     assert log == []
+
+
+def test_failed_handshakes_are_those_of_the_table(reactor: Any, certificate: Certificate) -> None:
+    opened = sockets(reactor, certificate)
+    assert opened.failed_tls_handshakes == 0
+    opened.open_websocket("ssl:1", FACTORY)
+    assert opened._tls is not None
+    opened._tls.failed.count = 3
+    assert opened.failed_tls_handshakes == 3

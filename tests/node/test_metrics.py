@@ -41,6 +41,7 @@ class MeasuredNode:
                 connections=lambda: len(self.node.edge.connections),
                 http_connections=lambda: 3,
                 redis=lambda: self.redis,
+                failed_tls_handshakes=lambda: 4,
             )
         )
 

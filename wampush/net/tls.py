@@ -23,6 +23,7 @@ from zope.interface import implementer
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
+from wampush.net.tls_handshakes import FailedHandshakes, WatchedConnection
 
 _log = Logger(namespace="wampush.net")
 
@@ -139,10 +140,12 @@ class ServerContext:
     def __init__(self, settings: TlsSettings) -> None:
         self._settings = settings
         self._context = make_context(settings)
+        #: The handshakes that failed since the start.
+        self.failed: Final = FailedHandshakes()
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
         """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
-        return SSL.Connection(self._context, None)
+        return WatchedConnection(self._context, protocol, self.failed)
 
     def reload(self) -> bool:
         """Read the files again, for new connections; an unusable file changes nothing.

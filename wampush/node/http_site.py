@@ -26,6 +26,7 @@ def make_site(
     reactor: Any,
     *,
     websocket_url: Callable[[str], str | None],
+    failed_tls_handshakes: Callable[[], int],
     is_stopping: Callable[[], bool],
 ) -> BoundedSite:
     """Return what an endpoint serves: publishing, health, metrics, demo and static files.
@@ -34,6 +35,7 @@ def make_site(
     :param node: which is published to and shown.
     :param reactor: for timers (``IReactorTime``).
     :param websocket_url: returns the URL that pages of a host connect to.
+    :param failed_tls_handshakes: returns how many have failed.
     :param is_stopping: returns whether the daemon is stopping.
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
@@ -49,6 +51,7 @@ def make_site(
             connections=lambda: len(node.websocket.connections),
             http_connections=lambda: len(site.channels),
             redis=node.redis.status,
+            failed_tls_handshakes=failed_tls_handshakes,
         )
     )
     view = HttpView(

@@ -66,6 +66,11 @@ class ListeningSockets:
         return listeners.listen(self._reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
 
     @property
+    def failed_tls_handshakes(self) -> int:
+        """How many handshakes with listeners that use ``[tls]`` have failed."""
+        return 0 if self._tls is None else self._tls.failed.count
+
+    @property
     def websocket_urls(self) -> list[str]:
         """Where WebSocket clients can connect, for the log; of UNIX sockets the path."""
         return [f"{scheme}://{listeners.describe(port)}/" for scheme, port in self._websocket]

@@ -41,6 +41,7 @@ class NodeState:
     :param queued_limit: bytes that may be queued for all clients together.
     :param connections: returns the number of connections to the WebSocket listeners.
     :param http_connections: returns the number of connections to the HTTP port.
+    :param failed_tls_handshakes: returns how many TLS handshakes have failed.
     :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
     """
 
@@ -50,6 +51,7 @@ class NodeState:
     connections: Callable[[], int]
     http_connections: Callable[[], int]
     redis: Callable[[], Sequence[Mapping[str, object]]]
+    failed_tls_handshakes: Callable[[], int]
 
 
 @unique
@@ -203,6 +205,13 @@ METRICS: Final = (
         ("reason",),
         "Connections that ended or were refused, by reason.",
         _ended,
+    ),
+    Metric(
+        "wampush_tls_handshakes_failed_total",
+        MetricKind.COUNTER,
+        (),
+        "TLS handshakes that failed, with listeners that use [tls].",
+        _single(lambda state: state.failed_tls_handshakes()),
     ),
     Metric(
         "wampush_events_dropped_total",

@@ -188,6 +188,7 @@ class WampushService(Service):
             node,
             reactor,
             websocket_url=sockets.websocket_url,
+            failed_tls_handshakes=lambda: sockets.failed_tls_handshakes,
             is_stopping=lambda: self._stopped is not None,
         )
         sockets.open_http(self._loaded.settings.http.listen, site)
