@@ -112,8 +112,9 @@ def test_sessions(site: Site) -> None:
 
 def test_a_connection_too_many_is_counted() -> None:
     site = Site(HttpSettings(max_connections=1))
-    site.connect()
-    assert site.connect().disconnecting
+    first = site.connect()
+    assert not site.connect().disconnecting
+    assert first.disconnecting
     assert site.node.broker.ledger.ended == {CloseReason.TOO_MANY_HTTP_CONNECTIONS: 1}
     site.node.apps.stop(0)
 

@@ -16,6 +16,8 @@ from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import BoundedSite, HttpLimits
 from wampush.errors import CloseReason
 from wampush.net import secret_files
+from wampush.net.addresses import counting_key
+from wampush.net.proxies import Proxies
 from wampush.node.build import Node
 from wampush.node.metrics import Metrics, NodeState
 
@@ -63,8 +65,7 @@ def make_site(
         metrics=metrics.text,
     )
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
-    limits = HttpLimits(settings.http.max_connections, settings.pushes.max_message_bytes)
-    edge = HttpEdge(view, node.acknowledged_pushes, access, limits)
+    edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
     end = node.broker.ledger.end
     site = edge.site(
         reactor,
@@ -72,3 +73,13 @@ def make_site(
         on_websocket=partial(end, CloseReason.WRONG_PORT),
     )
     return site
+
+
+def _limits(settings: Settings) -> HttpLimits:
+    proxies = Proxies.of(settings.proxy.trusted)
+    return HttpLimits(
+        connections=settings.http.max_connections,
+        per_address=settings.http.connections_per_address,
+        body_bytes=settings.pushes.max_message_bytes,
+        counted_as=lambda address: None if proxies.trusts(address) else counting_key(address),
+    )

@@ -99,8 +99,9 @@ class CloseReason(Enum):
     TOO_MANY_HTTP_CONNECTIONS = Ending(
         "too-many-http-connections",
         Fault.OPERATOR,
-        "The HTTP port already has http.max_connections connections open; this one was "
-        "closed unread.",
+        "The HTTP port already has http.max_connections connections open, or "
+        "http.connections_per_address from this address. The one that waited longest for its "
+        "client without having shown the token was closed, or the new one unread.",
     )
     PLAIN_REQUEST = Ending(
         "plain-request",

@@ -20,7 +20,7 @@ from wampush.edges.http.site import HttpLimits
 from wampush.errors import InputRefused
 
 MAX_BYTES = 1000
-LIMITS = HttpLimits(2, MAX_BYTES)
+LIMITS = HttpLimits(2, 0, MAX_BYTES)
 
 reactor: Any = installed
 
@@ -101,10 +101,11 @@ def edge_with(
     publisher: RecordedPushes | None = None,
     token: bytes | None = None,
     folder: Path | None = None,
+    limits: HttpLimits = LIMITS,
 ) -> HttpEdge:
     """An edge that knows little."""
     view = HttpView(status, list, lambda _: None, lambda _: None, lambda: None, lambda: b"")
-    return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), LIMITS, folder)
+    return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), limits, folder)
 
 
 def complete_edge() -> HttpEdge:

@@ -58,6 +58,14 @@ class Port:
         channel.makeConnection(transport)
         return channel, transport
 
+    def turn(self) -> None:
+        """Run what is due now, and not what that schedules."""
+        due = [each for each in self.clock.calls if each.getTime() <= self.clock.seconds()]
+        for call in due:
+            self.clock.calls.remove(call)
+            call.called = 1
+            call.func(*call.args)
+
     def pass_time(self, seconds: float) -> None:
         """In steps, as bytes of nobody would let it pass."""
         for _ in range(round(seconds * 2)):
@@ -137,7 +145,7 @@ def test_an_idle_connection_is_closed_without_a_word(port: Port, log: list[Any])
 def test_the_header_of_a_later_request_may_not_trickle_either(port: Port) -> None:
     channel, transport = port.connect()
     channel.dataReceived(REQUEST + REQUEST[:5])
-    port.pass_time(HEADER_TIMEOUT)
+    port.clock.advance(0)
     for byte in REQUEST[5:24]:
         channel.dataReceived(bytes([byte]))
         assert not transport.disconnected
@@ -221,7 +229,7 @@ def test_no_timer_outlives_a_connection(port: Port, act: Callable[[Any], None]) 
     lose(channel)
     assert port.clock.getDelayedCalls() == []
     assert not transport.disconnected
-    assert port.site.channels == set()
+    assert len(port.site.channels) == 0
 
 
 @pytest.mark.parametrize(
@@ -242,9 +250,41 @@ def test_pipelined_requests_are_answered_one_after_the_other(port: Port) -> None
     channel.dataReceived(POST + b"1234" + REQUEST + REQUEST)
     assert transport.value() == b""
     port.pushes.answer.callback(5)
+    port.clock.advance(0)
     assert transport.value().count(b"HTTP/1.1 200 ") == 3
 
 
 def test_every_phase_has_a_row_and_a_time_limit() -> None:
     assert MOVES.keys() == TIMEOUTS.keys() == set(Phase)
     assert [phase for phase, after in MOVES.items() if not after] == [Phase.CLOSING]
+
+
+def test_one_request_per_turn_is_answered(port: Port) -> None:
+    channel, transport = port.connect()
+    channel.dataReceived(REQUEST * 5)
+    for number in range(1, 6):
+        assert transport.value().count(b"HTTP/1.1 200 ") == number
+        port.turn()
+    channel.dataReceived(REQUEST)
+    assert transport.value().count(b"HTTP/1.1 200 ") == 6
+    assert not transport.disconnecting
+
+
+def test_a_request_that_arrives_in_pieces_behind_another_is_answered(port: Port) -> None:
+    channel, transport = port.connect()
+    channel.dataReceived(REQUEST + REQUEST[:20])
+    channel.dataReceived(REQUEST[20:] + POST + b"1234")
+    for _ in range(3):
+        port.clock.advance(0)
+    assert transport.value().count(b"HTTP/1.1 200 ") == 2
+    port.pushes.answer.callback(1)
+    assert transport.value().count(b"HTTP/1.1 200 ") == 3
+
+
+def test_a_connection_that_is_lost_reads_no_further_request(port: Port) -> None:
+    channel, transport = port.connect()
+    channel.dataReceived(REQUEST * 2)
+    channel.connectionLost(Failure(ConnectionAborted()))
+    port.clock.advance(0)
+    assert transport.value().count(b"HTTP/1.1 200 ") == 1
+    assert port.clock.getDelayedCalls() == []

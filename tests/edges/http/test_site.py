@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 
 from tests.edges.http.http_in_memory import LIMITS, MAX_BYTES, ask, complete_edge, edge_with, run
 from wampush.edges.http.routes import HttpEdge
-from wampush.edges.http.site import MAX_DROPPED_BYTES, BoundedSite
+from wampush.edges.http.site import MAX_DROPPED_BYTES, BoundedSite, HttpLimits
 
 ADDRESS: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -114,23 +114,54 @@ def connect(site: BoundedSite, address: Any = ADDRESS) -> tuple[Any, Any]:
     return channel, transport
 
 
-def test_there_is_room_for_so_many_connections(site: BoundedSite, rejected: list[str]) -> None:
-    channels = [connect(site)[0] for _ in range(LIMITS.connections)]
+def far(number: int) -> Any:
+    return IPv4Address("TCP", f"192.0.2.{number}", 50000)
+
+
+def test_a_full_port_closes_the_connection_that_waits_longest(
+    site: BoundedSite, rejected: list[str]
+) -> None:
+    transports = [connect(site, far(number))[1] for number in range(LIMITS.connections)]
     assert rejected == []
-    _, transport = connect(site)
+    channel, transport = connect(site, far(9))
+    assert [each.disconnected for each in transports] == [True, False]
+    assert rejected == ["192.0.2.0"]
+    assert len(site.channels) == LIMITS.connections
+    channel.dataReceived(REQUEST)
+    assert transport.value().startswith(b"HTTP/1.1 200 ")
+
+
+def test_connections_of_those_who_may_see_state_keep_their_places(
+    site: BoundedSite, rejected: list[str]
+) -> None:
+    channels = [connect(site)[0] for _ in range(LIMITS.connections)]
+    for channel in channels:
+        # From this machine, and without a token that is needed.
+        channel.dataReceived(REQUEST)
+    _, transport = connect(site, far(1))
     assert transport.disconnected
-    assert rejected == ["127.0.0.1"]
+    assert rejected == ["192.0.2.1"]
     assert len(site.channels) == LIMITS.connections
     channels.pop().connectionLost(Failure(ConnectionAborted()))
     channel, transport = connect(site)
     channel.dataReceived(REQUEST)
     assert transport.value().startswith(b"HTTP/1.1 200 ")
-    assert rejected == ["127.0.0.1"]
+    assert rejected == ["192.0.2.1"]
 
 
-def test_a_rejected_client_of_a_unix_socket_is_named_so(
-    site: BoundedSite, rejected: list[str]
-) -> None:
+def test_connections_are_limited_by_address(rejected: list[str]) -> None:
+    edge = edge_with(limits=HttpLimits(100, 2, MAX_BYTES))
+    site = edge.site(Clock(), rejected.append, lambda _address, _detail: None)
+    for _ in range(2):
+        assert not connect(site, far(1))[1].disconnected
+    assert connect(site, far(1))[1].disconnected
+    assert rejected == ["192.0.2.1"]
+    assert not connect(site, far(2))[1].disconnected
+    for _ in range(5):
+        assert not connect(site)[1].disconnected
+
+
+def test_a_client_of_a_unix_socket_is_named_so(site: BoundedSite, rejected: list[str]) -> None:
     for _ in range(LIMITS.connections + 1):
         connect(site, UNIXAddress(b"/run/x"))
     assert rejected == ["unix socket"]

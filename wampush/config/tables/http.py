@@ -34,6 +34,13 @@ class HttpSettings:
         unit="connections",
         most=100_000,
     )
+    connections_per_address: Count = setting(
+        50,
+        "One machine cannot take all places. 0: no limit. IPv6 addresses count by their first 64 "
+        "bits; loopback and trusted proxies do not count.",
+        unit="connections",
+        least=0,
+    )
 
 
 @rule("http.listen", "websocket.listen")

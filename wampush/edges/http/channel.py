@@ -89,18 +89,43 @@ class ChannelOwner(Protocol):
     def on_open(self, channel: BoundedChannel) -> None:
         """Take note of a new connection."""
 
+    def is_permitted(self, request: Request) -> bool:
+        """Return whether a request may see state."""
+
     def on_closed(self, channel: BoundedChannel) -> None:
         """Take note that a connection is gone."""
 
 
+#: In which a connection waits for its peer.
+_WAITS_FOR_PEER: Final = frozenset(Phase) - {Phase.RESPONSE}
+
+
 class BoundedChannel(HTTPChannel):
-    """A connection that ends when its peer exceeds the time limit of a phase."""
+    """A connection that ends when its peer exceeds the time limit of a phase.
+
+    It reads one request per reactor turn: a peer that sends hundreds in one go would delay
+    everybody else.
+    """
 
     #: Set by the site, as Twisted's factories do, together with ``callLater``.
     factory: ChannelOwner
     callLater: Callable[..., Any]
+    #: Whether the last request may see state.
+    is_permitted = False
     _timer: Any = None
+    _next_request: Any = None
     _phase = Phase.NEW
+
+    @property
+    def can_give_way(self) -> bool:
+        """Whether it waits for its peer, and its last request was not permitted to see state."""
+        return not self.is_permitted and self._phase in _WAITS_FOR_PEER
+
+    @property
+    def address(self) -> str:
+        """The address of the peer; "unix socket" without one."""
+        transport: Any = self.transport
+        return str(getattr(transport.getPeer(), "host", None) or "unix socket")
 
     def connectionMade(self) -> None:
         """Wait for the first byte; with TLS, its handshake is still to come."""
@@ -134,8 +159,20 @@ class BoundedChannel(HTTPChannel):
         self._enter(Phase.RESPONSE)
         HTTPChannel.allContentReceived(self)
 
+    def on_header(self, request: Request) -> None:
+        """Take note of a request whose header is complete."""
+        self.is_permitted = self.factory.is_permitted(request)
+
     def requestDone(self, request: Request) -> None:
         """Wait for the next request, or close the connection."""
+        has_more = self._buffer or any(self._dataBuffer)
+        if has_more and self.persistent and self._phase is not Phase.CLOSING:
+            self._next_request = self.callLater(0, self._end_request, request)
+        else:
+            self._end_request(request)
+
+    def _end_request(self, request: Request) -> None:
+        self._next_request = None
         self._enter(Phase.IDLE)
         HTTPChannel.requestDone(self, request)
 
@@ -147,6 +184,9 @@ class BoundedChannel(HTTPChannel):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         """Stop the timer and report the end."""
         self._stop_timer()
+        if self._next_request is not None:
+            self._next_request.cancel()
+            self._next_request = None
         self.factory.on_closed(self)
         HTTPChannel.connectionLost(self, reason)
 
@@ -169,5 +209,9 @@ class BoundedChannel(HTTPChannel):
         if self._phase is Phase.IDLE:
             self.loseConnection()
         else:
-            transport: Any = self.transport
-            transport.abortConnection()
+            self.abort()
+
+    def abort(self) -> None:
+        """Close the connection at once, whatever is still to be sent."""
+        transport: Any = self.transport
+        transport.abortConnection()

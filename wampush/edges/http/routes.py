@@ -105,14 +105,15 @@ class HttpEdge:
         """Return the factory that an endpoint listens with.
 
         :param reactor: for timers (``IReactorTime``).
-        :param on_rejected: gets the address of a client that exceeds the number of connections.
+        :param on_rejected: gets the address of a client for which there is no room.
         :param on_websocket: gets the address of a client that tried to open a WebSocket, and a
             sentence with the right URL or "".
         """
         refuse_websocket = partial(self._refuse_websocket, on_websocket)
         return BoundedSite(
             Guard(self.app.resource(), self._refuse_unreadable_path, refuse_websocket),
-            connections=self._limits.connections,
+            limits=self._limits,
+            permits=self._access.permits,
             body_limit=self._publishing.body_limit,
             on_rejected=on_rejected,
             reactor=reactor,

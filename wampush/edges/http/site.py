@@ -17,6 +17,8 @@ from twisted.web.server import Request, Site
 
 from wampush.edges.http.answers import host_asked_for, respond_text
 from wampush.edges.http.channel import BoundedChannel
+from wampush.edges.http.places import Places
+from wampush.net.addresses import counting_key
 from wampush.net.listeners import RejectedConnection
 
 if TYPE_CHECKING:
@@ -111,6 +113,7 @@ class BoundedRequest(Request):
         self.requestHeaders.removeHeader(b"content-type")
         channel: Any = self.channel
         site = cast("BoundedSite", channel.site)
+        channel.on_header(self)
         self._kept = site.body_limit(self)
         self._max_body_bytes = max(MAX_DROPPED_BYTES, self._kept * DROPPED_FACTOR)
         self.content = BytesIO()
@@ -135,21 +138,26 @@ class HttpLimits:
     """The limits of the port.
 
     :param connections: concurrent connections.
+    :param per_address: of these, from one address; 0 for no limit.
     :param body_bytes: length of the longest body of a push, in bytes.
+    :param counted_as: returns under which name an address is counted; None for one without a limit.
     """
 
     connections: int
+    per_address: int
     body_bytes: int
+    counted_as: Callable[[str], str | None] = counting_key
 
 
 class BoundedSite(Site):
     """A site with limits, and without an access log, which health checks would fill.
 
     :param root: responds to the requests.
-    :param connections: concurrent connections.
+    :param limits: the limits of the port.
+    :param permits: returns whether a request may see state.
     :param body_limit: returns how many bytes of its body are kept, for a request with a complete
         header.
-    :param on_rejected: gets the address of a client that exceeds the number of connections.
+    :param on_rejected: gets the address of a client for which there is no room.
     :param reactor: for timers (``IReactorTime``).
     """
 
@@ -161,31 +169,42 @@ class BoundedSite(Site):
         self,
         root: Resource,
         *,
-        connections: int,
+        limits: HttpLimits,
+        permits: Callable[[Request], bool],
         body_limit: Callable[[Request], int],
         on_rejected: Callable[[str], None],
         reactor: Any,
     ) -> None:
         Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
         self.body_limit = body_limit
-        self.channels: set[BoundedChannel] = set()
-        self._max_connections = connections
+        self.is_permitted = permits
+        self.channels: Places[BoundedChannel] = Places(
+            limits.connections, limits.per_address, limits.counted_as
+        )
         self._on_rejected = on_rejected
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return a channel for an accepted socket, or a protocol that ends one too many."""
-        if len(self.channels) >= self._max_connections:
-            self._on_rejected(str(getattr(addr, "host", None) or "unix socket"))
+        address = str(getattr(addr, "host", None) or "unix socket")
+        if self.channels.address_is_full(address):
+            self._on_rejected(address)
             return RejectedConnection()
+        if self.channels.is_full():
+            oldest = self.channels.oldest_that_gives_way()
+            self._on_rejected(address if oldest is None else oldest.address)
+            if oldest is None:
+                return RejectedConnection()
+            self.channels.free(oldest)
+            oldest.abort()
         return Site.buildProtocol(self, addr)
 
     def on_open(self, channel: BoundedChannel) -> None:
         """Count a new connection."""
-        self.channels.add(channel)
+        self.channels.take(channel)
 
     def on_closed(self, channel: BoundedChannel) -> None:
         """Stop counting a connection that is gone."""
-        self.channels.discard(channel)
+        self.channels.free(channel)
 
     def acceptableProtocols(self) -> list[bytes]:
         """Return the protocols that TLS may negotiate (RFC 7301)."""
