@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from wampush.broker.ledger import RefusedHandshake, RefusedInput
 from wampush.broker.requests.handler import RequestHandler
 
 
@@ -49,7 +50,8 @@ class Inspection:
     def refusals(self) -> list[Mapping[str, object]]:
         """Return the last refused inputs and handshakes, newest first."""
         ledger = self._broker.ledger
-        kept = sorted((*ledger.recent, *ledger.recent_handshakes), key=lambda each: each.time)
+        kept: list[RefusedInput | RefusedHandshake] = [*ledger.recent, *ledger.recent_handshakes]
+        kept.sort(key=lambda each: each.time)
         return [each.as_json() for each in reversed(kept)]
 
     def session(self, session_id: str) -> Mapping[str, object] | None:
