@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wamp.json_text import texts, values
-from wampush.broker.audience import audience_of, targets_of
+from wampush.broker.audience import (
+    MAX_FURTHER_TOPICS,
+    audience_of,
+    further_topics_of,
+    targets_of,
+)
 from wampush.broker.publication import EVERYONE, Audience, Targets
 from wampush.errors import PushRefused, Refusal
 
@@ -84,7 +89,7 @@ REFUSED = [
         '{"eligable":[]}',
         'Unknown key "eligable" in the options; did you mean "eligible"? Known keys: to, exclude',
     ),
-    ('{"x":1}', 'Unknown key "x" in the options. Known keys: to, exclude, eligible.'),
+    ('{"x":1}', 'Unknown key "x" in the options. Known keys: to, exclude, eligible, topics.'),
     ('{"user":["7"]}', 'Unknown key "user" in the options'),
     ('{"exclude":"x"}', 'exclude must be a list such as ["7"], not "x".'),
     ('{"exclude":[1]}', "An element of exclude must be a session id, which is a string, not 1."),
@@ -187,3 +192,32 @@ def test_applications_may_name_users_by_strings_of_their_own_type():
     targets = targets_of({"users": [UserId("7")]})
     assert targets is not None
     assert targets.users == frozenset({"7"})
+
+
+@pytest.mark.parametrize(
+    ("options", "topics"),
+    [
+        ({}, ()),
+        ({"topics": None}, ()),
+        ({"topics": []}, ()),
+        ({"topics": ["b", "a", "b"], "exclude": ["x"]}, ("b", "a")),
+        ({"topics": ["a"] * MAX_FURTHER_TOPICS}, ("a",)),
+    ],
+)
+def test_further_topics(options: dict[str, object], topics: tuple[str, ...]) -> None:
+    audience_of(options)
+    assert further_topics_of(options) == topics
+
+
+@pytest.mark.parametrize(
+    ("topics", "detail"),
+    [
+        ("a", 'topics must be a list such as ["orders"], not "a".'),
+        ([1], "An element of topics must be a topic, which is a string, not 1."),
+        (["a"] * (MAX_FURTHER_TOPICS + 1), "topics has 101 topics; 100 allowed."),
+    ],
+)
+def test_further_topics_that_are_refused(topics: object, detail: str) -> None:
+    with pytest.raises(PushRefused) as caught:
+        further_topics_of({"topics": topics})
+    assert (caught.value.refusal, caught.value.detail) == (Refusal.BAD_OPTIONS, detail)

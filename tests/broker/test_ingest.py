@@ -215,3 +215,25 @@ def test_whatever_is_pushed(parts):
         assert result.payload in parts
     else:
         assert result.fault is Fault.BACKEND
+
+
+def test_a_push_to_several_topics():
+    options = b'{"topics":["b","a","t","b"],"exclude":["x"]}'
+    found = INGEST.publication([b"t", b"1", options])
+    assert (found.topic, found.further_topics) == ("t", ("b", "a"))
+    assert found.audience.exclude == {"x"}
+    assert INGEST.publication([b"t", b"1", b"{}"]) == Publication("t", b"1")
+
+
+@pytest.mark.parametrize(
+    ("topic", "refusal"),
+    [
+        ("", Refusal.TOPIC_EMPTY),
+        ("x" * 21, Refusal.TOPIC_TOO_LONG),
+        ("wampush.x", Refusal.TOPIC_RESERVED),
+    ],
+)
+def test_each_of_several_topics_is_checked(topic, refusal):
+    with pytest.raises(PushRefused) as caught:
+        INGEST.publication([b"t", b"1", b'{"topics":["%s"]}' % topic.encode()])
+    assert caught.value.refusal is refusal

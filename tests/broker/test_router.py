@@ -30,6 +30,16 @@ def test_everyone_who_is_subscribed_gets_a_publication(world):
     assert [client.texts for client in clients] == [[b'[8,"t",1.0]']] * 2 + [[]]
 
 
+def test_one_publication_reaches_several_topics(world):
+    both, second = world.client("t", "u"), world.client("u", identity=Identity("alice"))
+    publication = Publication("t", b"1", further_topics=("u", "none"))
+    assert world.router.publish(publication) == 3
+    to_alice = Audience(to=Targets(users=frozenset(["alice"])))
+    assert world.router.publish(Publication("t", b"2", to_alice, further_topics=("u",))) == 1
+    world.end_turn()
+    assert (got(both), got(second)) == ([["t", 1], ["u", 1]], [["u", 1], ["u", 2]])
+
+
 def test_an_audience_is_selected_among_the_subscribers(world):
     alice, bob = (world.client("t", identity=Identity(each)) for each in ("alice", "bob"))
     world.client(identity=Identity("alice"))
@@ -50,6 +60,28 @@ def test_the_policy_in_force_says_what_slow_clients_lose(world):
         world.end_turn()
     assert not client.outbox.closed
     assert world.ledger.dropped_events["drop-newest"] > 0
+
+
+def test_watchers_get_every_publication_until_they_stop(world):
+    world.client("t")
+    seen: list[Publication] = []
+    other: list[Publication] = []
+    stop = world.router.watch(seen.append)
+    stop_other = world.router.watch(other.append)
+    publications = [
+        Publication("t", b"1"),
+        Publication("none", b"2"),
+        Publication("t", b"3", Audience(eligible=frozenset())),
+    ]
+    for each in publications:
+        world.router.publish(each)
+    stop()
+    world.broker.publish(Publication("t", b"4", further_topics=("u",)))
+    assert seen == publications
+    assert [(each.topic, each.payload) for each in other[3:]] == [("t", b"4"), ("u", b"4")]
+    stop_other()
+    world.router.publish(Publication("t", b"5"))
+    assert len(other) == 5
 
 
 def test_a_position_reaches_the_format(world):

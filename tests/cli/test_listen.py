@@ -25,6 +25,7 @@ from wampush.client import ClientState
 from wampush.wamp.messages import Event
 
 ROOT = Path(__file__).resolve().parents[2]
+CERTIFICATE_OF_NOTHING = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 COMMAND = [sys.executable, "-m", "wampush.cli"]
 
 
@@ -108,6 +109,26 @@ def test_changes_of_the_connection_go_to_standard_error(
     assert printer.status == 1
     printer.on_state(ClientState.CLOSED, "closed")
     assert capfd.readouterr().err == "", "nothing is reported once the command is ending"
+
+
+def test_what_was_reported_is_not_reported_again(
+    printer: Printer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for reason in ("refused", "refused", "a; b", "a; b", "refused"):
+        printer.on_state(ClientState.CONNECTING, "connecting to ws://x/")
+        printer.on_state(ClientState.WAITING, f"{reason}; next try in {len(reason)}.0 s")
+    printer.on_state(ClientState.OPEN, "connected")
+    printer.on_state(ClientState.WAITING, "refused; next try in 1.0 s")
+    printer.on_state(ClientState.CONNECTING, "connecting to ws://x/")
+    assert [line.removeprefix("wampush: ") for line in capfd.readouterr().err.splitlines()] == [
+        "connecting to ws://x/",
+        "refused; next try in 7.0 s",
+        "a; b; next try in 4.0 s",
+        "refused; next try in 7.0 s",
+        "connected",
+        "refused; next try in 1.0 s",
+        "connecting to ws://x/",
+    ]
 
 
 def test_it_stops_a_reactor_that_runs_only(printer: Printer, reactor: Any) -> None:
@@ -214,6 +235,27 @@ def test_it_suggests_a_url_with_tls(tmp_path: Path) -> None:
             listener.wait_for_state("is it a WebSocket server with TLS (wss://)?; next try in")
         with contextlib.closing(Listener(daemon.websocket_url, "a")) as listener:
             listener.wait_for_state("the server is not trusted: certificate verify failed")
+        authority = "--ca", str(tmp_path / "server.pem")
+        with contextlib.closing(Listener(daemon.websocket_url, "a", *authority)) as listener:
+            listener.wait_for_state(f"connected to {daemon.websocket_url}")
+
+
+def test_it_asks_whether_the_server_runs() -> None:
+    with reserved_ports(1) as (port,):
+        url = f"ws://127.0.0.1:{port}/"
+        with contextlib.closing(Listener(url, "a")) as listener:
+            listener.wait_for_state("; is wampush running?; next try in")
+
+
+@pytest.mark.parametrize("content", [None, "", CERTIFICATE_OF_NOTHING], ids=["no", "empty", "bad"])
+def test_certificates_that_cannot_be_used(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], content: str | None
+) -> None:
+    path = tmp_path / "ca.pem"
+    if content is not None:
+        path.write_text(content)
+    assert main(["listen", "a", "--url", "wss://localhost/", "--ca", str(path)]) == 1
+    assert str(path) in one_line(capfd)
 
 
 def test_it_prints_what_push_sends_and_ends_with_ctrl_c(daemon: Daemon) -> None:

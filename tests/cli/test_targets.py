@@ -43,6 +43,15 @@ def test_receivers(puller: Puller, options: str, targets: Targets) -> None:
     assert pushed(puller, *options.split()) == Audience(to=targets)
 
 
+def test_further_topics(puller: Puller) -> None:
+    options = ["--also", "orders", "--also", "chat", "--registered"]
+    assert main(["push", "news", "1", "--to", puller.address, *options]) == 0
+    assert json.loads(puller.next()[2]) == {
+        "to": {"registered": True},
+        "topics": ["orders", "chat"],
+    }
+
+
 def test_without_options_a_push_has_two_parts(puller: Puller) -> None:
     assert pushed(puller) is EVERYONE
 

@@ -13,6 +13,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from tests.node.local_reactor import LocalReactor
+from wampush import __version__
 from wampush.config.settings import Settings
 from wampush.config.tables.http import HttpSettings
 from wampush.config.tables.zeromq import ZmqSettings
@@ -74,6 +75,8 @@ def test_health_says_whether_the_daemon_is_stopping(site: Site) -> None:
     assert status == 200
     assert json.loads(body)["status"] == "ok"
     assert json.loads(body)["sessions"] == 0
+    assert json.loads(body)["version"] == __version__
+    assert 0 <= json.loads(body)["uptime"] < 60
     site.is_stopping = True
     status, body = site.request("GET /healthz")
     assert status == 503
@@ -106,8 +109,18 @@ def test_the_demo_gets_the_urls(site: Site) -> None:
     assert json.loads(body) == {"websocket": "ws://127.0.0.1:1/", "push": None}
 
 
-def test_sessions(site: Site) -> None:
+def test_topics_and_sessions(site: Site) -> None:
+    assert json.loads(site.request("GET /topics")[1]) == {"topics": [], "next": None}
+    assert json.loads(site.request("GET /sessions?user=7")[1]) == {"sessions": [], "next": None}
+    assert json.loads(site.request("DELETE /sessions?user=7")[1]) == {"ended": 0}
     assert site.request("GET /sessions/unknown")[0] == 404
+
+
+def test_the_stream_has_what_is_published(site: Site) -> None:
+    reader = site.connect()
+    reader.protocol.dataReceived(b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    site.request("POST /publish/news", b"1.0")
+    assert b'{"topic":"news","payload":1.0}\n' in reader.value()
 
 
 def test_a_connection_too_many_is_counted() -> None:

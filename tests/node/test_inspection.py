@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from tests.edges.websocket.in_memory import MemoryNode, masked, request
 from wampush.broker.identity import Identity
+from wampush.errors import CloseReason
 
 
 def test_counts_of_a_node() -> None:
@@ -64,6 +68,76 @@ def test_one_session_can_be_looked_at() -> None:
         "prefixes": {"p": "http://example.com/"},
         "waiting_bytes": 0,
     }
+
+
+def pages(read: Callable[[str], Mapping[str, Any]], key: str) -> list[list[Any]]:
+    """All pages of a listing."""
+    found, after = [], ""
+    while True:
+        page = read(after)
+        found.append(page[key])
+        if page["next"] is None:
+            return found
+        after = page["next"]
+
+
+def test_topics_are_listed_page_by_page() -> None:
+    memory = MemoryNode()
+    first, second = memory.open(), memory.open()
+    for topic in ("news", "orders.2", "orders.1", "orders.3"):
+        first.subscribe(topic)
+    second.subscribe("orders.1")
+    inspection = memory.node.inspection
+    one, two, three = (
+        {"topic": f"orders.{number}", "subscribers": count}
+        for number, count in ((1, 2), (2, 1), (3, 1))
+    )
+    assert pages(lambda after: inspection.topics("orders.", after, 2), "topics") == [
+        [one, two],
+        [three],
+    ]
+    assert pages(lambda after: inspection.topics("orders.", after, 3), "topics") == [
+        [one, two, three]
+    ]
+    assert inspection.topics("", "", 1)["topics"] == [{"topic": "news", "subscribers": 1}]
+    assert inspection.topics("none", "", 9) == {"topics": [], "next": None}
+
+
+def test_sessions_are_listed_page_by_page() -> None:
+    memory = MemoryNode()
+    peers = [memory.open() for _ in range(3)]
+    peers[1].become(Identity("7", source="token"))
+    peers[1].subscribe("a")
+    inspection = memory.node.inspection
+    peer = peers[1].subscriber.peer
+    assert peer is not None
+    mine = {
+        "session": peers[1].subscriber.session_id,
+        "user": "7",
+        "address": peer.address,
+        "topics": 1,
+        "waiting_bytes": 0,
+    }
+    assert inspection.sessions("7", "", 10) == {"sessions": [mine], "next": None}
+    found = pages(lambda after: inspection.sessions(None, after, 2), "sessions")
+    assert [len(page) for page in found] == [2, 1]
+    ids = [each["session"] for page in found for each in page]
+    assert ids == sorted(peer.subscriber.session_id for peer in peers)
+    assert inspection.sessions("8", "", 10) == {"sessions": [], "next": None}
+
+
+def test_an_operator_ends_sessions() -> None:
+    memory = MemoryNode()
+    peers = [memory.open() for _ in range(4)]
+    for peer, user in zip(peers, "7787", strict=True):
+        peer.become(Identity(user, source="token"))
+    inspection = memory.node.inspection
+    assert inspection.end_user_sessions("7") == 3
+    assert inspection.end_user_sessions("7") == 0
+    assert inspection.end_session(peers[2].subscriber.session_id)
+    assert not inspection.end_session(peers[2].subscriber.session_id)
+    assert not inspection.end_session("unknown")
+    assert memory.ledger.ended == {CloseReason.ENDED_BY_OPERATOR: 4}
 
 
 def test_a_session_that_ended_is_not_known() -> None:

@@ -145,6 +145,24 @@ def test_inputs_by_source_and_reason(measuring: MeasuredNode) -> None:
     }
 
 
+def test_deliveries_and_what_was_opened(measuring: MeasuredNode) -> None:
+    peers = [measuring.node.open() for _ in range(3)]
+    measuring.node.connect()
+    for peer in peers:
+        peer.subscribe("news")
+    for payload in (b"1", b"22"):
+        measuring.node.node.acknowledged_pushes.publish([b"news", payload], "127.0.0.1")
+    measuring.node.node.acknowledged_pushes.publish([b"nobody", b"1"], "127.0.0.1")
+    measuring.node.broker.fanout.flush_all()
+    assert measuring.value("wampush_deliveries_total") == 6
+    assert measuring.value("wampush_delivered_bytes_total") == 3 * len("news1news22")
+    assert measuring.value("wampush_connections_opened_total") == 4
+    assert measuring.value("wampush_sessions_opened_total") == 3
+    for source, count in (("http", 1), ("zeromq", 0), ("redis", 0), ("webhook", 0)):
+        found = measuring.value("wampush_pushes_without_receivers_total", source=source)
+        assert found == count
+
+
 def test_ends_by_reason(measuring: MeasuredNode) -> None:
     for reason in CloseReason:
         assert measuring.value("wampush_connections_ended_total", reason=reason.code) == 0

@@ -16,7 +16,9 @@ from wampush.broker.publication import EVERYONE, Audience, Targets
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 
-_OPTIONS: Final = ("to", "exclude", "eligible")
+_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
+#: Topics that one push may name besides its own.
+MAX_FURTHER_TOPICS: Final = 100
 _KINDS: Final = ("users", "groups", "sessions")
 _TARGETS: Final = (*_KINDS, "registered", "exclude")
 _TARGET_EXAMPLE: Final = '{"users": ["7"]}'
@@ -29,7 +31,7 @@ _LONGEST_KEY: Final = 100
 def audience_of(options: object) -> Audience:
     """Return the audience that options ask for.
 
-    :param options: a JSON object with ``to``, ``exclude`` and ``eligible``, see
+    :param options: a JSON object with ``to``, ``exclude``, ``eligible`` and ``topics``, see
         ``docs/reference/wire.md``; a key that is missing or null restricts nothing.
     :returns: :data:`EVERYONE` if nothing restricts it.
     :raises PushRefused: BAD_OPTIONS, with the key at fault and what it must be.
@@ -41,6 +43,29 @@ def audience_of(options: object) -> Audience:
     if to is None and not exclude and eligible is None:
         return EVERYONE
     return Audience(exclude or _NOBODY, eligible, to)
+
+
+def further_topics_of(options: object) -> tuple[str, ...]:
+    """Return the further topics that options name, each once; their form is not checked.
+
+    :param options: as of :func:`audience_of`, which has accepted them.
+    :raises PushRefused: BAD_OPTIONS.
+    """
+    topics = options.get("topics") if isinstance(options, dict) else None
+    if topics is None:
+        return ()
+    found = _list(topics, "topics", '["orders"]')
+    if len(found) > MAX_FURTHER_TOPICS:
+        raise PushRefused(
+            Refusal.BAD_OPTIONS, f"topics has {len(found)} topics; {MAX_FURTHER_TOPICS} allowed."
+        )
+    return tuple(dict.fromkeys([_topic(each) for each in found]))
+
+
+def _topic(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise _refused("An element of topics", value, "a topic, which is a string")
 
 
 def targets_of(to: object) -> Targets | None:
@@ -126,9 +151,9 @@ def _session(value: object, name: str) -> str:
     raise _refused(f"An element of {name}", value, "a session id, which is a string")
 
 
-def _list(value: object, name: str) -> Collection[object]:
+def _list(value: object, name: str, example: str = '["7"]') -> Collection[object]:
     if not isinstance(value, _LISTS):
-        raise _refused(name, value, 'a list such as ["7"]')
+        raise _refused(name, value, f"a list such as {example}")
     return value
 
 

@@ -9,18 +9,21 @@ ask for is the business of ``requests``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from typing import Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.ledger import Ledger
+from wampush.broker.ledger import Ledger, Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.unheard import UnheardPushes
 from wampush.choices import Action
+from wampush.errors import CloseReason
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -49,6 +52,7 @@ class Broker:
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
         self.users: Final = router.users
+        self._unheard: Final = UnheardPushes(router.hub, ledger)
 
     @property
     def policy(self) -> Policy:
@@ -68,6 +72,21 @@ class Broker:
         """
         return self._router.publish(publication)
 
+    def push(self, source: Source, publication: Publication) -> int:
+        """Publish on behalf of a backend and count its push as accepted.
+
+        :returns: as :meth:`publish`.
+        """
+        receivers = self.publish(publication)
+        self.ledger.accept(source)
+        if not receivers:
+            self._unheard.note(source, publication.topic)
+        return receivers
+
+    def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:
+        """Hand over each publication on this node from now on; see :meth:`Router.watch`."""
+        return self._router.watch(on_publication)
+
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         """Queue an event for one session, whether it is subscribed or not.
 
@@ -80,6 +99,7 @@ class Broker:
     def on_open(self, subscriber: Subscriber) -> None:
         """Index a session by its id, send WELCOME, then add its automatic topics."""
         self.sessions[subscriber.session_id] = subscriber
+        self.ledger.sessions_opened += 1
         self.fanout.reply(subscriber.outbox, subscriber.session.welcome())
         identity = subscriber.identity
         if identity is not ANONYMOUS:
@@ -118,6 +138,21 @@ class Broker:
         subscriber.outbox.close()
         if self.presence is not None:
             self.presence.on_lost(user, topics)
+
+    def end_user_sessions(self, user: str, reason: CloseReason, detail: str = "") -> int:
+        """End all sessions of a user once what is queued for them is sent.
+
+        :param user: the user id.
+        :param reason: counted and logged.
+        :param detail: for the log and the clients.
+        :returns: how many sessions end.
+        """
+        # A copy: an end may change the index at once.
+        peers = [each.peer for each in self.users.of_user(user) if each.peer is not None]
+        open_peers = [each for each in peers if each.ended is None]
+        for peer in open_peers:
+            peer.end(reason, detail)
+        return len(open_peers)
 
     def permissions_for(self, subscriber: Subscriber, identity: Identity) -> object:
         """Return what a session may do with an identity, as the permissions object of WAMP-CRA."""

@@ -8,7 +8,7 @@ caller must not keep one across a change.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from collections.abc import Set as AbstractSet
 from typing import Generic, TypeVar
 
@@ -33,6 +33,11 @@ class Hub(Generic[SubscriberType]):
     def subscription_count(self) -> int:
         """The number of pairs of subscriber and topic; counted at each call."""
         return sum(map(len, self._topics.values()))
+
+    @property
+    def occupied_topics(self) -> Collection[str]:
+        """The live view of the topics that have a subscriber, in the order of their first one."""
+        return self._subscribers.keys()
 
     def subscribers(self, topic: str) -> AbstractSet[SubscriberType]:
         """Return the live set of a topic's subscribers; empty if there are none."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from wampush.broker.audience import audience_of
-from wampush.broker.publication import EVERYONE, Publication
+from wampush.broker.audience import audience_of, further_topics_of
+from wampush.broker.publication import Publication
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.topics import is_reserved
@@ -89,8 +89,14 @@ class Ingest:
         if not parts[1]:
             raise PushRefused(Refusal.EMPTY, "The second part is empty.")
         _json(parts[1])
-        audience = audience_of(_json(parts[2])) if len(parts) == 3 else EVERYONE
-        return Publication(topic, parts[1], audience)
+        if len(parts) == 2:
+            return Publication(topic, parts[1])
+        options = _json(parts[2])
+        audience = audience_of(options)
+        further = tuple([each for each in further_topics_of(options) if each != topic])
+        for each in further:
+            self._check_topic(each)
+        return Publication(topic, parts[1], audience, further_topics=further)
 
     def _check_topic(self, topic: str) -> None:
         if not topic:

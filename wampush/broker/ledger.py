@@ -53,6 +53,10 @@ class Source(Enum):
     __hash__ = object.__hash__
 
 
+#: The origins of pushes.
+PUSH_SOURCES: Final = (Source.ZEROMQ, Source.HTTP, Source.REDIS, Source.WEBHOOK)
+
+
 @dataclass(frozen=True, slots=True)
 class RefusedInput:
     """One refused input, kept for inspection.
@@ -129,6 +133,15 @@ class Ledger:
         self.refused: Counter[tuple[Source, Refusal]] = Counter()
         self.ended: Counter[CloseReason] = Counter()
         self.dropped_events: Counter[str] = Counter()
+        #: Pushes that no session received.
+        self.unheard: Counter[Source] = Counter()
+        #: TCP connections to the WebSocket listeners since the start.
+        self.connections_opened = 0
+        #: WAMP sessions since the start.
+        self.sessions_opened = 0
+        #: Events times receivers, and the bytes of their topics and payloads; counted per batch.
+        self.deliveries = 0
+        self.delivered_bytes = 0
         self.recent: deque[RefusedInput] = deque(maxlen=REMEMBERED_REFUSALS)
         #: Apart, so that clients that try again and again do not displace the refused inputs.
         self.recent_handshakes: deque[RefusedHandshake] = deque(maxlen=REMEMBERED_REFUSALS)
@@ -200,6 +213,14 @@ class Ledger:
         :param policy: of the topic, see :class:`wampush.choices.SlowClient`.
         """
         self.dropped_events[policy] += count
+
+    def time(self) -> float:
+        """Return the time in seconds."""
+        return self._now()
+
+    def warn(self, message: str, **fields: object) -> None:
+        """Log a message; the caller limits how often."""
+        self._report(message, **fields)
 
     def refusals(self) -> Mapping[str, int]:
         """Return how often each reason was met, by its code."""

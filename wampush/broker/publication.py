@@ -5,6 +5,7 @@ Owns: Publication, Audience, Targets and Position. Must not import: anything of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,9 +82,17 @@ class Publication:
     :param payload: valid JSON text, delivered byte for byte.
     :param audience: who may get it; :data:`EVERYONE` by default.
     :param position: in its topic; None for a topic without history.
+    :param further_topics: get the same payload; a session that is subscribed to several of the
+        topics gets one event for each.
     """
 
     topic: str
     payload: bytes
     audience: Audience = EVERYONE
     position: Position | None = None
+    further_topics: tuple[str, ...] = ()
+
+    def by_topic(self) -> Iterator[Publication]:
+        """Yield one publication for each topic."""
+        for topic in (self.topic, *self.further_topics):
+            yield Publication(topic, self.payload, self.audience)

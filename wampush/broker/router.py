@@ -9,7 +9,7 @@ of :mod:`wampush.broker.broker`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from wampush.broker.access.policy import Policy
@@ -36,12 +36,16 @@ class Router:
         #: All open sessions by their ids.
         self.sessions: Final[dict[str, Subscriber]] = {}
         self.users: Final = UserIndex()
+        self._watchers: tuple[Callable[[Publication], None], ...] = ()
 
     def publish(self, publication: Publication) -> int:
         """Publish on behalf of anyone who may.
 
-        :returns: ``local_receivers``, how many sessions of this node it was queued for.
+        :returns: ``local_receivers``, how many sessions of this node it was queued for; the sum if
+            there are several topics.
         """
+        if publication.further_topics:
+            return sum(map(self.deliver, publication.by_topic()))
         return self.deliver(publication)
 
     def deliver(self, publication: Publication) -> int:
@@ -50,6 +54,9 @@ class Router:
         :returns: how many receivers there are.
         """
         topic = publication.topic
+        if self._watchers:
+            for on_publication in self._watchers:
+                on_publication(publication)
         subscribers = self.hub.subscribers(topic)
         receivers: Collection[Subscriber] = subscribers
         if publication.audience is not EVERYONE and subscribers:
@@ -63,6 +70,19 @@ class Router:
                 publication.position,
             )
         return len(receivers)
+
+    def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:
+        """Hand over each publication on this node from now on.
+
+        :param on_publication: called before the receivers are looked up; must not raise.
+        :returns: a function that ends this.
+        """
+
+        def stop() -> None:
+            self._watchers = tuple([each for each in self._watchers if each is not on_publication])
+
+        self._watchers = (*self._watchers, on_publication)
+        return stop
 
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         """Queue an event for one session, whether it is subscribed or not.

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from wampush.cli.support import complain, give_up_stdout, topic_text
+from wampush.cli import events, http_port
+from wampush.cli.support import Parser, complain, give_up_stdout, topic_text
 
 if TYPE_CHECKING:
     from twisted.internet.base import ReactorBase
@@ -27,6 +29,8 @@ _EPILOG = """\
 examples:
   wampush listen MainCategory
   wampush listen prices news --url wss://push.example.org/ws
+  wampush listen prices --url wss://localhost:8443/ --ca fullchain.pem
+  wampush listen --all
   wampush listen MainCategory | cut -f2 | jq .title
 
 Prints one line per event: topic, tab, JSON. Changes of the connection go to standard error. It runs
@@ -43,21 +47,50 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("topics", metavar="TOPIC", type=topic_text, nargs="+", help="topic or URI")
+    parser.add_argument("topics", metavar="TOPIC", type=topic_text, nargs="*", help="topic or URI")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="print every publication of the server instead, from its HTTP port",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="URL",
+        default=http_port.HTTP_URL,
+        help="the HTTP port, for --all (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--token-file", metavar="FILE", help="the token of http.token_file, for --all"
+    )
     parser.add_argument(
         "--url", default=LISTEN_URL, help="the WebSocket of the server (default: %(default)s)"
     )
-    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--ca",
+        metavar="FILE",
+        help="a PEM file with the certificates to trust instead of the system's, for wss://",
+    )
+    parser.set_defaults(run=partial(run, parser))
 
 
-def _line(event: Event) -> bytes:
+def _mistake_in(arguments: argparse.Namespace) -> str:
+    if arguments.all:
+        if arguments.topics:
+            return "--all cannot be combined with topics"
+        return http_port.mistake_in_url(arguments.http)
+    if not arguments.topics:
+        return "name a topic, or use --all"
+    return "--token-file needs --all" if arguments.token_file else ""
+
+
+def _line(name: str, text: bytes) -> bytes:
     """Return topic, tab and JSON as one line, whatever they contain."""
     topic = "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in event.topic
+        for character in name
     )
     # In valid JSON, line breaks occur only between values; inside strings they are escaped.
-    payload = event.event.replace(b"\r", b" ").replace(b"\n", b" ")
+    payload = text.replace(b"\r", b" ").replace(b"\n", b" ")
     return topic.encode() + b"\t" + payload + b"\n"
 
 
@@ -73,11 +106,14 @@ class Printer:
         self._reactor = reactor
         self.status = 0
         self.is_ending = False
+        # What was reported last; only differences are news.
+        self._is_connecting = False
+        self._problem = ""
 
     def on_event(self, event: Event) -> None:
         """Print an event."""
         try:
-            sys.stdout.buffer.write(_line(event))
+            sys.stdout.buffer.write(_line(event.topic, event.event))
             sys.stdout.buffer.flush()
         except BrokenPipeError:
             # The reader has read enough, as in "| head -1".
@@ -85,12 +121,25 @@ class Printer:
             self.end()
 
     def on_state(self, state: ClientState, detail: str) -> None:
-        """Report a change of the connection."""
-        if not self.is_ending:
-            complain(detail)
-            if state.value == "closed":
-                self.status = 1
-                self.end()
+        """Report a change of the connection, but not each attempt that fails like the last one."""
+        if self.is_ending or self._is_known(state, detail):
+            return
+        complain(detail)
+        if state.value == "closed":
+            self.status = 1
+            self.end()
+
+    def _is_known(self, state: ClientState, detail: str) -> bool:
+        if state.value == "connecting":
+            known, self._is_connecting = self._is_connecting, True
+            return known
+        if state.value == "waiting":
+            # The rest is the time until the next attempt.
+            problem = detail.rpartition("; ")[0]
+            known, self._problem = problem == self._problem, problem
+            return known
+        self._is_connecting, self._problem = False, ""
+        return False
 
     def end(self) -> None:
         """End the command."""
@@ -99,12 +148,30 @@ class Printer:
             self._reactor.stop()
 
 
-def run(arguments: argparse.Namespace) -> int:
+def _listen_to_all(arguments: argparse.Namespace) -> int:
+    def on_event(topic: str, payload: bytes) -> None:
+        sys.stdout.buffer.write(_line(topic, payload))
+        sys.stdout.buffer.flush()
+
+    try:
+        events.follow(arguments.http, arguments.token_file, on_event)
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        give_up_stdout()
+        return 0
+
+
+def run(parser: Parser, arguments: argparse.Namespace) -> int:
     """Listen until Ctrl-C.
 
     :returns: 0, or 1 if the server refused the client for good.
-    :raises OperatorError: the URL is not one of a WebSocket.
+    :raises OperatorError: the URL is not one of a WebSocket, or the file of --ca cannot be used.
     """
+    if mistake := _mistake_in(arguments):
+        parser.error(mistake)
+    if arguments.all:
+        return _listen_to_all(arguments)
     from twisted.internet import reactor as installed
     from twisted.internet.defer import CancelledError
 
@@ -112,7 +179,13 @@ def run(arguments: argparse.Namespace) -> int:
 
     reactor = cast("ReactorBase", installed)
     printer = Printer(reactor)
-    client = WampClient(arguments.url, reactor, on_state=printer.on_state, give_up_on=_PERMANENT)
+    client = WampClient(
+        arguments.url,
+        reactor,
+        on_state=printer.on_state,
+        give_up_on=_PERMANENT,
+        ca_file=arguments.ca,
+    )
     for each in dict.fromkeys(arguments.topics):
         client.subscribe(each, printer.on_event)
     # The printer reports these errors, because they are changes of the connection, too.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from wampush.cli import curve, targets
+from wampush.cli import curve, http_push, targets
 from wampush.cli.support import Parser, topic_text
 from wampush.errors import OperatorError
 
@@ -37,6 +37,7 @@ examples:
   wampush push prices 101.25 --to tcp://10.0.0.5:5555
   wampush push news '"for you"' --user 7 --group staff
   tail -f events.jsonl | wampush push log -
+  wampush push news '"hello"' --http http://127.0.0.1:8081   prints the number of receivers
 
 Any JSON value is sent exactly as written. A string needs its own quotes: '"hello"'.
 """
@@ -47,7 +48,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
     parser = commands.add_parser(
         "push",
         help="push JSON to a topic, as a backend does",
-        description="Push JSON to the subscribers of a topic, over ZeroMQ.",
+        description="Push JSON to the subscribers of a topic, over ZeroMQ or HTTP.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -69,6 +70,7 @@ def add(commands: argparse._SubParsersAction[Any]) -> None:
         help="how long to wait for a server that pulls (default: %(default)s)",
     )
     curve.add_arguments(parser)
+    http_push.add_arguments(parser)
     targets.add_arguments(parser)
     parser.set_defaults(run=partial(run, parser))
 
@@ -163,8 +165,16 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
 
     :raises OperatorError: the server accepts nothing, or a value is not JSON.
     """
-    if mistake := curve.mistake_in(arguments):
+    if mistake := curve.mistake_in(arguments) or http_push.mistake_in(arguments):
         parser.error(mistake)
+    if arguments.http is not None:
+        http_push.send_all(arguments, _payloads(arguments.json), targets.options(arguments))
+        return 0
+    _send_over_zeromq(arguments)
+    return 0
+
+
+def _send_over_zeromq(arguments: argparse.Namespace) -> None:
     import zmq
 
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -185,4 +195,3 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
             f"{arguments.to} did not accept everything within {arguments.timeout:g} s; "
             "the last pushes may be lost"
         )
-    return 0

@@ -1,7 +1,7 @@
 """The receivers of ``wampush push``.
 
-Owns: the options for users, groups and sessions, and the part of a push that they become. Must not
-import: Twisted, ZeroMQ.
+Owns: the options for topics, users, groups and sessions, and the part of a push that they become.
+Must not import: Twisted, ZeroMQ.
 """
 
 from __future__ import annotations
@@ -10,11 +10,20 @@ import argparse
 
 import orjson
 
+from wampush.cli.support import topic_text
+
 _KINDS = ("user", "group", "session")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that select receivers."""
+    parser.add_argument(
+        "--also",
+        metavar="TOPIC",
+        type=topic_text,
+        action="append",
+        help="push to this topic, too; repeatable",
+    )
     receivers = parser.add_argument_group(
         "receivers",
         "By default all subscribers of the topic. Options that select receivers add up.",
@@ -46,7 +55,10 @@ def options(arguments: argparse.Namespace) -> bytes | None:
     exclude = _named(arguments, "exclude_")
     if exclude:
         to["exclude"] = exclude
-    return orjson.dumps({"to": to}) if to else None
+    found: dict[str, object] = {"to": to} if to else {}
+    if arguments.also:
+        found["topics"] = arguments.also
+    return orjson.dumps(found) if found else None
 
 
 def _named(arguments: argparse.Namespace, prefix: str) -> dict[str, object]:

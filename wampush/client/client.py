@@ -71,7 +71,9 @@ class WampClient:
     :param welcome_timeout: seconds to wait for WELCOME after the handshake.
     :param give_up_on: HTTP statuses of a refused handshake after which the client stops trying;
         ``on_state`` then gets CLOSED with the reason, as after :meth:`close`.
-    :raises OperatorError: when the URL is not a WebSocket URL.
+    :param ca_file: a PEM file with the certificates that are trusted instead of the system's; for
+        ``wss://``.
+    :raises OperatorError: when the URL is not a WebSocket URL, or ``ca_file`` cannot be used.
     """
 
     _log = Logger(namespace="wampush.client")
@@ -87,6 +89,7 @@ class WampClient:
         dialect: Dialect = WAMP1,
         welcome_timeout: float = WELCOME_TIMEOUT,
         give_up_on: Collection[int] = (),
+        ca_file: str | None = None,
     ) -> None:
         self.url = url
         #: The id of the open session; None while there is none.
@@ -116,7 +119,9 @@ class WampClient:
             self._on_message,
             self._on_closed,
         )
-        self._service = reconnecting_service(url, reactor, listener, lambda: self._delay, endpoint)
+        self._service = reconnecting_service(
+            url, reactor, listener, lambda: self._delay, endpoint, ca_file
+        )
 
     # Connection
 

@@ -7,17 +7,21 @@ It does not know WAMP.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
+from OpenSSL import crypto
 from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
-from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from zope.interface import implementer
 
 from wampush import __version__
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 16_777_216
 #: Seconds between pings, and until an unanswered one ends the connection.
 PING_INTERVAL = 30.0
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Channel(WebSocketClientProtocol):  # type: ignore[misc]
@@ -153,14 +158,18 @@ class _WatchedEndpoint:
 
     def _failed(self, failure: Failure) -> Failure:
         if not failure.check(CancelledError):
-            self._listener.on_unreachable(failure.getErrorMessage().rstrip("."))
+            reason = failure.getErrorMessage().rstrip(".")
+            if failure.check(Refused):
+                reason += "; is wampush running?"
+            self._listener.on_unreachable(reason)
         return failure
 
 
-def endpoint_of(url: str, reactor: object) -> IStreamClientEndpoint:
+def endpoint_of(url: str, reactor: object, ca_file: str | None = None) -> IStreamClientEndpoint:
     """Return the endpoint of a WebSocket URL (RFC 6455 section 3).
 
-    :raises OperatorError: when it is not a WebSocket URL.
+    :param ca_file: a PEM file; its certificates are trusted instead of those of the system.
+    :raises OperatorError: when it is not a WebSocket URL, or the file cannot be used.
     """
     wrong = OperatorError(
         f"{without_secrets(url)!r} is not a WebSocket URL; write ws://HOST:PORT/ or wss://HOST:PORT/"
@@ -175,7 +184,23 @@ def endpoint_of(url: str, reactor: object) -> IStreamClientEndpoint:
     secure = parts.scheme == "wss"
     plain = HostnameEndpoint(reactor, parts.hostname, port or (443 if secure else 80))
     endpoint = cast("IStreamClientEndpoint", plain)
-    return wrapClientTLS(optionsForClientTLS(parts.hostname), endpoint) if secure else endpoint
+    trust_root = None if ca_file is None else _trust_root(ca_file)
+    if not secure:
+        return endpoint
+    return wrapClientTLS(optionsForClientTLS(parts.hostname, trustRoot=trust_root), endpoint)
+
+
+def _trust_root(ca_file: str) -> Any:
+    try:
+        pem = Path(ca_file).read_bytes()
+        certificates = [Certificate.loadPEM(each) for each in _CERTIFICATE.findall(pem)]
+    except OSError as error:
+        raise OperatorError(f"cannot read the certificates in {ca_file}: {error}") from error
+    except crypto.Error as error:
+        raise OperatorError(f"a certificate in {ca_file} is not valid") from error
+    if not certificates:
+        raise OperatorError(f"{ca_file} contains no certificate; it must be a PEM file")
+    return trustRootFromCertificates(certificates)
 
 
 def reconnecting_service(
@@ -184,15 +209,17 @@ def reconnecting_service(
     listener: Listener,
     delay: Callable[[], float],
     endpoint: IStreamClientEndpoint | None = None,
+    ca_file: str | None = None,
 ) -> ClientService:
     """Make a service that connects when started, and again after every loss, until stopped.
 
     :param delay: seconds until the next attempt; called after ``on_unreachable`` and ``on_closed``.
     :param endpoint: where to connect instead of the URL's host and port.
+    :param ca_file: see :func:`endpoint_of`.
     :raises OperatorError: when the URL is not a WebSocket URL.
     """
     watched = _WatchedEndpoint(
-        endpoint_of(url, reactor) if endpoint is None else endpoint, listener
+        endpoint_of(url, reactor, ca_file) if endpoint is None else endpoint, listener
     )
     return ClientService(
         cast("IStreamClientEndpoint", watched),

@@ -115,9 +115,7 @@ class AcknowledgedPushes:
         return self._ingest.publication(parts)
 
     def _publish_now(self, publication: Publication) -> int:
-        receivers = self._broker.publish(publication)
-        self._broker.ledger.accept(self._source)
-        return receivers
+        return self._broker.push(self._source, publication)
 
     def _on_release(self) -> None:
         # In a turn of its own: the pause may have ended in the middle of a flush.

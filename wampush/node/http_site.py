@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any
 
+from wampush import __version__
 from wampush.config.settings import Settings
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
@@ -42,9 +44,6 @@ def make_site(
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
 
-    def status() -> Mapping[str, object]:
-        return {"status": "stopping" if is_stopping() else "ok", **node.inspection.status()}
-
     metrics = Metrics(
         NodeState(
             broker=node.broker,
@@ -57,12 +56,14 @@ def make_site(
         )
     )
     view = HttpView(
-        status=status,
+        status=_status(node, is_stopping),
         refusals=node.inspection.refusals,
         session=node.inspection.session,
         websocket_url=websocket_url,
         push_address=node.pull.local_address,
         metrics=metrics.text,
+        listed=node.inspection,
+        watch=node.inspection.watch,
     )
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
@@ -83,3 +84,18 @@ def _limits(settings: Settings) -> HttpLimits:
         body_bytes=settings.pushes.max_message_bytes,
         counted_as=lambda address: None if proxies.trusts(address) else counting_key(address),
     )
+
+
+def _status(node: Node, is_stopping: Callable[[], bool]) -> Callable[[], Mapping[str, object]]:
+    """Return the function that makes the body of ``/healthz``."""
+    started = monotonic()
+
+    def status() -> Mapping[str, object]:
+        return {
+            "status": "stopping" if is_stopping() else "ok",
+            "version": __version__,
+            "uptime": round(monotonic() - started, 3),
+            **node.inspection.status(),
+        }
+
+    return status

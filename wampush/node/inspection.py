@@ -1,15 +1,18 @@
 """What a node shows of itself to operators.
 
-Owns: the contents of ``/healthz``, ``/refusals`` and ``/sessions``.
+Owns: the contents of ``/healthz``, ``/refusals``, ``/topics`` and ``/sessions``.
 Must not import: Twisted, the edges; what the broker does not know is handed in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from heapq import nsmallest
 
 from wampush.broker.ledger import RefusedHandshake, RefusedInput
 from wampush.broker.requests.handler import RequestHandler
+from wampush.broker.subscriber import Subscriber
+from wampush.errors import CloseReason
 
 
 class Inspection:
@@ -54,6 +57,66 @@ class Inspection:
         kept.sort(key=lambda each: each.time)
         return [each.as_json() for each in reversed(kept)]
 
+    def topics(self, prefix: str, after: str, limit: int) -> Mapping[str, object]:
+        """Return a page of the topics that have subscribers, in the order of their names.
+
+        :param prefix: of the topics; "" for all.
+        :param after: the topics of the page are greater than this one.
+        :param limit: how many the page has at most.
+        :returns: ``topics``, and ``next``, which is ``after`` of the next page or None.
+        """
+        hub = self._broker.hub
+        # A pass over all topics with a small heap: about 10 ms for 100,000 of them.
+        matching = (each for each in hub.occupied_topics if each.startswith(prefix))
+        names, following = _page(matching, after, limit)
+        counts = [{"topic": each, "subscribers": len(hub.subscribers(each))} for each in names]
+        return {"topics": counts, "next": following}
+
+    def sessions(self, user: str | None, after: str, limit: int) -> Mapping[str, object]:
+        """Return a page of the open sessions, in the order of their ids.
+
+        :param user: whose sessions; None for all.
+        :param after: the ids of the page are greater than this one.
+        :param limit: how many the page has at most.
+        :returns: ``sessions``, and ``next``, which is ``after`` of the next page or None.
+        """
+        broker = self._broker
+        ids: Iterable[str] = broker.sessions
+        if user is not None:
+            ids = [each.session_id for each in broker.users.of_user(user)]
+        found, following = _page(ids, after, limit)
+        return {"sessions": [self._summary(each) for each in found], "next": following}
+
+    def watch(self, on_event: Callable[[str, bytes], None]) -> Callable[[], None]:
+        """Hand over each publication of this node from now on.
+
+        :param on_event: gets the topic and the payload, whether there are receivers or not.
+        :returns: a function that ends this.
+        """
+        return self._broker.watch(lambda each: on_event(each.topic, each.payload))
+
+    def end_session(self, session_id: str) -> bool:
+        """End a session; return whether there was an open one with this id."""
+        subscriber = self._broker.sessions.get(session_id)
+        if subscriber is None or subscriber.peer is None or subscriber.peer.ended is not None:
+            return False
+        subscriber.peer.end(CloseReason.ENDED_BY_OPERATOR)
+        return True
+
+    def end_user_sessions(self, user: str) -> int:
+        """End all sessions of a user; return how many."""
+        return self._broker.end_user_sessions(user, CloseReason.ENDED_BY_OPERATOR)
+
+    def _summary(self, session_id: str) -> Mapping[str, object]:
+        subscriber = self._broker.sessions[session_id]
+        return {
+            "session": session_id,
+            "user": subscriber.identity.user,
+            "address": None if subscriber.peer is None else subscriber.peer.address,
+            "topics": len(self._broker.hub.topics(subscriber)),
+            "waiting_bytes": _waiting_bytes(subscriber),
+        }
+
     def session(self, session_id: str) -> Mapping[str, object] | None:
         """Return the identity, topics and refusals of a session; None where it is not open."""
         subscriber = self._broker.sessions.get(session_id)
@@ -70,6 +133,17 @@ class Inspection:
             "expires": identity.expires,
             "topics": sorted(self._broker.hub.topics(subscriber)),
             "prefixes": dict(subscriber.session.prefixes),
-            "waiting_bytes": subscriber.outbox.queued if subscriber.outbox.blocked else 0,
+            "waiting_bytes": _waiting_bytes(subscriber),
             "refusals": [each for each in self.refusals() if each["origin"] == origin],
         }
+
+
+def _waiting_bytes(subscriber: Subscriber) -> int:
+    outbox = subscriber.outbox
+    return outbox.queued if outbox.blocked and not outbox.closed else 0
+
+
+def _page(names: Iterable[str], after: str, limit: int) -> tuple[list[str], str | None]:
+    """Return the first names after one, and the last of them if more follow."""
+    found = nsmallest(limit + 1, (each for each in names if each > after))
+    return (found, None) if len(found) <= limit else (found[:limit], found[limit - 1])

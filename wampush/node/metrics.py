@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.ledger import Source
+from wampush.broker.ledger import PUSH_SOURCES, Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 
@@ -110,6 +110,11 @@ def _refused(state: NodeState) -> Samples:
 def _ended(state: NodeState) -> Samples:
     ended = state.broker.ledger.ended
     return [((reason.code,), ended.get(reason, 0)) for reason in CloseReason]
+
+
+def _unheard(state: NodeState) -> Samples:
+    unheard = state.broker.ledger.unheard
+    return [((source.value,), unheard.get(source, 0)) for source in PUSH_SOURCES]
 
 
 def _dropped(state: NodeState) -> Samples:
@@ -212,6 +217,41 @@ METRICS: Final = (
         (),
         "TLS handshakes that failed, with listeners that use [tls].",
         _single(lambda state: state.failed_tls_handshakes()),
+    ),
+    Metric(
+        "wampush_connections_opened_total",
+        MetricKind.COUNTER,
+        (),
+        "TCP connections to the WebSocket listeners, including rejected ones.",
+        _single(lambda state: state.broker.ledger.connections_opened),
+    ),
+    Metric(
+        "wampush_sessions_opened_total",
+        MetricKind.COUNTER,
+        (),
+        "WAMP sessions opened.",
+        _single(lambda state: state.broker.ledger.sessions_opened),
+    ),
+    Metric(
+        "wampush_deliveries_total",
+        MetricKind.COUNTER,
+        (),
+        "Events times the sessions that they were queued for.",
+        _single(lambda state: state.broker.ledger.deliveries),
+    ),
+    Metric(
+        "wampush_delivered_bytes_total",
+        MetricKind.COUNTER,
+        (),
+        "Bytes of topics and payloads queued for sessions, before framing and compression.",
+        _single(lambda state: state.broker.ledger.delivered_bytes),
+    ),
+    Metric(
+        "wampush_pushes_without_receivers_total",
+        MetricKind.COUNTER,
+        ("source",),
+        "Pushes that were accepted and that no session received.",
+        _unheard,
     ),
     Metric(
         "wampush_events_dropped_total",

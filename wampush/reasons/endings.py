@@ -184,6 +184,13 @@ class CloseReason(Enum):
         "The application ended the session; pages do not reconnect by themselves after it.",
         close_code=3000,
     )
+    ENDED_BY_OPERATOR = Ending(
+        "ended-by-operator",
+        None,
+        "A request to the HTTP port ended the session; pages do not reconnect by themselves after"
+        " it.",
+        close_code=3000,
+    )
     CLOSED_BY_COMPONENT = Ending(
         "closed-by-component",
         None,

@@ -66,14 +66,15 @@ class Refusal(Enum):
     BAD_OPTIONS = Reason(
         "bad-options",
         Fault.BACKEND,
-        'The options must be a JSON object with no other keys than "to", "exclude" and "eligible".',
+        'The options must be a JSON object with no other keys than "to", "exclude", "eligible" and '
+        '"topics".',
     )
 
     # A push over HTTP.
     NO_ACCESS = Reason(
         "no-access",
         Fault.BACKEND,
-        "Publishing over HTTP needs the token in http.token_file as a bearer token; "
+        "Changes over HTTP need the token in http.token_file as a bearer token; "
         "without that file, only requests from this machine to 127.0.0.1 or localhost are"
         " accepted.",
     )
@@ -81,7 +82,7 @@ class Refusal(Enum):
         "foreign-page",
         Fault.BACKEND,
         "A page of another site sent this request; while http.token_file is not set, only"
-        " programs may publish.",
+        " programs may publish and end sessions.",
     )
     CLIENTS_BEHIND = Reason(
         "clients-behind",

@@ -17,6 +17,7 @@ from wampush.apps.python.session_registry import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
+from wampush.errors import CloseReason
 
 Value = TypeVar("Value")
 
@@ -43,6 +44,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.published: list[Publication] = []
         self.sent: list[tuple[Subscriber, str, bytes]] = []
+        self.ended: list[tuple[str, CloseReason, str]] = []
         self.reactor_calls: list[str] = []
         self.clock: Any = Clock()
         self.world = World()
@@ -67,6 +69,10 @@ class FakeServer:
 
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         self.sent.append((subscriber, topic, payload))
+
+    def end_user_sessions(self, user: str, reason: CloseReason, detail: str = "") -> int:
+        self.ended.append((user, reason, detail))
+        return 2
 
     def subscriber(self) -> Subscriber:
         """A client that has got its WELCOME."""

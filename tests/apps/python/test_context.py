@@ -10,7 +10,7 @@ from tests.apps.python.fake_server import FakeServer
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.publication import EVERYONE, Targets
 from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
-from wampush.errors import NotSerialisable, PushRefused
+from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
 
 def test_publishing() -> None:
@@ -46,6 +46,14 @@ def test_what_cannot_be_published(arguments: Any, error: type[Exception]) -> Non
     with pytest.raises(error):
         server.contexts.of(server.subscriber()).publish(*arguments)
     assert server.published == []
+
+
+def test_ending_the_sessions_of_a_user() -> None:
+    server = FakeServer()
+    context = server.contexts.of(server.subscriber())
+    assert context.end_sessions("7", "banned") == 2
+    assert server.ended == [("7", CloseReason.ENDED_BY_APPLICATION, "banned")]
+    assert server.reactor_calls == ["end_user_sessions"]
 
 
 def test_time_and_presence() -> None:

@@ -43,10 +43,36 @@ class RecordedPushes:
 
 
 @dataclass
+class RecordedListing:
+    """Lists how it was asked, and keeps whose sessions it was told to end."""
+
+    ended: list[str] = field(default_factory=list)
+
+    def topics(self, prefix: str, after: str, limit: int) -> Mapping[str, object]:
+        return {"topics": [prefix, after, limit], "next": None}
+
+    def sessions(self, user: str | None, after: str, limit: int) -> Mapping[str, object]:
+        return {"sessions": [user, after, limit], "next": None}
+
+    def end_session(self, session_id: str) -> bool:
+        self.ended.append(session_id)
+        return session_id == "abc"
+
+    def end_user_sessions(self, user: str) -> int:
+        self.ended.append(user)
+        return 2
+
+
+@dataclass
 class Response:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+def watch_nothing(_: Callable[[str, bytes], None]) -> Callable[[], None]:
+    """A node on which nothing is published."""
+    return lambda: None
 
 
 def refuse(peer: str) -> None:
@@ -99,12 +125,23 @@ def edge_with(
     status: Callable[[], Mapping[str, object]] = lambda: {"status": "ok"},
     *,
     publisher: RecordedPushes | None = None,
+    listed: RecordedListing | None = None,
+    watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]] = watch_nothing,
     token: bytes | None = None,
     folder: Path | None = None,
     limits: HttpLimits = LIMITS,
 ) -> HttpEdge:
     """An edge that knows little."""
-    view = HttpView(status, list, lambda _: None, lambda _: None, lambda: None, lambda: b"")
+    view = HttpView(
+        status=status,
+        refusals=list,
+        session=lambda _: None,
+        websocket_url=lambda _: None,
+        push_address=lambda: None,
+        metrics=lambda: b"",
+        listed=listed or RecordedListing(),
+        watch=watch,
+    )
     return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), limits, folder)
 
 
@@ -117,5 +154,7 @@ def complete_edge() -> HttpEdge:
         websocket_url=lambda host: f"ws://{host}:8080/",
         push_address=lambda: "tcp://127.0.0.1:5555",
         metrics=lambda: b"a 1\n",
+        listed=RecordedListing(),
+        watch=watch_nothing,
     )
     return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)

@@ -8,11 +8,13 @@ import pytest
 
 from tests.edges.http.http_in_memory import (
     LIMITS,
+    RecordedListing,
     RecordedPushes,
     ask,
     complete_edge,
     edge_with,
     run,
+    watch_nothing,
 )
 from wampush.edges.http.access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
@@ -72,7 +74,14 @@ def test_demo_settings_tell_where_to_push(
     address: str | None, host: str, shown: str | None
 ) -> None:
     view = HttpView(
-        lambda: {"status": "ok"}, list, lambda _: None, str, lambda: address, lambda: b""
+        status=lambda: {"status": "ok"},
+        refusals=list,
+        session=lambda _: None,
+        websocket_url=str,
+        push_address=lambda: address,
+        metrics=lambda: b"",
+        listed=RecordedListing(),
+        watch=watch_nothing,
     )
     edge = HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
     assert json.loads(ask(edge, "/demo/settings.json", host=host).body)["push"] == shown

@@ -14,6 +14,7 @@ from wampush.apps.python import json_values
 from wampush.apps.python.presence import Presence
 from wampush.broker.audience import targets_of
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
+from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from twisted.logger import Logger
@@ -66,6 +67,20 @@ class Context:
         api = self._api
         publication = Publication(api.check_topic(topic), json_values.text_of(data), audience)
         return api.in_reactor(api.broker.publish, publication)
+
+    def end_sessions(self, user: str, reason: str = "") -> int:
+        """End all sessions of a user once what is queued for them is sent, with close code 3000.
+
+        AutobahnJS does not reconnect by itself after this code. A page that is loaded again
+        connects again, unless ``on_connect`` refuses the user.
+
+        :param user: the user id.
+        :param reason: for the clients, truncated to 123 bytes.
+        :returns: how many sessions end.
+        """
+        api = self._api
+        ended = CloseReason.ENDED_BY_APPLICATION
+        return api.in_reactor(api.broker.end_user_sessions, user, ended, reason)
 
 
 class ConnectContext(Context):

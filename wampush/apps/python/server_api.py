@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from wampush.broker.presence.presence import PresenceView
-from wampush.errors import PushRefused, Refusal
+from wampush.errors import CloseReason, PushRefused, Refusal
 from wampush.excerpts import shown
 from wampush.topics import is_reserved
 
@@ -29,6 +29,9 @@ class Publisher(Protocol):
 
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         """Queue an event for one session."""
+
+    def end_user_sessions(self, user: str, reason: CloseReason, detail: str = "") -> int:
+        """End all sessions of a user, and return how many."""
 
 
 class InReactor(Protocol):

@@ -35,7 +35,7 @@ class Fanout:
     :param schedule: calls a function at the end of this reactor turn.
     :param backpressure: pauses the sources while a flush takes more than one turn, and while most
         receivers of a publication are slow.
-    :param ledger: counts the events that slow clients miss.
+    :param ledger: counts deliveries, and the events that slow clients miss.
     """
 
     def __init__(
@@ -110,6 +110,7 @@ class Fanout:
         if batch is self._nothing:
             return
         self._batch = self._nothing
+        self._count(batch)
         if batch.slow_client is SlowClient.DISCONNECT:
             self._queue_batch(batch)
         else:
@@ -127,6 +128,7 @@ class Fanout:
             self.end_batch()
         elif batch is not self._nothing:
             self._batch = self._nothing
+            self._count(batch)
             self._send_batch(batch)
         touched = self._touched
         if len(touched) > FLUSH_SLICE:
@@ -193,6 +195,11 @@ class Fanout:
                     chunk = batch.chunk(wire_format)
                 outbox.send(chunk)
         self._put_behind(batch, backlogged)
+
+    def _count(self, batch: Batch) -> None:
+        receivers = len(batch.receivers)
+        self._ledger.deliveries += receivers * len(batch.events)
+        self._ledger.delivered_bytes += receivers * batch.size
 
     def _put_behind(self, batch: Batch, outboxes: list[Outbox]) -> None:
         """Put a batch into outboxes that have something queued."""

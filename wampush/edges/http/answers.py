@@ -1,25 +1,37 @@
 """What all responses of the HTTP port have in common.
 
 Owns: the forms of a response; the host that a request asks for, and its bearer token.
-Must not import: anything of wampush but ``bearer``.
+Must not import: anything of wampush but ``bearer`` and ``errors``.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
 from wampush.bearer import bearer_token
+from wampush.errors import Refusal
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
+
+    from wampush.errors import InputRefused
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 #: RFC 9110 section 7.2: host name, IPv4 address or bracketed IPv6 address, then perhaps a port.
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{0,5}})?")
 _MAX_HOST_LENGTH = 260
+
+_STATUSES: Final = {
+    Refusal.NO_ACCESS: 401,
+    Refusal.FOREIGN_PAGE: 403,
+    Refusal.TOO_LARGE: 413,
+    Refusal.CLIENTS_BEHIND: 503,
+    Refusal.STOPPING: 503,
+}
+_RETRY_SECONDS: Final = b"1"
 
 _NO_ACCESS_TEXT = """\
 Send "Authorization: Bearer TOKEN" with the token of http.token_file. While that setting is empty,
@@ -91,3 +103,18 @@ def respond_no_access(request: Request) -> bytes:
     """Refuse a request that may not see state."""
     challenge(request)
     return respond_text(request, 401, _NO_ACCESS_TEXT)
+
+
+def respond_refused(request: Request, error: InputRefused) -> bytes:
+    """Refuse a request to change something, with the reason as JSON."""
+    status = _STATUSES.get(error.refusal, 400)
+    if status == 401:
+        challenge(request)
+    if status == 503:
+        request.setHeader(b"Retry-After", _RETRY_SECONDS)
+    answer = {
+        "code": error.refusal.code,
+        "sentence": error.refusal.sentence,
+        "detail": error.detail,
+    }
+    return respond_json(request, status, answer)

@@ -51,6 +51,8 @@ class Phase(Enum):
     BODY = "body"
     #: The response.
     RESPONSE = "response"
+    #: The end of a response that goes on as long as the peer reads it.
+    STREAM = "stream"
     #: The next request.
     IDLE = "idle"
     #: The peer, which must take what is still to be sent; what it sends is ignored.
@@ -62,7 +64,8 @@ MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
         Phase.NEW: frozenset({Phase.HEADER, Phase.CLOSING}),
         Phase.HEADER: frozenset({Phase.BODY, Phase.CLOSING}),
         Phase.BODY: frozenset({Phase.RESPONSE, Phase.CLOSING}),
-        Phase.RESPONSE: frozenset({Phase.IDLE, Phase.CLOSING}),
+        Phase.RESPONSE: frozenset({Phase.STREAM, Phase.IDLE, Phase.CLOSING}),
+        Phase.STREAM: frozenset({Phase.IDLE, Phase.CLOSING}),
         # The header of a pipelined request is there already.
         Phase.IDLE: frozenset({Phase.HEADER, Phase.BODY, Phase.CLOSING}),
         Phase.CLOSING: frozenset(),
@@ -70,17 +73,18 @@ MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
 )
 """The legal moves of a connection."""
 
-TIMEOUTS: Final[Mapping[Phase, float]] = MappingProxyType(
+TIMEOUTS: Final[Mapping[Phase, float | None]] = MappingProxyType(
     {
         Phase.NEW: HEADER_TIMEOUT,
         Phase.HEADER: HEADER_TIMEOUT,
         Phase.BODY: BODY_TIMEOUT,
         Phase.RESPONSE: RESPONSE_TIMEOUT,
+        Phase.STREAM: None,
         Phase.IDLE: IDLE_TIMEOUT,
         Phase.CLOSING: CLOSE_TIMEOUT,
     }
 )
-"""Seconds that each phase may last."""
+"""Seconds that each phase may last; None for a stream, which ends when its peer does not read."""
 
 
 class ChannelOwner(Protocol):
@@ -163,6 +167,10 @@ class BoundedChannel(HTTPChannel):
         """Take note of a request whose header is complete."""
         self.is_permitted = self.factory.is_permitted(request)
 
+    def stream(self) -> None:
+        """Let the response take as long as it takes; whoever writes it ends it."""
+        self._enter(Phase.STREAM)
+
     def requestDone(self, request: Request) -> None:
         """Wait for the next request, or close the connection."""
         has_more = self._buffer or any(self._dataBuffer)
@@ -198,7 +206,9 @@ class BoundedChannel(HTTPChannel):
 
     def _start_timer(self) -> None:
         self._stop_timer()
-        self._timer = self.callLater(TIMEOUTS[self._phase], self._on_timeout)
+        seconds = TIMEOUTS[self._phase]
+        if seconds is not None:
+            self._timer = self.callLater(seconds, self._on_timeout)
 
     def _stop_timer(self) -> None:
         timer, self._timer = self._timer, None

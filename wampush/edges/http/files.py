@@ -30,6 +30,9 @@ There is nothing at this address. Available are:
   /healthz        health and counts, JSON
   /metrics        metrics for Prometheus
   /refusals       the last refused inputs, JSON
+  /events         every publication from now on, one JSON line each
+  /topics         topics with their numbers of subscribers, JSON
+  /sessions       open sessions, JSON
   /sessions/ID    identity, topics and refused inputs of a session, JSON
   /demo/          a page that shows pushes as they arrive
 """

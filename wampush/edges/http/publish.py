@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
-from wampush.edges.http.answers import challenge, respond_json
+from wampush.edges.http.answers import respond_json, respond_refused
 from wampush.edges.push_excerpts import EXCERPT_BYTES
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.excerpts import shown_json
@@ -27,15 +27,7 @@ if TYPE_CHECKING:
     from wampush.edges.http.access import HttpAccess
     from wampush.edges.http.site import BoundedRequest
 
-_OPTIONS: Final = ("to", "exclude", "eligible")
-_STATUSES: Final = {
-    Refusal.NO_ACCESS: 401,
-    Refusal.FOREIGN_PAGE: 403,
-    Refusal.TOO_LARGE: 413,
-    Refusal.CLIENTS_BEHIND: 503,
-    Refusal.STOPPING: 503,
-}
-_RETRY_SECONDS: Final = b"1"
+_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
 
 
 class Publisher(Protocol):
@@ -97,7 +89,7 @@ class PublishRoute:
     def refuse(self, request: Request, error: PushRefused, parts: Sequence[bytes]) -> bytes:
         """Count a refused push and respond."""
         self._publisher.refuse(error, _origin(request), parts)
-        return _respond_refused(request, error)
+        return respond_refused(request, error)
 
     def _check(self, request: BoundedRequest) -> None:
         refusal = self._access.refuses_change(request)
@@ -151,18 +143,4 @@ def _published(receivers: int, request: Request) -> bytes:
 
 def _refused(failure: Failure, request: Request) -> bytes:
     failure.trap(InputRefused)
-    return _respond_refused(request, cast("InputRefused", failure.value))
-
-
-def _respond_refused(request: Request, error: InputRefused) -> bytes:
-    status = _STATUSES.get(error.refusal, 400)
-    if status == 401:
-        challenge(request)
-    if status == 503:
-        request.setHeader(b"Retry-After", _RETRY_SECONDS)
-    answer = {
-        "code": error.refusal.code,
-        "sentence": error.refusal.sentence,
-        "detail": error.detail,
-    }
-    return respond_json(request, status, answer)
+    return respond_refused(request, cast("InputRefused", failure.value))

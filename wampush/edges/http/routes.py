@@ -22,7 +22,9 @@ from wampush.edges.http.answers import (
     respond_no_access,
     respond_text,
 )
+from wampush.edges.http.event_stream import EventStreams
 from wampush.edges.http.files import NotFound, StaticFiles, static_folder
+from wampush.edges.http.listings import ListingRoutes
 from wampush.edges.http.publish import PublishRoute, TopicConverter
 from wampush.edges.http.site import BoundedSite, Guard
 from wampush.errors import PushRefused, Refusal
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from wampush.edges.http.access import HttpAccess
+    from wampush.edges.http.listings import Listed
     from wampush.edges.http.publish import Publisher
     from wampush.edges.http.site import BoundedRequest, HttpLimits
 
@@ -57,6 +60,9 @@ class HttpView:
         from (IPv6 in brackets); None while no WebSocket listener is up. A configured port may be 0.
     :param push_address: returns where programs on this machine push to over ZeroMQ; None for none.
     :param metrics: returns the body of ``/metrics``, of type :data:`METRICS_TYPE`.
+    :param listed: topics and sessions.
+    :param watch: takes a function that gets topic and payload of each publication from then on;
+        returns a function that ends this.
     """
 
     status: Callable[[], Mapping[str, object]]
@@ -65,6 +71,8 @@ class HttpView:
     websocket_url: Callable[[str], str | None]
     push_address: Callable[[], str | None]
     metrics: Callable[[], bytes]
+    listed: Listed
+    watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]]
 
 
 class HttpEdge:
@@ -92,6 +100,8 @@ class HttpEdge:
         self._view = view
         self._access = access
         self._publishing = PublishRoute(access, publisher, limits.body_bytes)
+        self._listings = ListingRoutes(access, view.listed)
+        self._streams = EventStreams(access, view.watch)
         self._limits = limits
         self._folder = static_folder() if folder is None else folder
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
@@ -200,6 +210,31 @@ class HttpEdge:
         if found is None:
             return respond_json(request, 404, {"error": "no session has this id"})
         return respond_json(request, 200, found)
+
+    @app.route("/sessions/<string:session_id>", methods=["DELETE"])
+    def end_session(self, request: Request, session_id: str) -> bytes:
+        """End a session."""
+        return self._listings.end_session(request, session_id)
+
+    @app.route("/sessions", methods=["GET"])
+    def sessions(self, request: Request) -> bytes:
+        """Serve a page of the sessions."""
+        return self._listings.sessions(request)
+
+    @app.route("/sessions", methods=["DELETE"])
+    def end_user_sessions(self, request: Request) -> bytes:
+        """End the sessions of a user."""
+        return self._listings.end_user_sessions(request)
+
+    @app.route("/events", methods=["GET"])
+    def events(self, request: Request) -> bytes | Deferred[bytes]:
+        """Serve every publication from now on."""
+        return self._streams.respond(request)
+
+    @app.route("/topics", methods=["GET"])
+    def topics(self, request: Request) -> bytes:
+        """Serve a page of the topics with subscribers."""
+        return self._listings.topics(request)
 
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:

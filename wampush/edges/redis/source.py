@@ -276,8 +276,7 @@ class RedisSource:
             excerpt = payload.head if isinstance(payload, Oversized) else payload
             self._broker.ledger.refuse(Source.REDIS, self._origin(channel), error, excerpt)
         else:
-            self._broker.publish(publication)
-            self._broker.ledger.accept(Source.REDIS)
+            self._broker.push(Source.REDIS, publication)
 
     def _publication(self, channel: Text, payload: Text) -> Publication:
         if not payload:

@@ -102,6 +102,7 @@ class WebSocketEdge(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make the connection of an accepted socket; far beyond a limit, one that ends at once."""
+        self.shared.ledger.connections_opened += 1
         peer = str(getattr(addr, "host", None) or "unix socket")
         reason = self.shared.admission.rejects(peer)
         if reason is not None:

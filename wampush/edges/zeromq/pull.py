@@ -126,6 +126,5 @@ class PullSockets:
         except PushRefused as error:
             self._ledger.refuse(Source.ZEROMQ, pull_socket.address, error, excerpt(parts))
         else:
-            self._broker.publish(publication)
-            self._ledger.accept(Source.ZEROMQ)
+            self._broker.push(Source.ZEROMQ, publication)
         return size

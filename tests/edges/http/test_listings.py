@@ -1,0 +1,103 @@
+"""Listing topics and sessions over HTTP, and ending sessions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.edges.http.http_in_memory import RecordedListing, ask, edge_with
+from wampush.edges.http.routes import HttpEdge
+
+TOKEN = b"0123456789abcdef0123456789abcdef"
+BEARER = f"Authorization: Bearer {TOKEN.decode()}\r\n"
+
+
+@pytest.fixture
+def listed() -> RecordedListing:
+    return RecordedListing()
+
+
+@pytest.fixture
+def edge(listed: RecordedListing) -> HttpEdge:
+    return edge_with(listed=listed)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "asked"),
+    [
+        ("/topics", "topics", ["", "", 100]),
+        ("/topics?prefix=caf%C3%A9.&after=caf%C3%A9.a&limit=7", "topics", ["café.", "café.a", 7]),
+        ("/topics?limit=1000", "topics", ["", "", 1000]),
+        ("/sessions", "sessions", [None, "", 100]),
+        ("/sessions?user=a%2Fb&limit=1&after=x", "sessions", ["a/b", "x", 1]),
+    ],
+)
+def test_the_query_selects_a_page(edge: HttpEdge, path: str, key: str, asked: list[object]) -> None:
+    response = ask(edge, path)
+    assert response.status == 200
+    assert json.loads(response.body) == {key: asked, "next": None}
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("limit=0", 'limit must be a number from 1 to 1000, not "0"'),
+        ("limit=1001", 'limit must be a number from 1 to 1000, not "1001"'),
+        ("limit=-1", 'limit must be a number from 1 to 1000, not "-1"'),
+        ("limit=", 'limit must be a number from 1 to 1000, not ""'),
+        ("limit=1&limit=2", "the query has limit more than once"),
+        ("from=1", 'the query has "from"; known keys are'),
+        ("after=%FF", "the query is not UTF-8"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/topics", "/sessions"])
+def test_a_query_that_is_not_valid(edge: HttpEdge, path: str, query: str, error: str) -> None:
+    response = ask(edge, f"{path}?{query}")
+    assert response.status == 400
+    assert json.loads(response.body)["error"].startswith(error)
+
+
+def test_a_listing_needs_access(listed: RecordedListing) -> None:
+    edge = edge_with(listed=listed, token=TOKEN)
+    for path in ("/topics", "/sessions"):
+        refused = ask(edge, path)
+        assert refused.status == 401
+        assert refused.headers["www-authenticate"] == 'Bearer realm="wampush"'
+        assert ask(edge, path, headers=BEARER).status == 200
+
+
+def test_sessions_of_a_user_are_ended(edge: HttpEdge, listed: RecordedListing) -> None:
+    response = ask(edge, "/sessions?user=7", method="DELETE")
+    assert (response.status, json.loads(response.body)) == (200, {"ended": 2})
+    assert listed.ended == ["7"]
+
+
+@pytest.mark.parametrize("query", ["", "?user=", "?user=7&user=8", "?users=7"])
+def test_nobody_is_ended_without_one_user(
+    edge: HttpEdge, listed: RecordedListing, query: str
+) -> None:
+    assert ask(edge, f"/sessions{query}", method="DELETE").status == 400
+    assert listed.ended == []
+
+
+def test_one_session_is_ended(edge: HttpEdge) -> None:
+    response = ask(edge, "/sessions/abc", method="DELETE")
+    assert (response.status, json.loads(response.body)) == (200, {"ended": 1})
+    missing = ask(edge, "/sessions/other", method="DELETE")
+    assert (missing.status, json.loads(missing.body)) == (404, {"error": "no session has this id"})
+
+
+@pytest.mark.parametrize("path", ["/sessions?user=7", "/sessions/abc"])
+def test_ending_sessions_needs_the_access_of_publishing(path: str) -> None:
+    listed = RecordedListing()
+    refused = ask(edge_with(listed=listed, token=TOKEN), path, method="DELETE")
+    assert (refused.status, json.loads(refused.body)["code"]) == (401, "no-access")
+    origin = "Origin: http://evil.example\r\n"
+    foreign = ask(edge_with(listed=listed), path, method="DELETE", headers=origin)
+    assert (foreign.status, json.loads(foreign.body)["code"]) == (403, "foreign-page")
+    assert listed.ended == []
+    assert (
+        ask(edge_with(listed=listed, token=TOKEN), path, method="DELETE", headers=BEARER).status
+        == 200
+    )
