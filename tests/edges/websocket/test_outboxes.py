@@ -33,13 +33,14 @@ from twisted.python.failure import Failure
 from tests.edges.websocket.in_memory import MemoryNode, frames, masked, request
 from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
+from wampush.broker.delivery.backpressure import PATIENCE as PRESSURE_PATIENCE
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.chunks import SLICE_BYTES
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Publication
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.outboxes import (
-    SLICE_BYTES,
     ClientOutbox,
     SocketOutbox,
     TransportOutbox,
@@ -222,6 +223,61 @@ def test_the_transport_holds_a_slice_only() -> None:
     assert held <= SLICE_BYTES * 9 // 8 or len(rig.outbox.chunks) == 0
     rig.turn(10**9)
     assert rig.wire.sent == rig.queued
+
+
+def test_a_client_that_reads_a_large_event_steadily_is_not_dropped(
+    kind: type[ClientOutbox],
+) -> None:
+    rig = Rig(kind, limit=4 * 1_048_576)
+    rig.pressure._limit = 100_000
+    rig.queue(b"x" * 1_048_576)
+    rig.turn()
+    assert rig.pressure.paused
+    # 300 kB per second: the whole event takes longer than the patience with one that reads nothing.
+    for _ in range(8):
+        rig.turn(150_000)
+        rig.clock.advance(PRESSURE_PATIENCE / 2)
+    assert rig.overflows == 0
+    assert rig.wire.sent == rig.queued
+    assert (rig.pressure.paused, rig.pressure.total) == (False, 0)
+
+
+def test_a_client_that_reads_nothing_of_a_large_event_is_dropped(kind: type[ClientOutbox]) -> None:
+    rig = Rig(kind, limit=4 * 1_048_576)
+    rig.pressure._limit = 100_000
+    rig.queue(b"x" * 1_048_576)
+    rig.turn(1000)
+    rig.clock.advance(PRESSURE_PATIENCE)
+    assert rig.overflows == 1
+    assert rig.pressure.total == 0
+
+
+def test_clients_that_do_not_read_share_a_large_event() -> None:
+    event = b"x" * 1_048_576
+    rigs = [Rig(SocketOutbox, limit=4 * 1_048_576) for _ in range(3)]
+    for rig in rigs:
+        rig.queue(b"before")
+        rig.queue(event)
+        rig.turn(1000)
+        rest = rig.outbox.chunks[-1]
+        assert isinstance(rest, memoryview)
+        assert rest.obj is event
+        rig.turn(10**9)
+        assert rig.wire.sent == b"before" + event
+
+
+def test_a_newer_event_does_not_replace_the_rest_of_a_frame(kind: type[ClientOutbox]) -> None:
+    rig = Rig(kind, limit=4 * 1_048_576)
+    first = b"f" * 300_000
+    rig.queue(first)
+    rig.turn()
+    large, small = b"l" * 1_048_576, b"s" * 10
+    assert not rig.outbox.replace_latest("t", large)
+    while rig.outbox.chunks[0][:1] != b"l" or len(rig.outbox.chunks[0]) == len(large):
+        rig.turn(50_000)
+    assert not rig.outbox.replace_latest("t", small)
+    rig.turn(10**9)
+    assert rig.wire.sent == first + large + small
 
 
 def test_over_the_limit_the_queue_is_freed(kind: type[ClientOutbox]) -> None:

@@ -23,6 +23,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.chunks import Chunk, take_front
 from wampush.broker.delivery.format import Format
 
 _COUNT_EVERY: Final = 64
@@ -57,7 +58,7 @@ class Outbox(ABC):
         self.format = wire_format
         #: Bytes that wait, in ``chunks`` and, while blocked, in the transport.
         self.queued = 0
-        self.chunks: list[bytes] = []
+        self.chunks: list[Chunk] = []
         #: Bytes that the transport got and has not reported as sent.
         self.in_flight = 0
         self.blocked = False
@@ -94,7 +95,7 @@ class Outbox(ABC):
             self.flush()
         return not self.closed and (self.queued + size <= self.limit or not self.queued)
 
-    def append(self, chunk: bytes) -> None:
+    def append(self, chunk: Chunk) -> None:
         """Queue a chunk that there is room for."""
         self.chunks.append(chunk)
         self.queued += len(chunk)
@@ -127,20 +128,17 @@ class Outbox(ABC):
         return replaced
 
     def take(self, size: int) -> bytes:
-        """Remove and return whole chunks from the front, joined.
+        """Remove and return chunks from the front, joined; of a large one only a slice.
 
-        :param size: in bytes; the fewest chunks that have as much are taken, or all.
+        :param size: in bytes; see :func:`take_front`.
         """
-        total = 0
-        count = 0
-        for chunk in self.chunks:
-            total += len(chunk)
-            count += 1
-            if total >= size:
-                break
-        data = self.chunks[0] if count == 1 else b"".join(self.chunks[:count])
-        del self.chunks[:count]
+        data, count = take_front(self.chunks, size)
         self._gone += count
+        if not count and self._latest:
+            # The rest of this chunk is the rest of a frame, so no newer event may replace it.
+            self._latest = {
+                topic: index for topic, index in self._latest.items() if index != self._gone
+            }
         return data
 
     def block(self, in_flight: int) -> None:
@@ -191,7 +189,7 @@ class Outbox(ABC):
 
     def _compact(self) -> None:
         latest = {index: topic for topic, index in (self._latest or {}).items()}
-        kept: list[bytes] = []
+        kept: list[Chunk] = []
         moved: dict[str, int] = {}
         for index, chunk in enumerate(self.chunks, self._gone):
             if chunk:

@@ -18,14 +18,12 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, Chunk, rest_of
 from wampush.broker.delivery.outbox import Outbox
 from wampush.edges.websocket.wamp_v1_formats import PLAIN, WebSocketFormat
 
-#: Bytes handed to the transport at a time while it is blocked; Twisted sends at most this much at
-#: once.
-SLICE_BYTES: Final = 128 * 1024
-#: The same for a transport that accepts everything it is given: room for the events of two turns,
-#: so that a client that keeps up also catches up.
+#: Bytes handed at a time to a transport that accepts everything it is given: room for the events of
+#: two turns, so that a client that keeps up also catches up.
 TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
@@ -87,17 +85,30 @@ class SocketOutbox(_BaseOutbox):
         self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
     ) -> None:
         super().__init__(transport, limit, backpressure, owner)
-        self._send: Callable[[bytes], int] = transport.getHandle().send
+        self._send: Callable[[Chunk], int] = transport.getHandle().send
 
     def flush(self) -> None:
         """Send what is queued with one send; block when the socket does not accept all of it."""
         chunks = self.chunks
+        if self.queued > LARGE_BYTES and len(chunks) > 1:
+            self._send_each()
+            return
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.queued = 0
         self.send(data)
 
-    def send(self, chunk: bytes) -> None:
+    def _send_each(self) -> None:
+        """Send chunk by chunk: joining large ones would take a copy for each client."""
+        chunks, self.chunks = self.chunks, []
+        self.queued = 0
+        for chunk in chunks:
+            if self.blocked and not self.closed:
+                self.append(chunk)
+            elif not self.closed:
+                self.send(chunk)
+
+    def send(self, chunk: Chunk) -> None:
         """Send a chunk; block when the socket does not accept all of it."""
         # Called through a local name: CPython is slow to call a slot directly.
         send = self._send
@@ -110,7 +121,7 @@ class SocketOutbox(_BaseOutbox):
             self.close()
             return
         if sent != len(chunk):
-            self.chunks.append(chunk[sent:] if sent else chunk)
+            self.chunks.append(rest_of(chunk, sent))
             self.block(0)
             self._transport.registerProducer(self, False)
 
@@ -165,11 +176,15 @@ class TransportOutbox(_BaseOutbox):
 
     def flush(self) -> None:
         """Write what is queued; the transport may call :meth:`pauseProducing` meanwhile."""
-        data = self.take(self.queued)
-        self.queued = 0
-        self._transport.write(data)
-        if self._full and not self.closed:
-            self.block(len(data))
+        written = 0
+        while self.chunks and not self._full and not self.closed:
+            data = self.take(self.queued)
+            written += len(data)
+            self._transport.write(data)
+        if not self.closed:
+            self.queued = 0
+            if self._full:
+                self.block(written)
 
     def pauseProducing(self) -> None:
         """The transport is full."""
@@ -190,7 +205,7 @@ class TransportOutbox(_BaseOutbox):
         """Hand everything to the transport, which closes the socket once it is sent."""
         if self.closed:
             return
-        if self.chunks:
+        while self.chunks:
             self._transport.write(self.take(self.queued))
         self._transport.unregisterProducer()
         self._transport.loseConnection()

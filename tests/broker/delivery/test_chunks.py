@@ -1,0 +1,53 @@
+"""Chunks leave in order, large ones in slices and without copies of the rest."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, Chunk, rest_of, take_front
+
+LARGE = bytes(range(256)) * (LARGE_BYTES // 256 * 2)
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"", b"a", b"bc" * 1000, LARGE, LARGE[:LARGE_BYTES], LARGE[3:]]),
+        min_size=1,
+        max_size=8,
+    ),
+    st.sampled_from([1, 1500, SLICE_BYTES, 4 * SLICE_BYTES]),
+)
+def test_all_bytes_leave_in_order_and_in_bounded_slices(pieces, size):
+    chunks: list[Chunk] = list(pieces)
+    taken = bytearray()
+    while chunks:
+        before = len(chunks)
+        data, count = take_front(chunks, size)
+        assert isinstance(data, bytes)
+        assert len(data) <= size + LARGE_BYTES
+        assert len(chunks) == before - count
+        taken += data
+    assert taken == b"".join(pieces)
+
+
+def test_a_chunk_that_is_not_large_is_not_copied():
+    chunk = bytes(LARGE_BYTES)
+    assert take_front([chunk], 1)[0] is chunk
+
+
+def test_the_rest_of_a_large_chunk_is_a_view_of_it():
+    chunks: list[Chunk] = [LARGE]
+    assert take_front(chunks, 4 * LARGE_BYTES) == (LARGE[:SLICE_BYTES], 0)
+    (rest,) = chunks
+    assert isinstance(rest, memoryview)
+    assert rest.obj is LARGE
+    assert rest == LARGE[SLICE_BYTES:]
+
+
+def test_what_a_partial_send_leaves():
+    left = rest_of(LARGE, 5)
+    assert isinstance(left, memoryview)
+    assert left == LARGE[5:]
+    assert rest_of(LARGE, 0) is LARGE
+    assert rest_of(b"abc", 1) == b"bc"

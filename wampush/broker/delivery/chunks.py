@@ -1,0 +1,61 @@
+"""Chunks of bytes for the wire, and how they are handed over in slices.
+
+Owns: how much of a queue is handed over at a time. Must not import: anything of wampush.
+
+A chunk is shared by all receivers, and one large event may be a chunk of megabytes. The transport
+reports progress only when all that it has is sent, so it must not get such a chunk in one piece: a
+client that reads it would look like one that reads nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+Chunk = bytes | memoryview
+"""Whole frames, or what is left of some; a view keeps the shared bytes instead of a copy."""
+
+#: Bytes of a large chunk that are handed over at a time.
+SLICE_BYTES: Final = 128 * 1024
+#: A chunk with more bytes is large. Chunks of usual events do not reach this size.
+LARGE_BYTES: Final = 2 * SLICE_BYTES
+
+
+def take_front(chunks: list[Chunk], size: int) -> tuple[bytes, int]:
+    """Remove bytes from the front of a list of chunks and return them, joined.
+
+    Of a large chunk, only a slice is taken, and nothing else.
+
+    :param chunks: at least one.
+    :param size: in bytes; the fewest chunks that have as much are taken, or all up to a large one.
+    :returns: the bytes, and how many chunks have been removed; 0 when the first one has a rest.
+    """
+    first = chunks[0]
+    if len(first) > LARGE_BYTES:
+        view = memoryview(first)
+        chunks[0] = view[SLICE_BYTES:]
+        return bytes(view[:SLICE_BYTES]), 0
+    total = 0
+    count = 0
+    for chunk in chunks:
+        length = len(chunk)
+        if length > LARGE_BYTES:
+            break
+        total += length
+        count += 1
+        if total >= size:
+            break
+    data = bytes(first) if count == 1 else b"".join(chunks[:count])
+    del chunks[:count]
+    return data, count
+
+
+def rest_of(chunk: Chunk, sent: int) -> Chunk:
+    """Return what is left of a chunk; of a large one a view, because copies add up.
+
+    :param sent: bytes that have left.
+    """
+    if not sent:
+        return chunk
+    if len(chunk) > LARGE_BYTES:
+        return memoryview(chunk)[sent:]
+    return chunk[sent:]
