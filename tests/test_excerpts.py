@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.excerpts import printable, shown, shown_json
+from wampush.excerpts import printable, printable_lines, shown, shown_json
 
 
 def nested(depth: int) -> list[object]:
@@ -72,3 +72,24 @@ def test_any_json_can_be_shown(value):
 )
 def test_texts_keep_what_is_printable(text, expected):
     assert printable(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *[chr(number) for number in (*range(32), *range(0x7F, 0xA0))],
+        *"\u00ad\u061c\u200b\u200e\u200f\u2028\u2029\u202a\u202e\u2060\u2066\u2069\ufeff",
+        "\ud800",
+        "\U000e0041",
+    ],
+)
+def test_no_control_or_format_character_is_shown_raw(text):
+    for made in (printable(f"a{text}b"), shown(f"a{text}b"), shown_json(f"a{text}b")):
+        assert made.isprintable()
+    if text not in "\n\t":
+        assert printable_lines(f"a{text}b") == printable(f"a{text}b")
+
+
+def test_lines_and_tabs_stay():
+    assert printable_lines("a\x1b\n\tb\u202e\n") == "a\\u001b\n\tb\\u202e\n"
+    assert printable_lines("plain") == "plain"

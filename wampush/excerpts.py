@@ -39,6 +39,15 @@ def printable(text: str) -> str:
     return "".join([each if each.isprintable() else _escaped(each) for each in text])
 
 
+def printable_lines(text: str) -> str:
+    """Return a text of several lines, each as :func:`printable` returns it; tabs stay."""
+    if text.isprintable():
+        return text
+    return "\n".join(
+        ["\t".join([printable(each) for each in line.split("\t")]) for line in text.split("\n")]
+    )
+
+
 def _escaped(character: str) -> str:
     return _SHORT_ESCAPES.get(character) or "".join(
         f"\\u{unit:04x}"

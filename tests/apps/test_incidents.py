@@ -35,6 +35,10 @@ def failing(place: int) -> None:
     raise ValueError
 
 
+def failing_with(text: str) -> None:
+    raise ValueError(text)
+
+
 def failure(place: int = 0) -> Failure:
     try:
         failing(place)
@@ -92,3 +96,15 @@ def test_endless_words_are_cut(clock, logged):
     Incidents(clock).report("x", Failure(ValueError("long " * 10_000)))
     (event,) = logged
     assert len(event["traceback"]) < 20_000
+
+
+def test_what_a_terminal_would_obey_is_escaped(clock, logged):
+    incidents = Incidents(clock)
+    try:
+        failing_with("\x1b[2J\x9b1m\u202eabc\r!")
+    except ValueError:
+        incidents.report("call of \x1b]0;x\x07", Failure())
+    (event,) = logged
+    text = formatEvent(event)
+    assert "\\u001b[2J\\u009b1m\\u202eabc\\r!" in text
+    assert all(line.isprintable() for line in text.split("\n"))

@@ -508,6 +508,11 @@ def test_values_without_json_form_are_refused(client: WampClient) -> None:
         client.publish("t", object())
     with pytest.raises(NotSerialisable):
         client.call("p", object())
+    for value in (float("nan"), [float("inf")]):
+        with pytest.raises(NotSerialisable, match="NaN or an infinite number"):
+            client.publish("t", value)
+        with pytest.raises(NotSerialisable, match="NaN or an infinite number"):
+            client.call("p", value)
 
 
 def test_the_default_wait_grows_and_has_an_end() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
@@ -30,6 +32,7 @@ from wampush.net.http_post import (
 
 URL = "http://127.0.0.1:1/hooks"
 GONE = Failure(ConnectionDone())
+UNTRUSTED = "certificate verify failed: no authority that this system trusts"
 TOO_LONG = f"the response is longer than {MOST_BYTES} bytes"
 
 
@@ -140,6 +143,10 @@ def test_nothing_is_left_of_a_connection_that_has_ended():
     assert server.reactor.getDelayedCalls() == []
 
 
+def tls_error(text):
+    return SSL.Error([("SSL routines", "", text)])
+
+
 def test_too_long_says_so_whatever_wraps_it():
     server = Server()
     server.send(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * (MOST_BYTES + 1))
@@ -154,6 +161,15 @@ def test_too_long_says_so_whatever_wraps_it():
         (DNSLookupError(), "unknown host name", False, False),
         (ConnectTimeout(), "the connection attempt timed out", False, False),
         (DeferTimeout(), "no response in time", True, False),
+        (tls_error("certificate verify failed"), UNTRUSTED, True, False),
+        (
+            tls_error("wrong version number"),
+            "the server does not",
+            True,
+            False,
+        ),
+        (tls_error("no protocols"), "TLS: no protocols", True, False),
+        (VerificationError(errors=[]), "the certificate is for another name", True, False),
         (RuntimeError("secret"), "the request failed (RuntimeError)", True, False),
         (ResponseTooLong(), TOO_LONG, True, True),
         (UnusableResponse("unexpected status 404", 404), "unexpected status 404", True, True),

@@ -37,6 +37,12 @@ def test_text() -> None:
     assert text_without_time(event("a\nb")) == "[wampush.node#warn] a\n\tb"
 
 
+def test_what_a_terminal_would_obey_is_escaped() -> None:
+    sent = event("a\x1b[2J\x9b\u202e\nb\r")
+    assert text_without_time(sent) == "[wampush.node#warn] a\\u001b[2J\\u009b\\u202e\n\tb\\r"
+    assert text_line(sent).endswith(" a\\u001b[2J\\u009b\\u202e\n\tb\\r\n")
+
+
 def test_json() -> None:
     line = json_line(event())
     assert line.endswith("\n")

@@ -15,6 +15,7 @@ from typing import Final
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from wampush.excerpts import printable, printable_lines
 from wampush.log_limit import LogLimiter
 
 _log = Logger(namespace="wampush.apps")
@@ -52,9 +53,10 @@ class Incidents:
         _log.error(
             "incident {incident}: {action}{suffix}\n{traceback}",
             incident=incident,
-            action=action,
+            action=printable(action),
             suffix=suffix,
-            traceback=_traceback(failure),
+            # The texts of errors often quote what a client has sent.
+            traceback=printable_lines(_traceback(failure)),
         )
         return incident
 

@@ -24,6 +24,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.internet.error import ConnectError, ConnectionLost
 from twisted.logger import Logger
 
+from wampush import finite_numbers
 from wampush.client.errors import CallFailed, NotConnected, ServerRefused
 from wampush.client.pending import PendingCalls, PendingConnects
 from wampush.client.transport import Channel, Listener, reconnecting_service, without_secrets
@@ -217,6 +218,8 @@ class WampClient:
             text = orjson.dumps(event)
         except orjson.JSONEncodeError as error:
             raise NotSerialisable(f"the event cannot be written as JSON: {error}") from error
+        if finite_numbers.has_other_numbers(event, text):
+            raise NotSerialisable(f"the event cannot be written as JSON: {finite_numbers.SENTENCE}")
         self._send(
             messages.Publish(
                 topic,
@@ -236,6 +239,10 @@ class WampClient:
         :raises NotConnected: when no session is open.
         :raises NotSerialisable: when an argument has no JSON form.
         """
+        if finite_numbers.has_other_numbers(arguments, b"null"):
+            raise NotSerialisable(
+                f"the arguments cannot be written as JSON: {finite_numbers.SENTENCE}"
+            )
         call_id = self._pending_calls.new_id()
         self._send(messages.Call(call_id, procedure, arguments))
         return self._pending_calls.add(call_id)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, cast
 
+from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
@@ -304,7 +305,28 @@ def problem_of(failure: Failure) -> str:
         return f"the response is longer than {MOST_BYTES} bytes"
     if isinstance(value, UnusableResponse):
         return str(value)
+    if isinstance(value, SSL.Error):
+        return _tls_problem(value)
+    # Of a library that only Twisted depends on.
+    if type(value).__module__.startswith("service_identity."):
+        return (
+            "the certificate is for another name; use a host name of the certificate in the URL, "
+            "or a certificate with a subjectAltName for this one"
+        )
     return f"the request failed ({type(value).__name__})"
+
+
+def _tls_problem(error: SSL.Error) -> str:
+    texts = [entry[-1] for entry in error.args[0]] if error.args else []
+    if "certificate verify failed" in texts:
+        return (
+            "certificate verify failed: no authority that this system trusts has issued it, or it "
+            "has expired; add its issuer (or itself, if it is self-signed) to the trust store of "
+            "the system, or start wampush with SSL_CERT_FILE=FILE.pem"
+        )
+    if any("wrong version number" in text or "packet length" in text for text in texts):
+        return "the server does not speak TLS at this port (should the URL begin with http://?)"
+    return f"TLS: {', '.join(texts) or 'the connection failed'}"
 
 
 def _cause(failure: Failure) -> BaseException | None:

@@ -67,11 +67,10 @@ def make_site(
     )
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
-    end = node.broker.ledger.end
     site = edge.site(
         reactor,
-        on_rejected=partial(end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
-        on_websocket=partial(end, CloseReason.WRONG_PORT),
+        on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
+        on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
     )
     return site
 

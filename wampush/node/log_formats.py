@@ -16,6 +16,8 @@ from twisted.logger import (
     formatTime,
 )
 
+from wampush.excerpts import printable_lines
+
 #: What Twisted adds to events for old observers; the JSON has it in keys of its own.
 _LEGACY: Final = frozenset(("format", "isError", "message", "system", "time"))
 
@@ -23,15 +25,16 @@ _LEGACY: Final = frozenset(("format", "isError", "message", "system", "time"))
 def text_line(event: LogEvent) -> str:
     """Return ``TIME [NAMESPACE#LEVEL] MESSAGE`` with a line break, or "" for an empty event.
 
-    Further lines of a message, such as of a traceback, are indented.
+    Further lines of a message, such as of a traceback, are indented. Control characters, which a
+    terminal would obey, are escaped.
     """
-    return formatEventAsClassicLogText(event, formatTime=formatTime) or ""
+    return printable_lines(formatEventAsClassicLogText(event, formatTime=formatTime) or "")
 
 
 def text_without_time(event: LogEvent) -> str:
     """Return the line without the time and the line break, for a log that adds its own."""
     line = formatEventAsClassicLogText(event, formatTime=lambda _: "-") or ""
-    return line.removeprefix("-").strip("\n").lstrip()
+    return printable_lines(line.removeprefix("-").strip("\n").lstrip())
 
 
 def json_line(event: LogEvent) -> str:

@@ -77,3 +77,10 @@ def test_errors_show_the_value_and_a_remedy(value: object, hint: str) -> None:
     with pytest.raises(NotSerialisable, match="has no JSON form") as caught:
         json_values.text_of(value)
     assert str(caught.value).endswith(hint)
+
+
+@pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": {"b": -float("inf")}}])
+def test_numbers_that_are_not_finite_are_errors(value: object) -> None:
+    with pytest.raises(NotSerialisable, match="NaN or an infinite number"):
+        json_values.text_of(value)
+    assert json_values.text_of([None, 1.5]) == b"[null,1.5]"

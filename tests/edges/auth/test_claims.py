@@ -60,3 +60,17 @@ def test_attributes() -> None:
     for value in ([1], "text", 0):
         with pytest.raises(InvalidClaim, match="data must be an object"):
             claims.attributes(value)
+
+
+@pytest.mark.parametrize("character", "\x1b\x7f\x9b\x85\u2028\u061c\u200f\u202e\u2066")
+def test_ids_that_a_terminal_would_obey_or_show_otherwise_are_invalid(character: str) -> None:
+    with pytest.raises(InvalidClaim, match="without control characters"):
+        claims.user_id(f"ann{character}", "sub")
+    with pytest.raises(InvalidClaim):
+        claims.groups([f"staff{character}"])
+
+
+def test_characters_that_languages_need_are_valid() -> None:
+    # A zero-width non-joiner, as in Persian words, and one that joins an emoji.
+    for name in ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f469\u200d\U0001f4bb"):
+        assert claims.user_id(name, "sub") == name

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import orjson
 
+from wampush import finite_numbers
 from wampush.errors import NotSerialisable
 from wampush.excerpts import shown
 
@@ -42,7 +43,7 @@ def text_of(value: object) -> bytes:
     :raises NotSerialisable: when it has no JSON form.
     """
     try:
-        return orjson.dumps(value)
+        text = orjson.dumps(value)
     except orjson.JSONEncodeError as error:
         # orjson refuses integers of more than 64 bits, more than 254 levels of nesting, and keys
         # that are not strings.
@@ -51,6 +52,9 @@ def text_of(value: object) -> bytes:
         except (TypeError, ValueError, RecursionError):
             message = f"{shown(value)} has no JSON form: {error}{_hint(value, error)}"
             raise NotSerialisable(message) from None
+    if finite_numbers.has_other_numbers(value, text):
+        raise NotSerialisable(f"{shown(value)} has no JSON form: {finite_numbers.SENTENCE}")
+    return text
 
 
 def _hint(value: object, error: orjson.JSONEncodeError) -> str:

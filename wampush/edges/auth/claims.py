@@ -8,6 +8,7 @@ Numbers are valid ids and become strings: PHP and SQL have ids as numbers, topic
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -15,6 +16,12 @@ from typing import Final
 from wampush.errors import BackendError
 
 _MAX_LANGUAGE: Final = 64
+#: Unicode categories: control characters, surrogates, line and paragraph separators.
+_UNCLEAN: Final = frozenset(("Cc", "Cs", "Zl", "Zp"))
+#: Unicode Standard Annex #9 section 2.
+_BIDI_CONTROLS: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
 
 
 #: The year 5138 in seconds; the present in milliseconds is beyond.
@@ -100,4 +107,11 @@ def attributes(value: object) -> Mapping[str, object]:
 
 
 def _is_clean(text: str) -> bool:
-    return not any(ord(each) < 32 or 0xD800 <= ord(each) < 0xE000 for each in text)
+    """Whether a text shows as what it is, on a terminal too.
+
+    It contains no control characters, surrogates or line separators, nor characters that change
+    the direction of the text around them. Other invisible characters belong to some languages.
+    """
+    return text.isprintable() or not any(
+        unicodedata.category(each) in _UNCLEAN or each in _BIDI_CONTROLS for each in text
+    )
