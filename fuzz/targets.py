@@ -73,11 +73,14 @@ def opening(data: bytes) -> None:
     except HandshakeRefused as error:
         assert http_upgrade.refusal(error).startswith(b"HTTP/1.1 4")
     text = data.decode("latin-1")
-    headers = {"origin": text, "host": text, "x-forwarded-for": text}
+    headers = {"origin": text, "host": text, "x-forwarded-for": text, "forwarded": text}
     permitted = origins.Origins(("same-host", "https://*.example.com"), null=False)
     if not permitted.permits(headers):
         assert permitted.objection(headers).isprintable()
-    proxies.Proxies.of(("127.0.0.0/8",)).client_address("127.0.0.1", headers)
+    for header in ("x-forwarded-for", "forwarded"):
+        trusted = proxies.Proxies.of(("127.0.0.0/8",), header)
+        trusted.client_address("127.0.0.1", headers)
+        trusted.scheme("127.0.0.1", headers, secure=False)
     compression.agree(text)
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from time import time
@@ -19,6 +20,7 @@ from tests.node.local_reactor import LocalReactor
 from wampush import __version__
 from wampush.broker.access.policy import Publishing
 from wampush.config.load import load
+from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import ListenError, OperatorError
 from wampush.net import descriptors, listeners
 from wampush.node.build import Node
@@ -82,6 +84,24 @@ def test_it_listens_as_configured(service: Start, reactor: Any, log: list[str]) 
         "clients of this machine may publish: every WebSocket listener is on loopback"
     )
     assert node_of(started).broker.policy.publishing is Publishing.LOCAL
+
+
+@pytest.mark.parametrize(("more", "is_permitted"), [("", False), (', "tcp:8082"', True)])
+def test_pages_of_the_same_host_have_names_of_loopback_while_only_this_machine_connects(
+    tmp_path: Path, reactor: Any, more: str, is_permitted: bool
+) -> None:
+    path = tmp_path / "wampush.toml"
+    listen = LISTEN.replace("]", f"{more}]")
+    path.write_text(f'zmq.pull = []\nhttp.listen = "off"\n[websocket]\n{listen}\n', "utf-8")
+    started = WampushService(load(path, {}, {}))
+    started.startService()
+    ticket = node_of(started).websocket.shared.admission.arrive("127.0.0.1")
+    headers = {"origin": "http://shop.test", "host": "shop.test:8080"}
+    with nullcontext() if is_permitted else pytest.raises(HandshakeRefused, match="loopback only"):
+        ticket.admit("127.0.0.1", headers)
+    ticket.give_back()
+    started.stopService()
+    reactor.advance(10)
 
 
 def test_identities_expire_by_the_time_of_day(service: Start) -> None:

@@ -40,7 +40,7 @@ def test_ordinary_ends_are_nobodys_fault_and_each_fault_occurs() -> None:
 
 def test_refusals_of_handshakes() -> None:
     refusing = {each for each in CloseReason if each.refuses_handshake}
-    assert {CloseReason.BAD_HANDSHAKE, CloseReason.WRONG_PORT, CloseReason.TLS_FAILED} <= refusing
+    assert {CloseReason.BAD_HANDSHAKE, CloseReason.WRONG_PORT} <= refusing
     assert CloseReason.PLAIN_REQUEST not in refusing
     assert CloseReason.SLOW_CLIENT not in refusing
     assert all(each.value.close_code is None for each in refusing)

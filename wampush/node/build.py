@@ -49,6 +49,7 @@ from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
+from wampush.log_limit import LogLimiter
 from wampush.net.origins import Origins
 from wampush.net.proxies import Proxies
 from wampush.node.apps import NodeApps
@@ -303,7 +304,7 @@ def _websocket(
             max_per_address=limits.connections_per_address,
             max_per_user=limits.connections_per_user,
             origins=Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
-            proxies=Proxies.of(settings.proxy.trusted),
+            proxies=_proxies(settings),
         ),
         authenticator=authenticator,
         connect_hook=application if decides else None,
@@ -314,6 +315,21 @@ def _websocket(
         now=time,
         reactor=core.reactor,
     )
+
+
+def _proxies(settings: Settings) -> Proxies:
+    limiter = LogLimiter(monotonic)
+
+    def report(problem: str) -> None:
+        suffix = limiter.suffix()
+        if suffix is not None:
+            _log.warn(
+                "{problem}; the client counts under the proxy's address{suffix}",
+                problem=problem,
+                suffix=suffix,
+            )
+
+    return Proxies.of(settings.proxy.trusted, settings.proxy.header, report)
 
 
 def _pull(core: _Core) -> PullSockets:

@@ -64,7 +64,6 @@ class CloseReason(Enum):
         "A WebSocket was requested on the HTTP port; connect to an address of websocket.listen.",
         400,
     )
-    TLS_FAILED = Ending("tls-failed", Fault.CLIENT, "The TLS handshake failed.")
     HEADER_TOO_LARGE = Ending(
         "header-too-large",
         Fault.CLIENT,
@@ -246,7 +245,7 @@ class CloseReason(Enum):
     @property
     def refuses_handshake(self) -> bool:
         """Whether it is the refusal of a handshake, not the end of an open connection."""
-        return self is CloseReason.TLS_FAILED or (self.value.http_status or 0) >= 400
+        return (self.value.http_status or 0) >= 400
 
     @property
     def sentence(self) -> str:

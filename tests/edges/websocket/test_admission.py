@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
@@ -199,6 +200,19 @@ def test_clients_behind_a_trusted_proxy_are_counted_by_their_own_address():
     assert second.take().startswith(b"HTTP/1.1 429 ")
     first.lose()
     node.open("X-Forwarded-For: 192.0.2.1")
+
+
+def test_what_a_trusted_proxy_sends_instead_of_an_address_is_logged_once_a_second():
+    node = MemoryNode(most_per_address=1, trusted=("127.0.0.1",))
+    with capturedLogs() as events:
+        for _ in range(3):
+            node.open("X-Forwarded-For: 192.0.2.9, unknown")
+    lines = [formatEvent(event) for event in events if "X-Forwarded-For" in formatEvent(event)]
+    (line,) = lines
+    assert line == (
+        "proxy 127.0.0.1: 'unknown' in X-Forwarded-For is not an address; "
+        "the client counts under the proxy's address"
+    )
 
 
 def test_one_address_cannot_take_all_places_before_its_handshakes():

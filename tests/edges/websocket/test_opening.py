@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
@@ -21,7 +20,7 @@ from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of, tls_problem
+from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.origins import Origins
 from wampush.net.proxies import Proxies
@@ -333,20 +332,3 @@ def test_unexpected_errors_are_defects(waiting_for: str) -> None:
     assert defect.value is error
     assert not door.opened
     assert not door.answered
-
-
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (SSL.Error([("SSL routines", "", "http request")]), "does not speak TLS (ws://)"),
-        (SSL.Error([("SSL routines", "", "wrong version number")]), "connect with wss://."),
-        (SSL.Error([("SSL", "", "tlsv1 alert unknown ca")]), "reports: tlsv1 alert unknown ca."),
-        (SSL.Error(), ""),
-        (SSL.SysCallError(104, "ECONNRESET"), ""),
-        (ConnectionResetError(), ""),
-    ],
-)
-def test_why_a_tls_handshake_failed(error: Exception, expected: str) -> None:
-    problem = tls_problem(Failure(error))
-    assert problem.endswith(expected) if expected.endswith(".") else expected in problem
-    assert bool(problem) is bool(expected)

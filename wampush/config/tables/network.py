@@ -13,6 +13,7 @@ from wampush.config.checks.files import CertificatesFile, PrivateKeyFile
 from wampush.config.setting import setting
 
 TlsVersion = Literal["1.2", "1.3"]
+ForwardingHeader = Literal["x-forwarded-for", "forwarded"]
 ClientCertificate = Literal["off", "optional", "required"]
 
 
@@ -24,6 +25,11 @@ class ProxySettings:
         (),
         "The proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; any client "
         "can send these headers.",
+    )
+    header: ForwardingHeader = setting(
+        "x-forwarded-for",
+        "Nearly all proxies send it; `forwarded` is for those that send the header of RFC 7239 "
+        "instead. Proxies pass on what clients write into the other one, so only one is read.",
     )
 
 

@@ -2,6 +2,7 @@
 
 Owns: a connection from accept to loss: its frames in and out, its time and its limits.
 Must not import: the server, the composition root, any conversation.
+
 The states are in ``lifecycle``, the reading of frames in ``frame_reader``.
 """
 
@@ -30,7 +31,7 @@ from wampush.edges.websocket.frame_reader import FrameReader
 from wampush.edges.websocket.framing import PING, close_frame, reason_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.lifecycle import Event, State, moved
-from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of, tls_problem
+from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.timer_wheel import TimerWheel
@@ -177,8 +178,6 @@ class Connection(FrameReader):
         """The socket is gone: clear the indexes first, then count the end and notify others."""
         shared = self.shared
         shared.timer_wheel.cancel(self)
-        if self.lifecycle is State.CONNECTING and (problem := tls_problem(reason)):
-            self._count(CloseReason.TLS_FAILED, problem)
         # Before others are notified, so that writing to the connection or ending it does nothing.
         self._move(Event.LOST)
         conversation, self.conversation = self.conversation, None

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
@@ -26,9 +25,6 @@ from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.conversation import Conversation, Line, Route, Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, PageRequest, UpgradeRequest
 from wampush.errors import AuthenticationRefused, CloseReason
-
-#: What OpenSSL says about a client that does not speak TLS.
-_PLAIN_TEXT: Final = ("http request", "wrong version number")
 
 
 class ConnectHook(Protocol):
@@ -64,18 +60,6 @@ class OpeningRules:
 def peer_of(transport: Any) -> str:
     """Return the address at the other end of a transport."""
     return str(getattr(transport.getPeer(), "host", None) or "unix socket")
-
-
-def tls_problem(reason: Failure) -> str:
-    """Return why the TLS handshake of a lost connection failed; "" where that is not the reason."""
-    error = reason.value
-    # Errors of system calls have a number instead of OpenSSL's list.
-    if not isinstance(error, SSL.Error) or not error.args or not isinstance(error.args[0], list):
-        return ""
-    problem = str(error.args[0][0][-1]) if error.args[0] else "no reason"
-    if problem in _PLAIN_TEXT:
-        return "The client does not speak TLS (ws://) on a port with TLS; connect with wss://."
-    return f"OpenSSL reports: {problem}."
 
 
 OnOpen = Callable[[Conversation, bytes, Agreement | None, bytes], None]
