@@ -76,7 +76,7 @@ def problem_of(error: OSError | HTTPException) -> str:
         return _refusal(error)
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     hint = "; is wampush running?" if isinstance(reason, ConnectionRefusedError) else ""
-    return f"{reason or type(reason).__name__}{hint}"
+    return f"{str(reason) or type(reason).__name__}{hint}"
 
 
 def _refusal(error: urllib.error.HTTPError) -> str:
