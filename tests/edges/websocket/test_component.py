@@ -259,7 +259,7 @@ def test_a_connection_ends_when_its_identity_expires():
     ("frame", "reason", "code"),
     [
         (masked(b"", first=0x88), CloseReason.PEER_CLOSED, 1000),
-        (masked(struct.pack("!H", 4001) + b"bye", first=0x88), CloseReason.PEER_CLOSED, 1000),
+        (masked(struct.pack("!H", 4001) + b"bye", first=0x88), CloseReason.PEER_CLOSED, 4001),
         (masked(b"\xff"), CloseReason.INVALID_PAYLOAD, 1007),
         (masked(b"\xe2\x82", first=0x81), CloseReason.INVALID_PAYLOAD, 1007),
         (masked(b"x", first=0x83), CloseReason.PROTOCOL_VIOLATION, 1002),

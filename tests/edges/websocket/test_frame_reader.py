@@ -122,6 +122,7 @@ STREAMS |= {
     f"opcode {code}": (masked(b"a", first=0x80 | code), [], [], "protocol-violation")
     for code in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15)
 }
+VALID_CODES = (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)
 STREAMS |= {
     f"close {code}": (
         close(code),
@@ -130,10 +131,14 @@ STREAMS |= {
         "peer-closed" if valid else "protocol-violation",
     )
     for valid, codes in (
-        (True, (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999)),
+        (True, VALID_CODES),
         (False, (0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)),
     )
     for code in codes
+}
+#: The codes of clients, which the server answers with.
+ECHOED = {"close with code": 1001, "close with reason": 3000} | {
+    f"close {code}": code for code in VALID_CODES
 }
 
 CLOSE_CODES = {
@@ -148,7 +153,7 @@ def expected(name: str) -> Recorded:
     _, inputs, output, reason = STREAMS[name]
     if not reason:
         return Recorded(inputs, output, {}, disconnecting=False)
-    told = Frame(0x88, struct.pack("!H", CLOSE_CODES[reason]))
+    told = Frame(0x88, struct.pack("!H", ECHOED.get(name, CLOSE_CODES[reason])))
     return Recorded(inputs, [*output, told], {reason: 1}, disconnecting=True)
 
 

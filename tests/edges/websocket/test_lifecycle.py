@@ -14,10 +14,17 @@ from wampush.edges.websocket.lifecycle import MOVES, Event, IllegalEvent, State,
     [
         (State.CONNECTING, Event.OPENED, State.OPEN),
         (State.CONNECTING, Event.ENDED, State.ENDING),
+        (State.CONNECTING, Event.DROPPED, State.DROPPED),
         (State.CONNECTING, Event.LOST, State.CLOSED),
         (State.OPEN, Event.ENDED, State.ENDING),
+        (State.OPEN, Event.DROPPED, State.DROPPED),
         (State.OPEN, Event.LOST, State.CLOSED),
+        (State.ENDING, Event.SENT, State.LINGERING),
+        (State.ENDING, Event.DROPPED, State.DROPPED),
         (State.ENDING, Event.LOST, State.CLOSED),
+        (State.LINGERING, Event.DROPPED, State.DROPPED),
+        (State.LINGERING, Event.LOST, State.CLOSED),
+        (State.DROPPED, Event.LOST, State.CLOSED),
     ],
 )
 def test_legal_moves(state: State, event: Event, after: State) -> None:
@@ -27,11 +34,22 @@ def test_legal_moves(state: State, event: Event, after: State) -> None:
 def test_every_other_move_is_a_defect() -> None:
     illegal = {(state, event) for state in State for event in Event if event not in MOVES[state]}
     assert illegal == {
+        (State.CONNECTING, Event.SENT),
         (State.OPEN, Event.OPENED),
+        (State.OPEN, Event.SENT),
         (State.ENDING, Event.OPENED),
         (State.ENDING, Event.ENDED),
+        (State.LINGERING, Event.OPENED),
+        (State.LINGERING, Event.ENDED),
+        (State.LINGERING, Event.SENT),
+        (State.DROPPED, Event.OPENED),
+        (State.DROPPED, Event.ENDED),
+        (State.DROPPED, Event.SENT),
+        (State.DROPPED, Event.DROPPED),
         (State.CLOSED, Event.OPENED),
         (State.CLOSED, Event.ENDED),
+        (State.CLOSED, Event.SENT),
+        (State.CLOSED, Event.DROPPED),
         (State.CLOSED, Event.LOST),
     }
     for state, event in illegal:
@@ -52,6 +70,6 @@ def test_a_connection_opens_ends_and_is_lost_at_most_once(events: list[Event]) -
             continue
         seen.append(event)
     assert len(seen) == len(set(seen))
-    # What happened is in the order of Event: opened, ended, lost.
+    # What happened is in the order of Event: opened, ended, sent, dropped, lost.
     assert seen == [event for event in Event if event in seen]
     assert (state is State.CLOSED) == (Event.LOST in seen)

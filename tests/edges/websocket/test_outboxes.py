@@ -1,6 +1,6 @@
 """The two ways of bytes to a socket: order, whole frames, limits, ends."""
 
-# ruff: noqa: N802, ARG002 (Twisted's names)
+# ruff: noqa: N802 (Twisted's names)
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor as installed
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.edges.websocket.in_memory import MemoryNode, frames, masked, request
+from tests.edges.websocket.wire import Wire
 from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import PATIENCE as PRESSURE_PATIENCE
@@ -39,83 +39,20 @@ from wampush.broker.delivery.chunks import SLICE_BYTES
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Publication
+from wampush.edges.websocket.closing import Closing
 from wampush.edges.websocket.connection import Connection
+from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.outboxes import (
     ClientOutbox,
     SocketOutbox,
     TransportOutbox,
     outbox_for,
 )
+from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 from wampush.net import listeners
 
 reactor: Any = installed
-
-
-class Selector:
-    """Takes the place of the reactor of a file descriptor."""
-
-    def __init__(self) -> None:
-        self.writing = False
-
-    def addWriter(self, descriptor: object) -> None:
-        self.writing = True
-
-    def removeWriter(self, descriptor: object) -> None:
-        self.writing = False
-
-    def addReader(self, descriptor: object) -> None:
-        pass
-
-    def removeReader(self, descriptor: object) -> None:
-        pass
-
-
-class Wire(FileDescriptor):
-    """Twisted's own buffering and producers on top of a wire that takes what the test allows."""
-
-    def __init__(self) -> None:
-        self.selector = Selector()
-        selector: Any = self.selector
-        super().__init__(selector)
-        self.connected = 1
-        self.capacity = 0
-        self.sent = bytearray()
-        self.broken = False
-        self.ended: list[Failure] = []
-        self.aborted = False
-
-    def getHandle(self) -> Wire:
-        return self
-
-    def send(self, data: bytes) -> int:
-        """The system call of the direct way."""
-        if self.broken:
-            raise ConnectionResetError
-        if not self.capacity:
-            raise BlockingIOError
-        return self._pass_on(data)
-
-    def writeSomeData(self, data: bytes) -> int | Exception:
-        return ConnectionLost() if self.broken else self._pass_on(data)
-
-    def _pass_on(self, data: bytes) -> int:
-        size = min(len(data), self.capacity)
-        self.capacity -= size
-        self.sent += data[:size]
-        return size
-
-    def connectionLost(self, reason: Failure) -> None:
-        self.ended.append(reason)
-        super().connectionLost(reason)
-
-    def turn(self, capacity: int) -> None:
-        """The wire takes so many more bytes; the reactor sees that it is writable."""
-        self.capacity += capacity
-        while self.selector.writing and (self.capacity or self.broken):
-            result = self.doWrite()
-            if result is not None:
-                self.connectionLost(Failure(result))
 
 
 class Rig:
@@ -134,6 +71,8 @@ class Rig:
         #: mypy would take its flags for constants.
         self.outbox: Any = kind(self.wire, limit, self.pressure, self)
         self.queued = bytearray()
+        self.closing: Closing | None = None
+        self.events: list[Event] = []
 
     def on_overflow(self) -> None:
         self.overflows += 1
@@ -146,10 +85,14 @@ class Rig:
     def turn(self, capacity: int = 0) -> None:
         self.clock.advance(0)
         self.wire.turn(capacity)
+        if self.wire.ended and self.closing is not None:
+            self.closing.cancel()
 
     def finish(self) -> None:
         self.fanout.end_batch()
-        self.outbox.finish()
+        wheel = TimerWheel(self.clock, 1.0)
+        self.closing = self.outbox.finish(wheel, self.events.append, linger=False)
+        self.closing.start()
 
 
 KINDS: tuple[type[ClientOutbox], ...] = (SocketOutbox, TransportOutbox)
@@ -353,9 +296,7 @@ def test_finish_delivers_everything_and_ends(kind: type[ClientOutbox], capacity:
     rig.turn()
     rig.queue(b"c" * 1000)
     rig.finish()
-    rig.finish()
     assert rig.outbox.closed
-    assert rig.pressure.total == 0
     expected = bytes(rig.queued)
     rig.queue(b"too late")
     while rig.wire.selector.writing:
@@ -363,6 +304,8 @@ def test_finish_delivers_everything_and_ends(kind: type[ClientOutbox], capacity:
         rig.turn(50_000)
     assert rig.wire.sent == expected
     assert len(rig.wire.ended) == 1
+    assert rig.pressure.total == 0
+    assert rig.events == [Event.SENT]
 
 
 def test_finish_of_an_idle_outbox_ends_at_once(kind: type[ClientOutbox]) -> None:

@@ -173,6 +173,20 @@ class Outbox(ABC):
         self._backpressure.on_unblocked(self)
         self._backpressure.on_dequeued(self.queued)
 
+    def hand_over(self) -> tuple[list[Chunk], int]:
+        """Close, and return what waits in a blocked outbox, which stays counted as waiting.
+
+        :returns: the chunks, and the bytes that the transport has.
+        """
+        if self.closed or not self.blocked:
+            self.close()
+            return [], 0
+        chunks, self.chunks = self.chunks, []
+        # Keeps close() from counting these bytes as gone.
+        self.blocked = False
+        self.close()
+        return chunks, self.in_flight
+
     def close(self) -> None:
         """Free the queue at once; nothing is accepted any more."""
         if self.closed:

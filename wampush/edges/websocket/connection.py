@@ -25,6 +25,7 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
 from wampush.edges.websocket.admission import Admission, Ticket
 from wampush.edges.websocket.client_limits import ClientLimits
+from wampush.edges.websocket.closing import Closing
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Conversation
 from wampush.edges.websocket.frame_reader import FrameReader
@@ -39,17 +40,12 @@ from wampush.errors import CloseReason
 
 _log = Logger(namespace="wampush.websocket")
 
-#: Autobahn's ``state`` for each state of ours.
+#: Autobahn's ``state`` for ours; CLOSED for all others.
 _AUTOBAHN_STATE: Final = {
     State.CONNECTING: FrameReader.STATE_CONNECTING,
     State.OPEN: FrameReader.STATE_OPEN,
-    State.ENDING: FrameReader.STATE_CLOSED,
-    State.CLOSED: FrameReader.STATE_CLOSED,
 }
 _OPEN: Final = FrameReader.STATE_OPEN
-
-#: Seconds that a client gets to read what is left after its connection was ended.
-_LINGER: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +85,7 @@ class Connection(FrameReader):
 
     Two attributes say how far it is. ``lifecycle`` is ours and moves by the table in ``lifecycle``
     only. ``state`` is Autobahn's, whose code reads it before each frame; :meth:`_move` sets it to
-    what Autobahn calls the state of ours: ENDING is its CLOSED, so that it reads no further frame.
+    what Autobahn calls the state of ours: from ENDING on, CLOSED, so that it reads no more frames.
     Autobahn itself writes ``state`` once, CLOSING, after it has answered a Close frame; it then
     calls :meth:`dropConnection`, which ends the connection and sets ``state`` right.
 
@@ -111,7 +107,8 @@ class Connection(FrameReader):
         self.conversation: Conversation | None = None
         self.outbox: ClientOutbox | None = None
         self.ticket: Ticket | None = None
-        self._opening: OpeningHandshake | None = None
+        #: What takes the client's bytes before the connection is open, and after its end.
+        self._stage: OpeningHandshake | Closing | None = None
         # Messages that the client may send before it has earned more.
         self._allowance = 0.0
         self._allowance_tick = 0
@@ -143,7 +140,7 @@ class Connection(FrameReader):
         shared, transport, limits = self.shared, self.transport, self.shared.limits
         self.ticket = ticket = shared.admission.arrive(peer_of(transport))
         self.outbox = outbox = outbox_for(transport, limits.queue_bytes, shared.backpressure, self)
-        self._opening = OpeningHandshake(
+        self._stage = OpeningHandshake(
             rules=shared.rules,
             line=self,
             outbox=outbox,
@@ -170,9 +167,8 @@ class Connection(FrameReader):
             else:
                 self.data += data
                 self.consumeData()
-        elif self._opening is not None:
-            self._opening.receive(data)
-        # Over TLS a client may go on sending after its connection was ended; that is ignored.
+        elif self._stage is not None:
+            self._stage.receive(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The socket is gone: clear the indexes first, then count the end and notify others."""
@@ -198,12 +194,12 @@ class Connection(FrameReader):
 
     def _move(self, event: Event) -> None:
         self.lifecycle = lifecycle = moved(self.lifecycle, event)
-        self.state = _AUTOBAHN_STATE[lifecycle]
+        self.state = _AUTOBAHN_STATE.get(lifecycle, FrameReader.STATE_CLOSED)
         if event is not Event.OPENED:
             self.read_turns.forget(self)
-        opening, self._opening = self._opening, None
-        if opening is not None:
-            opening.cancel()
+        if event is not Event.SENT and (stage := self._stage) is not None:
+            self._stage = None
+            stage.cancel()
 
     # The opening handshake.
 
@@ -280,13 +276,11 @@ class Connection(FrameReader):
             self.sendData(self.outbox.format.binary(data))
 
     def on_timer(self) -> None:
-        """Check whether the handshake, a sign of life or the end is late."""
+        """Check whether the handshake or a sign of life is late."""
         if self.lifecycle is State.CONNECTING:
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
         elif self.lifecycle is State.OPEN and self.conversation is not None:
             self._check(self.conversation.identity)
-        else:
-            self.transport.abortConnection()
 
     def _check(self, identity: Identity) -> None:
         """Drop the client when it is silent or its identity has expired, or ping it."""
@@ -348,7 +342,7 @@ class Connection(FrameReader):
         :param detail: for the log.
         """
         if self.lifecycle in (State.CONNECTING, State.OPEN):
-            self._move(Event.ENDED)
+            self._move(Event.DROPPED)
             self._count(reason, detail)
             if self.outbox is not None:
                 self.outbox.close()
@@ -365,7 +359,7 @@ class Connection(FrameReader):
         if self.lifecycle is State.OPEN and code is not None:
             self.sendData(close_frame(code, detail))
         if self.lifecycle in (State.CONNECTING, State.OPEN):
-            self._finish(reason, detail)
+            self._finish(reason, detail, linger=self.lifecycle is State.OPEN)
 
     def on_overflow(self) -> None:
         """The client's queue is full."""
@@ -375,13 +369,19 @@ class Connection(FrameReader):
         self.reason = reason
         self.shared.ledger.end(reason, self.address, detail)
 
-    def _finish(self, reason: CloseReason, detail: str = "") -> None:
+    def _finish(self, reason: CloseReason, detail: str = "", *, linger: bool = True) -> None:
+        """End the connection once everything queued is sent.
+
+        :param linger: whether the client may still be sending; see :class:`Closing`.
+        """
+        wheel = self.shared.timer_wheel
         self._move(Event.ENDED)
         self._count(reason, detail)
         self.shared.fanout.end_batch()
+        wheel.cancel(self)
         if self.outbox is not None:
-            self.outbox.finish()
-        self.shared.timer_wheel.schedule(self, _LINGER)
+            self._stage = closing = self.outbox.finish(wheel, self._move, linger=linger)
+            closing.start()
 
     def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
         """Autobahn found a violation of RFC 6455: send a Close frame and end the connection."""
@@ -394,6 +394,6 @@ class Connection(FrameReader):
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""
         if self.lifecycle is State.OPEN:
-            self._finish(CloseReason.PEER_CLOSED)
+            self._finish(CloseReason.PEER_CLOSED, linger=False)
         # Autobahn has set its CLOSING, also when the answer did not fit and we dropped the client.
         self.state = FrameReader.STATE_CLOSED

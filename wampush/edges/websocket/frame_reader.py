@@ -136,6 +136,12 @@ class FrameReader(SlimServerProtocol, ABC):
             return
         super().onFrameBegin()
 
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        """Answer the client's Close frame with the code in it (RFC 6455 section 5.5.1), or 1000."""
+        super().sendCloseFrame(self.remoteCloseCode or code, reasonUtf8, isReply)
+
     def onMessageFrame(self, payload: list[bytes]) -> None:
         """Keep a fragment unless it is empty; endless empty fragments would pile up."""
         data = b"".join(payload)

@@ -22,9 +22,14 @@ class State(Enum):
     CONNECTING = "connecting"
     #: The handshake is answered; messages go both ways.
     OPEN = "open"
-    #: The end is decided and counted. Nothing is read or queued any more; what was queued is being
-    #: sent, or the socket was aborted.
+    #: The end is decided and counted, and nothing is queued any more. What was queued is being
+    #: sent; what the client sends is discarded.
     ENDING = "ending"
+    #: Everything is sent and our side of the socket is closed. What the client sends is discarded
+    #: until it closes its side too.
+    LINGERING = "lingering"
+    #: The socket is aborted; what was queued is freed.
+    DROPPED = "dropped"
     #: The socket is gone.
     CLOSED = "closed"
 
@@ -38,8 +43,12 @@ class Event(Enum):
 
     #: The handshake is answered with status 101.
     OPENED = "opened"
-    #: The client, the server or a limit ends the connection.
+    #: The client or the server ends the connection once everything queued is sent.
     ENDED = "ended"
+    #: Everything queued before the end is sent.
+    SENT = "sent"
+    #: A limit or a defect ends the connection at once.
+    DROPPED = "dropped"
     #: The reactor reports that the socket is gone.
     LOST = "lost"
 
@@ -52,11 +61,26 @@ MOVES: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
             {
                 Event.OPENED: State.OPEN,
                 Event.ENDED: State.ENDING,
+                Event.DROPPED: State.DROPPED,
                 Event.LOST: State.CLOSED,
             }
         ),
-        State.OPEN: MappingProxyType({Event.ENDED: State.ENDING, Event.LOST: State.CLOSED}),
-        State.ENDING: MappingProxyType({Event.LOST: State.CLOSED}),
+        State.OPEN: MappingProxyType(
+            {
+                Event.ENDED: State.ENDING,
+                Event.DROPPED: State.DROPPED,
+                Event.LOST: State.CLOSED,
+            }
+        ),
+        State.ENDING: MappingProxyType(
+            {
+                Event.SENT: State.LINGERING,
+                Event.DROPPED: State.DROPPED,
+                Event.LOST: State.CLOSED,
+            }
+        ),
+        State.LINGERING: MappingProxyType({Event.DROPPED: State.DROPPED, Event.LOST: State.CLOSED}),
+        State.DROPPED: MappingProxyType({Event.LOST: State.CLOSED}),
         State.CLOSED: MappingProxyType({}),
     }
 )

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Protocol
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
@@ -20,11 +20,16 @@ from zope.interface import implementer
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, Chunk, rest_of
 from wampush.broker.delivery.outbox import Outbox
+from wampush.edges.websocket.closing import (
+    TRANSPORT_SLICE_BYTES,
+    Closing,
+    Leftover,
+    SocketClosing,
+    TransportClosing,
+)
+from wampush.edges.websocket.lifecycle import Event
+from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.edges.websocket.wamp_v1_formats import PLAIN, WebSocketFormat
-
-#: Bytes handed at a time to a transport that accepts everything it is given: room for the events of
-#: two turns, so that a client that keeps up also catches up.
-TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 
 
 class OutboxOwner(Protocol):
@@ -41,6 +46,7 @@ class _BaseOutbox(Outbox):
     __slots__ = ("_owner", "_transport")
 
     format: WebSocketFormat
+    _closing: ClassVar[type[Closing]]
 
     def __init__(
         self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
@@ -58,6 +64,24 @@ class _BaseOutbox(Outbox):
         """End the connection: the client is too slow."""
         if self._owner is not None:
             self._owner.on_overflow()
+
+    def finish(
+        self, timer_wheel: TimerWheel, on_event: Callable[[Event], None], *, linger: bool
+    ) -> Closing:
+        """Send what the wire takes now, and close; the socket stays open.
+
+        :param timer_wheel: ends each further step in time.
+        :param on_event: see :class:`Closing`.
+        :param linger: whether the client may still be sending.
+        :returns: sends the rest and closes the socket, once it is started.
+        """
+        if self.queued and not self.blocked:
+            self.flush()
+        if not self.closed:
+            self._transport.unregisterProducer()
+        chunks, in_flight = self.hand_over()
+        leftover = Leftover(self._transport, self._backpressure, chunks, in_flight)
+        return self._closing(leftover, timer_wheel, on_event, linger=linger)
 
     def close(self) -> None:
         """Free the queue at once and accept nothing more."""
@@ -80,6 +104,8 @@ class SocketOutbox(_BaseOutbox):
     """
 
     __slots__ = ("_send",)
+
+    _closing = SocketClosing
 
     def __init__(
         self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
@@ -137,19 +163,6 @@ class SocketOutbox(_BaseOutbox):
             self._transport.unregisterProducer()
             self.unblock()
 
-    def finish(self) -> None:
-        """Hand everything to the transport, which closes the socket once it is sent."""
-        if self.closed:
-            return
-        if self.queued and not self.blocked:
-            self.flush()
-        if not self.closed:
-            if self.blocked:
-                self._transport.unregisterProducer()
-                self._transport.write(b"".join(self.chunks))
-            self._transport.loseConnection()
-            self.close()
-
 
 @implementer(IPushProducer)
 class TransportOutbox(_BaseOutbox):
@@ -166,6 +179,8 @@ class TransportOutbox(_BaseOutbox):
     """
 
     __slots__ = ("_full",)
+
+    _closing = TransportClosing
 
     def __init__(
         self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
@@ -200,16 +215,6 @@ class TransportOutbox(_BaseOutbox):
                 self._transport.write(data)
             else:
                 self.unblock()
-
-    def finish(self) -> None:
-        """Hand everything to the transport, which closes the socket once it is sent."""
-        if self.closed:
-            return
-        while self.chunks:
-            self._transport.write(self.take(self.queued))
-        self._transport.unregisterProducer()
-        self._transport.loseConnection()
-        self.close()
 
 
 ClientOutbox = SocketOutbox | TransportOutbox
