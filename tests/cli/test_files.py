@@ -201,3 +201,18 @@ def test_neither_the_reactor_nor_the_node_is_imported(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("endpoint", "is_used"), [("tcp:8080", False), ("ssl:8443", True)])
+def test_a_table_without_effect_is_a_note(
+    certificate: Certificate,
+    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    endpoint: str,
+    is_used: bool,
+) -> None:
+    path = tmp_path / "wampush.toml"
+    path.write_text(certificate.table(), encoding="utf-8")
+    assert main(["check", "--config", str(path), "--listen", endpoint]) == 0
+    note = "wampush: note: [tls] is filled in, but no listener uses it; "
+    assert capfd.readouterr().err.startswith(note) is not is_used

@@ -1,4 +1,4 @@
-"""A daemon whose clock is set back, or whose log nobody reads."""
+"""A daemon whose clock is set back, whose log nobody reads, or that gets SIGHUP as it starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.daemon import Daemon, running_daemon, twistd_command
+from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
 from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
@@ -84,3 +84,24 @@ def test_a_log_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
         finally:
             process.kill()
             process.wait()
+
+
+def survives_hangup(process: Process) -> bool:
+    """Whether SIGHUP is ignored or handled."""
+    status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
+    masks = re.findall(r"^Sig(?:Ign|Cgt):\t(\w+)", status, re.MULTILINE)
+    return any(int(mask, 16) & 1 << signal.SIGHUP - 1 for mask in masks)
+
+
+def test_a_hangup_during_the_start_does_no_harm(tmp_path: Path) -> None:
+    with reserved_ports(3) as ports:
+        daemon = Daemon(ports, cwd=tmp_path)
+        try:
+            eventually(lambda: survives_hangup(daemon), bool)
+            # As often as it handles them.
+            while " ready: " not in daemon.log:
+                os.kill(daemon.pid, signal.SIGHUP)
+            daemon.wait_until_ready()
+            daemon.stop()
+        finally:
+            daemon.kill()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -122,3 +123,21 @@ def test_a_signal_handler_may_log_while_a_line_is_queued(output: Output) -> None
     with writer._changed:
         writer.submit(output.line("a"), 1)
     eventually(lambda: list(output.lines), lambda lines: lines == ["a"])
+
+
+def test_a_child_writes_by_itself(output: Output, blocked: LogWriter) -> None:
+    blocked.submit(output.line("of the parent"), 1)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            blocked.submit(lambda: os.write(writer, b"of the child"), 1)
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as received:
+        assert received.read() == b"of the child"
+    assert os.waitpid(child, 0)[1] == 0
+    output.flows.set()
+    blocked.finish(PATIENCE)
+    assert output.lines == ["first", "of the parent"]

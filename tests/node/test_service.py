@@ -303,9 +303,9 @@ def test_the_end_says_what_it_waits_for(
     assert ended == []
     all_lost.callback(None)
     assert ended == [None]
-    assert log[-1] == (
+    assert log[-1].startswith(
         "stopped: 0 pushes and 0 messages of clients accepted, 0 inputs refused, "
-        "0 connections ended in 0 s"
+        "0 connections ended in "
     )
 
 

@@ -96,6 +96,8 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
         *files.problems(loaded.settings),
         *addresses.problems(loaded.settings),
     ]
+    for note in files.notes(loaded.settings):
+        complain(note)
     for problem in problems:
         complain(problem)
     return 1 if problems else 0

@@ -38,6 +38,18 @@ def problems(settings: Settings) -> Iterator[str]:
         yield from check(settings, unusable)
 
 
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield one line for each table that is filled in and has no effect; the server starts."""
+    endpoints = [endpoint for _, endpoint in _listeners(settings)]
+    if not any(endpoint.startswith("ssl:") for endpoint in endpoints) and (
+        settings.tls.certificate or settings.tls.key
+    ):
+        yield (
+            "note: [tls] is filled in, but no listener uses it; listen on an ssl: endpoint such "
+            "as ssl:8443"
+        )
+
+
 def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
     """Yield the settings that name a file, with its kind and path."""
     for key, each in FIELDS.items():

@@ -8,6 +8,7 @@ A pipe that nobody reads, a full disk or a syslog that does not answer must not 
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable
 from threading import Condition, Thread
@@ -47,6 +48,7 @@ class LogWriter:
     def start(self) -> None:
         """Write in a thread from now on. Threads do not survive a fork, so not before that."""
         self._has_thread = True
+        os.register_at_fork(after_in_child=self._on_fork)
         # Nothing waits for it at the exit, as a write may block forever.
         Thread(target=self._work, name="wampush log", daemon=True).start()
 
@@ -75,6 +77,14 @@ class LogWriter:
         """
         self._deadline = monotonic() + patience
         self._wait(self._deadline)
+
+    def _on_fork(self) -> None:
+        """Write without a thread in a child of the process, which does not have it."""
+        self._changed = Condition()
+        self._jobs = deque()
+        self._queued = 0
+        self._is_writing = self._has_thread = False
+        self._deadline = None
 
     def _wait(self, deadline: float) -> None:
         with self._changed:

@@ -136,6 +136,7 @@ class RedisWorld:
             monkeypatch.setattr(module, "_log", Logger(namespace="wampush.redis", observer=observe))
         monkeypatch.setattr(redis_source, "random", lambda: chance)
         monkeypatch.setattr(redis_source, "time", self.clock.seconds)
+        monkeypatch.setattr(redis_source, "monotonic", self.clock.seconds)
         values: dict[str, Any] = {"url": URL, "channels": channels, **entry}
         settings = Settings(
             zmq=ZmqSettings(pull=()),

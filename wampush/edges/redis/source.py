@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import random
-from time import time
+from time import monotonic, time
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -112,7 +112,7 @@ class RedisSource:
         self._connection: RedisConnection | None = None
         self._retry: Any = None
         self._stopped: Deferred[None] = Deferred()
-        self._since = time()
+        self._mark_change()
         self._failures = 0
         self._problem: str | None = None
         self._logged_problems: set[str] = set()
@@ -134,11 +134,16 @@ class RedisSource:
             "messages": self._messages,
         }
 
+    def _mark_change(self) -> None:
+        """Take the time of a change; operators read the time of day, which may be set back."""
+        self._since = time()
+        self._changed_at = monotonic()
+
     # Connecting.
 
     def start(self) -> None:
         """Connect, and retry until it succeeds."""
-        self._since = time()
+        self._mark_change()
         self._connect()
 
     def stop(self) -> Deferred[None]:
@@ -208,21 +213,20 @@ class RedisSource:
 
     def on_subscribed(self, connection: RedisConnection) -> None:
         """Log that Redis sends what is published from now on."""
-        now = time()
         self._move(SourceState.SUBSCRIBED)
         channels = ", ".join(map(shown, self._entry.channels))
         if self._failures:
             _log.info(
                 "{redis}: connected again after {seconds} s; taking pushes from {channels}",
                 redis=self.address,
-                seconds=round(now - self._since),
+                seconds=round(monotonic() - self._changed_at),
                 channels=channels,
             )
         else:
             _log.info(
                 "{redis}: taking pushes from {channels}", redis=self.address, channels=channels
             )
-        self._since = now
+        self._mark_change()
         self._logged_problems.clear()
 
     def on_lost(self, connection: RedisConnection, problem: str) -> None:
@@ -237,11 +241,10 @@ class RedisSource:
             self._retry_after(problem)
 
     def _retry_after(self, problem: str) -> None:
-        now = time()
         if self._state is SourceState.SUBSCRIBED:
-            if now - self._since >= STEADY_SECONDS:
+            if monotonic() - self._changed_at >= STEADY_SECONDS:
                 self._failures = 0
-            self._since = now
+            self._mark_change()
         self._move(SourceState.WAITING)
         self._failures += 1
         self._problem = problem
