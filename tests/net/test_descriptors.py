@@ -1,4 +1,4 @@
-"""The limit on open descriptors is raised as far as the system allows."""
+"""The limit on open descriptors is raised as far as the system allows, and shared out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from wampush.net import descriptors
+from wampush.net.descriptors import RESERVED_DESCRIPTORS, Shares, share_out
 
 PROGRAM = """
 import json, resource, sys
@@ -47,3 +48,32 @@ def test_a_limit_that_is_high_enough_is_left_alone(
     monkeypatch.setattr(resource, "setrlimit", raise_limit)
     assert descriptors.raise_descriptor_limit() == (soft, 300)
     assert made == calls
+
+
+@pytest.mark.parametrize(
+    ("allowed", "wanted", "shares"),
+    [
+        (65_536, Shares(100_000, 100, 1000), Shares(64_308, 100, 1000)),
+        (65_536, Shares(50, 100, 1000), Shares(50, 100, 1000)),
+        (256, Shares(100_000, 100, 1000), Shares(64, 32, 32)),
+        (256, Shares(100_000, 0, 0), Shares(128, 0, 0)),
+        (64, Shares(100_000, 100, 1000), Shares(1, 1, 1)),
+    ],
+)
+def test_every_kind_of_connection_gets_a_share(
+    allowed: int, wanted: Shares, shares: Shares
+) -> None:
+    assert share_out(allowed, wanted) == shares
+    used = shares.clients + shares.http + shares.backends
+    assert used <= max(3, allowed - RESERVED_DESCRIPTORS)
+
+
+def test_host_names_can_be_handled_without_a_free_descriptor() -> None:
+    program = (
+        "import resource\n"
+        "from wampush.net import descriptors\n"
+        "descriptors.load_codecs()\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "'example.org'.encode('idna')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)

@@ -40,6 +40,7 @@ class MeasuredNode:
                 queued_limit=5000,
                 connections=lambda: len(self.node.edge.connections),
                 http_connections=lambda: 3,
+                backends=lambda: 4,
                 redis=lambda: self.redis,
                 failed_tls_handshakes=lambda: 4,
             )
@@ -107,6 +108,7 @@ def test_sessions_connections_and_topics(measuring: MeasuredNode) -> None:
     assert measuring.value("wampush_sessions") == 2
     assert measuring.value("wampush_connections") == 3
     assert measuring.value("wampush_http_connections") == 3
+    assert measuring.value("wampush_backend_connections") == 4
     assert measuring.value("wampush_topics") == 2
     assert measuring.value("wampush_subscriptions") == 3
     assert measuring.value("wampush_users") == 0

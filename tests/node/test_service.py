@@ -134,7 +134,10 @@ def test_the_limit_of_open_files_bounds_the_clients(
 ) -> None:
     monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 700))
     service('[http]\nlisten = "tcp:8081"\nmax_connections = 200\n').startService()
-    assert log[0] == "open descriptors: the limit is 700, it was 64; at most 372 clients"
+    assert log[0] == (
+        "open descriptors: the limit is 700, it was 64; at most 429 clients, 143 HTTP connections "
+        "and 0 backends over ZeroMQ"
+    )
 
 
 def test_at_least_one_client_is_accepted(
@@ -142,7 +145,7 @@ def test_at_least_one_client_is_accepted(
 ) -> None:
     monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 64))
     service('[http]\nlisten = "off"\n').startService()
-    assert log[0].endswith("at most 1 clients")
+    assert log[0].endswith("at most 1 clients, 0 HTTP connections and 0 backends over ZeroMQ")
 
 
 def test_files_of_sockets_are_handed_over(

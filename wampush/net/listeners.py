@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
 from wampush.excerpts import printable
+from wampush.net.accept_errors import limit_accept_errors
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
@@ -87,6 +88,7 @@ def listen(
     if isinstance(port, Failure):
         raise listen_error(text, port.value or RuntimeError(str(port)))
     _tune(port, text)
+    limit_accept_errors(port)
     return port
 
 

@@ -343,6 +343,7 @@ def _pull(core: _Core) -> PullSockets:
         queue_bytes=core.settings.clients.queue_bytes,
         factory=ZmqFactory(),
         security=ZmqSecurity(zmq, core.broker.ledger),
+        max_connections=zmq.max_connections,
     )
 
 

@@ -51,6 +51,7 @@ def make_site(
             queued_limit=settings.limits.queued_bytes,
             connections=lambda: len(node.websocket.connections),
             http_connections=lambda: len(site.channels),
+            backends=lambda: node.pull.connections,
             redis=node.redis.status,
             failed_tls_handshakes=failed_tls_handshakes,
         )

@@ -41,6 +41,7 @@ class NodeState:
     :param queued_limit: bytes that may be queued for all clients together.
     :param connections: returns the number of connections to the WebSocket listeners.
     :param http_connections: returns the number of connections to the HTTP port.
+    :param backends: returns the number of connections to the bound ZeroMQ sockets.
     :param failed_tls_handshakes: returns how many TLS handshakes have failed.
     :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
     """
@@ -50,6 +51,7 @@ class NodeState:
     queued_limit: int
     connections: Callable[[], int]
     http_connections: Callable[[], int]
+    backends: Callable[[], int]
     redis: Callable[[], Sequence[Mapping[str, object]]]
     failed_tls_handshakes: Callable[[], int]
 
@@ -168,6 +170,13 @@ METRICS: Final = (
         (),
         "TCP connections to the HTTP port, including the one of the scrape.",
         _single(lambda state: state.http_connections()),
+    ),
+    Metric(
+        "wampush_backend_connections",
+        MetricKind.GAUGE,
+        (),
+        "Connections to the bound ZeroMQ sockets, including unfinished handshakes.",
+        _single(lambda state: state.backends()),
     ),
     Metric(
         "wampush_topics",

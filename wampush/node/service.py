@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from types import TracebackType
@@ -150,9 +150,9 @@ class WampushService(Service):
         signals.handle_hangup()
         # Twisted installs its own handlers when the reactor starts.
         reactor.callWhenRunning(signals.handle_ends)
-        settings = self._loaded.settings
-        max_connections = _limit_connections(settings)
-        node = build(settings, reactor, max_connections, self._loaded.folder)
+        descriptors.load_codecs()
+        settings = _fit_descriptors(self._loaded.settings)
+        node = build(settings, reactor, settings.websocket.max_connections, self._loaded.folder)
         sockets = ListeningSockets(reactor, settings.tls)
         self._running_node = _Running(node, sockets)
         for endpoint in settings.websocket.listen:
@@ -163,7 +163,7 @@ class WampushService(Service):
         for address in pulled:
             _log.info("pulling pushes from {address}", address=address)
         if settings.http.listen != "off":
-            self._open_http(reactor, node, sockets)
+            self._open_http(settings, reactor, node, sockets)
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
         sockets.warn_of_unused_tls()
@@ -180,18 +180,20 @@ class WampushService(Service):
             for path in node.pull.socket_files():
                 listeners.change_owner(path, self._account.user, self._account.group)
 
-    def _open_http(self, reactor: Any, node: Node, sockets: ListeningSockets) -> None:
+    def _open_http(
+        self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
+    ) -> None:
         from wampush.node.http_site import make_site
 
         site = make_site(
-            self._loaded.settings,
+            settings,
             node,
             reactor,
             websocket_url=sockets.websocket_url,
             failed_tls_handshakes=lambda: sockets.failed_tls_handshakes,
             is_stopping=lambda: self._stopped is not None,
         )
-        sockets.open_http(self._loaded.settings.http.listen, site)
+        sockets.open_http(settings.http.listen, site)
         for url in sockets.http_urls:
             _log.info("health on {url}/healthz, demo on {url}/demo/", url=url)
 
@@ -315,18 +317,28 @@ def _write_in_thread(writer: LogWriter) -> None:
     stopping.addSystemEventTrigger("after", "shutdown", writer.finish)
 
 
-def _limit_connections(settings: Settings) -> int:
-    """Raise the limit of open files, and return how many clients it leaves room for."""
+def _fit_descriptors(settings: Settings) -> Settings:
+    """Raise the limit of open files, and return settings whose connections fit into it."""
     before, allowed = descriptors.raise_descriptor_limit()
-    reserved = descriptors.RESERVED_DESCRIPTORS
-    if settings.http.listen != "off":
-        reserved += settings.http.max_connections
-    max_connections = min(settings.websocket.max_connections, max(1, allowed - reserved))
+    websocket, http, zmq = settings.websocket, settings.http, settings.zmq
+    wanted = descriptors.Shares(
+        clients=websocket.max_connections,
+        http=http.max_connections if http.listen != "off" else 0,
+        backends=zmq.max_connections if zmq.pull else 0,
+    )
+    shares = descriptors.share_out(allowed, wanted)
     _log.info(
-        "open descriptors: the limit is {allowed}, it was {before}; at most {max_connections} "
-        "clients",
+        "open descriptors: the limit is {allowed}, it was {before}; at most {clients} clients, "
+        "{http} HTTP connections and {backends} backends over ZeroMQ",
         allowed=allowed,
         before=before,
-        max_connections=max_connections,
+        clients=shares.clients,
+        http=shares.http,
+        backends=shares.backends,
     )
-    return max_connections
+    return replace(
+        settings,
+        websocket=replace(websocket, max_connections=shares.clients),
+        http=replace(http, max_connections=shares.http),
+        zmq=replace(zmq, max_connections=shares.backends),
+    )

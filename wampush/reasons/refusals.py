@@ -99,6 +99,17 @@ class Refusal(Enum):
     BACKEND_KEY = Reason(
         "backend-key", Fault.BACKEND, "The backend's CURVE key is not in zmq.curve_client_keys."
     )
+    BACKEND_HANDSHAKE = Reason(
+        "backend-handshake",
+        Fault.BACKEND,
+        "The ZeroMQ handshake failed; only PUSH sockets of libzmq 4 or newer (ZMTP 3) may connect,"
+        " with CURVE where a key is configured.",
+    )
+    BACKEND_LIMIT = Reason(
+        "backend-limit",
+        Fault.BACKEND,
+        "The server already has zmq.max_connections backends, or no descriptors for more.",
+    )
 
     # A message of a client.
     BINARY_FRAME = Reason(

@@ -9,7 +9,8 @@ import zmq
 from twisted.internet.task import Clock
 from txzmq import ZmqFactory
 
-from wampush.edges.zeromq.zap import TURN_REQUESTS, ZapHandler
+from wampush.edges.zeromq.bounded_reader import TURN_MESSAGES
+from wampush.edges.zeromq.zap import ZapHandler
 
 
 class ManualReactor(Clock):
@@ -54,12 +55,12 @@ def test_a_flood_of_questions_is_answered_over_several_turns(factory: ZmqFactory
     answered: list[int] = []
     handler = ZapHandler(factory, echo(answered))
     with asking(factory) as peer:
-        for _ in range(TURN_REQUESTS + 5):
+        for _ in range(TURN_MESSAGES + 5):
             peer.send_multipart([b"", b"1.0"])
         handler.doRead()
-        assert len(answered) == TURN_REQUESTS
+        assert len(answered) == TURN_MESSAGES
         factory.reactor.advance(0)
-        assert len(answered) == TURN_REQUESTS + 5
+        assert len(answered) == TURN_MESSAGES + 5
         assert handler.read_scheduled is None
 
 
@@ -67,11 +68,11 @@ def test_a_read_for_the_descriptor_replaces_one_that_was_scheduled(factory: ZmqF
     answered: list[int] = []
     handler = ZapHandler(factory, echo(answered))
     with asking(factory) as peer:
-        for _ in range(TURN_REQUESTS + 1):
+        for _ in range(TURN_MESSAGES + 1):
             peer.send_multipart([b"", b"1.0"])
         handler.doRead()
         handler.doRead()
-        assert len(answered) == TURN_REQUESTS + 1
+        assert len(answered) == TURN_MESSAGES + 1
         assert factory.reactor.getDelayedCalls() == []
 
 

@@ -41,3 +41,10 @@ class ZmqSettings:
         "Users that may connect to bound `ipc://` sockets: the daemon's user; `0660` adds its "
         "group.",
     )
+    max_connections: Count = setting(
+        1000,
+        "Room for the workers of several web servers; each takes a descriptor, which clients and "
+        "health checks then lack.",
+        unit="connections",
+        most=1_000_000,
+    )

@@ -17,6 +17,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.edges.push_excerpts import excerpt
+from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.pull_socket import CONNECT, PullSocket
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import PushRefused
@@ -40,6 +41,7 @@ class PullSockets:
     :param queue_bytes: what may wait for one client, in bytes; limits what a turn reads.
     :param factory: txzmq's factory.
     :param security: decides which backends may connect.
+    :param max_connections: backends that may be connected to bound sockets at the same time.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class PullSockets:
         queue_bytes: int,
         factory: ZmqFactory,
         security: ZmqSecurity,
+        max_connections: int,
     ) -> None:
         self._ingest = ingest
         self._broker = broker
@@ -60,6 +63,7 @@ class PullSockets:
         self._backpressure = backpressure
         self._factory = factory
         self.security: Final = security
+        self._limit = PeerLimit(max_connections)
         turn_bytes = bytes_per_source(TURN_BYTES, queue_bytes, len(addresses))
         self._sockets = [
             PullSocket(
@@ -84,8 +88,13 @@ class PullSockets:
         """
         self.security.start(self._factory)
         for each in self._sockets:
-            each.open(self.security)
+            each.open(self.security, self._limit)
         return [each.bound_address() for each in self._sockets]
+
+    @property
+    def connections(self) -> int:
+        """The number of backends that are connected to bound sockets."""
+        return self._limit.count
 
     def local_address(self) -> str | None:
         """Return where programs on this machine can push to; None when no socket is bound."""

@@ -22,6 +22,8 @@ from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
 
 from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.zeromq.binding import refuse_taken_file, remedy_for
+from wampush.edges.zeromq.monitor import PeerMonitor
+from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError
 from wampush.net.state_machine import moved
@@ -77,6 +79,12 @@ class PullSocket(ZmqPullConnection):
     :param fanout: flushed after each share, without waiting for the end of the turn.
     """
 
+    # Without probes (tcp(7)), a host that vanished would keep its descriptor. ZeroMQ's heartbeats
+    # are not used: libzmq 4.0 and 4.1 do not answer them, and would be disconnected while idle.
+    tcpKeepalive = 1
+    tcpKeepaliveIdle = 30
+    tcpKeepaliveInterval = 10
+    tcpKeepaliveCount = 3
     read_scheduled: Any
 
     def __init__(
@@ -101,15 +109,18 @@ class PullSocket(ZmqPullConnection):
         self._state = SocketState.NEW
         #: Whether the next frame belongs to a message that was refused already.
         self._skipping = False
+        #: Watches the peers of a socket that is bound.
+        self._monitor: PeerMonitor | None = None
         super().__init__(factory)
         self.socket.set(zmq.MAXMSGSIZE, hard_limit)
         # Only for IPv6 addresses: with this option, libzmq binds IPv4 addresses as mapped ones.
         self.socket.set(zmq.IPV6, int("[" in address))
 
-    def open(self, security: ZmqSecurity) -> None:
+    def open(self, security: ZmqSecurity, limit: PeerLimit) -> None:
         """Bind or connect.
 
         :param security: protects the socket when it is bound.
+        :param limit: counts its peers when it is bound.
         :raises ListenError: libzmq rejects the address.
         """
         kind = ZmqEndpointType.bind
@@ -120,6 +131,7 @@ class PullSocket(ZmqPullConnection):
         else:
             refuse_taken_file(address)
             security.protect(self.socket, address)
+            self._monitor = security.monitor(self.factory, self.socket, address, limit)
         try:
             with security.private_files():
                 self.addEndpoints([ZmqEndpoint(kind, address)])
@@ -128,6 +140,9 @@ class PullSocket(ZmqPullConnection):
         self._move(SocketState.OPEN)
         if kind == ZmqEndpointType.bind:
             security.on_bound(self.bound_address())
+        if self._monitor is not None:
+            # From here on, new connections can be kept away.
+            self._monitor.read()
 
     def bound_address(self) -> str:
         """Return the address in full: a port of ``*`` is replaced by the real one."""
@@ -160,6 +175,7 @@ class PullSocket(ZmqPullConnection):
     def shutdown(self) -> None:
         """Close the socket; txzmq's factory calls this when it ends its context."""
         self._move(SocketState.CLOSED)
+        self._stop_monitor()
         super().shutdown()
 
     def doRead(self) -> None:
@@ -243,7 +259,13 @@ class PullSocket(ZmqPullConnection):
             if is_paused():
                 break
 
+    def _stop_monitor(self) -> None:
+        monitor, self._monitor = self._monitor, None
+        if monitor is not None:
+            monitor.stop()
+
     def _stop_listening(self) -> None:
+        self._stop_monitor()
         last: bytes = self.socket.get(zmq.LAST_ENDPOINT)
         if last and not self.address.startswith(CONNECT):
             self.socket.unbind(last.rstrip(b"\0").decode())

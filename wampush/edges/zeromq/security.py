@@ -27,6 +27,8 @@ from wampush.edges.zeromq.keys import (
     read_public_keys,
     read_secret_key,
 )
+from wampush.edges.zeromq.monitor import PeerMonitor
+from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.zap import ZapHandler
 from wampush.errors import OperatorError, PushRefused, Refusal
 from wampush.excerpts import shown
@@ -40,8 +42,8 @@ _log = Logger(namespace="wampush.zeromq")
 _VERSION: Final = b"1.0"
 _DOMAIN: Final = b"wampush"
 _REQUEST_FRAMES: Final = 6
-#: Milliseconds for ZeroMQ's handshake; ample for a slow link, as websocket.handshake_timeout is.
-_HANDSHAKE_MILLISECONDS: Final = 5000
+#: Seconds for ZeroMQ's handshake; ample for a slow link, as websocket.handshake_timeout is.
+HANDSHAKE_SECONDS: Final = 5
 _OPEN: Final = (
     "anyone who can reach {address} may push: set zmq.allow to the addresses of the backends, or "
     "zmq.curve_secret_key_file and zmq.curve_client_keys, or bind 127.0.0.1"
@@ -113,11 +115,11 @@ class ZmqSecurity:
     def protect(self, socket: zmq.Socket[bytes], address: str) -> None:
         """Prepare a socket that is about to be bound.
 
-        :param address: where it will be bound; only ``tcp://`` sockets need it.
+        :param address: where it will be bound; libzmq asks about peers of ``tcp://`` sockets only.
         """
+        socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_SECONDS * 1000)
         if not address.startswith("tcp://"):
             return
-        socket.set(zmq.HANDSHAKE_IVL, _HANDSHAKE_MILLISECONDS)
         # Set even when everybody may push: libzmq then refuses peers without a greeting (ZMTP 1.0).
         # Otherwise it would take the POST of any web page on this machine for such a peer.
         socket.set(zmq.ZAP_DOMAIN, _DOMAIN)
@@ -126,6 +128,24 @@ class ZmqSecurity:
         if self._secret_key is not None:
             socket.set(zmq.CURVE_SERVER, 1)
             socket.set(zmq.CURVE_SECRETKEY, self._secret_key)
+
+    def monitor(
+        self, factory: ZmqFactory, socket: zmq.Socket[bytes], address: str, limit: PeerLimit
+    ) -> PeerMonitor:
+        """Return a monitor of a socket that is about to be bound.
+
+        :param factory: txzmq's factory, with the context of the socket.
+        :param address: where it will be bound, for the log.
+        :param limit: counts its peers.
+        """
+        return PeerMonitor(
+            factory,
+            socket,
+            address,
+            limit=limit,
+            ledger=self._ledger,
+            handshake_seconds=HANDSHAKE_SECONDS,
+        )
 
     @contextmanager
     def private_files(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """libzmq's questions about peers that connect (ZAP, ZeroMQ RFC 27).
 
-Owns: the socket over which libzmq asks, how many questions are answered in a turn.
+Owns: the socket over which libzmq asks.
 Must not import: Autobahn, the broker; of the edges nothing.
 
 libzmq asks over a socket of the same context, ``inproc://zeromq.zap.01``. The handler is a reader
@@ -11,17 +11,17 @@ the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import zmq
-from txzmq import ZmqConnection, ZmqFactory
+from txzmq import ZmqFactory
+
+from wampush.edges.zeromq.bounded_reader import BoundedReader
 
 _ADDRESS: Final = "inproc://zeromq.zap.01"
-#: Requests answered in a reactor turn, so that a flood of connections leaves time for the rest.
-TURN_REQUESTS: Final = 100
 
 
-class ZapHandler(ZmqConnection):
+class ZapHandler(BoundedReader):
     """Answers libzmq's questions about peers.
 
     :param factory: txzmq's factory, with the context of the sockets that are asked about.
@@ -29,7 +29,6 @@ class ZapHandler(ZmqConnection):
     """
 
     socketType = zmq.REP
-    read_scheduled: Any
 
     def __init__(
         self, factory: ZmqFactory, answer: Callable[[Sequence[bytes]], list[bytes]]
@@ -38,20 +37,6 @@ class ZapHandler(ZmqConnection):
         super().__init__(factory)
         self.socket.bind(_ADDRESS)
 
-    def doRead(self) -> None:
-        """Answer a bounded number of requests; the descriptor is edge-triggered."""
-        if self.read_scheduled is not None:
-            if self.read_scheduled.active():
-                self.read_scheduled.cancel()
-            self.read_scheduled = None
-        if self.factory is None:
-            return
-        for _ in range(TURN_REQUESTS):
-            try:
-                request = self.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                if not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
-                    return
-                continue
-            self.socket.send_multipart(self._answer(request), zmq.NOBLOCK)
-        self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
+    def on_message(self, frames: Sequence[bytes]) -> None:
+        """Answer one question."""
+        self.socket.send_multipart(self._answer(frames), zmq.NOBLOCK)

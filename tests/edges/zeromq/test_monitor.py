@@ -1,0 +1,149 @@
+"""Backends on real sockets: counted, limited, and reported when their handshake fails."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import zmq
+
+from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, push_socket
+from wampush.broker.ledger import Source
+from wampush.errors import Refusal
+
+
+@pytest.fixture(params=["tcp", "ipc"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return ANY if request.param == "tcp" else f"ipc://{tmp_path}/pushes"
+
+
+@contextlib.contextmanager
+def stranger(address: str, kind: int) -> Iterator[None]:
+    context = zmq.Context()
+    peer = context.socket(kind)
+    peer.set(zmq.LINGER, 0)
+    peer.connect(address)
+    yield
+    peer.close()
+    context.term()
+
+
+def refused(running: Bridge) -> dict[Refusal, int]:
+    return {
+        refusal: count
+        for (source, refusal), count in running.node.broker.ledger.refused.items()
+        if source is Source.CONNECTION
+    }
+
+
+def raw(address: str) -> socket.socket:
+    if address.startswith("ipc://"):
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(address.removeprefix("ipc://"))
+        return peer
+    return socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])))
+
+
+def test_backends_are_counted(address: str) -> None:
+    with bridge(address) as running:
+        pull = running.node.pull
+        with push_socket(running.addresses[0]) as one, push_socket(running.addresses[0]):
+            running.until(lambda: pull.connections == 2)
+            one.send_multipart([b"t", b"1"])
+            running.until(lambda: len(running.seen) == 1)
+        running.until(lambda: pull.connections == 0)
+        assert running.node.broker.ledger.accepted[Source.CONNECTION] == 2
+        assert refused(running) == {}
+
+
+@pytest.mark.parametrize("kind", [zmq.PUB, zmq.REQ])
+def test_a_socket_of_the_wrong_type_is_reported(address: str, kind: int) -> None:
+    with bridge(address) as running, stranger(running.addresses[0], kind):
+        running.until(lambda: refused(running).get(Refusal.BACKEND_HANDSHAKE, 0) > 0)
+        # libzmq may have closed the connection before its address was asked for.
+        origins = "|".join(map(re.escape, (running.addresses[0], "127.0.0.1")))
+        assert re.match(
+            f"refused backend connection from ({origins}): backend-handshake: The ZeroMQ handshake "
+            "failed; only PUSH sockets",
+            running.lines[0],
+        )
+        assert len(running.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [
+        b"GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+        b"\x01\x00",
+        b"\xff" + bytes(8) + b"\x7f\x01\x08\x00\x00",
+        b"",
+    ],
+    ids=["HTTP", "ZMTP 1.0", "ZMTP 2.0", "nothing"],
+)
+def test_peers_without_zmtp_3_are_reported(address: str, beginning: bytes) -> None:
+    with bridge(address) as running, raw(running.addresses[0]) as peer:
+        peer.sendall(beginning)
+        running.until(lambda: running.node.pull.connections == 1 or bool(refused(running)))
+        # libzmq may have closed the connection already.
+        with contextlib.suppress(OSError):
+            peer.shutdown(socket.SHUT_WR)
+        running.until(lambda: refused(running) == {Refusal.BACKEND_HANDSHAKE: 1})
+        running.until(lambda: running.node.pull.connections == 0)
+
+
+def test_backends_beyond_the_limit_wait_until_one_leaves(address: str) -> None:
+    with bridge(address, max_connections=2) as running:
+        pull = running.node.pull
+        with contextlib.ExitStack() as later:
+            with push_socket(running.addresses[0]) as one, push_socket(running.addresses[0]):
+                running.until(lambda: pull.connections == 2)
+                third = later.enter_context(push_socket(running.addresses[0]))
+                running.turns(300)
+                assert pull.connections <= 2
+                one.send_multipart([b"t", b'"inside"'])
+                running.until(lambda: len(running.seen) == 1)
+            third.send_multipart([b"t", b'"waited"'])
+            running.until(lambda: len(running.seen) == 2)
+        assert [each.payload for each in running.seen] == [b'"inside"', b'"waited"']
+
+
+def test_connections_that_libzmq_accepted_meanwhile_are_ended(address: str) -> None:
+    with bridge(address, max_connections=1) as running:
+        # The reactor does not run, so the gate is not shut before all are in.
+        peers = [raw(running.addresses[0]) for _ in range(5)]
+        running.until(lambda: refused(running).get(Refusal.BACKEND_LIMIT) == 4)
+        running.until(lambda: running.node.pull.connections == 1)
+        for peer in peers:
+            peer.close()
+        running.until(lambda: running.node.pull.connections == 0)
+
+
+def test_after_draining_nothing_is_watched(address: str, tmp_path: Path) -> None:
+    with bridge(address, max_connections=1) as running:
+        with push_socket(running.addresses[0]):
+            running.until(lambda: running.node.pull.connections == 1)
+            running.node.pull.drain()
+            assert running.node.pull.connections == 0
+        # libzmq leaves the file where it is.
+        assert {each.name for each in tmp_path.iterdir()} <= {"pushes"}
+
+
+def test_vanished_hosts_are_noticed() -> None:
+    with bridge() as running:
+        pulling = running.node.pull._sockets[0].socket
+        assert pulling.get(zmq.TCP_KEEPALIVE) == 1
+        probes = pulling.get(zmq.TCP_KEEPALIVE_INTVL) * pulling.get(zmq.TCP_KEEPALIVE_CNT)
+        assert pulling.get(zmq.TCP_KEEPALIVE_IDLE) + probes == 60
+
+
+def test_a_host_that_closes_in_the_middle_is_named() -> None:
+    with bridge() as running, raw(running.addresses[0]) as peer:
+        running.until(lambda: running.node.pull.connections == 1)
+        peer.shutdown(socket.SHUT_RDWR)
+        running.until(lambda: refused(running) == {Refusal.BACKEND_HANDSHAKE: 1})
+        assert running.lines[0].startswith("refused backend connection from 127.0.0.1: ")
+        assert running.lines[0].endswith("The peer closed the connection.")

@@ -1,0 +1,49 @@
+"""The gates of all sockets are shut while as many backends are connected as may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wampush.edges.zeromq.peer_limit import PeerLimit
+
+
+class FakeGate:
+    is_open = True
+
+    def shut(self) -> None:
+        self.is_open = False
+
+    def open(self) -> None:
+        self.is_open = True
+
+
+def test_gates_are_shut_while_it_is_full() -> None:
+    limit = PeerLimit(2, lambda: 0.0)
+    one, two = gates = FakeGate(), FakeGate()
+    for each in gates:
+        added: Any = each
+        limit.add(added)
+    assert limit.enter()
+    assert one.is_open
+    assert limit.enter()
+    assert not one.is_open
+    assert not two.is_open
+    # libzmq had accepted it before the gate was shut.
+    assert not limit.enter()
+    limit.leave()
+    assert not one.is_open
+    limit.leave()
+    assert one.is_open
+    assert two.is_open
+    assert limit.count == 1
+
+
+def test_the_gate_of_a_later_socket_is_shut_at_once_and_a_removed_one_left_alone() -> None:
+    limit = PeerLimit(1, lambda: 0.0)
+    limit.enter()
+    gate: Any = FakeGate()
+    limit.add(gate)
+    assert not gate.is_open
+    limit.remove(gate)
+    limit.leave()
+    assert not gate.is_open

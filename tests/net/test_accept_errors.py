@@ -1,0 +1,73 @@
+"""Failures to accept connections are logged once per second and kind."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import Any
+
+import pytest
+from twisted.internet import tcp
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import LogEvent, globalLogPublisher
+
+from wampush.net.accept_errors import AcceptErrors, limit_accept_errors
+
+
+@pytest.fixture
+def lines() -> Any:
+    seen: list[str] = []
+
+    def observe(event: LogEvent) -> None:
+        if event["log_namespace"] == "wampush.net":
+            seen.append(str(event["log_format"]).format(**event))
+
+    globalLogPublisher.addObserver(observe)
+    yield seen
+    globalLogPublisher.removeObserver(observe)
+
+
+def test_one_line_per_second_counts_the_others(lines: list[str]) -> None:
+    passed: list[LogEvent] = []
+    times = [0.0] * 4 + [1.0]
+    observer = AcceptErrors(passed.append, lambda: times.pop(0))
+    observer({"log_format": "EMFILE encountered; releasing reserved file descriptor."})
+    observer({"log_format": "EMFILE recovery: Closed socket from {address}", "address": "a"})
+    observer({"log_format": "Re-reserving EMFILE recovery file descriptor."})
+    observer({"log_format": "Could not accept new connection ({acceptError})", "acceptError": "X"})
+    observer({"log_format": "Could not accept new connection ({acceptError})", "acceptError": "X"})
+    assert lines == [
+        "could not accept connections: EMFILE",
+        "could not accept connections: X",
+        "could not accept connections: X",
+    ]
+    assert not passed
+
+
+def test_other_events_pass() -> None:
+    passed: list[LogEvent] = []
+    AcceptErrors(passed.append)({"log_format": "something else"})
+    assert passed == [{"log_format": "something else"}]
+
+
+def test_a_port_without_descriptors_logs_one_line(lines: list[str]) -> None:
+    port: Any = tcp.Port(0, Factory(), interface="127.0.0.1", reactor=MemoryReactorClock())
+    port.startListening()
+    limit_accept_errors(port)
+
+    class Exhausted:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    port.socket.close()
+    port.socket = Exhausted()
+    for _ in range(50):
+        port.doRead()
+    assert lines == ["could not accept connections: EMFILE"]
+
+
+def test_a_port_of_another_kind_is_left_alone() -> None:
+    port = type("OtherPort", (), {})()
+    limit_accept_errors(port)
+    assert not vars(port)

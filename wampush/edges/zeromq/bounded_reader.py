@@ -1,0 +1,45 @@
+"""A ZeroMQ socket of which a bounded number of messages is read per reactor turn.
+
+Owns: the read loop that the sockets for libzmq's own questions and events share.
+Must not import: Autobahn, the broker; of the edges nothing.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
+
+import zmq
+from txzmq import ZmqConnection
+
+#: Messages handled in a reactor turn, so that a flood of connections leaves time for the rest.
+TURN_MESSAGES: Final = 100
+
+
+class BoundedReader(ZmqConnection):
+    """Reads whole messages; the descriptor is edge-triggered, so reading goes on in later turns."""
+
+    read_scheduled: Any
+
+    @abstractmethod
+    def on_message(self, frames: Sequence[bytes]) -> None:
+        """Handle one message."""
+
+    def doRead(self) -> None:
+        """Read a bounded number of messages."""
+        if self.read_scheduled is not None:
+            if self.read_scheduled.active():
+                self.read_scheduled.cancel()
+            self.read_scheduled = None
+        if self.factory is None:
+            return
+        for _ in range(TURN_MESSAGES):
+            try:
+                frames = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                if not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+                    return
+                continue
+            self.on_message(frames)
+        self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)

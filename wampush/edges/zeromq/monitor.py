@@ -1,0 +1,157 @@
+"""libzmq's monitor of one bound socket, read by the reactor.
+
+Owns: the socket over which libzmq reports events (zmq_socket_monitor(3)), the sockets of the peers.
+Must not import: Autobahn; the other edges.
+
+libzmq sends an event when a peer connects, when its handshake ends, and when it leaves; none is
+sent for a push. No thread is needed: the monitor is a reader of the reactor like any other socket.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable, Sequence
+from time import monotonic
+from typing import Final
+
+import zmq
+from txzmq import ZmqFactory
+
+from wampush.broker.ledger import Ledger
+from wampush.edges.zeromq.bounded_reader import BoundedReader
+from wampush.edges.zeromq.peer_limit import PeerLimit
+from wampush.edges.zeromq.peers import EVENTS, Peers
+from wampush.net.borrowed_sockets import BorrowedSockets, accepted_by
+from wampush.net.gate import Gate
+
+_LISTENING: Final = int(zmq.EVENT_LISTENING)
+_EVENT: Final = struct.Struct("=Hi")
+
+
+class MonitorReader(BoundedReader):
+    """Reads the events of one socket.
+
+    :param factory: txzmq's factory, with the context of the socket.
+    :param watched: the socket, which is not bound yet.
+    :param on_event: takes the number of an event and its value.
+    """
+
+    socketType = zmq.PAIR
+
+    def __init__(
+        self,
+        factory: ZmqFactory,
+        watched: zmq.Socket[bytes],
+        on_event: Callable[[int, int], None],
+    ) -> None:
+        self._watched = watched
+        self._on_event = on_event
+        # txzmq's high-water mark is 0: libzmq's thread must never wait for this reader.
+        super().__init__(factory)
+        address = f"inproc://wampush.monitor.{self.fd}"
+        watched.monitor(address, EVENTS | _LISTENING)
+        self.socket.connect(address)
+
+    def on_message(self, frames: Sequence[bytes]) -> None:
+        """Handle one event."""
+        self._on_event(*_EVENT.unpack_from(frames[0]))
+
+    def shutdown(self) -> None:
+        """Stop the monitor, and only then close this end of it: libzmq would wait for a reader."""
+        if self.factory is None:
+            # Already done: txzmq's factory shuts down its sockets in any order.
+            return
+        if not self._watched.closed:
+            self._watched.disable_monitor()
+        super().shutdown()
+
+
+class PeerMonitor:
+    """Watches the backends of one bound socket, and keeps them away while there are too many.
+
+    :param factory: txzmq's factory.
+    :param watched: the socket, which is not bound yet.
+    :param address: where it will be bound, for the log.
+    :param limit: counts the peers of all sockets.
+    :param ledger: counts connections that are accepted and refused.
+    :param handshake_seconds: after which libzmq ends a handshake.
+    """
+
+    def __init__(
+        self,
+        factory: ZmqFactory,
+        watched: zmq.Socket[bytes],
+        address: str,
+        *,
+        limit: PeerLimit,
+        ledger: Ledger,
+        handshake_seconds: float,
+    ) -> None:
+        self._watched = watched
+        self._address = address
+        self._limit = limit
+        self._gate: Gate | None = None
+        self._borrowed = BorrowedSockets()
+        self._peers = Peers(
+            limit=limit,
+            sockets=self,
+            ledger=ledger,
+            handshake_seconds=handshake_seconds,
+            now=monotonic,
+        )
+        self._reader: MonitorReader | None = MonitorReader(factory, watched, self._on_event)
+
+    def read(self) -> None:
+        """Handle the events that have arrived."""
+        if self._reader is not None:
+            self._reader.doRead()
+
+    def stop(self) -> None:
+        """Stop watching, and let everybody connect."""
+        reader, self._reader = self._reader, None
+        if reader is None:
+            return
+        reader.shutdown()
+        self._peers.forget()
+        gate, self._gate = self._gate, None
+        if gate is not None:
+            self._limit.remove(gate)
+            gate.release()
+        self._borrowed.close()
+
+    def origin(self, descriptor: int) -> str:
+        """Return the address of a peer; that of the socket when it cannot be told."""
+        with self._borrowed.borrow(descriptor) as peer:
+            if peer is None or not self._is_peer(peer) or peer.family == socket.AF_UNIX:
+                return self._address
+            try:
+                return str(peer.getpeername()[0])
+            except OSError:
+                # It has left already.
+                return self._address
+
+    def disconnect(self, descriptor: int) -> None:
+        """End the connection of a peer; libzmq reports its end later."""
+        with self._borrowed.borrow(descriptor) as peer:
+            if peer is None or not self._is_peer(peer):
+                return
+            try:
+                peer.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                # It has left already, which libzmq reports as well.
+                return
+
+    def _is_peer(self, peer: socket.socket) -> bool:
+        return self._gate is not None and accepted_by(peer, self._gate.listener)
+
+    def _on_event(self, event: int, value: int) -> None:
+        if event != _LISTENING:
+            self._peers.on_event(event, value)
+            return
+        # With the real port, where the system has chosen one.
+        self._address = self._watched.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        listener = socket.socket(fileno=os.dup(value))
+        self._gate = Gate(listener)
+        self._limit.add(self._gate)

@@ -1,0 +1,59 @@
+"""What a listening port logs when it cannot accept connections.
+
+Owns: the one line per second that stands for all such failures.
+Must not import: the broker, the edges.
+
+Twisted logs a line for each connection that it cannot accept, and three for each time it runs out
+of descriptors. Both happen in every turn of the reactor for as long as the cause lasts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic
+from typing import Any, Final
+
+from twisted.logger import LogEvent, Logger
+
+from wampush.log_limit import LogLimiter
+
+_log = Logger(namespace="wampush.net")
+
+_BEGINNINGS: Final = ("EMFILE", "Re-reserving EMFILE", "Could not accept")
+
+
+class AcceptErrors:
+    """A log observer that replaces such lines by one per second and passes on all others.
+
+    :param observer: gets the other events.
+    :param now: returns the time in seconds.
+    """
+
+    def __init__(
+        self, observer: Callable[[LogEvent], None], now: Callable[[], float] = monotonic
+    ) -> None:
+        self._observer = observer
+        self._limiter = LogLimiter(now)
+
+    def __call__(self, event: LogEvent) -> None:
+        """Handle one log event."""
+        if not str(event.get("log_format", "")).startswith(_BEGINNINGS):
+            self._observer(event)
+            return
+        error = str(event.get("acceptError", "EMFILE"))
+        suffix = self._limiter.suffix(error)
+        if suffix is not None:
+            _log.warn("could not accept connections: {error}" + suffix, error=error)
+
+
+def limit_accept_errors(port: Any) -> None:
+    """Let a Twisted port log at most one line per second and error about accepting.
+
+    :param port: a ``tcp.Port``, or a port of another kind, which is left alone.
+    """
+    logger = getattr(port, "_logger", None)
+    if isinstance(logger, Logger):
+        # ``ILogObserver``; mypy does not accept zope interfaces as types.
+        observer: Any = AcceptErrors(logger.observer)
+        limited = Logger(namespace=logger.namespace, observer=observer)
+        port._logger = limited  # noqa: SLF001 (Twisted has no public way to set it)

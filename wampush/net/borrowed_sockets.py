@@ -1,0 +1,60 @@
+"""Looking at sockets that a library owns, of which only the descriptor's number is known.
+
+Owns: the descriptor that such a socket is copied to, so that this works when none is free.
+Must not import: anything of wampush.
+
+The library may close the socket at any moment in a thread of its own, and its number may then mean
+another file. Copying is atomic, so whatever is found out about the copy holds for what is done with
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class BorrowedSockets:
+    """Copies sockets of a library, one at a time, to a descriptor that is set aside."""
+
+    def __init__(self) -> None:
+        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._copy = os.dup(self._nothing)
+
+    @contextmanager
+    def borrow(self, number: int) -> Iterator[socket.socket | None]:
+        """Lend a copy of a socket.
+
+        :param number: of its descriptor.
+        :returns: the copy, valid inside of the ``with``; None when this is not a socket any more.
+        """
+        copy: socket.socket | None = None
+        try:
+            os.dup2(number, self._copy, inheritable=False)
+            copy = socket.socket(fileno=self._copy)
+        except OSError:
+            copy = None
+        try:
+            yield copy
+        finally:
+            if copy is not None:
+                copy.detach()
+            # Otherwise the connection would stay open after the library has closed it.
+            os.dup2(self._nothing, self._copy, inheritable=False)
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        os.close(self._nothing)
+        os.close(self._copy)
+
+
+def accepted_by(connection: socket.socket, listener: socket.socket) -> bool:
+    """Return whether a listener accepted a connection."""
+    if connection.family != listener.family:
+        return False
+    own, listening = connection.getsockname(), listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return bool(own == listening)
+    return bool(own[1] == listening[1])
