@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
+from tests.edges.zeromq.key_files import Keys
 from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, push_socket
 from wampush.broker.ledger import Source
 from wampush.errors import Refusal
@@ -147,3 +148,11 @@ def test_a_host_that_closes_in_the_middle_is_named() -> None:
         running.until(lambda: refused(running) == {Refusal.BACKEND_HANDSHAKE: 1})
         assert running.lines[0].startswith("refused backend connection from 127.0.0.1: ")
         assert running.lines[0].endswith("The peer closed the connection.")
+
+
+def test_a_backend_without_keys_is_reported_where_keys_are_required(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys")
+    files = {"curve_secret_key_file": str(keys.server_secret), "curve_client_keys": str(keys.known)}
+    with bridge(ANY, **files) as running, push_socket(running.addresses[0]):
+        running.until(lambda: Refusal.BACKEND_HANDSHAKE in refused(running))
+        assert set(refused(running)) == {Refusal.BACKEND_HANDSHAKE}

@@ -14,7 +14,7 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 import zmq
 from txzmq import ZmqFactory
@@ -151,7 +151,8 @@ class PeerMonitor:
             self._peers.on_event(event, value)
             return
         # With the real port, where the system has chosen one.
-        self._address = self._watched.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+        last: Any = self._watched.get(zmq.LAST_ENDPOINT)
+        self._address = str(last.rstrip(b"\0").decode())
         listener = socket.socket(fileno=os.dup(value))
         self._gate = Gate(listener)
         self._limit.add(self._gate)
