@@ -15,7 +15,7 @@ from wampush.edges.zeromq.bounded_reader import TURN_MESSAGES, BoundedReader
 class Collector(BoundedReader):
     """Keeps what it reads."""
 
-    socketType = zmq.PAIR
+    socketType = zmq.PAIR  # noqa: N815 (txzmq's name)
 
     def __init__(self, factory: ZmqFactory) -> None:
         self.seen: list[Sequence[bytes]] = []

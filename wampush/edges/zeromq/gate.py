@@ -23,7 +23,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-_log = Logger(namespace="wampush.net")
+_log = Logger(namespace="wampush.zeromq")
 
 # <linux/filter.h>: one instruction, BPF_RET | BPF_K, that keeps 0 bytes of each packet.
 _DROP_ALL: Final = struct.pack("=HBBI", 0x06, 0, 0, 0)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.net.borrowed_sockets import BorrowedSockets, accepted_by
+from wampush.edges.zeromq.borrowed_sockets import BorrowedSockets, accepted_by
 
 
 @pytest.fixture
