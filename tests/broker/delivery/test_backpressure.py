@@ -8,6 +8,7 @@ from tests.broker.world import FakeClock
 from wampush.broker.delivery.backpressure import (
     CROWD_PATIENCE,
     CROWD_REST,
+    LONE_PATIENCE,
     PATIENCE,
     Backpressure,
     Hold,
@@ -165,14 +166,65 @@ def test_patience_with_a_crowd_ends(pressure, clock, released):
 
 
 def test_clients_that_trickle_can_not_hold_the_sources_all_the_time(pressure, clock):
-    pressure.hold_for([Queue(pressure, 10)])
+    pressure.hold_for([Queue(pressure, 10), Queue(pressure, 10)])
     clock.advance(CROWD_PATIENCE)
-    pressure.hold_for([Queue(pressure, 10)])
+    pressure.hold_for([Queue(pressure, 10), Queue(pressure, 10)])
     assert (pressure.paused, pressure.pauses) == (False, 1)
     clock.advance(CROWD_REST)
     assert clock.pending == []
-    pressure.hold_for([Queue(pressure, 10)])
+    pressure.hold_for([Queue(pressure, 10), Queue(pressure, 10)])
     assert (pressure.paused, pressure.pauses) == (True, 2)
+
+
+def test_one_client_alone_that_reads_nothing_holds_for_a_moment(pressure, clock):
+    lone = Queue(pressure, 64)
+    pressure.hold_for([lone])
+    clock.advance(0)
+    assert pressure.paused
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, lone.stalled) == (False, True)
+    pressure.hold_for([Queue(pressure, 10)])
+    assert not pressure.paused, "there is a rest"
+    pressure.hold_for([Queue(pressure, 1), Queue(pressure, 1)])
+    assert pressure.paused, "a crowd is protected nevertheless"
+
+
+def test_one_client_alone_is_awaited_as_long_as_it_reads_fast(pressure, clock):
+    lone = Queue(pressure, 64)
+    pressure.hold_for([lone])
+    clock.advance(0)
+    for _ in range(round(CROWD_PATIENCE / LONE_PATIENCE) - 1):
+        lone.read(2)
+        clock.advance(LONE_PATIENCE)
+        assert pressure.paused
+    lone.read(2)
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, lone.stalled) == (False, True)
+
+
+def test_one_client_alone_that_has_caught_up_gets_more_patience_until_it_is_empty(pressure, clock):
+    lone = Queue(pressure, 64)
+    pressure.hold_for([lone])
+    pressure.on_relieved(lone)
+    pressure.hold_for([lone])
+    clock.advance(CROWD_PATIENCE * 0.9)
+    assert pressure.paused
+    pressure.on_unblocked(lone)
+    assert not pressure.paused
+    pressure.on_blocked(lone)
+    pressure.hold_for([lone])
+    clock.advance(0)
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, lone.stalled) == (False, True)
+
+
+def test_one_client_alone_that_trickles_holds_for_a_moment(pressure, clock):
+    lone = Queue(pressure, 64)
+    pressure.hold_for([lone])
+    clock.advance(0)
+    lone.read(1)
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, lone.stalled) == (False, True)
 
 
 def test_a_crowd_that_caught_up_needs_no_rest(pressure):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import World, encode
-from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
+from wampush.broker.delivery.backpressure import CROWD_PATIENCE, LONE_PATIENCE, PATIENCE, Hold
 from wampush.broker.delivery.fanout import BATCH_BYTES, FLUSH_SLICE
 from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
@@ -311,12 +311,19 @@ def test_a_crowd_of_slow_receivers_holds_the_sources(world):
     assert world.clock.pending == []
 
 
-def test_one_receiver_alone_is_no_crowd(world):
+def test_one_receiver_alone_that_reads_nothing_holds_the_sources_for_a_moment_only(world):
     (client,) = crowded(world, 1)
     publish(world, "t", "y" * 60)
     world.end_turn()
     assert client.outbox.queued > 200
-    assert (world.pressure.paused, world.pressure.pauses) == (False, 0)
+    world.clock.advance(0)
+    world.clock.advance(LONE_PATIENCE)
+    assert (world.pressure.paused, client.outbox.stalled) == (False, True)
+    while not client.outbox.closed:
+        publish(world, "t", "z" * 60)
+        world.end_turn()
+        assert not world.pressure.paused
+    assert world.pressure.pauses == 1
 
 
 def test_half_of_the_receivers_are_no_crowd(world):

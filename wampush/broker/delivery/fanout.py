@@ -210,8 +210,7 @@ class Fanout:
             self._put(outbox, batch.chunk(outbox.format))
             if outbox.blocked and self._is_crowded(outbox):
                 crowd.append(outbox)
-        # One client alone is no crowd: it would hold up all pushes.
-        if len(crowd) > 1 and len(crowd) * 2 > len(batch.receivers):
+        if len(crowd) * 2 > len(batch.receivers):
             self._backpressure.hold_for(crowd)
 
     def _put_by_policy(self, batch: Batch) -> None:
