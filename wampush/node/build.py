@@ -45,6 +45,7 @@ from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull import PullSockets
@@ -294,17 +295,19 @@ def _websocket(
     settings, limits = core.settings, core.settings.limits
     application = apps.application
     decides = application is not None and application.judges_connecting
+    of_client = ClientLimits(
+        settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
+    )
     return WebSocketEdge(
         settings=settings.websocket,
-        limits=ClientLimits(
-            settings.clients.queue_bytes, limits.messages_per_second, limits.message_burst
-        ),
+        limits=of_client,
         admission=Admission(
             max_connections=max_connections,
             max_per_address=limits.connections_per_address,
             max_per_user=limits.connections_per_user,
             origins=Origins(settings.websocket.origins, settings.websocket.allow_null_origin),
             proxies=_proxies(settings),
+            budgets=MessageBudgets(of_client, limits.messages_per_second_per_address),
         ),
         authenticator=authenticator,
         connect_hook=application if decides else None,

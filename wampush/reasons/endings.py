@@ -162,7 +162,8 @@ class CloseReason(Enum):
         "flooding",
         Fault.CLIENT,
         "The client exceeded limits.messages_per_second for longer than "
-        "limits.message_burst allows, or sent more than limits.pending_per_session "
+        "limits.message_burst allows, or the clients of its address together exceeded "
+        "limits.messages_per_second_per_address, or it sent more than limits.pending_per_session "
         "messages that a component had not handled yet.",
     )
     IDENTITY_EXPIRED = Ending(

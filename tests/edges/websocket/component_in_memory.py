@@ -27,6 +27,7 @@ from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.edges.websocket.opening import ConnectHook
 from wampush.edges.websocket.server import WebSocketEdge
 from wampush.net.origins import Origins
@@ -117,15 +118,17 @@ class ComponentEdge:
             authenticator.all_anonymous = False
             authenticator.authenticate = lambda _: succeed(self.identity)
         self.route = ComponentRoute(self.host, self.ledger, self.origins, self.subprotocols)
+        limits = ClientLimits(self.queue_bytes, self.per_second, self.burst)
         self.edge = WebSocketEdge(
             settings=self.settings,
-            limits=ClientLimits(self.queue_bytes, self.per_second, self.burst),
+            limits=limits,
             admission=Admission(
                 max_connections=1000,
                 max_per_address=0,
                 max_per_user=0,
                 origins=own,
                 proxies=Proxies(()),
+                budgets=MessageBudgets(limits, 2000.0),
             ),
             authenticator=authenticator,
             connect_hook=self.connect_hook,

@@ -11,10 +11,14 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission, Ticket
+from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
 from wampush.net.proxies import Proxies
+
+CLIENT_LIMITS = ClientLimits(queue_bytes=1, messages_per_second=100.0, message_burst=2000)
 
 
 def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] = ()) -> Admission:
@@ -24,6 +28,7 @@ def admission(*, most: int = 10, per_address: int = 2, trusted: tuple[str, ...] 
         max_per_user=2,
         origins=Origins(("same-host",), null=False),
         proxies=Proxies.of(trusted),
+        budgets=MessageBudgets(CLIENT_LIMITS, 2000.0),
     )
 
 
@@ -37,7 +42,7 @@ def refused(judge: Admission, address: str, **headers: str) -> CloseReason:
     ticket = judge.arrive(address)
     with pytest.raises(HandshakeRefused) as caught:
         ticket.admit(address, headers)
-    ticket.give_back()
+    ticket.give_back(0.0)
     return caught.value.reason
 
 
@@ -47,7 +52,7 @@ def test_an_address_may_open_as_many_as_allowed_and_again_when_one_left():
     admitted(judge, "192.0.2.1")
     assert refused(judge, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
     admitted(judge, "192.0.2.2")
-    first.give_back()
+    first.give_back(0.0)
     admitted(judge, "192.0.2.1")
     assert refused(judge, "192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
 
@@ -65,7 +70,7 @@ def test_a_user_may_open_as_many_as_allowed_from_anywhere():
     tickets[0].belong_to(None)
     tickets[2].belong_to("7")
     for ticket in tickets:
-        ticket.give_back()
+        ticket.give_back(0.0)
     assert not judge._users
 
 
@@ -88,7 +93,7 @@ def test_an_ipv6_network_of_64_bits_counts_as_one_address():
         admitted(judge, "2001:db8:0:1:ffff::")
     assert caught.value.reason is CloseReason.TOO_MANY_FROM_ADDRESS
     admitted(judge, "2001:db8:0:2::1")
-    tickets[0].give_back()
+    tickets[0].give_back(0.0)
     admitted(judge, "2001:db8:0:1:ffff::")
 
 
@@ -107,7 +112,7 @@ def test_sockets_of_an_ipv6_network_are_counted_together_before_their_handshakes
     assert judge.rejects("2001:db8::ffff") is CloseReason.TOO_MANY_FROM_ADDRESS
     assert judge.rejects("2001:db8:0:1::") is None
     for ticket in tickets:
-        ticket.give_back()
+        ticket.give_back(0.0)
     assert not judge._sockets
 
 
@@ -128,7 +133,7 @@ def test_the_limit_in_all_and_the_end():
     tickets.append(judge.arrive("unix socket"))
     assert judge.rejects("unix socket") is CloseReason.TOO_MANY_CONNECTIONS
     for ticket in tickets:
-        ticket.give_back()
+        ticket.give_back(0.0)
     assert judge.connections == 0
     judge.stop()
     assert refused(judge, "192.0.2.1") is CloseReason.SHUTTING_DOWN
@@ -224,7 +229,7 @@ def test_one_address_cannot_take_all_places_before_its_handshakes():
     assert judge.rejects("192.0.2.1") is CloseReason.TOO_MANY_FROM_ADDRESS
     for peer in ("192.0.2.2", "10.0.0.1", "127.0.0.1", "unix socket"):
         assert judge.rejects(peer) is None
-    ticket.give_back()
+    ticket.give_back(0.0)
     assert judge.rejects("192.0.2.1") is None
 
 

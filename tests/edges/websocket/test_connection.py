@@ -480,6 +480,20 @@ def test_the_allowance_comes_back_with_time() -> None:
     assert not peer.transport.disconnecting
 
 
+def test_a_reconnect_does_not_renew_the_burst() -> None:
+    node = MemoryNode(per_second=2.0, burst=10, most_per_address=5)
+    first = node.open()
+    for _ in range(9):
+        first.subscribe("news")
+    assert not first.transport.disconnecting
+    first.lose()
+    second = node.open()
+    for _ in range(3):
+        second.subscribe("news")
+    assert second.transport.disconnecting
+    assert node.ledger.ended[CloseReason.FLOODING] == 1
+
+
 def test_binary_frames_count_as_messages() -> None:
     node = MemoryNode(per_second=0.01, burst=2)
     peer = node.open()

@@ -17,15 +17,19 @@ from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.origins import Origins
 from wampush.net.proxies import Proxies
 
 ANN = Identity("ann", source="token")
+
+CLIENT_LIMITS = ClientLimits(queue_bytes=1, messages_per_second=100.0, message_burst=2000)
 
 
 class RecordingRoute:
@@ -108,6 +112,7 @@ class Door:
             max_per_user=most_per_user,
             origins=Origins(("same-host",), null=False),
             proxies=proxies or Proxies(()),
+            budgets=MessageBudgets(CLIENT_LIMITS, 2000.0),
         )
         self.transport: Any = MemoryTransport() if transport is None else transport
         self.ticket = self.admission.arrive(peer_of(self.transport))

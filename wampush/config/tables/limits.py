@@ -49,8 +49,16 @@ class LimitSettings:
     )
     message_burst: Count = setting(
         2000,
-        "Messages that a client may send at once, such as its subscriptions after a reconnect.",
+        "Messages that a client may send at once, such as its subscriptions after a reconnect. A "
+        "reconnect does not renew it.",
         unit="messages",
+    )
+    messages_per_second_per_address: Rate = setting(
+        2000.0,
+        "All clients of one address together, with a burst of ten seconds; twenty of them may send "
+        "at full rate. Addresses count as for `connections_per_address`; no limit where that is 0.",
+        unit="messages/s",
+        least=0.01,
     )
     subscriptions_per_session: Count = setting(
         1000,

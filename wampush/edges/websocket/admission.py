@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
+from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.addresses import counting_key
 from wampush.net.origins import Origins, is_direct_from_loopback
@@ -27,6 +28,7 @@ class Admission:
     :param max_per_address: connections from one address, 0 for no limit per address.
     :param max_per_user: connections of one user, 0 for no limit per user.
     :param origins: the pages that may connect where a route names none.
+    :param budgets: how many messages the clients of an address may send.
     :param proxies: reverse proxies whose forwarding headers are trusted.
     """
 
@@ -38,12 +40,14 @@ class Admission:
         max_per_user: int,
         origins: Origins,
         proxies: Proxies,
+        budgets: MessageBudgets,
     ) -> None:
         self._max_connections = max_connections
         self._max_per_address = max_per_address
         self._max_per_user = max_per_user
         self._origins = origins
         self.proxies: Final = proxies
+        self.budgets: Final = budgets
         self._stopping = False
         self._loopback_only = True
         #: Accepted sockets, whether their handshake is complete or not.
@@ -100,6 +104,10 @@ class Admission:
             return None
         name = counting_key(address)
         return None if name is None or self.proxies.trusts(address) else name
+
+    def has_one(self, name: str | None) -> bool:
+        """Whether an address has a single connection."""
+        return name is None or self._admitted[name] <= 1
 
     # For tickets.
 
@@ -175,13 +183,25 @@ class Ticket:
     :param socket_name: the name under which the socket is counted, if it is.
     """
 
-    __slots__ = ("_address_name", "_admission", "_socket_name", "_user", "address", "peer")
+    __slots__ = (
+        "_address_name",
+        "_admission",
+        "_allowance",
+        "_renewed_at",
+        "_socket_name",
+        "_user",
+        "address",
+        "peer",
+    )
 
     def __init__(self, admission: Admission, peer: str, socket_name: str | None) -> None:
         self._admission = admission
         self._socket_name = socket_name
         self._address_name: str | None = None
         self._user: str | None = None
+        # Messages that the client may send before it has earned more; None before it opens.
+        self._allowance: float | None = None
+        self._renewed_at = 0.0
         #: The address at the other end of the connection.
         self.peer = peer
         #: The client's address: the peer's until a trusted proxy reports another one.
@@ -224,9 +244,34 @@ class Ticket:
             self._admission.enter_user(user)
             self._user = user
 
-    def give_back(self) -> None:
+    def on_open(self, now: float) -> None:
+        """Let the client send messages.
+
+        :param now: the time in seconds, for all of these.
+        """
+        name, admission = self._address_name, self._admission
+        self._allowance = admission.budgets.on_open(name, admission.has_one(name), now)
+        self._renewed_at = now
+
+    def spend(self, now: float) -> bool:
+        """Count one message; return whether the client may send it."""
+        budgets = self._admission.budgets
+        self._allowance = self._renewed(now) - 1
+        return self._allowance >= 0 and budgets.spend(self._address_name, now)
+
+    def _renewed(self, now: float) -> float:
+        allowance = self._allowance or 0.0
+        if now != self._renewed_at:
+            allowance = self._admission.budgets.limits.renewed(allowance, now - self._renewed_at)
+            self._renewed_at = now
+        return allowance
+
+    def give_back(self, now: float) -> None:
         """Count for nothing any more; call it once, when the connection is lost."""
         self.belong_to(None)
+        if self._allowance is not None:
+            left = self._renewed(now)
+            self._admission.budgets.on_closed(self._address_name, left, now)
         if self._address_name is not None:
             self._admission.leave_address(self._address_name)
             self._address_name = None

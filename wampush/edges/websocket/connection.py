@@ -109,9 +109,6 @@ class Connection(FrameReader):
         self.ticket: Ticket | None = None
         #: What takes the client's bytes before the connection is open, and after its end.
         self._stage: OpeningHandshake | Closing | None = None
-        # Messages that the client may send before it has earned more.
-        self._allowance = 0.0
-        self._allowance_tick = 0
 
     @property
     def maxMessagePayloadSize(self) -> int:
@@ -189,7 +186,7 @@ class Connection(FrameReader):
         if self.current_frame is not None:
             self.current_frame = None
         if self.ticket is not None:
-            self.ticket.give_back()
+            self.ticket.give_back(shared.timer_wheel.seconds)
         shared.on_lost(self)
 
     def _move(self, event: Event) -> None:
@@ -215,8 +212,8 @@ class Connection(FrameReader):
             self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
             outbox.format = agreement.format(settings.compression_min_bytes)
         self._move(Event.OPENED)
-        self._allowance = float(shared.limits.message_burst)
-        self._allowance_tick = shared.timer_wheel.now
+        if self.ticket is not None:
+            self.ticket.on_open(shared.timer_wheel.seconds)
         self.conversation = conversation
         self._schedule_check(conversation.identity)
         conversation.on_open()
@@ -247,16 +244,10 @@ class Connection(FrameReader):
 
     def spend_allowance(self) -> bool:
         """Use one message of the client's allowance; drop the client when none is left."""
-        limits, wheel = self.shared.limits, self.shared.timer_wheel
-        ticks = wheel.now - self._allowance_tick
-        if ticks:
-            self._allowance_tick = wheel.now
-            self._allowance = limits.renewed(self._allowance, ticks * wheel.tick_seconds)
-        self._allowance -= 1
-        if self._allowance < 0:
-            self.drop(CloseReason.FLOODING)
-            return False
-        return True
+        if self.ticket is None or self.ticket.spend(self.shared.timer_wheel.seconds):
+            return True
+        self.drop(CloseReason.FLOODING)
+        return False
 
     # Bytes out.
 

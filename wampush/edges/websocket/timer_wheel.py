@@ -54,6 +54,11 @@ class TimerWheel:
         """How many timers are running."""
         return sum(map(len, self._slots.values()))
 
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start, in whole ticks."""
+        return self.now * self.tick_seconds
+
     def schedule(self, timed: Timed, seconds: float) -> None:
         """Start the timer of an object; if it is running already, only the new time counts.
 
