@@ -240,6 +240,14 @@ def test_it_suggests_a_url_with_tls(tmp_path: Path) -> None:
             listener.wait_for_state(f"connected to {daemon.websocket_url}")
 
 
+def test_it_does_not_trust_a_certificate_without_a_name(tmp_path: Path) -> None:
+    (tmp_path / "wampush.toml").write_text(make_certificate(tmp_path, names=()).table())
+    with running_daemon(tmp_path, extra=["--config", "wampush.toml"], tls=True) as daemon:
+        authority = "--ca", str(tmp_path / "server.pem")
+        with contextlib.closing(Listener(daemon.websocket_url, "a", *authority)) as listener:
+            listener.wait_for_state("the server is not trusted: it has no subjectAltName; next")
+
+
 def test_it_asks_whether_the_server_runs() -> None:
     with reserved_ports(1) as (port,):
         url = f"ws://127.0.0.1:{port}/"

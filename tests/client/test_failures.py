@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet.error import ConnectionDone, ConnectionLost
 
 from wampush.client import failures
@@ -67,6 +68,8 @@ def tls_error(*words: str) -> SSL.Error:
         (b"", tls_error("a", "certificate verify failed"), True, "not trusted: certificate veri"),
         (b"", tls_error(), True, "TLS failed: no reason given"),
         (b"", SSL.Error(), True, "TLS failed: no reason given"),
+        (b"", CertificateError(), True, "not trusted: it has no subjectAltName"),
+        (b"", VerificationError([]), True, "not trusted: it is for another host name"),
     ],
 )
 def test_an_end_without_an_answer(

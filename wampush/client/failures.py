@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/\d\.\d (\d{3})(?: ([^\r\n]*))?")
 #: The start of a TLS alert (RFC 8446 section 5.1), which a TLS server sends to plain clients.
@@ -63,6 +64,10 @@ def loss(answer: bytes, error: BaseException | None, secure: bool) -> str | None
     """
     if isinstance(error, SSL.Error):
         return _tls_failure(error)
+    if isinstance(error, CertificateError):
+        return "the certificate of the server is not trusted: it has no subjectAltName"
+    if isinstance(error, VerificationError):
+        return "the certificate of the server is not trusted: it is for another host name"
     if _is_alert(answer):
         return "the server speaks TLS on this port; write wss://"
     if answer:

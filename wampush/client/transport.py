@@ -1,44 +1,41 @@
 """The connection of the WAMP v1 client: TCP or TLS, WebSocket, and reconnecting after a loss.
 
 Owns: Autobahn's client protocol and factory, the endpoint of a URL, the service that reconnects.
-Must not import: anything of wampush but ``errors``, ``client.failures`` and the version.
+Must not import: anything of wampush but ``errors``, ``client.failures``, ``client.tls`` and the
+version.
 It does not know WAMP.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
-from OpenSSL import crypto
 from twisted.application.internet import ClientService
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import connectionDone
-from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 from zope.interface import implementer
 
 from wampush import __version__
 from wampush.client import failures
+from wampush.client.tls import ServerVerification
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twisted.internet.interfaces import IProtocolFactory
+    from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IProtocolFactory
     from twisted.python.failure import Failure
 
 #: Bytes of one message from the server; a push may have 1 MiB, this leaves room for more.
 MAX_MESSAGE_BYTES = 16_777_216
 #: Seconds between pings, and until an unanswered one ends the connection.
 PING_INTERVAL = 30.0
-_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
 class Channel(WebSocketClientProtocol):  # type: ignore[misc]
@@ -184,23 +181,12 @@ def endpoint_of(url: str, reactor: object, ca_file: str | None = None) -> IStrea
     secure = parts.scheme == "wss"
     plain = HostnameEndpoint(reactor, parts.hostname, port or (443 if secure else 80))
     endpoint = cast("IStreamClientEndpoint", plain)
-    trust_root = None if ca_file is None else _trust_root(ca_file)
     if not secure:
         return endpoint
-    return wrapClientTLS(optionsForClientTLS(parts.hostname, trustRoot=trust_root), endpoint)
-
-
-def _trust_root(ca_file: str) -> Any:
-    try:
-        pem = Path(ca_file).read_bytes()
-        certificates = [Certificate.loadPEM(each) for each in _CERTIFICATE.findall(pem)]
-    except OSError as error:
-        raise OperatorError(f"cannot read the certificates in {ca_file}: {error}") from error
-    except crypto.Error as error:
-        raise OperatorError(f"a certificate in {ca_file} is not valid") from error
-    if not certificates:
-        raise OperatorError(f"{ca_file} contains no certificate; it must be a PEM file")
-    return trustRootFromCertificates(certificates)
+    verification = cast(
+        "IOpenSSLClientConnectionCreator", ServerVerification(parts.hostname, ca_file)
+    )
+    return wrapClientTLS(verification, endpoint)
 
 
 def reconnecting_service(
