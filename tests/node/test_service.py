@@ -99,7 +99,7 @@ def test_pages_of_the_same_host_have_names_of_loopback_while_only_this_machine_c
     headers = {"origin": "http://shop.test", "host": "shop.test:8080"}
     with nullcontext() if is_permitted else pytest.raises(HandshakeRefused, match="loopback only"):
         ticket.admit("127.0.0.1", headers)
-    ticket.give_back()
+    ticket.give_back(0.0)
     started.stopService()
     reactor.advance(10)
 

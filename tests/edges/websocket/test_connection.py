@@ -481,13 +481,13 @@ def test_the_allowance_comes_back_with_time() -> None:
 
 
 def test_a_reconnect_does_not_renew_the_burst() -> None:
-    node = MemoryNode(per_second=2.0, burst=10, most_per_address=5)
-    first = node.open()
+    node = MemoryNode(per_second=2.0, burst=10, most_per_address=5, trusted=("127.0.0.1",))
+    first = node.open("X-Forwarded-For: 192.0.2.1")
     for _ in range(9):
         first.subscribe("news")
     assert not first.transport.disconnecting
     first.lose()
-    second = node.open()
+    second = node.open("X-Forwarded-For: 192.0.2.1")
     for _ in range(3):
         second.subscribe("news")
     assert second.transport.disconnecting
