@@ -250,6 +250,9 @@ class WampushService(Service):
 
         :param patience: seconds for requests to applications.
         """
+        if self._stopped is not None and self._stopped.called:
+            # The operator did not want to wait, and the reactor closes everything by itself.
+            return succeed(None)
         node = running.node
         node.pull.stop()
         node.authenticator.close()
