@@ -69,6 +69,8 @@ PATTERNS = {
     "*.example.com:8443": "*.example.com:8443",
     "www.example.com:443": "https://www.example.com",
     "file://": "file://",
+    "https://www.example.com:8*": "https://www.example.com:8*",
+    "*://www.example.com": "*://www.example.com",
     "": None,
     "null": None,
     "**": None,
@@ -77,7 +79,7 @@ PATTERNS = {
     "https://www.example.com/app": None,
     "https://www.example.com?": None,
     "https://www.example.com:99999": None,
-    "https://www.example.com:8*": None,
+    "https://www.example.com:99*9999": None,
     "https://m\xfcller.example": None,
     "https://a.example, https://b.example": None,
 }

@@ -23,7 +23,7 @@ _ORIGIN: Final = re.compile(
     rf"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}))?(?:/.*)?"
 )
 _PATTERN: Final = re.compile(
-    rf"(?:(?P<scheme>[a-z][a-z0-9+.-]*)://)?(?P<host>{_HOST})(?::(?P<port>[0-9]{{1,5}}|\*))?/?"
+    rf"(?:(?P<scheme>[a-z*][a-z0-9+.*-]*)://)?(?P<host>{_HOST})(?::(?P<port>[0-9*]{{1,6}}))?/?"
 )
 #: What a page's scheme is where a program sends that of the WebSocket.
 _PAGE_SCHEMES: Final = {"ws": "http", "wss": "https"}
@@ -55,7 +55,7 @@ def canonical_pattern(text: str) -> str | None:
     """Return the canonical form of a pattern for origins, as the configuration contains them.
 
     :param text: ``same-host``, ``*``, or an origin in which ``*`` stands for any characters of the
-        host or of the port.
+        scheme, the host or the port.
     :returns: None when the text is not a pattern, or could not match what a browser sends.
     """
     if text in (SAME_HOST, ANY):
