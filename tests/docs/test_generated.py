@@ -51,7 +51,11 @@ def test_wrong_markers(text: str, message: str) -> None:
     [
         ("empty..bad-options", "empty..bad", "empty..bad is not a range"),
         ("no-access..stopping", "bad-options..stopping", "'bad-options'"),
-        ("backend-address..backend-key", "backend-address..backend-address", "has backend-key"),
+        (
+            "backend-address..backend-limit",
+            "backend-address..backend-handshake",
+            "has backend-limit",
+        ),
         ("peer-closed..", "peer-lost..", "has peer-closed"),
     ],
 )

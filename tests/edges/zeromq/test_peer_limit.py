@@ -47,3 +47,14 @@ def test_the_gate_of_a_later_socket_is_shut_at_once_and_a_removed_one_left_alone
     limit.remove(gate)
     limit.leave()
     assert not gate.is_open
+
+
+def test_gates_are_shut_before_a_burst_is_handled() -> None:
+    limit = PeerLimit(3, lambda: 0.0)
+    gate: Any = FakeGate()
+    limit.add(gate)
+    limit.expect(0)
+    limit.expect(2)
+    assert gate.is_open
+    limit.expect(3)
+    assert not gate.is_open

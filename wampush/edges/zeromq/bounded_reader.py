@@ -34,12 +34,22 @@ class BoundedReader(ZmqConnection):
             self.read_scheduled = None
         if self.factory is None:
             return
+        is_empty = self._read()
+        self.on_turn()
+        if not is_empty and self.factory is not None:
+            self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
+
+    def on_turn(self) -> None:
+        """Take note that the messages of this turn have been read."""
+
+    def _read(self) -> bool:
+        """Read the messages of a turn; return whether no more wait."""
         for _ in range(TURN_MESSAGES):
             try:
                 frames = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 if not self.socket.get(zmq.EVENTS) & zmq.POLLIN:
-                    return
+                    return True
                 continue
             self.on_message(frames)
-        self.read_scheduled = self.factory.reactor.callLater(0, self.doRead)
+        return False

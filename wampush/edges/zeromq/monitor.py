@@ -26,6 +26,7 @@ from wampush.edges.zeromq.gate import Gate
 from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.peers import EVENTS, Peers
 
+_ACCEPTED: Final = int(zmq.EVENT_ACCEPTED)
 _LISTENING: Final = int(zmq.EVENT_LISTENING)
 _EVENT: Final = struct.Struct("=Hi")
 
@@ -35,7 +36,7 @@ class MonitorReader(BoundedReader):
 
     :param factory: txzmq's factory, with the context of the socket.
     :param watched: the socket, which is not bound yet.
-    :param on_event: takes the number of an event and its value.
+    :param on_events: takes the events of a turn: the number of each, and its value.
     """
 
     socketType = zmq.PAIR
@@ -44,10 +45,11 @@ class MonitorReader(BoundedReader):
         self,
         factory: ZmqFactory,
         watched: zmq.Socket[bytes],
-        on_event: Callable[[int, int], None],
+        on_events: Callable[[Sequence[tuple[int, int]]], None],
     ) -> None:
         self._watched = watched
-        self._on_event = on_event
+        self._on_events = on_events
+        self._events: list[tuple[int, int]] = []
         # txzmq's high-water mark is 0: libzmq's thread must never wait for this reader.
         super().__init__(factory)
         address = f"inproc://wampush.monitor.{self.fd}"
@@ -55,8 +57,15 @@ class MonitorReader(BoundedReader):
         self.socket.connect(address)
 
     def on_message(self, frames: Sequence[bytes]) -> None:
-        """Handle one event."""
-        self._on_event(*_EVENT.unpack_from(frames[0]))
+        """Keep one event until the others of this turn are read."""
+        number, value = _EVENT.unpack_from(frames[0])
+        self._events.append((number, value))
+
+    def on_turn(self) -> None:
+        """Handle the events of a turn."""
+        events, self._events = self._events, []
+        if events:
+            self._on_events(events)
 
     def shutdown(self) -> None:
         """Stop the monitor, and only then close this end of it: libzmq would wait for a reader."""
@@ -101,7 +110,7 @@ class PeerMonitor:
             handshake_seconds=handshake_seconds,
             now=monotonic,
         )
-        self._reader: MonitorReader | None = MonitorReader(factory, watched, self._on_event)
+        self._reader: MonitorReader | None = MonitorReader(factory, watched, self._on_events)
 
     def read(self) -> None:
         """Handle the events that have arrived."""
@@ -146,13 +155,19 @@ class PeerMonitor:
     def _is_peer(self, peer: socket.socket) -> bool:
         return self._gate is not None and accepted_by(peer, self._gate.listener)
 
-    def _on_event(self, event: int, value: int) -> None:
-        if event != _LISTENING:
-            self._peers.on_event(event, value)
-            return
+    def _on_events(self, events: Sequence[tuple[int, int]]) -> None:
+        # Shut the gate before anything else: libzmq goes on accepting meanwhile, and when it finds
+        # no free descriptor, it aborts the process (``ipc://``) or tries again without a pause.
+        self._limit.expect(sum(number == _ACCEPTED for number, _ in events))
+        for number, value in events:
+            if number == _LISTENING:
+                self._on_listening(value)
+            else:
+                self._peers.on_event(number, value)
+
+    def _on_listening(self, descriptor: int) -> None:
         # With the real port, where the system has chosen one.
         last: Any = self._watched.get(zmq.LAST_ENDPOINT)
         self._address = str(last.rstrip(b"\0").decode())
-        listener = socket.socket(fileno=os.dup(value))
-        self._gate = Gate(listener)
+        self._gate = Gate(socket.socket(fileno=os.dup(descriptor)))
         self._limit.add(self._gate)

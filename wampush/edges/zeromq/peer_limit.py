@@ -43,12 +43,17 @@ class PeerLimit:
         """Leave a gate alone from now on."""
         self._gates.remove(gate)
 
-    def enter(self) -> bool:
-        """Count a backend; return whether there is room for it."""
-        self.count += 1
-        if self.count >= self.most:
+    def expect(self, count: int) -> None:
+        """Shut the gates now if the next backends will use up the limit."""
+        if count and self.count + count >= self.most:
             for gate in self._gates:
                 gate.shut()
+
+    def enter(self) -> bool:
+        """Count a backend; return whether there is room for it."""
+        self.expect(1)
+        self.count += 1
+        if self.count >= self.most:
             suffix = self._limiter.suffix()
             if suffix is not None:
                 _log.warn(

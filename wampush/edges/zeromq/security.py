@@ -44,6 +44,9 @@ _DOMAIN: Final = b"wampush"
 _REQUEST_FRAMES: Final = 6
 #: Seconds for ZeroMQ's handshake; ample for a slow link, as websocket.handshake_timeout is.
 HANDSHAKE_SECONDS: Final = 5
+#: Connections that the kernel completes before libzmq accepts them, which a thread of its own does
+#: at once. When the limit of backends is reached, as many are accepted beyond it.
+_BACKLOG: Final = 16
 _OPEN: Final = (
     "anyone who can reach {address} may push: set zmq.allow to the addresses of the backends, or "
     "zmq.curve_secret_key_file and zmq.curve_client_keys, or bind 127.0.0.1"
@@ -118,6 +121,7 @@ class ZmqSecurity:
         :param address: where it will be bound; libzmq asks about peers of ``tcp://`` sockets only.
         """
         socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_SECONDS * 1000)
+        socket.set(zmq.BACKLOG, _BACKLOG)
         if not address.startswith("tcp://"):
             return
         # Set even when everybody may push: libzmq then refuses peers without a greeting (ZMTP 1.0).
