@@ -239,6 +239,17 @@ def test_an_action_needs_no_right_to_publish():
     assert scene.world.ledger.refusals() == {"publish-forbidden": 1}
 
 
+@pytest.mark.parametrize(
+    ("message", "publishes"),
+    [([7, "act", 1], True), ([7, "other", 1], True), ([5, "other"], False), ([2, "1", "p"], False)],
+)
+def test_what_the_application_decides_about_counts_as_a_publication(scene, message, publishes):
+    client = scene.world.client()
+    before = scene.world.broker.fanout.published
+    scene.says(client, message)
+    assert (scene.world.broker.fanout.published > before) is publishes
+
+
 @pytest.mark.parametrize("topic", ["wampush.", "wampush.presence.num_online"])
 def test_reserved_topics_are_not_for_clients(scene, topic):
     client = scene.world.client()

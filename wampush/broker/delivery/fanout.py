@@ -48,7 +48,7 @@ class Fanout:
         self._backpressure = backpressure
         self._ledger = ledger
         self._scheduled = False
-        #: How many publications there have been.
+        #: How many publications there have been, those included that the application decides about.
         self.published = 0
         self._touched: list[Outbox] = []
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
@@ -103,6 +103,10 @@ class Fanout:
         batch.size += len(payload) + len(topic)
         if batch.size > BATCH_BYTES:
             self.end_batch()
+
+    def expect(self) -> None:
+        """Note that a publication may follow, once the application has decided about it."""
+        self.published += 1
 
     def end_batch(self) -> None:
         """Put the joined frames of the batch into the outboxes of its receivers."""

@@ -150,6 +150,8 @@ class RequestHandler:
         waiting = PendingRequest(request, text, subscriber.identity, state)
         pending.add(waiting)
         if judge is not None:
+            if isinstance(request, Publish):
+                self.broker.fanout.expect()
             judge(subscriber, request, partial(self._decide, subscriber, waiting))
 
     def _refuse_request(
@@ -247,6 +249,7 @@ class RequestHandler:
         if application is not None and application.has_action(request.topic):
             pending = self._pending_of(subscriber, size)
             pending.add_call(size)
+            self.broker.fanout.expect()
             application.act(subscriber, request, partial(self._on_done, subscriber, pending, size))
             return
         if request.exclude is not None:
