@@ -108,3 +108,29 @@ def test_what_a_terminal_would_obey_is_escaped(clock, logged):
     text = formatEvent(event)
     assert "\\u001b[2J\\u009b1m\\u202eabc\\r!" in text
     assert all(line.isprintable() for line in text.split("\n"))
+
+
+class AsyncLibraryNotFoundError(RuntimeError):
+    """As anyio raises it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "hint"),
+    [
+        (RuntimeError("no running event loop"), "needs a handler of an app with asyncio=True"),
+        (RuntimeError("await wasn't used with future"), "with asyncio=True"),
+        (AsyncLibraryNotFoundError("unknown"), "with asyncio=True"),
+        (RuntimeError("Task got bad yield: <Deferred at 0x1>"), "cannot await a Deferred"),
+    ],
+)
+def test_errors_about_the_wrong_loop_have_a_hint(logged, error, hint):
+    Incidents().report("x", Failure(error))
+    (event,) = logged
+    last = formatEvent(event).splitlines()[-1]
+    assert last.startswith("hint: ")
+    assert hint in last
+
+
+def test_other_errors_have_none(logged):
+    Incidents().report("x", Failure(RuntimeError("no")))
+    assert "hint" not in formatEvent(logged[0])

@@ -21,6 +21,8 @@ from wampush.log_limit import LogLimiter
 _log = Logger(namespace="wampush.apps")
 
 _MAX_FRAMES: Final = 100
+#: What asyncio raises where its event loop does not run.
+_NEEDS_ASYNCIO: Final = frozenset(("no running event loop", "await wasn't used with future"))
 #: Of a traceback; its end says most.
 _MAX_CHARACTERS: Final = 16_000
 
@@ -56,7 +58,7 @@ class Incidents:
             action=printable(action),
             suffix=suffix,
             # The texts of errors often quote what a client has sent.
-            traceback=printable_lines(_traceback(failure)),
+            traceback=printable_lines(_traceback(failure) + _hint(failure.value)),
         )
         return incident
 
@@ -78,6 +80,19 @@ def _place(failure: Failure) -> str:
     while last.tb_next is not None:
         last = last.tb_next
     return f"{last.tb_frame.f_code.co_filename}:{last.tb_lineno}"
+
+
+def _hint(error: BaseException | None) -> str:
+    """Return a further line about an error whose text alone does not help."""
+    text = str(error) if isinstance(error, RuntimeError) else ""
+    if type(error).__name__ == "AsyncLibraryNotFoundError" or text in _NEEDS_ASYNCIO:
+        return (
+            "\nhint: code that uses asyncio needs a handler of an app with asyncio=True, such as "
+            '@app.procedure("NAME", asyncio=True)'
+        )
+    if text.startswith("Task got bad yield: <Deferred"):
+        return "\nhint: a handler with asyncio=True cannot await a Deferred; remove asyncio=True"
+    return ""
 
 
 def _traceback(failure: Failure) -> str:

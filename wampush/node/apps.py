@@ -19,6 +19,7 @@ from wampush.apps.incidents import Incidents
 from wampush.apps.python.app import Registered
 from wampush.apps.python.context_factory import Contexts
 from wampush.apps.python.cra_hook import CallHandler, CraHook, HookKeys
+from wampush.apps.python.event_loop import EventLoop
 from wampush.apps.python.host import AppHost
 from wampush.apps.python.key_handler import KeyHandler
 from wampush.apps.python.replies import Replies
@@ -70,7 +71,10 @@ class NodeApps:
         application = settings.application
         self._threads = Threads(application.threads, reactor)
         incidents = Incidents()
-        self._runner = Runner(reactor, self._threads, incidents, application.timeout)
+        self._event_loop = EventLoop(reactor)
+        self._runner = Runner(
+            reactor, self._threads, self._event_loop, incidents, application.timeout
+        )
         self._replies = Replies(incidents)
         self._api = ServerApi(
             broker=broker,
@@ -99,7 +103,11 @@ class NodeApps:
         :param patience: seconds.
         """
         # Threads that still run after that cannot be stopped, and are not waited for.
-        return self._runner.stop(patience).addCallback(lambda _: self._threads.stop(0))
+        return self._runner.stop(patience).addCallback(lambda _: self._stop_threads())
+
+    def _stop_threads(self) -> Deferred[None]:
+        self._event_loop.stop()
+        return self._threads.stop(0)
 
     def _host(self, name: str, app: App) -> AppHost:
         contexts = Contexts(name, self._api, self._sessions)

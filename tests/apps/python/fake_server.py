@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from tests.broker.world import World
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.context_factory import Contexts
+from wampush.apps.python.event_loop import EventLoop
 from wampush.apps.python.replies import Replies
 from wampush.apps.python.runner import Runner
 from wampush.apps.python.server_api import ServerApi
@@ -59,7 +60,12 @@ class FakeServer:
         self.contexts = Contexts("shop.live:app", self.api, self.sessions)
         incidents = Incidents(self.clock.seconds)
         self.runner = Runner(
-            self.clock, Threads(1, self.clock), incidents, 10.0, self.clock.seconds
+            self.clock,
+            Threads(1, self.clock),
+            EventLoop(self.clock),
+            incidents,
+            10.0,
+            self.clock.seconds,
         )
         self.replies = Replies(incidents)
 

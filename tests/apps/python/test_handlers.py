@@ -76,7 +76,17 @@ WRONG: list[Any] = [
     (
         {"function": later, "threaded": True},
         TypeError,
-        "an async function cannot run in a thread; remove async or threaded",
+        "an async function cannot run in a thread; remove async or threaded, or use asyncio=True",
+    ),
+    (
+        {"function": fixed, "asyncio": True},
+        TypeError,
+        "asyncio=True is for async functions; write async def, or use threaded=True",
+    ),
+    (
+        {"function": later, "threaded": True, "asyncio": True},
+        TypeError,
+        "a handler is either threaded or asyncio; remove one",
     ),
     (
         {"function": fixed, "timeout": "5"},

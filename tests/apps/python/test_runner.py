@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from twisted.logger import formatEvent
 
 from tests.apps.app_world import ThreadedClock, logging
 from wampush.apps.incidents import Incidents
+from wampush.apps.python.event_loop import EventLoop
 from wampush.apps.python.handlers import handler
 from wampush.apps.python.runner import LONGEST_STEP, Outcome, Run, Runner, RunState
 from wampush.apps.python.threads import Threads
@@ -30,7 +32,9 @@ class Runs:
         self.outcomes: list[Outcome] = []
         incidents = Incidents(self.clock.seconds)
         threads = Threads(1, self.clock)
-        self.runner = Runner(self.clock, threads, incidents, TIMEOUT, lambda: self.now)
+        self.runner = Runner(
+            self.clock, threads, EventLoop(self.clock), incidents, TIMEOUT, lambda: self.now
+        )
 
     def start(self, function: Callable[..., object], **options: Any) -> Run:
         timeout = options.pop("own_timeout", None)
@@ -183,7 +187,9 @@ def test_stopping_waits_and_then_cancels(runs: Runs) -> None:
 def test_a_thread_that_is_late_goes_on_alone() -> None:
     clock: Any = ThreadedClock()
     threads = Threads(1, clock)
-    runner = Runner(clock, threads, Incidents(clock.seconds), TIMEOUT, clock.seconds)
+    runner = Runner(
+        clock, threads, EventLoop(clock), Incidents(clock.seconds), TIMEOUT, clock.seconds
+    )
     outcomes: list[Outcome] = []
     run = runner.start(handler("x", lambda *_: 7, None, threaded=True), (None,), outcomes.append)
     runner.cancel(run)
@@ -219,3 +225,40 @@ def test_every_run_ends_exactly_once(steps: list[str]) -> None:
     assert len(runs.outcomes) == len(started)
     assert RunState.RUNNING not in {run.state for run in started}
     assert runs.clock.getDelayedCalls() == []
+
+
+def test_asyncio_runs_in_its_loop_and_is_cancelled_there() -> None:
+    clock: Any = ThreadedClock()
+    loop = EventLoop(clock)
+    incidents = Incidents(clock.seconds)
+    runner = Runner(clock, Threads(1, clock), loop, incidents, TIMEOUT, clock.seconds)
+    outcomes: list[Outcome] = []
+
+    async def waits(_: object, seconds: float) -> int:
+        await asyncio.sleep(seconds)
+        return 7
+
+    made = handler("x", waits, None, asyncio=True)
+    runner.start(made, (None, 0.0), outcomes.append, convert=lambda value: value + 1)
+    clock.run_one()
+    assert outcomes.pop() == Outcome(RunState.RETURNED, 8)
+    run = runner.start(made, (None, 3600.0), outcomes.append)
+    clock.advance(TIMEOUT)
+    assert [outcome.state for outcome in outcomes] == [RunState.TIMED_OUT]
+    clock.run_one()
+    assert run.state is RunState.LATE
+    loop.stop()
+
+
+def test_without_asyncio_the_log_says_what_is_missing() -> None:
+    runs = Runs()
+
+    async def waits(*_: object) -> None:
+        await asyncio.sleep(0.01)
+
+    runs.start(waits)
+    (outcome,) = runs.outcomes
+    assert outcome.failure is not None
+    with logging() as events:
+        Incidents().report("x", outcome.failure)
+    assert "asyncio=True" in formatEvent(events[0])

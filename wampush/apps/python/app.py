@@ -76,8 +76,9 @@ class App:
     """Application code in the server: procedures, hooks and actions.
 
     Handlers may be plain functions, ``async def`` (awaiting Deferreds), or return a Deferred.
-    Handlers that block are marked ``threaded=True`` and run in a thread. ``timeout`` is in seconds;
-    the default is ``application.timeout``.
+    Handlers that block are marked ``threaded=True`` and run in a thread. ``async def`` handlers
+    that await what asyncio offers are marked ``asyncio=True`` and run in an event loop of asyncio.
+    ``timeout`` is in seconds; the default is ``application.timeout``.
 
     Decorators raise TypeError or ValueError for handlers that cannot work; then wampush does not
     start.
@@ -90,7 +91,12 @@ class App:
     # Calls.
 
     def procedure(
-        self, uri: str, *, timeout: float | None = None, threaded: bool = False
+        self,
+        uri: str,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Callable[[P], P]:
         """Register the procedure of a URI: ``def add(ctx, a, b)``; what it returns is the result.
 
@@ -104,14 +110,19 @@ class App:
             )
 
         def register(function: P) -> P:
-            made = handler(f'procedure "{uri}"', function, None, timeout, threaded)
+            made = handler(f'procedure "{uri}"', function, None, timeout, threaded, asyncio=asyncio)
             self._add(self.registered.procedures, uri, made)
             return function
 
         return register
 
     def action(
-        self, name: str, *, timeout: float | None = None, threaded: bool = False
+        self,
+        name: str,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Callable[[E], E]:
         """Register the action that clients publish on a topic: ``def order(ctx, details)``.
 
@@ -122,7 +133,9 @@ class App:
         _check_name("action", name)
 
         def register(function: E) -> E:
-            made = handler(f'action "{name}"', function, ("details",), timeout, threaded)
+            made = handler(
+                f'action "{name}"', function, ("details",), timeout, threaded, asyncio=asyncio
+            )
             self._add(self.registered.actions, name, made)
             return function
 
@@ -135,11 +148,17 @@ class App:
 
     @overload
     def on_connect(
-        self, /, *, timeout: float | None = None, threaded: bool = False
+        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
     ) -> Callable[[C], C]: ...
 
     def on_connect(
-        self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        function: Any = None,
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Decide whether a client may connect: ``def check(ctx)``; raise Refuse to refuse it.
 
@@ -147,43 +166,55 @@ class App:
         of the timeout is ``application.connect_timeout``.
         """
         into = self.registered.connect
-        return self._hook(function, "on_connect", (), into, timeout, threaded)
+        return self._hook(function, "on_connect", (), into, timeout, threaded, asyncio)
 
     @overload
     def on_authenticated(self, function: A, /) -> A: ...
 
     @overload
     def on_authenticated(
-        self, /, *, timeout: float | None = None, threaded: bool = False
+        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
     ) -> Callable[[A], A]: ...
 
     def on_authenticated(
-        self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        function: Any = None,
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Handle a session that has a user, from the start or later: ``def welcome(ctx)``.
 
         Raise Refuse to end the session.
         """
         into = self.registered.authenticated
-        return self._hook(function, "on_authenticated", (), into, timeout, threaded)
+        return self._hook(function, "on_authenticated", (), into, timeout, threaded, asyncio)
 
     @overload
     def on_disconnect(self, function: D, /) -> D: ...
 
     @overload
     def on_disconnect(
-        self, /, *, timeout: float | None = None, threaded: bool = False
+        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
     ) -> Callable[[D], D]: ...
 
     def on_disconnect(
-        self, function: Any = None, /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        function: Any = None,
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Handle the end of a session: ``def goodbye(ctx, reason)``.
 
         The reason is a code from the table of connection ends, such as ``peer-closed``.
         """
         into = self.registered.disconnect
-        return self._hook(function, "on_disconnect", ("reason",), into, timeout, threaded)
+        return self._hook(function, "on_disconnect", ("reason",), into, timeout, threaded, asyncio)
 
     # Topics.
 
@@ -192,11 +223,23 @@ class App:
 
     @overload
     def on_subscribe(
-        self, match: str = "*", /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        match: str = "*",
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Callable[[S], S]: ...
 
     def on_subscribe(
-        self, match: Any = "*", /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        match: Any = "*",
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Decide about a subscription: ``def check(ctx, topic)``; raise Refuse to refuse it.
 
@@ -204,18 +247,30 @@ class App:
         """
         into, names = self.registered.subscribe, ("topic",)
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
-        return self._hook(function, "on_subscribe", names, into, timeout, threaded, topics)
+        return self._hook(function, "on_subscribe", names, into, timeout, threaded, asyncio, topics)
 
     @overload
     def on_publish(self, match: U, /) -> U: ...
 
     @overload
     def on_publish(
-        self, match: str = "*", /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        match: str = "*",
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Callable[[U], U]: ...
 
     def on_publish(
-        self, match: Any = "*", /, *, timeout: float | None = None, threaded: bool = False
+        self,
+        match: Any = "*",
+        /,
+        *,
+        timeout: float | None = None,
+        threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Decide about a client's publication: ``def check(ctx, topic, data)``.
 
@@ -226,7 +281,7 @@ class App:
         """
         into, names = self.registered.publish, ("topic", "data")
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
-        return self._hook(function, "on_publish", names, into, timeout, threaded, topics)
+        return self._hook(function, "on_publish", names, into, timeout, threaded, asyncio, topics)
 
     # Authentication.
 
@@ -242,6 +297,7 @@ class App:
         seed: bytes | None = None,
         timeout: float | None = None,
         threaded: bool = False,
+        asyncio: bool = False,
     ) -> Callable[[K], K]: ...
 
     def cra_key(
@@ -253,6 +309,7 @@ class App:
         seed: bytes | None = None,
         timeout: float | None = None,
         threaded: bool = False,
+        asyncio: bool = False,
     ) -> Any:
         """Return the key that a client names in WAMP-CRA: ``def key(ctx, name)``.
 
@@ -267,7 +324,7 @@ class App:
         def register(registered: CraKeyHandler) -> CraKeyHandler:
             if self.registered.cra_key is not None:
                 raise ValueError("cra_key: this app has a cra_key handler already; remove one")
-            made = handler("cra_key", registered, ("name",), timeout, threaded)
+            made = handler("cra_key", registered, ("name",), timeout, threaded, asyncio=asyncio)
             self.registered.cra_key = CraKeyRegistration(made, salting, seed)
             return registered
 
@@ -289,12 +346,13 @@ class App:
         into: list[Handler],
         timeout: float | None,
         threaded: bool,
+        asyncio: bool,
         match: str = "*",
     ) -> object:
         """Register a hook, or return the decorator that will."""
 
         def register(registered: Callable[..., object]) -> Callable[..., object]:
-            into.append(handler(purpose, registered, names, timeout, threaded, match))
+            into.append(handler(purpose, registered, names, timeout, threaded, match, asyncio))
             return registered
 
         return register if function is None else register(function)

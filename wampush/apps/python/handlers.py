@@ -56,6 +56,7 @@ class Handler:
     :param arguments: what it takes after the context.
     :param timeout: seconds; None for the setting.
     :param threaded: whether it runs in a thread, so that it may block.
+    :param asyncio: whether it runs in the event loop of asyncio.
     :param match: the topics that it is called for, if its purpose has topics.
     """
 
@@ -65,6 +66,7 @@ class Handler:
     timeout: float | None = None
     threaded: bool = False
     match: str = "*"
+    asyncio: bool = False
 
 
 def handler(
@@ -74,6 +76,7 @@ def handler(
     timeout: float | None = None,
     threaded: bool = False,
     match: str = "*",
+    asyncio: bool = False,
 ) -> Handler:
     """Create a handler from a function.
 
@@ -93,10 +96,7 @@ def handler(
             f"{name}: timeout must be more than 0 and at most {_MAX_TIMEOUT:.0f} seconds, not "
             f"{timeout:g}"
         )
-    if threaded and inspect.iscoroutinefunction(function):
-        raise TypeError(
-            f"{name}: an async function cannot run in a thread; remove async or threaded"
-        )
+    _check_kind(name, function, threaded, asyncio)
     if not _is_pattern(match):
         raise ValueError(f"{name}: {match!r} must be a topic, or a prefix of topics that ends in *")
     arguments = _arguments_of(function, name)
@@ -104,7 +104,26 @@ def handler(
         right = ", ".join(("ctx", *expected))
         wrong = f"ctx, {arguments.names}" if arguments.names else "ctx"
         raise TypeError(f"{name}: the function must take ({right}), not ({wrong})")
-    return Handler(name, function, arguments, timeout, threaded, match)
+    return Handler(name, function, arguments, timeout, threaded, match, asyncio)
+
+
+def _check_kind(name: str, function: Callable[..., object], threaded: bool, asyncio: bool) -> None:
+    """Check where a function is to run.
+
+    :raises TypeError: when it cannot run there.
+    """
+    is_async = inspect.iscoroutinefunction(function)
+    if threaded and asyncio:
+        raise TypeError(f"{name}: a handler is either threaded or asyncio; remove one")
+    if threaded and is_async:
+        raise TypeError(
+            f"{name}: an async function cannot run in a thread; remove async or threaded, or "
+            "use asyncio=True"
+        )
+    if asyncio and not is_async:
+        raise TypeError(
+            f"{name}: asyncio=True is for async functions; write async def, or use threaded=True"
+        )
 
 
 def _is_pattern(match: str) -> bool:

@@ -1,4 +1,4 @@
-"""Runs of handlers, whatever their form: plain, ``async def``, with a Deferred, in a thread.
+"""Runs of handlers of every form: plain, ``async def``, with a Deferred, in a thread, in asyncio.
 
 Owns: the states of a run, its time limit and its cancellation; every run ends exactly once.
 Must not import: the edges, the broker; nor know what a handler is for.
@@ -18,6 +18,7 @@ from twisted.internet.defer import CancelledError, Deferred, maybeDeferred, succ
 from twisted.python.failure import Failure
 
 from wampush.apps.incidents import Incidents
+from wampush.apps.python.event_loop import EventLoop, LoopCall
 from wampush.apps.python.handlers import Handler
 from wampush.apps.python.threads import ThreadCall, Threads
 
@@ -99,7 +100,7 @@ class Run:
         self.done = done
         self.state = RunState.RUNNING
         self.deferred: Deferred[None] | None = None
-        self.thread_call: ThreadCall | None = None
+        self.thread_call: ThreadCall | LoopCall | None = None
         self.timer: Any = None
 
     def move(self, event: _Event) -> RunState:
@@ -113,6 +114,7 @@ class Runner:
 
     :param clock: ``IReactorTime``.
     :param threads: runs handlers that block.
+    :param event_loop: runs handlers that use asyncio.
     :param incidents: logs what nobody waits for any more.
     :param timeout: seconds that a handler without a limit of its own may take.
     :param now: seconds of a clock that never goes back.
@@ -122,12 +124,14 @@ class Runner:
         self,
         clock: Any,
         threads: Threads,
+        event_loop: EventLoop,
         incidents: Incidents,
         timeout: float,
         now: Callable[[], float] = monotonic,
     ) -> None:
         self._clock = clock
         self._threads = threads
+        self._event_loop = event_loop
         self._incidents = incidents
         self._timeout = timeout
         self._now = now
@@ -235,6 +239,9 @@ class Runner:
         handler = run.handler
         if handler.threaded:
             run.thread_call = self._threads.start(handler.function, arguments)
+            return run.thread_call.deferred
+        if handler.asyncio:
+            run.thread_call = self._event_loop.start(handler.function, arguments)
             return run.thread_call.deferred
         began = self._now()
         result: Deferred[Any] = maybeDeferred(handler.function, *arguments)
