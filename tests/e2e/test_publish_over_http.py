@@ -77,6 +77,17 @@ def test_the_targets_of_the_guide(tmp_path: Path) -> None:
             assert each.receive() == [8, "MainCategory", {"title": "for you"}]
 
 
+def test_the_topics_of_the_guide(daemon: Daemon, tmp_path: Path) -> None:
+    topics = blocks_in(GUIDE, "sh")[3]
+    with RawClient(daemon.websocket_port) as client:
+        for topic in ("news.all", "news.football"):
+            client.subscribe(topic)
+        eventually(lambda: daemon.health()["topics"], lambda count: count == 2)
+        assert json.loads(shell(on(daemon, topics), tmp_path)) == {"receivers": 2}
+        received = [client.receive() for _ in range(2)]
+    assert received == [[8, topic, {"title": "hello"}] for topic in ("news.football", "news.all")]
+
+
 def test_the_php_of_the_guide(daemon: Daemon, client: RawClient, tmp_path: Path) -> None:
     (code,) = blocks_in(GUIDE, "php")
     script = tmp_path / "publish.php"
@@ -94,7 +105,7 @@ def test_the_php_of_the_guide(daemon: Daemon, client: RawClient, tmp_path: Path)
 
 
 def test_the_token_of_the_guide(tmp_path: Path) -> None:
-    make_token, publish = blocks_in(GUIDE, "sh")[3:5]
+    make_token, publish = blocks_in(GUIDE, "sh")[4:6]
     shell(make_token, tmp_path)
     (settings,) = blocks_in(GUIDE, "toml")
     (token_file,) = (line for line in settings.splitlines() if line.startswith("token_file"))
