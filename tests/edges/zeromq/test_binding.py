@@ -71,3 +71,15 @@ def test_a_program_with_a_full_queue_listens_all_the_same(tmp_path: Path) -> Non
 )
 def test_a_remedy_for_each_problem(address: str, number: int, remedy: str) -> None:
     assert remedy in remedy_for(address, zmq.ZMQError(number))
+
+
+def test_a_program_that_has_hidden_its_file_while_it_is_full_is_not_replaced(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "pushes"
+    with socket.create_server(str(path), family=socket.AF_UNIX):
+        path.rename(tmp_path / "pushes.full")
+        with pytest.raises(ListenError, match="another program listens there"):
+            refuse_taken_file(f"ipc://{path}")
+    # What it leaves behind when it is killed does not matter.
+    refuse_taken_file(f"ipc://{path}")

@@ -1,7 +1,7 @@
 """What can go wrong when a ZeroMQ socket is bound or connected.
 
 Owns: sparing files that libzmq would replace, and the remedies in errors for operators.
-Must not import: Twisted, txzmq, the broker.
+Must not import: txzmq, the broker.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import zmq
 
+from wampush.edges.zeromq.gate import HIDDEN
 from wampush.errors import ListenError
 
 
@@ -28,6 +29,20 @@ def refuse_taken_file(address: str) -> None:
     path = address.removeprefix("ipc://")
     if path == address or path.startswith("@"):
         return
+    for name in (path, path + HIDDEN):
+        if _is_taken(address, name):
+            raise ListenError(
+                address,
+                "another program listens there",
+                "stop the other program, or choose another address with --pull",
+            )
+
+
+def _is_taken(address: str, path: str) -> bool:
+    """Return whether a program listens on the socket of this name.
+
+    :raises ListenError: the file is not a socket.
+    """
     try:
         if not stat.S_ISSOCK(Path(path).stat().st_mode):
             raise ListenError(
@@ -40,15 +55,11 @@ def refuse_taken_file(address: str) -> None:
             attempt.connect(path)
     except BlockingIOError:
         # A program listens whose queue of new connections is full.
-        pass
+        return True
     except OSError:
         # There is no file, or no process listens; libzmq reports anything else.
-        return
-    raise ListenError(
-        address,
-        "another program listens there",
-        "stop the other program, or choose another address with --pull",
-    )
+        return False
+    return True
 
 
 def remedy_for(address: str, error: zmq.ZMQError) -> str:
