@@ -23,9 +23,10 @@ def lines() -> Any:
         if event["log_namespace"] == "wampush.net":
             seen.append(str(event["log_format"]).format(**event))
 
-    globalLogPublisher.addObserver(observe)
+    observer: Any = observe
+    globalLogPublisher.addObserver(observer)
     yield seen
-    globalLogPublisher.removeObserver(observe)
+    globalLogPublisher.removeObserver(observer)
 
 
 def test_one_line_per_second_counts_the_others(lines: list[str]) -> None:
@@ -52,7 +53,8 @@ def test_other_events_pass() -> None:
 
 
 def test_a_port_without_descriptors_logs_one_line(lines: list[str]) -> None:
-    port: Any = tcp.Port(0, Factory(), interface="127.0.0.1", reactor=MemoryReactorClock())
+    factory: Any = Factory()
+    port: Any = tcp.Port(0, factory, interface="127.0.0.1", reactor=MemoryReactorClock())
     port.startListening()
     limit_accept_errors(port)
 

@@ -49,7 +49,7 @@ def test_an_address_is_held_back_for_its_sessions_not_for_their_failures() -> No
     assert not time.failures.is_held(FailureSource("new"))
 
 
-def test_only_so_many_clients_are_kept(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+def test_only_so_many_clients_are_kept(monkeypatch) -> None:
     monkeypatch.setattr(failure_sources, "_CAPACITY", 4)
     time = Time()
     for number in range(50):

@@ -37,7 +37,8 @@ class Rig:
     ) -> None:
         self.clock = Clock()
         self.pressure = Backpressure(limit, self.clock.callLater)
-        self.wheel = TimerWheel(self.clock, 0.25)
+        reactor: Any = self.clock
+        self.wheel = TimerWheel(reactor, 0.25)
         self.wheel.start()
         self.events: list[Event] = []
         #: mypy would take its flags for constants.

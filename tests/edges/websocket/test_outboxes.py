@@ -90,7 +90,8 @@ class Rig:
 
     def finish(self) -> None:
         self.fanout.end_batch()
-        wheel = TimerWheel(self.clock, 1.0)
+        reactor: Any = self.clock
+        wheel = TimerWheel(reactor, 1.0)
         self.closing = self.outbox.finish(wheel, self.events.append, linger=False)
         self.closing.start()
 

@@ -19,22 +19,24 @@ class FakeGate:
 
 def test_gates_are_shut_while_it_is_full() -> None:
     limit = PeerLimit(2, lambda: 0.0)
-    one, two = gates = FakeGate(), FakeGate()
+    gates = FakeGate(), FakeGate()
     for each in gates:
         added: Any = each
         limit.add(added)
+
+    def is_open() -> list[bool]:
+        return [each.is_open for each in gates]
+
     assert limit.enter()
-    assert one.is_open
+    assert is_open() == [True, True]
     assert limit.enter()
-    assert not one.is_open
-    assert not two.is_open
+    assert is_open() == [False, False]
     # libzmq had accepted it before the gate was shut.
     assert not limit.enter()
     limit.leave()
-    assert not one.is_open
+    assert is_open() == [False, False]
     limit.leave()
-    assert one.is_open
-    assert two.is_open
+    assert is_open() == [True, True]
     assert limit.count == 1
 
 
