@@ -123,7 +123,12 @@ def test_refused(parts, refusal):
 
 
 def test_the_table_holds_every_reason_of_a_push():
-    at_the_door = {Refusal.BACKEND_ADDRESS, Refusal.BACKEND_KEY}
+    at_the_door = {
+        Refusal.BACKEND_ADDRESS,
+        Refusal.BACKEND_KEY,
+        Refusal.BACKEND_HANDSHAKE,
+        Refusal.BACKEND_LIMIT,
+    }
     of_senders_that_wait = {
         Refusal.NO_ACCESS,
         Refusal.FOREIGN_PAGE,

@@ -61,8 +61,8 @@ def assert_quiet(log: str) -> None:
         re.sub(r" \(\d+ similar messages? suppressed\)", "", line) for line in log.splitlines()
     )
     # Each line begins with its second.
-    assert {line: count for line, count in kinds.items() if count > 2} == {}
-    assert len(log.splitlines()) < 60
+    assert {line: count for line, count in kinds.items() if count > 2} == {}, log
+    assert len(log.splitlines()) < 60, log
 
 
 @pytest.mark.parametrize("kind", ["tcp", "ipc"])

@@ -69,6 +69,27 @@ def test_a_port_without_descriptors_logs_one_line(lines: list[str]) -> None:
     assert lines == ["could not accept connections: EMFILE"]
 
 
+def test_a_reserve_that_is_lost_is_one_line_without_a_traceback(
+    lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nothing_is_free() -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    reservation: Any = tcp._FileDescriptorReservation(nothing_is_free)
+    monkeypatch.setattr(tcp, "_reservedFD", reservation)
+    events: list[LogEvent] = []
+    observer: Any = events.append
+    globalLogPublisher.addObserver(observer)
+    try:
+        limit_accept_errors(object())
+        for _ in range(3):
+            reservation.reserve()
+    finally:
+        globalLogPublisher.removeObserver(observer)
+    assert lines == ["could not accept connections: EMFILE"]
+    assert not [event for event in events if "log_failure" in event]
+
+
 def test_a_port_of_another_kind_is_left_alone() -> None:
     port = type("OtherPort", (), {})()
     limit_accept_errors(port)

@@ -4,7 +4,8 @@ Owns: the one line per second that stands for all such failures.
 Must not import: the broker, the edges.
 
 Twisted logs a line for each connection that it cannot accept, and three for each time it runs out
-of descriptors. Both happen in every turn of the reactor for as long as the cause lasts.
+of descriptors. Both happen in every turn of the reactor for as long as the cause lasts. If another
+thread takes the descriptor that it sets aside for this case, it logs a traceback, too.
 """
 
 from __future__ import annotations
@@ -13,13 +14,20 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Final
 
+from twisted.internet import tcp
 from twisted.logger import LogEvent, Logger
 
 from wampush.log_limit import LogLimiter
 
 _log = Logger(namespace="wampush.net")
 
-_BEGINNINGS: Final = ("EMFILE", "Re-reserving EMFILE", "Could not accept")
+_BEGINNINGS: Final = (
+    "EMFILE",
+    "Re-reserving EMFILE",
+    "Could not reserve EMFILE",
+    "Could not re-reserve EMFILE",
+    "Could not accept",
+)
 
 
 class AcceptErrors:
@@ -51,9 +59,10 @@ def limit_accept_errors(port: Any) -> None:
 
     :param port: a ``tcp.Port``, or a port of another kind, which is left alone.
     """
-    logger = getattr(port, "_logger", None)
-    if isinstance(logger, Logger):
-        # ``ILogObserver``; mypy does not accept zope interfaces as types.
-        observer: Any = AcceptErrors(logger.observer)
-        limited = Logger(namespace=logger.namespace, observer=observer)
-        port._logger = limited  # noqa: SLF001 (Twisted has no public way to set it)
+    # Twisted has no public way to set either logger.
+    for owner, name in ((port, "_logger"), (getattr(tcp, "_reservedFD", None), "_log")):
+        logger = getattr(owner, name, None)
+        if isinstance(logger, Logger):
+            # ``ILogObserver``; mypy does not accept zope interfaces as types.
+            observer: Any = AcceptErrors(logger.observer)
+            setattr(owner, name, Logger(namespace=logger.namespace, observer=observer))

@@ -425,7 +425,7 @@ def test_tokens_made_for_trials_are_good(make, tmp_path, algorithm, key):
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /?token=abc.def HTTP/1.0",
+        b"GET /?token=abc.def HTTP/1.1 abc.def",
         b"GET /?token=abc.def HTTP/1.1\nCookie: a=abc.def",
         b"GET / HTTP/1.1\r\nAuthorization : Bearer abc.def",
         b"GET / HTTP/1.1\r\nCookie: a=1;\r\n b=abc.def",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl
 
 from wampush.edges.http.answers import respond_json, respond_no_access, respond_refused
-from wampush.errors import PushRefused
+from wampush.errors import ClientError, PushRefused
 from wampush.excerpts import shown_json
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Listed(Protocol):
         """End all sessions of a user; return how many."""
 
 
-class _BadQueryError(Exception):
+class _BadQueryError(ClientError):
     """The query of a request is not valid; the text says why."""
 
 
