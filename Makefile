@@ -55,8 +55,9 @@ lint: $(VENV)/.test
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Test processes that run side by side; the tests of one file stay in one process.
-WORKERS ?= 2
+# Test processes that run side by side; the tests of one file stay in one process. One more than the
+# two cores of a small machine, because many tests wait for other processes.
+WORKERS ?= 3
 
 pytest: $(VENV)/.test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-context=test --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)

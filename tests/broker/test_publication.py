@@ -37,3 +37,13 @@ def test_a_publication_is_for_everyone_and_without_a_position_by_default():
 def test_positions_are_equal_in_the_same_epoch_only():
     assert Position("a", 1) == Position("a", 1)
     assert len({Position("a", 1), Position("a", 1), Position("b", 1), Position("a", 2)}) == 3
+
+
+def test_a_publication_to_several_topics_is_one_for_each():
+    audience = Audience(exclude=frozenset(["s"]))
+    found = list(Publication("a", b"1", audience, further_topics=("b", "c")).by_topic())
+    assert found == [Publication(topic, b"1", audience) for topic in "abc"]
+
+
+def test_a_publication_to_one_topic_yields_itself():
+    assert list(Publication("a", b"1").by_topic()) == [Publication("a", b"1")]

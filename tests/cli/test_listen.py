@@ -310,3 +310,42 @@ def test_it_reconnects_after_the_server(tmp_path: Path) -> None:
 def test_it_rejects_what_is_not_a_url(capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["listen", "t", "--url", "http://127.0.0.1/"]) == 1
     assert "write ws://HOST:PORT/" in one_line(capfd)
+
+
+def feed(monkeypatch: pytest.MonkeyPatch, outcome: BaseException | None) -> list[tuple[str, str]]:
+    """Replace the stream of publications by one event and an end; return what was asked for."""
+    asked: list[tuple[str, str]] = []
+
+    def follow(url: str, token_file: str, on_event: Any) -> None:
+        asked.append((url, token_file))
+        on_event("news", b'{"a":1}')
+        if outcome is not None:
+            raise outcome
+
+    monkeypatch.setattr("wampush.cli.events.follow", follow)
+    return asked
+
+
+def test_all_publications_are_printed_until_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    asked = feed(monkeypatch, KeyboardInterrupt())
+    assert main(["listen", "--all", "--http", "http://127.0.0.1:1/"]) == 0
+    assert len(asked) == 1
+    assert capfdbinary.readouterr().out == b'news\t{"a":1}\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mistake"),
+    [
+        (["--all", "news"], "--all cannot be combined with topics"),
+        ([], "name a topic, or use --all"),
+        (["news", "--token-file", "token"], "--token-file needs --all"),
+    ],
+)
+def test_arguments_that_do_not_go_together(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], mistake: str
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["listen", *arguments])
+    assert mistake in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ from wampush.edges.http.answers import (
     host_of,
     respond_json,
     respond_no_access,
+    respond_refused,
     respond_text,
     wants_html,
 )
 from wampush.edges.http.routes import HttpEdge
+from wampush.errors import PushRefused, Refusal
 
 
 @pytest.fixture
@@ -111,3 +114,26 @@ def test_who_may_not_see_state_learns_what_to_send() -> None:
     assert b'Send "Authorization: Bearer TOKEN"' in body
     assert b"http.token_file" in body
     assert header(given, "www-authenticate") == 'Bearer realm="wampush"'
+
+
+@pytest.mark.parametrize(
+    ("refusal", "status", "header"),
+    [
+        (Refusal.NO_ACCESS, 401, "www-authenticate"),
+        (Refusal.CLIENTS_BEHIND, 503, "retry-after"),
+        (Refusal.NOT_JSON, 400, None),
+    ],
+)
+def test_a_refused_change_has_the_status_and_the_headers_of_its_reason(
+    refusal: Refusal, status: int, header: str | None
+) -> None:
+    request: Any = DummyRequest([b""])
+    body = json.loads(respond_refused(request, PushRefused(refusal, "What was found.")))
+    assert body == {
+        "code": refusal.code,
+        "sentence": refusal.sentence,
+        "detail": "What was found.",
+    }
+    assert request.responseCode == status
+    sent = {name.lower().decode() for name, _ in request.responseHeaders.getAllRawHeaders()}
+    assert sent & {"www-authenticate", "retry-after"} == ({header} if header else set())
