@@ -105,7 +105,7 @@ def test_the_lines_of_the_log_are_those_described(tmp_path: Path) -> None:
         path.write_text(on(redis, text), encoding="utf-8")
         lost, refused, back = without_seconds(on(redis, block)).splitlines()
         with running_daemon(tmp_path, extra=["--config", str(path)]) as daemon:
-            daemon.wait_for_log(lambda log: "taking pushes from" in log)
+            daemon.wait_for_line("taking pushes from")
             redis.stop()
             daemon.wait_for_log(lambda log: lost in log)
             redis.options = ["--requirepass", "wrong"]

@@ -156,7 +156,7 @@ def test_errors_functions_that_take_time_and_what_they_can_do(tmp_path: Path, pa
         assert (topic, receipt["text"]) == ("shop.receipt", "to me")
         assert called(page, "B", "shop.tell", "to all") == {"result": 2}
         assert page.evaluate("taken('B')") == [["shop.news", "to all"]]
-        assert "7 from 127.0.0.1 told something" in daemon.log
+        daemon.wait_for_line("7 from 127.0.0.1 told something")
 
 
 def handshake(daemon: Daemon, **headers: str) -> tuple[int, str]:
@@ -251,7 +251,7 @@ def test_the_actions_of_the_server(tmp_path: Path) -> None:
             client.subscribe("anything")
             assert "has left" not in daemon.log
             assert daemon.health()["refusals"] == {"client-topic-reserved": 1}
-        daemon.wait_for_log(lambda log: "7 has left" in log)
+        daemon.wait_for_line("7 has left")
 
 
 # Keys from an app.
@@ -330,7 +330,7 @@ def test_errors_in_the_daemon(tmp_path: Path, page: Page) -> None:
             assert number is not None
             numbers.append(number[1])
         daemon.wait_for_log(lambda log: all(f"incident {each}: " in log for each in numbers))
-        daemon.wait_for_log(lambda log: "ValueError: a secret of the app" in log)
+        daemon.wait_for_line("ValueError: a secret of the app")
         assert called(page, "A", "never")["uri"] == f"{ERROR}timeout"
         # A thread that blocks holds nobody up: the quick answer is there first.
         order = page.evaluate(

@@ -109,8 +109,8 @@ def test_an_error_is_logged_and_nothing_of_it_goes_out(tmp_path: Path) -> None:
         code, reason = client.closed()
         assert code == 1011
         number = reason.removeprefix("incident ")
-        daemon.wait_for_log(lambda log: "ZeroDivisionError" in log)
-        assert f"incident {number}: slow_component:Slow.on_message for client 1" in daemon.log
+        daemon.wait_for_line("ZeroDivisionError")
+        daemon.wait_for_line(f"incident {number}: slow_component:Slow.on_message for client 1")
 
 
 @pytest.mark.parametrize(

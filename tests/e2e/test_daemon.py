@@ -17,7 +17,7 @@ import pytest
 import zmq
 
 from tests.edges.websocket.in_memory import frames, masked, request
-from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.daemon import READY, Daemon, Process, running_daemon, twistd_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 
@@ -50,7 +50,7 @@ def running(cwd: Path, *arguments: str, **variables: str) -> Iterator[Process]:
         [*twistd_command(), "wampush", *arguments], cwd=cwd, environment=environment(**variables)
     )
     try:
-        process.wait_for_log(lambda log: "publish: " in log)
+        process.wait_for_line(READY)
         yield process
         assert process.terminate() == -signal.SIGTERM, process.log
         assert "Traceback" not in process.log, process.log
@@ -208,7 +208,7 @@ def test_the_limit_of_descriptors_bounds_the_clients(tmp_path: Path) -> None:
     command = ["/bin/sh", "-c", 'ulimit -Sn 64; ulimit -Hn 500; exec "$@"', "sh"]
     process = Process([*command, *twistd_command(), "wampush", *HERE], cwd=tmp_path)
     try:
-        process.wait_for_log(lambda log: "publish: " in log)
+        process.wait_for_line(READY)
         assert "the limit is 500, it was 64; at most 279 clients" in process.log
         process.terminate()
     finally:
@@ -245,7 +245,7 @@ def test_a_listener_for_everybody_takes_the_right_to_publish(tmp_path: Path) -> 
             client.send(7, "t", 1, False)
             client.send(2, "after", "p")
             assert client.receive()[:2] == [4, "after"]
-        process.wait_for_log(lambda log: "publish-forbidden" in log)
+        process.wait_for_line("publish-forbidden")
 
 
 @pytest.mark.parametrize("choice", ["always", "never"])
@@ -423,10 +423,10 @@ def test_a_second_sigterm_ends_the_wait(tmp_path: Path) -> None:
                 assert quick.receive()[2][0] == number
         eventually(daemon.health, lambda health: health["connections"] == 1)
         os.kill(daemon.pid, signal.SIGTERM)
-        daemon.wait_for_log(lambda log: "stopping: 1 connections have 5 s" in log)
+        daemon.wait_for_line("stopping: 1 connections have 5 s")
         # Keys are read again by a daemon that serves; the signal's default would be the end.
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "SIGHUP: nothing to reload" in log)
+        daemon.wait_for_line("SIGHUP: nothing to reload")
         began = time.monotonic()
         os.kill(daemon.pid, signal.SIGTERM)
         assert daemon.wait() == -signal.SIGTERM

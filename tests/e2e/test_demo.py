@@ -50,7 +50,7 @@ def test_the_demo_page_is_fed(browser: Browser, tmp_path: Path) -> None:
         )
         try:
             address = f"http://127.0.0.1:{http}/demo/"
-            demo.wait_for_log(lambda log: f"Open {address}" in log)
+            demo.wait_for_line(f"Open {address}")
             page = browser.open(address)
             # The page forbids eval, so that only playwright's own conditions work here.
             expect(page.locator("#price-value")).to_have_text(re.compile("[0-9]"))

@@ -17,7 +17,7 @@ import pytest
 import zmq
 
 from tests.edges.zeromq.key_files import Keys
-from tests.support.daemon import Process, twistd_command
+from tests.support.daemon import READY, Process, twistd_command
 from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
@@ -35,7 +35,7 @@ def small_daemon(folder: Path, address: str, lines: str = "") -> Iterator[tuple[
         listening += ["--http", f"tcp:{http}:interface=127.0.0.1"]
         process = Process([*command, "wampush", "--config", str(config), *listening], cwd=folder)
         try:
-            process.wait_for_log(lambda log: "publish: " in log)
+            process.wait_for_line(READY)
             yield process, websocket, http
             # twistd ends by the signal that stopped it.
             assert process.terminate() == -signal.SIGTERM
@@ -83,7 +83,7 @@ def test_more_backends_than_descriptors(tmp_path: Path, kind: str) -> None:
             pusher.set(zmq.LINGER, 0)
             pusher.connect(address)
             pushers.append(pusher)
-        process.wait_for_log(lambda log: "32 backends are connected, which is the limit" in log)
+        process.wait_for_line("32 backends are connected, which is the limit")
         assert health(http) == 200
         before = cpu_seconds(process)
         time.sleep(2)
@@ -127,7 +127,7 @@ def test_silent_connections_to_a_port_with_keys(tmp_path: Path) -> None:
             stranger.setblocking(False)
             stranger.connect_ex(("127.0.0.1", port))
             strangers.append(stranger)
-        process.wait_for_log(lambda log: "32 backends are connected, which is the limit" in log)
+        process.wait_for_line("32 backends are connected, which is the limit")
         for _ in range(20):
             assert health(http) == 200
             with RawClient(websocket):

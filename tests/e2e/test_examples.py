@@ -58,7 +58,7 @@ def running(name: str, folder: Path) -> Iterator[Example]:
     with reserved_ports(4) as ports:
         example = Example(name, ports, folder)
         try:
-            example.wait_for_log(lambda log: f"Open {example.url}" in log)
+            example.wait_for_line(f"Open {example.url}")
             yield example
         finally:
             # Asked to end, it ends what it has started; killed, it could not.
@@ -153,7 +153,7 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
     with reserved_ports(4) as ports:
         example = Example("php", ports, tmp_path)
         try:
-            example.wait_for_log(lambda log: f"Open {example.url}" in log)
+            example.wait_for_line(f"Open {example.url}")
             os.kill(example.pid, signal.SIGHUP)
             assert example.wait() == 0
         finally:

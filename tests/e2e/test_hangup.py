@@ -97,4 +97,4 @@ def test_an_endpoint_with_its_own_key_is_told_apart(tmp_path: Path) -> None:
     endpoint = f"ssl:0:interface=127.0.0.1:privateKey={made.key}:certKey={made.certificate}"
     with running_daemon(tmp_path, extra=["--listen", endpoint]) as daemon:
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "no listener uses [tls]" in log)
+        daemon.wait_for_line("no listener uses [tls]")

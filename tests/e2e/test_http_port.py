@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import make_certificate
-from tests.support.daemon import Process, twistd_command
+from tests.support.daemon import READY, Process, twistd_command
 from tests.support.waiting import PATIENCE, eventually
 
 HERE = ("--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*")
@@ -31,7 +31,7 @@ def test_beyond_the_limit_connections_are_closed_until_one_ends(
     process = Process([*twistd_command(), *command], cwd=tmp_path)
     with ExitStack() as stack:
         stack.callback(process.kill)
-        process.wait_for_log(lambda log: "health on" in log)
+        process.wait_for_line(READY)
         found = re.search(rf"health on {scheme}://127\.0\.0\.1:(\d+)/", process.log)
         assert found, process.log
         port = int(found[1])
@@ -64,7 +64,7 @@ def test_beyond_the_limit_connections_are_closed_until_one_ends(
         for peer in peers:
             assert answer(peer).startswith(b"HTTP/1.1 200 ")
         assert is_rejected()
-        process.wait_for_log(lambda log: "127.0.0.1: too-many-http-connections" in log)
+        process.wait_for_line("127.0.0.1: too-many-http-connections")
         # Those that are open keep being answered.
         assert b"sessions" in answer(peers[0])
         peers.pop().close()

@@ -90,7 +90,7 @@ def test_a_token_of_the_command_and_one_of_php(
         }
         assert page.evaluate("url => opened(url)", url)
         assert not page.evaluate("url => opened(url)", url + by_php[:-4] + "AAAA")
-        daemon.wait_for_log(lambda log: "token-refused" in log)
+        daemon.wait_for_line("token-refused")
         assert by_php.rpartition(".")[0] not in daemon.log
         assert made not in daemon.log
 
@@ -212,7 +212,7 @@ def test_who_does_not_prove_whose_it_is_in_time_is_dropped(tmp_path: Path, page:
             })""",
             daemon.websocket_url,
         )
-        daemon.wait_for_log(lambda log: "authentication-timeout" in log)
+        daemon.wait_for_line("authentication-timeout")
 
 
 def test_the_key_of_the_guide_is_made_as_it_says(

@@ -202,10 +202,10 @@ def test_the_command_of_the_guide_shows_the_numbers(daemon: Daemon, tmp_path: Pa
     path = Path(sys.executable).with_name(program)
     listener = Process([str(path), *arguments, "--url", f"{daemon.websocket_url}/"], cwd=tmp_path)
     try:
-        listener.wait_for_log(lambda log: "wampush.presence.num_clients\t1" in log)
-        assert "wampush.presence.num_online\t0" in listener.log
+        listener.wait_for_line("wampush.presence.num_clients\t1")
+        listener.wait_for_line("wampush.presence.num_online\t0")
         with RawClient(daemon.websocket_port):
-            listener.wait_for_log(lambda log: "wampush.presence.num_clients\t2" in log)
+            listener.wait_for_line("wampush.presence.num_clients\t2")
     finally:
         listener.terminate()
 

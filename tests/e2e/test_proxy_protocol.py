@@ -58,7 +58,7 @@ def test_clients_are_known_by_the_address_that_the_proxy_tells(tmp_path: Path) -
                 eventually(daemon.counts, lambda counts: counts[1] == 1)
                 push(daemon, {"category": "news", "text": "through"})
                 assert b'[8,"news",{"category"' in read_until(client, b"through")
-            assert "192.0.2.1: too-many-from-address" in daemon.log
+            daemon.wait_for_line("192.0.2.1: too-many-from-address")
             daemon.stop()
         finally:
             daemon.kill()

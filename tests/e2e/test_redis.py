@@ -49,7 +49,7 @@ def sources(daemon: Daemon) -> list[dict[str, Any]]:
 
 
 def until_connected(daemon: Daemon) -> None:
-    daemon.wait_for_log(lambda log: "taking pushes from" in log)
+    daemon.wait_for_line("taking pushes from")
 
 
 def test_a_message_reaches_a_page_byte_for_byte(redis: RedisServer, tmp_path: Path) -> None:
@@ -111,12 +111,12 @@ def test_a_redis_that_restarts_is_found_again_and_two_lines_say_so(
         with RawClient(daemon.websocket_port) as client:
             client.subscribe("live_x")
             redis.stop()
-            daemon.wait_for_log(lambda log: "; retrying until it succeeds" in log)
+            daemon.wait_for_line("; retrying until it succeeds")
             (source,) = sources(daemon)
             assert source["state"] == "connecting"
             assert daemon.health()["status"] == "ok"
             redis.start()
-            daemon.wait_for_log(lambda log: "connected again after" in log)
+            daemon.wait_for_line("connected again after")
             redis.publish("live_x", "1")
             assert client.receive() == [8, "live_x", 1]
         lines = [line for line in daemon.lines if redis.url in line]
@@ -128,7 +128,7 @@ def test_a_redis_that_is_down_does_not_stop_the_start(redis: RedisServer, tmp_pa
     redis.stop()
     with daemon_with(tmp_path, table(redis.url, ["live_*"])) as daemon:
         problem = "connection refused (is Redis running?)"
-        daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; retrying" in log)
+        daemon.wait_for_line(f"{redis.url}: {problem}; retrying")
         assert sources(daemon)[0]["problem"] == problem
         redis.start()
         until_connected(daemon)
@@ -141,7 +141,7 @@ def test_a_wrong_password_is_said_once_and_the_right_one_needs_no_restart(tmp_pa
         url = redis.url.replace("://", "://default@")
         with daemon_with(tmp_path, table(url, ["live_*"], password_file=str(password))) as daemon:
             problem = "wrong user or password"
-            daemon.wait_for_log(lambda log: f"{redis.url}: {problem}; retrying" in log)
+            daemon.wait_for_line(f"{redis.url}: {problem}; retrying")
             with redis.client() as operator:
                 operator.do("AUTH", SECRET)
                 # The operator's own is one of them.
@@ -209,4 +209,4 @@ def test_a_stop_delivers_what_redis_has_taken_and_leaves_nothing(
 def test_a_stop_while_redis_is_away_is_a_stop(redis: RedisServer, tmp_path: Path) -> None:
     redis.stop()
     with daemon_with(tmp_path, table(redis.url, ["live_*"])) as daemon:
-        daemon.wait_for_log(lambda log: "retrying" in log)
+        daemon.wait_for_line("retrying")

@@ -73,7 +73,7 @@ def test_the_scheme_is_that_of_the_connection_or_of_the_trusted_proxy(tmp_path: 
         daemon = Daemon(ports, cwd=tmp_path, extra=extra)
         try:
             daemon.wait_until_ready()
-            daemon.wait_for_log(lambda log: f"wss://127.0.0.1:{tls_port}" in log)
+            daemon.wait_for_line(f"wss://127.0.0.1:{tls_port}")
             connect(ports[0], None)
             connect(tls_port, certificate.context())
             connect(ports[0], None, "X-Forwarded-Proto: https\r\n")

@@ -386,14 +386,14 @@ def test_new_files_hold_for_new_connections(
         replace(server, make_certificate(tmp_path, "renewed"))
         assert serial(port) != in_file(server.certificate)
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "certificate reloaded" in log)
+        daemon.wait_for_line("certificate reloaded")
         assert serial(port) == in_file(server.certificate)
         push(daemon, "t", "still here")
         assert early.receive() == [8, "t", "still here"]
         kept = in_file(server.certificate)
         server.certificate.write_text("half a file")
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "keeping the old one" in log)
+        daemon.wait_for_line("keeping the old one")
         (line,) = [line for line in daemon.lines if "keeping the old one" in line]
         assert f"tls.certificate '{server.certificate}'" in line
         assert serial(port) == kept
@@ -404,7 +404,7 @@ def test_new_files_hold_for_new_connections(
 def test_without_tls_a_hangup_changes_nothing(tmp_path: Path) -> None:
     with running_daemon(tmp_path) as daemon:
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "SIGHUP: " in log)
+        daemon.wait_for_line("SIGHUP: ")
         with RawClient(daemon.websocket_port) as client:
             client.subscribe("t")
 

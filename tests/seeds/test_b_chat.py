@@ -193,7 +193,7 @@ def test_the_recipes_page_and_class_in_two_windows(
             until(third, "Connection established!", "still here")
             assert lines(first)[-1] == "Client 3 connected."
             assert lines(second)[-1] == "closed 1000"
-        assert "An error has occurred: the secret of the recipe" in daemon.log
+        daemon.wait_for_line("An error has occurred: the secret of the recipe")
 
 
 def test_it_is_started_from_the_command_line_on_port_8080() -> None:

@@ -35,7 +35,7 @@ def instance(folder: Path, redis: RedisServer) -> Iterator[Daemon]:
         f'[[redis_source]]\nurl = "{redis.url}"\nchannels = ["live_*"]\n', encoding="utf-8"
     )
     with running_daemon(folder, extra=["--config", str(path)]) as daemon:
-        daemon.wait_for_log(lambda log: "taking pushes from 'live_*'" in log)
+        daemon.wait_for_line("taking pushes from 'live_*'")
         yield daemon
 
 

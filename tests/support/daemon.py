@@ -17,6 +17,9 @@ from typing import Any
 from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE
 
+# In the line that the daemon writes last when it starts.
+READY = " ready: "
+
 
 def twistd_command() -> list[str]:
     """The twistd of the environment that runs the tests."""
@@ -90,6 +93,14 @@ class Process:
             message = f"the process {state}; its log:\n{text}"
             raise AssertionError(message)
 
+    def wait_for_line(self, *texts: str) -> None:
+        """Wait until the log holds each of ``texts``.
+
+        A line about an event may come after the event can be seen elsewhere: the daemon's log is
+        written by a thread, and this process reads it from a pipe.
+        """
+        self.wait_for_log(lambda log: all(text in log for text in texts))
+
     def wait(self, patience: float = PATIENCE) -> int:
         """Wait for its end; return the exit status (negative: the signal that ended it)."""
         status = self._popen.wait(patience)
@@ -153,13 +164,13 @@ class Daemon(Process):
         super().__init__(command, cwd=cwd, environment=environment)
 
     def wait_until_ready(self) -> None:
-        """Wait for the start-up line of each listener."""
-        lines = (
+        """Wait for the last start-up line; the lines of the listeners come before it."""
+        self.wait_for_line(
             f"WAMP v1 on {self.websocket_url}/",
             f"pulling pushes from {self.zmq_address}",
             f"health on {self.http_url}/healthz",
+            READY,
         )
-        self.wait_for_log(lambda log: all(line in log for line in lines))
 
     def health(self) -> dict[str, Any]:
         """What ``/healthz`` says."""

@@ -106,7 +106,7 @@ class RedisServer:
         command = [redis_program("redis-server"), "--port", str(self.port), *fixed]
         command += ["--tls-port", str(self.tls_port)] if self.tls_port else []
         self._process = Process([*command, *self.options], cwd=self._folder)
-        self._process.wait_for_log(lambda log: "Ready to accept connections" in log)
+        self._process.wait_for_line("Ready to accept connections")
 
     def stop(self) -> None:
         """Stop it, if it runs."""

@@ -20,7 +20,7 @@ import zmq.utils.z85
 from twisted.logger import Logger, formatEvent
 
 from tests.edges.zeromq.key_files import Keys
-from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.daemon import READY, Daemon, Process, running_daemon, twistd_command
 from tests.support.log_lines import reporting_to
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
@@ -135,7 +135,7 @@ def test_only_authorised_keys_may_push(keys: Keys, tmp_path: Path) -> None:
         assert client.receive() == [8, "t", 1]
         assert daemon.health()["refusals"]["backend-key"] > 0
         public = zmq.auth.load_certificate(keys.stranger)[0].decode()
-        assert f"Its public key is {public}" in daemon.log
+        daemon.wait_for_line(f"Its public key is {public}")
         for path in (keys.server_secret, keys.backend_secret):
             secret = zmq.auth.load_certificate(path)[1]
             assert secret is not None
@@ -186,11 +186,11 @@ def test_new_client_keys_on_hangup(keys: Keys, tmp_path: Path) -> None:
         added.write_bytes(Path(keys.stranger).read_bytes())
         assert push(daemon.zmq_address, *strange, timeout=1).returncode == 1
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "client keys reloaded; 2 may connect" in log)
+        daemon.wait_for_line("client keys reloaded; 2 may connect")
         assert push(daemon.zmq_address, *strange).returncode == 0
         added.write_text("half a k")
         os.kill(daemon.pid, signal.SIGHUP)
-        daemon.wait_for_log(lambda log: "could not reload the client keys" in log)
+        daemon.wait_for_line("could not reload the client keys")
         assert push(daemon.zmq_address, *strange).returncode == 0
 
 
@@ -217,6 +217,7 @@ def test_a_flood_of_refused_backends_has_few_lines_and_harms_nobody(tmp_path: Pa
             lambda count: count >= flood,
         )
         assert refused == flood
+        daemon.wait_for_line("backend-address")
         lines = [line for line in daemon.lines if "backend-address" in line]
         assert 0 < len(lines) < flood / 4
         assert "refused backend connection from 127.0.0.1: backend-address" in lines[0]
@@ -261,7 +262,7 @@ def test_a_warning_says_how_to_close_an_open_address(
     config.write_text(f"[zmq]\n{lines}\n")
     daemon = daemon_on(tmp_path, "--pull", address, "--config", str(config))
     try:
-        daemon.wait_for_log(lambda log: " publish: " in log)
+        daemon.wait_for_line(READY)
         found = [line for line in daemon.lines if WARNING in line]
         assert bool(found) is warned
         assert all("zmq.allow" in line and "zmq.curve_client_keys" in line for line in found)
@@ -279,7 +280,7 @@ def test_the_mode_of_ipc_files(tmp_path: Path, lines: str, mode: int) -> None:
     path = tmp_path / "push"
     daemon = daemon_on(tmp_path, "--pull", f"ipc://{path}", "--config", str(config))
     try:
-        daemon.wait_for_log(lambda log: " publish: " in log)
+        daemon.wait_for_line(READY)
         assert stat.S_IMODE(path.stat().st_mode) == mode
         assert push(f"ipc://{path}").returncode == 0
     finally:
@@ -319,7 +320,7 @@ def test_sockets_are_bound_before_the_account_changes(tmp_path: Path) -> None:
     address = f"ipc://{run / 'push'}"
     daemon = Process([*command, *options, "--pull", address, "--http", "off"], cwd=run)
     try:
-        daemon.wait_for_log(lambda log: "set uid/gid" in log or " publish: " in log)
+        daemon.wait_for_log(lambda log: "set uid/gid" in log or READY in log)
         eventually(lambda: Path(f"/proc/{daemon.pid}").stat().st_uid, lambda owner: owner == user)
         status = Path(f"/proc/{daemon.pid}/status").read_text()
         assert f"Uid:\t{user}\t{user}\t{user}\t{user}\n" in status
