@@ -15,7 +15,7 @@ import orjson
 
 from wampush.apps.webhooks import responses
 from wampush.broker.ingest import Ingest
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.load import load
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.tokens import Tokens
@@ -23,7 +23,7 @@ from wampush.edges.redis.replies import BrokenReply, NeedData, ReplyReader
 from wampush.edges.websocket import compression, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, PushRefused
-from wampush.net import origins, proxies
+from wampush.net import origins, trusted_proxies
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import PrefixLimits, WampSession
@@ -78,7 +78,7 @@ def opening(data: bytes) -> None:
     if not permitted.permits(headers):
         assert permitted.objection(headers).isprintable()
     for header in ("x-forwarded-for", "forwarded"):
-        trusted = proxies.Proxies.of(("127.0.0.0/8",), header)
+        trusted = trusted_proxies.Proxies.of(("127.0.0.0/8",), header)
         trusted.client_address("127.0.0.1", headers)
         trusted.scheme("127.0.0.1", headers, secure=False)
     compression.agree(text)

@@ -101,5 +101,5 @@ def test_ranges_of_lines(numbers: tuple[int, ...], text: str) -> None:
 
 
 def test_the_own_test_of_a_module() -> None:
-    found = check_own_tests.own_test(Path("wampush/broker/hub.py"))
-    assert found == Path("tests/broker/test_hub.py")
+    found = check_own_tests.own_test(Path("wampush/broker/subscription_index.py"))
+    assert found == Path("tests/broker/test_subscription_index.py")

@@ -20,7 +20,7 @@ from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.delay_queue import Clock as PresenceClock
 from wampush.broker.presence.presence import Presence
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.config.tables.apps import ApplicationSettings

@@ -16,7 +16,7 @@ from wampush.apps import App, Refuse, Rewrite
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.connect import ConnectAttempt
+from wampush.broker.requests.connect_request import ConnectAttempt
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Call, Publish, Subscribe
@@ -152,7 +152,7 @@ def test_a_session_that_is_lost_between_two_that_decide():
     world.says(client, [5, "t"])
     world.lose(client)
     other.held[0](PASS)
-    assert world.world.hub.topics(client.subscriber) == set()
+    assert world.world.subscriptions.topics(client.subscriber) == set()
     assert [reason for reason, _ in world.refusals()] == ["session-ended"]
 
 

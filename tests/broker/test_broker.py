@@ -12,14 +12,12 @@ from typing import Any
 import pytest
 
 from tests.broker.world import World
-from wampush.broker.access.permissions import Permissions, default_decisions
-from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.identity_change import change_identity
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
-from wampush.choices import Action, DefaultPermission
-from wampush.config.tables.permissions import PermissionSettings
 
 
 @pytest.fixture
@@ -117,7 +115,7 @@ def test_lost_leaves_nothing(world, room):
     world.broker.on_lost(client.subscriber)
     world.broker.on_lost(client.subscriber)
     assert world.broker.sessions == {}
-    assert (world.hub.topic_count, world.hub.subscription_count) == (0, 0)
+    assert (world.subscriptions.topic_count, world.subscriptions.subscription_count) == (0, 0)
     assert (outbox.closed, outbox.chunks, outbox.buffer) == (True, [], b"")
     assert world.pressure.total == 0
     world.end_turn()
@@ -135,28 +133,6 @@ def test_a_client_that_is_gone_takes_no_more(world):
     world.end_turn()
     assert client.wire.received == got
     assert other.texts == [b'[8,"t",1]']
-
-
-def test_a_session_becomes_somebody_only_if_its_connection_goes_on(world):
-    client = world.client()
-    alice = Identity("alice", source="cra")
-    client.peer.accepts = False
-    assert not world.broker.become(client.subscriber, alice)
-    assert client.subscriber.identity is ANONYMOUS
-    assert world.broker.users.user_count == 0
-    client.peer.accepts = True
-    assert world.broker.become(client.subscriber, alice)
-    assert client.subscriber.identity is alice
-    assert set(world.broker.users.of_user("alice")) == {client.subscriber}
-    assert client.peer.identities == [alice, alice]
-
-
-def test_a_session_that_is_not_open_yet_opens_as_what_it_has_become(world):
-    client = world.client()
-    world.broker.on_lost(client.subscriber)
-    assert not world.broker.become(client.subscriber, Identity("7"))
-    assert client.subscriber.identity.user == "7"
-    assert world.broker.users.user_count == 0
 
 
 @dataclass
@@ -200,7 +176,7 @@ def test_presence_learns_of_everything_after_the_indexes():
     client = world.client(identity=Identity("7"))
     for _ in range(2):
         world.broker.subscribe(client.subscriber, "own")
-    world.broker.become(client.subscriber, Identity("8"))
+    change_identity(world.broker, client.subscriber, Identity("8"))
     world.broker.unsubscribe(client.subscriber, "own")
     world.broker.unsubscribe(client.subscriber, "own")
     world.broker.on_lost(client.subscriber)
@@ -217,22 +193,6 @@ def test_presence_learns_of_everything_after_the_indexes():
         ("unsubscribe", "8", "own"),
         ("lost", "8", {"all", "of.8"}),
     ]
-
-
-def test_subscriptions_that_the_new_identity_may_not_have_end():
-    world = World(auto_subscribe=("all",))
-    entries = [PermissionSettings("staff", (Action.SUBSCRIBE,), ("group:staff",))]
-    permissions = Permissions(
-        entries, default_decisions(subscribe=DefaultPermission.DENY), lambda: 0.0
-    )
-    world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
-    client = world.client("staff", identity=Identity("7", frozenset({"staff"})))
-    assert world.broker.requested_count(client.subscriber) == 1
-    world.broker.become(client.subscriber, Identity("7", frozenset({"staff", "more"})))
-    assert world.hub.topics(client.subscriber) == {"all", "staff"}
-    world.broker.become(client.subscriber, Identity("7"))
-    assert world.hub.topics(client.subscriber) == {"all"}
-    assert world.broker.requested_count(client.subscriber) == 0
 
 
 def test_the_permissions_of_a_session_depend_on_where_it_is(world):

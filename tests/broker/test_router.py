@@ -7,9 +7,9 @@ import json
 import pytest
 
 from tests.broker.world import World
-from wampush.broker.access.policy import Policy, Publishing, TopicRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Position, Publication, Targets
+from wampush.broker.topic_rules import TopicRule
 from wampush.choices import SlowClient
 
 
@@ -52,9 +52,9 @@ def test_an_audience_is_selected_among_the_subscribers(world):
     assert (got(alice), got(bob)) == ([["t", 1]], [["t", 2]])
 
 
-def test_the_policy_in_force_says_what_slow_clients_lose(world):
+def test_the_rules_for_topics_say_what_slow_clients_lose():
+    world = World(rules=[TopicRule("t", SlowClient.DROP_NEWEST)])
     client = world.client("t", limit=60, room=0)
-    world.router.policy = Policy(Publishing.NOBODY, [TopicRule("t", SlowClient.DROP_NEWEST)])
     for number in range(9):
         world.router.publish(Publication("t", b"%d" % number))
         world.end_turn()

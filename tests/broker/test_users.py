@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from tests.broker.world import Client, World
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.publication import Audience, Publication, Targets
-from wampush.broker.selection import select
+from wampush.broker.receiver_selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
 
@@ -99,7 +99,7 @@ class PeopleAgainstModel(RuleBasedStateMachine):
             if topic in topics and is_meant(audience, subscriber.session_id, identity)
         }
         broker = self.world.broker
-        subscribers = self.world.hub.subscribers(topic)
+        subscribers = self.world.subscriptions.subscribers(topic)
         assert set(select(audience, subscribers, broker.users, broker.sessions)) == expected
         assert broker.publish(Publication(topic, b"1", audience)) == len(expected)
 

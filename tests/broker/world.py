@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from tests.support.limits import PREFIX_LIMITS, request_limits
 from tests.support.log_lines import reporting_to
 from wampush.broker.access.auto_subscribe import AutoSubscribe
-from wampush.broker.access.policy import Policy, Publishing, TopicRule
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
-from wampush.broker.hub import Hub
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.presence.presence import Presence
@@ -27,6 +26,8 @@ from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscription_index import SubscriptionIndex
+from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
 from wampush.wamp.codec import event_text
@@ -283,6 +284,7 @@ class World:
         auto_subscribe: Sequence[str] = (),
         presence: Callable[[Router], Presence] | None = None,
         policy: Policy | None = None,
+        rules: Sequence[TopicRule] = RULES,
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -292,10 +294,12 @@ class World:
         self.encoded: list[tuple[bytes, str]] = []
         self.formats: dict[str, RecordingFormat] = {}
         self.fanout = Fanout(self.turn.append, self.pressure, self.ledger)
-        self.hub: Hub[Subscriber] = Hub()
+        self.subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
         automatic = AutoSubscribe(auto_subscribe, topic_bytes, reporting_to(self.lines.append))
-        self.router = Router(self.hub, self.fanout, policy or Policy(publishing, RULES))
+        self.router = Router(
+            self.subscriptions, self.fanout, policy or Policy(publishing), TopicRules(rules)
+        )
         self.broker = Broker(
             self.router,
             self.ledger,
@@ -348,7 +352,7 @@ class World:
         self.end_turn()
         wire.room = room
         for topic in topics:
-            self.hub.add(subscriber, topic)
+            self.subscriptions.add(subscriber, topic)
         return Client(subscriber, outbox, wire, peer, self)
 
     def says(self, client: Client, text: str | bytes) -> None:

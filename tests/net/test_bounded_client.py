@@ -15,7 +15,7 @@ from twisted.logger import Logger, formatEvent
 from wampush.net.bounded_client import BoundedClient, OutgoingRequest, RequestState
 from wampush.net.circuit_breaker import BreakerState, CircuitBreaker
 from wampush.net.http_post import HttpResponse, UnusableResponse
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 from wampush.net.state_machine import IllegalMove
 

@@ -51,7 +51,7 @@ def test_what_is_off_by_default(tmp_path: Path) -> None:
     assert node.webhooks is None
     assert node.apps.application is None
     assert node.broker.policy.permissions is None
-    assert not node.broker.policy.uses_presence
+    assert not node.broker._router.topic_rules.uses_presence
     assert node.redis.status() == []
     assert node.components.hosts == []
 
@@ -61,10 +61,10 @@ def test_rules_for_topics(tmp_path: Path) -> None:
         tmp_path,
         '[[topics]]\nmatch = "chat.*"\npresence = true\nslow_client = "latest"\n',
     )
-    policy = node.broker.policy
-    assert policy.has_presence("chat.a")
-    assert policy.slow_client("chat.a").value == "latest"
-    assert policy.slow_client("news").value == "disconnect"
+    rules = node.broker._router.topic_rules
+    assert rules.has_presence("chat.a")
+    assert rules.slow_client("chat.a").value == "latest"
+    assert rules.slow_client("news").value == "disconnect"
 
 
 def test_permissions(tmp_path: Path, log: list[str]) -> None:

@@ -22,7 +22,7 @@ from wampush.broker.access.policy import Publishing
 from wampush.config.load import load
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import ListenError, OperatorError
-from wampush.net import descriptors, listeners
+from wampush.net import descriptor_limit, listeners
 from wampush.node.build import Node
 from wampush.node.listening import ListeningSockets
 from wampush.node.options import Account, Options
@@ -132,7 +132,7 @@ def test_permissions_come_before_the_choice(service: Start, log: list[str]) -> N
 def test_the_limit_of_open_files_bounds_the_clients(
     service: Start, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 700))
+    monkeypatch.setattr(descriptor_limit, "raise_descriptor_limit", lambda: (64, 700))
     service('[http]\nlisten = "tcp:8081"\nmax_connections = 200\n').startService()
     assert log[0] == (
         "open descriptors: the limit is 700, it was 64; at most 429 clients, 143 HTTP connections "
@@ -143,7 +143,7 @@ def test_the_limit_of_open_files_bounds_the_clients(
 def test_at_least_one_client_is_accepted(
     service: Start, log: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descriptors, "raise_descriptor_limit", lambda: (64, 64))
+    monkeypatch.setattr(descriptor_limit, "raise_descriptor_limit", lambda: (64, 64))
     service('[http]\nlisten = "off"\n').startService()
     assert log[0].endswith("at most 1 clients, 0 HTTP connections and 0 backends over ZeroMQ")
 
@@ -155,7 +155,7 @@ def test_files_of_sockets_are_handed_over(
     monkeypatch.setattr(listeners, "change_owner", lambda *arguments: handed.append(arguments))
     started = service(f'[http]\nlisten = "unix:{tmp_path}/http"\n', account=Account(4, 5))
     monkeypatch.setattr(
-        "wampush.edges.zeromq.pull.PullSockets.socket_files", lambda _: ["/run/pull"]
+        "wampush.edges.zeromq.pull_sockets.PullSockets.socket_files", lambda _: ["/run/pull"]
     )
     started.startService()
     assert [each[1:] for each in handed] == [(4, 5), (4, 5)]

@@ -88,10 +88,11 @@ from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.router import Router
 from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.hub import Hub
+from wampush.broker.subscription_index import SubscriptionIndex
 from wampush.broker.ledger import Ledger
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.topic_rules import TopicRules
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
@@ -118,7 +119,7 @@ turn = []
 pressure = Backpressure(10**6, lambda seconds, call: None)
 ledger = Ledger(lambda: 0.0, lambda message, **fields: print(message))
 fanout = Fanout(turn.append, pressure, ledger)
-router = Router(Hub(), fanout, Policy(Publishing.EVERYBODY, [], None))
+router = Router(SubscriptionIndex(), fanout, Policy(Publishing.EVERYBODY), TopicRules())
 broker = Broker(router, ledger)
 limits = RequestLimits(
     topic_bytes=1024, subscriptions=10, topics=10, pending=10, pending_bytes=1024

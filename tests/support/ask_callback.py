@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import react
 from twisted.logger import globalLogBeginner, textFileLogObserver
 
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused

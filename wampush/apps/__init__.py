@@ -12,7 +12,7 @@ from wampush.apps.python.session import Session
 from wampush.apps.python.values import ActionError, CraSecret, Refuse, Rewrite, WampError
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Targets
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.wamp.cra import Salting
 
 __all__ = [

@@ -23,7 +23,7 @@ from wampush.wamp.messages import Call, Publish, Subscribe
 
 if TYPE_CHECKING:
     from wampush.apps.python.session_registry import Sessions
-    from wampush.broker.requests.connect import ConnectAttempt
+    from wampush.broker.requests.connect_request import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 
 

@@ -1,16 +1,15 @@
-"""The sessions of a node: how they open, subscribe, change their identity and end.
+"""The sessions of a node: how they open, subscribe and end.
 
-Owns: every change of the indexes. Must not import: Twisted, the edges.
+Owns: every change of their subscriptions. Must not import: Twisted, the edges.
 
 Whatever publishes (a backend, a client) calls :meth:`Broker.publish`. Each change of a subscription
-ends the fan-out's batch first, because the batch may hold a live set of the hub. What clients may
-ask for is the business of ``requests``.
+ends the fan-out's batch first, because the batch may hold a live set of the index. What clients may
+ask for is the business of ``requests``, another identity that of ``identity_change``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
@@ -21,11 +20,8 @@ from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
-from wampush.broker.unheard import UnheardPushes
-from wampush.choices import Action
+from wampush.broker.unreceived_pushes import UnreceivedPushes
 from wampush.errors import CloseReason
-
-_NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class Broker:
@@ -48,11 +44,11 @@ class Broker:
         self.ledger: Final = ledger
         self.presence: Final = presence
         self.automatic: Final = automatic
-        self.hub: Final = router.hub
+        self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
         self.users: Final = router.users
-        self._unheard: Final = UnheardPushes(router.hub, ledger)
+        self._unheard: Final = UnreceivedPushes(router.subscriptions, ledger)
 
     @property
     def policy(self) -> Policy:
@@ -113,26 +109,26 @@ class Broker:
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """Subscribe a session to a topic; subscribing twice is the same as once."""
         self.fanout.end_batch()
-        is_new = topic not in self.hub.topics(subscriber)
-        self.hub.add(subscriber, topic)
+        is_new = topic not in self.subscriptions.topics(subscriber)
+        self.subscriptions.add(subscriber, topic)
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
 
     def unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
         """End a subscription; does nothing when there is none."""
-        if topic not in self.hub.topics(subscriber):
+        if topic not in self.subscriptions.topics(subscriber):
             return
         self.fanout.end_batch()
-        self.hub.discard(subscriber, topic)
+        self.subscriptions.discard(subscriber, topic)
         if self.presence is not None:
             self.presence.on_unsubscribe(subscriber, topic)
 
     def on_lost(self, subscriber: Subscriber) -> None:
         """Remove a session that has ended from the indexes, and free its queue."""
         self.fanout.end_batch()
-        # The hub gives this set up as it is.
-        user, topics = self.users.user_of(subscriber), self.hub.topics(subscriber)
-        self.hub.remove(subscriber)
+        # The index gives this set up as it is.
+        user, topics = self.users.user_of(subscriber), self.subscriptions.topics(subscriber)
+        self.subscriptions.remove(subscriber)
         self.users.remove(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
@@ -158,64 +154,9 @@ class Broker:
         """Return what a session may do with an identity, as the permissions object of WAMP-CRA."""
         return self.policy.effective(identity, subscriber.is_local)
 
-    def become(self, subscriber: Subscriber, identity: Identity) -> bool:
-        """Give a session another identity, or the same with fresh credentials.
-
-        The connection is asked first, because it counts for a user. Then automatic topics of the
-        old identity that the new one does not have end, and the new one gets its own; topics of
-        both stay as the client left them. Then subscriptions end that the new identity may not
-        have. All ends are silent, because WAMP v1 has no message for them.
-
-        :returns: whether the session is open and goes on as this identity.
-        """
-        if subscriber.peer is not None and not subscriber.peer.accept_identity(identity):
-            return False
-        before, subscriber.identity = subscriber.identity, identity
-        if self.sessions.get(subscriber.session_id) is not subscriber:
-            # It has not got its WELCOME yet, and will open as this identity.
-            return False
-        presence = self.presence
-        if presence is not None:
-            presence.on_identity_changing(subscriber)
-        self.users.update(subscriber)
-        self._review(subscriber, self._renew_automatic(subscriber, before))
-        if presence is not None:
-            presence.on_identity_changed(subscriber)
-        return True
-
     def requested_count(self, subscriber: Subscriber) -> int:
         """Return how many subscriptions a session has without the automatic ones."""
-        topics = self.hub.topics(subscriber)
+        topics = self.subscriptions.topics(subscriber)
         if self.automatic is None:
             return len(topics)
         return len(topics - self.automatic.topics(subscriber.identity))
-
-    def _renew_automatic(self, subscriber: Subscriber, before: Identity) -> AbstractSet[str]:
-        """Exchange the automatic topics of the old identity for those of the new one.
-
-        :returns: the latter.
-        """
-        if self.automatic is None:
-            return _NOTHING
-        old = self.automatic.topics(before)
-        new = self.automatic.topics(subscriber.identity)
-        for topic in old - new:
-            self.unsubscribe(subscriber, topic)
-        for topic in new - old:
-            self.subscribe(subscriber, topic)
-        return new
-
-    def _review(self, subscriber: Subscriber, automatic: AbstractSet[str]) -> None:
-        """End the subscriptions that are not permitted any more."""
-        permissions = self.policy.permissions
-        if permissions is None:
-            return
-        identity = subscriber.identity
-        lapsed = [
-            topic
-            for topic in self.hub.topics(subscriber)
-            if topic not in automatic
-            and not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
-        ]
-        for topic in lapsed:
-            self.unsubscribe(subscriber, topic)

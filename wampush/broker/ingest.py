@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import orjson
 
-from wampush.broker.audience import audience_of, further_topics_of
 from wampush.broker.publication import Publication
+from wampush.broker.publication_options import audience_of, further_topics_of
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.topics import is_reserved

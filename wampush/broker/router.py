@@ -14,25 +14,34 @@ from typing import Final
 
 from wampush.broker.access.policy import Policy
 from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.hub import Hub
 from wampush.broker.publication import EVERYONE, Publication
-from wampush.broker.selection import select
+from wampush.broker.receiver_selection import select
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscription_index import SubscriptionIndex
+from wampush.broker.topic_rules import TopicRules
 from wampush.broker.users import UserIndex
 
 
 class Router:
     """Finds the receivers of publications.
 
-    :param hub: the subscriptions.
+    :param subscriptions: which subscriber has which topics.
     :param fanout: the way to the outboxes.
-    :param policy: the rules in force; may be replaced at any time.
+    :param policy: who may do what; may be replaced at any time.
+    :param topic_rules: say what slow clients lose, and where presence is on.
     """
 
-    def __init__(self, hub: Hub[Subscriber], fanout: Fanout, policy: Policy) -> None:
-        self.hub: Final = hub
+    def __init__(
+        self,
+        subscriptions: SubscriptionIndex[Subscriber],
+        fanout: Fanout,
+        policy: Policy,
+        topic_rules: TopicRules,
+    ) -> None:
+        self.subscriptions: Final = subscriptions
         self.fanout: Final = fanout
         self.policy = policy
+        self.topic_rules: Final = topic_rules
         #: All open sessions by their ids.
         self.sessions: Final[dict[str, Subscriber]] = {}
         self.users: Final = UserIndex()
@@ -57,7 +66,7 @@ class Router:
         if self._watchers:
             for on_publication in self._watchers:
                 on_publication(publication)
-        subscribers = self.hub.subscribers(topic)
+        subscribers = self.subscriptions.subscribers(topic)
         receivers: Collection[Subscriber] = subscribers
         if publication.audience is not EVERYONE and subscribers:
             receivers = select(publication.audience, subscribers, self.users, self.sessions)
@@ -66,7 +75,7 @@ class Router:
                 topic,
                 publication.payload,
                 receivers,
-                self.policy.slow_client(topic),
+                self.topic_rules.slow_client(topic),
                 publication.position,
             )
         return len(receivers)

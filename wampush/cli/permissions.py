@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator
 from ipaddress import ip_address
 
+from wampush.broker.access.permission_rule import AccessDecision, Rule
 from wampush.broker.access.permissions import Permissions, default_decisions
-from wampush.broker.access.rule import AccessDecision, Rule
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.choices import Action, PublishPolicy
 from wampush.config.checks.endpoints import parts_of

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
 from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse, problem_of, server_responded
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 from wampush.net.state_machine import moved
 

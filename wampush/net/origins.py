@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from wampush.net.addresses import parse_address
-from wampush.net.proxies import PROXY_HEADERS
+from wampush.net.trusted_proxies import PROXY_HEADERS
 from wampush.web_origin import ANY, NULL, SAME_HOST, canonical, host_of
 
 #: Characters of a header that a message shows.

@@ -21,11 +21,10 @@ from wampush.apps.components.registry import Components
 from wampush.apps.python.loading import load_apps
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.permissions import Permissions, default_decisions
-from wampush.broker.access.policy import Policy, Publishing, TopicRule
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.hub import Hub
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Report, Source
@@ -37,6 +36,8 @@ from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.requests.procedures import Become
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscription_index import SubscriptionIndex
+from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
@@ -48,11 +49,11 @@ from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
-from wampush.edges.zeromq.pull import PullSockets
+from wampush.edges.zeromq.pull_sockets import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.log_limit import LogLimiter
 from wampush.net.origins import Origins
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
 from wampush.node.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
@@ -165,10 +166,11 @@ def _core(settings: Settings, reactor: Any) -> _Core:
 
     ledger = Ledger(time, report)
     backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
-    hub: Hub[Subscriber] = Hub()
+    subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
     rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
-    policy = Policy(Publishing.NOBODY, rules, _permissions(settings))
-    router = Router(hub, Fanout(end_of_turn, backpressure, ledger), policy)
+    policy = Policy(Publishing.NOBODY, _permissions(settings))
+    fanout = Fanout(end_of_turn, backpressure, ledger)
+    router = Router(subscriptions, fanout, policy, TopicRules(rules))
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
     pushes = settings.pushes

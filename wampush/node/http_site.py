@@ -19,7 +19,7 @@ from wampush.edges.http.site import BoundedSite, HttpLimits
 from wampush.errors import CloseReason
 from wampush.net import secret_files
 from wampush.net.addresses import counting_key
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 from wampush.node.build import Node
 from wampush.node.metrics import Metrics, NodeState
 

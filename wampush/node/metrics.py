@@ -183,14 +183,14 @@ METRICS: Final = (
         MetricKind.GAUGE,
         (),
         "Topics with at least one subscriber.",
-        _single(lambda state: state.broker.hub.topic_count),
+        _single(lambda state: state.broker.subscriptions.topic_count),
     ),
     Metric(
         "wampush_subscriptions",
         MetricKind.GAUGE,
         (),
         "Subscriptions of all sessions.",
-        _single(lambda state: state.broker.hub.subscription_count),
+        _single(lambda state: state.broker.subscriptions.subscription_count),
     ),
     Metric(
         "wampush_inputs_received_total",

@@ -26,7 +26,7 @@ from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
-from wampush.net import descriptors, listeners
+from wampush.net import descriptor_limit, listeners
 from wampush.node import reloading
 from wampush.node.clock import use_monotonic_clock
 from wampush.node.listening import ListeningSockets
@@ -150,7 +150,7 @@ class WampushService(Service):
         signals.handle_hangup()
         # Twisted installs its own handlers when the reactor starts.
         reactor.callWhenRunning(signals.handle_ends)
-        descriptors.load_codecs()
+        descriptor_limit.load_codecs()
         settings = _fit_descriptors(self._loaded.settings)
         node = build(settings, reactor, settings.websocket.max_connections, self._loaded.folder)
         sockets = ListeningSockets(reactor, settings.tls)
@@ -322,14 +322,14 @@ def _write_in_thread(writer: LogWriter) -> None:
 
 def _fit_descriptors(settings: Settings) -> Settings:
     """Raise the limit of open files, and return settings whose connections fit into it."""
-    before, allowed = descriptors.raise_descriptor_limit()
+    before, allowed = descriptor_limit.raise_descriptor_limit()
     websocket, http, zmq = settings.websocket, settings.http, settings.zmq
-    wanted = descriptors.Shares(
+    wanted = descriptor_limit.Shares(
         clients=websocket.max_connections,
         http=http.max_connections if http.listen != "off" else 0,
         backends=zmq.max_connections if zmq.pull else 0,
     )
-    shares = descriptors.share_out(allowed, wanted)
+    shares = descriptor_limit.share_out(allowed, wanted)
     _log.info(
         "open descriptors: the limit is {allowed}, it was {before}; at most {clients} clients, "
         "{http} HTTP connections and {backends} backends over ZeroMQ",

@@ -157,7 +157,7 @@ def test_an_action_takes_the_permission_to_call_and_not_to_publish():
     entry = PermissionSettings("a", (Action.CALL,), ("authenticated",), allow=True)
     defaults = default_decisions(publish=PublishPolicy.NEVER, call=DefaultPermission.DENY)
     permissions = Permissions([entry], defaults, lambda: 0.0)
-    world.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    world.world.broker.policy = Policy(Publishing.NOBODY, permissions)
     nobody, ann = world.client(), world.client(identity=ANN)
     for client in (nobody, ann):
         world.says(client, [7, "a", 1])

@@ -9,7 +9,7 @@ import pytest
 from tests.apps.python.fake_server import FakeServer
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.publication import EVERYONE, Targets
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.apps.app_world import logging
 from tests.apps.python.fake_server import FakeServer
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 
 
 def test_each_context_has_the_session_of_its_client() -> None:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from tests.apps.app_world import CONNECT_TIMEOUT, TIMEOUT, AppWorld, logging
 from wampush.apps import App, ConnectContext, Context, Refuse, Rewrite, Session, WampError
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
 ANN = Identity("7", frozenset({"staff"}), language="de", web_session="abc", source="token")
@@ -72,7 +72,7 @@ def test_a_subscription_passes_when_nobody_objects():
     world = AppWorld(app)
     client = world.client(identity=ANN)
     world.says(client, [5, "a"], [5, "b"], [5, "bc"])
-    assert world.world.hub.topics(client.subscriber) == {"a", "b", "bc"}
+    assert world.world.subscriptions.topics(client.subscriber) == {"a", "b", "bc"}
     assert asked == [("7", "a"), ("7", "b"), "b", "b", ("7", "bc"), "bc"]
 
 
@@ -85,7 +85,7 @@ def test_a_refusal_is_counted_with_its_reason(make):
     world = AppWorld(app)
     client = world.client()
     world.says(client, [5, "a"])
-    assert world.world.hub.topics(client.subscriber) == set()
+    assert world.world.subscriptions.topics(client.subscriber) == set()
     assert world.refusals() == [("application-refused", "only on weekdays")]
     assert later == []
 
@@ -108,7 +108,7 @@ def test_a_hook_that_fails_has_refused(hook, function, logged):
     world = AppWorld(app)
     client = world.client("b")
     world.says(client, [5, "a"] if hook == "on_subscribe" else [7, "b", 1, False])
-    assert world.world.hub.topics(client.subscriber) == {"b"}
+    assert world.world.subscriptions.topics(client.subscriber) == {"b"}
     assert world.got(client) == []
     ((reason, detail),) = world.refusals()
     (event,) = incidents(logged)
@@ -127,7 +127,7 @@ def test_a_hook_that_takes_too_long_has_refused(hook):
     world.says(client, [5, "a"] if hook == "on_subscribe" else [7, "b", 1, False])
     assert world.refusals() == []
     world.advance(TIMEOUT)
-    assert world.world.hub.topics(client.subscriber) == {"b"}
+    assert world.world.subscriptions.topics(client.subscriber) == {"b"}
     assert world.got(client) == []
     assert [reason for reason, _ in world.refusals()] == ["application-failed"]
     assert client.subscriber.pending is None
@@ -148,7 +148,7 @@ def test_requests_take_effect_in_order_after_a_slow_hook():
     world.advance(1)
     assert world.got(client) == []
     world.advance(2)
-    assert world.world.hub.topics(client.subscriber) == {"news", "a"}
+    assert world.world.subscriptions.topics(client.subscriber) == {"news", "a"}
     assert world.got(client) == [[3, "id", "called"], [8, "news", 1]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.apps.python.fake_server import FakeServer
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 
 

@@ -17,7 +17,7 @@ from wampush.config.tables.webhooks import WebhookSettings, WhenDown
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 
 TIMEOUT = 1.5
 

@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from tests.apps.fake_application import application, logged
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.pending import Verdict
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.net.circuit_breaker import BreakerState
 from wampush.net.http_post import HttpResponse, ResponseTooLong
 from wampush.wamp.messages import Subscribe

@@ -10,7 +10,7 @@ import pytest
 from tests.broker.world import World
 from wampush.apps.webhooks import requests
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable
 from wampush.wamp.messages import Call, Publish, Subscribe
 

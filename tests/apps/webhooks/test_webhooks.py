@@ -12,7 +12,7 @@ from tests.apps.fake_application import application, logged
 from tests.support.limits import PREFIX_LIMITS
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Source
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import AuthenticationRefused, CloseReason, Refusal
 from wampush.wamp.messages import Publish
@@ -145,9 +145,9 @@ def test_a_subscription_that_is_allowed():
     client = web.world.client()
     web.world.says(client, '[5,"orders"]')
     web.world.says(client, '[6,"other"]')
-    assert web.world.hub.topic_count == 0
+    assert web.world.subscriptions.topic_count == 0
     web.answer({"allow": True})
-    assert set(web.world.hub.topics(client.subscriber)) == {"orders"}
+    assert set(web.world.subscriptions.topics(client.subscriber)) == {"orders"}
     assert web.world.ledger.accepted[Source.CLIENT] == 2
 
 
@@ -159,7 +159,7 @@ def test_a_subscription_that_is_refused(answer):
     client = web.world.client()
     web.world.says(client, '[5,"orders"]')
     web.answer(**answer)
-    assert web.world.hub.topic_count == 0
+    assert web.world.subscriptions.topic_count == 0
     assert refusals(web) == {"application-refused": 1}
     detail = "no" if "document" in answer else ""
     assert web.world.ledger.recent[-1].detail == detail
@@ -173,7 +173,7 @@ def test_the_default_holds_for_clients_that_subscribe(when_down, topics, refused
     web = application("subscribe", when_down=when_down)
     web.world.says(web.world.client(), '[5,"orders"]')
     web.answer(status=500)
-    assert web.world.hub.topic_count == topics
+    assert web.world.subscriptions.topic_count == topics
     assert refusals(web) == refused
 
 
@@ -184,7 +184,7 @@ def test_other_topics_are_not_asked_about():
         web.world.says(client, json.dumps([5, topic]))
         web.world.says(client, json.dumps([7, topic, 1]))
     assert [post.body["topic"] for post in web.posts] == ["user.7"] * 2 + ["orders"] * 2
-    assert web.world.hub.topic_count == 2
+    assert web.world.subscriptions.topic_count == 2
 
 
 def test_a_publication_that_is_allowed_as_it_is():
@@ -359,7 +359,7 @@ def test_a_session_that_has_gone_neither_subscribes_nor_publishes():
     assert [post.dropped for post in web.posts] == [True, True]
     web.world.end_turn()
     assert listener.texts == []
-    assert web.world.hub.topic_count == 1
+    assert web.world.subscriptions.topic_count == 1
     assert refusals(web) == {"session-ended": 2}
 
 

@@ -35,7 +35,7 @@ def world():
 
 
 def topics(world, client):
-    return set(world.hub.topics(client.subscriber))
+    return set(world.subscriptions.topics(client.subscriber))
 
 
 def events(client):
@@ -155,7 +155,7 @@ def test_a_change_exchanges_what_only_one_of_the_two_has(world):
     assert topics(world, client) == {"own", "broadcast", "user.8", "group.b", "group.c"}
     client.become(ANONYMOUS)
     assert topics(world, client) == {"own", "broadcast"}
-    assert world.hub.subscribers("user.8") == set()
+    assert world.subscriptions.subscribers("user.8") == set()
 
 
 def test_a_session_that_proves_whose_it_is_gets_its_topics_then(world):
@@ -217,7 +217,7 @@ def test_unsubscribing_ends_it_for_that_session_and_stays_so(world):
 
 def test_a_lost_session_leaves_nothing(world):
     world.clients.on_lost(world.client(identity=identity("7", "a", "b")).subscriber)
-    assert (world.hub.topic_count, world.hub.subscription_count) == (0, 0)
+    assert (world.subscriptions.topic_count, world.subscriptions.subscription_count) == (0, 0)
 
 
 def test_limits_neither_refuse_it_nor_count_it(world):

@@ -11,6 +11,7 @@ from tests.broker.world import World
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import Identity
+from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.choices import Action
@@ -54,8 +55,8 @@ def test_subscriptions_need_a_permission():
         for topic in ("user.alice.inbox", "user.bob.inbox", "public"):
             world.says(client, json.dumps([5, topic]))
     world.end_turn()
-    assert set(world.hub.topics(alice.subscriber)) == {"user.alice.inbox", "public"}
-    assert set(world.hub.topics(nobody.subscriber)) == {"public"}
+    assert set(world.subscriptions.topics(alice.subscriber)) == {"user.alice.inbox", "public"}
+    assert set(world.subscriptions.topics(nobody.subscriber)) == {"public"}
     push_to_alice = Publication("user.alice.inbox", b"1")
     assert world.broker.publish(push_to_alice) == 1
 
@@ -67,7 +68,7 @@ def test_refused_subscriptions_are_silent_counted_and_logged():
     world.says(alice, '[5,"user.alice.inbox"]')
     world.says(alice, '[5,"user.bob.inbox"]')
     world.end_turn()
-    assert set(world.hub.topics(alice.subscriber)) == {"user.alice.inbox"}
+    assert set(world.subscriptions.topics(alice.subscriber)) == {"user.alice.inbox"}
     assert alice.texts == []
     assert world.ledger.refusals() == {"subscribe-forbidden": 1}
     assert world.ledger.received[Source.CLIENT] == 2
@@ -167,8 +168,8 @@ def test_a_change_of_identity_ends_what_the_new_one_may_not_have():
     world.says(client, '[2,"1","wampush.refresh","token"]')
     world.end_turn()
     assert answers(client) == [[3, "1", "token"]]
-    assert set(world.hub.topics(client.subscriber)) == {"user.alice.a", "user.alice.b"}
-    assert not world.hub.subscribers("staff")
+    assert set(world.subscriptions.topics(client.subscriber)) == {"user.alice.a", "user.alice.b"}
+    assert not world.subscriptions.subscribers("staff")
 
 
 def test_a_session_keeps_its_topics_until_its_identity_is_reviewed():
@@ -176,16 +177,16 @@ def test_a_session_keeps_its_topics_until_its_identity_is_reviewed():
     client = world.client("staff")
     world.serve({"other": lambda *_: None})
     world.says(client, '[2,"1","other"]')
-    assert world.hub.subscribers("staff")
-    world.broker.become(client.subscriber, client.subscriber.identity)
-    assert not world.hub.subscribers("staff")
+    assert world.subscriptions.subscribers("staff")
+    change_identity(world.broker, client.subscriber, client.subscriber.identity)
+    assert not world.subscriptions.subscribers("staff")
 
 
 def test_events_before_a_review_are_delivered_and_none_after():
     world = world_with(subscribe="deny")
     client = world.client("a", "b")
     world.broker.publish(Publication("a", b"1"))
-    world.broker.become(client.subscriber, client.subscriber.identity)
+    change_identity(world.broker, client.subscriber, client.subscriber.identity)
     world.broker.publish(Publication("a", b"2"))
     world.end_turn()
     assert client.texts == [b'[8,"a",1]']
@@ -194,8 +195,8 @@ def test_events_before_a_review_are_delivered_and_none_after():
 def test_without_permissions_a_review_changes_nothing():
     world = World()
     client = world.client("a")
-    world.broker.become(client.subscriber, client.subscriber.identity)
-    assert world.hub.subscribers("a")
+    change_identity(world.broker, client.subscriber, client.subscriber.identity)
+    assert world.subscriptions.subscribers("a")
 
 
 def test_untrusted_values_are_shortened_and_quoted_in_the_log():

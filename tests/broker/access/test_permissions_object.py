@@ -19,8 +19,8 @@ from tests.broker.access.permission_cases import (
     rules,
     topics,
 )
+from wampush.broker.access.permission_rule import Rule
 from wampush.broker.access.permissions_object import permissions_object
-from wampush.broker.access.rule import Rule
 from wampush.broker.identity import ANONYMOUS
 from wampush.choices import Action
 

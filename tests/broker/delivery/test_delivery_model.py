@@ -66,7 +66,9 @@ class Delivery(RuleBasedStateMachine):
         audience = Audience(frozenset([excluded.id] if excluded else []))
         payload = json.dumps([self.number, "x" * size]).encode()
         for client in self.living:
-            if client is not excluded and topic in self.world.hub.topics(client.subscriber):
+            if client is not excluded and topic in self.world.subscriptions.topics(
+                client.subscriber
+            ):
                 self.queued(client, topic)
         self.world.broker.publish(Publication(topic, payload, audience))
 
@@ -184,7 +186,7 @@ class Delivery(RuleBasedStateMachine):
         assert missed <= dropped
         for client in self.living:
             world.broker.on_lost(client.subscriber)
-        assert (world.hub.topic_count, world.broker.sessions) == (0, {})
+        assert (world.subscriptions.topic_count, world.broker.sessions) == (0, {})
 
     def is_complete(self, client: Client) -> None:
         """A client that was not dropped has everything but what its topics' rules leave out."""

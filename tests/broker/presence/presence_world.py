@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.broker.world import Client, World
 from wampush.broker.access.permissions import Permissions, default_decisions
-from wampush.broker.access.policy import Policy, Publishing, TopicRule
+from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
@@ -18,6 +18,7 @@ from wampush.broker.requests.authorization import RequestLimits
 from wampush.broker.requests.presence import PresenceProcedures
 from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router
+from wampush.broker.topic_rules import TopicRule
 from wampush.choices import PublishPolicy, SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
@@ -55,10 +56,12 @@ class PresenceWorld(World):
         allowed = Permissions(
             permissions, default_decisions(publish=PublishPolicy.ALWAYS), lambda: self.clock.now
         )
-        policy = Policy(Publishing.EVERYBODY, rules, allowed if permissions else None)
+        policy = Policy(Publishing.EVERYBODY, allowed if permissions else None)
         self.grace = grace
         self.list_users = list_users
-        super().__init__(auto_subscribe=auto_subscribe, presence=self._presence, policy=policy)
+        super().__init__(
+            auto_subscribe=auto_subscribe, presence=self._presence, policy=policy, rules=rules
+        )
 
     def _presence(self, router: Router) -> Presence:
         clock = Clock(lambda: self.clock.now, self.clock.call_later)

@@ -18,10 +18,10 @@ from tests.broker.presence.presence_world import (
     twice,
 )
 from tests.broker.world import Client
-from wampush.broker.access.policy import TopicRule
 from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY
 from wampush.broker.presence.delay_queue import SLICE
 from wampush.broker.presence.presence import PresenceView
+from wampush.broker.topic_rules import TopicRule
 from wampush.choices import Action, SlowClient
 from wampush.config.tables.permissions import PermissionSettings
 
@@ -212,7 +212,7 @@ def test_topics_without_presence_keep_nothing(world, topic):
 def test_presence_of_everything_is_not_that_of_its_own_topics():
     world = PresenceWorld(rules=[TopicRule("*", SlowClient.DISCONNECT, presence=True)])
     client = world.join("7", "a", changes("a"), ONLINE, changes(ONLINE), changes(changes("a")))
-    assert world.hub.topics(client.subscriber) == {"a", changes("a"), ONLINE}
+    assert world.subscriptions.topics(client.subscriber) == {"a", changes("a"), ONLINE}
     assert world.ledger.refusals() == {"presence-off": 2}
     assert set(world.presence._members) == {"a"}
 
@@ -303,7 +303,7 @@ def test_a_topic_that_the_new_user_may_not_have_is_not_joined():
     world.wait(1)
     assert sorted(world.announced(watcher)) == ["+8", "-7", "-7"]
     assert world.presence.users(ROOM) == {}
-    assert world.hub.topics(tab.subscriber) == {"room.2"}
+    assert world.subscriptions.topics(tab.subscriber) == {"room.2"}
     world.lose(tab)
     world.wait(GRACE)
     assert world.presence._members == {}

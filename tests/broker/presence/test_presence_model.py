@@ -141,11 +141,11 @@ class Model(RuleBasedStateMachine):
     def look(self, *, lost: bool = False) -> None:
         """Work out what the last step has changed."""
         now = self.world.clock.now
-        hub = self.world.hub
+        subscriptions = self.world.subscriptions
         counts: Counter[Place] = Counter()
         for name, user in self.users.items():
             if user is not None:
-                for topic in hub.topics(self.clients[name].subscriber):
+                for topic in subscriptions.topics(self.clients[name].subscriber):
                     counts[(topic, user)] += 1
         online = Counter(user for user in self.users.values() if user is not None)
         if lost:
@@ -199,7 +199,7 @@ class Model(RuleBasedStateMachine):
     @invariant()
     def anonymous_sessions_are_counted(self) -> None:
         for topic in WATCHED:
-            subscribers = self.world.hub.subscribers(topic)
+            subscribers = self.world.subscriptions.subscribers(topic)
             anonymous = sum(each.identity.user is None for each in subscribers)
             assert self.world.presence.count_anonymous(topic) == anonymous
 

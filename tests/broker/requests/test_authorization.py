@@ -110,7 +110,7 @@ def test_the_subscriptions_of_a_session_and_the_topics_of_the_node_are_limited(w
 def test_automatic_topics_take_no_room():
     world = World(auto_subscribe=("all", "more"))
     judge, client = checks(world, limits=request_limits(subscriptions=1)), world.client()
-    assert world.hub.topics(client.subscriber) == {"all", "more"}
+    assert world.subscriptions.topics(client.subscriber) == {"all", "more"}
     assert refusal(judge, client, Subscribe("own")) is None
     world.broker.subscribe(client.subscriber, "own")
     assert refusal(judge, client, Subscribe("other")) is Refusal.TOO_MANY_SUBSCRIPTIONS

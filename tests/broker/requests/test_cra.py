@@ -246,11 +246,11 @@ def test_an_awaiting_session_can_only_authenticate():
     cra.world.says(cra.client, '[5, "t"]')
     cra.world.says(cra.client, '[7, "t", 1]')
     assert cra.call("http://example.com/none") == "#not-authenticated"
-    assert cra.world.hub.topic_count == 0
+    assert cra.world.subscriptions.topic_count == 0
     assert cra.world.ledger.refusals() == {Refusal.NOT_AUTHENTICATED.code: 3}
     assert cra.log_in("alice", "alice-secret") == PERMISSIONS
     cra.world.says(cra.client, '[5, "t"]')
-    assert cra.world.hub.topic_count == 1
+    assert cra.world.subscriptions.topic_count == 1
 
 
 def test_secrets_are_in_no_representation():

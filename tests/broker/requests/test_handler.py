@@ -96,7 +96,7 @@ class Scene:
         self.world.end_turn()
 
     def topics(self, client: Client) -> set[str]:
-        return set(self.world.hub.topics(client.subscriber))
+        return set(self.world.subscriptions.topics(client.subscriber))
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ def test_what_a_session_may_not_do_any_more_is_refused_though_it_asked_before(sc
         PermissionSettings("staff", (Action.SUBSCRIBE,), ("anyone",), allow=False),
     ]
     permissions = Permissions(entries, default_decisions(), lambda: 0.0)
-    scene.world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    scene.world.broker.policy = Policy(Publishing.NOBODY, permissions)
     client = scene.world.client(identity=Identity("7", frozenset({"staff"})))
     leave = {"leave": lambda *_: client.become(Identity("7"))}
     scene.world.serve(leave, scene.slow)
@@ -435,7 +435,7 @@ def test_topics_are_known_by_their_resolved_uri(world):
     client = world.client()
     for text in ('[1,"p","urn:"]', '[5,"p:a"]', '[5,"urn:a"]', '[5,"p:b"]', '[6,"urn:b"]'):
         world.says(client, text)
-    assert world.hub.topics(client.subscriber) == {"urn:a"}
+    assert world.subscriptions.topics(client.subscriber) == {"urn:a"}
     world.broker.publish(Publication("urn:a", b"1"))
     world.end_turn()
     assert client.texts == [b'[8,"urn:a",1]']
@@ -500,9 +500,9 @@ def test_bad_input_is_counted_and_changes_nothing(world, text, refusal, dialect)
     assert (ledger.received[Source.CLIENT], ledger.accepted[Source.CLIENT]) == (1, 0)
     assert ledger.recent[0].origin == f"session {client.id}"
     assert (len(client.wire.received), len(other.wire.received)) == before
-    assert world.hub.topics(client.subscriber) == {"t"}
+    assert world.subscriptions.topics(client.subscriber) == {"t"}
     world.says(client, '[5,"u"]')
-    assert world.hub.topics(client.subscriber) == {"t", "u"}
+    assert world.subscriptions.topics(client.subscriber) == {"t", "u"}
     assert not client.outbox.closed
 
 
@@ -512,7 +512,7 @@ def test_bad_input_is_counted_and_changes_nothing(world, text, refusal, dialect)
 def test_the_length_of_a_topic_is_counted_in_bytes(world, topic, fits):
     client = world.client()
     world.says(client, json.dumps([5, topic]))
-    assert (topic in world.hub.topics(client.subscriber)) is fits
+    assert (topic in world.subscriptions.topics(client.subscriber)) is fits
 
 
 def test_publishing_may_be_forbidden():
@@ -568,7 +568,7 @@ def test_a_session_that_must_authenticate_may_only_call_for_that(world, procedur
     world.says(client, '[5,"t"]')
     world.end_turn()
     assert [json.loads(text)[2] for text in client.texts] == [uri]
-    assert world.hub.topics(client.subscriber) == set()
+    assert world.subscriptions.topics(client.subscriber) == set()
     assert world.ledger.refusals()["not-authenticated"] in (1, 2)
 
 

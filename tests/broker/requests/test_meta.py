@@ -55,7 +55,7 @@ def test_an_anonymous_session(world):
 def test_a_session_with_a_user_and_its_permissions(world):
     entry = PermissionSettings("user.{user}", (Action.PUBLISH,), ("authenticated",), allow=True)
     permissions = Permissions([entry], default_decisions(publish=PublishPolicy.NEVER), lambda: 0.0)
-    world.broker.policy = Policy(Publishing.NOBODY, (), permissions)
+    world.broker.policy = Policy(Publishing.NOBODY, permissions)
     identity = Identity(
         "7", frozenset({"b", "a"}), "web", "pt-BR", {"name": "Ann"}, 2000.5, "token"
     )
@@ -86,7 +86,6 @@ def test_arguments_are_refused(world, procedure):
 def test_a_session_that_may_call_nothing_may_ask_for_its_permissions(world, procedure):
     world.broker.policy = Policy(
         Publishing.NOBODY,
-        (),
         Permissions((), default_decisions(call=DefaultPermission.DENY), lambda: 0.0),
     )
     assert ask(world, world.client(limit=4000), procedure)[0] == 3

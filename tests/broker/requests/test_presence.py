@@ -84,7 +84,7 @@ def test_a_topic_without_presence(topic: str) -> None:
 def test_changes_of_a_topic_without_presence_cannot_be_watched() -> None:
     world = PresenceWorld()
     client = world.join(None, changes("room.quiet"), changes("news"), changes(""))
-    assert world.hub.topics(client.subscriber) == set()
+    assert world.subscriptions.topics(client.subscriber) == set()
     assert refusals(world) == {"presence-off": 3}
     assert "room.quiet" in world.ledger.recent[0].detail
 
@@ -107,7 +107,7 @@ def test_a_session_that_may_not_subscribe_learns_nothing_about_the_topic() -> No
     stranger = world.join("7", changes(ROOM))
     staff = world.client(identity=person("8", "staff"), limit=10_000)
     world.say(staff, [5, ROOM], [5, changes(ROOM)])
-    assert world.hub.topics(stranger.subscriber) == set()
+    assert world.subscriptions.topics(stranger.subscriber) == set()
     assert refusals(world) == {"subscribe-forbidden": 1}
     uri, _, details = world.call(stranger, LIST, ROOM)
     assert (uri, details) == (ERROR_FORBIDDEN, {"reason": "subscribe-forbidden"})
@@ -121,7 +121,7 @@ def test_changes_need_a_permission_of_their_own_too() -> None:
         ]
     )
     client = world.join("7", ROOM, changes(ROOM))
-    assert world.hub.topics(client.subscriber) == {ROOM}
+    assert world.subscriptions.topics(client.subscriber) == {ROOM}
 
 
 def test_losing_the_permission_for_a_topic_ends_watching_it() -> None:
@@ -129,7 +129,7 @@ def test_losing_the_permission_for_a_topic_ends_watching_it() -> None:
     client = world.client(identity=person("8", "staff"), limit=10_000)
     world.say(client, [5, ROOM], [5, changes(ROOM)], [5, "news"])
     world.become(client, "8")
-    assert world.hub.topics(client.subscriber) == {"news"}
+    assert world.subscriptions.topics(client.subscriber) == {"news"}
     assert world.presence.users(ROOM) == {}
 
 
@@ -184,7 +184,7 @@ def test_where_application_code_decides_only_subscribers_may_ask() -> None:
     world.serve(application=judge)
     client = world.join("7", changes(ROOM))
     judge.asked[changes(ROOM)](PASS)
-    assert world.hub.topics(client.subscriber) == set()
+    assert world.subscriptions.topics(client.subscriber) == set()
     assert refusals(world) == {"subscribe-forbidden": 1}
     assert "The application" in world.ledger.recent[0].detail
     assert world.call(client, LIST, ROOM)[0] == ERROR_FORBIDDEN
@@ -192,5 +192,5 @@ def test_where_application_code_decides_only_subscribers_may_ask() -> None:
     world.say(client, [5, ROOM], [5, changes(ROOM)])
     judge.asked[changes(ROOM)](PASS)
     judge.asked[ROOM](PASS)
-    assert world.hub.topics(client.subscriber) == {ROOM, changes(ROOM)}
+    assert world.subscriptions.topics(client.subscriber) == {ROOM, changes(ROOM)}
     assert world.listed(client, ROOM) == {"8": 1, "7": 1}

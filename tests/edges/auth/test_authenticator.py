@@ -15,7 +15,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from tests.broker.world import World
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.settings import Settings
 from wampush.config.tables.identity import (
     AuthSettings,

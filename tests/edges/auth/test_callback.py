@@ -16,7 +16,7 @@ from twisted.logger import globalLogPublisher
 
 from tests.support.php import php_server
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth.callback import Callback
 from wampush.errors import AuthenticationRefused, CloseReason

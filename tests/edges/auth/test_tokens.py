@@ -28,7 +28,7 @@ from tests.edges.auth.key_material import (
     rsa_jwk,
 )
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.token_keys import load_signing_key
 from wampush.edges.auth.tokens import Tokens, issue

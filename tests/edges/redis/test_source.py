@@ -19,7 +19,7 @@ from tests.edges.redis.redis_in_memory import (
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.config.checks.redis import RedisUrl
-from wampush.edges.redis.problems import problem_of_failure
+from wampush.edges.redis.error_descriptions import problem_of_failure
 from wampush.edges.redis.source import MAX_DELAY, STEADY_SECONDS, retry_delay
 from wampush.errors import OperatorError, Refusal
 

@@ -28,10 +28,10 @@ from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.message_budgets import MessageBudgets
-from wampush.edges.websocket.opening import ConnectHook
+from wampush.edges.websocket.opening_handshake import ConnectHook
 from wampush.edges.websocket.server import WebSocketEdge
 from wampush.net.origins import Origins
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 
 
 @dataclass

@@ -16,7 +16,7 @@ from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 
 CLIENT_LIMITS = ClientLimits(queue_bytes=1, messages_per_second=100.0, message_burst=2000)
 

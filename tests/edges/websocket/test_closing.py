@@ -207,10 +207,10 @@ def test_a_lingering_connection_reads_nothing_and_ends() -> None:
     node.publish("t", b"1")
     (close,) = frames(peer.take())
     assert close.first == 0x88
-    assert node.broker.hub.topic_count == 1
+    assert node.broker.subscriptions.topic_count == 1
     peer.connection.dataReceived(bytes(DISCARD_BYTES))
     assert peer.transport.disconnected
     assert node.ledger.ended == {CloseReason.ENDED_BY_APPLICATION: 1}, "an end is counted once"
     peer.lose()
     assert node.edge.timer_wheel.waiting == 0
-    assert node.broker.hub.topic_count == 0
+    assert node.broker.subscriptions.topic_count == 0

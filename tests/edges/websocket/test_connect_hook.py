@@ -11,7 +11,7 @@ from tests.apps.sample_components import Scripted
 from tests.edges.websocket.component_in_memory import ComponentEdge
 from tests.edges.websocket.in_memory import MemoryNode, Peer, change_rules, frames, masked, request
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectAttempt
+from wampush.broker.requests.connect_request import ConnectAttempt
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import AuthenticationRefused, CloseReason
 
@@ -77,7 +77,7 @@ def test_a_session_begins_when_the_hook_agrees() -> None:
     assert arrival.subscriber.session_id.encode() in welcome.payload
     assert node.broker.sessions == {arrival.subscriber.session_id: arrival.subscriber}
     # What it sent behind its request was kept.
-    assert node.broker.hub.topics(arrival.subscriber) == {"t"}
+    assert node.broker.subscriptions.topics(arrival.subscriber) == {"t"}
 
 
 @pytest.mark.parametrize(

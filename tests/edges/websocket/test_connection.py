@@ -75,7 +75,7 @@ def test_ends_are_counted_and_send_a_close_frame(
     assert peer.connection.reason is reason
     peer.lose()
     assert node.ledger.ended == {reason: 1}, "an end is counted once"
-    assert node.broker.hub.topic_count == 0
+    assert node.broker.subscriptions.topic_count == 0
     assert node.broker.sessions == {}
     assert node.edge.connections == set()
 
@@ -142,7 +142,7 @@ def test_nothing_is_read_after_the_end() -> None:
     peer.connection.dataReceived(masked(b'[5,"t"]'))
     peer.connection.dataReceived(request())
     assert peer.take() == b""
-    assert node.broker.hub.topic_count == 0
+    assert node.broker.subscriptions.topic_count == 0
 
 
 def test_drop_and_finish_after_the_end_do_nothing() -> None:
@@ -234,7 +234,7 @@ def test_frames_in_the_same_read_as_the_request_are_read() -> None:
     peer = node.connect()
     peer.send(request() + masked(b'[5,"t"]') + masked(b"", first=0x88))
     assert node.ledger.ended == {CloseReason.PEER_CLOSED: 1}
-    assert node.broker.hub.topic_count == 1
+    assert node.broker.subscriptions.topic_count == 1
     assert not peer.transport.disconnected
 
 

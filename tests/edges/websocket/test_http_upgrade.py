@@ -313,7 +313,7 @@ def test_frames_may_come_in_the_same_read_as_the_handshake() -> None:
     welcome, error = frames(rest)
     assert welcome.payload.startswith(b"[0,")
     assert error.payload.startswith(b'[4,"c",')
-    assert node.broker.hub.topic_count == 1
+    assert node.broker.subscriptions.topic_count == 1
 
 
 def test_a_frame_may_be_cut_between_the_reads_of_the_handshake() -> None:
@@ -323,7 +323,7 @@ def test_a_frame_may_be_cut_between_the_reads_of_the_handshake() -> None:
         peer = node.connect()
         peer.send(request() + text[:index])
         peer.send(text[index:])
-        assert node.broker.hub.topic_count == 1
+        assert node.broker.subscriptions.topic_count == 1
 
 
 LIMIT = 512

@@ -534,7 +534,7 @@ def test_a_client_that_reads_nothing_is_dropped_and_its_memory_freed() -> None:
     # Twisted's server transports are part of cycles, so they wait for the collector.
     gc.collect()
     assert node.broker.sessions == {}
-    assert node.broker.hub.topic_count == 0
+    assert node.broker.subscriptions.topic_count == 0
     assert left() is None
 
 

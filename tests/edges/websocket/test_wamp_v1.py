@@ -8,7 +8,7 @@ import pytest
 
 from tests.edges.websocket.in_memory import Frame, MemoryNode, frames, masked
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.errors import CloseReason, MessageRefused, Refusal

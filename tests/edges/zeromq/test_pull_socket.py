@@ -22,8 +22,8 @@ from tests.edges.zeromq.pull_world import (
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.publication import Publication
-from wampush.edges.zeromq.pull import TURN_BYTES
 from wampush.edges.zeromq.pull_socket import MAX_PARTS, MOVES, SocketState
+from wampush.edges.zeromq.pull_sockets import TURN_BYTES
 from wampush.errors import ListenError, Refusal
 from wampush.net.turn_budget import TURN_MESSAGES
 

@@ -15,7 +15,7 @@ from wampush.apps.component import Component, ComponentConnection, Line
 from wampush.apps.components.connection_runner import ConnectionRunner
 from wampush.apps.incidents import Incidents
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 
 #: Seconds that methods may take for what a client has left; then they are cancelled.
 PATIENCE: Final = 5.0

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from wampush.apps.python import json_values
 from wampush.apps.python.presence import Presence
-from wampush.broker.audience import targets_of
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
+from wampush.broker.publication_options import targets_of
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wampush.apps.python.server_api import ServerApi
     from wampush.apps.python.session import Session
-    from wampush.broker.requests.connect import ConnectRequest
+    from wampush.broker.requests.connect_request import ConnectRequest
 
 To = Targets | dict[str, Any] | None
 """The subscribers that receive a publication, such as ``{"users": ["7"]}``; None for all."""

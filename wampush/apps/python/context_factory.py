@@ -15,7 +15,7 @@ from wampush.apps.python.context import ConnectContext, Context
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
     from wampush.apps.python.session_registry import Sessions
-    from wampush.broker.requests.connect import ConnectAttempt
+    from wampush.broker.requests.connect_request import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wampush.apps.python.server_api import Publisher
     from wampush.apps.python.session import Session
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import ConnectAttempt
+    from wampush.broker.requests.connect_request import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
     from wampush.wamp.messages import Call, Publish, Subscribe
 

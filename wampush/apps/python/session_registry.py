@@ -14,7 +14,7 @@ from wampush.apps.python.session import Session
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
-    from wampush.broker.requests.connect import ConnectAttempt
+    from wampush.broker.requests.connect_request import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
 
 

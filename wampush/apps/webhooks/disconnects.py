@@ -26,7 +26,7 @@ from wampush.apps.webhooks.responses import Push, acknowledgement
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
 from wampush.net.http_post import never_sent, problem_of
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 
 _EVENT: Final = "disconnect"
 _MAX_ATTEMPTS: Final = 2

@@ -19,7 +19,7 @@ from wampush.net.bounded_client import BoundedClient, OutgoingRequest
 from wampush.net.circuit_breaker import CircuitBreaker
 from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 
 _CONNECT: Final = "connect"

@@ -25,7 +25,7 @@ from wampush.net.http_post import cookie_header
 
 if TYPE_CHECKING:
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import ConnectAttempt
+    from wampush.broker.requests.connect_request import ConnectAttempt
     from wampush.broker.subscriber import Subscriber
     from wampush.errors import CloseReason
     from wampush.wamp.messages import Call, Publish, Subscribe

@@ -25,7 +25,7 @@ from wampush.apps.webhooks.responses import CallResponse, HookDecision, Push
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
-from wampush.broker.requests.connect import ConnectAttempt
+from wampush.broker.requests.connect_request import ConnectAttempt
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT
 from wampush.broker.subscriber import Subscriber
 from wampush.config.tables.webhooks import WebhookSettings
@@ -33,7 +33,7 @@ from wampush.errors import CloseReason, NotSerialisable, PushRefused, Refusal
 from wampush.net.addresses import counting_key
 from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 from wampush.topics import is_reserved, matches
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE

@@ -1,5 +1,5 @@
 """Who may do what.
 
-Owns: permissions, the policy of topics, automatic subscriptions.
+Owns: permissions, who may publish by default, automatic subscriptions.
 Must not import: the broker, delivery, requests.
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from wampush.broker.access.rule import Rule
+from wampush.broker.access.permission_rule import Rule
 from wampush.broker.identity import Identity
 from wampush.choices import Action
 

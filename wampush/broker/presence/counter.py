@@ -37,13 +37,13 @@ class CounterTopic(RateLimitedPublisher):
 
     def on_change(self) -> None:
         """Handle a change of the number."""
-        if self._host.hub.subscribers(self._topic):
+        if self._host.subscriptions.subscribers(self._topic):
             self.request()
 
     def on_subscribe(self, subscriber: Subscriber) -> None:
         """Send the number to a session that has subscribed."""
         number = self._read()
-        if len(self._host.hub.subscribers(self._topic)) == 1:
+        if len(self._host.subscriptions.subscribers(self._topic)) == 1:
             self._published = number
         elif number != self._published:
             self._published = None
@@ -52,7 +52,9 @@ class CounterTopic(RateLimitedPublisher):
     @property
     def has_news(self) -> bool:
         """Whether there are subscribers that know another number."""
-        return self._read() != self._published and bool(self._host.hub.subscribers(self._topic))
+        return self._read() != self._published and bool(
+            self._host.subscriptions.subscribers(self._topic)
+        )
 
     def publish(self) -> int:
         """Publish the number."""

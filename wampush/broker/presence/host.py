@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from wampush.broker.access.policy import Policy
-from wampush.broker.hub import Hub
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscription_index import SubscriptionIndex
+from wampush.broker.topic_rules import TopicRules
 from wampush.broker.users import UserIndex
 
 
 class PresenceHost(Protocol):
-    """The indexes, the policy, and the way to subscribers, as presence sees them."""
+    """The indexes, the rules for topics, and the way to subscribers, as presence sees them."""
 
     @property
-    def hub(self) -> Hub[Subscriber]:
+    def subscriptions(self) -> SubscriptionIndex[Subscriber]:
         """The subscriptions."""
 
     @property
@@ -31,8 +31,8 @@ class PresenceHost(Protocol):
         """All sessions by id."""
 
     @property
-    def policy(self) -> Policy:
-        """The policy, which says on which topics presence is on."""
+    def topic_rules(self) -> TopicRules:
+        """The rules that say on which topics presence is on."""
 
     def publish(self, publication: Publication) -> int:
         """Publish for the subscribers of a topic.

@@ -3,7 +3,7 @@
 Owns: what sessions and their subscriptions mean for presence, and what application code may read
 of it. Must not import: Twisted, the edges. The clock is handed in.
 
-Only users are kept, and only on topics for which the policy turns presence on. An anonymous session
+Only users are kept, and only on topics whose rules turn presence on. An anonymous session
 or a topic without presence costs one look into an index that exists anyway. A user whose last
 connection was lost counts as present for a grace period, so that going from one page to the next
 is not a leave.
@@ -73,7 +73,7 @@ class Presence:
         self._changes: dict[str, TopicChanges] = {}
         # The session whose identity is being changed, between the two notifications.
         self._changing: Subscriber | None = None
-        self._is_used = host.policy.uses_presence
+        self._is_used = host.topic_rules.uses_presence
         self._stopped = False
 
     # Reading, for application code.
@@ -101,7 +101,7 @@ class Presence:
             members = self._members.get(topic)
             return {} if members is None else dict(members.users)
         found: dict[str, int] = {}
-        for subscriber in self._host.hub.subscribers(topic):
+        for subscriber in self._host.subscriptions.subscribers(topic):
             user = self._host.users.user_of(subscriber)
             if user:
                 found[user] = found.get(user, 0) + 1
@@ -111,7 +111,7 @@ class Presence:
 
     def is_on(self, topic: str) -> bool:
         """Return whether joins and leaves of a topic are published."""
-        return not is_reserved(topic) and self._host.policy.has_presence(topic)
+        return not is_reserved(topic) and self._host.topic_rules.has_presence(topic)
 
     def announced_users(self, topic: str) -> Iterator[tuple[str, int]]:
         """Yield the users on a topic as its watchers know them, with their subscriptions.
@@ -143,7 +143,7 @@ class Presence:
         """Return how many subscribers of a topic with presence have no user."""
         members = self._members.get(topic)
         connections = 0 if members is None else members.connections
-        return len(self._host.hub.subscribers(topic)) - connections
+        return len(self._host.subscriptions.subscribers(topic)) - connections
 
     # Notifications by the broker.
 
@@ -175,7 +175,7 @@ class Presence:
         """
         if self._host.users.user_of(subscriber) == (subscriber.identity.user or None):
             return
-        for topic in self._host.hub.topics(subscriber):
+        for topic in self._host.subscriptions.topics(subscriber):
             if topic in self._members:
                 self._leave(subscriber, topic)
         self._changing = subscriber
@@ -188,7 +188,7 @@ class Presence:
         self._on_user(subscriber)
         self._num_online.on_change()
         if self._is_used:
-            for topic in self._host.hub.topics(subscriber):
+            for topic in self._host.subscriptions.topics(subscriber):
                 self._join(subscriber, topic)
 
     def on_lost(self, user: str | None, topics: AbstractSet[str]) -> None:
@@ -255,12 +255,12 @@ class Presence:
         changes = self._changes.get(topic)
         if changes is None:
             where = PRESENCE_CHANGES + topic
-            if self._stopped or not self._host.hub.subscribers(where):
+            if self._stopped or not self._host.subscriptions.subscribers(where):
                 return
             changes = self._changes[topic] = TopicChanges(
                 topic,
                 interval=self._interval,
-                watchers=partial(self._host.hub.subscribers, where),
+                watchers=partial(self._host.subscriptions.subscribers, where),
                 send=partial(self._publish, where),
                 on_idle=partial(self._changes.pop, topic, None),
             )

@@ -93,13 +93,13 @@ class RequestChecks:
 
         :raises MessageRefused: TOO_MANY_SUBSCRIPTIONS, TOO_MANY_TOPICS.
         """
-        limits, hub = self._limits, self._broker.hub
-        topics, most = hub.topics(subscriber), limits.subscriptions
+        limits, subscriptions = self._limits, self._broker.subscriptions
+        topics, most = subscriptions.topics(subscriber), limits.subscriptions
         # Automatic topics do not use up the room of requested ones.
         is_full = len(topics) >= most and self._broker.requested_count(subscriber) >= most
         if is_full and topic not in topics:
             raise MessageRefused(Refusal.TOO_MANY_SUBSCRIPTIONS, f"{most} are allowed.")
-        if hub.topic_count >= limits.topics and not hub.subscribers(topic):
+        if subscriptions.topic_count >= limits.topics and not subscriptions.subscribers(topic):
             raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{limits.topics} are allowed.")
 
     def check_pending(self, pending: PendingRequests, size: int) -> None:
@@ -123,7 +123,7 @@ class RequestChecks:
         """
         permissions, application = self._broker.policy.permissions, self._application
         judged = application is not None and application.judges_subscribing
-        if judged and topic not in self._broker.hub.topics(subscriber):
+        if judged and topic not in self._broker.subscriptions.topics(subscriber):
             return False
         return (
             permissions is None
@@ -132,7 +132,7 @@ class RequestChecks:
 
     def _check_subscribe(self, subscriber: Subscriber, request: Subscribe) -> None:
         self._check_topic(request.topic)
-        if request.topic in self._broker.hub.topics(subscriber):
+        if request.topic in self._broker.subscriptions.topics(subscriber):
             # Pages also subscribe to automatic topics, for which no permission is needed.
             return
         self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)

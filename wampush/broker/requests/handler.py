@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from wampush.broker.broker import Broker
 from wampush.broker.identity import Identity
+from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
 from wampush.broker.pending import PASS, PendingRequest, PendingRequests, RequestState, Verdict
 from wampush.broker.publication import EVERYONE, Audience, Publication
@@ -89,7 +90,8 @@ class RequestHandler:
         The indexes change first, then presence, then the application learns of it.
         """
         before = subscriber.identity
-        if self.broker.become(subscriber, identity) and self.application is not None:
+        changed = change_identity(self.broker, subscriber, identity)
+        if changed and self.application is not None:
             self.application.on_identity(subscriber, before)
 
     def on_lost(self, subscriber: Subscriber) -> None:

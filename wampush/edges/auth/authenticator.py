@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.broker.requests.cra import CraProcedures
 from wampush.broker.requests.cra_key_store import CraKeyStore, KeySource
 from wampush.broker.requests.procedures import Become, Procedure, Procedures, refresh

@@ -24,7 +24,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
 from wampush.edges.auth import claims
 from wampush.edges.auth.claims import InvalidClaim
@@ -33,7 +33,7 @@ from wampush.net.addresses import counting_key
 from wampush.net.bounded_client import BoundedClient, OutgoingRequest
 from wampush.net.coalescing import Coalescer
 from wampush.net.http_post import HttpResponse, UnusableResponse, cookie_header, not_json
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
 
 _log = Logger(namespace="wampush.auth")

@@ -15,7 +15,7 @@ import jwt
 from jwt import exceptions as jwt_errors
 
 from wampush.broker.identity import Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth import claims, token_keys
 from wampush.edges.auth.claims import InvalidClaim

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from wampush.edges.http.answers import bearer, host_asked_for
 from wampush.errors import Refusal
 from wampush.net.origins import is_loopback_name
-from wampush.net.proxies import PROXY_HEADERS
+from wampush.net.trusted_proxies import PROXY_HEADERS
 from wampush.web_origin import canonical
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from twisted.web.server import Request, Site
 
 from wampush.edges.http.answers import host_asked_for, respond_text
 from wampush.edges.http.channel import BoundedChannel
-from wampush.edges.http.places import Places
+from wampush.edges.http.connection_places import ConnectionPlaces
 from wampush.net.addresses import counting_key
 from wampush.net.listeners import RejectedConnection
 
@@ -178,7 +178,7 @@ class BoundedSite(Site):
         Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
         self.body_limit = body_limit
         self.is_permitted = permits
-        self.channels: Places[BoundedChannel] = Places(
+        self.channels: ConnectionPlaces[BoundedChannel] = ConnectionPlaces(
             limits.connections, limits.per_address, limits.counted_as
         )
         self._on_rejected = on_rejected

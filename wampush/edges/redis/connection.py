@@ -23,6 +23,7 @@ from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
 from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.redis.channels import Channels
+from wampush.edges.redis.error_descriptions import problem_of_error_reply, problem_of_failure
 from wampush.edges.redis.lifecycle import (
     CONNECTION_MOVES,
     READ_MOVES,
@@ -30,7 +31,6 @@ from wampush.edges.redis.lifecycle import (
     Liveness,
     ReadState,
 )
-from wampush.edges.redis.problems import problem_of_error_reply, problem_of_failure
 from wampush.edges.redis.replies import (
     BrokenReply,
     Element,

@@ -27,8 +27,8 @@ from wampush.broker.publication import Publication
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.edges.redis.channels import Channels
 from wampush.edges.redis.connection import Login, Reading, RedisConnection, Text
+from wampush.edges.redis.error_descriptions import is_unreachable, problem_of_failure
 from wampush.edges.redis.lifecycle import SOURCE_MOVES, SourceState
-from wampush.edges.redis.problems import is_unreachable, problem_of_failure
 from wampush.edges.redis.replies import Oversized
 from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import PushRefused, Refusal

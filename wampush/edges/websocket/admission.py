@@ -15,7 +15,7 @@ from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.addresses import counting_key
 from wampush.net.origins import Origins, is_direct_from_loopback
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 
 #: Sockets beyond a limit that are still accepted, so that their requests can be answered.
 _ANSWERED_BEYOND_LIMIT: Final = 64

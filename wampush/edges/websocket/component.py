@@ -17,7 +17,7 @@ from wampush.errors import CloseReason
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.ledger import Ledger
-    from wampush.broker.requests.connect import ConnectRequest
+    from wampush.broker.requests.connect_request import ConnectRequest
     from wampush.edges.websocket.conversation import Line
     from wampush.net.origins import Origins
 

@@ -32,7 +32,7 @@ from wampush.edges.websocket.frame_reader import FrameReader
 from wampush.edges.websocket.framing import PING, close_frame, reason_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.lifecycle import Event, State, moved
-from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
+from wampush.edges.websocket.opening_handshake import OpeningHandshake, OpeningRules, peer_of
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.timer_wheel import TimerWheel

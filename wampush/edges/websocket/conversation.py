@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import ConnectRequest
+    from wampush.broker.requests.connect_request import ConnectRequest
     from wampush.broker.subscriber import Subscriber
     from wampush.errors import CloseReason
     from wampush.net.origins import Origins

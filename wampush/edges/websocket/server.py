@@ -24,7 +24,7 @@ from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.connection import Connection, SharedParts
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.opening import ConnectHook, OpeningRules
+from wampush.edges.websocket.opening_handshake import ConnectHook, OpeningRules
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason

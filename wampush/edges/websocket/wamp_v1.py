@@ -20,7 +20,7 @@ from wampush.wamp.session import PrefixLimits, WampSession
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
-    from wampush.broker.requests.connect import ConnectRequest
+    from wampush.broker.requests.connect_request import ConnectRequest
     from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.websocket.conversation import Line
     from wampush.wamp.uris import Dialect

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import zmq
 
-from wampush.edges.zeromq.gate import HIDDEN
+from wampush.edges.zeromq.accept_gate import HIDDEN
 from wampush.errors import ListenError
 
 

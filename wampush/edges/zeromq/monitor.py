@@ -20,9 +20,9 @@ import zmq
 from txzmq import ZmqFactory
 
 from wampush.broker.ledger import Ledger
+from wampush.edges.zeromq.accept_gate import Gate
 from wampush.edges.zeromq.borrowed_sockets import BorrowedSockets, accepted_by
 from wampush.edges.zeromq.bounded_reader import BoundedReader
-from wampush.edges.zeromq.gate import Gate
 from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.peers import EVENTS, Peers
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from wampush.log_limit import LogLimiter
 
 if TYPE_CHECKING:
-    from wampush.edges.zeromq.gate import Gate
+    from wampush.edges.zeromq.accept_gate import Gate
 
 _log = Logger(namespace="wampush.zeromq")
 

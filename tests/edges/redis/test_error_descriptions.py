@@ -14,7 +14,7 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
-from wampush.edges.redis.problems import (
+from wampush.edges.redis.error_descriptions import (
     is_unreachable,
     problem_of_error_reply,
     problem_of_failure,

@@ -13,7 +13,7 @@ from zope.interface import directlyProvides
 
 from tests.edges.websocket.in_memory import KEY, MemoryTransport, masked, request
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Admission
@@ -22,10 +22,10 @@ from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
-from wampush.edges.websocket.opening import OpeningHandshake, OpeningRules, peer_of
+from wampush.edges.websocket.opening_handshake import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.origins import Origins
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 
 ANN = Identity("ann", source="token")
 

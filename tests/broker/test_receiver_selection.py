@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tests.broker.world import World
-from wampush.broker import selection
+from wampush.broker import receiver_selection
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.users import UserIndex
@@ -124,7 +124,7 @@ class Steps:
         for owner, name in (
             (UserIndex, "of_user"),
             (UserIndex, "of_group"),
-            (selection._Names, "_includes"),
+            (receiver_selection._Names, "_includes"),
         ):
             self._count(monkeypatch, owner, name)
 

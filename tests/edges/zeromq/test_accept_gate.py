@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.edges.zeromq.gate import HIDDEN, Gate
+from wampush.edges.zeromq.accept_gate import HIDDEN, Gate
 
 
 def connect(listener: socket.socket, seconds: float = 5.0) -> socket.socket:

@@ -30,7 +30,7 @@ class Occupant(Protocol):
 Connection = TypeVar("Connection", bound=Occupant)
 
 
-class Places(Generic[Connection]):
+class ConnectionPlaces(Generic[Connection]):
     """The connections that have a place.
 
     :param most: connections at the same time.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.broker.access.rule import Rule
+from wampush.broker.access.permission_rule import Rule
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.logger import Logger, formatEvent
 
-from wampush.net.request_log import RequestLog
+from wampush.net.outgoing_request_log import RequestLog
 
 
 class Lines:

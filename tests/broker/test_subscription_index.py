@@ -1,4 +1,4 @@
-"""The hub against a plain dict of sets."""
+"""The subscriptions against a plain dict of sets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from wampush.broker.hub import Hub
+from wampush.broker.subscription_index import SubscriptionIndex
 
 subscribers = st.integers(0, 5)
 topics = st.sampled_from(["", "a", "b", "c", "constructor"])
@@ -15,25 +15,25 @@ topics = st.sampled_from(["", "a", "b", "c", "constructor"])
 class HubAgainstModel(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.hub: Hub[int] = Hub()
+        self.subscriptions: SubscriptionIndex[int] = SubscriptionIndex()
         self.model: dict[str, set[int]] = {}
 
     @rule(subscriber=subscribers, topic=topics)
     def add(self, subscriber, topic):
         first = not self.model.get(topic)
-        assert self.hub.add(subscriber, topic) is first
+        assert self.subscriptions.add(subscriber, topic) is first
         self.model.setdefault(topic, set()).add(subscriber)
 
     @rule(subscriber=subscribers, topic=topics)
     def discard(self, subscriber, topic):
         last = self.model.get(topic) == {subscriber}
-        assert self.hub.discard(subscriber, topic) is last
+        assert self.subscriptions.discard(subscriber, topic) is last
         self.model.get(topic, set()).discard(subscriber)
 
     @rule(subscriber=subscribers)
     def drop(self, subscriber):
         last = {topic for topic, those in self.model.items() if those == {subscriber}}
-        dropped = self.hub.remove(subscriber)
+        dropped = self.subscriptions.remove(subscriber)
         assert len(dropped) == len(set(dropped))
         assert set(dropped) == last
         for those in self.model.values():
@@ -42,19 +42,19 @@ class HubAgainstModel(RuleBasedStateMachine):
     @invariant()
     def they_agree(self):
         live = {topic: those for topic, those in self.model.items() if those}
-        assert self.hub.topic_count == len(live)
-        assert self.hub.subscription_count == sum(map(len, live.values()))
+        assert self.subscriptions.topic_count == len(live)
+        assert self.subscriptions.subscription_count == sum(map(len, live.values()))
         for topic in ("", "a", "b", "c", "constructor", "never"):
-            assert self.hub.subscribers(topic) == live.get(topic, set())
+            assert self.subscriptions.subscribers(topic) == live.get(topic, set())
         for subscriber in range(6):
             mine = {topic for topic, those in live.items() if subscriber in those}
-            assert self.hub.topics(subscriber) == mine
+            assert self.subscriptions.topics(subscriber) == mine
 
     def teardown(self):
         for subscriber in range(6):
-            self.hub.remove(subscriber)
-        assert (self.hub.topic_count, self.hub.subscription_count) == (0, 0)
-        assert vars(self.hub) == vars(Hub())
+            self.subscriptions.remove(subscriber)
+        assert (self.subscriptions.topic_count, self.subscriptions.subscription_count) == (0, 0)
+        assert vars(self.subscriptions) == vars(SubscriptionIndex())
 
 
 HubAgainstModel.TestCase.settings = settings(
@@ -64,9 +64,9 @@ TestHub = HubAgainstModel.TestCase
 
 
 def test_the_sets_are_live():
-    hub: Hub[str] = Hub()
-    hub.add("x", "t")
-    those = hub.subscribers("t")
-    hub.add("y", "t")
+    subscriptions: SubscriptionIndex[str] = SubscriptionIndex()
+    subscriptions.add("x", "t")
+    those = subscriptions.subscribers("t")
+    subscriptions.add("y", "t")
     assert those == {"x", "y"}
-    assert hub.subscribers("t") is those
+    assert subscriptions.subscribers("t") is those

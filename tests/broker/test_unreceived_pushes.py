@@ -10,7 +10,7 @@ from tests.broker.world import World
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Audience, Publication, Targets
-from wampush.broker.unheard import COMPARE_INTERVAL, MAX_LENGTH, REPEAT_INTERVAL
+from wampush.broker.unreceived_pushes import COMPARE_INTERVAL, MAX_LENGTH, REPEAT_INTERVAL
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_topics_are_compared_now_and_then(world: World, push: Callable[[str], in
 def test_what_is_remembered_is_bounded(
     world: World, push: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wampush.broker.unheard.MAX_REMEMBERED", 1)
+    monkeypatch.setattr("wampush.broker.unreceived_pushes.MAX_REMEMBERED", 1)
     world.client("news", "orders")
     for topic in ("newss", "orderss", "newss"):
         push(topic)
@@ -95,7 +95,7 @@ def test_what_is_remembered_is_bounded(
 def test_only_so_many_topics_are_compared(
     world: World, push: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wampush.broker.unheard.MAX_COMPARED", 1)
+    monkeypatch.setattr("wampush.broker.unreceived_pushes.MAX_COMPARED", 1)
     world.client("other")
     world.client("news")
     push("newss")

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.wamp.json_text import texts, values
-from wampush.broker.audience import (
+from wampush.broker.publication import EVERYONE, Audience, Targets
+from wampush.broker.publication_options import (
     MAX_FURTHER_TOPICS,
     audience_of,
     further_topics_of,
     targets_of,
 )
-from wampush.broker.publication import EVERYONE, Audience, Targets
 from wampush.errors import PushRefused, Refusal
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from wampush.edges.http.places import Places
+from wampush.edges.http.connection_places import ConnectionPlaces
 
 
 @dataclass(eq=False)
@@ -18,7 +18,7 @@ def counted_as(address: str) -> str | None:
 
 
 def test_places_are_counted_in_total_and_per_address() -> None:
-    places: Places[Connection] = Places(3, 2, counted_as)
+    places: ConnectionPlaces[Connection] = ConnectionPlaces(3, 2, counted_as)
     first, second = Connection(), Connection()
     places.take(first)
     assert not places.address_is_full("192.0.2.1")
@@ -35,18 +35,18 @@ def test_places_are_counted_in_total_and_per_address() -> None:
 
 
 def test_addresses_without_a_name_have_no_limit() -> None:
-    places: Places[Connection] = Places(10, 1, counted_as)
+    places: ConnectionPlaces[Connection] = ConnectionPlaces(10, 1, counted_as)
     for _ in range(3):
         assert not places.address_is_full("127.0.0.1")
         places.take(Connection("127.0.0.1"))
-    unlimited: Places[Connection] = Places(10, 0, counted_as)
+    unlimited: ConnectionPlaces[Connection] = ConnectionPlaces(10, 0, counted_as)
     for _ in range(3):
         unlimited.take(Connection())
     assert not unlimited.address_is_full("192.0.2.1")
 
 
 def test_the_oldest_that_may_gives_way() -> None:
-    places: Places[Connection] = Places(3, 0, counted_as)
+    places: ConnectionPlaces[Connection] = ConnectionPlaces(3, 0, counted_as)
     assert places.oldest_that_gives_way() is None
     stays, old, new = Connection(can_give_way=False), Connection(), Connection()
     for each in (stays, old, new):

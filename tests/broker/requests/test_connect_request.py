@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wampush.broker.identity import ANONYMOUS
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import AuthenticationRefused, CloseReason
 
 

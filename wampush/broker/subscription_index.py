@@ -2,8 +2,8 @@
 
 Owns: the two indexes and nothing else. Must not import: anything of wampush.
 
-The sets that :meth:`Hub.subscribers` returns are live: iterating over them costs no copy, and a
-caller must not keep one across a change.
+The sets that :meth:`SubscriptionIndex.subscribers` returns are live: iterating over them costs no
+copy, and a caller must not keep one across a change.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 SubscriberType = TypeVar("SubscriberType", bound=Hashable)
 
 
-class Hub(Generic[SubscriberType]):
+class SubscriptionIndex(Generic[SubscriberType]):
     """The subscribers of each topic and the topics of each subscriber."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.net.proxies import Proxies
+from wampush.net.trusted_proxies import Proxies
 
 
 @pytest.mark.parametrize(

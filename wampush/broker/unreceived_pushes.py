@@ -15,9 +15,9 @@ import re
 from itertools import islice
 from typing import Final
 
-from wampush.broker.hub import Hub
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscription_index import SubscriptionIndex
 from wampush.excerpts import shown
 
 #: Seconds between two comparisons.
@@ -36,15 +36,15 @@ SIMILARITY: Final = 0.8
 _DIGITS: Final = re.compile(r"[0-9]+")
 
 
-class UnheardPushes:
+class UnreceivedPushes:
     """Counts pushes without receivers and logs topics that are probably misspelled.
 
-    :param hub: the topics that have subscribers.
+    :param subscriptions: the topics that have subscribers.
     :param ledger: counts the pushes, and has the clock and the logger.
     """
 
-    def __init__(self, hub: Hub[Subscriber], ledger: Ledger) -> None:
-        self._hub = hub
+    def __init__(self, subscriptions: SubscriptionIndex[Subscriber], ledger: Ledger) -> None:
+        self._subscriptions = subscriptions
         self._ledger = ledger
         self._compared_at = -math.inf
         self._logged: dict[str, float] = {}
@@ -53,7 +53,7 @@ class UnheardPushes:
         """Count a push without receivers; log it if its topic is probably misspelled."""
         self._ledger.unheard[source] += 1
         # With subscribers, the push was for none of them: nothing is wrong with its topic.
-        if len(topic) > MAX_LENGTH or self._hub.subscribers(topic):
+        if len(topic) > MAX_LENGTH or self._subscriptions.subscribers(topic):
             return
         now = self._ledger.time()
         if 0 <= now - self._compared_at < COMPARE_INTERVAL:
@@ -68,7 +68,7 @@ class UnheardPushes:
             source=source.value,
             topic=shown(topic),
             near=shown(near),
-            count=len(self._hub.subscribers(near)),
+            count=len(self._subscriptions.subscribers(near)),
         )
 
     def _similar(self, topic: str) -> str | None:
@@ -76,7 +76,7 @@ class UnheardPushes:
         # Topics such as room.17 differ in their numbers on purpose.
         without_numbers = _DIGITS.sub("0", topic)
         candidates: dict[str, str] = {}
-        for each in islice(self._hub.occupied_topics, MAX_COMPARED):
+        for each in islice(self._subscriptions.occupied_topics, MAX_COMPARED):
             if len(each) <= MAX_LENGTH:
                 candidates.setdefault(_DIGITS.sub("0", each), each)
         if without_numbers in candidates:

@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import ConnectAttempt, ConnectRequest
+from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket import http_upgrade

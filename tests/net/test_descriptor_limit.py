@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from wampush.net import descriptors
-from wampush.net.descriptors import RESERVED_DESCRIPTORS, Shares, share_out
+from wampush.net import descriptor_limit
+from wampush.net.descriptor_limit import RESERVED_DESCRIPTORS, Shares, share_out
 
 PROGRAM = """
 import json, resource, sys
-from wampush.net.descriptors import raise_descriptor_limit
+from wampush.net.descriptor_limit import raise_descriptor_limit
 soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(json.dumps([raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)]))
@@ -46,7 +46,7 @@ def test_a_limit_that_is_high_enough_is_left_alone(
 
     monkeypatch.setattr(resource, "getrlimit", lambda _: limits[-1])
     monkeypatch.setattr(resource, "setrlimit", raise_limit)
-    assert descriptors.raise_descriptor_limit() == (soft, 300)
+    assert descriptor_limit.raise_descriptor_limit() == (soft, 300)
     assert made == calls
 
 
@@ -71,8 +71,8 @@ def test_every_kind_of_connection_gets_a_share(
 def test_host_names_can_be_handled_without_a_free_descriptor() -> None:
     program = (
         "import resource\n"
-        "from wampush.net import descriptors\n"
-        "descriptors.load_codecs()\n"
+        "from wampush.net import descriptor_limit\n"
+        "descriptor_limit.load_codecs()\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
         "'example.org'.encode('idna')\n"
     )
