@@ -13,7 +13,7 @@ from service_identity import CertificateError, VerificationError
 from twisted.python.failure import Failure
 
 from tests.support.certificates import OWN_NAMES, Certificate, make_certificate
-from wampush.client.tls import ServerVerification
+from wampush.client.tls import server_verification
 from wampush.errors import OperatorError
 
 
@@ -52,7 +52,7 @@ def handshake(certificate: Certificate, client: SSL.Connection) -> None:
 def problem(certificate: Certificate, host: str, ca_file: str | None) -> BaseException | None:
     """Connect to a host; return why it failed, or None if it did not."""
     protocol = TlsProtocol()
-    connection = ServerVerification(host, ca_file).clientConnectionForTLS(protocol)
+    connection = server_verification(host, ca_file).clientConnectionForTLS(protocol)
     try:
         handshake(certificate, connection)
     except SSL.Error as error:
@@ -104,4 +104,4 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str | None, words: s
     if content is not None:
         path.write_text(content)
     with pytest.raises(OperatorError, match=words):
-        ServerVerification("localhost", str(path))
+        server_verification("localhost", str(path))

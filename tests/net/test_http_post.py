@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from cryptography import x509
 from OpenSSL import SSL
-from service_identity import VerificationError
+from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
@@ -15,6 +16,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
+from tests.support.certificates import OWN_NAMES, make_certificate
+from tests.support.tls_server import host_names, outcome_of, reactor, tls_server
 from wampush.net.http_post import (
     CLOSE_SECONDS,
     MOST_BYTES,
@@ -170,6 +173,7 @@ def test_too_long_says_so_whatever_wraps_it():
         ),
         (tls_error("no protocols"), "TLS: no protocols", True, False),
         (VerificationError(errors=[]), "the certificate is for another name", True, False),
+        (CertificateError(), "the certificate of the server has no", True, False),
         (RuntimeError("secret"), "the request failed (RuntimeError)", True, False),
         (ResponseTooLong(), TOO_LONG, True, True),
         (UnusableResponse("unexpected status 404", 404), "unexpected status 404", True, True),
@@ -211,3 +215,26 @@ def test_a_cookie_header():
     transport: Any = StringTransport()
     client.makeConnection(transport)
     assert b"Cookie: a=1\r\n" in transport.value()
+
+
+@pytest.mark.parametrize(
+    ("host", "names", "said"),
+    [
+        ("localhost", OWN_NAMES, None),
+        ("127.0.0.1", OWN_NAMES, None),
+        ("localhost", (x509.DNSName("example.org"),), "the certificate is for another name"),
+        ("localhost", (), "the certificate of the server has no subjectAltName"),
+        ("127.0.0.1", (), "the certificate of the server has no subjectAltName"),
+    ],
+)
+def test_requests_go_to_servers_with_a_certificate_for_the_host(
+    tmp_path, monkeypatch, host, names, said
+):
+    certificate = make_certificate(tmp_path, "localhost", names=names)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.certificate))
+    with host_names(), tls_server(certificate, b"HTTP/1.1 204 No Content\r\n\r\n") as port:
+        outcome = outcome_of(HttpPost(reactor, f"https://{host}:{port}/hooks")(b"{}"))
+    if said is None:
+        assert outcome == HttpResponse(204, b"")
+    else:
+        assert problem_of(outcome).startswith(said)

@@ -23,7 +23,7 @@ from zope.interface import implementer
 
 from wampush import __version__
 from wampush.client import failures
-from wampush.client.tls import ServerVerification
+from wampush.client.tls import server_verification
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def endpoint_of(url: str, reactor: object, ca_file: str | None = None) -> IStrea
     if not secure:
         return endpoint
     verification = cast(
-        "IOpenSSLClientConnectionCreator", ServerVerification(parts.hostname, ca_file)
+        "IOpenSSLClientConnectionCreator", server_verification(parts.hostname, ca_file)
     )
     return wrapClientTLS(verification, endpoint)
 

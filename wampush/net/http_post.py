@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.defer import TimeoutError as DeferTimeout
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
@@ -30,10 +31,11 @@ from twisted.web._newclient import HTTP11ClientProtocol
 from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IBodyProducer
+from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
 from zope.interface import implementer
 
 from wampush.errors import BackendError
+from wampush.server_verification import ServerVerification
 
 MOST_BYTES: Final = 65_536
 #: Limit for a connection as a whole: headers, interim responses, and chunk framing, which takes
@@ -214,6 +216,15 @@ class _SingleUsePool(HTTPConnectionPool):
         return endpoint.connect(self._clients)
 
 
+@implementer(IPolicyForHTTPS)
+class _VerifyServers:
+    """A policy that verifies the certificates and the names of all servers."""
+
+    def creatorForNetloc(self, hostname: bytes, port: int) -> ServerVerification:
+        """Return the TLS options for a new connection to a host."""
+        return ServerVerification(hostname.decode("ascii"))
+
+
 class HttpPost:
     """POST requests to one URL; certificates are verified against the system's trust store.
 
@@ -222,7 +233,8 @@ class HttpPost:
     """
 
     def __init__(self, reactor: Any, url: str) -> None:
-        self._agent = Agent(reactor, pool=_SingleUsePool(reactor))
+        policy: Any = _VerifyServers()
+        self._agent = Agent(reactor, policy, pool=_SingleUsePool(reactor))
         self._url = url.encode("ascii")
 
     def __call__(
@@ -307,8 +319,12 @@ def problem_of(failure: Failure) -> str:
         return str(value)
     if isinstance(value, SSL.Error):
         return _tls_problem(value)
-    # Of a library that only Twisted depends on.
-    if type(value).__module__.startswith("service_identity."):
+    if isinstance(value, CertificateError):
+        return (
+            "the certificate of the server has no subjectAltName; it needs one with the host name "
+            "in the URL"
+        )
+    if isinstance(value, VerificationError):
         return (
             "the certificate is for another name; use a host name of the certificate in the URL, "
             "or a certificate with a subjectAltName for this one"

@@ -1,4 +1,5 @@
 """Files that TLS to a Redis cannot use stop the start; errors name their keys."""
+# ruff: noqa: N802 - Twisted calls the methods of protocols by these names.
 
 from __future__ import annotations
 
@@ -11,11 +12,16 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.x509.oid import NameOID
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
 
-from tests.support.certificates import Certificate, make_certificate
+from tests.support.certificates import OWN_NAMES, Certificate, make_certificate
+from tests.support.tls_server import host_names, outcome_of, reactor, tls_server
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.tables.redis import RedisSourceSettings
+from wampush.edges.redis.problems import is_unreachable, problem_of_failure
 from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import OperatorError
 
@@ -111,3 +117,37 @@ def test_a_key_that_is_unfit_for_tls(tmp_path: Path) -> None:
 def test_a_host_that_no_certificate_can_be_for(host: str) -> None:
     with pytest.raises(OperatorError, match=r"url: no certificate can be issued for"):
         endpoint(host)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (OWN_NAMES, None),
+        ((x509.DNSName("example.org"),), "the certificate of the server is for another name; "),
+        ((), "the certificate of the server has no subjectAltName"),
+    ],
+)
+def test_the_certificate_of_redis_must_be_for_its_host(
+    tmp_path: Path, names: tuple[x509.GeneralName, ...], said: str | None
+) -> None:
+    certificate = make_certificate(tmp_path, "localhost", names=names)
+    ended: Deferred[Any] = Deferred()
+
+    class _Client(Protocol):
+        def connectionMade(self) -> None:
+            transport: Any = self.transport
+            transport.write(b"PING\r\n")
+
+        def connectionLost(self, reason: Failure = connectionDone) -> None:
+            ended.callback(reason)
+
+    with host_names(), tls_server(certificate, b"+PONG\r\n") as port:
+        entry = RedisSourceSettings(
+            url=RedisUrl("localhost", port, tls=True),
+            channels=("x",),
+            ca=str(certificate.certificate),
+        )
+        client_endpoint(entry, PLACE, reactor).connect(Factory.forProtocol(_Client))
+        problem = problem_of_failure(outcome_of(ended))
+    assert problem.startswith(said or "Redis closed the connection")
+    assert is_unreachable(problem) is (said is None)

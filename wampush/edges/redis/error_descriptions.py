@@ -13,6 +13,7 @@ import re
 from typing import Any, Final
 
 from OpenSSL import SSL
+from service_identity import CertificateError, VerificationError
 from twisted.internet.error import ConnectionDone, ConnectionLost, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import TimeoutError as ConnectTimeout
@@ -42,6 +43,13 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ConnectionDone, "Redis closed the connection"),
     (ConnectionLost, "the connection was lost"),
 )
+_UNTRUSTED: Final[tuple[tuple[type[Exception], str], ...]] = (
+    (CertificateError, "the certificate of the server has no subjectAltName"),
+    (
+        VerificationError,
+        "the certificate of the server is for another name; the URL must have a name of it",
+    ),
+)
 _FAILED: Final = "the connection failed"
 _AWAY: Final = frozenset(problem for _, problem in _FAILURES)
 
@@ -66,7 +74,7 @@ def problem_of_error_reply(text: str) -> str:
 def problem_of_failure(failure: Failure) -> str:
     """Return why there is no connection, or why it ended."""
     value: Any = failure.value
-    for kind, problem in _FAILURES:
+    for kind, problem in _FAILURES + _UNTRUSTED:
         if isinstance(value, kind):
             return problem
     if isinstance(value, SSL.Error):

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from OpenSSL import SSL, crypto
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.ssl import Certificate, optionsForClientTLS, trustRootFromCertificates
 
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
+from wampush.server_verification import ServerVerification
 
 #: Seconds for the TCP connection, including name resolution.
 CONNECT_SECONDS: Final = 10
@@ -30,26 +30,27 @@ def client_endpoint(entry: RedisSourceSettings, place: str, reactor: Any) -> Any
     """
     url = entry.url
     plain: Any = HostnameEndpoint(reactor, url.host, url.port, timeout=CONNECT_SECONDS)
-    return wrapClientTLS(client_tls_options(entry, place), plain) if url.tls else plain
+    if not url.tls:
+        return plain
+    options: Any = client_tls_options(entry, place)
+    return wrapClientTLS(options, plain)
 
 
-def client_tls_options(entry: RedisSourceSettings, place: str) -> Any:
+def client_tls_options(entry: RedisSourceSettings, place: str) -> ServerVerification:
     """Return TLS options that verify the server's certificate and its host name.
 
     :param entry: the settings of the source.
     :param place: the entry's name in the configuration, for errors.
     :raises OperatorError: a file cannot be used.
     """
-    trusted: Any = None
+    authorities = None
     if entry.ca:
-        authorities = pem_files.certificates(f"{place}.ca", entry.ca)
-        trusted = trustRootFromCertificates(
-            [Certificate(crypto.X509.from_cryptography(each)) for each in authorities]
-        )
+        found = pem_files.certificates(f"{place}.ca", entry.ca)
+        authorities = [crypto.X509.from_cryptography(each) for each in found]
     own = _own_certificate(entry, place) if entry.certificate else {}
     try:
-        return optionsForClientTLS(entry.url.host, trusted, extraCertificateOptions=own)
-    except UnicodeError as error:
+        return ServerVerification(entry.url.host, authorities, own)
+    except ValueError as error:
         host = entry.url.host
         raise OperatorError(
             f"{place}.url: no certificate can be issued for the host {host!r}"
