@@ -21,7 +21,7 @@ from tests.support.certificates import OWN_NAMES, Certificate, make_certificate
 from tests.support.tls_server import host_names, outcome_of, reactor, tls_server
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.tables.redis import RedisSourceSettings
-from wampush.edges.redis.problems import is_unreachable, problem_of_failure
+from wampush.edges.redis.error_descriptions import is_unreachable, problem_of_failure
 from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import OperatorError
 
