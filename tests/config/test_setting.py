@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 
-from wampush.config.checks.common import Choice, Flag, ListOf, Number, TopicPattern
+from wampush.config.checks.common import Choice, Flag, ListOf, Number, TopicPattern, whole
 from wampush.config.setting import (
     Conflict,
-    Count,
     EntryRule,
     Rule,
     Seconds,
+    Some,
     entry_rule,
-    required,
     rule,
-    setting,
     settings_of,
+    table_in,
 )
 
 
@@ -29,32 +28,58 @@ class Colour(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Inner:
+    """A table within another one."""
+
+    flag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    name: TopicPattern = required("Required.")
-    wait: Seconds = setting(2.0, "A wait.")
-    count: Count = setting(3, "A count.", unit="apples", least=2, most=5)
-    is_on: bool = setting(True, "A flag.")
-    word: Literal["a", "b"] = setting("a", "A word.")
-    colour: Colour = setting(Colour.RED, "A colour.")
-    colours: tuple[Colour, ...] = setting((Colour.RED,), "Colours.", at_least=1)
-    other: int = field(default=5)
+    """A table.
+
+    :param name: Required.
+    :param wait: A wait, as ``count`` shows, which
+        goes on in a second line.
+    :param count: A count.
+    """
+
+    name: TopicPattern
+    words: Some[Literal["a", "b"]]
+    wait: Seconds = 2.0
+    count: Annotated[int, whole(2, 5, "apples")] = 3
+    is_on: bool = True
+    word: Literal["a", "b"] = "a"
+    colour: Colour = Colour.RED
+    colours: tuple[Colour, ...] = (Colour.RED,)
+    inner: Inner = Inner()
+    inners: tuple[Inner, ...] = ()
 
 
 def test_the_declaration_gives_check_default_and_reason():
     settings = settings_of(Table)
-    assert list(settings) == ["name", "wait", "count", "is_on", "word", "colour", "colours"]
     assert {name: each.check for name, each in settings.items() if name != "name"} == {
+        "words": ListOf(Choice(("a", "b")), at_least=1),
         "wait": Number(0.01, 3600, "s"),
         "count": Number(2, 5, "apples", whole=True),
         "is_on": Flag(),
         "word": Choice(("a", "b")),
         "colour": Choice(tuple(Colour)),
-        "colours": ListOf(Choice(tuple(Colour)), at_least=1),
+        "colours": ListOf(Choice(tuple(Colour))),
     }
     assert settings["wait"].default == 2.0
-    assert settings["wait"].reason == "A wait."
-    assert [name for name, each in settings.items() if each.is_required] == ["name"]
-    assert [each.unit for each in settings.values()] == ["", "s", "apples", "", "", "", ""]
+    assert settings["wait"].reason == "A wait, as `count` shows, which goes on in a second line."
+    assert (settings["count"].reason, settings["word"].reason) == ("A count.", "")
+    assert [name for name, each in settings.items() if each.is_required] == ["name", "words"]
+    assert {name: each.unit for name, each in settings.items() if each.unit} == {
+        "wait": "s",
+        "count": "apples",
+    }
+
+
+def test_a_field_may_hold_a_table_or_a_list_of_tables():
+    found = {name: table_in(hint) for name, hint in get_type_hints(Table).items()}
+    assert {name for name, table in found.items() if table is Inner} == {"inner", "inners"}
 
 
 def test_members_of_enumerations_are_kept():
@@ -67,9 +92,8 @@ def test_members_of_enumerations_are_kept():
 def test_an_annotation_without_a_check_is_a_defect():
     @dataclass
     class Bare:
-        number: int = setting(1, "A number.")
+        number: int = 1
 
-    Bare.__annotations__["number"] = int
     with pytest.raises(TypeError, match="implies no check"):
         settings_of(Bare)
 

@@ -15,7 +15,6 @@ from wampush.config.settings import (
     RULES,
     SECTIONS,
     Settings,
-    _tables,
     assemble,
 )
 from wampush.config.tables.websocket import Dialect
@@ -65,4 +64,6 @@ def test_choices_are_those_that_the_code_knows():
 
 
 def test_tables_and_lists_come_from_the_class():
-    assert _tables() == (dict(SECTIONS), dict(LISTS))
+    sections = {key.partition(".")[0] for key in FIELDS if "." in key}
+    assert (set(SECTIONS), list(LISTS)) == (sections, list(LIST_FIELDS))
+    assert SECTIONS["websocket"] is type(Settings().websocket)

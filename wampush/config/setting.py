@@ -5,52 +5,52 @@ Must not import: anything of wampush but the checks.
 
 A table is a frozen dataclass. The annotation of a field gives its check: an ``Annotated`` alias
 carries one, ``bool``, ``Literal`` and enumerations imply one, and ``tuple[X, ...]`` is a list of X.
+A field without a default has to be given. The docstring of the table gives the reason for each
+default, or what the setting is for, in one or two sentences.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields, replace
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from wampush.config.checks.common import Check, Choice, Flag, ListOf, Number
+from wampush.config.checks.common import Check, Choice, Flag, ListOf, Number, whole
 
 GIB: Final = 2**30
 DAY: Final = 86_400
+_REASON: Final = re.compile(r"^:param (\w+): (.*(?:\n .*)*)", re.MULTILINE)
+_NOT_EMPTY: Final = object()
 
+Element = TypeVar("Element")
+Some = Annotated[tuple[Element, ...], _NOT_EMPTY]
 Seconds = Annotated[float, Number(0.01, 3600, "s")]
 Rate = Annotated[float, Number(0, 1_000_000, "1/s")]
-Bytes = Annotated[int, Number(64, GIB, "bytes", whole=True)]
-Count = Annotated[int, Number(1, 10_000_000, whole=True)]
-
-
-def setting(default: object, reason: str, **narrower: object) -> Any:
-    """Declare a setting.
-
-    :param default: the value where no source gives another one.
-    :param reason: why this default, or what the setting is for; one or two sentences in Markdown.
-    :param narrower: attributes of the check that differ from those of the annotation, such as
-        ``least``, ``most`` and ``unit`` of a number, or ``at_least`` of a list.
-    """
-    return field(default=default, metadata={"reason": reason, "narrower": narrower})
-
-
-def required(reason: str, **narrower: object) -> Any:
-    """Declare a setting of a list of tables that every entry must give."""
-    return field(metadata={"reason": reason, "narrower": narrower})
+Bytes = Annotated[int, whole(64, GIB, "bytes")]
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A setting as its table declares it.
 
-    :param name: the name within its table.
     :param default: ``MISSING`` for a required setting.
+    :param reason: in Markdown; "" where Python runs without docstrings.
     """
 
-    name: str
     check: Check
     default: object
     reason: str
@@ -67,38 +67,43 @@ class Setting:
 
 
 def settings_of(table: type[Any]) -> Mapping[str, Setting]:
-    """Return the settings that a table declares, by name."""
+    """Return the settings that a table declares, by name; tables within it are left out."""
     hints = get_type_hints(table, include_extras=True)
+    reasons = {
+        name: " ".join(text.replace("``", "`").split())
+        for name, text in _REASON.findall(inspect.cleandoc(table.__doc__ or ""))
+    }
     return MappingProxyType(
         {
-            each.name: Setting(
-                each.name,
-                _check(hints[each.name], each.metadata["narrower"]),
-                each.default,
-                each.metadata["reason"],
-            )
+            each.name: Setting(_check(hints[each.name]), each.default, reasons.get(each.name, ""))
             for each in fields(table)
-            if "reason" in each.metadata
+            if table_in(hints[each.name]) is None
         }
     )
 
 
-def _check(annotation: Any, narrower: Mapping[str, Any]) -> Check:
-    found: Any = None
-    if get_origin(annotation) is Annotated:
-        found = annotation.__metadata__[-1]
-    elif get_origin(annotation) is Literal:
-        found = Choice(get_args(annotation))
-    elif get_origin(annotation) is tuple:
-        found = ListOf(_check(get_args(annotation)[0], {}))
-    elif isinstance(annotation, type) and issubclass(annotation, Enum):
-        found = Choice(tuple(annotation))
-    elif annotation is bool:
-        found = Flag()
-    else:
-        raise TypeError(f"{annotation} implies no check; use an Annotated alias")
-    check: Check = replace(found, **narrower)
-    return check
+def table_in(annotation: Any) -> type[Any] | None:
+    """Return the table that a field holds one or several of; None if it holds a setting."""
+    found = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+    return found if isinstance(found, type) and is_dataclass(found) else None
+
+
+def _check(annotation: Any) -> Check:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated and arguments[1] is _NOT_EMPTY:
+        return ListOf(_check(get_args(arguments[0])[0]), at_least=1)
+    if origin is Annotated:
+        check: Check = arguments[1]
+        return check
+    if origin is Literal:
+        return Choice(arguments)
+    if origin is tuple:
+        return ListOf(_check(arguments[0]))
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return Choice(tuple(annotation))
+    if annotation is bool:
+        return Flag()
+    raise TypeError(f"{annotation} implies no check; use an Annotated alias")
 
 
 class Conflict(NamedTuple):

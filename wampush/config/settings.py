@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, get_origin, get_type_hints
 
 from wampush.config.checks.apps import ObjectName
-from wampush.config.setting import EntryRule, Rule, Setting, setting, settings_of
+from wampush.config.setting import EntryRule, Rule, Setting, settings_of, table_in
 from wampush.config.tables.apps import ApplicationSettings
 from wampush.config.tables.clients import ClientSettings, PresenceSettings, TopicSettings
 from wampush.config.tables.http import HttpSettings
@@ -37,13 +37,13 @@ from wampush.config.tables.zeromq import ZmqSettings
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set; without arguments, the defaults."""
+    """Everything that can be set; without arguments, the defaults.
 
-    apps: tuple[ObjectName, ...] = setting(
-        (),
-        "Only named apps are loaded, such as `shop.live:app`, found on Python's path or next to "
-        "this file.",
-    )
+    :param apps: Only named apps are loaded, such as ``shop.live:app``, found on Python's path or
+        next to this file.
+    """
+
+    apps: tuple[ObjectName, ...] = ()
     websocket: WebSocketSettings = field(default_factory=WebSocketSettings)
     pushes: PushSettings = field(default_factory=PushSettings)
     zmq: ZmqSettings = field(default_factory=ZmqSettings)
@@ -66,30 +66,26 @@ class Settings:
     routes: tuple[RouteSettings, ...] = ()
 
 
-def _tables() -> tuple[dict[str, type[Any]], dict[str, type[Any]]]:
-    sections: dict[str, type[Any]] = {}
-    lists: dict[str, type[Any]] = {}
-    for name, annotation in get_type_hints(Settings).items():
-        element = (*get_args(annotation), None)[0]
-        if isinstance(annotation, type) and is_dataclass(annotation):
-            sections[name] = annotation
-        elif isinstance(element, type) and is_dataclass(element):
-            lists[name] = element
-    return sections, lists
-
-
-_SECTIONS, _LISTS = _tables()
+_TABLES: Final = {
+    name: (table, get_origin(annotation) is tuple)
+    for name, annotation in get_type_hints(Settings).items()
+    if (table := table_in(annotation)) is not None
+}
 #: The tables of the file, in the order of :class:`Settings`.
-SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(_SECTIONS)
+SECTIONS: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {name: table for name, (table, is_list) in _TABLES.items() if not is_list}
+)
 #: The lists of tables of the file, in the order of :class:`Settings`.
-LISTS: Final[Mapping[str, type[Any]]] = MappingProxyType(_LISTS)
+LISTS: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {name: table for name, (table, is_list) in _TABLES.items() if is_list}
+)
 #: The settings outside lists of tables by dotted key; first those before the first table.
 FIELDS: Final[Mapping[str, Setting]] = MappingProxyType(
     dict(settings_of(Settings))
     | {
-        f"{name}.{each.name}": each
-        for name, table in SECTIONS.items()
-        for each in settings_of(table).values()
+        f"{section}.{name}": each
+        for section, table in SECTIONS.items()
+        for name, each in settings_of(table).items()
     }
 )
 #: The settings of the lists of tables.
@@ -99,9 +95,7 @@ LIST_FIELDS: Final[Mapping[str, Mapping[str, Setting]]] = MappingProxyType(
 #: The rules of all table modules.
 RULES: Final[tuple[Rule | EntryRule, ...]] = tuple(
     each
-    for module in dict.fromkeys(
-        table.__module__ for table in (*_SECTIONS.values(), *_LISTS.values())
-    )
+    for module in dict.fromkeys(table.__module__ for table, _ in _TABLES.values())
     for each in vars(sys.modules[module]).values()
     if isinstance(each, Rule | EntryRule)
 )

@@ -137,6 +137,11 @@ class Number:
         return {"type": kind, "minimum": self.least, "maximum": self.most}
 
 
+def whole(least: int, most: int, unit: str = "") -> Number:
+    """Return the check of a whole number; the parameters are those of :class:`Number`."""
+    return Number(least, most, unit, whole=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few words.

@@ -1,34 +1,28 @@
-"""The table ``[application]``: application code in Python.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[application]``: application code in Python."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from wampush.config.setting import DAY, Count, Seconds, rule, setting
+from wampush.config.checks.common import Number, whole
+from wampush.config.setting import DAY, Seconds, rule
 
 
 @dataclass(frozen=True, slots=True)
 class ApplicationSettings:
-    """``[application]``: how the handlers of ``apps`` run."""
+    """``[application]``: how the handlers of ``apps`` run.
 
-    timeout: Seconds = setting(
-        10.0, "A person waits for the answer; a handler may have its own limit.", most=DAY
-    )
-    connect_timeout: Seconds = setting(
-        1.5,
-        "The same for `on_connect`; with `callback.timeout` less than "
-        "`websocket.handshake_timeout`.",
-    )
-    threads: Count = setting(
-        10,
-        "For handlers that block, such as most database drivers; further calls wait.",
-        unit="threads",
-        most=1000,
-    )
+    :param timeout: A person waits for the answer; a handler may have its own limit.
+    :param connect_timeout: The same for ``on_connect``; with ``callback.timeout`` less than
+        ``websocket.handshake_timeout``.
+    :param threads: For handlers that block, such as most database drivers; further calls wait.
+    """
+
+    timeout: Annotated[float, Number(0.01, DAY, "s")] = 10.0
+    connect_timeout: Seconds = 1.5
+    threads: Annotated[int, whole(1, 1000, "threads")] = 10
 
 
 @rule(

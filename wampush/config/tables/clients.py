@@ -1,92 +1,68 @@
-"""The tables ``[clients]``, ``[[topics]]`` and ``[presence]``: clients, topics, online users.
-
-Must not import: Twisted, other tables.
-"""
+"""The tables ``[clients]``, ``[[topics]]`` and ``[presence]``: clients, topics, online users."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from wampush.choices import DefaultPermission, PublishPolicy, SlowClient
-from wampush.config.checks.common import TopicPattern
+from wampush.config.checks.common import Number, TopicPattern, whole
 from wampush.config.checks.permissions import TopicTemplate
-from wampush.config.setting import (
-    Bytes,
-    Conflict,
-    Count,
-    Seconds,
-    entry_rule,
-    required,
-    rule,
-    setting,
-)
+from wampush.config.setting import GIB, Conflict, entry_rule, rule
 from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """``[clients]``: what clients may do, and the bytes that may be queued for one."""
+    """``[clients]``: what clients may do, and the bytes that may be queued for one.
 
-    publish: PublishPolicy = setting(
-        PublishPolicy.AUTO,
-        "`auto`: clients and pages on this machine may publish while every WebSocket listener is "
-        "on loopback.",
-    )
-    subscribe: DefaultPermission = setting(
-        DefaultPermission.ALLOW,
-        "Where no entry of `[[permissions]]` applies; most topics are for every page.",
-    )
-    call: DefaultPermission = setting(
-        DefaultPermission.ALLOW,
-        "Where no entry of `[[permissions]]` applies; procedures are made to be called.",
-    )
-    auto_subscribe: tuple[TopicTemplate, ...] = setting(
-        (),
-        "Topics that every session gets without asking, such as `user.{user}`; most pages "
-        "subscribe to what they show.",
-    )
-    queue_bytes: Bytes = setting(
-        4_194_304,
-        "Several seconds of events for a client that stalls; a client that falls further behind "
-        "is a slow client. At least 4 times `pushes.max_message_bytes`.",
-        least=1024,
-    )
+    :param publish: ``auto``: clients and pages on this machine may publish while every WebSocket
+        listener is on loopback.
+    :param subscribe: Where no entry of ``[[permissions]]`` applies; most topics are for every page.
+    :param call: Where no entry of ``[[permissions]]`` applies; procedures are made to be called.
+    :param auto_subscribe: Topics that every session gets without asking, such as ``user.{user}``;
+        most pages subscribe to what they show.
+    :param queue_bytes: Several seconds of events for a client that stalls; a client that falls
+        further behind is a slow client. At least 4 times ``pushes.max_message_bytes``.
+    """
+
+    publish: PublishPolicy = PublishPolicy.AUTO
+    subscribe: DefaultPermission = DefaultPermission.ALLOW
+    call: DefaultPermission = DefaultPermission.ALLOW
+    auto_subscribe: tuple[TopicTemplate, ...] = ()
+    queue_bytes: Annotated[int, whole(1024, GIB, "bytes")] = 4_194_304
 
 
 @dataclass(frozen=True, slots=True)
 class TopicSettings:
-    """One entry of ``[[topics]]``: options of some topics. The first match wins."""
+    """One entry of ``[[topics]]``: options of some topics. The first match wins.
 
-    match: TopicPattern = required(
-        "The topics of the entry: one topic, or all topics that begin with the text before `*`."
-    )
-    slow_client: SlowClient = setting(
-        SlowClient.DISCONNECT,
-        "A page that reconnects is right again; a page that missed events is wrong without "
-        "noticing.",
-    )
-    presence: bool = setting(
-        False, "Whether joins and leaves are announced; who subscribes to a topic may be private."
-    )
+    :param match: The topics of the entry: one topic, or all topics that begin with the text before
+        ``*``.
+    :param slow_client: A page that reconnects is right again; a page that missed events is wrong
+        without noticing.
+    :param presence: Whether joins and leaves are announced; who subscribes to a topic may be
+        private.
+    """
+
+    match: TopicPattern
+    slow_client: SlowClient = SlowClient.DISCONNECT
+    presence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceSettings:
-    """``[presence]``: online users."""
+    """``[presence]``: online users.
 
-    grace: Seconds = setting(
-        2.0,
-        "Loading the next page takes less; a user who comes back within this time never left.",
-        least=0,
-    )
-    list_users: Count = setting(
-        1000,
-        "Users in one result of `wampush.presence.list`; about 40 KiB, and far more than a page "
-        "shows.",
-        unit="users",
-        most=1_000_000,
-    )
+    :param grace: Loading the next page takes less; a user who comes back within this time never
+        left.
+    :param list_users: Users in one result of ``wampush.presence.list``; about 40 KiB, and far more
+        than a page shows.
+    """
+
+    grace: Annotated[float, Number(0, 3600, "s")] = 2.0
+    list_users: Annotated[int, whole(1, 1_000_000, "users")] = 1000
 
 
 @rule("clients.auto_subscribe", "limits.topic_bytes")

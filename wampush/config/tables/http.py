@@ -1,46 +1,35 @@
-"""The table ``[http]``: the HTTP port.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[http]``: the HTTP port."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from wampush.config.checks.common import takes_any_port
+from wampush.config.checks.common import takes_any_port, whole
 from wampush.config.checks.endpoints import EndpointOrOff
 from wampush.config.checks.files import HttpTokenFile
-from wampush.config.setting import Count, rule, setting
+from wampush.config.setting import rule
 
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """``[http]``: the port for publishing, health, the demo page and static files."""
+    """``[http]``: the port for publishing, health, the demo page and static files.
 
-    listen: EndpointOrOff = setting(
-        "tcp:8081:interface=127.0.0.1",
-        "Next to the WebSocket port; loopback, because it is for operators. `off`: no HTTP.",
-    )
-    token_file: HttpTokenFile = setting(
-        "",
-        "File with the bearer token for publishing and for state; without one, only programs on "
-        "this machine are allowed.",
-    )
-    max_connections: Count = setting(
-        100,
-        "Operators, monitoring and backends need a handful; each may take a descriptor and a "
-        "body of `pushes.max_message_bytes`.",
-        unit="connections",
-        most=100_000,
-    )
-    connections_per_address: Count = setting(
-        50,
-        "One machine cannot take all places. 0: no limit. IPv6 addresses count by their first 64 "
-        "bits; loopback and trusted proxies do not count.",
-        unit="connections",
-        least=0,
-    )
+    :param listen: Next to the WebSocket port; loopback, because it is for operators. ``off``: no
+        HTTP.
+    :param token_file: File with the bearer token for publishing and for state; without one, only
+        programs on this machine are allowed.
+    :param max_connections: Operators, monitoring and backends need a handful; each may take a
+        descriptor and a body of ``pushes.max_message_bytes``.
+    :param connections_per_address: One machine cannot take all places. 0: no limit. IPv6 addresses
+        count by their first 64 bits; loopback and trusted proxies do not count.
+    """
+
+    listen: EndpointOrOff = "tcp:8081:interface=127.0.0.1"
+    token_file: HttpTokenFile = ""
+    max_connections: Annotated[int, whole(1, 100_000, "connections")] = 100
+    connections_per_address: Annotated[int, whole(0, 10_000_000, "connections")] = 50
 
 
 @rule("http.listen", "websocket.listen")

@@ -1,18 +1,15 @@
-"""The tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``: authentication.
-
-Must not import: Twisted, other tables.
-"""
+"""The tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``: authentication."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from wampush.config.checks.common import OptionalText
+from wampush.config.checks.common import Number, OptionalText, whole
 from wampush.config.checks.files import CraKeysFile, TokenKeyFile
 from wampush.config.checks.identity import HttpUrl, Name, OptionalName
-from wampush.config.setting import DAY, Count, Seconds, rule, setting
+from wampush.config.setting import DAY, Seconds, Some, rule
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 AuthMethod = Literal["token", "callback", "cra", "anonymous"]
@@ -20,108 +17,86 @@ AuthMethod = Literal["token", "callback", "cra", "anonymous"]
 
 @dataclass(frozen=True, slots=True)
 class AuthSettings:
-    """``[auth]``: which methods authenticate clients."""
+    """``[auth]``: which methods authenticate clients.
 
-    order: tuple[AuthMethod, ...] = setting(
-        ("anonymous",),
-        "The first method that finds its credentials in the handshake decides; `anonymous` admits "
-        "clients without any, `cra` clients that log in afterwards.",
-        at_least=1,
-    )
+    :param order: The first method that finds its credentials in the handshake decides;
+        ``anonymous`` admits clients without any, ``cra`` clients that log in afterwards.
+    """
+
+    order: Some[AuthMethod] = ("anonymous",)
 
 
 @dataclass(frozen=True, slots=True)
 class TokenSettings:
-    """``[token]``: JSON Web Tokens (RFC 7519) that the web application signs."""
+    """``[token]``: JSON Web Tokens (RFC 7519) that the web application signs.
 
-    algorithm: Algorithm = setting(
-        "HS256",
-        "The only one accepted with `key_file`; the header of a token never decides.",
-    )
-    key_file: TokenKeyFile = setting(
-        "", "The shared secret (HS256, 32 bytes or more) or the public key in PEM (RS256, ES256)."
-    )
-    jwks_file: TokenKeyFile = setting(
-        "", "Instead of `key_file`: public keys as a JWK set (RFC 7517), selected by `kid`."
-    )
-    audience: OptionalText = setting(
-        "", "Must be in the token's `aud`; without it, tokens that have an `aud` are refused."
-    )
-    issuer: OptionalText = setting("", "Must be the token's `iss`; without it, any is accepted.")
-    leeway: Seconds = setting(
-        30.0, "The tolerated difference of two clocks, for `exp` and `nbf`.", least=0
-    )
-    require_expiry: bool = setting(
-        True, "A token without `exp` never expires, even if it is stolen."
-    )
-    query: OptionalName = setting(
-        "token",
-        "Query parameter that holds the token: all that a page can add to a WebSocket.",
-    )
-    cookie: OptionalName = setting(
-        "", "Cookie that holds the token; browsers send cookies by themselves."
-    )
-    bearer: bool = setting(
-        True, "Whether `Authorization: Bearer` is read, for clients that are not browsers."
-    )
+    :param algorithm: The only one accepted with ``key_file``; the header of a token never decides.
+    :param key_file: The shared secret (HS256, 32 bytes or more) or the public key in PEM (RS256,
+        ES256).
+    :param jwks_file: Instead of ``key_file``: public keys as a JWK set (RFC 7517), selected by
+        ``kid``.
+    :param audience: Must be in the token's ``aud``; without it, tokens that have an ``aud`` are
+        refused.
+    :param issuer: Must be the token's ``iss``; without it, any is accepted.
+    :param leeway: The tolerated difference of two clocks, for ``exp`` and ``nbf``.
+    :param require_expiry: A token without ``exp`` never expires, even if it is stolen.
+    :param query: Query parameter that holds the token: all that a page can add to a WebSocket.
+    :param cookie: Cookie that holds the token; browsers send cookies by themselves.
+    :param bearer: Whether ``Authorization: Bearer`` is read, for clients that are not browsers.
+    """
+
+    algorithm: Algorithm = "HS256"
+    key_file: TokenKeyFile = ""
+    jwks_file: TokenKeyFile = ""
+    audience: OptionalText = ""
+    issuer: OptionalText = ""
+    leeway: Annotated[float, Number(0, 3600, "s")] = 30.0
+    require_expiry: bool = True
+    query: OptionalName = "token"
+    cookie: OptionalName = ""
+    bearer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class CallbackSettings:
-    """``[callback]``: the web application identifies clients."""
+    """``[callback]``: the web application identifies clients.
 
-    url: HttpUrl = setting(
-        "", "Each handshake is POSTed there as JSON; the log shows the URL when it fails."
-    )
-    headers: tuple[Name, ...] = setting(
-        (), "Further headers of the handshake to pass on; cookies, origin and query always are."
-    )
-    cookies: tuple[Name, ...] = setting(
-        (),
-        "Cookies to pass on, such as `PHPSESSID`; empty: all. Unrelated cookies spoil the cache.",
-    )
-    timeout: Seconds = setting(
-        3.0, "Includes waiting for a free slot; less than `websocket.handshake_timeout`."
-    )
-    at_once: Count = setting(
-        32,
-        "A web application answers about as many in parallel; after a restart all clients come "
-        "back at once.",
-        unit="requests",
-        most=10_000,
-    )
-    waiting: Count = setting(
-        10_000,
-        "Clients that wait for a free slot; any more are refused at once.",
-        unit="requests",
-        least=0,
-        most=1_000_000,
-    )
-    cache_seconds: Seconds = setting(
-        10.0,
-        "Tabs of one user cause one request; a user who has logged out stays known for this "
-        "long. 0: no cache.",
-        least=0,
-        most=DAY,
-    )
-    cache_entries: Count = setting(
-        10_000, "About 1 KiB each; the oldest is dropped first.", unit="answers"
-    )
+    :param url: Each handshake is POSTed there as JSON; the log shows the URL when it fails.
+    :param headers: Further headers of the handshake to pass on; cookies, origin and query always
+        are.
+    :param cookies: Cookies to pass on, such as ``PHPSESSID``; empty: all. Unrelated cookies spoil
+        the cache.
+    :param timeout: Includes waiting for a free slot; less than ``websocket.handshake_timeout``.
+    :param at_once: A web application answers about as many in parallel; after a restart all clients
+        come back at once.
+    :param waiting: Clients that wait for a free slot; any more are refused at once.
+    :param cache_seconds: Tabs of one user cause one request; a user who has logged out stays known
+        for this long. 0: no cache.
+    :param cache_entries: About 1 KiB each; the oldest is dropped first.
+    """
+
+    url: HttpUrl = ""
+    headers: tuple[Name, ...] = ()
+    cookies: tuple[Name, ...] = ()
+    timeout: Seconds = 3.0
+    at_once: Annotated[int, whole(1, 10_000, "requests")] = 32
+    waiting: Annotated[int, whole(0, 1_000_000, "requests")] = 10_000
+    cache_seconds: Annotated[float, Number(0, DAY, "s")] = 10.0
+    cache_entries: Annotated[int, whole(1, 10_000_000, "answers")] = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class CraSettings:
-    """``[cra]``: challenge and response inside the session (WAMP-CRA)."""
+    """``[cra]``: challenge and response inside the session (WAMP-CRA).
 
-    keys_file: CraKeysFile = setting(
-        "",
-        "TOML file with the keys; a separate file, because they are secret. Not needed if an app "
-        "has them.",
-    )
-    timeout: Seconds = setting(
-        10.0,
-        "From the challenge to its answer and, where no client is anonymous, for the whole login.",
-    )
+    :param keys_file: TOML file with the keys; a separate file, because they are secret. Not needed
+        if an app has them.
+    :param timeout: From the challenge to its answer and, where no client is anonymous, for the
+        whole login.
+    """
+
+    keys_file: CraKeysFile = ""
+    timeout: Seconds = 10.0
 
 
 @rule("token.jwks_file", "token.key_file")

@@ -1,95 +1,57 @@
-"""The table ``[limits]``: limits of the node, of a session, user or address.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[limits]``: limits of the node, of a session, user or address."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from wampush.config.setting import GIB, Bytes, Count, Rate, rule, setting
+from wampush.config.checks.common import Number, whole
+from wampush.config.setting import GIB, rule
+
+MessageRate = Annotated[float, Number(0.01, 1_000_000, "messages/s")]
 
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """``[limits]``: limits of the node, of a session, user or address."""
+    """``[limits]``: limits of the node, of a session, user or address.
 
-    queued_bytes: Bytes = setting(
-        268_435_456,
-        "All queues together; above it pulling pauses. At least `clients.queue_bytes`.",
-        least=1024,
-        most=1024 * GIB,
-    )
-    topic_bytes: Bytes = setting(
-        1024,
-        "Longer than any sensible URI, and each subscription keeps its topic in memory.",
-        least=1,
-        most=65_535,
-    )
-    connections_per_address: Count = setting(
-        1000,
-        "One machine cannot take them all, and a whole office behind one address fits. 0: no "
-        "limit. IPv6 addresses count by their first 64 bits, which one customer has; loopback "
-        "and trusted proxies do not count.",
-        unit="connections",
-        least=0,
-    )
-    connections_per_user: Count = setting(
-        100,
-        "Every tab and device of a person; a leaked token cannot take all connections. 0: no "
-        "limit.",
-        unit="connections",
-        least=0,
-    )
-    messages_per_second: Rate = setting(
-        100.0,
-        "Far more than a page sends; a client that keeps sending more is disconnected.",
-        unit="messages/s",
-        least=0.01,
-    )
-    message_burst: Count = setting(
-        2000,
-        "Messages that a client may send at once, such as its subscriptions after a reconnect. A "
-        "reconnect does not renew it.",
-        unit="messages",
-    )
-    messages_per_second_per_address: Rate = setting(
-        2000.0,
-        "All clients of one address together, with a burst of ten seconds; twenty of them may send "
-        "at full rate. Addresses count as for `connections_per_address`; no limit where that is 0.",
-        unit="messages/s",
-        least=0.01,
-    )
-    subscriptions_per_session: Count = setting(
-        1000,
-        "A page shows dozens of topics; each subscription costs memory.",
-        unit="subscriptions",
-    )
-    prefixes_per_session: Count = setting(
-        100,
-        "Pages define a handful; each is kept as long as the session.",
-        unit="prefixes",
-        most=100_000,
-    )
-    pending_per_session: Count = setting(
-        100,
-        "Calls, subscriptions, events and messages of components that wait for application code; "
-        "each costs memory.",
-        unit="requests",
-        most=100_000,
-    )
-    pending_bytes_per_session: Bytes = setting(
-        262_144,
-        "The texts of these calls, subscriptions and events together; in Python their arguments "
-        "may take twenty times as much. A single one may be longer.",
-        least=1024,
-    )
-    topics: Count = setting(
-        1_000_000,
-        "Topics with a subscriber, in total; about 1 KiB each with a long name.",
-        unit="topics",
-        most=100_000_000,
-    )
+    :param queued_bytes: All queues together; above it pulling pauses. At least
+        ``clients.queue_bytes``.
+    :param topic_bytes: Longer than any sensible URI, and each subscription keeps its topic in
+        memory.
+    :param connections_per_address: One machine cannot take them all, and a whole office behind one
+        address fits. 0: no limit. IPv6 addresses count by their first 64 bits, which one customer
+        has; loopback and trusted proxies do not count.
+    :param connections_per_user: Every tab and device of a person; a leaked token cannot take all
+        connections. 0: no limit.
+    :param messages_per_second: Far more than a page sends; a client that keeps sending more is
+        disconnected.
+    :param message_burst: Messages that a client may send at once, such as its subscriptions after a
+        reconnect. A reconnect does not renew it.
+    :param messages_per_second_per_address: All clients of one address together, with a burst of ten
+        seconds; twenty of them may send at full rate. Addresses count as for
+        ``connections_per_address``; no limit where that is 0.
+    :param subscriptions_per_session: A page shows dozens of topics; each subscription costs memory.
+    :param prefixes_per_session: Pages define a handful; each is kept as long as the session.
+    :param pending_per_session: Calls, subscriptions, events and messages of components that wait
+        for application code; each costs memory.
+    :param pending_bytes_per_session: The texts of these calls, subscriptions and events together;
+        in Python their arguments may take twenty times as much. A single one may be longer.
+    :param topics: Topics with a subscriber, in total; about 1 KiB each with a long name.
+    """
+
+    queued_bytes: Annotated[int, whole(1024, 1024 * GIB, "bytes")] = 268_435_456
+    topic_bytes: Annotated[int, whole(1, 65_535, "bytes")] = 1024
+    connections_per_address: Annotated[int, whole(0, 10_000_000, "connections")] = 1000
+    connections_per_user: Annotated[int, whole(0, 10_000_000, "connections")] = 100
+    messages_per_second: MessageRate = 100.0
+    message_burst: Annotated[int, whole(1, 10_000_000, "messages")] = 2000
+    messages_per_second_per_address: MessageRate = 2000.0
+    subscriptions_per_session: Annotated[int, whole(1, 10_000_000, "subscriptions")] = 1000
+    prefixes_per_session: Annotated[int, whole(1, 100_000, "prefixes")] = 100
+    pending_per_session: Annotated[int, whole(1, 100_000, "requests")] = 100
+    pending_bytes_per_session: Annotated[int, whole(1024, GIB, "bytes")] = 262_144
+    topics: Annotated[int, whole(1, 100_000_000, "topics")] = 1_000_000
 
 
 @rule("limits.queued_bytes", "clients.queue_bytes")

@@ -1,14 +1,9 @@
-"""The table ``[log]``: which events are logged, and in which form.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[log]``: which events are logged, and in which form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-
-from wampush.config.setting import setting
 
 LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
 LogFormat = Literal["text", "json"]
@@ -16,11 +11,11 @@ LogFormat = Literal["text", "json"]
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """``[log]``: the log that twistd's options send to a file, standard output or syslog."""
+    """``[log]``: the log that twistd's options send to a file, standard output or syslog.
 
-    level: LogLevelName = setting(
-        "info", "Events of this level and above are logged; `warn` leaves out what is normal."
-    )
-    format: LogFormat = setting(
-        "text", "For people; `json` is one JSON object per line, for a log collector."
-    )
+    :param level: Events of this level and above are logged; ``warn`` leaves out what is normal.
+    :param format: For people; ``json`` is one JSON object per line, for a log collector.
+    """
+
+    level: LogLevelName = "info"
+    format: LogFormat = "text"

@@ -1,41 +1,38 @@
-"""The list of tables ``[[permissions]]``: which clients may do what.
-
-Must not import: Twisted, other tables.
-"""
+"""The list of tables ``[[permissions]]``: which clients may do what."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from wampush.choices import ANYONE, AUTHENTICATED, USER, Action
+from wampush.config.checks.common import whole
 from wampush.config.checks.permissions import PermissionPattern, Receiver
-from wampush.config.setting import Bytes, Conflict, Rate, entry_rule, required, setting
+from wampush.config.setting import GIB, Conflict, Rate, Some, entry_rule
 from wampush.topics import matches_all_of
 
 
 @dataclass(frozen=True, slots=True)
 class PermissionSettings:
-    """One entry of ``[[permissions]]``. The first match wins."""
+    """One entry of ``[[permissions]]``. The first match wins.
 
-    match: PermissionPattern = required(
-        "The topics or procedures; `{user}` and `{group}` stand for those of the session."
-    )
-    actions: tuple[Action, ...] = required(
-        "The actions of the entry; leaving it out grants nothing.", at_least=1
-    )
-    to: tuple[Receiver, ...] = required(
-        "The sessions of the entry; a session needs to be only one of these.", at_least=1
-    )
-    allow: bool = setting(True, "Most entries grant; `false` makes an exception to a later one.")
-    max_bytes: Bytes = setting(
-        0,
-        "The longest event, or message of a call. 0: only `websocket.max_message_bytes` applies.",
-        least=0,
-    )
-    per_second: Rate = setting(
-        0.0, "The rate in one session, with a burst of one second. 0: no limit."
-    )
+    :param match: The topics or procedures; ``{user}`` and ``{group}`` stand for those of the
+        session.
+    :param actions: The actions of the entry; leaving it out grants nothing.
+    :param to: The sessions of the entry; a session needs to be only one of these.
+    :param allow: Most entries grant; ``false`` makes an exception to a later one.
+    :param max_bytes: The longest event, or message of a call. 0: only
+        ``websocket.max_message_bytes`` applies.
+    :param per_second: The rate in one session, with a burst of one second. 0: no limit.
+    """
+
+    match: PermissionPattern
+    actions: Some[Action]
+    to: Some[Receiver]
+    allow: bool = True
+    max_bytes: Annotated[int, whole(0, GIB, "bytes")] = 0
+    per_second: Rate = 0.0
 
     def shadows(self, later: PermissionSettings) -> bool:
         """Return whether a later entry can never decide, because this one always does."""

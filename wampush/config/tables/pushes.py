@@ -1,7 +1,4 @@
-"""The table ``[pushes]``: pushes from every source.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[pushes]``: pushes from every source."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wampush.config.checks.common import Text
-from wampush.config.setting import Bytes, rule, setting
+from wampush.config.setting import Bytes, rule
 
 #: The longest pushes that the queue of a client has room for: two while pushes pause because half
 #: of the queue is full, and two that are on their way meanwhile.
@@ -18,14 +15,14 @@ _PUSHES_PER_QUEUE: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """``[pushes]``: pushes over ZeroMQ, HTTP and Redis."""
+    """``[pushes]``: pushes over ZeroMQ, HTTP and Redis.
 
-    topic_key: Text = setting(
-        "category", "The key under which existing backends name the topic of a push."
-    )
-    max_message_bytes: Bytes = setting(
-        1_048_576, "Far above any event for a page; every receiver may have to queue it."
-    )
+    :param topic_key: The key under which existing backends name the topic of a push.
+    :param max_message_bytes: Far above any event for a page; every receiver may have to queue it.
+    """
+
+    topic_key: Text = "category"
+    max_message_bytes: Bytes = 1_048_576
 
 
 @rule("clients.queue_bytes", "pushes.max_message_bytes")

@@ -1,7 +1,4 @@
-"""The list of tables ``[[redis_source]]``: pushes from Redis.
-
-Must not import: Twisted, other tables.
-"""
+"""The list of tables ``[[redis_source]]``: pushes from Redis."""
 
 from __future__ import annotations
 
@@ -10,36 +7,34 @@ from dataclasses import dataclass
 
 from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
 from wampush.config.checks.redis import CHANNEL, Channel, ChannelTopic, RedisServer
-from wampush.config.setting import Conflict, entry_rule, required, setting
+from wampush.config.setting import Conflict, Some, entry_rule
 from wampush.topics import RESERVED_PREFIX, is_reserved
 
 
 @dataclass(frozen=True, slots=True)
 class RedisSourceSettings:
-    """One entry of ``[[redis_source]]``: a Redis server whose messages are pushes."""
+    """One entry of ``[[redis_source]]``: a Redis server whose messages are pushes.
 
-    url: RedisServer = required(
-        "The Redis server that the web application publishes to; user and password are never shown."
-    )
-    channels: tuple[Channel, ...] = required(
-        "Redis may carry messages that are not for pages, so each channel is named.", at_least=1
-    )
-    topic: ChannelTopic = setting(
-        CHANNEL, "Pages subscribe to the name that the web application publishes to."
-    )
-    password_file: PasswordFile = setting(
-        "", "Instead of a password in `url`: a file can be made readable for the daemon only."
-    )
-    ca: CertificatesFile = setting(
-        "",
-        "For `rediss://`: the authorities that may have signed the server's certificate; empty: "
-        "those of the system.",
-    )
-    certificate: CertificatesFile = setting(
-        "",
-        "For `rediss://`: the client certificate, if Redis requires one (`tls-auth-clients`).",
-    )
-    key: PrivateKeyFile = setting("", "The private key of `certificate`, without a passphrase.")
+    :param url: The Redis server that the web application publishes to; user and password are never
+        shown.
+    :param channels: Redis may carry messages that are not for pages, so each channel is named.
+    :param topic: Pages subscribe to the name that the web application publishes to.
+    :param password_file: Instead of a password in ``url``: a file can be made readable for the
+        daemon only.
+    :param ca: For ``rediss://``: the authorities that may have signed the server's certificate;
+        empty: those of the system.
+    :param certificate: For ``rediss://``: the client certificate, if Redis requires one
+        (``tls-auth-clients``).
+    :param key: The private key of ``certificate``, without a passphrase.
+    """
+
+    url: RedisServer
+    channels: Some[Channel]
+    topic: ChannelTopic = CHANNEL
+    password_file: PasswordFile = ""
+    ca: CertificatesFile = ""
+    certificate: CertificatesFile = ""
+    key: PrivateKeyFile = ""
 
 
 @entry_rule("redis_source", "limits.topic_bytes")

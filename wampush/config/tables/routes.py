@@ -1,7 +1,4 @@
-"""The list of tables ``[[routes]]``: plain WebSocket components.
-
-Must not import: Twisted, other tables.
-"""
+"""The list of tables ``[[routes]]``: plain WebSocket components."""
 
 from __future__ import annotations
 
@@ -11,27 +8,25 @@ from dataclasses import dataclass
 from wampush.config.checks.apps import ObjectName, RoutePath
 from wampush.config.checks.identity import Name
 from wampush.config.checks.origins import OriginPattern
-from wampush.config.setting import Conflict, entry_rule, required, setting
+from wampush.config.setting import Conflict, entry_rule
 
 
 @dataclass(frozen=True, slots=True)
 class RouteSettings:
-    """One entry of ``[[routes]]``: a path of the WebSocket port for a component."""
+    """One entry of ``[[routes]]``: a path of the WebSocket port for a component.
 
-    path: RoutePath = required(
-        "Exactly this path, with any query; all other paths are served as WAMP v1."
-    )
-    component: ObjectName = required(
-        "A class on Python's path or next to this file; one instance is created at the start."
-    )
-    origins: tuple[OriginPattern, ...] = setting(
-        (), "Pages that may connect to this path; empty: those of `websocket.origins`."
-    )
-    subprotocols: tuple[Name, ...] = setting(
-        (),
-        "The subprotocols of the component; the first that a client offers is selected. Most "
-        "pages offer none.",
-    )
+    :param path: Exactly this path, with any query; all other paths are served as WAMP v1.
+    :param component: A class on Python's path or next to this file; one instance is created at the
+        start.
+    :param origins: Pages that may connect to this path; empty: those of ``websocket.origins``.
+    :param subprotocols: The subprotocols of the component; the first that a client offers is
+        selected. Most pages offer none.
+    """
+
+    path: RoutePath
+    component: ObjectName
+    origins: tuple[OriginPattern, ...] = ()
+    subprotocols: tuple[Name, ...] = ()
 
 
 @entry_rule("routes")

@@ -1,18 +1,15 @@
-"""The table ``[webhooks]``: an application that is called over HTTP.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[webhooks]``: an application that is called over HTTP."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from wampush.config.checks.common import TopicPattern
+from wampush.config.checks.common import TopicPattern, whole
 from wampush.config.checks.files import WebhookSecretFile
 from wampush.config.checks.identity import HttpUrl, Name
-from wampush.config.setting import Count, Seconds, rule, setting
+from wampush.config.setting import Seconds, Some, rule
 
 WebhookEvent = Literal["connect", "subscribe", "publish", "call", "disconnect"]
 WhenDown = Literal["refuse", "allow"]
@@ -20,75 +17,50 @@ WhenDown = Literal["refuse", "allow"]
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """``[webhooks]``: an application in any language decides and answers calls."""
+    """``[webhooks]``: an application in any language decides and answers calls.
 
-    url: HttpUrl = setting(
-        "", "Each request is POSTed there as JSON; the log shows the URL when it fails."
-    )
-    secret_file: WebhookSecretFile = setting(
-        "",
-        "The secret (32 bytes or more) that signs each POST; otherwise anyone who finds the URL "
-        "could call the application.",
-    )
-    events: tuple[WebhookEvent, ...] = setting(
-        (),
-        "Each makes clients wait for the application, so name only those that it decides.",
-    )
-    topics: tuple[TopicPattern, ...] = setting(
-        ("*",), "For `subscribe` and `publish`: no request is made for other topics.", at_least=1
-    )
-    procedures: tuple[TopicPattern, ...] = setting(
-        (), "For `call`: the procedures of the application, such as `cart.*`."
-    )
-    cookies: tuple[Name, ...] = setting(
-        (), "For `connect`: cookies to pass on, such as `PHPSESSID`; empty: all."
-    )
-    timeout: Seconds = setting(
-        5.0, "Includes waiting for a free slot; a person waits for the answer."
-    )
-    connect_timeout: Seconds = setting(
-        1.5,
-        "The same for `connect`; with `callback.timeout` less than `websocket.handshake_timeout`.",
-    )
-    at_once: Count = setting(
-        10,
-        "A web application answers about as many in parallel; disconnects have one more slot.",
-        unit="requests",
-        most=10_000,
-    )
-    waiting: Count = setting(
-        1000,
-        "Requests that wait for a free slot; any more are answered according to `when_down`.",
-        unit="requests",
-        least=0,
-        most=1_000_000,
-    )
-    breaker_failures: Count = setting(
-        5,
-        "After failures of this many sessions in a row, requests for their event stop; after as "
-        "many of one session, only its own.",
-        unit="requests",
-        most=10_000,
-    )
-    breaker_seconds: Seconds = setting(
-        10.0, "Requests stop for this long; then one is tried to see whether it is answered."
-    )
-    when_down: WhenDown = setting(
-        "refuse",
-        "The decision on `connect`, `subscribe` and `publish` without an answer; calls always "
-        "get an error. `allow` also lets in whatever makes the application fail.",
-    )
-    disconnect_seconds: Seconds = setting(
-        0.2, "Disconnects are collected for this long for one POST."
-    )
-    disconnect_batch: Count = setting(
-        500, "The most in one POST; about 250 bytes each.", unit="disconnects", most=10_000
-    )
-    disconnect_waiting: Count = setting(
-        20_000,
-        "Kept while the application does not accept them; beyond that the oldest are dropped.",
-        unit="disconnects",
-    )
+    :param url: Each request is POSTed there as JSON; the log shows the URL when it fails.
+    :param secret_file: The secret (32 bytes or more) that signs each POST; otherwise anyone who
+        finds the URL could call the application.
+    :param events: Each makes clients wait for the application, so name only those that it decides.
+    :param topics: For ``subscribe`` and ``publish``: no request is made for other topics.
+    :param procedures: For ``call``: the procedures of the application, such as ``cart.*``.
+    :param cookies: For ``connect``: cookies to pass on, such as ``PHPSESSID``; empty: all.
+    :param timeout: Includes waiting for a free slot; a person waits for the answer.
+    :param connect_timeout: The same for ``connect``; with ``callback.timeout`` less than
+        ``websocket.handshake_timeout``.
+    :param at_once: A web application answers about as many in parallel; disconnects have one more
+        slot.
+    :param waiting: Requests that wait for a free slot; any more are answered according to
+        ``when_down``.
+    :param breaker_failures: After failures of this many sessions in a row, requests for their event
+        stop; after as many of one session, only its own.
+    :param breaker_seconds: Requests stop for this long; then one is tried to see whether it is
+        answered.
+    :param when_down: The decision on ``connect``, ``subscribe`` and ``publish`` without an answer;
+        calls always get an error. ``allow`` also lets in whatever makes the application fail.
+    :param disconnect_seconds: Disconnects are collected for this long for one POST.
+    :param disconnect_batch: The most in one POST; about 250 bytes each.
+    :param disconnect_waiting: Kept while the application does not accept them; beyond that the
+        oldest are dropped.
+    """
+
+    url: HttpUrl = ""
+    secret_file: WebhookSecretFile = ""
+    events: tuple[WebhookEvent, ...] = ()
+    topics: Some[TopicPattern] = ("*",)
+    procedures: tuple[TopicPattern, ...] = ()
+    cookies: tuple[Name, ...] = ()
+    timeout: Seconds = 5.0
+    connect_timeout: Seconds = 1.5
+    at_once: Annotated[int, whole(1, 10_000, "requests")] = 10
+    waiting: Annotated[int, whole(0, 1_000_000, "requests")] = 1000
+    breaker_failures: Annotated[int, whole(1, 10_000, "requests")] = 5
+    breaker_seconds: Seconds = 10.0
+    when_down: WhenDown = "refuse"
+    disconnect_seconds: Seconds = 0.2
+    disconnect_batch: Annotated[int, whole(1, 10_000, "disconnects")] = 500
+    disconnect_waiting: Annotated[int, whole(1, 10_000_000, "disconnects")] = 20_000
 
 
 @rule("webhooks.url", "webhooks.events")

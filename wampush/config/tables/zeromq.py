@@ -1,50 +1,37 @@
-"""The table ``[zmq]``: the ZeroMQ PULL sockets.
-
-Must not import: Twisted, other tables.
-"""
+"""The table ``[zmq]``: the ZeroMQ PULL sockets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from wampush.config.checks.common import Network
+from wampush.config.checks.common import Network, whole
 from wampush.config.checks.files import CurveClientKeysFile, CurveSecretKeyFile
 from wampush.config.checks.zeromq import FileMode, PullAddress
-from wampush.config.setting import Count, setting
 
 
 @dataclass(frozen=True, slots=True)
 class ZmqSettings:
-    """``[zmq]``: the ZeroMQ PULL sockets that backends push to."""
+    """``[zmq]``: the ZeroMQ PULL sockets that backends push to.
 
-    pull: tuple[PullAddress, ...] = setting(
-        ("tcp://127.0.0.1:5555",),
-        "Existing backends push to this address; loopback, because pushes are trusted.",
-    )
-    high_water_mark: Count = setting(
-        1000,
-        "The default of ZeroMQ: a short burst fits, and memory stays bounded (0 would be "
-        "unbounded).",
-        unit="messages",
-    )
-    curve_secret_key_file: CurveSecretKeyFile = setting(
-        "", "The server's CURVE key: bound TCP sockets then accept encrypted connections only."
-    )
-    curve_client_keys: CurveClientKeysFile = setting(
-        "", "File or folder with the public keys of backends; all other keys are refused."
-    )
-    allow: tuple[Network, ...] = setting(
-        (), "Addresses that may connect to bound TCP sockets; empty: all that can reach them."
-    )
-    ipc_mode: FileMode = setting(
-        "0600",
-        "Users that may connect to bound `ipc://` sockets: the daemon's user; `0660` adds its "
-        "group.",
-    )
-    max_connections: Count = setting(
-        1000,
-        "Room for the workers of several web servers; each takes a descriptor, which clients and "
-        "health checks then lack.",
-        unit="connections",
-        most=1_000_000,
-    )
+    :param pull: Existing backends push to this address; loopback, because pushes are trusted.
+    :param high_water_mark: The default of ZeroMQ: a short burst fits, and memory stays bounded (0
+        would be unbounded).
+    :param curve_secret_key_file: The server's CURVE key: bound TCP sockets then accept encrypted
+        connections only.
+    :param curve_client_keys: File or folder with the public keys of backends; all other keys are
+        refused.
+    :param allow: Addresses that may connect to bound TCP sockets; empty: all that can reach them.
+    :param ipc_mode: Users that may connect to bound ``ipc://`` sockets: the daemon's user; ``0660``
+        adds its group.
+    :param max_connections: Room for the workers of several web servers; each takes a descriptor,
+        which clients and health checks then lack.
+    """
+
+    pull: tuple[PullAddress, ...] = ("tcp://127.0.0.1:5555",)
+    high_water_mark: Annotated[int, whole(1, 10_000_000, "messages")] = 1000
+    curve_secret_key_file: CurveSecretKeyFile = ""
+    curve_client_keys: CurveClientKeysFile = ""
+    allow: tuple[Network, ...] = ()
+    ipc_mode: FileMode = "0600"
+    max_connections: Annotated[int, whole(1, 1_000_000, "connections")] = 1000
