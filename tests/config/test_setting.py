@@ -10,13 +10,8 @@ import pytest
 
 from wampush.config.checks.common import Choice, Flag, ListOf, Number, TopicPattern, whole
 from wampush.config.setting import (
-    Conflict,
-    EntryRule,
-    Rule,
     Seconds,
     Some,
-    entry_rule,
-    rule,
     settings_of,
     table_in,
 )
@@ -96,21 +91,3 @@ def test_an_annotation_without_a_check_is_a_defect():
 
     with pytest.raises(TypeError, match="implies no check"):
         settings_of(Bare)
-
-
-def test_rules_keep_their_operands():
-    @rule("a.b", "c.d")
-    def differ(first: int, second: int) -> str:
-        return "" if first != second else "a.b and c.d must differ"
-
-    @entry_rule("topics", "a.b")
-    def are_few(entries, most):
-        yield from (
-            Conflict(number, "match", "is one too many") for number in entries if number > most
-        )
-
-    assert isinstance(differ, Rule)
-    assert (differ.keys, differ.judge(1, 2), bool(differ.judge(1, 1))) == (("a.b", "c.d"), "", True)
-    assert isinstance(are_few, EntryRule)
-    assert (are_few.table, are_few.keys) == ("topics", ("a.b",))
-    assert [each.number for each in are_few.judge({1: None, 3: None}, 2)] == [3]

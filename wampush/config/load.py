@@ -18,7 +18,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from wampush.config.keys import dotted
-from wampush.config.setting import Rule
+from wampush.config.line_numbers import KeyPath
+from wampush.config.rules import Conflict
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, RULES, Settings, assemble
 from wampush.config.sources import DEFAULT, FAULTY, Origin, file_named_by, read_sources
 from wampush.errors import ConfigError, ConfigErrors
@@ -95,21 +96,19 @@ def _broken_rules(
 ) -> Iterator[ConfigError]:
     """Apply the rules whose operands have no mistake."""
     for rule in RULES:
-        table = () if isinstance(rule, Rule) else (rule.table,)
-        operands = [values[key] for key in (*table, *rule.keys)]
+        operands = [values[key] for key in rule.keys]
         if any(operand is FAULTY for operand in operands):
             continue
-        if isinstance(rule, Rule):
-            problem = rule.judge(*operands)
-            if problem:
+        for problem in rule.judge(*operands):
+            if isinstance(problem, Conflict):
+                table = rule.keys[0]
+                value = getattr(values[table][problem.number], problem.name)
+                path: KeyPath = (table, problem.number - 1, problem.name)
+                yield origins[table].mistake(path, value, problem.problem)
+            else:
                 # The value that was set last is reported; of equals, the first.
                 key = max(rule.keys, key=lambda each: origins[each].rank)
                 yield origins[key].mistake(tuple(key.split(".")), values[key], problem)
-            continue
-        for number, name, problem in rule.judge(*operands):
-            value = getattr(values[rule.table][number], name)
-            path = (rule.table, number - 1, name)
-            yield origins[rule.table].mistake(path, value, problem)
 
 
 def describe(loaded: LoadedSettings) -> list[Described]:

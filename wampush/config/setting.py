@@ -1,6 +1,6 @@
 """The description of a setting: type with unit and range, default and reason.
 
-Owns: how tables declare settings and the rules between them, and how a declaration is read.
+Owns: how tables declare settings, and how a declaration is read.
 Must not import: anything of wampush but the checks.
 
 A table is a frozen dataclass. The annotation of a field gives its check: an ``Annotated`` alias
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -22,7 +22,6 @@ from typing import (
     Any,
     Final,
     Literal,
-    NamedTuple,
     TypeVar,
     get_args,
     get_origin,
@@ -104,53 +103,3 @@ def _check(annotation: Any) -> Check:
     if annotation is bool:
         return Flag()
     raise TypeError(f"{annotation} implies no check; use an Annotated alias")
-
-
-class Conflict(NamedTuple):
-    """An entry of a list of tables that does not fit the others or another setting.
-
-    :param number: the number of the entry, counted from 1.
-    :param name: the setting at fault.
-    :param problem: what is wrong, as the end of a sentence that begins with the setting.
-    """
-
-    number: int
-    name: str
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A relation that values of several settings must satisfy.
-
-    :param keys: the dotted keys of the operands, in the order of the parameters of ``judge``; of
-        two that were set by the same source, the first is reported.
-    :param judge: returns a sentence that names the settings and says what would be right, or "".
-    """
-
-    keys: tuple[str, ...]
-    judge: Callable[..., str]
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRule:
-    """A relation that the entries of a list of tables must satisfy.
-
-    :param table: the list of tables.
-    :param keys: the dotted keys of further operands.
-    :param judge: takes the entries by number, and the further operands.
-    """
-
-    table: str
-    keys: tuple[str, ...]
-    judge: Callable[..., Iterator[Conflict]]
-
-
-def rule(*keys: str) -> Callable[[Callable[..., str]], Rule]:
-    """Make a function the rule of these settings."""
-    return lambda judge: Rule(keys, judge)
-
-
-def entry_rule(table: str, *keys: str) -> Callable[[Callable[..., Iterator[Conflict]]], EntryRule]:
-    """Make a function the rule of the entries of a list of tables."""
-    return lambda judge: EntryRule(table, keys, judge)

@@ -13,7 +13,8 @@ from types import MappingProxyType
 from typing import Any, Final, get_origin, get_type_hints
 
 from wampush.config.checks.apps import ObjectName
-from wampush.config.setting import EntryRule, Rule, Setting, settings_of, table_in
+from wampush.config.rules import Rule
+from wampush.config.setting import Setting, settings_of, table_in
 from wampush.config.tables.apps import ApplicationSettings
 from wampush.config.tables.clients import ClientSettings, PresenceSettings, TopicSettings
 from wampush.config.tables.http import HttpSettings
@@ -93,11 +94,11 @@ LIST_FIELDS: Final[Mapping[str, Mapping[str, Setting]]] = MappingProxyType(
     {name: settings_of(table) for name, table in LISTS.items()}
 )
 #: The rules of all table modules.
-RULES: Final[tuple[Rule | EntryRule, ...]] = tuple(
+RULES: Final[tuple[Rule, ...]] = tuple(
     each
     for module in dict.fromkeys(table.__module__ for table, _ in _TABLES.values())
     for each in vars(sys.modules[module]).values()
-    if isinstance(each, Rule | EntryRule)
+    if isinstance(each, Rule)
 )
 
 

@@ -9,8 +9,6 @@ import pytest
 from wampush.config.load import LoadedSettings, describe, load
 from wampush.errors import ConfigErrors
 
-CALLBACK = '[auth]\norder = ["callback"]\n[callback]\nurl = "http://127.0.0.1/"\ntimeout = 4\n'
-
 
 def loaded(
     folder: Path, text: str = "", environ: dict[str, str] | None = None, **overrides: object
@@ -58,23 +56,11 @@ def test_the_environment_decides_over_the_file_and_the_command_line_over_both(tm
         ('[websocket]\napps = ["shop:app"]', r"websocket\.apps.*before the first \[table\]"),
         ("[application]\ntimeout = 0", r"application\.timeout = 0"),
         ("[application]\nthreads = 0", r"application\.threads = 0"),
-        (
-            'apps = ["a:app"]\n[application]\nconnect_timeout = 5',
-            r"toml:3: .* \(5 s\) must be less than websocket\.handshake_timeout \(5 s\)",
-        ),
-        (
-            f'apps = ["a:app"]\n{CALLBACK}',
-            r"connect_timeout \(1\.5 s\) and callback\.timeout \(4 s\) together must be less",
-        ),
     ],
 )
 def test_what_stops_the_start(tmp_path, text, words):
     with pytest.raises(ConfigErrors, match=words):
         loaded(tmp_path, text)
-
-
-def test_limits_of_apps_do_not_matter_without_apps(tmp_path):
-    assert loaded(tmp_path, "[application]\nconnect_timeout = 5").settings.apps == ()
 
 
 def test_wamp_cra_needs_keys_of_a_file_or_an_app(tmp_path):

@@ -57,11 +57,6 @@ def test_all_four_in_one_order(tmp_path):
             "auth.order",
             '"cra" last',
         ),
-        (
-            '[auth]\norder = ["callback"]\n[callback]\nurl = "http://a/"\ntimeout = 5',
-            "callback.timeout",
-            "less than websocket.handshake_timeout (5 s)",
-        ),
         ("[auth]\norder = []", "auth.order", "at least one element"),
         ('[auth]\norder = ["tokens"]', "auth.order", '"token", "callback"'),
         ('[auth]\norder = ["cra", "cra"]', "auth.order", "in the list only once"),

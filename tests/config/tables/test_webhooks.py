@@ -42,17 +42,6 @@ def test_all_events(tmp_path):
             "webhooks.procedures",
             'must include "call"',
         ),
-        (
-            URL + KEY + 'events = ["connect"]\nconnect_timeout = 5',
-            "webhooks.connect_timeout",
-            "must be less than websocket.handshake_timeout (5 s)",
-        ),
-        (
-            URL + KEY + 'events = ["connect"]\nconnect_timeout = 2\n'
-            '[auth]\norder = ["callback"]\n[callback]\nurl = "http://a/"',
-            "webhooks.connect_timeout",
-            "(2 s) and callback.timeout (3 s) together must be less than",
-        ),
         (URL + KEY + 'events = ["open"]', "webhooks.events", "connect"),
         (URL + KEY + 'events = ["call"]\nprocedures = ["a*b"]', "webhooks.procedures", '"*"'),
         (URL + KEY + 'events = ["connect"]\ntopics = []', "webhooks.topics", "at least one"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.common import Number, whole
-from wampush.config.setting import DAY, Seconds, rule
+from wampush.config.setting import DAY, Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +22,3 @@ class ApplicationSettings:
     timeout: Annotated[float, Number(0.01, DAY, "s")] = 10.0
     connect_timeout: Seconds = 1.5
     threads: Annotated[int, whole(1, 1000, "threads")] = 10
-
-
-@rule(
-    "application.connect_timeout",
-    "callback.timeout",
-    "websocket.handshake_timeout",
-    "apps",
-    "callback.url",
-)
-def apps_answer_within_the_handshake(
-    connect: float, callback: float, handshake: float, apps: Sequence[str], url: str
-) -> str:
-    """Apps and the callback must answer before the handshake times out."""
-    used = callback if url else 0.0
-    if not apps or connect + used < handshake:
-        return ""
-    more = f" and callback.timeout ({used:g} s) together" if url else ""
-    return (
-        f"application.connect_timeout ({connect:g} s){more} must be less than "
-        f"websocket.handshake_timeout ({handshake:g} s)"
-    )

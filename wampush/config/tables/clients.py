@@ -9,7 +9,8 @@ from typing import Annotated
 from wampush.choices import DefaultPermission, PublishPolicy, SlowClient
 from wampush.config.checks.common import Number, TopicPattern, whole
 from wampush.config.checks.permissions import TopicTemplate
-from wampush.config.setting import GIB, Conflict, entry_rule, rule
+from wampush.config.rules import Conflict, never_reached, rule, too_long
+from wampush.config.setting import GIB
 from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
 
@@ -66,32 +67,29 @@ class PresenceSettings:
 
 
 @rule("clients.auto_subscribe", "limits.topic_bytes")
-def automatic_topics_are_short_enough(topics: Sequence[str], most: int) -> str:
+def automatic_topics_are_short_enough(topics: Sequence[str], most: int) -> Iterator[str]:
     """The text of an automatic topic must fit into a topic."""
     for topic in topics:
-        fixed = "".join(split_placeholders(topic)[0])
-        if len(fixed.encode()) > most:
-            return (
+        if too_long("".join(split_placeholders(topic)[0]), most):
+            yield (
                 f"clients.auto_subscribe contains {topic[:80]!r}, which is too long: "
                 f"limits.topic_bytes allows {most} bytes"
             )
-    return ""
+            return
 
 
-@entry_rule("topics", "limits.topic_bytes")
+@rule("topics", "limits.topic_bytes")
 def topics_are_reachable(topics: Mapping[int, TopicSettings], most: int) -> Iterator[Conflict]:
     """An entry must match topics that can exist and that no earlier entry matches."""
     for number, topic in topics.items():
-        if len(topic.match.removesuffix("*").encode()) > most:
-            yield Conflict(number, "match", f"is too long: limits.topic_bytes allows {most} bytes")
+        if problem := too_long(topic.match.removesuffix("*"), most):
+            yield Conflict(number, "match", problem)
         if topic.presence and is_reserved(topic.match):
             problem = "must be false: clients cannot join the topics of wampush itself"
             yield Conflict(number, "presence", problem)
-        for earlier, other in topics.items():
-            if earlier < number and matches_all_of(other.match, topic.match):
-                problem = (
-                    f"is never reached: topics[{earlier}] ({other.match!r}) matches the same "
-                    "topics; the first match wins, so put the narrower entry first"
-                )
-                yield Conflict(number, "match", problem)
-                break
+    yield from never_reached(
+        "topics",
+        topics,
+        lambda earlier, later: matches_all_of(earlier.match, later.match),
+        "matches the same topics",
+    )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.common import takes_any_port, whole
 from wampush.config.checks.endpoints import EndpointOrOff
 from wampush.config.checks.files import HttpTokenFile
-from wampush.config.setting import rule
+from wampush.config.rules import rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,7 @@ class HttpSettings:
 
 
 @rule("http.listen", "websocket.listen")
-def ports_differ(http: str, websocket: Sequence[str]) -> str:
+def ports_differ(http: str, websocket: Sequence[str]) -> Iterator[str]:
     """HTTP and WebSocket listeners must not share an endpoint."""
-    if http not in websocket or takes_any_port(http):
-        return ""
-    return f"http.listen and websocket.listen must be different endpoints, not both {http!r}"
+    if http in websocket and not takes_any_port(http):
+        yield f"http.listen and websocket.listen must be different endpoints, not both {http!r}"

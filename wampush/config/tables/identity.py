@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.common import Number, OptionalText, whole
 from wampush.config.checks.files import CraKeysFile, TokenKeyFile
 from wampush.config.checks.identity import HttpUrl, Name, OptionalName
-from wampush.config.setting import DAY, Seconds, Some, rule
+from wampush.config.rules import rule
+from wampush.config.setting import DAY, Seconds, Some
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 AuthMethod = Literal["token", "callback", "cra", "anonymous"]
@@ -100,62 +101,49 @@ class CraSettings:
 
 
 @rule("token.jwks_file", "token.key_file")
-def token_keys_come_from_one_file(jwks: str, key: str) -> str:
+def token_keys_come_from_one_file(jwks: str, key: str) -> Iterator[str]:
     """The two files with keys for tokens are alternatives."""
-    return "token.jwks_file and token.key_file must not both be set" if jwks and key else ""
+    if jwks and key:
+        yield "token.jwks_file and token.key_file must not both be set"
 
 
 @rule("token.key_file", "token.jwks_file", "auth.order")
-def tokens_have_a_key(key: str, jwks: str, order: Sequence[str]) -> str:
+def tokens_have_a_key(key: str, jwks: str, order: Sequence[str]) -> Iterator[str]:
     """``auth.order`` includes tokens exactly when there is a key."""
     name = "token.jwks_file" if jwks else "token.key_file"
     return _together("token", name, key or jwks, order, "token.key_file or token.jwks_file")
 
 
 @rule("callback.url", "auth.order")
-def the_callback_has_a_url(url: str, order: Sequence[str]) -> str:
+def the_callback_has_a_url(url: str, order: Sequence[str]) -> Iterator[str]:
     """``auth.order`` includes the callback exactly when it has a URL."""
     return _together("callback", "callback.url", url, order)
 
 
 @rule("cra.keys_file", "auth.order", "apps")
-def cra_has_keys(keys: str, order: Sequence[str], apps: Sequence[str]) -> str:
+def cra_has_keys(keys: str, order: Sequence[str], apps: Sequence[str]) -> Iterator[str]:
     """``auth.order`` includes WAMP-CRA exactly when there are keys, which apps may have, too."""
-    if "cra" in order and not keys and apps:
-        return ""
-    return _together("cra", "cra.keys_file", keys, order)
+    if keys or not apps:
+        yield from _together("cra", "cra.keys_file", keys, order)
 
 
 def _together(
     method: str, name: str, value: str, order: Sequence[str], either: str | None = None
-) -> str:
+) -> Iterator[str]:
     if method in order and not value:
-        return f'{either or name} must be set, because auth.order includes "{method}"'
+        yield f'{either or name} must be set, because auth.order includes "{method}"'
     if value and method not in order:
-        return f'auth.order must include "{method}", because {name} is set'
-    return ""
+        yield f'auth.order must include "{method}", because {name} is set'
 
 
 @rule("auth.order")
-def methods_are_in_order(order: Sequence[str]) -> str:
+def methods_are_in_order(order: Sequence[str]) -> Iterator[str]:
     """Methods that open the session at once come last."""
     before = order[:-1] if order[-1] == "anonymous" else order
     if "anonymous" in before:
-        return 'auth.order must have "anonymous" last; the methods after it would never be used'
-    if "cra" in before[:-1]:
-        return (
+        yield 'auth.order must have "anonymous" last; the methods after it would never be used'
+    elif "cra" in before[:-1]:
+        yield (
             'auth.order must have "cra" last, or just before "anonymous"; it opens the session '
             "before the login"
         )
-    return ""
-
-
-@rule("callback.timeout", "websocket.handshake_timeout", "callback.url")
-def the_callback_answers_within_the_handshake(timeout: float, handshake: float, url: str) -> str:
-    """The callback must answer before the handshake times out."""
-    if not url or timeout < handshake:
-        return ""
-    return (
-        f"callback.timeout ({timeout:g} s) must be less than websocket.handshake_timeout "
-        f"({handshake:g} s)"
-    )

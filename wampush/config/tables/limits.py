@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.common import Number, whole
-from wampush.config.setting import GIB, rule
+from wampush.config.rules import rule
+from wampush.config.setting import GIB
 
 MessageRate = Annotated[float, Number(0.01, 1_000_000, "messages/s")]
 
@@ -55,11 +57,10 @@ class LimitSettings:
 
 
 @rule("limits.queued_bytes", "clients.queue_bytes")
-def one_queue_fits_into_all(all_queues: int, one_queue: int) -> str:
+def one_queue_fits_into_all(all_queues: int, one_queue: int) -> Iterator[str]:
     """The limit of all queues together must allow one full queue."""
-    if all_queues >= one_queue:
-        return ""
-    return (
-        f"limits.queued_bytes ({all_queues}), all clients together, must not be less than "
-        f"clients.queue_bytes ({one_queue}), one client"
-    )
+    if all_queues < one_queue:
+        yield (
+            f"limits.queued_bytes ({all_queues}), all clients together, must not be less than "
+            f"clients.queue_bytes ({one_queue}), one client"
+        )

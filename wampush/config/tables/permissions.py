@@ -9,7 +9,8 @@ from typing import Annotated
 from wampush.choices import ANYONE, AUTHENTICATED, USER, Action
 from wampush.config.checks.common import whole
 from wampush.config.checks.permissions import PermissionPattern, Receiver
-from wampush.config.setting import GIB, Conflict, Rate, Some, entry_rule
+from wampush.config.rules import Conflict, never_reached, rule, too_long
+from wampush.config.setting import GIB, Rate, Some
 from wampush.topics import matches_all_of
 
 
@@ -54,30 +55,17 @@ class PermissionSettings:
         return matches_all_of(self.match, later.match)
 
 
-@entry_rule("permissions", "limits.topic_bytes")
-def permissions_are_reachable(
+@rule("permissions", "limits.topic_bytes")
+def permissions_have_an_effect(
     permissions: Mapping[int, PermissionSettings], most: int
 ) -> Iterator[Conflict]:
-    """An entry must match topics that can exist and that no earlier entry decides."""
-    for number, entry in permissions.items():
-        if len(entry.match.removesuffix("*").encode()) > most:
-            yield Conflict(number, "match", f"is too long: limits.topic_bytes allows {most} bytes")
-        for earlier, other in permissions.items():
-            if earlier < number and other.shadows(entry):
-                problem = (
-                    f"is never reached: permissions[{earlier}] ({other.match!r}) decides the same "
-                    "cases; the first match wins, so put the narrower entry first"
-                )
-                yield Conflict(number, "match", problem)
-                break
+    """An entry must match topics that can exist, which no earlier entry decides.
 
-
-@entry_rule("permissions")
-def limits_of_permissions_apply(
-    permissions: Mapping[int, PermissionSettings],
-) -> Iterator[Conflict]:
-    """A limit must be on something that the entry allows and that has a payload."""
+    A limit must be on something that the entry allows and that has a payload.
+    """
     for number, entry in permissions.items():
+        if problem := too_long(entry.match.removesuffix("*"), most):
+            yield Conflict(number, "match", problem)
         for name in ("max_bytes", "per_second"):
             if getattr(entry, name) and not entry.allow:
                 problem = "must be left out where allow is false: there is nothing to limit"
@@ -85,3 +73,6 @@ def limits_of_permissions_apply(
         if entry.max_bytes and entry.actions == (Action.SUBSCRIBE,):
             problem = "must be left out where actions is only subscribe, which has no payload"
             yield Conflict(number, "max_bytes", problem)
+    yield from never_reached(
+        "permissions", permissions, PermissionSettings.shadows, "decides the same cases"
+    )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from wampush.config.checks.common import Text
-from wampush.config.setting import Bytes, rule
+from wampush.config.rules import rule
+from wampush.config.setting import Bytes
 
 #: The longest pushes that the queue of a client has room for: two while pushes pause because half
 #: of the queue is full, and two that are on their way meanwhile.
@@ -26,12 +28,11 @@ class PushSettings:
 
 
 @rule("clients.queue_bytes", "pushes.max_message_bytes")
-def large_pushes_fit_into_a_queue(queue: int, largest: int) -> str:
+def large_pushes_fit_into_a_queue(queue: int, largest: int) -> Iterator[str]:
     """The queue of a client must have room for a burst of the largest pushes."""
-    if queue >= largest * _PUSHES_PER_QUEUE:
-        return ""
-    return (
-        f"clients.queue_bytes ({queue}) must be at least {_PUSHES_PER_QUEUE} times "
-        f"pushes.max_message_bytes ({largest}), so that bursts of the largest pushes do not "
-        "disconnect clients that read them"
-    )
+    if queue < largest * _PUSHES_PER_QUEUE:
+        yield (
+            f"clients.queue_bytes ({queue}) must be at least {_PUSHES_PER_QUEUE} times "
+            f"pushes.max_message_bytes ({largest}), so that bursts of the largest pushes do not "
+            "disconnect clients that read them"
+        )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
 from wampush.config.checks.redis import CHANNEL, Channel, ChannelTopic, RedisServer
-from wampush.config.setting import Conflict, Some, entry_rule
+from wampush.config.rules import Conflict, rule, too_long
+from wampush.config.setting import Some
 from wampush.topics import RESERVED_PREFIX, is_reserved
 
 
@@ -37,7 +38,7 @@ class RedisSourceSettings:
     key: PrivateKeyFile = ""
 
 
-@entry_rule("redis_source", "limits.topic_bytes")
+@rule("redis_source", "limits.topic_bytes")
 def redis_sources_are_consistent(
     sources: Mapping[int, RedisSourceSettings], most: int
 ) -> Iterator[Conflict]:
@@ -67,7 +68,7 @@ def _tls(entry: RedisSourceSettings) -> Iterator[tuple[str, str]]:
 
 
 def _topic(entry: RedisSourceSettings, most: int) -> Iterator[tuple[str, str]]:
-    if len(entry.topic.replace(CHANNEL, "").encode()) > most:
-        yield "topic", f"is too long: limits.topic_bytes allows {most} bytes"
+    if problem := too_long(entry.topic.replace(CHANNEL, ""), most):
+        yield "topic", problem
     if is_reserved(entry.topic):
         yield "topic", f"must not begin with {RESERVED_PREFIX}, which is reserved"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wampush.config.checks.apps import ObjectName, RoutePath
 from wampush.config.checks.identity import Name
 from wampush.config.checks.origins import OriginPattern
-from wampush.config.setting import Conflict, entry_rule
+from wampush.config.rules import Conflict, rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class RouteSettings:
     subprotocols: tuple[Name, ...] = ()
 
 
-@entry_rule("routes")
+@rule("routes")
 def paths_differ(routes: Mapping[int, RouteSettings]) -> Iterator[Conflict]:
     """A path has one component."""
     seen: dict[str, int] = {}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.common import TopicPattern, whole
 from wampush.config.checks.files import WebhookSecretFile
 from wampush.config.checks.identity import HttpUrl, Name
-from wampush.config.setting import Seconds, Some, rule
+from wampush.config.rules import rule
+from wampush.config.setting import Seconds, Some
 
 WebhookEvent = Literal["connect", "subscribe", "publish", "call", "disconnect"]
 WhenDown = Literal["refuse", "allow"]
@@ -64,55 +65,31 @@ class WebhookSettings:
 
 
 @rule("webhooks.url", "webhooks.events")
-def a_url_has_events(url: str, events: Sequence[str]) -> str:
+def a_url_has_events(url: str, events: Sequence[str]) -> Iterator[str]:
     """The URL and the events are set together."""
     if events and not url:
-        return "webhooks.url must be set, because webhooks.events is set"
+        yield "webhooks.url must be set, because webhooks.events is set"
     if url and not events:
-        return "webhooks.events must name at least one event, because webhooks.url is set"
-    return ""
+        yield "webhooks.events must name at least one event, because webhooks.url is set"
 
 
 @rule("webhooks.secret_file", "webhooks.url")
-def requests_are_signed(secret: str, url: str) -> str:
+def requests_are_signed(secret: str, url: str) -> Iterator[str]:
     """Requests need a secret that signs them."""
-    if secret or not url:
-        return ""
-    return (
-        "webhooks.secret_file must be set, because webhooks.url is set; create the file with: "
-        "openssl rand -hex 32"
-    )
+    if url and not secret:
+        yield (
+            "webhooks.secret_file must be set, because webhooks.url is set; create the file with: "
+            "openssl rand -hex 32"
+        )
 
 
 @rule("webhooks.procedures", "webhooks.events")
-def calls_have_procedures(procedures: Sequence[str], events: Sequence[str]) -> str:
+def calls_have_procedures(procedures: Sequence[str], events: Sequence[str]) -> Iterator[str]:
     """The procedures and the event "call" are set together."""
     if "call" in events and not procedures:
-        return (
+        yield (
             "webhooks.procedures must name at least one procedure, because webhooks.events "
             'includes "call"'
         )
     if procedures and "call" not in events:
-        return 'webhooks.events must include "call", because webhooks.procedures is set'
-    return ""
-
-
-@rule(
-    "webhooks.connect_timeout",
-    "callback.timeout",
-    "websocket.handshake_timeout",
-    "webhooks.events",
-    "callback.url",
-)
-def webhooks_answer_within_the_handshake(
-    connect: float, callback: float, handshake: float, events: Sequence[str], url: str
-) -> str:
-    """Webhooks and the callback must answer before the handshake times out."""
-    used = callback if url else 0.0
-    if "connect" not in events or connect + used < handshake:
-        return ""
-    more = f" and callback.timeout ({used:g} s) together" if url else ""
-    return (
-        f"webhooks.connect_timeout ({connect:g} s){more} must be less than "
-        f"websocket.handshake_timeout ({handshake:g} s)"
-    )
+        yield 'webhooks.events must include "call", because webhooks.procedures is set'

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.common import Number, whole
 from wampush.config.checks.endpoints import ListenEndpoint
 from wampush.config.checks.origins import OriginPattern
-from wampush.config.setting import DAY, GIB, Bytes, Some, rule
+from wampush.config.rules import Rule, rule
+from wampush.config.setting import DAY, GIB, Bytes, Some
 
 Dialect = Literal["wamp1", "ratchet"]
 
@@ -55,11 +57,48 @@ class WebSocketSettings:
 
 
 @rule("websocket.silence_timeout", "websocket.ping_interval")
-def silence_outlasts_pings(silence: float, ping: float) -> str:
+def silence_outlasts_pings(silence: float, ping: float) -> Iterator[str]:
     """A client needs time to answer a ping."""
-    if silence > ping:
-        return ""
-    return (
-        f"websocket.silence_timeout ({silence:g} s) must be longer than "
-        f"websocket.ping_interval ({ping:g} s)"
-    )
+    if silence <= ping:
+        yield (
+            f"websocket.silence_timeout ({silence:g} s) must be longer than "
+            f"websocket.ping_interval ({ping:g} s)"
+        )
+
+
+@rule("callback.timeout", "websocket.handshake_timeout", "callback.url")
+def the_callback_is_in_time(callback: float, handshake: float, url: str) -> Iterator[str]:
+    """The callback must answer before the handshake times out."""
+    if url and callback >= handshake:
+        yield (
+            f"callback.timeout ({callback:g} s) must be less than websocket.handshake_timeout "
+            f"({handshake:g} s)"
+        )
+
+
+def _in_time(key: str, user: str, is_asked: Callable[[Sequence[str]], bool]) -> Rule:
+    """Return the rule that an application must answer before the handshake times out.
+
+    :param key: how long the application may take, after the callback.
+    :param user: the setting that says whether it is asked at all.
+    """
+
+    @rule(key, "callback.timeout", "websocket.handshake_timeout", user, "callback.url")
+    def judge(
+        connect: float, callback: float, handshake: float, used: Sequence[str], url: str
+    ) -> Iterator[str]:
+        before = callback if url else 0.0
+        if is_asked(used) and connect + before >= handshake:
+            more = f" and callback.timeout ({before:g} s) together" if url else ""
+            yield (
+                f"{key} ({connect:g} s){more} must be less than websocket.handshake_timeout "
+                f"({handshake:g} s)"
+            )
+
+    return judge
+
+
+apps_are_in_time = _in_time("application.connect_timeout", "apps", bool)
+webhooks_are_in_time = _in_time(
+    "webhooks.connect_timeout", "webhooks.events", lambda events: "connect" in events
+)
