@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
@@ -27,27 +25,12 @@ from wampush.config.tables.apps import ApplicationSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import CloseReason
 from wampush.node.apps import NodeApps
+from wampush.testing.clock import ThreadedClock
 from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
 TIMEOUT = 10.0
 CONNECT_TIMEOUT = 1.5
-
-
-class ThreadedClock(Clock):
-    """A clock that threads can hand calls to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._calls: queue.Queue[tuple[Callable[..., Any], tuple[Any, ...]]] = queue.Queue()
-
-    def callFromThread(self, function: Callable[..., Any], *arguments: Any) -> None:  # noqa: N802
-        self._calls.put((function, arguments))
-
-    def run_one(self) -> None:
-        """Run the next call of a thread; wait for it."""
-        function, arguments = self._calls.get(timeout=20)
-        function(*arguments)
 
 
 class AppWorld:

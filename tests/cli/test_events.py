@@ -15,8 +15,8 @@ import pytest
 
 from tests.cli.puller import one_line
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.ports import reserved_ports
 from wampush.cli import events, http_port, main
+from wampush.testing.ports import reserved_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 

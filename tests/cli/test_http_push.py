@@ -12,8 +12,8 @@ import pytest
 
 from tests.cli.puller import one_line
 from tests.support.daemon import Daemon
-from tests.support.ports import reserved_ports
 from wampush.cli import main
+from wampush.testing.ports import reserved_ports
 
 
 class HttpServer(ThreadingHTTPServer):

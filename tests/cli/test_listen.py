@@ -17,11 +17,11 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.cli.puller import one_line
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.ports import reserved_ports
 from tests.support.waiting import eventually
 from wampush.cli import main
 from wampush.cli.listen import Printer
 from wampush.client import ClientState
+from wampush.testing.ports import reserved_ports
 from wampush.wamp.messages import Event
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,8 +8,8 @@ import io
 import pytest
 
 from tests.cli.puller import Puller, one_line
-from tests.support.ports import reserved_ports
 from wampush.cli import main
+from wampush.testing.ports import reserved_ports
 
 
 def give_stdin(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:

@@ -21,17 +21,18 @@ from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 
 import wampush
 from tests.support.browser import Browser
-from tests.support.daemon import Daemon, Process, running_daemon
+from tests.support.daemon import Daemon, running_daemon
 from tests.support.guides import FENCE, Block, blocks_in, blocks_of, on
 from tests.support.locks import REQUIREMENTS, locked
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
-from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.cli import command
 from wampush.config.load import load
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

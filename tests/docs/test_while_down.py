@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from tests.support.php import PhpServer, php_server
-from tests.support.ports import reserved_ports
+from wampush.testing.ports import reserved_ports
 
 PUSH = """<?php
 $name = $_GET['name'] === '' ? null : $_GET['name'];

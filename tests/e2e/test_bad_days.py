@@ -17,11 +17,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
-from tests.support.ports import reserved_ports
+from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.node.service import STOP_PATIENCE
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOCK = ROOT / "tests" / "support" / "twistd_with_clock.py"

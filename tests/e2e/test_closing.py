@@ -24,9 +24,9 @@ from tests.support.certificates import Certificate, make_certificate
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.delay import DelayingProxy
 from tests.support.pages import page_server
-from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE, eventually
 from wampush.edges.websocket.closing import LINGER_SECONDS
+from wampush.testing.ports import reserved_ports
 
 EVENTS = 200
 CLIENTS = 100

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.browser import Browser, running_browser
-from tests.support.daemon import Daemon, Process
+from tests.support.daemon import Daemon
 from tests.support.php import php_command, php_push
 from tests.support.waiting import eventually
+from wampush.testing.process import Process
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ import pytest
 import zmq
 
 from tests.edges.websocket.in_memory import frames, masked, request
-from tests.support.daemon import READY, Daemon, Process, running_daemon, twistd_command
+from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
+from wampush.testing.process import Process
+from wampush.testing.running_server import READY
 
 HERE = ("--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*", "--http", "off")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.support.browser import Browser
-from tests.support.daemon import Process
-from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 

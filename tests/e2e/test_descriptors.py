@@ -17,10 +17,12 @@ import pytest
 import zmq
 
 from tests.edges.zeromq.key_files import Keys
-from tests.support.daemon import READY, Process, twistd_command
-from tests.support.ports import reserved_ports
+from tests.support.daemon import twistd_command
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
+from wampush.testing.running_server import READY
 
 STRANGERS = 400
 

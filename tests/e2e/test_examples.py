@@ -16,8 +16,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
-from tests.support.daemon import Process
-from tests.support.ports import reserved_ports
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"

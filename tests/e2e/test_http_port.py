@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import make_certificate
-from tests.support.daemon import READY, Process, twistd_command
+from tests.support.daemon import twistd_command
 from tests.support.waiting import PATIENCE, eventually
+from wampush.testing.process import Process
+from wampush.testing.running_server import READY
 
 HERE = ("--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*")
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"

@@ -14,12 +14,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
-from tests.support.daemon import Daemon, Process, running_daemon
+from tests.support.daemon import Daemon, running_daemon
 from tests.support.guides import blocks_in, on
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
 from tests.support.waiting import PATIENCE
+from wampush.testing.process import Process
 
 GUIDE = "docs/howto/presence.md"
 CHANGES = "wampush.presence.changes."

@@ -9,8 +9,8 @@ from pathlib import Path
 import zmq
 
 from tests.support.daemon import Daemon
-from tests.support.ports import reserved_ports
 from tests.support.waiting import eventually
+from wampush.testing.ports import reserved_ports
 
 REQUEST = (
     "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

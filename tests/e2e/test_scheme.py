@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon
-from tests.support.ports import reserved_ports
+from wampush.testing.ports import reserved_ports
 
 REQUEST = (
     "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -22,13 +22,14 @@ from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
 from tests.support.browser import running_browser
 from tests.support.certificates import Certificate, make_certificate
-from tests.support.daemon import Daemon, Process, running_daemon, twistd_command
+from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net.tls import ServerContext, carrier_endpoint, is_tls, make_context, uses_tls_table
+from wampush.testing.process import Process
 
 
 def settings_of(made: Certificate, **other: str) -> TlsSettings:

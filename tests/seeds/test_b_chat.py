@@ -15,10 +15,10 @@ from tests.edges.websocket.in_memory import Frame, masked
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import page_server
-from tests.support.ports import reserved_ports
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import CloseReason
 from wampush.examples.chat import Chat
+from wampush.testing.ports import reserved_ports
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chat"
 

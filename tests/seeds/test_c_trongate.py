@@ -12,11 +12,11 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_program, php_server
-from tests.support.ports import reserved_ports
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import KEY, token
 from tests.support.webhooks import shop
+from wampush.testing.ports import reserved_ports
 
 SCRIPTS = Path(__file__).with_name("php")
 PUBLISH = """

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.daemon import Process
+from wampush.testing.process import Process
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.support.ports import reserved_ports
 from tests.support.waiting import eventually
+from wampush.testing.ports import reserved_ports
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "e2e" / "php"
 WEB = SCRIPTS / "web"

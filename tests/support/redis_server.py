@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.daemon import Process
-from tests.support.ports import reserved_ports
+from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Process
 
 
 def redis_program(name: str) -> str:

@@ -6,7 +6,7 @@ Must not import: ``node.build``, ``node.service``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, Final
 
@@ -49,6 +49,7 @@ class NodeApps:
     :param authenticator: gives the procedures by which clients authenticate.
     :param become: gives a session another identity.
     :param reactor: for timers and threads; this must be its thread.
+    :param now: the time of day, in seconds since the epoch.
     :raises OperatorError: when WAMP-CRA has no keys, or is not used although an app has some.
     """
 
@@ -63,11 +64,13 @@ class NodeApps:
         authenticator: Authenticator,
         become: Become,
         reactor: Any,
+        now: Callable[[], float] = time,
     ) -> None:
         self._settings = settings
         self._broker = broker
         self._authenticator = authenticator
         self._become = become
+        self._now = now
         application = settings.application
         self._threads = Threads(application.threads, reactor)
         incidents = Incidents()
@@ -79,7 +82,7 @@ class NodeApps:
         self._api = ServerApi(
             broker=broker,
             presence=presence,
-            now=time,
+            now=now,
             in_reactor=self._threads.in_reactor,
             max_topic_bytes=settings.limits.topic_bytes,
         )
@@ -96,6 +99,11 @@ class NodeApps:
         self.application: Final = (
             ApplicationChain(links, self._sessions, self._runner.cancel_all_of) if links else None
         )
+
+    @property
+    def running_in_threads(self) -> int:
+        """Number of handlers that run outside the reactor's thread."""
+        return self._threads.running + self._event_loop.running
 
     def stop(self, patience: float) -> Deferred[None]:
         """Let running handlers end; all sessions have ended by now.
@@ -126,7 +134,7 @@ class NodeApps:
         permissions_for = self._broker.permissions_for
         own = {
             **self._authenticator.procedures(permissions_for, self._become),
-            **SessionProcedures(permissions_for, time).procedures,
+            **SessionProcedures(permissions_for, self._now).procedures,
         }
         return {
             uri: procedure

@@ -7,7 +7,6 @@ chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -16,28 +15,14 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
-from wampush.apps import App
 from wampush.apps.components.registry import Components
 from wampush.apps.python.loading import load_apps
-from wampush.broker.access.auto_subscribe import AutoSubscribe
-from wampush.broker.access.permissions import Permissions, default_decisions
-from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.access.policy import Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.identity import Identity
-from wampush.broker.ingest import Ingest
-from wampush.broker.ledger import Ledger, Report, Source
-from wampush.broker.presence.delay_queue import Clock
+from wampush.broker.ledger import Source
 from wampush.broker.presence.presence import Presence
-from wampush.broker.requests.authorization import RequestChecks, RequestLimits
 from wampush.broker.requests.handler import RequestHandler
-from wampush.broker.requests.presence import PresenceProcedures
-from wampush.broker.requests.procedures import Become
-from wampush.broker.router import Router
-from wampush.broker.subscriber import Subscriber
-from wampush.broker.subscription_index import SubscriptionIndex
-from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
@@ -55,6 +40,7 @@ from wampush.log_limit import LogLimiter
 from wampush.net.origins import Origins
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
+from wampush.node.core import Core, make_core, make_requests
 from wampush.node.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
@@ -102,18 +88,6 @@ class Node:
         self.broker.policy = self.broker.policy.with_publishing(publishing)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Core:
-    """What the other parts share."""
-
-    settings: Settings
-    reactor: Any
-    broker: Broker
-    presence: Presence
-    backpressure: Backpressure
-    ingest: Ingest
-
-
 def build(
     settings: Settings, reactor: Any, max_connections: int, folder: Path | None = None
 ) -> Node:
@@ -127,16 +101,11 @@ def build(
     """
     components = _components(settings, folder, reactor)
     loaded_apps = load_apps(settings.apps, folder)
-    core = _core(settings, reactor)
+    core = make_core(settings, reactor)
     webhooks = _webhooks(core)
     authenticator = Authenticator(settings, reactor, time)
-
-    def become(subscriber: Subscriber, identity: Identity) -> None:
-        # The procedures that change an identity are made before the handler that does the work.
-        requests.become(subscriber, identity)
-
-    apps = _apps(core, loaded_apps, webhooks, authenticator, become)
-    requests = _requests(core, apps)
+    others = () if webhooks is None else (webhooks.application,)
+    apps, requests = make_requests(core, loaded_apps, others, authenticator)
     routes = _routes(settings, requests, components)
     websocket = _websocket(core, max_connections, authenticator, apps, routes)
     redis = _redis(core)
@@ -157,53 +126,6 @@ def build(
     )
 
 
-def _core(settings: Settings, reactor: Any) -> _Core:
-    def report(message: str, **fields: object) -> None:
-        _broker_log.warn(message, **fields)
-
-    def end_of_turn(flush: Callable[[], None]) -> None:
-        reactor.callLater(0, flush)
-
-    ledger = Ledger(time, report)
-    backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
-    subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
-    rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
-    policy = Policy(Publishing.NOBODY, _permissions(settings))
-    fanout = Fanout(end_of_turn, backpressure, ledger)
-    router = Router(subscriptions, fanout, policy, TopicRules(rules))
-    clock = Clock(reactor.seconds, reactor.callLater)
-    presence = Presence(router, settings.presence.grace, clock)
-    pushes = settings.pushes
-    return _Core(
-        settings=settings,
-        reactor=reactor,
-        broker=Broker(router, ledger, presence, _automatic(settings, report)),
-        presence=presence,
-        backpressure=backpressure,
-        ingest=Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes),
-    )
-
-
-def _permissions(settings: Settings) -> Permissions | None:
-    """Return the permissions in force; None where all clients may do the same."""
-    clients = settings.clients
-    if not settings.permissions and clients.subscribe == clients.call == "allow":
-        return None
-    defaults = default_decisions(clients.subscribe, clients.publish, clients.call)
-    _log.info(
-        "permissions: {count} entries; where none decides, {defaults}",
-        count=len(settings.permissions),
-        defaults=", ".join(decision.why for decision in defaults.values()),
-    )
-    return Permissions(settings.permissions, defaults, monotonic)
-
-
-def _automatic(settings: Settings, report: Report) -> AutoSubscribe | None:
-    """Return the topics that sessions get without asking; None where there are none."""
-    patterns = settings.clients.auto_subscribe
-    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
-
-
 def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
     limits = settings.limits
     return Components(
@@ -215,7 +137,7 @@ def _components(settings: Settings, folder: Path | None, reactor: Any) -> Compon
     )
 
 
-def _webhooks(core: _Core) -> NodeWebhooks | None:
+def _webhooks(core: Core) -> NodeWebhooks | None:
     if not core.settings.webhooks.url:
         return None
     return NodeWebhooks(
@@ -225,40 +147,6 @@ def _webhooks(core: _Core) -> NodeWebhooks | None:
         broker=core.broker,
         backpressure=core.backpressure,
     )
-
-
-def _apps(
-    core: _Core,
-    loaded: Mapping[str, App],
-    webhooks: NodeWebhooks | None,
-    authenticator: Authenticator,
-    become: Become,
-) -> NodeApps:
-    return NodeApps(
-        settings=core.settings,
-        apps=loaded,
-        others=() if webhooks is None else (webhooks.application,),
-        broker=core.broker,
-        presence=core.presence,
-        authenticator=authenticator,
-        become=become,
-        reactor=core.reactor,
-    )
-
-
-def _requests(core: _Core, apps: NodeApps) -> RequestHandler:
-    limits = core.settings.limits
-    request_limits = RequestLimits(
-        topic_bytes=limits.topic_bytes,
-        subscriptions=limits.subscriptions_per_session,
-        topics=limits.topics,
-        pending=limits.pending_per_session,
-        pending_bytes=limits.pending_bytes_per_session,
-    )
-    checks = RequestChecks(core.broker, request_limits, apps.application, apps.reserved)
-    listing = PresenceProcedures(core.presence, checks.may_learn, core.settings.presence.list_users)
-    procedures = {**apps.procedures, **listing.procedures}
-    return RequestHandler(core.broker, checks, procedures, apps.application)
 
 
 def _routes(settings: Settings, requests: RequestHandler, components: Components) -> Routes:
@@ -288,7 +176,7 @@ def _routes(settings: Settings, requests: RequestHandler, components: Components
 
 
 def _websocket(
-    core: _Core,
+    core: Core,
     max_connections: int,
     authenticator: Authenticator,
     apps: NodeApps,
@@ -337,7 +225,7 @@ def _proxies(settings: Settings) -> Proxies:
     return Proxies.of(settings.proxy.trusted, settings.proxy.header, report)
 
 
-def _pull(core: _Core) -> PullSockets:
+def _pull(core: Core) -> PullSockets:
     zmq = core.settings.zmq
     return PullSockets(
         zmq.pull,
@@ -352,7 +240,7 @@ def _pull(core: _Core) -> PullSockets:
     )
 
 
-def _redis(core: _Core) -> RedisSources:
+def _redis(core: Core) -> RedisSources:
     return RedisSources(
         core.settings.redis_source,
         ingest=core.ingest,
@@ -363,7 +251,7 @@ def _redis(core: _Core) -> RedisSources:
     )
 
 
-def _acknowledged_pushes(core: _Core) -> AcknowledgedPushes:
+def _acknowledged_pushes(core: Core) -> AcknowledgedPushes:
     return AcknowledgedPushes(
         Source.HTTP,
         ingest=core.ingest,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from tests.apps.app_world import ThreadedClock
 from wampush.apps.python.event_loop import EventLoop
+from wampush.testing.clock import ThreadedClock
 
 
 @pytest.fixture
@@ -41,8 +41,10 @@ def test_a_coroutine_may_wait_and_returns_its_value(
     reactor: ThreadedClock, loop: EventLoop
 ) -> None:
     outcomes = [outcome_of(loop.start(waiting, (number,)).deferred) for number in range(2)]
+    assert loop.running == 2
     for _ in outcomes:
         reactor.run_one()
+    assert loop.running == 0
     assert [outcome[0][0] for outcome in outcomes] == [0, 1]
     threads = {outcome[0][1] for outcome in outcomes}
     assert len(threads) == 1

@@ -1,5 +1,7 @@
 """Loading of Python apps: what is an app, and which names apps must not share."""
 
+# ruff: noqa: ARG005 (handlers take what they are called with)
+
 from __future__ import annotations
 
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from wampush.apps import App
-from wampush.apps.python.loading import load_apps
+from wampush.apps.python.loading import check_apps, load_apps
 from wampush.errors import OperatorError
 
 
@@ -66,3 +68,14 @@ def test_what_stops_the_start(folder, lines, words):
     write(folder, "second", *lines)
     with pytest.raises(OperatorError, match=f'apps = "second:app": .*{words}'):
         load_apps(["first:app", "second:app"], folder)
+
+
+def test_apps_that_were_not_loaded_by_name_are_checked_the_same_way():
+    one, other = App(), App()
+    one.procedure("p")(lambda ctx: 1)
+    check_apps({"one": one, "other": other})
+    with pytest.raises(OperatorError, match="two: this is the same app as one; name it once"):
+        check_apps({"one": one, "two": one})
+    other.procedure("p")(lambda ctx: 1)
+    with pytest.raises(OperatorError, match="other: one has registered the procedure 'p' already"):
+        check_apps({"one": one, "other": other})

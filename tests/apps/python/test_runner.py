@@ -13,12 +13,13 @@ from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import formatEvent
 
-from tests.apps.app_world import ThreadedClock, logging
+from tests.apps.app_world import logging
 from wampush.apps.incidents import Incidents
 from wampush.apps.python.event_loop import EventLoop
 from wampush.apps.python.handlers import handler
 from wampush.apps.python.runner import LONGEST_STEP, Outcome, Run, Runner, RunState
 from wampush.apps.python.threads import Threads
+from wampush.testing.clock import ThreadedClock
 
 TIMEOUT = 10.0
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
 
-from tests.apps.app_world import ThreadedClock
 from wampush.apps.python.threads import Threads
+from wampush.testing.clock import ThreadedClock
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def outcome_of(deferred: Deferred[Any]) -> list[Any]:
 
 def test_a_function_runs_in_another_thread(reactor: ThreadedClock, threads: Threads) -> None:
     outcome = outcome_of(threads.start(lambda value: (value, get_ident()), (7,)).deferred)
+    assert threads.running == 1
     reactor.run_one()
+    assert threads.running == 0
     ((value, thread),) = outcome
     assert value == 7
     assert thread != get_ident()

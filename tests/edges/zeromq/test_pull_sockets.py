@@ -11,12 +11,12 @@ from pathlib import Path
 import zmq
 
 from tests.edges.zeromq.pull_world import ANY, Pusher, bridge, numbers, push_socket
-from tests.support.ports import reserved_ports
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.errors import Refusal
+from wampush.testing.ports import reserved_ports
 
 
 def test_a_hundred_thousand_pushes_in_bursts_and_pauses_all_arrive() -> None:

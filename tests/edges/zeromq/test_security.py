@@ -20,7 +20,7 @@ import zmq.utils.z85
 from twisted.logger import Logger, formatEvent
 
 from tests.edges.zeromq.key_files import Keys
-from tests.support.daemon import READY, Daemon, Process, running_daemon, twistd_command
+from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.log_lines import reporting_to
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
@@ -30,6 +30,8 @@ from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq import security as module
 from wampush.edges.zeromq.security import ZmqSecurity, is_allowed
 from wampush.errors import OperatorError
+from wampush.testing.process import Process
+from wampush.testing.running_server import READY
 
 #: As twistd and a group that is not ours would have it; without root, our own.
 ACCOUNT = (65_534, 65_534) if os.getuid() == 0 else (os.getuid(), os.getgid())

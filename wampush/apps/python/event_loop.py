@@ -89,6 +89,12 @@ class EventLoop:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._running = 0
+
+    @property
+    def running(self) -> int:
+        """Number of calls that have not ended."""
+        return self._running
 
     def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> LoopCall:
         """Run an async function."""
@@ -98,8 +104,14 @@ class EventLoop:
                 target=_run_loop, args=(self._loop,), name="wampush-asyncio", daemon=True
             ).start()
         call = LoopCall(self._loop, function, arguments, self._reactor)
+        self._running += 1
+        call.deferred.addBoth(self._on_end)
         self._loop.call_soon_threadsafe(call.begin)
         return call
+
+    def _on_end(self, result: object) -> object:
+        self._running -= 1
+        return result
 
     def stop(self) -> None:
         """Stop the loop; its calls must have ended, or have been abandoned."""

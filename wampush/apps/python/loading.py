@@ -30,6 +30,19 @@ def load_apps(names: Sequence[str], folder: Path | None) -> Mapping[str, App]:
     return apps
 
 
+def check_apps(apps: Mapping[str, App]) -> None:
+    """Check that no two apps share a name.
+
+    :param apps: by their own names, for errors.
+    :raises OperatorError: when two do.
+    """
+    seen: dict[str, App] = {}
+    for name, app in apps.items():
+        for other_name, other in seen.items():
+            _check_distinct(name, app, other_name, other)
+        seen[name] = app
+
+
 def load_app(name: str, folder: Path | None, others: Mapping[str, App]) -> App:
     """Import an app.
 

@@ -78,6 +78,11 @@ class Threads:
         self._running = 0
         self._idle: Deferred[None] | None = None
 
+    @property
+    def running(self) -> int:
+        """Number of calls that run, or wait for a thread."""
+        return self._running
+
     def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> ThreadCall:
         """Call a function in a thread as soon as one is free."""
         if not self._pool.started:

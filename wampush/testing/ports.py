@@ -1,4 +1,7 @@
-"""Free TCP ports on loopback that stay ours between choosing and listening."""
+"""Free TCP ports on loopback that stay reserved between choosing and listening.
+
+Owns: the sockets that hold them. Must not import: anything of wampush.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def reserved_ports(count: int) -> Iterator[list[int]]:
-    """Yield ``count`` ports that nothing else on this machine is handed meanwhile.
+    """Yield free ports that nothing else on this machine is given meanwhile.
 
     Each port is held by a socket that is bound and does not listen; Linux lets a server with
-    SO_REUSEADDR listen beside it, and gives the port to nobody who asks for any free one.
+    SO_REUSEADDR listen next to it, and gives the port to nobody who asks for any free one.
+
+    :param count: how many.
     """
     with contextlib.ExitStack() as stack:
-        ports = []
+        ports: list[int] = []
         for _ in range(count):
             holder = stack.enter_context(socket.socket())
             holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

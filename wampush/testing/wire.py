@@ -1,0 +1,97 @@
+"""The connection of a client in memory.
+
+Owns: the format of its messages, its outbox and its end.
+Must not import: Twisted, the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Position
+from wampush.errors import CloseReason
+from wampush.wamp.codec import event_text
+
+_SIZE_BYTES: Final = 4
+
+
+class MemoryFormat:
+    """WAMP v1 messages, each after its length."""
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:  # noqa: ARG002 - of the protocol
+        """Return an EVENT."""
+        return self.reply(event_text(topic, payload))
+
+    def reply(self, text: bytes) -> bytes:
+        """Return any other message.
+
+        :param text: UTF-8.
+        """
+        return len(text).to_bytes(_SIZE_BYTES) + text
+
+
+_FORMAT: Final = MemoryFormat()
+
+
+class MemoryOutbox(Outbox):
+    """An outbox whose client reads at once.
+
+    :param limit: bytes that may wait.
+    :param backpressure: counts what waits.
+    :param on_text: gets each message.
+    """
+
+    __slots__ = ("_on_text",)
+
+    def __init__(
+        self, limit: int, backpressure: Backpressure, on_text: Callable[[bytes], None]
+    ) -> None:
+        super().__init__(limit, backpressure, _FORMAT)
+        self._on_text = on_text
+
+    def flush(self) -> None:
+        """Hand over what is queued."""
+        data = b"".join(self.chunks)
+        self.chunks.clear()
+        self.queued = 0
+        position = 0
+        while position < len(data):
+            begin = position + _SIZE_BYTES
+            position = begin + int.from_bytes(data[position:begin])
+            self._on_text(data[begin:position])
+
+    def overflow(self) -> None:
+        """End a client that is too slow, which none of these is."""
+        self.close()
+
+
+class MemoryPeer:
+    """The connection of a client, as the broker sees it.
+
+    :param address: of the client.
+    :param is_local: whether the client is on this machine.
+    :param on_end: called once the server has ended the connection.
+    """
+
+    def __init__(self, address: str, is_local: bool, on_end: Callable[[], object]) -> None:
+        self.address: Final = address
+        self.is_local: Final = is_local
+        #: Why the server has ended the connection; None while it has not.
+        self.ended: CloseReason | None = None
+        #: What it has told the client about that.
+        self.detail = ""
+        self._on_end = on_end
+
+    def accept_identity(self, identity: Identity) -> bool:  # noqa: ARG002 - of the protocol
+        """Take every identity while the connection is open."""
+        return self.ended is None
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """End the connection."""
+        if self.ended is None:
+            self.ended, self.detail = reason, detail
+            self._on_end()
