@@ -20,6 +20,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
+from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import SlowClient
 from wampush.edges.websocket.outboxes import SocketOutbox
@@ -122,10 +123,11 @@ class _Clients:
     def costs(self, payload: bytes) -> tuple[float, float, float]:
         """Return microseconds per receiver: to queue, to flush, and of that the bare send."""
         frame = PLAIN.event(TOPIC, payload, None)
+        publication = Publication(TOPIC, payload)
         queued, flushed, bare = [], [], []
         for _ in range(ROUNDS):
             begun = time.perf_counter_ns()
-            self.fanout.deliver(TOPIC, payload, self.subscribers, SlowClient.DISCONNECT)
+            self.fanout.deliver(publication, self.subscribers, SlowClient.DISCONNECT)
             self.fanout.end_batch()
             between = time.perf_counter_ns()
             self.flushes.pop()()

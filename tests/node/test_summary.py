@@ -11,9 +11,9 @@ from wampush.node.summary import summary
 
 def test_it_counts_by_kind() -> None:
     ledger = Ledger(lambda: 0.0, lambda *_, **__: None)
-    ledger.accept(Source.ZEROMQ, 5)
-    ledger.accept(Source.HTTP, 2)
-    ledger.accept(Source.CLIENT, 3)
+    for source, count in ((Source.ZEROMQ, 5), (Source.HTTP, 2), (Source.CLIENT, 3)):
+        for _ in range(count):
+            ledger.accept(source)
     ledger.refuse(Source.ZEROMQ, "a", PushRefused(next(iter(Refusal))), b"")
     ledger.end(CloseReason.SERVER_STOPPED, "b")
     assert summary(ledger, 12_000) == (

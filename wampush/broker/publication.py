@@ -74,9 +74,10 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, because that makes construction four times as slow; the type checker keeps the fields.
+@dataclass(slots=True)
 class Publication:
-    """An event on its way to the subscribers of a topic.
+    """An event on its way to the subscribers of a topic; never changed.
 
     :param topic: the resolved URI.
     :param payload: valid JSON text, delivered byte for byte.
@@ -86,11 +87,11 @@ class Publication:
         topics gets one event for each.
     """
 
-    topic: str
-    payload: bytes
-    audience: Audience = EVERYONE
-    position: Position | None = None
-    further_topics: tuple[str, ...] = ()
+    topic: Final[str]
+    payload: Final[bytes]
+    audience: Final[Audience] = EVERYONE
+    position: Final[Position | None] = None
+    further_topics: Final[tuple[str, ...]] = ()
 
     def by_topic(self) -> Iterator[Publication]:
         """Yield one publication for each topic."""

@@ -71,13 +71,7 @@ class Router:
         if publication.audience is not EVERYONE and subscribers:
             receivers = select(publication.audience, subscribers, self.users, self.sessions)
         if receivers:
-            self.fanout.deliver(
-                topic,
-                publication.payload,
-                receivers,
-                self.topic_rules.slow_client(topic),
-                publication.position,
-            )
+            self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))
         return len(receivers)
 
     def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:

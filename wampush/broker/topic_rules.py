@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from wampush.choices import SlowClient
 from wampush.topics import matches
+
+# Read once per push; reading a member from its enumeration takes as long as a call.
+_DISCONNECT: Final = SlowClient.DISCONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class TopicRules:
         for rule in self.rules:
             if matches(rule.match, topic):
                 return rule.slow_client
-        return SlowClient.DISCONNECT
+        return _DISCONNECT
 
     @property
     def uses_presence(self) -> bool:

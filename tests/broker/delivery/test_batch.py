@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from tests.broker.world import RecordingFormat
 from wampush.broker.delivery.batch import Batch
-from wampush.broker.publication import Position
+from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
 
 
 def batch(*payloads: bytes) -> Batch:
     made = Batch("t", [], SlowClient.LATEST)
-    made.events.extend((payload, Position("e", number)) for number, payload in enumerate(payloads))
+    made.publications.extend(
+        Publication("t", payload, position=Position("e", number))
+        for number, payload in enumerate(payloads)
+    )
     return made
 
 

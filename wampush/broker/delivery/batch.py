@@ -1,6 +1,6 @@
 """Publications that have the same topic and the same receivers.
 
-Owns: their payloads, and the joined frames of each format. Must not import: Twisted, the edges.
+Owns: the joined frames of each format. Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
-from wampush.broker.publication import Position
+from wampush.broker.publication import Publication
 from wampush.choices import SlowClient
 
 
@@ -25,16 +25,16 @@ class Receiver(Protocol):
 class Batch:
     """Publications in a row with one topic and one set of receivers.
 
-    ``events`` are payloads and positions. ``size`` is about how many bytes their frames take in one
-    format: payloads and topics. Both grow as :meth:`Fanout.deliver` adds events, which must not
-    follow :meth:`chunk`.
+    ``size`` is about how many bytes their frames take in one format: payloads and topics. It and
+    ``publications`` grow as :meth:`Fanout.deliver` adds publications, which must not follow
+    :meth:`chunk`.
 
-    :param receivers: all of them get every event; a live set, which may change only after the
+    :param receivers: all of them get every publication; a live set, which may change only after the
         batch has ended.
     :param slow_client: what happens to a receiver that has no room.
     """
 
-    __slots__ = ("_chunks", "events", "receivers", "size", "slow_client", "topic")
+    __slots__ = ("_chunks", "publications", "receivers", "size", "slow_client", "topic")
 
     def __init__(
         self, topic: str, receivers: Collection[Receiver], slow_client: SlowClient
@@ -43,16 +43,16 @@ class Batch:
         self.receivers: Final = receivers
         self.slow_client: Final = slow_client
         self.size = 0
-        self.events: list[tuple[bytes, Position | None]] = []
+        self.publications: list[Publication] = []
         self._chunks: dict[Format, bytes] = {}
 
     def frames(self, wire_format: Format) -> list[bytes]:
-        """Return the frame of each event; they are made anew by each call."""
+        """Return the frame of each publication; they are made anew by each call."""
         event, topic = wire_format.event, self.topic
-        return [event(topic, payload, position) for payload, position in self.events]
+        return [event(topic, each.payload, each.position) for each in self.publications]
 
     def chunk(self, wire_format: Format) -> bytes:
-        """Return the joined frames of all events; they are made once for each format."""
+        """Return the joined frames of all publications; they are made once for each format."""
         chunk = self._chunks.get(wire_format)
         if chunk is None:
             frames = self.frames(wire_format)

@@ -20,13 +20,15 @@ from wampush.broker.delivery.batch import Batch, Receiver
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
-from wampush.broker.publication import Position
+from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
 
 #: Outboxes flushed before the reactor may look at its other descriptors: about 10 ms of sends.
 FLUSH_SLICE: Final = 1024
 #: A batch ends at this size in bytes, so that one chunk stays well below a client's limit.
 BATCH_BYTES: Final = 128 * 1024
+# Read once per flush; reading a member from its enumeration takes as long as a call.
+_DISCONNECT: Final = SlowClient.DISCONNECT
 
 
 class Fanout:
@@ -79,28 +81,26 @@ class Fanout:
 
     def deliver(
         self,
-        topic: str,
-        payload: bytes,
+        publication: Publication,
         receivers: Collection[Receiver],
         slow_client: SlowClient,
-        position: Position | None = None,
     ) -> None:
-        """Queue an event for many clients.
+        """Queue a publication for many clients.
 
-        :param payload: JSON text.
+        :param publication: to its one topic; its audience is decided already.
         :param receivers: who gets it; a live set may be passed if :meth:`end_batch` is called
             before it changes.
         :param slow_client: what happens to a receiver that has no room.
-        :param position: of the event in its topic; None for a topic without history.
         """
         self.published += 1
+        topic = publication.topic
         batch = self._batch
         if receivers is not batch.receivers or topic != batch.topic:
             self.end_batch()
             batch = self._batch = Batch(topic, receivers, slow_client)
             self._wake()
-        batch.events.append((payload, position))
-        batch.size += len(payload) + len(topic)
+        batch.publications.append(publication)
+        batch.size += len(publication.payload) + len(topic)
         if batch.size > BATCH_BYTES:
             self.end_batch()
 
@@ -115,7 +115,7 @@ class Fanout:
             return
         self._batch = self._nothing
         self._count(batch)
-        if batch.slow_client is SlowClient.DISCONNECT:
+        if batch.slow_client is _DISCONNECT:
             self._queue_batch(batch)
         else:
             self._put_by_policy(batch)
@@ -128,12 +128,16 @@ class Fanout:
         """Send what is queued, with one send per outbox; if there are many, only a slice."""
         self._scheduled = False
         batch = self._batch
-        if len(batch.receivers) > FLUSH_SLICE or batch.slow_client is not SlowClient.DISCONNECT:
+        if len(batch.receivers) > FLUSH_SLICE or batch.slow_client is not _DISCONNECT:
             self.end_batch()
         elif batch is not self._nothing:
             self._batch = self._nothing
             self._count(batch)
             self._send_batch(batch)
+        if self._touched:
+            self._flush_touched()
+
+    def _flush_touched(self) -> None:
         touched = self._touched
         if len(touched) > FLUSH_SLICE:
             self._touched = touched[FLUSH_SLICE:]
@@ -202,7 +206,7 @@ class Fanout:
 
     def _count(self, batch: Batch) -> None:
         receivers = len(batch.receivers)
-        self._ledger.deliveries += receivers * len(batch.events)
+        self._ledger.deliveries += receivers * len(batch.publications)
         self._ledger.delivered_bytes += receivers * batch.size
 
     def _put_behind(self, batch: Batch, outboxes: list[Outbox]) -> None:

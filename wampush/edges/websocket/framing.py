@@ -22,6 +22,8 @@ _BINARY: Final = 0x82
 #: RSV1, which marks a compressed message (RFC 7692 section 6).
 _COMPRESSED: Final = 0x40
 _CLOSE: Final = 0x88
+_HEADER_16_BITS: Final = struct.Struct("!BBH").pack
+_HEADER_64_BITS: Final = struct.Struct("!BBQ").pack
 _EMPTY_BLOCK: Final = b"\x00\x00\xff\xff"
 _REASON_OF_CODE: Final = {
     1007: CloseReason.INVALID_PAYLOAD,
@@ -42,8 +44,8 @@ def _frame(first: int, payload: bytes) -> bytes:
     if size < 126:
         return bytes((first, size)) + payload
     if size < 65536:
-        return struct.pack("!BBH", first, 126, size) + payload
-    return struct.pack("!BBQ", first, 127, size) + payload
+        return _HEADER_16_BITS(first, 126, size) + payload
+    return _HEADER_64_BITS(first, 127, size) + payload
 
 
 def unmask(key: bytes, data: bytes) -> bytes:

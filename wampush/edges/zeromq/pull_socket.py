@@ -53,6 +53,9 @@ class SocketState(Enum):
     CLOSED = "closed"
 
 
+# Read with each share; reading a member from its enumeration takes as long as a call.
+_OPEN: Final = SocketState.OPEN
+
 MOVES: Final[Mapping[SocketState, frozenset[SocketState]]] = MappingProxyType(
     {
         SocketState.NEW: frozenset(
@@ -184,7 +187,7 @@ class PullSocket(ZmqPullConnection):
             if self.read_scheduled.active():
                 self.read_scheduled.cancel()
             self.read_scheduled = None
-        if self._state is not SocketState.OPEN:
+        if self._state is not _OPEN:
             return
         if not self._may_read():
             # The descriptor stays readable until the socket is asked, so the reactor would spin.
@@ -196,7 +199,7 @@ class PullSocket(ZmqPullConnection):
         finally:
             self._fanout.flush()
         # The flush may have ended a pause, which wakes this socket.
-        if not is_empty and self._state is SocketState.OPEN and self.read_scheduled is None:
+        if not is_empty and self._state is _OPEN and self.read_scheduled is None:
             self._schedule()
 
     def read_share(self) -> bool:

@@ -28,6 +28,8 @@ TURN_BYTES: Final = 256 * 1024
 #: libzmq itself drops a peer that sends more than this multiple of the limit, so that a hostile
 #: length cannot take the memory that a refusal needs.
 _HARD_LIMIT_FACTOR: Final = 16
+# Read once per push; reading a member from its enumeration takes as long as a call.
+_SOURCE: Final = Source.ZEROMQ
 
 
 class PullSockets:
@@ -133,7 +135,7 @@ class PullSockets:
         try:
             publication = self._ingest.publication(parts)
         except PushRefused as error:
-            self._ledger.refuse(Source.ZEROMQ, pull_socket.address, error, excerpt(parts))
+            self._ledger.refuse(_SOURCE, pull_socket.address, error, excerpt(parts))
         else:
-            self._broker.push(Source.ZEROMQ, publication)
+            self._broker.push(_SOURCE, publication)
         return size
