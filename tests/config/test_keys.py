@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from wampush.config.keys import (
-    MOVED,
     PATHS,
     VARIABLES,
     closest,
@@ -26,11 +25,6 @@ def test_keys_paths_and_variables() -> None:
     assert VARIABLES["WAMPUSH_APPS"] == "apps"
     assert len(VARIABLES) == len(PATHS) == len(FIELDS)
     assert variable_of("redis_source.url") == "WAMPUSH_REDIS_SOURCE_URL"
-
-
-def test_moved_keys_are_unknown_and_lead_to_known_ones() -> None:
-    assert not MOVED.keys() & FIELDS.keys()
-    assert set(MOVED.values()) <= set(FIELDS)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +53,7 @@ def test_endless_keys_are_cut() -> None:
         (("dialect",), "websocket.dialect"),
         (("http", "high_water_mark"), "zmq.high_water_mark"),
         (("websokcet", "dialect"), "websocket.dialect"),
+        (("zmq", "topic_key"), "pushes.topic_key"),
         (("zmq", "apps"), ""),
         (("zmq", "qqqqqqqq"), ""),
         (("a", "b", "c"), ""),

@@ -249,16 +249,6 @@ def test_the_line_of_a_mistake(toml, text, key, line):
     assert str(found).startswith(f"{found.source}:{line}: {key}")
 
 
-@pytest.mark.parametrize("name", ["topic_key", "max_message_bytes"])
-def test_keys_of_earlier_versions_are_told_their_new_names(toml, name):
-    path = toml(f"[zmq]\n{name} = 1")
-    variable = {f"WAMPUSH_ZMQ_{name.upper()}": "1"}
-    in_file, in_environment, in_command_line = mistakes(path, variable, {}, [f"zmq.{name}=1"])
-    assert str(in_file) == f"{path}:2: zmq.{name} = 1: has a new name: pushes.{name}"
-    assert in_environment.expected == f"has a new name: WAMPUSH_PUSHES_{name.upper()}"
-    assert in_command_line.expected == f"has a new name: pushes.{name}"
-
-
 # --set
 
 

@@ -22,13 +22,6 @@ PATHS: Final[Mapping[KeyPath, str]] = MappingProxyType(
     {tuple(key.split(".")): key for key in FIELDS}
 )
 _TOP: Final = frozenset(key for key in FIELDS if "." not in key)
-#: Keys of earlier versions, with the keys that replace them.
-MOVED: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "zmq.topic_key": "pushes.topic_key",
-        "zmq.max_message_bytes": "pushes.max_message_bytes",
-    }
-)
 
 
 def variable_of(key: str) -> str:

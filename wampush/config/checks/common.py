@@ -66,7 +66,9 @@ class Check(Protocol):
 
 
 def wrong_type(check: Check, value: object) -> Rejected:
-    """Reject a value because of its type."""
+    """Reject a value because of its type, or as it has been rejected before."""
+    if isinstance(value, Rejected):
+        return value
     return Rejected(f"{check.allowed}, not {_type_name(value)}", value)
 
 
