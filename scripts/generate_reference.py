@@ -196,7 +196,7 @@ def configuration(text: str) -> str:
 def _setting(key: str, setting: Setting) -> list[str]:
     default = "required" if setting.is_required else f"`{as_toml(setting.default)}`"
     allowed = setting.check.allowed.replace("*", "\\*")
-    return [f"`{key}`", default, setting.unit or "-", allowed, setting.reason]
+    return [f"`{key}`", default, setting.check.unit or "-", allowed, setting.reason]
 
 
 _EXAMPLE_HEAD: Final = """\
@@ -234,11 +234,11 @@ def example(_: str) -> str:
         if table != section:
             section = table
             lines.append(f"\n[{section}]")
-        lines.append(_assignment(name, each.default, each.unit))
+        lines.append(_assignment(name, each.default, each.check.unit))
     for table, (comment, values) in _ENTRIES.items():
         lines.append(f"\n# {comment}\n# [[{table}]]")
         for name, each in LIST_FIELDS[table].items():
-            lines.append("# " + _assignment(name, values.get(name, each.default), each.unit))
+            lines.append("# " + _assignment(name, values.get(name, each.default), each.check.unit))
     return "\n".join(lines) + "\n"
 
 

@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 
 from wampush.apps import loader
-from wampush.config.checks.apps import OBJECT_NAME
-from wampush.config.checks.common import Rejected
+from wampush.config.checks.check import Rejected
+from wampush.config.checks.names import OBJECT_NAME
 from wampush.errors import OperatorError
 
 

@@ -14,8 +14,8 @@ import zmq.auth
 from tests.support.certificates import Certificate, make_certificate
 from wampush.cli import main
 from wampush.cli.files import _readers, problems
-from wampush.config.checks.files import FileCheck, FileKind
-from wampush.config.checks.redis import RedisAddress
+from wampush.config.checks.files import FileKind
+from wampush.config.checks.redis import REDIS_ADDRESS
 from wampush.config.load import load
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, Settings
 from wampush.config.tables.http import HttpSettings
@@ -25,7 +25,7 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
 
 SECRET = "0123456789abcdef0123456789abcdef"
-REDIS: Any = RedisAddress().check("rediss://redis.example.org")
+REDIS: Any = REDIS_ADDRESS.check("rediss://redis.example.org")
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_every_kind_of_file_has_a_reader() -> None:
     assert set(_readers()) == set(FileKind)
 
 
-NAMED = [key for key, each in FIELDS.items() if isinstance(each.check, FileCheck)]
+NAMED = [key for key, each in FIELDS.items() if each.file is not None]
 
 
 @pytest.mark.parametrize("key", NAMED)
@@ -124,7 +124,7 @@ def test_every_entry_that_names_a_file_is_looked_at(tmp_path: Path) -> None:
         f"{table}.{name}"
         for table, entry in LIST_FIELDS.items()
         for name, each in entry.items()
-        if isinstance(each.check, FileCheck)
+        if each.file is not None
     }
     of_redis = dict.fromkeys(("password_file", "ca", "certificate", "key"), missing)
     assert named == {f"redis_source.{name}" for name in of_redis}

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 
-from wampush.config.checks.common import Choice, Flag, ListOf, Number, TopicPattern, whole
+from wampush.config.checks.check import TopicPattern, whole
+from wampush.config.checks.files import FileKind, PrivateKeyFile
 from wampush.config.setting import (
     Seconds,
     Some,
@@ -47,29 +48,32 @@ class Table:
     word: Literal["a", "b"] = "a"
     colour: Colour = Colour.RED
     colours: tuple[Colour, ...] = (Colour.RED,)
+    key: PrivateKeyFile = ""
     inner: Inner = Inner()
     inners: tuple[Inner, ...] = ()
 
 
 def test_the_declaration_gives_check_default_and_reason():
     settings = settings_of(Table)
-    assert {name: each.check for name, each in settings.items() if name != "name"} == {
-        "words": ListOf(Choice(("a", "b")), at_least=1),
-        "wait": Number(0.01, 3600, "s"),
-        "count": Number(2, 5, "apples", whole=True),
-        "is_on": Flag(),
-        "word": Choice(("a", "b")),
-        "colour": Choice(tuple(Colour)),
-        "colours": ListOf(Choice(tuple(Colour))),
+    assert {name: each.check.allowed for name, each in settings.items() if name != "name"} == {
+        "words": 'a list of at least one element; each must be "a" or "b"',
+        "wait": "a number from 0.01 to 3600",
+        "count": "a whole number from 2 to 5",
+        "is_on": "true or false",
+        "word": '"a" or "b"',
+        "colour": '"red" or "blue"',
+        "colours": 'a list; each element must be "red" or "blue"',
+        "key": 'the path of a file, or "" for none',
     }
     assert settings["wait"].default == 2.0
     assert settings["wait"].reason == "A wait, as `count` shows, which goes on in a second line."
     assert (settings["count"].reason, settings["word"].reason) == ("A count.", "")
     assert [name for name, each in settings.items() if each.is_required] == ["name", "words"]
-    assert {name: each.unit for name, each in settings.items() if each.unit} == {
+    assert {name: each.check.unit for name, each in settings.items() if each.check.unit} == {
         "wait": "s",
         "count": "apples",
     }
+    assert {name for name, each in settings.items() if each.file is FileKind.PRIVATE_KEY} == {"key"}
 
 
 def test_a_field_may_hold_a_table_or_a_list_of_tables():

@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from wampush.config.checks.endpoints import parts_of
-from wampush.config.checks.files import FileCheck, FileKind
+from wampush.config.checks.files import FileKind
 from wampush.config.settings import FIELDS, LIST_FIELDS
 from wampush.errors import OperatorError
 
@@ -54,13 +54,13 @@ def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
     """Yield the settings that name a file, with its kind and path."""
     for key, each in FIELDS.items():
         path = attrgetter(key)(settings)
-        if isinstance(each.check, FileCheck) and path:
-            yield key, each.check.kind, path
+        if each.file is not None and path:
+            yield key, each.file, path
     for table, known in LIST_FIELDS.items():
         for number, entry in enumerate(getattr(settings, table), 1):
             for name, each in known.items():
-                if isinstance(each.check, FileCheck) and getattr(entry, name):
-                    yield f"{table}[{number}].{name}", each.check.kind, getattr(entry, name)
+                if each.file is not None and getattr(entry, name):
+                    yield f"{table}[{number}].{name}", each.file, getattr(entry, name)
 
 
 @cache

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from wampush.config.checks.common import Rejected
+from wampush.config.checks.check import Rejected
 from wampush.config.keys import PATHS, closest, dotted, nearest, problem_of
 from wampush.config.line_numbers import KeyPath
 from wampush.config.redaction import HIDDEN, names_a_secret
@@ -162,7 +162,7 @@ def _checked(path: KeyPath, setting: Setting, value: object, origin: Origin) -> 
     """Return the value to keep, or the error."""
     checked = setting.check.check(value)
     if isinstance(checked, Rejected):
-        unit = f" (unit: {setting.unit})" if setting.unit else ""
+        unit = f" (unit: {setting.check.unit})" if setting.check.unit else ""
         problem = f"must be {checked.expected}{unit}"
         return origin.mistake(path, checked.value, problem, index=checked.index)
     return checked

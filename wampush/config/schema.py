@@ -41,8 +41,8 @@ def _table(table: type[Any]) -> dict[str, Any]:
 
 
 def _setting(setting: Setting) -> dict[str, Any]:
-    unit = f" Unit: {setting.unit}." if setting.unit else ""
-    described = {**setting.check.schema(), "description": f"{setting.reason}{unit}"}
+    unit = f" Unit: {setting.check.unit}." if setting.check.unit else ""
+    described = {**setting.check.schema, "description": f"{setting.reason}{unit}"}
     if not setting.is_required:
         default = setting.default
         described["default"] = list(default) if isinstance(default, tuple) else default

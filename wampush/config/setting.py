@@ -28,7 +28,8 @@ from typing import (
     get_type_hints,
 )
 
-from wampush.config.checks.common import Check, Choice, Flag, ListOf, Number, whole
+from wampush.config.checks.check import FLAG, Check, choice, list_of, number, whole
+from wampush.config.checks.files import FileKind
 
 GIB: Final = 2**30
 DAY: Final = 86_400
@@ -37,8 +38,10 @@ _NOT_EMPTY: Final = object()
 
 Element = TypeVar("Element")
 Some = Annotated[tuple[Element, ...], _NOT_EMPTY]
-Seconds = Annotated[float, Number(0.01, 3600, "s")]
-Rate = Annotated[float, Number(0, 1_000_000, "1/s")]
+Seconds = Annotated[float, number(0.01, 3600, "s")]
+#: 0 is usable, too.
+OptionalSeconds = Annotated[float, number(0, 3600, "s")]
+Rate = Annotated[float, number(0, 1_000_000, "1/s")]
 Bytes = Annotated[int, whole(64, GIB, "bytes")]
 
 
@@ -48,16 +51,13 @@ class Setting:
 
     :param default: ``MISSING`` for a required setting.
     :param reason: in Markdown; "" where Python runs without docstrings.
+    :param file: the content of the file that the value names; None for other settings.
     """
 
     check: Check
     default: object
     reason: str
-
-    @property
-    def unit(self) -> str:
-        """The unit of a number, or ""."""
-        return self.check.unit if isinstance(self.check, Number) else ""
+    file: FileKind | None = None
 
     @property
     def is_required(self) -> bool:
@@ -74,7 +74,12 @@ def settings_of(table: type[Any]) -> Mapping[str, Setting]:
     }
     return MappingProxyType(
         {
-            each.name: Setting(_check(hints[each.name]), each.default, reasons.get(each.name, ""))
+            each.name: Setting(
+                _check(hints[each.name]),
+                each.default,
+                reasons.get(each.name, ""),
+                _file(hints[each.name]),
+            )
             for each in fields(table)
             if table_in(hints[each.name]) is None
         }
@@ -87,19 +92,24 @@ def table_in(annotation: Any) -> type[Any] | None:
     return found if isinstance(found, type) and is_dataclass(found) else None
 
 
+def _file(annotation: Any) -> FileKind | None:
+    metadata = getattr(annotation, "__metadata__", ())
+    return next((each for each in metadata if isinstance(each, FileKind)), None)
+
+
 def _check(annotation: Any) -> Check:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated and arguments[1] is _NOT_EMPTY:
-        return ListOf(_check(get_args(arguments[0])[0]), at_least=1)
+        return list_of(_check(get_args(arguments[0])[0]), at_least=1)
     if origin is Annotated:
         check: Check = arguments[1]
         return check
     if origin is Literal:
-        return Choice(arguments)
+        return choice(arguments)
     if origin is tuple:
-        return ListOf(_check(arguments[0]))
+        return list_of(_check(arguments[0]))
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return Choice(tuple(annotation))
+        return choice(tuple(annotation))
     if annotation is bool:
-        return Flag()
+        return FLAG
     raise TypeError(f"{annotation} implies no check; use an Annotated alias")

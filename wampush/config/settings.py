@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, get_origin, get_type_hints
 
-from wampush.config.checks.apps import ObjectName
+from wampush.config.checks.names import ObjectName
 from wampush.config.rules import Rule
 from wampush.config.setting import Setting, settings_of, table_in
 from wampush.config.tables.apps import ApplicationSettings

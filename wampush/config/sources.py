@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from wampush.config.checks.common import Rejected
 from wampush.config.keys import (
     PATHS,
     PREFIX,
@@ -222,5 +221,5 @@ def _from_assignment(text: str) -> Given | Unusable:
     check = FIELDS[PATHS[path]].check
     # A shell strips quotes, and a version such as 1.2 looks like a number: then take the text.
     readings.append(check.parse(literal))
-    usable = (each for each in readings if not isinstance(check.check(each), Rejected))
+    usable = filter(check.accepts, readings)
     return Given(path, next(usable, readings[0]), COMMAND_LINE)

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 from twisted.internet import reactor as installed
 from twisted.internet.endpoints import _parse, serverFromString
 
-from wampush.config.checks.common import Rejected
-from wampush.config.checks.endpoints import Endpoint, parts_of
+from wampush.config.checks.check import Rejected
+from wampush.config.checks.endpoints import ENDPOINT, ENDPOINT_OR_OFF, parts_of
 
 reactor: Any = installed
 
 
 def expected(value: object, *, off: bool = False) -> str:
     """What would be right instead; it must be different from what is usable."""
-    answer = Endpoint(off=off).check(value)
+    answer = (ENDPOINT_OR_OFF if off else ENDPOINT).check(value)
     assert isinstance(answer, Rejected), answer
     assert answer.value == value
     return answer.expected
@@ -43,7 +43,7 @@ def expected(value: object, *, off: bool = False) -> str:
 )
 def test_an_address_in_another_form_is_told_as_an_endpoint(text: str, meant: str) -> None:
     assert expected(text) == meant
-    assert Endpoint().check(meant.partition(",")[0].partition(";")[0])
+    assert ENDPOINT.check(meant.partition(",")[0].partition(";")[0])
 
 
 PORT = "an endpoint whose port is a whole number from 0 to 65535, such as tcp:8080:interface="
@@ -96,7 +96,7 @@ def test_mistakes_are_told_in_words(text: object, words: str) -> None:
 
 
 def test_off_is_an_endpoint_only_where_it_may_be() -> None:
-    assert Endpoint(off=True).check("off") == "off"
+    assert ENDPOINT_OR_OFF.check("off") == "off"
     assert 'or "off"' in expected("", off=True)
     assert "off" not in expected("off")
 
@@ -131,7 +131,7 @@ USABLE = [
     ],
 )
 def test_usable_endpoints_are_kept_as_they_are(text: str) -> None:
-    assert Endpoint().check(text) == text
+    assert ENDPOINT.check(text) == text
 
 
 @pytest.mark.parametrize("text", USABLE)
@@ -146,7 +146,7 @@ FIELDS = st.lists(st.text("a0=:.\\,[]", max_size=6), max_size=5).map(":".join)
 @example(r"unix:a\\:b=c\=d")
 def test_parts_are_those_that_twisted_sees(text: str) -> None:
     endpoint = f"tcp:{text}"
-    if isinstance(Endpoint().check(endpoint), Rejected) and endpoint.endswith("\\"):
+    if isinstance(ENDPOINT.check(endpoint), Rejected) and endpoint.endswith("\\"):
         return
     args, named = _parse(endpoint)
     parts = parts_of(endpoint)
@@ -156,5 +156,5 @@ def test_parts_are_those_that_twisted_sees(text: str) -> None:
 
 @given(st.text("tcpsluni068:=\\/.-[]*", max_size=20) | st.text(max_size=20))
 def test_no_text_raises(text: str) -> None:
-    Endpoint().check(text)
+    ENDPOINT.check(text)
     parts_of(text)

@@ -6,7 +6,7 @@ from typing import Final, get_args
 
 import pytest
 
-from wampush.config.checks.common import Check, ListOf, Rejected
+from wampush.config.checks.check import Check, Rejected, list_of
 from wampush.config.checks.origins import OriginPattern
 
 ORIGIN: Final[Check] = get_args(OriginPattern)[1]
@@ -47,5 +47,5 @@ def test_what_could_never_match_is_rejected_with_a_hint(value: object, hint: str
 
 
 def test_two_spellings_of_one_origin_are_one_origin() -> None:
-    rejected = ListOf(ORIGIN).check(["https://a.example", "https://a.example:443/"])
+    rejected = list_of(ORIGIN).check(["https://a.example", "https://a.example:443/"])
     assert rejected == Rejected("in the list only once", "https://a.example", 1)

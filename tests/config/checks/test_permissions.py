@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wampush.config.checks.common import Rejected
+from wampush.config.checks.check import Rejected
 from wampush.config.checks.permissions import PERMISSION_PATTERN, Receiver, TopicTemplate
 
 

@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from wampush.config.checks.common import Rejected
-from wampush.config.checks.redis import ChannelTopic, RedisAddress, RedisUrl
+from wampush.config.checks.check import Rejected
+from wampush.config.checks.redis import REDIS_ADDRESS, ChannelTopic, RedisUrl
 from wampush.config.redaction import HIDDEN
 
 SECRET = "correct-horse"
@@ -27,7 +27,7 @@ SECRET = "correct-horse"
     ],
 )
 def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
-    assert RedisAddress().check(text) == expected
+    assert REDIS_ADDRESS.check(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
     ],
 )
 def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
-    rejected = RedisAddress().check(text)
+    rejected = REDIS_ADDRESS.check(text)
     assert isinstance(rejected, Rejected)
     assert rejected.expected.startswith("redis://HOST:PORT or rediss://HOST:PORT")
     assert rejected.value is None

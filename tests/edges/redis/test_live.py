@@ -18,7 +18,7 @@ from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
-from wampush.config.checks.redis import RedisAddress
+from wampush.config.checks.redis import REDIS_ADDRESS
 from wampush.config.settings import Settings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
@@ -70,7 +70,7 @@ class Subscribed:
 
 def entry(url: str, *channels: str, **more: Any) -> RedisSourceSettings:
     """An entry as the configuration would make it."""
-    checked: Any = RedisAddress().check(url)
+    checked: Any = REDIS_ADDRESS.check(url)
     return RedisSourceSettings(url=checked, channels=channels, **more)
 
 

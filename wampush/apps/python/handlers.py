@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Final
 
-from wampush.config.checks.common import TOPIC_PATTERN, Rejected
+from wampush.config.checks.check import TOPIC_PATTERN
 from wampush.excerpts import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
@@ -97,7 +97,7 @@ def handler(
             f"{timeout:g}"
         )
     _check_kind(name, function, threaded, asyncio)
-    if not _is_pattern(match):
+    if not TOPIC_PATTERN.accepts(match):
         raise ValueError(f"{name}: {match!r} must be a topic, or a prefix of topics that ends in *")
     arguments = _arguments_of(function, name)
     if expected is not None and arguments.misfit(len(expected)) is not None:
@@ -124,10 +124,6 @@ def _check_kind(name: str, function: Callable[..., object], threaded: bool, asyn
         raise TypeError(
             f"{name}: asyncio=True is for async functions; write async def, or use threaded=True"
         )
-
-
-def _is_pattern(match: str) -> bool:
-    return not isinstance(TOPIC_PATTERN.check(match), Rejected)
 
 
 def _arguments_of(function: Callable[..., object], name: str) -> Arguments:

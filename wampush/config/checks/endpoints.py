@@ -1,7 +1,6 @@
 r"""Check of Twisted endpoint strings.
 
 Owns: their grammar, the arguments of the common kinds, and corrections of frequent mistakes.
-Must not import: Twisted, Autobahn, or anything of wampush but the common checks.
 
 The grammar is ``kind:value:name=value``; a backslash escapes ``:``, ``=`` and ``\``. Kinds that
 other packages provide are known only to Twisted, which checks them when the server starts to
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated
 
-from wampush.config.checks.common import Rejected, StringCheck
+from wampush.config.checks.check import Rejected, converted
 
 _EXAMPLE = "tcp:8080:interface=127.0.0.1"
 _HIGHEST_PORT = 65_535
@@ -193,37 +192,23 @@ def _fault_of_values(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint(StringCheck):
-    """A Twisted server endpoint string.
-
-    :param off: whether ``off`` is usable, too.
-    """
-
-    form: str = f"a Twisted endpoint string such as {_EXAMPLE}"
-    off: bool = False
-
-    @property
-    def allowed(self) -> str:
-        """The form, with an example."""
-        return f'{self.form}, or "off"' if self.off else self.form
-
-    def check(self, value: object) -> object:
-        """Accept what Twisted will, as far as that can be decided without it."""
-        checked = StringCheck.check(self, value)
-        if not isinstance(checked, str) or (self.off and checked == "off"):
-            return checked
-        meant = _instead_of(checked)
-        if meant is not None:
-            return Rejected(meant, value)
-        is_clean = checked.isprintable() and checked == checked.strip()
-        if not is_clean or not _ANY_KIND.fullmatch(checked):
-            return Rejected(self.allowed, value)
-        if _OPEN_BACKSLASH.search(checked):
-            return Rejected("an endpoint that does not end in a backslash", value)
-        fault = _fault(checked)
-        return checked if fault is None else Rejected(fault, value)
+def _usable(text: str) -> object:
+    """Accept what Twisted will, as far as that can be decided without it."""
+    is_clean = text.isprintable() and text == text.strip()
+    right = _instead_of(text)
+    if right is None and not (is_clean and _ANY_KIND.fullmatch(text)):
+        return None
+    if right is None and _OPEN_BACKSLASH.search(text):
+        right = "an endpoint that does not end in a backslash"
+    right = right or _fault(text)
+    return text if right is None else Rejected(right, text)
 
 
-ListenEndpoint = Annotated[str, Endpoint()]
-EndpointOrOff = Annotated[str, Endpoint(off=True)]
+_FORM = f"a Twisted endpoint string such as {_EXAMPLE}"
+ENDPOINT = converted(_FORM, _usable)
+ENDPOINT_OR_OFF = converted(
+    f'{_FORM}, or "off"', lambda text: text if text == "off" else _usable(text)
+)
+
+ListenEndpoint = Annotated[str, ENDPOINT]
+EndpointOrOff = Annotated[str, ENDPOINT_OR_OFF]

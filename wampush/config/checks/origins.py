@@ -1,36 +1,24 @@
 """Check of patterns for web origins.
 
-Owns: which patterns are accepted, and what is said about those that could never match.
-Must not import: Twisted, Autobahn, or anything of wampush but the common checks and ``web_origin``.
+Owns: which patterns are accepted, and what is said about those that could never match. They are
+kept in canonical form.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
-from wampush.config.checks.common import Rejected, StringCheck
+from wampush.config.checks.check import Rejected, converted
 from wampush.web_origin import NULL, canonical_pattern
 
+_FORM: Final = (
+    'an origin such as "https://*.example.com", a host such as "www.example.com", "file://", '
+    '"same-host" or "*"'
+)
 
-@dataclass(frozen=True, slots=True)
-class OriginCheck(StringCheck):
-    """A pattern for origins; it is kept in canonical form."""
 
-    form: str = (
-        'an origin such as "https://*.example.com", a host such as "www.example.com", "file://", '
-        '"same-host" or "*"'
-    )
-
-    def check(self, value: object) -> object:
-        """Accept patterns that can match an origin that a client sends."""
-        checked = StringCheck.check(self, value)
-        if not isinstance(checked, str):
-            return checked
-        pattern = canonical_pattern(checked)
-        if pattern is None:
-            return Rejected(f"{self.allowed}{_hint(checked)}", checked)
-        return pattern
+def _canonical(text: str) -> object:
+    return canonical_pattern(text) or Rejected(f"{_FORM}{_hint(text)}", text)
 
 
 def _hint(text: str) -> str:
@@ -44,4 +32,4 @@ def _hint(text: str) -> str:
     return ""
 
 
-OriginPattern = Annotated[str, OriginCheck()]
+OriginPattern = Annotated[str, converted(_FORM, _canonical)]

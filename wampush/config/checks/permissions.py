@@ -1,14 +1,11 @@
-"""Checks of patterns, topics and receivers of permissions and automatic subscriptions.
-
-Must not import: Twisted, Autobahn, or anything of wampush but the common checks.
-"""
+"""Checks of patterns, topics and receivers of permissions and automatic subscriptions."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
 
 from wampush.choices import ANYONE, AUTHENTICATED, GROUP, USER
-from wampush.config.checks.common import TOPIC_PATTERN, StringCheck
+from wampush.config.checks.check import TOPIC_PATTERN, string
 from wampush.topics import split_placeholders
 
 
@@ -31,7 +28,7 @@ def _separates(character: str) -> bool:
 
 
 def _is_pattern(text: str) -> bool:
-    return bool(TOPIC_PATTERN.is_usable(text)) and _are_separated(text)
+    return TOPIC_PATTERN.accepts(text) and _are_separated(text)
 
 
 def _is_template(text: str) -> bool:
@@ -46,15 +43,15 @@ def _is_receiver(text: str) -> bool:
     return kind + colon in (USER, GROUP) and bool(name)
 
 
-PERMISSION_PATTERN: Final = StringCheck(
-    f"{TOPIC_PATTERN.form}; each {{user}} or {{group}} in it has separators such as . / : # "
+PERMISSION_PATTERN: Final = string(
+    f"{TOPIC_PATTERN.allowed}; each {{user}} or {{group}} in it has separators such as . / : # "
     "on both sides, and no other braces are allowed",
     _is_pattern,
 )
 PermissionPattern = Annotated[str, PERMISSION_PATTERN]
 TopicTemplate = Annotated[
     str,
-    StringCheck(
+    string(
         'a topic such as "user.{user}" that begins with text and has no "*"; each {user} or '
         "{group} in it has separators such as . / : # on both sides, and no other braces are "
         "allowed",
@@ -63,5 +60,5 @@ TopicTemplate = Annotated[
 ]
 Receiver = Annotated[
     str,
-    StringCheck(f'"{ANYONE}", "{AUTHENTICATED}", "{USER}ID" or "{GROUP}NAME"', _is_receiver),
+    string(f'"{ANYONE}", "{AUTHENTICATED}", "{USER}ID" or "{GROUP}NAME"', _is_receiver),
 ]

@@ -1,7 +1,6 @@
 """Checks of entries of ``[[redis_source]]``.
 
 Owns: the address of a Redis server with its password, and the topic made of a channel.
-Must not import: Twisted, Autobahn, or anything of wampush but the common checks and ``redaction``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
-from wampush.config.checks.common import Rejected, StringCheck
+from wampush.config.checks.check import Rejected, converted, string
 from wampush.config.redaction import HIDDEN, Redacted
 
 CHANNEL: Final = "{channel}"
@@ -52,36 +51,29 @@ class RedisUrl(Redacted):
         return f"redis{'s' * self.tls}://{login}{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
-class RedisAddress(StringCheck):
-    """A URL as Redis clients take it; an error never shows the URL."""
+_FORM: Final = "redis://HOST:PORT or rediss://HOST:PORT (TLS), optionally with USER:PASSWORD@"
 
-    form: str = "redis://HOST:PORT or rediss://HOST:PORT (TLS), optionally with USER:PASSWORD@"
 
-    def check(self, value: object) -> object:
-        """Accept URLs of the form, with or without a database number after a slash.
+def _address(url: str) -> object:
+    """Read a URL of the form, with or without a database number after a slash.
 
-        The number is dropped: channels are the same in all databases of a Redis server.
-        """
-        if not isinstance(value, str):
-            return Rejected(self.allowed, None)
-        if not value.isprintable() or value != value.strip():
-            return self._rejected("without white space around it and without control characters")
-        try:
-            parts = urlsplit(value)
-            host, port = parts.hostname, parts.port
-            user = unquote(parts.username or "", errors="strict")
-            password = unquote(parts.password or "", errors="strict")
-        except ValueError:
-            return self._rejected("with a number as the port; percent-encode the password")
-        if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
-            return Rejected(self.allowed, None)
-        if parts.query or parts.fragment or not _is_database(parts.path):
-            return self._rejected("followed by nothing but a database number")
-        return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
-
-    def _rejected(self, more: str) -> Rejected:
-        return Rejected(f"{self.allowed}, {more}", None)
+    The number is dropped: channels are the same in all databases of a Redis server.
+    """
+    if not url.isprintable() or url != url.strip():
+        words = "without white space around it and without control characters"
+        return Rejected(f"{_FORM}, {words}", url)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+        user = unquote(parts.username or "", errors="strict")
+        password = unquote(parts.password or "", errors="strict")
+    except ValueError:
+        return Rejected(f"{_FORM}, with a number as the port; percent-encode the password", url)
+    if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
+        return None
+    if parts.query or parts.fragment or not _is_database(parts.path):
+        return Rejected(f"{_FORM}, followed by nothing but a database number", url)
+    return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
 
 
 def _is_host(host: str) -> bool:
@@ -105,13 +97,16 @@ def _is_topic(text: str) -> bool:
     return bool(text) and "{" not in rest and "}" not in rest
 
 
-RedisServer = Annotated[RedisUrl, RedisAddress()]
+#: As Redis clients take it; an error never shows it.
+REDIS_ADDRESS: Final = converted(_FORM, _address, is_secret=True)
+
+RedisServer = Annotated[RedisUrl, REDIS_ADDRESS]
 Channel = Annotated[
-    str, StringCheck('the name of a channel, in which "*" matches any characters, as in "live_*"')
+    str, string('the name of a channel, in which "*" matches any characters, as in "live_*"')
 ]
 ChannelTopic = Annotated[
     str,
-    StringCheck(
+    string(
         'a topic, in which "{channel}" is replaced with the name of the channel, without other '
         "braces",
         _is_topic,

@@ -1,14 +1,11 @@
-"""Checks of ZeroMQ addresses and of the mode of their socket files.
-
-Must not import: ZeroMQ, Twisted, or anything of wampush but the common checks.
-"""
+"""Checks of ZeroMQ addresses and of the mode of their socket files."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Final
 
-from wampush.config.checks.common import StringCheck
+from wampush.config.checks.check import string
 
 _TCP: Final = re.compile(
     r"tcp://(?P<host>\*|\[[0-9A-Za-z:.%_-]+\]|[^\s\[\]/:;*]+):(?P<port>\*|[0-9]{1,5})"
@@ -42,7 +39,7 @@ def _is_ipc(address: str, is_bound: bool) -> bool:
 
 PullAddress = Annotated[
     str,
-    StringCheck(
+    string(
         "tcp://HOST:PORT or ipc://PATH to bind (HOST may be *), or connect:tcp://HOST:PORT or "
         "connect:ipc://PATH to connect to (no *)",
         _is_pull_address,
@@ -50,5 +47,5 @@ PullAddress = Annotated[
 ]
 # A string, because TOML would read a bare 0660 as an error and 660 as decimal.
 FileMode = Annotated[
-    str, StringCheck('an octal mode such as "0660"', re.compile("0?[0-7]{3}").fullmatch)
+    str, string('an octal mode such as "0660"', re.compile("0?[0-7]{3}").fullmatch)
 ]

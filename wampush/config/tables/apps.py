@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.config.checks.common import Number, whole
+from wampush.config.checks.check import number, whole
 from wampush.config.setting import DAY, Seconds
 
 
@@ -19,6 +19,6 @@ class ApplicationSettings:
     :param threads: For handlers that block, such as most database drivers; further calls wait.
     """
 
-    timeout: Annotated[float, Number(0.01, DAY, "s")] = 10.0
+    timeout: Annotated[float, number(0.01, DAY, "s")] = 10.0
     connect_timeout: Seconds = 1.5
     threads: Annotated[int, whole(1, 1000, "threads")] = 10

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.choices import DefaultPermission, PublishPolicy, SlowClient
-from wampush.config.checks.common import Number, TopicPattern, whole
+from wampush.config.checks.check import TopicPattern, whole
 from wampush.config.checks.permissions import TopicTemplate
 from wampush.config.rules import Conflict, never_reached, rule, too_long
-from wampush.config.setting import GIB
+from wampush.config.setting import GIB, OptionalSeconds
 from wampush.topics import is_reserved, matches_all_of, split_placeholders
 
 
@@ -62,7 +62,7 @@ class PresenceSettings:
         than a page shows.
     """
 
-    grace: Annotated[float, Number(0, 3600, "s")] = 2.0
+    grace: OptionalSeconds = 2.0
     list_users: Annotated[int, whole(1, 1_000_000, "users")] = 1000
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.config.checks.common import takes_any_port, whole
+from wampush.config.checks.check import takes_any_port, whole
 from wampush.config.checks.endpoints import EndpointOrOff
 from wampush.config.checks.files import HttpTokenFile
 from wampush.config.rules import rule

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from wampush.config.checks.common import Number, OptionalText, whole
+from wampush.config.checks.check import OptionalText, number, whole
 from wampush.config.checks.files import CraKeysFile, TokenKeyFile
-from wampush.config.checks.identity import HttpUrl, Name, OptionalName
+from wampush.config.checks.names import HttpUrl, Name, OptionalName
 from wampush.config.rules import rule
-from wampush.config.setting import DAY, Seconds, Some
+from wampush.config.setting import DAY, OptionalSeconds, Seconds, Some
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 AuthMethod = Literal["token", "callback", "cra", "anonymous"]
@@ -51,7 +51,7 @@ class TokenSettings:
     jwks_file: TokenKeyFile = ""
     audience: OptionalText = ""
     issuer: OptionalText = ""
-    leeway: Annotated[float, Number(0, 3600, "s")] = 30.0
+    leeway: OptionalSeconds = 30.0
     require_expiry: bool = True
     query: OptionalName = "token"
     cookie: OptionalName = ""
@@ -82,7 +82,7 @@ class CallbackSettings:
     timeout: Seconds = 3.0
     at_once: Annotated[int, whole(1, 10_000, "requests")] = 32
     waiting: Annotated[int, whole(0, 1_000_000, "requests")] = 10_000
-    cache_seconds: Annotated[float, Number(0, DAY, "s")] = 10.0
+    cache_seconds: Annotated[float, number(0, DAY, "s")] = 10.0
     cache_entries: Annotated[int, whole(1, 10_000_000, "answers")] = 10_000
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.config.checks.common import Number, whole
+from wampush.config.checks.check import number, whole
 from wampush.config.rules import rule
 from wampush.config.setting import GIB
 
-MessageRate = Annotated[float, Number(0.01, 1_000_000, "messages/s")]
+MessageRate = Annotated[float, number(0.01, 1_000_000, "messages/s")]
 
 
 @dataclass(frozen=True, slots=True)

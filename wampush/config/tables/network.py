@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from wampush.config.checks.common import Network, Text
+from wampush.config.checks.check import Network, Text
 from wampush.config.checks.files import CertificatesFile, PrivateKeyFile
 
 TlsVersion = Literal["1.2", "1.3"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.choices import ANYONE, AUTHENTICATED, USER, Action
-from wampush.config.checks.common import whole
+from wampush.config.checks.check import whole
 from wampush.config.checks.permissions import PermissionPattern, Receiver
 from wampush.config.rules import Conflict, never_reached, rule, too_long
 from wampush.config.setting import GIB, Rate, Some

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.config.checks.common import Text
+from wampush.config.checks.check import Text
 from wampush.config.rules import rule
 from wampush.config.setting import Bytes
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from wampush.config.checks.apps import ObjectName, RoutePath
-from wampush.config.checks.identity import Name
+from wampush.config.checks.names import Name, ObjectName, RoutePath
 from wampush.config.checks.origins import OriginPattern
 from wampush.config.rules import Conflict, rule
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from wampush.config.checks.common import TopicPattern, whole
+from wampush.config.checks.check import TopicPattern, whole
 from wampush.config.checks.files import WebhookSecretFile
-from wampush.config.checks.identity import HttpUrl, Name
+from wampush.config.checks.names import HttpUrl, Name
 from wampush.config.rules import rule
 from wampush.config.setting import Seconds, Some
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from wampush.config.checks.common import Number, whole
+from wampush.config.checks.check import number, whole
 from wampush.config.checks.endpoints import ListenEndpoint
 from wampush.config.checks.origins import OriginPattern
 from wampush.config.rules import Rule, rule
@@ -44,9 +44,9 @@ class WebSocketSettings:
     listen: Some[ListenEndpoint] = ("tcp:8080:interface=127.0.0.1",)
     dialect: Dialect = "wamp1"
     require_subprotocol: bool = True
-    ping_interval: Annotated[float, Number(0.01, DAY, "s")] = 30.0
-    silence_timeout: Annotated[float, Number(0.01, DAY, "s")] = 60.0
-    handshake_timeout: Annotated[float, Number(0.01, DAY, "s")] = 5.0
+    ping_interval: Annotated[float, number(0.01, DAY, "s")] = 30.0
+    silence_timeout: Annotated[float, number(0.01, DAY, "s")] = 60.0
+    handshake_timeout: Annotated[float, number(0.01, DAY, "s")] = 5.0
     max_header_bytes: Annotated[int, whole(512, 1_048_576, "bytes")] = 8192
     max_message_bytes: Bytes = 65_536
     origins: Some[OriginPattern] = ("same-host",)

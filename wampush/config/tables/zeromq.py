@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.config.checks.common import Network, whole
+from wampush.config.checks.check import Network, whole
 from wampush.config.checks.files import CurveClientKeysFile, CurveSecretKeyFile
 from wampush.config.checks.zeromq import FileMode, PullAddress
 

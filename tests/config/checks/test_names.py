@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.config.checks.common import Rejected
-from wampush.config.checks.identity import HTTP_URL, NAME
+from wampush.config.checks.check import Rejected
+from wampush.config.checks.names import HTTP_URL, NAME
 
 
 @pytest.mark.parametrize(
