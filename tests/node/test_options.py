@@ -12,7 +12,14 @@ import pytest
 from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.errors import OperatorError
-from wampush.node.options import Account, Options, account, problem_of_twistd
+from wampush.node import options as options_module
+from wampush.node.options import (
+    Account,
+    Options,
+    account,
+    problem_of_reload,
+    problem_of_twistd,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -180,3 +187,30 @@ def test_without_twistd_there_is_no_account() -> None:
 def test_an_unknown_user_needs_a_group() -> None:
     with pytest.raises(OperatorError, match=r"user 4242424 does not exist .* add --gid"):
         account(options_of_twistd(uid=4242424))
+
+
+# --reload
+
+
+def test_a_supervisor_reads_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    supervised: list[Path | None] = []
+    monkeypatch.setattr(options_module, "supervise", supervised.append)
+    config = tmp_path / "wampush.toml"
+    config.write_text("nothing = 1", encoding="utf-8")
+    options = parsed("--reload", "--config", str(config))
+    assert "loaded" not in options
+    options["supervise"]()
+    assert supervised == [config]
+
+
+def test_the_supervised_server_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options_module, "start_reporting", lambda environ: environ is os.environ)
+    options = parsed("--reload")
+    assert "supervise" not in options
+    assert isinstance(options["loaded"], LoadedSettings)
+
+
+def test_a_daemon_cannot_be_restarted() -> None:
+    words = "--reload needs twistd -n, because the server must stay a child of this process"
+    assert problem_of_reload({"nodaemon": 0}) == words
+    assert problem_of_reload({"nodaemon": 1}) == problem_of_reload({}) == ""

@@ -20,12 +20,15 @@ from wampush import __version__
 from wampush.config.load import load
 from wampush.config.sources import file_named_by
 from wampush.errors import OperatorError
+from wampush.node.autoreload.module_report import start_reporting
+from wampush.node.autoreload.supervisor import supervise
 
 
 class Options(usage.Options):
     """The options of ``twistd wampush``; ``loaded`` holds the settings after parsing.
 
-    ``load_again`` reads the same sources once more.
+    ``load_again`` reads the same sources once more. With ``--reload``, unless this process is the
+    supervised one, there is ``supervise`` instead, which runs the server in a child.
     """
 
     synopsis = "[options]"
@@ -48,6 +51,14 @@ class Options(usage.Options):
             None,
             'Twisted endpoint for health checks, publishing, demo and static files, or "off".',
         ],
+    ]
+
+    optFlags = [
+        [
+            "reload",
+            None,
+            "For development: restart when a module of an app or the settings file changes.",
+        ]
     ]
 
     def __init__(self) -> None:
@@ -99,6 +110,8 @@ class Options(usage.Options):
             which it would fail with a traceback.
         """
         problem = problem_of_twistd(getattr(self, "parent", None) or {})
+        if not problem and self["reload"]:
+            problem = problem_of_reload(getattr(self, "parent", None) or {})
         if problem:
             raise SystemExit(f"wampush: {problem}")
         overrides = {
@@ -107,6 +120,11 @@ class Options(usage.Options):
             "http.listen": self["http"],
         }
         path = Path(self["config"]) if self["config"] else file_named_by(os.environ)
+        is_supervised = start_reporting(os.environ)
+        if self["reload"] and not is_supervised:
+            # The server is a child of this process, and reads the settings itself.
+            self["supervise"] = partial(supervise, path)
+            return
         try:
             self["loaded"] = load(path, os.environ, overrides, self["set"])
         except OperatorError as error:
@@ -136,6 +154,16 @@ def problem_of_twistd(twistd: Mapping[str, Any]) -> str:
         f"the pid file '{path}' cannot be written; pass --pidfile= for none, or another file, to "
         "twistd, before wampush"
     )
+
+
+def problem_of_reload(twistd: Mapping[str, Any]) -> str:
+    """Return why the server cannot be restarted on changes; "" when it can.
+
+    :param twistd: its options.
+    """
+    if twistd and not (twistd.get("nodaemon") or twistd.get("debug")):
+        return "--reload needs twistd -n, because the server must stay a child of this process"
+    return ""
 
 
 def message_of(error: OperatorError) -> str:

@@ -51,7 +51,13 @@ MIN_PATIENCE: Final = 1.0
 
 
 def makeService(options: Options) -> WampushService:
-    """Return the service that twistd runs."""
+    """Return the service that twistd runs.
+
+    :raises SystemExit: this process has supervised a server instead, until it was asked to end.
+    """
+    if "supervise" in options:
+        options["supervise"]()
+        raise SystemExit(0)
     twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
     is_daemon = bool(twistd) and not (twistd.get("nodaemon") or twistd.get("debug"))
     sys.excepthook = partial(_show_error, is_daemon)
