@@ -13,7 +13,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import connections, encrypted, fanout, pressure, table
+from bench import (
+    closings,
+    connections,
+    crowded,
+    encrypted,
+    fairness,
+    fanout,
+    pressure,
+    readers,
+    table,
+)
 from bench.native import BenchError, build
 from bench.processes import cores
 from bench.run import Run
@@ -27,6 +37,10 @@ SCENARIOS: dict[str, Callable[[Run], list[table.Row]]] = {
     "pressure": pressure.pressure,
     "churn": connections.churn,
     "tls": encrypted.tls,
+    "fairness": fairness.fairness,
+    "readers": readers.readers,
+    "closing": closings.closing,
+    "crowded": crowded.crowded,
 }
 
 

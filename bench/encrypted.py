@@ -5,20 +5,14 @@ Owns: its clients, sizes and figures. Must not import: other scenarios.
 
 from __future__ import annotations
 
-import socket
 import ssl
 
-from bench.native import BenchError
+from bench.peer import open_session
 from bench.processes import Server, wampush
 from bench.run import Run
 from bench.table import Row
 from tests.support.certificates import make_certificate
 
-_REQUEST = (
-    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Protocol: wamp\r\n\r\n"
-)
 #: The first connections are not counted, because they include one-time allocations.
 _WARM_UP = 200
 
@@ -50,26 +44,12 @@ def _idle(server: Server, clients: int, context: ssl.SSLContext | None) -> tuple
 
     :returns: the bytes by which the server grew, and the seconds of CPU it used.
     """
-    held = [_client(server.port, context) for _ in range(_WARM_UP)]
+    held = [open_session(server.port, context) for _ in range(_WARM_UP)]
     server.settle()
     before, used = server.memory(), server.cpu()
-    held += [_client(server.port, context) for _ in range(clients)]
+    held += [open_session(server.port, context) for _ in range(clients)]
     server.settle()
     outcome = server.memory() - before, server.cpu() - used
     for client in held:
         client.close()
     return outcome
-
-
-def _client(port: int, context: ssl.SSLContext | None) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", port), 20)
-    if context is not None:
-        client = context.wrap_socket(client, server_hostname="localhost")
-    client.sendall(_REQUEST)
-    answer = b""
-    while b"wampush/" not in answer:
-        data = client.recv(4096)
-        if not data:
-            raise BenchError(f"the handshake was refused: {answer[:200]!r}")
-        answer += data
-    return client

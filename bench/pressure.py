@@ -6,7 +6,6 @@ Owns: their sizes and figures. Must not import: other scenarios.
 from __future__ import annotations
 
 import resource
-import socket
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.fanout import EVENT_BYTES
+from bench.peer import open_session
 from bench.processes import Server
 from bench.run import Outcome, Pushes, Run, publish, remark
 from bench.table import Row
@@ -21,11 +21,6 @@ from bench.table import Row
 MIB = 2**20
 _PROBE_EVERY = 0.1
 _MOST_SECONDS = 180.0
-_UPGRADE = (
-    "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Protocol: wamp\r\n\r\n"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,14 +135,7 @@ class Probe:
         if begun < self._due:
             return
         self._due = begun + _PROBE_EVERY
-        with socket.create_connection(("127.0.0.1", self._port), 30) as client:
-            client.sendall(_UPGRADE.format(port=self._port).encode())
-            data = b""
-            while b"[0," not in data:
-                piece = client.recv(4096)
-                if not piece:
-                    raise ConnectionError("the server closed a new client's connection")
-                data += piece
+        open_session(self._port).close()
         self.times.append(time.monotonic() - begun)
 
 

@@ -26,6 +26,11 @@ from bench.native import ROOT, BenchError, Programs
 
 START_SECONDS = 30.0
 STOP_SECONDS = 15.0
+#: The topic of clients and publishers, if no other is named.
+TOPIC = "bench"
+#: The start of a command that runs only while nobody else needs its core, so that what puts a load
+#: on the server does not delay what measures it.
+GIVE_WAY = ("nice", "-n", "19")
 _QUIET_SECONDS = 0.2
 _QUIET_SHARE = 0.02
 
@@ -177,6 +182,7 @@ def wampush(
     watched: bool = False,
     config: Path | None = None,
     scheme: str = "tcp",
+    most_files: int = 0,
 ) -> Iterator[Server]:
     """Run the daemon as users start it, on the server's core.
 
@@ -185,9 +191,12 @@ def wampush(
     :param watched: whether SIGUSR1 makes it count its timers; see ``bench.watched``.
     :param config: its TOML file.
     :param scheme: of its endpoint, "tcp" or "ssl".
+    :param most_files: descriptors that it may open; 0 for the limit of this process.
     """
     twistd = Path(sys.executable).with_name("twistd")
     program = [sys.executable, "-m", "bench.watched"] if watched else [str(twistd)]
+    if most_files:
+        program = ["/bin/sh", "-c", f'ulimit -n {most_files}; exec "$@"', "sh", *program]
     with free_ports(3) as (port, feed, http_port), contextlib.ExitStack() as stack:
         endpoint = f"tcp:{http_port}:interface=127.0.0.1" if http else "off"
         log = folder / f"wampush-{port}.log"
@@ -229,6 +238,7 @@ class Load:
     :param clients: how many clients it opens.
     :param options: its further options, see ``native/load.c``.
     :param seconds: its time limit after all clients are open.
+    :param gives_way: whether it leaves its core to other processes; see :data:`GIVE_WAY`.
     """
 
     def __init__(
@@ -238,9 +248,12 @@ class Load:
         clients: int,
         *options: str,
         seconds: float = 60.0,
+        gives_way: bool = False,
     ) -> None:
         self._seconds = seconds
         command = [str(programs.load), "-n", str(clients), "-t", str(seconds), *options]
+        if gives_way:
+            command = [*GIVE_WAY, *command]
         self._process = spawn(
             cores()[1],
             [*command, str(server.port)],
@@ -298,13 +311,33 @@ class Load:
 
 
 class Publisher:
-    """Sends pushes to a server, from a process of its own; see ``bench.publisher``."""
+    """Sends pushes to a server, from a process of its own; see ``bench.publisher``.
 
-    def __init__(self, server: Server, count: int, rate: float, size: int) -> None:
-        arguments = [server.kind, str(server.feed), str(count), str(rate), str(size)]
+    :param server: where.
+    :param count: pushes.
+    :param rate: pushes per second; 0 for as fast as they are accepted.
+    :param size: bytes of a push.
+    :param topic: of all pushes.
+    :param as_client: whether a WebSocket client publishes instead of a backend.
+    :param gives_way: whether it leaves its core to other processes; see :data:`GIVE_WAY`.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        count: int,
+        rate: float,
+        size: int,
+        *,
+        topic: str = TOPIC,
+        as_client: bool = False,
+        gives_way: bool = False,
+    ) -> None:
+        kind, port = ("client", server.port) if as_client else (server.kind, server.feed)
+        arguments = [kind, str(port), str(count), str(rate), str(size), topic]
         self._process = spawn(
             cores()[1],
-            [sys.executable, "-m", "bench.publisher", *arguments],
+            [*(GIVE_WAY if gives_way else ()), sys.executable, "-m", "bench.publisher", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

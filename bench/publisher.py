@@ -1,12 +1,13 @@
 """A backend that pushes events with numbers and timestamps.
 
-    python -m bench.publisher zmq|tcp PORT COUNT RATE SIZE
+    python -m bench.publisher zmq|tcp|client PORT COUNT RATE SIZE [TOPIC]
 
 Prints "connected", waits for a line, then sends COUNT events of SIZE bytes, RATE per second or,
 with 0, as fast as they are accepted. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark;
-``tcp`` feeds the floor program.
+``tcp`` feeds the floor program. ``client`` is a WebSocket client that publishes; with RATE 0 it
+sends everything in one go.
 
-Owns: the contents of an event. Must not import: anything of the benchmark.
+Owns: the contents of an event. Must not import: wampush, scenarios.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import time
 from collections.abc import Callable
 
 import zmq
+
+from bench.peer import frame, open_session
 
 
 def _over_zmq(port: int) -> tuple[Callable[[bytes], object], Callable[[], object]]:
@@ -58,12 +61,51 @@ def _over_tcp(port: int, at_once: bool) -> tuple[Callable[[bytes], object], Call
     return send, close
 
 
-def main(kind: str, port: int, count: int, rate: float, size: int) -> None:
+def _as_client(
+    port: int, at_once: bool, topic: str
+) -> tuple[Callable[[bytes], object], Callable[[], object]]:
+    session = open_session(port)
+    session.settimeout(None)
+    front = f'[7,"{topic}",'.encode()
+    waiting: list[bytes] = []
+
+    def send(event: bytes) -> None:
+        waiting.append(frame(front + event + b"]"))
+        if at_once:
+            flush()
+
+    def flush() -> None:
+        session.sendall(b"".join(waiting))
+        waiting.clear()
+
+    def close() -> None:
+        flush()
+        # The server would discard what it has not read of a connection that is reset.
+        session.shutdown(socket.SHUT_WR)
+        while session.recv(65_536):
+            pass
+        session.close()
+
+    return send, close
+
+
+def _sender(
+    kind: str, port: int, rate: float, topic: str
+) -> tuple[Callable[[bytes], object], Callable[[], object]]:
+    if kind == "zmq":
+        return _over_zmq(port)
+    if kind == "client":
+        return _as_client(port, bool(rate), topic)
+    return _over_tcp(port, bool(rate))
+
+
+def main(kind: str, port: int, count: int, rate: float, size: int, topic: str = "bench") -> None:
     """Push; the arguments are described above."""
-    send, close = _over_zmq(port) if kind == "zmq" else _over_tcp(port, bool(rate))
+    send, close = _sender(kind, port, rate, topic)
     print("connected", flush=True)
     sys.stdin.readline()
     filler = b"x" * size
+    name = topic.encode()
     clock = time.monotonic_ns
     begun = time.monotonic()
     for number in range(count):
@@ -71,10 +113,17 @@ def main(kind: str, port: int, count: int, rate: float, size: int) -> None:
             due = begun + number / rate
             while (left := due - time.monotonic()) > 0:
                 time.sleep(left)
-        front = b'{"category":"bench","n":%d,"t":%d,"p":"' % (number, clock())
+        front = b'{"category":"%s","n":%d,"t":%d,"p":"' % (name, number, clock())
         send(front + filler[: max(0, size - len(front) - 2)] + b'"}')
     close()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]))
+    main(
+        sys.argv[1],
+        int(sys.argv[2]),
+        int(sys.argv[3]),
+        float(sys.argv[4]),
+        int(sys.argv[5]),
+        *sys.argv[6:],
+    )

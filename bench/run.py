@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,11 +58,13 @@ class Pushes:
     :param count: events.
     :param rate: events per second; 0 for as fast as they are accepted.
     :param size: bytes of an event's payload.
+    :param as_client: whether a WebSocket client publishes instead of a backend.
     """
 
     count: int
     rate: float
     size: int
+    as_client: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,8 @@ def publish(
     *,
     stalled: int = 0,
     seconds: float = 60.0,
+    options: Sequence[str] = (),
+    idle: bool = True,
     before: Callable[[], object] | None = None,
     during: Callable[[], object] | None = None,
 ) -> Outcome:
@@ -98,14 +102,19 @@ def publish(
     :param pushes: what is published.
     :param stalled: how many clients stop reading once all are open.
     :param seconds: time limit, after which the run ends with what was received.
+    :param options: further ones of the load generator, see ``native/load.c``.
+    :param idle: whether to wait for the server to be idle before the first push.
     :param before: called when all are open and the server is idle.
     :param during: called repeatedly during the run.
     """
-    options = ["-e", str(pushes.count), "-z", str(stalled)]
+    options = ["-e", str(pushes.count), "-z", str(stalled), *options]
     with Load(run.programs, server, clients, *options, seconds=seconds) as load:
         load.ready(clients)
-        server.settle()
-        with Publisher(server, pushes.count, pushes.rate, pushes.size) as publisher:
+        if idle:
+            server.settle()
+        with Publisher(
+            server, pushes.count, pushes.rate, pushes.size, as_client=pushes.as_client
+        ) as publisher:
             if before is not None:
                 before()
             cpu = server.cpu()

@@ -7,6 +7,7 @@
  *   -e N     events that each client shall get; ends when all have them
  *   -t S     seconds from "ready" at most (30)
  *   -z K     the last K clients stop reading once all are open; they are left out of the counts
+ *   -r N     read N bytes per second and client once all are open, with little room in the kernel
  *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
  *   -L       local addresses of all of 127.0.0.0/8, for more clients than one address has ports
  *
@@ -25,6 +26,7 @@
 #include <sys/epoll.h>
 
 enum { IDLE, CONNECTING, UPGRADING, OPEN, GONE };
+enum { SLOW_MS = 10 };
 /* Bytes of a frame that are looked at: the longest control frame, or the front of an event. */
 enum { HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
 
@@ -40,7 +42,7 @@ typedef struct {
 
 static struct {
 	int port, clients, at_once, stalled, spread;
-	long expected, cycles;
+	long expected, cycles, rate;
 	double seconds;
 	const char *topic;
 } opt = {.clients = 1, .at_once = 64, .expected = -1, .seconds = 30, .topic = "bench"};
@@ -81,7 +83,7 @@ static double quantile(double part)
 
 static void start(client *c)
 {
-	int one = 1, small = 4096;
+	int one = 1, small = 4096, narrow = 1 << 17;
 	struct sockaddr_in at = loopback(opt.port);
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 	if (c->fd < 0)
@@ -89,6 +91,8 @@ static void start(client *c)
 	setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (c->stalled)
 		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	else if (opt.rate)
+		setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &narrow, sizeof narrow);
 	if (opt.spread) {
 		struct sockaddr_in from = loopback(0);
 		long turn = opt.cycles ? cycles_begun : c->number;
@@ -319,24 +323,46 @@ static void connected(client *c)
 	epoll_ctl(poller, EPOLL_CTL_MOD, c->fd, &event);
 }
 
-static void readable(client *c)
+/* Read once, at most so many bytes; returns how many. */
+static size_t read_some(client *c, size_t most)
 {
-	static uint8_t data[1 << 20];
-	if (c->stalled && all_open) {
-		epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, 0);
-		return;
-	}
-	ssize_t size = recv(c->fd, data, sizeof data - 1, 0);
+	static uint8_t data[(1 << 20) + 1];
+	if (most > sizeof data - 1)
+		most = sizeof data - 1;
+	ssize_t size = recv(c->fd, data, most, 0);
 	if (size <= 0) {
 		if (size == 0 || errno != EAGAIN)
 			end(c);
-		return;
+		return 0;
 	}
 	data[size] = 0;
 	if (c->state == UPGRADING && !c->sequence)
 		take_answer(c, data, (size_t)size);
 	else
 		take_frames(c, data, (size_t)size, now_ns());
+	return (size_t)size;
+}
+
+static void readable(client *c)
+{
+	if (all_open && (c->stalled || opt.rate))
+		epoll_ctl(poller, EPOLL_CTL_DEL, c->fd, 0);
+	else
+		read_some(c, 1 << 20);
+}
+
+/* Let each client read what it may read in this time. */
+static void read_slowly(uint64_t elapsed_ns)
+{
+	size_t share = (size_t)((double)opt.rate * (double)elapsed_ns / 1e9);
+	for (int i = 0; i < opt.clients; i++) {
+		client *c = &clients[i];
+		size_t left = share, got = 1;
+		while (!c->stalled && c->state == OPEN && left && got) {
+			got = read_some(c, left);
+			left -= got;
+		}
+	}
 }
 
 static void say_open(double seconds)
@@ -364,7 +390,7 @@ static void say_result(double seconds)
 
 static void read_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:C:L")) != -1;)
+	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:r:C:L")) != -1;)
 		switch (o) {
 		case 'n': opt.clients = atoi(optarg); break;
 		case 'c': opt.at_once = atoi(optarg); break;
@@ -372,6 +398,7 @@ static void read_options(int argc, char **argv)
 		case 'e': opt.expected = atol(optarg); break;
 		case 't': opt.seconds = atof(optarg); break;
 		case 'z': opt.stalled = atoi(optarg); break;
+		case 'r': opt.rate = atol(optarg); break;
 		case 'C': opt.cycles = atol(optarg); break;
 		case 'L': opt.spread = 1; break;
 		default: exit(1);
@@ -414,6 +441,7 @@ int main(int argc, char **argv)
 	/* A file or /dev/null can not be watched, and never ends a run. */
 	epoll_ctl(poller, EPOLL_CTL_ADD, 0, &event);
 	uint64_t begun = now_ns(), ready = 0;
+	uint64_t read_at = 0;
 	int started = 0;
 	for (;;) {
 		while (started < opt.clients && opening < opt.at_once &&
@@ -424,13 +452,17 @@ int main(int argc, char **argv)
 			cycles_begun++;
 			start(c);
 		}
-		int more = turn(100);
+		int more = turn(ready && opt.rate ? SLOW_MS : 100);
 		uint64_t now = now_ns();
+		if (ready && opt.rate && now - read_at >= SLOW_MS * 1000000u) {
+			read_slowly(now - read_at);
+			read_at = now;
+		}
 		double since = (double)(now - (ready ? ready : begun)) / 1e9;
 		if (!ready && (opt.cycles ? cycles_done + failed >= opt.cycles
 					  : opened + failed >= opt.clients)) {
 			all_open = 1;
-			ready = now;
+			ready = read_at = now;
 			say_open((double)(ready - begun) / 1e9);
 			if (opt.cycles)
 				break;
