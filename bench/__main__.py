@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import (
@@ -28,7 +28,7 @@ from bench.native import BenchError, build
 from bench.processes import cores
 from bench.run import Run
 
-SCENARIOS: dict[str, Callable[[Run], list[table.Row]]] = {
+SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "paced": fanout.paced,
     "burst": fanout.burst,
     "latency": fanout.latency,

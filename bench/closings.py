@@ -193,14 +193,13 @@ def _send_until_end(talker: Talker) -> None:
             talker.connection.sendall(_FLOOD)
 
 
-def closing(run: Run) -> list[Row]:
+def closing(run: Run) -> Iterator[Row]:
     """100 clients that are still sending are ended by the server; floor: they send nothing.
 
     How many get the close code and every event queued before it, and how long a stop takes.
     """
     count = run.size(100, 4)
     certificate = make_certificate(run.folder)
-    rows = []
     for way in (Way(tls, delay) for delay in (0.0, 0.025) for tls in (None, certificate)):
         complete: dict[bool, list[float]] = {True: [], False: []}
         stops: dict[bool, list[float]] = {True: [], False: []}
@@ -211,8 +210,5 @@ def closing(run: Run) -> list[Row]:
                         complete[sends].append(_complete(_talk(way, port, count, sends)))
                     stops[sends].append(_stop_seconds(server, way, count, sends))
         least = f"least {min(complete[True]):.0f} of {count}"
-        rows += [
-            Row("closing", f"{way.name}: complete", complete[True], complete[False], least, 0),
-            Row("closing", f"{way.name}: stop, s", stops[True], stops[False]),
-        ]
-    return rows
+        yield Row("closing", f"{way.name}: complete", complete[True], complete[False], least, 0)
+        yield Row("closing", f"{way.name}: stop, s", stops[True], stops[False])

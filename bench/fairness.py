@@ -126,9 +126,8 @@ WEIGHTS = (
 )
 
 
-def fairness(run: Run) -> list[Row]:
+def fairness(run: Run) -> Iterator[Row]:
     """100 pushes/s on a quiet topic while others ask for more than their share; floor: alone."""
-    rows = []
     for weight in WEIGHTS:
         alone: list[Outcome] = []
         beside: list[Outcome] = []
@@ -140,8 +139,7 @@ def fairness(run: Run) -> list[Row]:
             values = [each.received[field] / 1e3 for each in beside]
             floors = [each.received[field] / 1e3 for each in alone]
             said = remark(*notes[:1], faults)
-            rows.append(Row("fairness", f"{weight.name}, {label}, ms", values, floors, said))
-    return rows
+            yield Row("fairness", f"{weight.name}, {label}, ms", values, floors, said)
 
 
 def _measure(

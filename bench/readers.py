@@ -5,6 +5,7 @@ Owns: the bursts, the readers and how fast they read. Must not import: other sce
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.processes import wampush
@@ -45,12 +46,11 @@ BURSTS = (
 )
 
 
-def readers(run: Run) -> list[Row]:
+def readers(run: Run) -> Iterator[Row]:
     """Bursts of large events to clients that read steadily: clients dropped, seconds; floor: ideal.
 
     The floor of the time is what the clients need to read that much.
     """
-    rows = []
     for burst in BURSTS:
         outcomes: list[Outcome] = []
         count = run.size(burst.readers, 2)
@@ -66,8 +66,5 @@ def readers(run: Run) -> list[Row]:
         what = f"of {count:,} readers in {len(outcomes)} bursts; {faults}".removesuffix("; ")
         worst = [max(dropped)]
         seconds = [each.seconds for each in outcomes]
-        rows += [
-            Row("readers", f"{burst.name}: dropped", worst, [0.0], what, digits=0),
-            Row("readers", f"{burst.name}: s", seconds, [burst.least_seconds]),
-        ]
-    return rows
+        yield Row("readers", f"{burst.name}: dropped", worst, [0.0], what, digits=0)
+        yield Row("readers", f"{burst.name}: s", seconds, [burst.least_seconds])
