@@ -16,7 +16,18 @@ from bench.stress_client import Watch
 from bench.table import Row, head, line
 
 ROOT = Path(__file__).resolve().parents[1]
-SCENARIOS = ("paced", "burst", "latency", "connects", "stalled", "pressure", "churn", "tls")
+SCENARIOS = (
+    "paced",
+    "burst",
+    "latency",
+    "connects",
+    "stalled",
+    "pressure",
+    "churn",
+    "tls",
+    "readers",
+    "crowded",
+)
 
 
 def run_bench(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,14 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, globalLogPublisher
 
+from wampush.log_limit import LogLimiter
+from wampush.net import accept_errors
 from wampush.net.accept_errors import AcceptErrors, limit_accept_errors
+
+
+@pytest.fixture(autouse=True)
+def limiter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accept_errors, "_limiter", LogLimiter(lambda: 0.0))
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def lines() -> Any:
 def test_one_line_per_second_counts_the_others(lines: list[str]) -> None:
     passed: list[LogEvent] = []
     times = [0.0] * 4 + [1.0]
-    observer = AcceptErrors(passed.append, lambda: times.pop(0))
+    observer = AcceptErrors(passed.append, LogLimiter(lambda: times.pop(0)))
     observer({"log_format": "EMFILE encountered; releasing reserved file descriptor."})
     observer({"log_format": "EMFILE recovery: Closed socket from {address}", "address": "a"})
     observer({"log_format": "Re-reserving EMFILE recovery file descriptor."})
@@ -52,20 +59,24 @@ def test_other_events_pass() -> None:
     assert passed == [{"log_format": "something else"}]
 
 
-def test_a_port_without_descriptors_logs_one_line(lines: list[str]) -> None:
+def test_ports_without_descriptors_log_one_line_together(lines: list[str]) -> None:
     factory: Any = Factory()
-    port: Any = tcp.Port(0, factory, interface="127.0.0.1", reactor=MemoryReactorClock())
-    port.startListening()
-    limit_accept_errors(port)
+    ports: list[Any] = []
+    for _ in range(2):
+        port: Any = tcp.Port(0, factory, interface="127.0.0.1", reactor=MemoryReactorClock())
+        port.startListening()
+        limit_accept_errors(port)
+        ports.append(port)
 
     class Exhausted:
         def accept(self) -> None:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    port.socket.close()
-    port.socket = Exhausted()
-    for _ in range(50):
-        port.doRead()
+    for port in ports:
+        port.socket.close()
+        port.socket = Exhausted()
+        for _ in range(50):
+            port.doRead()
     assert lines == ["could not accept connections: EMFILE"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import socket
@@ -222,3 +223,26 @@ def test_a_rejected_connection_ends_at_once() -> None:
     transport = StringTransport()
     listeners.RejectedConnection().makeConnection(transport)
     assert transport.disconnected
+
+
+def test_a_crowd_is_accepted_over_several_turns(opened: list[Any]) -> None:
+    made: list[Any] = []
+
+    class Counting(Factory):
+        def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
+            made.append(addr)
+            return listeners.RejectedConnection()
+
+    port = listeners.listen(reactor, "tcp:0:interface=127.0.0.1", Counting())
+    opened.append(port)
+    crowd = 3 * listeners.ACCEPTS_PER_TURN
+    with contextlib.ExitStack() as stack:
+        for _ in range(crowd):
+            address = ("127.0.0.1", port.getHost().port)
+            stack.enter_context(socket.create_connection(address, 5))
+        counts = []
+        while len(made) < crowd:
+            before = len(made)
+            port.doRead()
+            counts.append(len(made) - before)
+    assert counts == [listeners.ACCEPTS_PER_TURN] * 3

@@ -300,7 +300,7 @@ def test_the_end_says_what_it_waits_for(
     ended: list[Any] = []
     started.stopService().addCallback(ended.append)
     assert log[-1] == (
-        "stopping: 0 connections have 5 s to read what was published; "
+        "stopping: 0 connections have 4.5 s to read what was published; "
         "a second signal ends them at once"
     )
     assert ended == []

@@ -21,6 +21,9 @@ from wampush.log_limit import LogLimiter
 
 _log = Logger(namespace="wampush.net")
 
+#: Of all ports: they run out of descriptors together.
+_limiter: Final = LogLimiter(monotonic)
+
 _BEGINNINGS: Final = (
     "EMFILE",
     "Re-reserving EMFILE",
@@ -34,14 +37,15 @@ class AcceptErrors:
     """A log observer that replaces such lines by one per second and passes on all others.
 
     :param observer: gets the other events.
-    :param now: returns the time in seconds.
+    :param limiter: what other observers use too, so that their lines count together; None for
+        one of its own.
     """
 
     def __init__(
-        self, observer: Callable[[LogEvent], None], now: Callable[[], float] = monotonic
+        self, observer: Callable[[LogEvent], None], limiter: LogLimiter | None = None
     ) -> None:
         self._observer = observer
-        self._limiter = LogLimiter(now)
+        self._limiter = LogLimiter(monotonic) if limiter is None else limiter
 
     def __call__(self, event: LogEvent) -> None:
         """Handle one log event."""
@@ -55,7 +59,7 @@ class AcceptErrors:
 
 
 def limit_accept_errors(port: Any) -> None:
-    """Let a Twisted port log at most one line per second and error about accepting.
+    """Let all Twisted ports together log at most one line per second and error about accepting.
 
     :param port: a ``tcp.Port``, or a port of another kind, which is left alone.
     """
@@ -64,5 +68,5 @@ def limit_accept_errors(port: Any) -> None:
         logger = getattr(owner, name, None)
         if isinstance(logger, Logger):
             # ``ILogObserver``; mypy does not accept zope interfaces as types.
-            observer: Any = AcceptErrors(logger.observer)
+            observer: Any = AcceptErrors(logger.observer, _limiter)
             setattr(owner, name, Logger(namespace=logger.namespace, observer=observer))

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from OpenSSL import SSL, crypto
@@ -30,6 +30,11 @@ from wampush.net.accept_errors import limit_accept_errors
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
+
+#: Connections that a port accepts in one reactor turn. Twisted accepts more and more of them, and
+#: even one that is refused keeps its descriptor until the next turn; these have to fit into
+#: ``descriptors.RESERVED_DESCRIPTORS``. A crowd that connects delays others less, too.
+ACCEPTS_PER_TURN: Final = 16
 
 #: ``IListeningPort``; mypy does not accept zope interfaces as types.
 ListeningPort = Any
@@ -89,6 +94,8 @@ def listen(
         raise listen_error(text, port.value or RuntimeError(str(port)))
     _tune(port, text)
     limit_accept_errors(port)
+    if isinstance(port, tcp.Port):
+        _limit_accepts(port)
     return port
 
 
@@ -132,6 +139,18 @@ def _tune(port: ListeningPort, text: str) -> None:
             listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
     if "backlog=" not in text:
         listening.listen(BACKLOG)
+
+
+def _limit_accepts(port: ListeningPort) -> None:
+    """Let a port accept at most :data:`ACCEPTS_PER_TURN` connections in a turn."""
+    accept: Callable[[], object] = port.doRead
+
+    def accept_some() -> None:
+        # Twisted adapts this attribute after each turn.
+        port.numberAccepts = min(port.numberAccepts, ACCEPTS_PER_TURN)
+        accept()
+
+    port.doRead = accept_some
 
 
 def change_owner(path: str, user: int, group: int) -> None:

@@ -44,8 +44,10 @@ __all__ = ["Options", "WampushService", "makeService"]
 
 _log = Logger(namespace="wampush.node")
 
-#: Seconds that clients have to read what was published before the daemon was asked to stop.
-STOP_PATIENCE: Final = 5.0
+#: Seconds that a stop takes at most, unless an application needs :data:`MIN_PATIENCE` after that.
+STOP_SECONDS: Final = 5.0
+#: Seconds of these that clients have to read what was published before the stop began.
+STOP_PATIENCE: Final = 4.5
 #: The least of these seconds that an application has for requests about sessions that have ended.
 MIN_PATIENCE: Final = 1.0
 
@@ -238,16 +240,20 @@ class WampushService(Service):
             connections=len(node.websocket.connections),
             patience=STOP_PATIENCE,
         )
-        deadline = monotonic() + STOP_PATIENCE
+        begun = monotonic()
         node.pull.drain()
         node.acknowledged_pushes.stop()
         node.presence.stop()
         ended: list[Deferred[Any]] = [
             running.sockets.close_websocket(),
-            node.redis.stop().addCallback(lambda _: node.websocket.stop(STOP_PATIENCE)),
+            node.redis.stop().addCallback(
+                lambda _: node.websocket.stop(max(begun + STOP_PATIENCE - monotonic(), 0.0))
+            ),
         ]
         gatherResults(ended).addCallback(
-            lambda _: self._on_clients_gone(running, max(deadline - monotonic(), MIN_PATIENCE))
+            lambda _: self._on_clients_gone(
+                running, max(begun + STOP_SECONDS - monotonic(), MIN_PATIENCE)
+            )
         ).addBoth(self._on_stopped)
         return stopped
 

@@ -8,13 +8,12 @@ import pytest
 
 from tests.edges.websocket.in_memory import MemoryNode, Peer, masked
 from wampush.broker.delivery.backpressure import Hold
-from wampush.edges.websocket.read_turns import BRIEF_SECONDS
-from wampush.net.turn_budget import TURN_SECONDS
+from wampush.edges.websocket.read_turns import BRIEF_SECONDS, READ_SECONDS
 from wampush.wamp.uris import PROCEDURE_TIME
 
 #: Seconds that each message takes on the clock of these tests.
-COST = 0.001
-PER_TURN = round(TURN_SECONDS / COST) + 1
+COST = READ_SECONDS / 5
+PER_TURN = round(READ_SECONDS / COST) + 1
 
 
 class SlowNode(MemoryNode):

@@ -18,10 +18,12 @@ from typing import Any, Final, Protocol
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
-from wampush.net.turn_budget import TURN_SECONDS
 
+#: Seconds that one client gets in a turn: less than a source of pushes, because many clients may
+#: take theirs in the same turn.
+READ_SECONDS: Final = 0.002
 #: Seconds that a client gets in a turn in which another one has used up its share.
-BRIEF_SECONDS: Final = TURN_SECONDS / 10
+BRIEF_SECONDS: Final = READ_SECONDS / 10
 
 
 class Reader(Protocol):
@@ -70,7 +72,7 @@ class ReadTurns:
 
     def begin(self) -> None:
         """Begin a read of one client."""
-        self._begin_until(self._seconds() + (BRIEF_SECONDS if self._late else TURN_SECONDS))
+        self._begin_until(self._seconds() + (BRIEF_SECONDS if self._late else READ_SECONDS))
 
     def is_over(self) -> bool:
         """Return whether the read must stop after this message."""
@@ -114,7 +116,7 @@ class ReadTurns:
     def _continue(self) -> None:
         """Go on with the clients that had to stop, as far as one share of a turn goes."""
         self._scheduled = False
-        deadline = self._seconds() + TURN_SECONDS
+        deadline = self._seconds() + READ_SECONDS
         for reader, publishes in list(self._late.items()):
             if self._late.pop(reader, None) is None:
                 # It has ended meanwhile, because of what another one has sent.
