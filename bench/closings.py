@@ -128,7 +128,7 @@ class Way:
 
 
 @contextlib.contextmanager
-def _server(folder: Path, way: Way) -> Iterator[Server]:
+def server_for(folder: Path, way: Way) -> Iterator[Server]:
     (folder / "closing_application.py").write_text(_APPLICATION)
     config = folder / "closing.toml"
     table = way.certificate.table() if way.certificate else ""
@@ -150,7 +150,7 @@ def _talkers(way: Way, port: int, count: int, sends: bool) -> list[Talker]:
     return talkers
 
 
-def _talk(way: Way, port: int, count: int, sends: bool) -> list[Talker]:
+def talk(way: Way, port: int, count: int, sends: bool) -> list[Talker]:
     """Let clients talk until all have ended."""
     talkers = _talkers(way, port, count, sends)
     threads = [threading.Thread(target=each.run) for each in talkers]
@@ -165,7 +165,7 @@ def _complete(talkers: list[Talker]) -> float:
     return float(sum(each.got_code and each.events == EVENTS for each in talkers))
 
 
-def _stop_seconds(server: Server, way: Way, count: int, sends: bool) -> float:
+def stop_seconds(server: Server, way: Way, count: int, sends: bool) -> float:
     """Return how long the server takes to stop while clients go on sending."""
     with way.port(server) as port, contextlib.ExitStack() as stack:
         talkers = _talkers(way, port, count, sends)
@@ -205,10 +205,10 @@ def closing(run: Run) -> Iterator[Row]:
         stops: dict[bool, list[float]] = {True: [], False: []}
         for _ in range(run.rounds):
             for sends in (False, True):
-                with _server(run.folder, way) as server:
+                with server_for(run.folder, way) as server:
                     with way.port(server) as port:
-                        complete[sends].append(_complete(_talk(way, port, count, sends)))
-                    stops[sends].append(_stop_seconds(server, way, count, sends))
+                        complete[sends].append(_complete(talk(way, port, count, sends)))
+                    stops[sends].append(stop_seconds(server, way, count, sends))
         least = f"least {min(complete[True]):.0f} of {count}"
         yield Row("closing", f"{way.name}: complete", complete[True], complete[False], least, 0)
         yield Row("closing", f"{way.name}: stop, s", stops[True], stops[False])

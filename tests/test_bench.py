@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import closings, crowded, fairness
 from bench.native import BenchError, build
+from bench.run import Run
 from bench.stress_client import Watch
 from bench.table import Row, head, line
 
@@ -63,6 +65,38 @@ def test_churn_leaves_nothing_behind():
     result = run_bench("bench", "churn", "--scale", "0.002")
     left = re.findall(r"(descriptors|connections|timers) left +\| +(-?\d+) ", result.stdout)
     assert left == [("descriptors", "0"), ("connections", "0"), ("timers", "0")], result.stdout
+
+
+@pytest.mark.parametrize("name", ["50 clients", "4 peers", "1 MB/s"])
+def test_fairness_puts_a_load_on_the_server(tmp_path, monkeypatch, name):
+    weights = [each for each in fairness.WEIGHTS if each.name.startswith(name)]
+    monkeypatch.setattr(fairness, "WEIGHTS", weights)
+    rows = list(fairness.fairness(Run(build(), tmp_path, 0.01, 1)))
+    assert [row.measured.rsplit(", ", 2)[1] for row in rows] == ["p50", "p99"]
+    for row in rows:
+        assert row.values[0] > 0
+        assert row.floors[0] > 0
+        assert re.match(r"[1-9][\d,]* answers/s|\d+ deliveries/s, 0 dropped", row.remark), row
+        assert "missing" not in row.remark
+
+
+def test_closing_counts_complete_clients(tmp_path):
+    way = closings.Way(None, 0.0)
+    with closings.server_for(tmp_path, way) as server:
+        talkers = closings.talk(way, server.port, 3, sends=True)
+        assert [(each.got_code, each.events) for each in talkers] == [(True, closings.EVENTS)] * 3
+        assert closings.stop_seconds(server, way, 2, sends=True) < 10
+
+
+def test_most_frequent_line_of_a_second(tmp_path):
+    log = tmp_path / "log"
+    log.write_text(
+        "2026-11-28T22:52:11+0000 [a] port 1 refused\n"
+        "2026-11-28T22:52:11+0000 [a] port 2 refused (3 similar messages suppressed)\n"
+        "2026-11-28T22:52:11+0000 [a] another\n"
+        "2026-11-28T22:52:12+0000 [a] port 1 refused\n"
+    )
+    assert crowded.most_per_second(log) == 2
 
 
 def test_unknown_scenario_is_named():
