@@ -108,21 +108,26 @@ class Seen:
 def talk(connection: socket.socket, first: bytes, flood: bytes) -> Seen:
     """Send ``first``, then ``flood`` again and again until the server ends the connection.
 
-    As in a browser, an error of a write ends the connection, whatever could still be read.
+    As in a browser, a Close frame is answered after what is being sent, and an error of a write
+    ends the connection, whatever could still be read.
 
     :returns: what came until then.
     """
     seen = Seen()
     connection.setblocking(False)
     pending = memoryview(first)
+    answered = False
     deadline = time.monotonic() + PATIENCE
     while not seen.end:
         assert time.monotonic() < deadline, "the connection does not end"
         waits = True
         try:
             with contextlib.suppress(*NOT_YET):
-                pending = pending[connection.send(pending) :] or memoryview(flood)
+                pending = pending[connection.send(pending) :]
                 waits = False
+            if not pending and not answered:
+                answered = seen.close_code() is not None
+                pending = memoryview(ANSWER if answered else flood)
             with contextlib.suppress(*NOT_YET):
                 data = connection.recv(2048)
                 waits = False
@@ -190,6 +195,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, certificate: Certificate) -
             yield Server(daemon, tls_port, proxied_port, unix)
 
 
+ANSWER = masked(struct.pack("!H", 1000), first=0x88)
 FLOOD = masked(b"x" * 1000) * 4
 
 
@@ -320,7 +326,9 @@ async url => {
             errors++;
             socket.send(publish);
         };
-        socket.onclose = event => resolve([event.code, event.reason, errors]);
+        // What a page sends too late is discarded by the browser, which then calls the end unclean.
+        const clean = event => event.wasClean || socket.bufferedAmount > 0;
+        socket.onclose = event => resolve([event.code, event.reason, errors, clean(event)]);
     });
     const seen = [];
     for (let n = 0; n < 10; n++)
@@ -343,5 +351,5 @@ def test_sessions_that_an_application_ends_end_cleanly_in_a_browser(
             f"wss://127.0.0.1:{server.tls_port}",
         ):
             seen = Counter(tuple(each) for each in page.evaluate(PAGE, f"{url}/"))
-            assert seen == {(3000, "You leave.", 1): CLIENTS}, url
+            assert seen == {(3000, "You leave.", 1, True): CLIENTS}, url
         assert browser.errors == []

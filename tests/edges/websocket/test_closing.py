@@ -20,6 +20,7 @@ from wampush.edges.websocket.closing import (
     Leftover,
     SocketClosing,
     TransportClosing,
+    WaitFor,
 )
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.outboxes import TransportOutbox
@@ -33,7 +34,12 @@ class Rig:
     """A closing on a wire that takes nothing yet, with what the outbox gave the transport."""
 
     def __init__(
-        self, kind: type[Closing], *, chunks: int = 0, linger: bool = True, limit: int = 10**9
+        self,
+        kind: type[Closing],
+        *,
+        chunks: int = 0,
+        wait_for: WaitFor = WaitFor.END_OF_STREAM,
+        limit: int = 10**9,
     ) -> None:
         self.clock = Clock()
         self.pressure = Backpressure(limit, self.clock.callLater)
@@ -49,7 +55,7 @@ class Rig:
         self.expected = b"i" * in_flight + b"".join(waiting)
         self.pressure.on_queued(len(self.expected))
         leftover = Leftover(self.wire, self.pressure, waiting, in_flight)
-        self.closing = kind(leftover, self.wheel, self.events.append, linger=linger)
+        self.closing = kind(leftover, self.wheel, self.events.append, wait_for=wait_for)
         self.closing.start()
 
     def pass_time(self, seconds: float) -> None:
@@ -119,8 +125,54 @@ def test_tls_waits_for_the_client_after_close_notify() -> None:
     assert rig.pressure.total == 0
 
 
-def test_without_linger_the_socket_is_closed_once_everything_is_sent(kind: type[Closing]) -> None:
-    rig = Rig(kind, chunks=40, linger=False)
+ANSWER = masked(b"\x03\xe8", first=0x88)
+
+
+@pytest.mark.parametrize("chunks", [0, 40])
+def test_our_side_stays_open_until_the_client_has_answered(
+    kind: type[Closing], chunks: int
+) -> None:
+    rig = Rig(kind, chunks=chunks, wait_for=WaitFor.CLOSE_FRAME)
+    closed: list[None] = []
+    rig.wire.loseConnection = rig.wire.loseWriteConnection = lambda: closed.append(None)
+    rig.send_everything()
+    assert rig.events == [Event.SENT]
+    rig.closing.receive(masked(b"[7]") + ANSWER[:-1])
+    rig.pass_time(LINGER_SECONDS - 0.5)
+    assert not closed
+    rig.closing.receive(ANSWER[-1:])
+    assert len(closed) == 1
+    assert rig.wheel.waiting == 1, "the client gets time to close its side"
+    rig.closing.receive(b"x")
+    assert len(closed) == 1
+
+
+def test_an_answer_before_everything_is_sent(kind: type[Closing]) -> None:
+    rig = Rig(kind, chunks=40, wait_for=WaitFor.CLOSE_FRAME)
+    closed: list[None] = []
+    rig.wire.loseConnection = rig.wire.loseWriteConnection = lambda: closed.append(None)
+    rig.closing.skip(3, is_close=False)
+    rig.closing.receive(b"\x88\x80\0" + ANSWER)
+    assert not closed
+    rig.send_everything()
+    assert len(closed) == 1
+    assert rig.wire.sent == rig.expected
+
+
+def test_a_client_that_does_not_answer(kind: type[Closing]) -> None:
+    rig = Rig(kind, wait_for=WaitFor.CLOSE_FRAME)
+    closed: list[None] = []
+    rig.wire.loseConnection = lambda: closed.append(None)
+    rig.pass_time(LINGER_SECONDS - 0.5)
+    assert not closed
+    rig.pass_time(1)
+    assert len(closed) == 1
+    assert not rig.wire.half_closed
+    assert not rig.wire.aborted
+
+
+def test_without_a_wait_the_socket_is_closed_once_everything_is_sent(kind: type[Closing]) -> None:
+    rig = Rig(kind, chunks=40, wait_for=WaitFor.NOTHING)
     rig.send_everything()
     assert rig.wire.sent == rig.expected
     assert len(rig.wire.ended) == 1

@@ -293,6 +293,8 @@ def test_a_component_closes_once_everything_is_sent():
     words, close = client.frames()
     assert words == Frame(0x81, b"last words")
     assert close == Frame(0x88, struct.pack("!H", 4001) + "güle".encode())
+    assert not client.transport.disconnecting
+    client.send(masked(struct.pack("!H", 4001), first=0x88))
     assert client.transport.disconnecting
     assert not client.transport.disconnected
     assert edge.ledger.ended == {CloseReason.CLOSED_BY_COMPONENT: 1}

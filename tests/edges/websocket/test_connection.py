@@ -25,7 +25,7 @@ from tests.edges.websocket.in_memory import (
 )
 from wampush.broker.identity import Identity
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.edges.websocket.closing import Closing
+from wampush.edges.websocket.closing import LINGER_SECONDS, Closing
 from wampush.edges.websocket.outboxes import TransportOutbox
 from wampush.errors import CloseReason
 
@@ -286,11 +286,87 @@ def test_a_reason_with_a_close_code_is_sent_before_the_end() -> None:
     connecting, peer = node.connect(), node.open()
     for each in (connecting, peer):
         each.connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
-        assert each.transport.disconnecting
+    assert connecting.transport.disconnecting
     assert connecting.take() == b""
     (close,) = frames(peer.take())
     assert close.payload == struct.pack("!H", 3000) + b"why"
     assert node.ledger.ended == {CloseReason.ENDED_BY_APPLICATION: 2}
+
+
+ANSWER = masked(struct.pack("!H", 3000), first=0x88)
+LONG = masked(b"x" * 300, first=0x82)
+REST = masked(b"x" * 300, first=0x80)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"", ANSWER),
+        (b"", masked(b"[7]") + ANSWER),
+        (LONG[:1], LONG[1:] + ANSWER),
+        (LONG[:7], LONG[7:] + ANSWER),
+        (LONG[:150], LONG[150:] + ANSWER),
+        (masked(b"x", first=0x01) + REST[:9], REST[9:] + ANSWER),
+        (masked(b"", length=60_000), bytes(60_000) + ANSWER),
+        (ANSWER[:-1], ANSWER[-1:]),
+    ],
+    ids=["answer", "after a message", "1", "7", "150", "fragment", "long", "part of the answer"],
+)
+def test_a_close_of_the_server_waits_for_the_answer(before: bytes, after: bytes) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.send(before)
+    peer.connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
+    for byte in after[:-1]:
+        peer.send(bytes((byte,)))
+        assert not peer.transport.disconnecting
+    peer.send(after[-1:])
+    assert peer.transport.disconnecting
+    assert not peer.transport.disconnected
+    assert node.ledger.ended == {CloseReason.ENDED_BY_APPLICATION: 1}
+
+
+@pytest.mark.parametrize("kind", ["fast", "Autobahn"])
+def test_the_answer_may_come_in_the_read_that_ends_the_connection(kind: str) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    connection = peer.connection
+
+    def end(_: bytes) -> None:
+        connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
+
+    conversation: Any = SimpleNamespace(on_text=end, on_lost=lambda: None)
+    connection.conversation = conversation
+    first = (
+        masked(b"[7]") if kind == "fast" else masked(b"[7", first=0x01) + masked(b"]", first=0x80)
+    )
+    peer.send(first + masked(b"not seen") + ANSWER)
+    assert peer.transport.disconnecting
+    assert peer.connection.data == b""
+    assert node.ledger.ended == {CloseReason.ENDED_BY_APPLICATION: 1}
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_the_answer_may_have_come_before_the_close_of_a_client_that_is_not_read(
+    paused: bool,
+) -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    if paused:
+        peer.connection.read_turns.pause(peer.connection)
+        peer.connection.dataReceived(masked(b"[7]") + ANSWER)
+    peer.connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
+    assert peer.transport.disconnecting is paused
+
+
+def test_a_client_that_does_not_answer_is_closed_in_time() -> None:
+    node = MemoryNode(SETTINGS)
+    peer = node.open()
+    peer.connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
+    pass_time(node, LINGER_SECONDS - 1)
+    assert not peer.transport.disconnecting
+    pass_time(node, 2)
+    assert peer.transport.disconnecting
 
 
 # Identity.
@@ -414,7 +490,7 @@ def test_what_comes_after_a_refusal_is_thrown_away() -> None:
     # TLS delivers until the peer has ended its side too.
     peer.connection.dataReceived(b"x" * 100_000)
     peer.connection.dataReceived(request())
-    assert isinstance(peer.connection._stage, Closing)
+    assert isinstance(peer.connection.stage, Closing)
     assert peer.connection.data == b""
     assert node.broker.sessions == {}
 

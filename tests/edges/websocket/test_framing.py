@@ -1,8 +1,9 @@
-"""Frames of the server, plain and compressed, against an independent decoder."""
+"""Frames of the server, plain and compressed, against an independent decoder; answers to Close."""
 
 from __future__ import annotations
 
 import json
+import struct
 import zlib
 
 import pytest
@@ -10,10 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.websocket.decoder import decode, decoder
-from tests.edges.websocket.in_memory import Frame, frames
+from tests.edges.websocket.in_memory import Frame, frames, masked
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.framing import (
+    MOST_FRAMES,
     PING,
+    CloseAnswer,
     Deflate,
     binary_frame,
     close_frame,
@@ -140,3 +143,63 @@ def test_a_binary_frame_is_read_by_another_implementation(size: int) -> None:
 )
 def test_the_reason_that_a_violation_ends_a_connection_for(code, reason):
     assert reason_of(code) is reason
+
+
+# The client's Close frame.
+
+CLOSE = masked(struct.pack("!H", 1000) + b"bye", first=0x88)
+CLIENT_FRAMES = st.sampled_from(
+    (
+        masked(b"[7]"),
+        masked(b"x" * 126),
+        masked(b"x" * 65_536, first=0x82),
+        masked(b"", first=0x89),
+        masked(b"x" * 125, first=0x8A),
+        # The bytes of a Close frame within a payload are not one.
+        masked(CLOSE, key=bytes(4)),
+    )
+)
+
+
+def feed(answer: CloseAnswer, data: bytes, size: int) -> list[bool]:
+    return [answer.feed(data[at : at + size]) for at in range(0, len(data), size)]
+
+
+@given(st.lists(CLIENT_FRAMES, max_size=4), st.integers(0, 200), st.integers(1, 70_000))
+def test_the_last_byte_of_the_close_frame_ends_the_wait(
+    frames: list[bytes], rest: int, size: int
+) -> None:
+    before = bytes(rest) + b"".join(frames)
+    answer = CloseAnswer(rest)
+    assert not any(feed(answer, before, size))
+    assert not any(feed(answer, CLOSE[:-1], size))
+    assert answer.feed(CLOSE[-1:])
+
+
+def test_a_close_frame_without_a_code() -> None:
+    answer = CloseAnswer()
+    assert feed(answer, masked(b"", first=0x88), 1) == [False] * 5 + [True]
+
+
+def test_in_the_middle_of_the_close_frame() -> None:
+    assert feed(CloseAnswer(2, is_close=True), b"xx", 1) == [False, True]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x81\x01" + bytes(4),
+        b"\x83\x81" + bytes(4),
+        b"\x8b\x81" + bytes(4),
+        b"\x88\xfe\x00\x80" + bytes(4),
+        b"GET / HTTP/1.1\r\n",
+    ],
+    ids=["no mask", "reserved data", "reserved control", "long control", "HTTP"],
+)
+def test_what_is_not_a_frame_ends_the_wait(data: bytes) -> None:
+    assert CloseAnswer().feed(data)
+
+
+def test_too_many_frames_end_the_wait() -> None:
+    assert not CloseAnswer().feed(masked(b"", first=0x89) * MOST_FRAMES)
+    assert CloseAnswer().feed(masked(b"", first=0x89) * (MOST_FRAMES + 1))

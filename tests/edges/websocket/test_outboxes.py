@@ -39,7 +39,7 @@ from wampush.broker.delivery.chunks import SLICE_BYTES
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Publication
-from wampush.edges.websocket.closing import Closing
+from wampush.edges.websocket.closing import Closing, WaitFor
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.outboxes import (
@@ -92,7 +92,7 @@ class Rig:
         self.fanout.end_batch()
         reactor: Any = self.clock
         wheel = TimerWheel(reactor, 1.0)
-        self.closing = self.outbox.finish(wheel, self.events.append, linger=False)
+        self.closing = self.outbox.finish(wheel, self.events.append, wait_for=WaitFor.NOTHING)
         self.closing.start()
 
 

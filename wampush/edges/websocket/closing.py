@@ -1,13 +1,15 @@
 """The end of one connection, from the decision to the loss of its socket.
 
-Owns: what is left of the client's queue, the half-close after it, the bounded wait for the client.
+Owns: what is left of the client's queue, the half-close after it, bounded waits for the client.
 Must not import: Autobahn, the connection, any conversation.
 
 When a server closes a socket with unread bytes of the client, or the client sends after that, the
 kernel resets the connection, and the client loses what it has not read yet: events, and the Close
 frame (RFC 6455 section 7.1.1). So the server sends everything, closes its own side only, and
-discards what still comes until the client closes its side too. Each step is bounded: by
-:data:`SEND_SECONDS`, :data:`LINGER_SECONDS` and :data:`DISCARD_BYTES`.
+discards what still comes until the client closes its side too. If it has sent a Close frame, it
+waits for the client's before it closes its side: the closing handshake comes first, then the server
+closes TCP (RFC 6455 section 7.1.1). Each step is bounded: by :data:`SEND_SECONDS`,
+:data:`LINGER_SECONDS` and :data:`DISCARD_BYTES`.
 
 What is left of the queue stays in the shared chunks that the outbox had, and stays counted. The
 transport gets it in slices.
@@ -18,6 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, unique
 from typing import Any, Final
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
@@ -25,6 +28,7 @@ from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.chunks import SLICE_BYTES, Chunk, take_front
+from wampush.edges.websocket.framing import CloseAnswer
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.timer_wheel import TimerWheel
 
@@ -33,10 +37,22 @@ from wampush.edges.websocket.timer_wheel import TimerWheel
 TRANSPORT_SLICE_BYTES: Final = 512 * 1024
 #: Seconds that a client gets to read what is left.
 SEND_SECONDS: Final = 10.0
-#: Seconds that a client gets to close its side after ours is closed; up to one tick less.
+#: Seconds that a client gets to answer a Close frame, and to close its side after ours is closed;
+#: up to one tick less.
 LINGER_SECONDS: Final = 3.0
 #: Bytes of the client that are discarded meanwhile; more than socket buffers hold by default.
 DISCARD_BYTES: Final = 16 * 1024 * 1024
+
+
+@unique
+class WaitFor(Enum):
+    """What a connection waits for once everything is sent, until its socket is closed."""
+
+    NOTHING = "nothing"
+    #: The client closes its side, after ours.
+    END_OF_STREAM = "end of stream"
+    #: The client answers our Close frame; then the end of its stream.
+    CLOSE_FRAME = "close frame"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +81,21 @@ class Closing(ABC):
     :param leftover: of the client's queue.
     :param timer_wheel: ends each step in time.
     :param on_event: moves the connection to its next state.
-    :param linger: whether to wait for the client; if not, the socket is closed once everything is
-        sent.
+    :param wait_for: what to wait for once everything is sent.
     """
 
     __slots__ = (
+        "_answer",
         "_backpressure",
         "_chunks",
         "_discardable",
         "_in_flight",
-        "_linger",
         "_on_event",
         "_registered",
         "_sent",
         "_timer_wheel",
         "_transport",
+        "_wait_for",
         "queued",
         "stalled",
         "timer_slot",
@@ -91,7 +107,7 @@ class Closing(ABC):
         timer_wheel: TimerWheel,
         on_event: Callable[[Event], None],
         *,
-        linger: bool,
+        wait_for: WaitFor,
     ) -> None:
         self.timer_slot = 0
         self.stalled = False
@@ -99,7 +115,8 @@ class Closing(ABC):
         self._backpressure = leftover.backpressure
         self._timer_wheel = timer_wheel
         self._on_event = on_event
-        self._linger = linger
+        self._wait_for = wait_for
+        self._answer = CloseAnswer() if wait_for is WaitFor.CLOSE_FRAME else None
         self._discardable = DISCARD_BYTES
         self._registered = False
         self._sent = False
@@ -117,11 +134,24 @@ class Closing(ABC):
         self._timer_wheel.schedule(self, SEND_SECONDS)
         self._register()
 
+    def skip(self, rest: int, *, is_close: bool) -> None:
+        """Take the client to be in the middle of a frame.
+
+        :param rest: bytes of its payload that are to come.
+        :param is_close: whether it is a Close frame.
+        """
+        if self._answer is not None:
+            self._answer = CloseAnswer(rest, is_close=is_close)
+
     def receive(self, data: bytes) -> None:
-        """Discard bytes of the client; abort the connection when there are too many."""
+        """Discard bytes of the client but its Close frame; abort when there are too many."""
         self._discardable -= len(data)
         if self._discardable < 0:
             self._drop()
+        elif self._answer is not None and self._answer.feed(data):
+            self._answer = None
+            if self._sent:
+                self._close_our_side()
 
     def cancel(self) -> None:
         """Free everything: the connection is lost or aborted."""
@@ -131,6 +161,7 @@ class Closing(ABC):
         self.queued = self._in_flight = 0
         self._chunks = []
         self._registered = False
+        self._answer = None
         self._sent = True
 
     def overflow(self) -> None:
@@ -142,11 +173,14 @@ class Closing(ABC):
         self.cancel()
 
     def on_timer(self) -> None:
-        """The client took too long to read what is left, or to close its side."""
-        if self._sent:
-            self._end_linger()
-        else:
+        """The client took too long to read what is left, to answer, or to close its side."""
+        if not self._sent:
             self._drop()
+        elif self._answer is not None:
+            self._answer = None
+            self._end_without_answer()
+        else:
+            self._end_linger()
 
     @abstractmethod
     def _register(self) -> None:
@@ -155,6 +189,10 @@ class Closing(ABC):
     @abstractmethod
     def _half_close(self) -> float:
         """Tell the client that nothing more comes; returns the seconds to wait for it."""
+
+    @abstractmethod
+    def _end_without_answer(self) -> None:
+        """End the connection: the client has not answered our Close frame in time."""
 
     @abstractmethod
     def _end_linger(self) -> None:
@@ -188,11 +226,16 @@ class Closing(ABC):
         if self._registered:
             self._registered = False
             self._transport.unregisterProducer()
-        if self._linger:
-            self._timer_wheel.schedule(self, self._half_close())
-        else:
+        if self._answer is not None:
+            self._timer_wheel.schedule(self, LINGER_SECONDS)
+        elif self._wait_for is WaitFor.NOTHING:
             self._timer_wheel.schedule(self, SEND_SECONDS)
             self._transport.loseConnection()
+        else:
+            self._close_our_side()
+
+    def _close_our_side(self) -> None:
+        self._timer_wheel.schedule(self, self._half_close())
 
 
 @implementer(IPullProducer)
@@ -216,6 +259,9 @@ class SocketClosing(Closing):
     def _half_close(self) -> float:
         self._transport.loseWriteConnection()
         return LINGER_SECONDS
+
+    def _end_without_answer(self) -> None:
+        self._end_linger()
 
     def _end_linger(self) -> None:
         # Not an abort: the kernel may still be sending to a slow client.
@@ -260,6 +306,10 @@ class TransportClosing(Closing):
         self._transport.loseConnection()
         # What the transport still has is sent meanwhile, and it does not report when it is.
         return SEND_SECONDS
+
+    def _end_without_answer(self) -> None:
+        # The client may not have received our Close frame yet.
+        self._close_our_side()
 
     def _end_linger(self) -> None:
         self._drop()

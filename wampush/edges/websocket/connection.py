@@ -25,7 +25,7 @@ from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
 from wampush.edges.websocket.admission import Admission, Ticket
 from wampush.edges.websocket.client_limits import ClientLimits
-from wampush.edges.websocket.closing import Closing
+from wampush.edges.websocket.closing import WaitFor
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Conversation
 from wampush.edges.websocket.frame_reader import FrameReader
@@ -107,8 +107,7 @@ class Connection(FrameReader):
         self.conversation: Conversation | None = None
         self.outbox: ClientOutbox | None = None
         self.ticket: Ticket | None = None
-        #: What takes the client's bytes before the connection is open, and after its end.
-        self._stage: OpeningHandshake | Closing | None = None
+        self.stage = None
 
     @property
     def maxMessagePayloadSize(self) -> int:
@@ -137,7 +136,7 @@ class Connection(FrameReader):
         shared, transport, limits = self.shared, self.transport, self.shared.limits
         self.ticket = ticket = shared.admission.arrive(peer_of(transport))
         self.outbox = outbox = outbox_for(transport, limits.queue_bytes, shared.backpressure, self)
-        self._stage = OpeningHandshake(
+        self.stage = OpeningHandshake(
             rules=shared.rules,
             line=self,
             outbox=outbox,
@@ -164,8 +163,11 @@ class Connection(FrameReader):
             else:
                 self.data += data
                 self.consumeData()
-        elif self._stage is not None:
-            self._stage.receive(data)
+            if self.state != _OPEN:
+                self.pass_rest()
+        elif self.stage is not None:
+            self.data += data
+            self.pass_rest()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The socket is gone: clear the indexes first, then count the end and notify others."""
@@ -194,8 +196,8 @@ class Connection(FrameReader):
         self.state = _AUTOBAHN_STATE.get(lifecycle, FrameReader.STATE_CLOSED)
         if event is not Event.OPENED:
             self.read_turns.forget(self)
-        if event is not Event.SENT and (stage := self._stage) is not None:
-            self._stage = None
+        if event is not Event.SENT and (stage := self.stage) is not None:
+            self.stage = None
             stage.cancel()
 
     # The opening handshake.
@@ -224,7 +226,7 @@ class Connection(FrameReader):
     def _on_answer(self, response: bytes, reason: CloseReason, detail: str) -> None:
         self.sendData(response)
         if self.lifecycle is State.CONNECTING:
-            self._finish(reason, detail)
+            self._finish(reason, detail, WaitFor.END_OF_STREAM)
 
     def _on_defect(self, failure: Failure) -> None:
         _log.failure("could not open a connection", failure)
@@ -347,10 +349,14 @@ class Connection(FrameReader):
         :param code: of the Close frame; None for the one of the reason.
         """
         code = reason.value.close_code if code is None else code
-        if self.lifecycle is State.OPEN and code is not None:
-            self.sendData(close_frame(code, detail))
+        wait_for = WaitFor.NOTHING
+        if self.lifecycle is State.OPEN:
+            wait_for = WaitFor.END_OF_STREAM
+            if code is not None:
+                wait_for = WaitFor.CLOSE_FRAME
+                self.sendData(close_frame(code, detail))
         if self.lifecycle in (State.CONNECTING, State.OPEN):
-            self._finish(reason, detail, linger=self.lifecycle is State.OPEN)
+            self._finish(reason, detail, wait_for)
 
     def on_overflow(self) -> None:
         """The client's queue is full."""
@@ -360,31 +366,34 @@ class Connection(FrameReader):
         self.reason = reason
         self.shared.ledger.end(reason, self.address, detail)
 
-    def _finish(self, reason: CloseReason, detail: str = "", *, linger: bool = True) -> None:
-        """End the connection once everything queued is sent.
-
-        :param linger: whether the client may still be sending; see :class:`Closing`.
-        """
+    def _finish(self, reason: CloseReason, detail: str, wait_for: WaitFor) -> None:
         wheel = self.shared.timer_wheel
+        # What a client that is not read has sent may hold the answer to our Close frame.
+        paused = self in self.read_turns
         self._move(Event.ENDED)
         self._count(reason, detail)
         self.shared.fanout.end_batch()
         wheel.cancel(self)
         if self.outbox is not None:
-            self._stage = closing = self.outbox.finish(wheel, self._move, linger=linger)
+            self.stage = closing = self.outbox.finish(wheel, self._move, wait_for=wait_for)
             closing.start()
+            if paused:
+                self.pass_rest()
 
     def _fail_connection(self, code: int = 1002, reason: str = "") -> None:
-        """Autobahn found a violation of RFC 6455: send a Close frame and end the connection."""
+        """Autobahn found a violation of RFC 6455: send a Close frame and end the connection.
+
+        The client's answer is not awaited: RFC 6455 section 7.1.7 forbids reading on.
+        """
         if self.state == _OPEN:
             self.failedByMe = True
             self.sendData(close_frame(code, reason))
             if self.lifecycle is State.OPEN:
-                self._finish(reason_of(code), reason)
+                self._finish(reason_of(code), reason, WaitFor.END_OF_STREAM)
 
     def dropConnection(self, abort: bool = False) -> None:
         """Autobahn has answered the client's Close frame."""
         if self.lifecycle is State.OPEN:
-            self._finish(CloseReason.PEER_CLOSED, linger=False)
+            self._finish(CloseReason.PEER_CLOSED, "", WaitFor.NOTHING)
         # Autobahn has set its CLOSING, also when the answer did not fit and we dropped the client.
         self.state = FrameReader.STATE_CLOSED

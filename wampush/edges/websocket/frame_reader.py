@@ -13,9 +13,10 @@ it in the same read, goes to Autobahn. Autobahn's options, statistics and future
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Final, Protocol
 
-from wampush.edges.websocket.framing import unmask
+from wampush.edges.websocket.closing import Closing
+from wampush.edges.websocket.framing import CLOSE_OPCODE, unmask
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
@@ -27,11 +28,24 @@ _LONG_HEADER_BYTES: Final = 8
 _NOT_COUNTED: Final = frozenset((1, 2, 8))
 
 
+class Stage(Protocol):
+    """A part of a connection's life in which what the client sends is not read as messages."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the client."""
+
+    def cancel(self) -> None:
+        """Stop: the next part has begun."""
+
+
 class FrameReader(SlimServerProtocol, ABC):
     """Reads frames; a subclass handles the messages.
 
     The subclass sets ``maxMessagePayloadSize``, the longest message in bytes.
     """
+
+    #: What takes the client's bytes before the connection is open, and after its end.
+    stage: Stage | None
 
     @property
     @abstractmethod
@@ -85,11 +99,11 @@ class FrameReader(SlimServerProtocol, ABC):
             if end > size or length > most:
                 break
             text = unmask(data[start - 4 : start], data[start:end])
-            if not text.isascii() and not self._is_utf8(text):
-                return
             position = end
-            self.on_text(text)
+            if text.isascii() or self._is_utf8(text):
+                self.on_text(text)
             if self.state != self.STATE_OPEN:
+                self.data = data[position:]
                 return
             if read_turns.is_over() and (position < size or read_turns.is_held()):
                 self.data = data[position:]
@@ -106,6 +120,20 @@ class FrameReader(SlimServerProtocol, ABC):
             self.read_frames(data)
         else:
             self.consumeData()
+        if self.state != self.STATE_OPEN:
+            self.pass_rest()
+
+    def pass_rest(self) -> None:
+        """Pass what is received and not read as messages to the current stage."""
+        frame = self.current_frame
+        rest, self.data = self.data, b""
+        if frame is not None:
+            self.current_frame = None
+            if isinstance(self.stage, Closing):
+                rest_of_frame = frame.length - self.current_frame_masker.pointer()
+                self.stage.skip(rest_of_frame, is_close=frame.opcode == CLOSE_OPCODE)
+        if rest and self.stage is not None:
+            self.stage.receive(rest)
 
     def consumeData(self) -> None:
         """Have Autobahn read frames, as long as this read may go on."""

@@ -1,7 +1,7 @@
 """WebSocket frames of a server (RFC 6455 section 5).
 
 Owns: the bytes of unmasked, unfragmented frames, plain and compressed; the unmasking of payloads;
-what the codes of Close frames mean.
+what the codes of Close frames mean; finding the client's answer to a Close frame.
 Must not import: Twisted, the broker.
 """
 
@@ -24,6 +24,15 @@ _COMPRESSED: Final = 0x40
 _CLOSE: Final = 0x88
 _HEADER_16_BITS: Final = struct.Struct("!BBH").pack
 _HEADER_64_BITS: Final = struct.Struct("!BBQ").pack
+CLOSE_OPCODE: Final = 0x8
+_OPCODES: Final = frozenset((0, 1, 2, 8, 9, 10))
+_CONTROL: Final = 0x8
+_MASKED: Final = 0x80
+_MASK_BYTES: Final = 4
+#: Bytes of the length for the values of the second byte that announce a longer one.
+_LENGTH_BYTES: Final = {126: 2, 127: 8}
+#: Frames of a client before its answer to a Close frame. Browsers send what they have queued first.
+MOST_FRAMES: Final = 4_096
 _EMPTY_BLOCK: Final = b"\x00\x00\xff\xff"
 _REASON_OF_CODE: Final = {
     1007: CloseReason.INVALID_PAYLOAD,
@@ -121,3 +130,65 @@ def _deflated(payload: bytes, window_bits: int) -> bytes:
     deflate = zlib.compressobj(wbits=-window_bits)
     data = deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH)
     return data.removesuffix(_EMPTY_BLOCK)
+
+
+class CloseAnswer:
+    """Looks for the client's Close frame after the server's.
+
+    Frames are skipped by their headers (RFC 6455 section 5.2); payloads are neither unmasked nor
+    kept.
+
+    :param rest: bytes of a payload to skip first, when the client is in the middle of a frame.
+    :param is_close: whether that is a Close frame.
+    """
+
+    __slots__ = ("_frames", "_header", "_is_close", "_skip")
+
+    def __init__(self, rest: int = 0, *, is_close: bool = False) -> None:
+        self._skip = rest
+        self._header = b""
+        self._is_close = is_close
+        self._frames = 0
+
+    def feed(self, data: bytes) -> bool:
+        """Read bytes of the client.
+
+        :returns: whether waiting is over: the Close frame is complete, or what the client sends
+            does not lead to one.
+        """
+        position, size = 0, len(data)
+        while position < size:
+            if self._skip:
+                step = min(self._skip, size - position)
+                self._skip -= step
+                position += step
+            else:
+                end = position + self._missing()
+                self._header += data[position:end]
+                position = min(end, size)
+                if not self._missing() and not self._begin_frame():
+                    return True
+            if self._is_close and not self._skip:
+                return True
+        return False
+
+    def _missing(self) -> int:
+        """Return how many bytes the header lacks, as far as that is known."""
+        header = self._header
+        if len(header) < 2:
+            return 2 - len(header)
+        return 2 + _LENGTH_BYTES.get(header[1] & 0x7F, 0) + _MASK_BYTES - len(header)
+
+    def _begin_frame(self) -> bool:
+        header, self._header = self._header, b""
+        opcode, length = header[0] & 0x0F, header[1] & 0x7F
+        self._frames += 1
+        if opcode not in _OPCODES or not header[1] & _MASKED or self._frames > MOST_FRAMES:
+            return False
+        if opcode & _CONTROL and length in _LENGTH_BYTES:
+            return False
+        if length in _LENGTH_BYTES:
+            length = int.from_bytes(header[2:-_MASK_BYTES], "big")
+        self._skip = length
+        self._is_close = opcode == CLOSE_OPCODE
+        return True

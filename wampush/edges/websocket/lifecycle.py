@@ -25,8 +25,8 @@ class State(Enum):
     #: The end is decided and counted, and nothing is queued any more. What was queued is being
     #: sent; what the client sends is discarded.
     ENDING = "ending"
-    #: Everything is sent and our side of the socket is closed. What the client sends is discarded
-    #: until it closes its side too.
+    #: Everything is sent. What the client sends is discarded until it has answered our Close frame,
+    #: if we have sent one, and has closed its side of the socket, as we have ours.
     LINGERING = "lingering"
     #: The socket is aborted; what was queued is freed.
     DROPPED = "dropped"

@@ -26,6 +26,7 @@ from wampush.edges.websocket.closing import (
     Leftover,
     SocketClosing,
     TransportClosing,
+    WaitFor,
 )
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.timer_wheel import TimerWheel
@@ -66,13 +67,13 @@ class _BaseOutbox(Outbox):
             self._owner.on_overflow()
 
     def finish(
-        self, timer_wheel: TimerWheel, on_event: Callable[[Event], None], *, linger: bool
+        self, timer_wheel: TimerWheel, on_event: Callable[[Event], None], *, wait_for: WaitFor
     ) -> Closing:
         """Send what the wire takes now, and close; the socket stays open.
 
         :param timer_wheel: ends each further step in time.
         :param on_event: see :class:`Closing`.
-        :param linger: whether the client may still be sending.
+        :param wait_for: what to wait for once everything is sent.
         :returns: sends the rest and closes the socket, once it is started.
         """
         if self.queued and not self.blocked:
@@ -81,7 +82,7 @@ class _BaseOutbox(Outbox):
             self._transport.unregisterProducer()
         chunks, in_flight = self.hand_over()
         leftover = Leftover(self._transport, self._backpressure, chunks, in_flight)
-        return self._closing(leftover, timer_wheel, on_event, linger=linger)
+        return self._closing(leftover, timer_wheel, on_event, wait_for=wait_for)
 
     def close(self) -> None:
         """Free the queue at once and accept nothing more."""
