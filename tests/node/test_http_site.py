@@ -109,6 +109,13 @@ def test_the_demo_gets_the_urls(site: Site) -> None:
     assert json.loads(body) == {"websocket": "ws://127.0.0.1:1/", "push": None}
 
 
+def test_the_demo_asks_why_its_handshake_was_refused(site: Site) -> None:
+    site.node.broker.ledger.end(CloseReason.TOKEN_REFUSED, "127.0.0.1")
+    status, body = site.request("GET /demo/refusal.json")
+    assert status == 200
+    assert json.loads(body)["refusal"]["sentence"] == "The token was not accepted."
+
+
 def test_topics_and_sessions(site: Site) -> None:
     assert json.loads(site.request("GET /topics")[1]) == {"topics": [], "next": None}
     assert json.loads(site.request("GET /sessions?user=7")[1]) == {"sessions": [], "next": None}

@@ -42,6 +42,19 @@ def test_refused_inputs_and_handshakes_are_shown_together_newest_first() -> None
     assert shown[0]["origin"] == "127.0.0.1"
 
 
+def test_an_address_finds_out_why_its_handshake_was_refused() -> None:
+    memory = MemoryNode()
+    inspection = memory.node.inspection
+    assert inspection.refused_handshake("127.0.0.1") is None
+    memory.connect().send(request("Origin: http://shop.example"))
+    sentence = CloseReason.ORIGIN_FORBIDDEN.sentence
+    expected = {"reason": "origin-forbidden", "sentence": sentence}
+    assert inspection.refused_handshake("127.0.0.1") == expected
+    assert inspection.refused_handshake("192.0.2.7") is None
+    memory.clock.advance(11)
+    assert inspection.refused_handshake("127.0.0.1") is None
+
+
 def test_one_session_can_be_looked_at() -> None:
     memory = MemoryNode()
     peer, other = memory.open(), memory.open()

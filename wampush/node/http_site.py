@@ -59,6 +59,7 @@ def make_site(
     view = HttpView(
         status=_status(node, is_stopping),
         refusals=node.inspection.refusals,
+        refused_handshake=node.inspection.refused_handshake,
         session=node.inspection.session,
         websocket_url=websocket_url,
         push_address=node.pull.local_address,

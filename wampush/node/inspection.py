@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import nsmallest
+from typing import Final
 
 from wampush.broker.ledger import RefusedHandshake, RefusedInput
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
+
+#: How long a page may ask why its handshake was refused, in seconds.
+_REFUSAL_SECONDS: Final = 10.0
 
 
 class Inspection:
@@ -56,6 +60,22 @@ class Inspection:
         kept: list[RefusedInput | RefusedHandshake] = [*ledger.recent, *ledger.recent_handshakes]
         kept.sort(key=lambda each: each.time)
         return [each.as_json() for each in reversed(kept)]
+
+    def refused_handshake(self, address: str) -> Mapping[str, object] | None:
+        """Return why the last refused handshake of an address was refused.
+
+        Browsers hide the response to a refused handshake from the page. The detail is left out: it
+        may come from another client with the same address.
+
+        :param address: of the client.
+        :returns: None if none was refused within the last 10 s.
+        """
+        ledger = self._broker.ledger
+        since = ledger.time() - _REFUSAL_SECONDS
+        for each in reversed(ledger.recent_handshakes):
+            if each.peer == address and each.time >= since:
+                return {"reason": each.reason.code, "sentence": each.reason.sentence}
+        return None
 
     def topics(self, prefix: str, after: str, limit: int) -> Mapping[str, object]:
         """Return a page of the topics that have subscribers, in the order of their names.

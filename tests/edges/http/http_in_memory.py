@@ -135,6 +135,7 @@ def edge_with(
     view = HttpView(
         status=status,
         refusals=list,
+        refused_handshake=lambda _: None,
         session=lambda _: None,
         websocket_url=lambda _: None,
         push_address=lambda: None,
@@ -150,6 +151,9 @@ def complete_edge() -> HttpEdge:
     view = HttpView(
         status=lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
         refusals=lambda: [{"reason": "no-topic"}],
+        refused_handshake=lambda address: (
+            {"reason": "token-refused"} if address == "192.0.2.7" else None
+        ),
         session=lambda session_id: {"user": "7"} if session_id == "abc" else None,
         websocket_url=lambda host: f"ws://{host}:8080/",
         push_address=lambda: "tcp://127.0.0.1:5555",

@@ -76,6 +76,7 @@ def test_demo_settings_tell_where_to_push(
     view = HttpView(
         status=lambda: {"status": "ok"},
         refusals=list,
+        refused_handshake=lambda _: None,
         session=lambda _: None,
         websocket_url=str,
         push_address=lambda: address,
@@ -90,6 +91,19 @@ def test_demo_settings_tell_where_to_push(
 def test_demo_settings_without_a_listener_are_503() -> None:
     response = ask(edge_with(lambda: {"status": "ok"}), "/demo/settings.json")
     assert response.status == 503
+
+
+def test_a_page_can_ask_why_its_handshake_was_refused(edge: HttpEdge) -> None:
+    refused = json.loads(ask(edge, "/demo/refusal.json", peer="192.0.2.7").body)
+    assert refused == {"refusal": {"reason": "token-refused"}}
+    assert json.loads(ask(edge, "/demo/refusal.json").body) == {"refusal": None}
+
+
+def test_the_icon_is_found_where_browsers_look_for_it(edge: HttpEdge) -> None:
+    response = ask(edge, "/favicon.ico")
+    assert response.status == 200
+    assert response.headers["content-type"] == "image/svg+xml"
+    assert response.body == ask(edge, "/static/wampush.svg").body
 
 
 def test_head_has_the_headers_and_no_body(edge: HttpEdge) -> None:

@@ -55,6 +55,8 @@ class HttpView:
     :param status: returns the body of ``/healthz``; its ``status`` is "ok", or a word such as
         "stopping" with which the response is a 503.
     :param refusals: returns the last refused inputs, newest first, as ``/refusals`` shows them.
+    :param refused_handshake: returns why a handshake of an address was refused just now; None when
+        none was.
     :param session: returns what is known about a session; None when no session has this id.
     :param websocket_url: returns the URL that pages connect to, given the host they were loaded
         from (IPv6 in brackets); None while no WebSocket listener is up. A configured port may be 0.
@@ -67,6 +69,7 @@ class HttpView:
 
     status: Callable[[], Mapping[str, object]]
     refusals: Callable[[], Sequence[Mapping[str, object]]]
+    refused_handshake: Callable[[str], Mapping[str, object] | None]
     session: Callable[[str], Mapping[str, object] | None]
     websocket_url: Callable[[str], str | None]
     push_address: Callable[[], str | None]
@@ -254,6 +257,17 @@ class HttpEdge:
         if url is None:
             return respond_json(request, 503, {"error": "no WebSocket listener is up"})
         return respond_json(request, 200, {"websocket": url, "push": self._push_address(request)})
+
+    @app.route("/demo/refusal.json", methods=["GET"])
+    def demo_refusal(self, request: Request) -> bytes:
+        """Serve the reason for which a handshake of the same address was refused just now."""
+        address = str(getattr(request.getClientAddress(), "host", ""))
+        return respond_json(request, 200, {"refusal": self._view.refused_handshake(address)})
+
+    @app.route("/favicon.ico", methods=["GET"])
+    def favicon(self, request: Request) -> IResource:
+        """Serve the icon that browsers request with responses that are not pages."""
+        return self._page("wampush.svg")
 
     @app.route("/static/", methods=["GET"], branch=True)
     def static(self, request: Request) -> IResource:
