@@ -30,6 +30,13 @@ from autobahn_js import autobahn_js
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 BIN = Path(sys.executable).parent
+#: What the pages of all examples load, by address; php/router.php has the same list.
+SHARED = {
+    "static/site.css": ROOT / "static" / "site.css",
+    "static/connection-state.js": ROOT / "static" / "connection-state.js",
+    "static/wampush.svg": ROOT / "static" / "wampush.svg",
+    "shared/wamp.js": EXAMPLES / "shared" / "wamp.js",
+}
 
 
 class Failed(Exception):
@@ -91,6 +98,7 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
         "EXAMPLE_FOLDER": str(folder),
         "EXAMPLE_WEBSOCKET": f"ws://127.0.0.1:{arguments.ws_port}",
         "EXAMPLE_ZMQ": f"tcp://127.0.0.1:{arguments.zmq_port}",
+        "EXAMPLE_HTTP": f"http://127.0.0.1:{arguments.http_port}",
     }
     if arguments.example != "chat":
         (folder / "autobahn.min.js").write_bytes(fetch_autobahn_js())
@@ -160,16 +168,35 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 class _Pages(http.server.SimpleHTTPRequestHandler):
-    """Files of the example's public folder, and of the run's."""
+    """Files of the example's public folder, of the run's, and of those that all examples share."""
 
-    def __init__(self, *arguments: object, public: Path, made: Path) -> None:
+    def __init__(self, *arguments: object, public: Path, made: Path, wampush: str) -> None:
         self._public = public
         self._made = made
+        self._wampush = wampush
         super().__init__(*arguments)  # type: ignore[arg-type]
 
+    def do_GET(self) -> None:
+        """Serve a file, or the reason for which wampush refused a connection."""
+        if self.path != "/refusal.json":
+            super().do_GET()
+            return
+        try:
+            with urllib.request.urlopen(f"{self._wampush}/demo/refusal.json", timeout=2) as answer:  # noqa: S310 - our own address
+                refusal = answer.read()
+        except (urllib.error.URLError, OSError):
+            refusal = b'{"refusal": null}'
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(refusal)))
+        self.end_headers()
+        self.wfile.write(refusal)
+
     def translate_path(self, path: str) -> str:
-        """The run's own files are few and known by name."""
+        """The files that are not in the public folder are few and known by name."""
         name = path.partition("?")[0].lstrip("/") or "index.html"
+        if name in SHARED:
+            return str(SHARED[name])
         folder = self._made if name in ("autobahn.min.js", "settings.json") else self._public
         found = (folder / name).resolve()
         return str(found if found.parent == folder.resolve() else folder / "nothing")
@@ -189,7 +216,9 @@ def python_pages(
             [sys.executable, str(script)], env=environment, capture_output=True, check=True
         )
         (folder / "settings.json").write_bytes(made.stdout)
-    handler = functools.partial(_Pages, public=example / "public", made=folder)
+    handler = functools.partial(
+        _Pages, public=example / "public", made=folder, wampush=environment["EXAMPLE_HTTP"]
+    )
     server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)

@@ -199,6 +199,7 @@ def test_the_settings_of_a_page_need_no_other_packages(
     secret.write_text("0" * 64)
     monkeypatch.setenv("EXAMPLE_SECRET", str(secret))
     monkeypatch.setenv("EXAMPLE_WEBSOCKET", "ws://127.0.0.1:1")
+    monkeypatch.setenv("EXAMPLE_ZMQ", "tcp://127.0.0.1:2")
     settings = json.loads(
         run(python, ROOT / "examples" / example / "page_settings.py", cwd=tmp_path)
     )

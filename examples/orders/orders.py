@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
 from itertools import count
 
 from wampush.apps import App, Context, WampError
@@ -14,12 +15,16 @@ app = App()
 
 @dataclass
 class Order:
-    """One order."""
+    """One order.
+
+    :param updated: when it was placed or shipped, in seconds since 1970.
+    """
 
     number: int
     customer: str
     article: str
     state: str
+    updated: float = field(default_factory=time.time)
 
 
 _numbers = count(1)
@@ -56,7 +61,7 @@ def ship(ctx: Context, number: object) -> dict[str, object]:
     order = _orders.get(number) if isinstance(number, int) else None
     if order is None:
         raise WampError("http://example.com/error#order", "There is no such order.", number)
-    order.state = "shipped"
+    order.state, order.updated = "shipped", time.time()
     tell(ctx, order)
     return asdict(order)
 

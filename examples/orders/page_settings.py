@@ -1,4 +1,4 @@
-"""Prints what the pages need: the address of the WebSocket, and a token for each person.
+"""Prints what the pages need: the addresses for pages and backends, and a token for each person.
 
 A web application would sign the token of whoever is logged in, and put only that into the page.
 """
@@ -16,6 +16,7 @@ print(
     json.dumps(
         {
             "websocket": os.environ["EXAMPLE_WEBSOCKET"],
+            "push": os.environ["EXAMPLE_ZMQ"],
             "people": {
                 name: jwt.encode(
                     {"sub": name, "groups": groups, "exp": int(time.time()) + 86_400}, secret

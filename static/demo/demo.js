@@ -1,5 +1,6 @@
 /*
- * The demo page. It implements WAMP v1 without a library, so this file shows everything a page needs:
+ * The demo page. It implements WAMP v1 without a library, so this file shows everything a page needs;
+ * connection-state.js shows the state of the connection:
  * [0, session, 1, server] WELCOME comes first; [5, topic] subscribes, [6, topic] unsubscribes;
  * [8, topic, event] is a push. Received data is inserted as text, never as markup.
  */
@@ -29,8 +30,7 @@
 
   /** A WAMP v1 connection that reconnects and subscribes again. */
   class Connection {
-    constructor(onState, onSettings) {
-      this.onState = onState;
+    constructor(onSettings) {
       this.onSettings = onSettings;
       this.listeners = new Map();
       this.socket = null;
@@ -60,7 +60,7 @@
     async connect() {
       clearTimeout(this.timer);
       this.timer = null;
-      this.onState("connecting", "Connecting…");
+      connectionState.connecting();
       try {
         const answer = await fetch("settings.json", { cache: "no-store" });
         if (!answer.ok) {
@@ -72,11 +72,11 @@
         this.socket = new WebSocket(this.url, "wamp");
       } catch (error) {
         console.warn("wampush demo:", error.message);
-        this.retry();
+        this.retry(null);
         return;
       }
       this.socket.onmessage = (message) => this.receive(message.data);
-      this.socket.onclose = () => this.retry();
+      this.socket.onclose = (close) => this.lost(close);
     }
 
     /** Connect now instead of waiting, for example because the network is back. */
@@ -86,12 +86,23 @@
       }
     }
 
-    retry() {
+    lost(close) {
+      const wasOpen = this.open;
       this.open = false;
       this.socket = null;
+      if (close.wasClean) {
+        const reason = close.reason || `The WebSocket was closed with code ${close.code}.`;
+        connectionState.ended(reason, () => this.connect());
+      } else {
+        this.retry(wasOpen ? null : "refusal.json");
+      }
+    }
+
+    /** Try again later; `refusalAddress` serves the reason if the server refused the handshake. */
+    retry(refusalAddress) {
       const wait = this.delay * (0.75 + Math.random() / 2);
       this.delay = Math.min(this.delay * 2, LAST_DELAY);
-      this.onState("lost", `Not connected; retrying in ${Math.max(1, Math.round(wait / 1000))} s`);
+      connectionState.waiting(wait, refusalAddress);
       this.timer = setTimeout(() => this.connect(), wait);
     }
 
@@ -100,7 +111,7 @@
       if (message[0] === WELCOME) {
         this.open = true;
         this.delay = FIRST_DELAY;
-        this.onState("live", `Connected to ${this.url}`);
+        connectionState.connected(`Connected to ${this.url}`);
         this.listeners.forEach((_, topic) => this.send([SUBSCRIBE, topic]));
       } else if (message[0] === EVENT) {
         const listener = this.listeners.get(message[1]);
@@ -213,10 +224,7 @@
     });
   };
 
-  const connection = new Connection((state, text) => {
-    byId("state").dataset.state = state;
-    byId("state-text").textContent = text;
-  }, (settings) => showPushAddress(settings.push));
+  const connection = new Connection((settings) => showPushAddress(settings.push));
 
   const own = new Map([["demo.price", showPrice], ["demo.load", showLoad]]);
   const watched = new Map(); // topics the visitor subscribed to; they may include our own two

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import signal
 import socket
@@ -16,6 +17,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
+from tests.support.looks import check_looks
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
 
@@ -74,14 +76,23 @@ def lines(page: Page, selector: str) -> list[str]:
 
 def test_two_windows_chat(tmp_path: Path, browser: Browser) -> None:
     with running("chat", tmp_path) as example:
-        one = browser.open(example.url)
-        expect(one.locator("#state")).to_have_text("connected")
-        two = browser.open(example.url)
-        expect(one.locator("#messages")).to_contain_text("Client 2 connected.")
-        two.locator("#text").fill("Hello <b>there</b>")
-        two.locator("#text").press("Enter")
-        expect(one.locator("#messages")).to_contain_text("Hello <b>there</b>")
-        expect(two.locator("#messages")).not_to_contain_text("Client 1 connected.")
+        one, two = (browser.open(example.url) for _ in range(2))
+        for page, name in ((one, "Ann"), (two, "Bob")):
+            page.get_by_label("Your name").fill(name)
+            page.get_by_label("Your name").press("Enter")
+            expect(page.locator("#state")).to_have_text(f"Connected as {name}")
+        expect(one.locator("#messages .event")).to_contain_text("Bob joined")
+        expect(one.locator("#people")).to_have_text("2 people here: Ann, Bob")
+        two.get_by_label("Message", exact=True).fill("Hello <b>there</b>")
+        two.get_by_label("Message", exact=True).press("Enter")
+        message = one.locator("#messages .message:not(.own)")
+        expect(message.locator("p")).to_have_text("Hello <b>there</b>")
+        expect(message.locator("b")).to_have_text("Bob")
+        expect(message.locator("time")).to_have_text(re.compile("[0-9]:[0-9]"))
+        expect(two.locator("#messages .own b")).to_have_text("Bob (you)")
+        two.close()
+        expect(one.locator("#messages .event").last).to_contain_text("Bob left")
+        assert browser.logged == []
 
 
 def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -> None:
@@ -91,8 +102,8 @@ def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -
             browser.open(f"{example.url}?as={name}") for name in ("alice", "alice", "bob")
         )
         for page in (staff, alice, other_tab, bob):
-            expect(page.locator("#state")).to_contain_text("connected as")
-        expect(staff.locator("#presence")).to_have_text("3 people are here.")
+            expect(page.locator("#state")).to_have_text("Connected")
+        expect(staff.locator("#presence")).to_have_text("3 people are here")
         alice.locator("#article").fill("Earl <b>Grey</b>")
         alice.get_by_role("button", name="Order").click()
         expect(alice.locator("#answer")).to_have_text("Order 1 is placed.")
@@ -102,6 +113,7 @@ def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -
         staff.get_by_role("button", name="Ship").click()
         for page in (staff, alice, other_tab):
             expect(page.locator("#order-1")).to_contain_text("shipped")
+            expect(page.locator("#order-1 time")).to_have_text(re.compile("[0-9]:[0-9]"))
         # Bob hears of his own orders only, and may not ship.
         bob.locator("#article").fill("Coffee")
         bob.get_by_role("button", name="Order").click()
@@ -109,13 +121,20 @@ def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -
         expect(bob.locator("#order-2")).to_contain_text("Coffee")
         refused = bob.evaluate(
             """() => new Promise(done =>
-                session.call('orders.ship', 2).then(done, error => done(error.uri)))"""
+                call('orders.ship', 2).then(done, error => done(error.uri)))"""
         )
         assert refused == "http://api.wamp.ws/error#forbidden"
         # Who comes later finds what there was.
         again = browser.open(f"{example.url}?as=alice")
         expect(again.locator("#order-1")).to_contain_text("shipped")
         expect(again.locator("tbody tr")).to_have_count(1)
+        # The command of an empty board is to be copied.
+        carols = browser.open(f"{example.url}?as=alice").locator("#push").text_content() or ""
+        words = shlex.split(carols)
+        assert words[:3] == [".venv/bin/wampush", "push", "user.alice"]
+        push([str(Path(sys.executable).with_name("wampush")), *words[1:]])
+        expect(alice.locator("#order-1000")).to_contain_text("Coffee")
+        assert browser.logged == []
 
 
 def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser: Browser) -> None:
@@ -123,7 +142,7 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
         # Whoever connected before a login stays a stranger until the page connects again.
         alice, stranger = browser.open(example.url), browser.open(example.url)
         for page in (alice, stranger):
-            expect(page.locator("#state")).to_have_text("open")
+            expect(page.locator("#state")).to_have_text("Connected")
             expect(page.locator("#who")).to_have_text("nobody")
         stranger.get_by_role("button", name="Add an apple").click()
         expect(stranger.locator("#answer")).to_contain_text("Refused")
@@ -136,17 +155,25 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
         alice.get_by_role("button", name="Add an apple").click()
         expect(alice.locator("#answer")).to_have_text("In the cart: apple")
         for page in (alice, tab):
-            expect(page.locator("#mine li")).to_have_text("One apple more in your cart.")
+            expect(page.locator("#mine li")).to_contain_text("One apple more in your cart.")
         tab.get_by_role("button", name="Add a pear").click()
         expect(tab.locator("#answer")).to_have_text("In the cart: apple, pear")
 
         # The command to copy goes where this example listens.
-        push(alice.locator("#push").inner_text())
+        check_looks(alice)
+        push(shlex.split(alice.locator("#push").inner_text()))
         for page in (alice, tab, stranger):
-            expect(page.locator("#news li")).to_have_text("Sale!")
+            expect(page.locator("#news li span")).to_have_text("Sale!")
+            expect(page.locator("#news-updated")).to_have_text(re.compile("updated .*[0-9]:[0-9]"))
+        check_looks(tab)
         to = f"--to {example.zmq}"
-        push(f"""php examples/php/push.php {to} user.Alice '{{"text": "For you."}}' Alice""")
-        expect(alice.locator("#mine li").first).to_have_text("For you.")
+        push(
+            shlex.split(
+                f"""php examples/php/push.php {to} user.Alice '{{"text": "For you."}}' Alice"""
+            )
+        )
+        expect(alice.locator("#mine li span").first).to_have_text("For you.")
+        assert browser.logged == []
 
 
 def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
@@ -163,9 +190,9 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
                 assert attempt.connect_ex(("127.0.0.1", port)) != 0
 
 
-def push(command: str) -> None:
-    """What the README of the examples says to type, in the project's folder."""
-    subprocess.run(shlex.split(command), cwd=ROOT, check=True, timeout=30)
+def push(command: list[str]) -> None:
+    """Run what a page or the README of the examples says to type, in the project's folder."""
+    subprocess.run(command, cwd=ROOT, check=True, timeout=30)
 
 
 def test_a_push_that_nobody_takes_fails() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from wampush.examples.chat import Chat
 from wampush.testing.ports import reserved_ports
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "chat"
+STATIC = Path(__file__).parents[2] / "static"
 
 #: As the recipe's page has it, with the port left open.
 PAGE = """<!doctype html>
@@ -206,7 +208,7 @@ def chat(ports: list[int], folder: Path) -> Iterator[Daemon]:
     daemon = Daemon(ports, cwd=folder, extra=["--config", str(EXAMPLE / "wampush.toml")])
     try:
         daemon.wait_until_ready()
-        assert "serving component wampush.examples.chat:Chat at /chat" in daemon.log
+        assert "serving component wampush.examples.named_chat:NamedChat at /chat" in daemon.log
         yield daemon
         daemon.stop()
     finally:
@@ -219,23 +221,29 @@ def test_the_examples_page_in_two_windows(browser: Browser, tmp_path: Path) -> N
         files = {"/settings.json": b'{"websocket": "ws://127.0.0.1:%d/chat"}' % ports[0]}
         for name in ("index.html", "chat.js", "chat.css"):
             files[f"/{name}"] = (EXAMPLE / "public" / name).read_bytes()
+        for name in ("site.css", "connection-state.js", "wampush.svg"):
+            files[f"/static/{name}"] = (STATIC / name).read_bytes()
         url = stack.enter_context(page_server(files)).url
         with chat(ports, tmp_path):
-            first = browser.open(f"{url}/index.html")
-            expect(first.locator("#state")).to_have_text("connected")
-            second = browser.open(f"{url}/index.html")
-            expect(first.locator("#messages li")).to_have_text(["Client 2 connected."])
+            first, second = (browser.open(f"{url}/index.html") for _ in range(2))
+            for page, name in ((first, "Ann"), (second, "Bob")):
+                page.get_by_label("Your name").fill(name)
+                page.get_by_role("button", name="Join").click()
+                expect(page.locator("#state")).to_have_text(f"Connected as {name}")
+            expect(first.locator("#messages li")).to_contain_text(["Bob joined"])
             say(second, "<i>Hello</i>")
-            expect(second.locator("#messages li.own")).to_have_text(["<i>Hello</i>"])
-            expect(first.locator("#messages li").last).to_have_text("<i>Hello</i>")
+            expect(second.locator("#messages li.own p")).to_have_text(["<i>Hello</i>"])
+            expect(first.locator("#messages li").last.locator("p")).to_have_text("<i>Hello</i>")
         for page in (first, second):
-            expect(page.locator("#state")).to_have_text("not connected, trying again")
+            expect(page.locator("#state")).to_contain_text(
+                re.compile("^(Connection lost – reconnecting|Connecting)")
+            )
             expect(page.get_by_role("button", name="Send")).to_be_disabled()
         with chat(ports, tmp_path):
             for page in (first, second):
-                expect(page.locator("#state")).to_have_text("connected", timeout=20_000)
+                expect(page.locator("#state")).to_contain_text("Connected as", timeout=20_000)
             say(first, "again")
-            expect(second.locator("#messages li").last).to_have_text("again")
+            expect(second.locator("#messages .message").last.locator("p")).to_have_text("again")
 
 
 def say(page: Page, text: str) -> None:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.support.waiting import eventually
 
@@ -26,20 +26,30 @@ FLAGS = (
 
 
 class Browser:
-    """One running browser; every error that a page does not catch is kept in ``errors``."""
+    """One running browser.
+
+    Every error that a page does not catch is kept in ``errors``, everything that is logged to its
+    console as an error in ``logged``.
+    """
 
     def __init__(self, context: BrowserContext, profile: Path) -> None:
         self._context = context
         self._profile = profile
         self.errors: list[str] = []
+        self.logged: list[str] = []
         self.killed = False
 
     def open(self, url: str) -> Page:
         """Open ``url`` in a tab of its own."""
         page = self._context.new_page()
         page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._on_console)
         page.goto(url)
         return page
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.logged.append(message.text)
 
     def _process(self) -> int:
         wanted = f"--user-data-dir={self._profile}".encode()

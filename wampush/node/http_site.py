@@ -43,7 +43,6 @@ def make_site(
     :param is_stopping: returns whether the daemon is stopping.
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
-
     metrics = Metrics(
         NodeState(
             broker=node.broker,

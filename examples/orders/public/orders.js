@@ -1,63 +1,137 @@
-'use strict';
+/*
+ * The board of orders: staff sees all orders and ships them, a customer sees and places their own.
+ * Changes arrive as events; after each connect the page asks for what there is. Received data is
+ * inserted as text, never as markup.
+ */
+"use strict";
 
-const element = id => document.getElementById(id);
-const me = new URLSearchParams(location.search).get('as') || 'carol';
-const isStaff = me === 'carol';
-let session = null;
+const byId = (id) => document.getElementById(id);
+const me = new URLSearchParams(location.search).get("as") || "carol";
+const isStaff = me === "carol";
+const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
+const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+let call = null;
 
-function show(order) {
-  let row = element(`order-${order.number}`);
-  if (row === null) {
-    row = document.createElement('tr');
-    row.id = `order-${order.number}`;
-    element('orders').prepend(row);
-  }
-  row.replaceChildren();
-  for (const text of [order.number, order.customer, order.article, order.state]) {
-    row.insertCell().textContent = text;
-  }
-  const cell = row.insertCell();
-  if (isStaff && order.state === 'placed') {
-    const button = document.createElement('button');
-    button.textContent = 'Ship';
-    button.onclick = () => session.call('orders.ship', order.number);
-    cell.append(button);
-  }
-  row.className = '';
-  requestAnimationFrame(() => { row.className = 'changed'; });
-}
-
-function opened(opening) {
-  session = opening;
-  element('state').textContent = `connected as ${me}`;
-  const changed = (topic, order) => show(order);
-  session.subscribe(isStaff ? 'orders' : `user.${me}`, changed);
-  session.call('orders.list').then(orders => orders.forEach(show));
-  element('place').hidden = isStaff;
-  element('presence').hidden = !isStaff;
-  if (isStaff) {
-    session.subscribe('wampush.presence.num_online', (topic, count) => {
-      element('presence').textContent = `${count} people are here.`;
-    });
-  }
-}
-
-element('place').onsubmit = event => {
-  event.preventDefault();
-  session.call('orders.place', element('article').value).then(
-    order => { element('answer').textContent = `Order ${order.number} is placed.`; },
-    error => { element('answer').textContent = error.desc; }
-  );
+const element = (tag, text) => {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  return made;
 };
 
-fetch('settings.json').then(answer => answer.json()).then(settings => {
-  for (const name of Object.keys(settings.people)) {
-    const link = document.createElement('a');
-    link.href = `?as=${name}`;
-    link.textContent = name;
-    if (name === me) link.setAttribute('aria-current', 'page');
-    element('people').append(link);
+/** Make a time in the reader's language and time zone. */
+const timeElement = (seconds) => {
+  const date = new Date(seconds * 1000);
+  const made = element("time", clock.format(date));
+  made.dateTime = date.toISOString();
+  made.title = fullTime.format(date);
+  return made;
+};
+
+const answer = (text, kind = "done") => {
+  byId("answer").dataset.kind = kind;
+  byId("answer").textContent = text;
+};
+
+const refused = (error) => answer(`Refused: ${error.desc}`, "refused");
+
+const show = (order) => {
+  let row = byId(`order-${order.number}`);
+  if (row === null) {
+    row = document.createElement("tr");
+    row.id = `order-${order.number}`;
+    byId("orders").prepend(row);
   }
-  const url = `${settings.websocket}/?token=${settings.people[me]}`;
-  ab.connect(url, opened, (code, reason) => { element('state').textContent = reason; });
+  const state = element("span", order.state);
+  state.className = "badge";
+  state.dataset.state = order.state;
+  // An order that is pushed by hand may come without a time.
+  const updated = timeElement(order.updated ?? Date.now() / 1000);
+  row.replaceChildren();
+  const cells = { "No.": order.number, Customer: order.customer, Article: order.article, State: state, Updated: updated };
+  for (const [label, content] of Object.entries(cells)) {
+    const cell = row.insertCell();
+    cell.dataset.label = label;
+    cell.append(content);
+  }
+  const action = row.insertCell();
+  if (isStaff && order.state === "placed") {
+    const button = element("button", "Ship");
+    button.setAttribute("aria-label", `Ship order ${order.number}`);
+    button.addEventListener("click", () => {
+      call("orders.ship", order.number).then(() => answer(`Order ${order.number} is shipped.`), refused);
+    });
+    action.append(button);
+  }
+  return row;
+};
+
+const showChange = (topic, order) => {
+  const row = show(order);
+  row.classList.remove("changed");
+  requestAnimationFrame(() => row.classList.add("changed"));
+};
+
+const opened = (session) => {
+  session.subscribe(isStaff ? "orders" : `user.${me}`, showChange);
+  session.call("orders.list").then((orders) => {
+    byId("orders").replaceChildren();
+    orders.forEach(show);
+  }, refused);
+  if (isStaff) {
+    session.subscribe("wampush.presence.num_online", (topic, count) => {
+      byId("presence").hidden = false;
+      byId("presence").textContent = count === 1 ? "1 person is here" : `${count} people are here`;
+    });
+  }
+};
+
+const lost = () => {
+  byId("presence").hidden = true; // Nobody knows while there is no connection.
+};
+
+byId("place").addEventListener("submit", (submit) => {
+  submit.preventDefault();
+  call("orders.place", byId("article").value).then(
+    (order) => answer(`Order ${order.number} is placed.`),
+    refused,
+  );
 });
+
+const showPeople = (names) => {
+  for (const name of names) {
+    const link = element("a", name);
+    link.href = `?as=${name}`;
+    if (name === me) {
+      link.setAttribute("aria-current", "page");
+    }
+    byId("people").append(link);
+  }
+};
+
+const showAdvice = (push) => {
+  byId("board-title").textContent = isStaff ? "All orders" : "Your orders";
+  byId("place").hidden = isStaff;
+  byId("advice").textContent = isStaff
+    ? "No orders yet. Open this page as alice or bob in a second window and place one."
+    : "No orders yet. Place one above.";
+  const order = { number: 1000, customer: isStaff ? "dave" : me, article: "Coffee", state: "shipped" };
+  const topic = isStaff ? "orders" : `user.${me}`;
+  byId("push").textContent = `.venv/bin/wampush push ${topic} '${JSON.stringify(order)}' --to ${push}`;
+};
+
+const start = async () => {
+  let settings;
+  try {
+    settings = await (await fetch("settings.json", { cache: "no-store" })).json();
+  } catch {
+    connectionState.waiting(5000, null);
+    setTimeout(start, 5000);
+    return;
+  }
+  showPeople(Object.keys(settings.people));
+  showAdvice(settings.push);
+  // Somebody who is not in the list has no token, and is refused.
+  call = stayConnected(`${settings.websocket}/?token=${settings.people[me] ?? ""}`, opened, lost);
+};
+
+start();

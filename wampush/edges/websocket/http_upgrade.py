@@ -312,7 +312,8 @@ def page(server: str, method: str = "GET") -> bytes:
     body = (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><title>wampush</title>\n"
         "<meta name=viewport content='width=device-width'>\n"
-        "<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;"
+        "<style>:root{color-scheme:light dark}"
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;"
         "padding:0 1rem}code{background:#8882;padding:.1em .3em;border-radius:.2em}</style>\n"
         f"<h1>{server}</h1>\n"
         "<p>This port serves WebSocket connections. Pages connect to it with WAMP&nbsp;v1 and "
