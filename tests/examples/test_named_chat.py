@@ -10,7 +10,7 @@ import pytest
 from tests.apps.sample_components import FakeLine, HostWorld
 from wampush.apps.components.connection_runner import ConnectionRunner
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.requests.connect import ConnectRequest
+from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.errors import CloseReason
 from wampush.examples.named_chat import NamedChat
 
