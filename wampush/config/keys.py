@@ -1,7 +1,4 @@
-"""The keys of settings: how they are written, which exist, and which one was meant.
-
-Must not import: Twisted, Autobahn.
-"""
+"""The keys of settings: how they are written, which exist, and which one was meant."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
 """The lines of the keys in a TOML file.
 
+``tomllib`` gives no positions. It has parsed the text before, so this scanner need not find
+mistakes: it only follows tables, keys and the extent of values. It recurses less than ``tomllib``.
 Must not import: anything of wampush.
-
-``tomllib`` gives no positions. The text has been parsed before, so this scanner need not find
-mistakes: it only follows tables, keys and the extent of values.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final
 
@@ -22,6 +22,7 @@ _STRING: Final = re.compile(
     r'''"""(?:\\.|[^\\])*?""""{0,2}|\'\'\'.*?\'\'\'\'{0,2}|"(?:\\.|[^"\\])*"|'[^']*\'''', re.DOTALL
 )
 _SCALAR: Final = re.compile(r"[^,\]}#\n]*")
+_COMMA: Final = re.compile(rf"{_BLANK.pattern},?")
 
 
 def positions(text: str) -> Mapping[KeyPath, int]:
@@ -29,100 +30,89 @@ def positions(text: str) -> Mapping[KeyPath, int]:
 
     :param text: a valid TOML document.
     """
-    return _Scanner(text).run()
+    scanner = _Scanner(text)
+    table: KeyPath = ()
+    while not scanner.has_ended():
+        if scanner.take("["):
+            table = scanner.header()
+        else:
+            scanner.assignment(table)
+    return scanner.lines
 
 
 class _Scanner:
     def __init__(self, text: str) -> None:
+        self.lines: dict[KeyPath, int] = {}
         self._text = text
         self._at = 0
-        self._line = 1
-        self._counted = 0
-        self._lines: dict[KeyPath, int] = {}
+        self._ends = [found.start() for found in re.finditer("\n", text)]
         #: The number of entries so far of each list of tables.
         self._entries: dict[KeyPath, int] = {}
 
-    def run(self) -> Mapping[KeyPath, int]:
-        table: KeyPath = ()
+    def has_ended(self) -> bool:
         self._skip(_BLANK)
-        while self._at < len(self._text):
-            if self._text.startswith("[", self._at):
-                table = self._header()
-            else:
-                self._assignment(table)
-            self._skip(_BLANK)
-        return self._lines
+        return self._at >= len(self._text)
 
-    def _header(self) -> KeyPath:
-        is_entry = self._text.startswith("[[", self._at)
-        self._at += 1 + is_entry
-        line = self._line_here()
-        keys = self._keys()
-        self._at += 1 + is_entry
+    def take(self, mark: str) -> bool:
+        """Skip a mark if it comes next."""
+        is_next = self._text.startswith(mark, self._at)
+        self._at += len(mark) * is_next
+        return is_next
+
+    def header(self) -> KeyPath:
+        is_entry, line = self.take("["), self._line()
         path: KeyPath = ()
-        for key in keys:
+        for key in self._keys():
             # A table below a list of tables belongs to its last entry.
             if path in self._entries:
                 path = (*path, self._entries[path] - 1)
             path = (*path, key)
-            self._lines.setdefault(path, line)
+            self.lines.setdefault(path, line)
+        self.take("]]" if is_entry else "]")
         if is_entry:
             number = self._entries.get(path, 0)
             self._entries[path] = number + 1
             path = (*path, number)
-            self._lines[path] = line
+            self.lines[path] = line
         return path
 
-    def _assignment(self, table: KeyPath) -> None:
-        """Skip a key with its value; without recursion, however deep the value is nested."""
-        path = self._assigned(table)
-        #: The lists and inline tables that are open; for a list also the index of its element.
-        within: list[tuple[KeyPath, int | None]] = []
-        while True:
-            first = self._text[self._at : self._at + 1]
-            if first in ("[", "{"):
-                self._at += 1
-                within.append((path, -1 if first == "[" else None))
-            else:
-                self._skip(_STRING if first in ("'", '"') else _SCALAR)
-            while within and self._closes():
-                within.pop()
-            if not within:
-                return
-            container, index = within.pop()
-            if index is None:
-                path = self._assigned(container)
-            else:
-                index += 1
-                path = (*container, index)
-                self._lines[path] = self._line_here()
-            within.append((container, index))
+    def assignment(self, path: KeyPath) -> None:
+        """Skip a key with its value.
 
-    def _assigned(self, table: KeyPath) -> KeyPath:
-        """Skip a key and its equals sign; return the way to its value."""
-        line = self._line_here()
-        path = table
+        :param path: the table that they are in.
+        """
+        line = self._line()
         for key in self._keys():
             path = (*path, key)
-            self._lines.setdefault(path, line)
-        self._at += 1
+            self.lines.setdefault(path, line)
+        self.take("=")
         self._skip(_BLANK)
-        return path
+        self._value(path)
 
-    def _closes(self) -> bool:
-        """Skip a comma, and a closing bracket if there is one."""
+    def _value(self, path: KeyPath) -> None:
+        if self.take("["):
+            index = 0
+            while not self._closes("]"):
+                element = (*path, index)
+                self.lines[element] = self._line()
+                self._value(element)
+                index += 1
+        elif self.take("{"):
+            while not self._closes("}"):
+                self.assignment(path)
+        else:
+            is_string = self._text.startswith(("'", '"'), self._at)
+            self._skip(_STRING if is_string else _SCALAR)
+
+    def _closes(self, bracket: str) -> bool:
+        """Skip a comma, and the closing bracket if it comes next."""
+        self._skip(_COMMA)
         self._skip(_BLANK)
-        if self._text.startswith(",", self._at):
-            self._at += 1
-            self._skip(_BLANK)
-        is_closed = self._text.startswith(("]", "}"), self._at)
-        self._at += is_closed
-        return is_closed
+        return self.take(bracket)
 
     def _keys(self) -> list[str]:
         keys = [self._key()]
-        while self._text.startswith(".", self._at):
-            self._at += 1
+        while self.take("."):
             keys.append(self._key())
         return keys
 
@@ -138,7 +128,5 @@ class _Scanner:
         found = pattern.match(self._text, self._at)
         self._at = len(self._text) if found is None else found.end()
 
-    def _line_here(self) -> int:
-        self._line += self._text.count("\n", self._counted, self._at)
-        self._counted = self._at
-        return self._line
+    def _line(self) -> int:
+        return bisect_left(self._ends, self._at) + 1

@@ -1,7 +1,4 @@
-"""The JSON Schema of the configuration file, by which editors complete and check it.
-
-Must not import: Twisted, Autobahn.
-"""
+"""The JSON Schema of the configuration file, by which editors complete and check it."""
 
 from __future__ import annotations
 

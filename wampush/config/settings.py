@@ -1,7 +1,7 @@
 """All settings, and the rules between them.
 
 Owns: the class that holds every table, and the settings and rules by name.
-Must not import: Twisted, Autobahn, or where values come from.
+Must not import: where values come from.
 """
 
 from __future__ import annotations

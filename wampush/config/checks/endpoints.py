@@ -10,30 +10,29 @@ listen.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated
+from typing import Annotated, Final, NamedTuple
 
 from wampush.config.checks.check import Rejected, converted
 
-_EXAMPLE = "tcp:8080:interface=127.0.0.1"
-_HIGHEST_PORT = 65_535
-_ANY_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]*:(?!//).*")
-_OPEN_BACKSLASH = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+_EXAMPLE: Final = "tcp:8080:interface=127.0.0.1"
+_FORM: Final = f"a Twisted endpoint string such as {_EXAMPLE}"
+_HIGHEST_PORT: Final = 65_535
+_ANY_KIND: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+.-]*:(?!//).*")
+_OPEN_BACKSLASH: Final = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 #: Other forms of addresses that people write instead of endpoint strings.
-_PORT_ALONE = re.compile(r":?(?P<port>[0-9]{1,9})")
-_NAME = r"localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+"
-_HOST_AND_PORT = re.compile(
+_PORT_ALONE: Final = re.compile(r":?(?P<port>[0-9]{1,9})")
+_NAME: Final = r"localhost|[a-z0-9-]+(?:\.[a-z0-9-]+)+"
+_HOST_AND_PORT: Final = re.compile(
     rf"(?P<host>\*|\[[0-9a-f:]+\]|{_NAME}):(?P<port>[0-9]{{1,9}})", re.IGNORECASE
 )
-_URL = re.compile(
+_URL: Final = re.compile(
     r"[a-z]+://(?P<host>\*|\[[0-9a-f:]+\]|[a-z0-9.-]+):(?P<port>[0-9]{1,9})(?:/.*)?", re.IGNORECASE
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(NamedTuple):
     """The parts of an endpoint string, unescaped.
 
     :param kind: the text before the first colon.
@@ -61,24 +60,16 @@ def parts_of(endpoint: str) -> Parts:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split at unescaped separators."""
-    pieces = [""]
-    is_escaped = False
-    for character in text:
-        if character == separator and not is_escaped:
-            pieces.append("")
-        else:
-            pieces[-1] += character
-        is_escaped = character == "\\" and not is_escaped
-    return pieces
+    """Split at separators without a backslash before them; no endpoint contains NUL."""
+    marked = re.sub(rf"(\\.)|{separator}", lambda found: found[1] or "\0", text, flags=re.DOTALL)
+    return marked.split("\0")
 
 
 def _plain(text: str) -> str:
     return re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
+class _Kind(NamedTuple):
     """The arguments that Twisted accepts for one kind of endpoint.
 
     :param names: the names of the arguments, in the order of values without a name.
@@ -89,34 +80,30 @@ class _Kind:
     example: str
 
 
-_KINDS: Mapping[str, _Kind] = MappingProxyType(
+_WITHOUT_KEY: Final = ("port", "interface", "backlog")
+_TLS: Final = "port privateKey certKey sslmethod interface backlog extraCertChain dhParameters"
+_KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
     {
-        "tcp": _Kind(("port", "interface", "backlog"), _EXAMPLE),
-        "tcp6": _Kind(("port", "interface", "backlog"), r"tcp6:8080:interface=\:\:1"),
-        "ssl": _Kind(
-            (
-                "port",
-                "privateKey",
-                "certKey",
-                "sslmethod",
-                "interface",
-                "backlog",
-                "extraCertChain",
-                "dhParameters",
-            ),
-            "ssl:8443:interface=127.0.0.1",
-        ),
+        "tcp": _Kind(_WITHOUT_KEY, _EXAMPLE),
+        "tcp6": _Kind(_WITHOUT_KEY, r"tcp6:8080:interface=\:\:1"),
+        "ssl": _Kind(_TLS.split(), "ssl:8443:interface=127.0.0.1"),
         "unix": _Kind(("address", "mode", "backlog", "lockfile"), "unix:/run/wampush.sock"),
     }
 )
-#: The form of a value by its name, as an expression and in words.
-_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = MappingProxyType(
+
+
+def _is_port(text: str) -> bool:
+    return bool(re.fullmatch("[0-9]{1,5}", text)) and int(text) <= _HIGHEST_PORT
+
+
+#: The form of a value by its name, as a function that recognises it and in words.
+_FORMS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = MappingProxyType(
     {
-        "port": (re.compile("[0-9]{1,5}"), f"a whole number from 0 to {_HIGHEST_PORT}"),
-        "backlog": (re.compile("[0-9]{1,9}"), "a whole number"),
-        "mode": (re.compile("[0-7]{1,4}"), "an octal number such as 660"),
-        "lockfile": (re.compile("[01]"), "0 or 1"),
-        "address": (re.compile(".+"), "a path"),
+        "port": (_is_port, f"a whole number from 0 to {_HIGHEST_PORT}"),
+        "backlog": (re.compile("[0-9]{1,9}").fullmatch, "a whole number"),
+        "mode": (re.compile("[0-7]{1,4}").fullmatch, "an octal number such as 660"),
+        "lockfile": (re.compile("[01]").fullmatch, "0 or 1"),
+        "address": (bool, "a path"),
     }
 )
 
@@ -151,40 +138,34 @@ def _fault(endpoint: str, *, is_inner: bool = False) -> str | None:
         if lower in _KINDS:
             return f"an endpoint that begins with {lower}:, in lower case"
         return None if endpoint.partition(":")[2] else f"an endpoint such as {_EXAMPLE}"
-    if parts.kind == "tcp":
+    if parts.kind == "tcp" and len(parts.values) > 1:
         meant = _instead_of(":".join(parts.values[:2]))
-        if len(parts.values) > 1 and meant is not None:
+        if meant is not None:
             return f"{meant}; the port comes first"
     if len(parts.values) > len(kind.names) or (parts.named and "" in parts.values):
         return (
             f"an endpoint such as {kind.example}; in an IPv6 address each colon has a backslash "
             r"before it, as in interface=\:\:1"
         )
-    return _fault_of_names(parts, kind) or _fault_of_values(parts, kind, is_inner)
+    return _fault_of_arguments(parts, kind, is_inner)
 
 
-def _fault_of_names(parts: Parts, kind: _Kind) -> str | None:
-    unnamed = kind.names[: len(parts.values)]
+def _fault_of_arguments(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
+    unnamed = dict(zip(kind.names, parts.values, strict=False))
     for name in parts.named:
         if name not in kind.names:
             return f"an endpoint without {name!r}; {parts.kind}: takes {', '.join(kind.names)}"
         if name in unnamed:
             return f"an endpoint with one {name}, such as {kind.example}"
-    return None
-
-
-def _fault_of_values(parts: Parts, kind: _Kind, is_inner: bool) -> str | None:
-    values = {**dict(zip(kind.names, parts.values, strict=False)), **parts.named}
-    first = kind.names[0]
-    for name, value in {first: "", **values}.items():
-        form, words = _FORMS.get(name, (None, ""))
-        if form is not None and not form.fullmatch(value):
+    # The first argument is required.
+    values = {kind.names[0]: "", **unnamed, **parts.named}
+    for name in (each for each in values if each in _FORMS):
+        is_usable, words = _FORMS[name]
+        if not is_usable(values[name]):
             return f"an endpoint whose {name} is {words}, such as {kind.example}"
-    if first == "port" and int(values["port"]) > _HIGHEST_PORT:
-        return f"an endpoint whose port is {_FORMS['port'][1]}, such as {kind.example}"
     if parts.kind != "ssl" or "privateKey" in values:
         return None
-    if is_inner or values.keys() - {"port", "interface", "backlog"}:
+    if is_inner or values.keys() - set(_WITHOUT_KEY):
         return (
             "an endpoint with privateKey=FILE:certKey=FILE, or with port, interface and backlog "
             "only; then the key and the certificate come from [tls], which haproxy: does not use"
@@ -204,9 +185,8 @@ def _usable(text: str) -> object:
     return text if right is None else Rejected(right, text)
 
 
-_FORM = f"a Twisted endpoint string such as {_EXAMPLE}"
-ENDPOINT = converted(_FORM, _usable)
-ENDPOINT_OR_OFF = converted(
+ENDPOINT: Final = converted(_FORM, _usable)
+ENDPOINT_OR_OFF: Final = converted(
     f'{_FORM}, or "off"', lambda text: text if text == "off" else _usable(text)
 )
 
