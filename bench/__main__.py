@@ -21,6 +21,7 @@ from bench import (
     fairness,
     fanout,
     pressure,
+    push_path,
     readers,
     table,
 )
@@ -41,6 +42,7 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "readers": readers.readers,
     "closing": closings.closing,
     "crowded": crowded.crowded,
+    "push-path": push_path.push_path,
 }
 
 

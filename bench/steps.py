@@ -3,7 +3,7 @@
 The steps are the daemon's own functions, called with the arguments they get there. Their sum is
 less than the cost of a delivery in the daemon, which also polls, wakes up and collects garbage.
 
-Owns: the list of steps. The only module of the benchmark that imports wampush.
+Owns: the list of steps. Must not import: the scenarios.
 """
 
 from __future__ import annotations

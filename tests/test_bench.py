@@ -29,6 +29,7 @@ SCENARIOS = (
     "tls",
     "readers",
     "crowded",
+    "push-path",
 )
 
 

@@ -37,6 +37,7 @@ DRAIN_SECONDS: Final = 0.5
 # Plain numbers, because pyzmq's enumerations take longer than what is done with them here.
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _POLLIN: Final = int(zmq.POLLIN)
+_EVENTS: Final = int(zmq.EVENTS)
 
 
 @unique
@@ -241,7 +242,7 @@ class PullSocket(ZmqPullConnection):
 
     def _is_empty(self) -> bool:
         """Return whether no message waits; asking also re-arms the descriptor."""
-        return not self.socket.get(zmq.EVENTS) & _POLLIN
+        return not self.socket.get(_EVENTS) & _POLLIN
 
     def _parts(self, frame: zmq.Frame) -> list[bytes]:
         """Return the parts of a message; libzmq hands over whole messages, so all are there.
