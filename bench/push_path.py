@@ -67,7 +67,7 @@ class _Transport:
     def getHandle(self) -> socket.socket:  # noqa: N802 - Twisted's name
         return self._socket
 
-    def getPeer(self) -> IPv4Address:  # noqa: N802 - Twisted's name
+    def getPeer(self) -> Any:  # noqa: N802 - Twisted's name
         return _ADDRESS
 
 
