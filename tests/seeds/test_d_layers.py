@@ -31,7 +31,7 @@ from tests.support.limits import PREFIX_LIMITS
 from tests.support.pages import page_server
 from tests.support.raw_client import RawClient
 from wampush.apps.component import ComponentConnection
-from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.websocket.conversation import Routes
 from wampush.examples.chat import Chat

@@ -65,7 +65,7 @@ def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
 
 @cache
 def _readers() -> Mapping[FileKind, Reader]:
-    from wampush.edges.auth import cra_keys, token_keys
+    from wampush.edges.auth import cra_key_file, token_keys
     from wampush.edges.zeromq.keys import read_public_keys, read_secret_key
     from wampush.net import pem_files, secret_files
 
@@ -73,7 +73,7 @@ def _readers() -> Mapping[FileKind, Reader]:
         FileKind.CERTIFICATES: lambda key, path, _: pem_files.certificates(key, path),
         FileKind.PRIVATE_KEY: lambda key, path, _: pem_files.private_key(key, path),
         FileKind.TOKEN_KEY: lambda _key, _path, settings: token_keys.load(settings.token),
-        FileKind.CRA_KEYS: lambda _key, path, _: cra_keys.load(path),
+        FileKind.CRA_KEYS: lambda _key, path, _: cra_key_file.load(path),
         FileKind.HTTP_TOKEN: lambda _key, path, _: secret_files.http_token(path),
         FileKind.WEBHOOK_SECRET: lambda _key, path, _: secret_files.webhook_secret(path),
         FileKind.PASSWORD: lambda key, path, _: secret_files.password(path, key),

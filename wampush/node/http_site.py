@@ -13,7 +13,7 @@ from typing import Any
 
 from wampush import __version__
 from wampush.config.settings import Settings
-from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import BoundedSite, HttpLimits
 from wampush.errors import CloseReason

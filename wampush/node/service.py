@@ -29,13 +29,13 @@ from wampush.errors import OperatorError
 from wampush.net import descriptor_limit, listeners
 from wampush.node import reloading
 from wampush.node.clock import use_monotonic_clock
+from wampush.node.default_publishing import decide_publishing
+from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
 from wampush.node.log_output import LogOutput, choose_output
 from wampush.node.log_writer import LogWriter
 from wampush.node.options import Account, Options, account, message_of
-from wampush.node.publish_policy import decide_publishing
 from wampush.node.signals import Signals
-from wampush.node.summary import summary
 
 if TYPE_CHECKING:
     from wampush.node.build import Node

@@ -22,7 +22,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.load import load
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.node.core import make_core, make_requests
-from wampush.node.publish_policy import decide_publishing
+from wampush.node.default_publishing import decide_publishing
 from wampush.testing.clock import ThreadedClock
 from wampush.testing.memory_client import InMemoryClient, NotAnswered
 from wampush.testing.wire import MemoryOutbox, MemoryPeer

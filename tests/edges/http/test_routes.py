@@ -16,7 +16,7 @@ from tests.edges.http.http_in_memory import (
     run,
     watch_nothing,
 )
-from wampush.edges.http.access import HttpAccess
+from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 
 

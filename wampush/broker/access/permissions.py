@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from wampush.broker.access.objects_cache import PermissionsObjects
 from wampush.broker.access.permission_rule import FORBIDDEN, AccessDecision, PermissionEntry, Rule
 from wampush.broker.access.permissions_object import permissions_object
+from wampush.broker.access.permissions_object_cache import PermissionsObjects
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import Identity
 from wampush.choices import Action, DefaultPermission, PublishPolicy

@@ -22,7 +22,7 @@ from wampush.broker.requests.cra_key_store import CraKeyStore, KeySource
 from wampush.broker.requests.procedures import Become, Procedure, Procedures, refresh
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
-from wampush.edges.auth import cra_keys
+from wampush.edges.auth import cra_key_file
 from wampush.edges.auth.callback import Callback
 from wampush.edges.auth.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
@@ -64,7 +64,7 @@ class Authenticator:
         #: Whether WAMP-CRA is used, with keys from a file or from an app.
         self.uses_cra = "cra" in order
         if self.uses_cra and settings.cra.keys_file:
-            self._cra = cra_keys.load(settings.cra.keys_file)
+            self._cra = cra_key_file.load(settings.cra.keys_file)
         self._sources: Sequence[IdentitySource] = [self._source(name) for name in order]
         self._allows_anonymous = "anonymous" in order
         #: Whether every client is anonymous, so that no credentials are looked for.
@@ -138,7 +138,7 @@ class Authenticator:
                 _log.info("token keys reloaded: {count} keys", count=self._tokens.key_count)
         if self._cra is not None:
             try:
-                self._cra = cra_keys.load(self._settings.cra.keys_file)
+                self._cra = cra_key_file.load(self._settings.cra.keys_file)
             except OperatorError as error:
                 _log.error(
                     "could not reload the WAMP-CRA keys, keeping the old ones: {error}", error=error

@@ -13,15 +13,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from wampush.edges.http.answers import respond_json, respond_no_access
+from wampush.edges.http.responses import respond_json, respond_no_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.web.server import Request
 
-    from wampush.edges.http.access import HttpAccess
     from wampush.edges.http.channel import BoundedChannel
+    from wampush.edges.http.operator_access import HttpAccess
 
 #: Streams at the same time.
 MAX_STREAMS: Final = 10

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
-from wampush.edges.http.answers import respond, respond_text, wants_html
+from wampush.edges.http.responses import respond, respond_text, wants_html
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 from urllib.parse import parse_qsl
 
-from wampush.edges.http.answers import respond_json, respond_no_access, respond_refused
+from wampush.edges.http.responses import respond_json, respond_no_access, respond_refused
 from wampush.errors import ClientError, PushRefused
 from wampush.excerpts import shown_json
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twisted.web.server import Request
 
-    from wampush.edges.http.access import HttpAccess
+    from wampush.edges.http.operator_access import HttpAccess
 
 #: Entries of a page, unless the request says otherwise.
 DEFAULT_LIMIT: Final = 100

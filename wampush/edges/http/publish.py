@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
-from wampush.edges.http.answers import respond_json, respond_refused
+from wampush.edges.http.responses import respond_json, respond_refused
 from wampush.edges.push_excerpts import EXCERPT_BYTES
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.excerpts import shown_json
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
-    from wampush.edges.http.access import HttpAccess
+    from wampush.edges.http.operator_access import HttpAccess
     from wampush.edges.http.site import BoundedRequest
 
 _OPTIONS: Final = ("to", "exclude", "eligible", "topics")

@@ -15,17 +15,17 @@ from klein import Klein
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from wampush.edges.http.answers import (
+from wampush.edges.http.event_stream import EventStreams
+from wampush.edges.http.files import NotFound, StaticFiles, static_folder
+from wampush.edges.http.listings import ListingRoutes
+from wampush.edges.http.publish import PublishRoute, TopicConverter
+from wampush.edges.http.responses import (
     host_asked_for,
     respond,
     respond_json,
     respond_no_access,
     respond_text,
 )
-from wampush.edges.http.event_stream import EventStreams
-from wampush.edges.http.files import NotFound, StaticFiles, static_folder
-from wampush.edges.http.listings import ListingRoutes
-from wampush.edges.http.publish import PublishRoute, TopicConverter
 from wampush.edges.http.site import BoundedSite, Guard
 from wampush.errors import PushRefused, Refusal
 
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from twisted.web.resource import IResource
     from twisted.web.server import Request
 
-    from wampush.edges.http.access import HttpAccess
     from wampush.edges.http.listings import Listed
+    from wampush.edges.http.operator_access import HttpAccess
     from wampush.edges.http.publish import Publisher
     from wampush.edges.http.site import BoundedRequest, HttpLimits
 

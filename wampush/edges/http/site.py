@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from wampush.edges.http.answers import host_asked_for, respond_text
 from wampush.edges.http.channel import BoundedChannel
 from wampush.edges.http.connection_places import ConnectionPlaces
+from wampush.edges.http.responses import host_asked_for, respond_text
 from wampush.net.addresses import counting_key
 from wampush.net.listeners import RejectedConnection
 

@@ -9,7 +9,7 @@ import pytest
 from twisted.web.test.requesthelper import DummyRequest
 
 from tests.edges.http.http_in_memory import ask, complete_edge
-from wampush.edges.http.answers import (
+from wampush.edges.http.responses import (
     bearer,
     challenge,
     host_asked_for,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from wampush.broker.identity import Identity
-from wampush.edges.auth import cra_keys
+from wampush.edges.auth import cra_key_file
 from wampush.errors import OperatorError
 from wampush.wamp.cra import Salting
 
@@ -15,7 +15,7 @@ from wampush.wamp.cra import Salting
 def load(tmp_path: Path, text: str):
     path = tmp_path / "keys.toml"
     path.write_text(text, encoding="utf-8")
-    return cra_keys.load(str(path))
+    return cra_key_file.load(str(path))
 
 
 def test_plain_and_salted_keys(tmp_path):
@@ -104,6 +104,6 @@ def test_a_file_that_cannot_be_used_stops_the_start(tmp_path, text, words):
 def test_files_that_are_no_text_or_not_there(tmp_path):
     (tmp_path / "keys.toml").write_bytes(b"\xff")
     with pytest.raises(OperatorError, match="not TOML in UTF-8"):
-        cra_keys.load(str(tmp_path / "keys.toml"))
+        cra_key_file.load(str(tmp_path / "keys.toml"))
     with pytest.raises(OperatorError, match=r"cra\.keys_file .* cannot be read"):
-        cra_keys.load(str(tmp_path / "none"))
+        cra_key_file.load(str(tmp_path / "none"))

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from wampush.edges.http.answers import bearer, host_asked_for
+from wampush.edges.http.responses import bearer, host_asked_for
 from wampush.errors import Refusal
 from wampush.net.origins import is_loopback_name
 from wampush.net.trusted_proxies import PROXY_HEADERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wampush.broker.access.objects_cache import PermissionsKey, PermissionsObjects
+from wampush.broker.access.permissions_object_cache import PermissionsKey, PermissionsObjects
 
 
 def key(user: str) -> PermissionsKey:

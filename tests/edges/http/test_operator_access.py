@@ -10,7 +10,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.web.http_headers import Headers
 
 from tests.edges.http.http_in_memory import ask, complete_edge, edge_with
-from wampush.edges.http.access import HttpAccess, is_from_another_site
+from wampush.edges.http.operator_access import HttpAccess, is_from_another_site
 from wampush.edges.http.routes import HttpEdge
 from wampush.errors import Refusal
 

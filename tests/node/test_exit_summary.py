@@ -6,7 +6,7 @@ import pytest
 
 from wampush.broker.ledger import Ledger, Source
 from wampush.errors import CloseReason, PushRefused, Refusal
-from wampush.node.summary import summary
+from wampush.node.exit_summary import summary
 
 
 def test_it_counts_by_kind() -> None:

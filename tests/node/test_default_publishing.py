@@ -6,7 +6,7 @@ import pytest
 
 from wampush.broker.access.policy import Publishing
 from wampush.choices import PublishPolicy
-from wampush.node.publish_policy import decide_publishing
+from wampush.node.default_publishing import decide_publishing
 
 
 @pytest.mark.parametrize("only_loopback", [True, False])
