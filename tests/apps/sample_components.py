@@ -14,6 +14,7 @@ from wampush.apps.components.connection_runner import ConnectionRunner
 from wampush.apps.components.host import ComponentHost
 from wampush.apps.incidents import Incidents
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
 from wampush.errors import CloseReason
 
 
@@ -51,6 +52,8 @@ class Scripted(Component):
 class FakeLine:
     """A connection that remembers what it was told."""
 
+    address_name = "192.0.2.1"
+
     def __init__(self) -> None:
         self.reason: CloseReason | None = None
         self.written: list[str | bytes] = []
@@ -77,7 +80,11 @@ class HostWorld:
     """A component with connections that a test opens, speaks on, and loses."""
 
     def __init__(
-        self, component: Component, pending: int = 100, pending_bytes: int = 2**20
+        self,
+        component: Component,
+        pending: int = 100,
+        pending_bytes: int = 2**20,
+        limits: MemoryLimits = UNLIMITED,
     ) -> None:
         self.clock = Clock()
         self.host = ComponentHost(
@@ -88,6 +95,7 @@ class HostWorld:
             numbers=count(1),
             incidents=Incidents(self.clock.seconds),
             call_later=self.clock.callLater,
+            memory=Memory(limits),
         )
 
     def connect(self, identity: Identity = ANONYMOUS) -> tuple[FakeLine, ConnectionRunner]:

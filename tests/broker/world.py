@@ -18,6 +18,7 @@ from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position
 from wampush.broker.requests.application import Application
@@ -227,6 +228,7 @@ class FakePeer:
 
     accepts: bool = True
     address: str = "192.0.2.1"
+    address_name: str | None = "192.0.2.1"
     is_local: bool = False
     ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
@@ -285,6 +287,7 @@ class World:
         presence: Callable[[Router], Presence] | None = None,
         policy: Policy | None = None,
         rules: Sequence[TopicRule] = RULES,
+        memory: MemoryLimits = UNLIMITED,
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -305,6 +308,7 @@ class World:
             self.ledger,
             None if presence is None else presence(self.router),
             automatic if auto_subscribe else None,
+            memory=Memory(memory),
         )
         self.limits = request_limits(topic_bytes=topic_bytes, pending=5)
         self.serve()

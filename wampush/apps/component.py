@@ -33,6 +33,10 @@ class Line(Protocol):
     """The WebSocket connection, as a component's connection uses it."""
 
     @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+
+    @property
     def reason(self) -> CloseReason | None:
         """Why it has ended; None while it is open."""
 

@@ -10,18 +10,21 @@ ask for is the business of ``requests``, another identity that of ``identity_cha
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
+from wampush.broker.memory import UNLIMITED, Memory
+from wampush.broker.memory_costs import subscription_bytes
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.unreceived_pushes import UnreceivedPushes
-from wampush.errors import CloseReason
+from wampush.errors import CloseReason, MessageRefused
 
 
 class Broker:
@@ -31,6 +34,7 @@ class Broker:
     :param ledger: counts what becomes of every input.
     :param presence: learns of sessions and subscriptions after the indexes; None without presence.
     :param automatic: the topics that sessions get without asking; None when there are none.
+    :param memory: what sessions make the node keep; None for no limits.
     """
 
     def __init__(
@@ -39,11 +43,14 @@ class Broker:
         ledger: Ledger,
         presence: Presence | None = None,
         automatic: AutoSubscribe | None = None,
+        *,
+        memory: Memory | None = None,
     ) -> None:
         self._router = router
         self.ledger: Final = ledger
         self.presence: Final = presence
         self.automatic: Final = automatic
+        self.memory: Final = Memory(UNLIMITED) if memory is None else memory
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
@@ -103,13 +110,17 @@ class Broker:
         if self.presence is not None:
             self.presence.on_open(subscriber)
         if self.automatic is not None:
-            for topic in self.automatic.topics(identity):
-                self.subscribe(subscriber, topic)
+            self.subscribe_automatically(subscriber, self.automatic.topics(identity))
 
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
-        """Subscribe a session to a topic; subscribing twice is the same as once."""
-        self.fanout.end_batch()
+        """Subscribe a session to a topic; subscribing twice is the same as once.
+
+        :raises MessageRefused: when the session, its address or all would keep too much memory.
+        """
         is_new = topic not in self.subscriptions.topics(subscriber)
+        if is_new:
+            self.memory.admit(subscriber, subscription_bytes(topic))
+        self.fanout.end_batch()
         self.subscriptions.add(subscriber, topic)
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
@@ -120,6 +131,7 @@ class Broker:
             return
         self.fanout.end_batch()
         self.subscriptions.discard(subscriber, topic)
+        self.memory.release(subscriber, subscription_bytes(topic))
         if self.presence is not None:
             self.presence.on_unsubscribe(subscriber, topic)
 
@@ -132,6 +144,7 @@ class Broker:
         self.users.remove(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()
+        self.memory.forget(subscriber)
         if self.presence is not None:
             self.presence.on_lost(user, topics)
 
@@ -160,3 +173,15 @@ class Broker:
         if self.automatic is None:
             return len(topics)
         return len(topics - self.automatic.topics(subscriber.identity))
+
+    def subscribe_automatically(self, subscriber: Subscriber, topics: AbstractSet[str]) -> None:
+        """Subscribe a session to its automatic topics, or end it if there is no memory for them.
+
+        A page without its topics would be wrong without noticing.
+        """
+        try:
+            for topic in topics:
+                self.subscribe(subscriber, topic)
+        except MessageRefused as error:
+            if subscriber.peer is not None:
+                subscriber.peer.end(CloseReason.MEMORY_LIMIT, error.refusal.code)

@@ -54,8 +54,7 @@ def _renew_automatic(broker: Broker, subscriber: Subscriber, before: Identity) -
     new = broker.automatic.topics(subscriber.identity)
     for topic in old - new:
         broker.unsubscribe(subscriber, topic)
-    for topic in new - old:
-        broker.subscribe(subscriber, topic)
+    broker.subscribe_automatically(subscriber, new - old)
     return new
 
 

@@ -67,6 +67,7 @@ class PendingRequest:
     :param text: the message, for the ledger.
     :param identity: of the session when the request was checked.
     :param state: PENDING if the application is asked, DECIDED if not.
+    :param kept: what it takes in memory meanwhile, in bytes.
     :param verdict: counts once the state is DECIDED.
     """
 
@@ -74,6 +75,7 @@ class PendingRequest:
     text: bytes
     identity: Identity
     state: RequestState
+    kept: int = 0
     verdict: Verdict = PASS
 
     def __post_init__(self) -> None:

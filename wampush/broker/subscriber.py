@@ -6,7 +6,7 @@ connection. Must not import: Twisted, the edges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from wampush.broker.access.token_bucket import TokenBucket
@@ -31,9 +31,11 @@ class ClientSession(Protocol):
     def prefixes(self) -> Mapping[str, str]:
         """The prefixes that the client has defined."""
 
-    def receive(self, text: bytes) -> Request | None:
+    def receive(self, text: bytes, keep: Callable[[str, str], None]) -> Request | None:
         """Return what a message asks for; None when it only changed the session.
 
+        :param keep: called with a prefix and its URI before they are kept; may raise
+            MessageRefused.
         :raises MessageRefused: when the text is none of the messages that a client sends.
         """
 
@@ -65,6 +67,10 @@ class Peer(Protocol):
     @property
     def address(self) -> str:
         """The client's address, as trusted proxies report it."""
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
 
     @property
     def is_local(self) -> bool:
@@ -128,6 +134,11 @@ class Subscriber:
     def session_id(self) -> str:
         """The id that WELCOME carries."""
         return self.session.session_id
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+        return None if self.peer is None else self.peer.address_name
 
     @property
     def is_local(self) -> bool:

@@ -99,9 +99,9 @@ def build(
     :param folder: of the configuration file; application code may be next to it.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
-    components = _components(settings, folder, reactor)
-    loaded_apps = load_apps(settings.apps, folder)
     core = make_core(settings, reactor)
+    components = _components(core, folder)
+    loaded_apps = load_apps(settings.apps, folder)
     webhooks = _webhooks(core)
     authenticator = Authenticator(settings, reactor, time)
     others = () if webhooks is None else (webhooks.application,)
@@ -126,14 +126,16 @@ def build(
     )
 
 
-def _components(settings: Settings, folder: Path | None, reactor: Any) -> Components:
+def _components(core: Core, folder: Path | None) -> Components:
+    settings = core.settings
     limits = settings.limits
     return Components(
         routes=settings.routes,
         folder=folder,
         max_pending=limits.pending_per_session,
         max_pending_bytes=limits.pending_bytes_per_session,
-        call_later=reactor.callLater,
+        memory=core.broker.memory,
+        call_later=core.reactor.callLater,
     )
 
 
@@ -204,6 +206,7 @@ def _websocket(
         routes=routes,
         fanout=core.broker.fanout,
         backpressure=core.backpressure,
+        memory=core.broker.memory,
         ledger=core.broker.ledger,
         now=time,
         reactor=core.reactor,

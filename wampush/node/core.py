@@ -25,6 +25,7 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger, Report
+from wampush.broker.memory import Memory, MemoryLimits
 from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.authorization import RequestChecks, RequestLimits
@@ -99,10 +100,21 @@ def make_core(
         settings=settings,
         reactor=reactor,
         now=now,
-        broker=Broker(router, ledger, presence, _automatic(settings, report)),
+        broker=Broker(
+            router, ledger, presence, _automatic(settings, report), memory=_memory(settings)
+        ),
         presence=presence,
         backpressure=backpressure,
         ingest=Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes),
+    )
+
+
+def _memory(settings: Settings) -> Memory:
+    limits = settings.limits
+    return Memory(
+        MemoryLimits(
+            limits.kept_bytes_per_session, limits.kept_bytes_per_address, limits.kept_bytes
+        )
     )
 
 

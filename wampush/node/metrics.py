@@ -284,6 +284,21 @@ METRICS: Final = (
         _single(lambda state: state.queued_limit),
     ),
     Metric(
+        "wampush_kept_bytes",
+        MetricKind.GAUGE,
+        (),
+        "Estimate of what clients make the node keep: subscriptions, prefixes, requests and "
+        "messages that wait, unfinished input.",
+        _single(lambda state: state.broker.memory.total),
+    ),
+    Metric(
+        "wampush_kept_limit_bytes",
+        MetricKind.GAUGE,
+        (),
+        "Limit of kept bytes: limits.kept_bytes.",
+        _single(lambda state: state.broker.memory.limits.in_all),
+    ),
+    Metric(
         "wampush_paused",
         MetricKind.GAUGE,
         (),

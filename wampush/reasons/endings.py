@@ -136,6 +136,13 @@ class CloseReason(Enum):
         "The identity of the client could not be determined; try again.",
         503,
     )
+    HANDSHAKE_MEMORY = Ending(
+        "handshake-memory",
+        Fault.CLIENT,
+        "The node would keep more than limits.kept_bytes_per_address or limits.kept_bytes allow, "
+        "for handshakes that are not answered yet.",
+        http_status=503,
+    )
     HANDSHAKE_TIMEOUT = Ending(
         "handshake-timeout",
         Fault.CLIENT,
@@ -165,6 +172,14 @@ class CloseReason(Enum):
         "limits.message_burst allows, or the clients of its address together exceeded "
         "limits.messages_per_second_per_address, or it sent more than limits.pending_per_session "
         "messages that a component had not handled yet.",
+    )
+    MEMORY_LIMIT = Ending(
+        "memory-limit",
+        Fault.CLIENT,
+        "The node would keep more than limits.kept_bytes_per_session, "
+        "limits.kept_bytes_per_address or limits.kept_bytes allow, for an unfinished message, "
+        "messages that a component has not handled, or automatic subscriptions.",
+        close_code=1013,
     )
     IDENTITY_EXPIRED = Ending(
         "identity-expired",

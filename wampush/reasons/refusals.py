@@ -176,6 +176,24 @@ class Refusal(Enum):
         "limits.pending_bytes_per_session bytes of requests, that application code has "
         "not decided yet.",
     )
+    SESSION_MEMORY = Reason(
+        "session-memory",
+        Fault.CLIENT,
+        "The node would keep more than limits.kept_bytes_per_session for this session: "
+        "subscriptions, prefixes, and requests that wait for application code.",
+    )
+    ADDRESS_MEMORY = Reason(
+        "address-memory",
+        Fault.CLIENT,
+        "The node would keep more than limits.kept_bytes_per_address for the clients of this "
+        "address together.",
+    )
+    TOTAL_MEMORY = Reason(
+        "total-memory",
+        Fault.OPERATOR,
+        "The node would keep more than limits.kept_bytes for all clients together; try again "
+        "later.",
+    )
     APPLICATION_REFUSED = Reason(
         "application-refused", Fault.CLIENT, "The application refused this request."
     )

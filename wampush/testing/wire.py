@@ -79,6 +79,8 @@ class MemoryPeer:
 
     def __init__(self, address: str, is_local: bool, on_end: Callable[[], object]) -> None:
         self.address: Final = address
+        #: No limits by address.
+        self.address_name: Final = None
         self.is_local: Final = is_local
         #: Why the server has ended the connection; None while it has not.
         self.ended: CloseReason | None = None

@@ -8,7 +8,7 @@ Must not import: anything of wampush but ``errors`` and its neighbours in ``wamp
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -43,6 +43,10 @@ class PrefixLimits(NamedTuple):
     longest: int
 
 
+def _keep_all(_prefix: str, _uri: str) -> None:
+    """Keep every prefix."""
+
+
 def new_session_id() -> str:
     """Return a new session id: 128 bits of the system's CSPRNG as 22 URL-safe characters."""
     return secrets.token_urlsafe(16)
@@ -75,10 +79,12 @@ class WampSession:
         """Return the text of the first message to the client."""
         return codec.encode(Welcome(self.session_id, self.server))
 
-    def receive(self, text: bytes) -> Request | None:
+    def receive(self, text: bytes, keep: Callable[[str, str], None] = _keep_all) -> Request | None:
         """Return the request in one message of the client.
 
         :param text: the payload of a text frame.
+        :param keep: called with a prefix and its URI before they are kept; may raise
+            MessageRefused.
         :returns: the request, with resolved URIs and the dialect's defaults; None when the message
             only changed this session (PREFIX).
         :raises MessageRefused: when the text is not a message that clients send, or defines a
@@ -86,7 +92,7 @@ class WampSession:
         """
         message = codec.decode_client(text)
         if isinstance(message, Prefix):
-            self._define(message)
+            self._define(message, keep)
             return None
         if isinstance(message, Call):
             return self._resolve_call(message)
@@ -120,7 +126,7 @@ class WampSession:
         error_uri = self.dialect.shrink(uri, self._prefixes)
         return codec.encode(CallError(call_id, error_uri, description, details))
 
-    def _define(self, message: Prefix) -> None:
+    def _define(self, message: Prefix, keep: Callable[[str, str], None]) -> None:
         limits = self._limits
         if len(self._prefixes) >= limits.most and message.prefix not in self._prefixes:
             raise MessageRefused(Refusal.TOO_MANY_PREFIXES, f"The limit is {limits.most}.")
@@ -128,6 +134,7 @@ class WampSession:
         if size > limits.longest:
             detail = f"It has {size} bytes including its URI; the limit is {limits.longest} bytes."
             raise MessageRefused(Refusal.PREFIX_TOO_LONG, detail)
+        keep(message.prefix, message.uri)
         self._prefixes = {**self._prefixes, message.prefix: message.uri}
 
     def _resolve_call(self, message: Call) -> Call:

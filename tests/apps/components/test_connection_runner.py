@@ -14,6 +14,8 @@ from tests.apps.sample_components import FakeLine, Held, HostWorld, Scripted, na
 from wampush.apps.component import Component, ComponentConnection
 from wampush.apps.components.connection_runner import ConnectionState
 from wampush.apps.components.host import PATIENCE
+from wampush.broker.memory import MemoryLimits
+from wampush.broker.memory_costs import component_message_bytes, request_bytes
 from wampush.errors import CloseReason
 
 
@@ -380,3 +382,36 @@ def test_states_follow_the_table():
     with pytest.raises(KeyError):
         runner.on_open()
     assert runner._state is ConnectionState.OPEN
+
+
+def test_what_connections_keep_is_counted_until_it_is_handled():
+    held = Held()
+    world = HostWorld(Scripted(on_message=held))
+    line, runner = world.connect()
+    opened = world.host.memory.total
+    assert opened == request_bytes({"host": "a"})
+    runner.on_message("1")
+    runner.on_message("22")
+    both = component_message_bytes("1") + component_message_bytes("22")
+    assert world.host.memory.total == opened + both
+    held.release()
+    assert world.host.memory.total == opened + component_message_bytes("22")
+    held.release()
+    assert world.host.memory.total == opened
+    world.lose(line, runner)
+    assert world.host.memory.total == 0
+
+
+def test_messages_beyond_a_limit_on_memory_end_the_connection():
+    held = Held()
+    most = request_bytes({"host": "a"}) + 2 * component_message_bytes("x")
+    world = HostWorld(Scripted(on_message=held), limits=MemoryLimits(most, most, most))
+    line, runner = world.connect()
+    for _ in range(4):
+        runner.on_message("x")
+    assert line.ended == [(CloseReason.MEMORY_LIMIT, "session-memory", None)]
+    other, _ = world.connect()
+    assert other.ended == [(CloseReason.MEMORY_LIMIT, "address-memory", None)]
+    runner.on_lost()
+    world.clock.advance(PATIENCE)
+    assert world.host.memory.total == 0

@@ -12,6 +12,7 @@ from tests.apps.sample_components import FakeLine
 from wampush.apps.component import Component, ConnectRequest
 from wampush.apps.components.registry import Components
 from wampush.broker.identity import ANONYMOUS
+from wampush.broker.memory import UNLIMITED, Memory
 from wampush.config.tables.routes import RouteSettings
 from wampush.errors import OperatorError
 
@@ -34,6 +35,7 @@ def made(folder: Path | None, *names: str) -> Components:
         folder=folder,
         max_pending=100,
         max_pending_bytes=2**18,
+        memory=Memory(UNLIMITED),
         call_later=Clock().callLater,
     )
 

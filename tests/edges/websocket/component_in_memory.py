@@ -19,6 +19,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.memory import UNLIMITED, Memory
 from wampush.config.settings import Settings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
@@ -103,6 +104,7 @@ class ComponentEdge:
         self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         pressure = Backpressure(2**28, self.clock.callLater)
         fanout = Fanout(lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
+        memory = Memory(UNLIMITED)
         self.host = ComponentHost(
             name="shop:Chat",
             component=self.component,
@@ -111,6 +113,7 @@ class ComponentEdge:
             numbers=count(1),
             incidents=Incidents(self.clock.seconds),
             call_later=self.clock.callLater,
+            memory=memory,
         )
         own = Origins(self.settings.origins, self.settings.allow_null_origin)
         authenticator: Any = Authenticator(Settings(), self.clock, self.clock.seconds)
@@ -135,6 +138,7 @@ class ComponentEdge:
             routes=Routes(self.route),
             fanout=fanout,
             backpressure=pressure,
+            memory=memory,
             ledger=self.ledger,
             now=self.clock.seconds,
             reactor=self.clock,

@@ -192,6 +192,8 @@ class MemoryNode:
     trusted: tuple[str, ...] = ()
     per_second: float = 1000.0
     burst: int = 100_000
+    #: Limits of ``[limits]`` on memory, by name.
+    kept: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -204,6 +206,7 @@ class MemoryNode:
                 connections_per_address=self.most_per_address,
                 messages_per_second=self.per_second,
                 message_burst=self.burst,
+                **self.kept,
             ),
             proxy=ProxySettings(trusted=self.trusted),
         )
@@ -223,17 +226,18 @@ class MemoryNode:
         """The end of a reactor turn."""
         self.clock.advance(0)
 
-    def connect(self) -> Peer:
+    def connect(self, address: str = ADDRESS.host) -> Peer:
         """A TCP connection, accepted."""
         connection = self.edge.buildProtocol(ADDRESS)
         assert connection is not None
         transport = MemoryTransport()
+        transport.peerAddr = IPv4Address("TCP", address, ADDRESS.port)
         connection.makeConnection(transport)
         return Peer(self, connection, transport)
 
-    def open(self, *more: str) -> Peer:
+    def open(self, *more: str, address: str = ADDRESS.host) -> Peer:
         """A client that has received WELCOME."""
-        peer = self.connect()
+        peer = self.connect(address)
         peer.open(*more)
         return peer
 

@@ -13,6 +13,7 @@ from zope.interface import directlyProvides
 
 from tests.edges.websocket.in_memory import KEY, MemoryTransport, masked, request
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
@@ -52,7 +53,7 @@ class RecordingRoute:
         identity: Identity,
         subprotocol: str | None,
     ) -> Any:
-        assert (line, outbox) == ("line", "outbox")
+        assert (line, outbox) == (LINE, "outbox")
         if self.refusal is not None:
             raise self.refusal
         self.begun.append((request, identity, subprotocol))
@@ -92,6 +93,15 @@ class FakeHook:
         return self._answer
 
 
+class FakeLine:
+    """A connection, as far as an owner of memory is one."""
+
+    address_name = "192.0.2.1"
+
+
+LINE: Any = FakeLine()
+
+
 class Door:
     """An opening handshake, and what it called."""
 
@@ -103,6 +113,7 @@ class Door:
         most_per_user: int = 0,
         proxies: Proxies | None = None,
         transport: Any = None,
+        limits: MemoryLimits = UNLIMITED,
     ) -> None:
         self.route = RecordingRoute()
         self.authenticator = FakeAuthenticator(*answers)
@@ -119,7 +130,8 @@ class Door:
         self.opened: list[tuple[Any, bytes, Agreement | None, bytes]] = []
         self.answered: list[tuple[bytes, CloseReason, str]] = []
         self.defects: list[Failure] = []
-        parts: Any = {"line": "line", "outbox": "outbox"}
+        self.memory = Memory(limits)
+        parts: Any = {"line": LINE, "outbox": "outbox"}
         authenticator: Any = self.authenticator
         self.opening = OpeningHandshake(
             rules=OpeningRules(
@@ -127,6 +139,7 @@ class Door:
                 routes=Routes(self.route),
                 authenticator=authenticator,
                 connect_hook=hook,
+                memory=self.memory,
                 server="wampush/test",
             ),
             ticket=self.ticket,

@@ -18,7 +18,9 @@ from twisted.python.failure import Failure
 
 from wampush.apps.component import Component, ComponentConnection, Line
 from wampush.apps.incidents import Incidents
-from wampush.errors import CloseReason
+from wampush.broker.memory import Memory
+from wampush.broker.memory_costs import component_message_bytes, request_bytes
+from wampush.errors import CloseReason, Refusal
 
 _OPEN: Final = object()
 _CLOSE: Final = object()
@@ -83,6 +85,10 @@ class RunnerHost(Protocol):
         """Size of these messages together."""
 
     @property
+    def memory(self) -> Memory:
+        """Counts what connections make the node keep."""
+
+    @property
     def incidents(self) -> Incidents:
         """Logs errors."""
 
@@ -128,10 +134,19 @@ class ConnectionRunner:
         # from inside, and so on until the stack overflows.
         self._is_stepping = False
 
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+        return self._line.address_name
+
     def on_open(self) -> None:
         """Notify the component of the client: the handshake is answered."""
         self._move(_Event.OPENED)
+        # The component has it as long as the connection lasts.
+        refusal = self._host.memory.keep(self, request_bytes(self._conn.request.headers))
         self._add(_OPEN)
+        if refusal is not None:
+            self._end_for(refusal)
 
     def on_message(self, data: str | bytes) -> None:
         """Give the component a message of the client; too many end the connection."""
@@ -145,7 +160,11 @@ class ConnectionRunner:
                     f"limits.pending_bytes_per_session = {host.max_pending_bytes} bytes"
                 )
                 return
-        self._add(data)
+        refusal = host.memory.keep(self, component_message_bytes(data))
+        if refusal is None:
+            self._add(data)
+        else:
+            self._end_for(refusal)
 
     def on_lost(self) -> None:
         """Notify the component of the end, after what the client had sent before."""
@@ -163,21 +182,31 @@ class ConnectionRunner:
         else:
             # The component is notified of the end all the same.
             self._steps = deque((_CLOSE,))
-            self._pending_bytes = 0
+            self._drop_messages()
             self._go_on()
 
     def _end_flood(self, pending: str) -> None:
         self._steps = None
-        self._pending_bytes = 0
+        self._drop_messages()
         self._line.drop(
             CloseReason.FLOODING, f"{pending} are already waiting for {self._host.name}."
         )
+
+    def _end_for(self, refusal: Refusal) -> None:
+        """End the connection because a limit on memory is met."""
+        if self._line.reason is None:
+            self._line.end(CloseReason.MEMORY_LIMIT, refusal.code)
+
+    def _drop_messages(self) -> None:
+        self._pending_bytes = 0
+        self._host.memory.forget(self)
 
     def _move(self, event: _Event) -> None:
         self._state = _MOVES[self._state, event]
 
     def _end(self) -> None:
         self._move(_Event.HANDLED)
+        self._host.memory.forget(self)
         self._host.on_ended(self)
 
     # Steps in order.
@@ -211,22 +240,27 @@ class ConnectionRunner:
     def _take(self, step: object) -> None:
         component, conn = self._host.component, self._conn
         if step is _OPEN:
-            self._run("on_open", component.on_open, conn)
+            self._run("on_open", 0, component.on_open, conn)
         elif step is _CLOSE:
-            self._run("on_close", component.on_close, conn)
+            self._run("on_close", 0, component.on_close, conn)
             if self._running is None:
                 self._end()
             else:
                 self._host.restart_time(self)
-        elif self._line.reason in _CLIENT_ENDS:
-            self._run("on_message", component.on_message, conn, step)
+        elif isinstance(step, str | bytes) and self._line.reason in _CLIENT_ENDS:
+            self._run("on_message", component_message_bytes(step), component.on_message, conn, step)
 
-    def _run(self, name: str, method: Callable[..., Any], *arguments: object) -> None:
+    def _run(self, name: str, kept: int, method: Callable[..., Any], *arguments: object) -> None:
+        """Run a method.
+
+        :param kept: what its message takes in memory until it has ended, in bytes.
+        """
         self._running = running = maybeDeferred(method, *arguments)
         running.addErrback(self._on_failure, name)
-        running.addCallback(self._on_done, running)
+        running.addCallback(self._on_done, running, kept)
 
-    def _on_done(self, _: object, running: Deferred[Any]) -> None:
+    def _on_done(self, _: object, running: Deferred[Any], kept: int) -> None:
+        self._host.memory.release(self, kept)
         # What was given up may end at any time; nothing waits for it.
         if self._running is running:
             self._running = None

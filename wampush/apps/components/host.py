@@ -15,6 +15,7 @@ from wampush.apps.component import Component, ComponentConnection, Line
 from wampush.apps.components.connection_runner import ConnectionRunner
 from wampush.apps.incidents import Incidents
 from wampush.broker.identity import Identity
+from wampush.broker.memory import Memory
 from wampush.broker.requests.connect_request import ConnectRequest
 
 #: Seconds that methods may take for what a client has left; then they are cancelled.
@@ -28,6 +29,7 @@ class ComponentHost:
     :param component: the object.
     :param max_pending: messages of one connection that may wait for the component.
     :param max_pending_bytes: size of these messages together; a single one may be longer.
+    :param memory: counts what connections make the node keep.
     :param numbers: gives connections their numbers.
     :param incidents: logs errors.
     :param call_later: ``IReactorTime.callLater``.
@@ -40,6 +42,7 @@ class ComponentHost:
         component: Component,
         max_pending: int,
         max_pending_bytes: int,
+        memory: Memory,
         numbers: Iterator[int],
         incidents: Incidents,
         call_later: Callable[..., Any],
@@ -48,6 +51,7 @@ class ComponentHost:
         self.component: Final = component
         self.max_pending: Final = max_pending
         self.max_pending_bytes: Final = max_pending_bytes
+        self.memory: Final = memory
         self.incidents: Final = incidents
         self._numbers = numbers
         self._call_later = call_later

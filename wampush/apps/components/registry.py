@@ -23,7 +23,8 @@ from wampush.errors import OperatorError
 from wampush.excerpts import shown
 
 if TYPE_CHECKING:
-    from wampush.config.tables.routes import RouteSettings
+    from wampush.broker.memory import Memory
+from wampush.config.tables.routes import RouteSettings
 
 _METHODS: Final[Mapping[str, Sequence[str]]] = MappingProxyType(
     {
@@ -42,6 +43,7 @@ class Components:
     :param folder: of the configuration file, if there is one.
     :param max_pending: messages of one connection that may wait for its component.
     :param max_pending_bytes: size of these messages together; a single one may be longer.
+    :param memory: counts what connections make the node keep.
     :param call_later: ``IReactorTime.callLater``.
     :raises OperatorError: when a component cannot be created.
     """
@@ -53,6 +55,7 @@ class Components:
         folder: Path | None,
         max_pending: int,
         max_pending_bytes: int,
+        memory: Memory,
         call_later: Callable[..., Any],
     ) -> None:
         numbers = count(1)
@@ -64,6 +67,7 @@ class Components:
                 component=create_component(route.component, folder, f"routes[{number}].component"),
                 max_pending=max_pending,
                 max_pending_bytes=max_pending_bytes,
+                memory=memory,
                 numbers=numbers,
                 incidents=incidents,
                 call_later=call_later,

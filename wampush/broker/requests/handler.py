@@ -12,9 +12,11 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from wampush.broker.broker import Broker
+from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import Identity
 from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
+from wampush.broker.memory_costs import pending_bytes, prefix_bytes
 from wampush.broker.pending import PASS, PendingRequest, PendingRequests, RequestState, Verdict
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
@@ -69,7 +71,8 @@ class RequestHandler:
         self.procedures: Final = procedures
         self.application: Final = application
         self._checks = checks
-        self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict, int], None]]] = {
+        self._memory = broker.memory
+        self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict, bytes], None]]] = {
             Subscribe: self._subscribe,
             Unsubscribe: self._unsubscribe,
             Publish: self._publish,
@@ -112,7 +115,7 @@ class RequestHandler:
         :param text: the payload of a text frame.
         """
         try:
-            request = subscriber.session.receive(text)
+            request = subscriber.session.receive(text, partial(self._keep_prefix, subscriber))
         except MessageRefused as error:
             self.refuse(subscriber, error, text)
             return
@@ -138,18 +141,17 @@ class RequestHandler:
 
         :raises MessageRefused: when the session may not do it.
         """
-        size = len(text)
         self._checks.check_authenticated(subscriber, request)
-        self._checks.check(subscriber, request, size)
+        self._checks.check(subscriber, request, len(text))
         judge = self._judge(request)
         pending = subscriber.pending
         if judge is None and (pending is None or not pending.requests):
-            self._effects[type(request)](subscriber, request, PASS, size)
+            self._effects[type(request)](subscriber, request, PASS, text)
             self.broker.ledger.accept(Source.CLIENT)
             return
-        pending = self._pending_of(subscriber, size)
+        pending, kept = self._pending_of(subscriber, text)
         state = RequestState.DECIDED if judge is None else RequestState.PENDING
-        waiting = PendingRequest(request, text, subscriber.identity, state)
+        waiting = PendingRequest(request, text, subscriber.identity, state, kept)
         pending.add(waiting)
         if judge is not None:
             if isinstance(request, Publish):
@@ -185,17 +187,21 @@ class RequestHandler:
             return None if application.has_action(request.topic) else application.publishing
         return None
 
-    def _pending_of(self, subscriber: Subscriber, size: int) -> PendingRequests:
+    def _pending_of(self, subscriber: Subscriber, text: bytes) -> tuple[PendingRequests, int]:
         """Return the requests of a session that wait, if one more may.
 
-        :raises MessageRefused: TOO_MANY_PENDING.
+        :param text: of the one more.
+        :returns: also what it takes in memory, which is counted.
+        :raises MessageRefused: TOO_MANY_PENDING, or a limit on memory.
         """
         pending = subscriber.pending
         if pending is None:
             pending = PendingRequests()
-        self._checks.check_pending(pending, size)
+        self._checks.check_pending(pending, len(text))
+        kept = pending_bytes(text)
+        self._memory.admit(subscriber, kept)
         subscriber.pending = pending
-        return pending
+        return pending, kept
 
     def _decide(self, subscriber: Subscriber, waiting: PendingRequest, verdict: Verdict) -> None:
         """Note a verdict; let all requests take effect that wait for nothing else."""
@@ -209,18 +215,19 @@ class RequestHandler:
 
     def _take_effect(self, subscriber: Subscriber, waiting: PendingRequest) -> None:
         verdict, text = waiting.verdict, waiting.text
+        self._memory.release(subscriber, waiting.kept)
         if verdict.refusal is not None:
             self.refuse(subscriber, MessageRefused(verdict.refusal, verdict.detail), text)
             return
-        request, size = waiting.whole(subscriber.session.call_arguments), len(text)
+        request = waiting.whole(subscriber.session.call_arguments)
         try:
             if subscriber.identity is not waiting.identity:
                 # An earlier request may have changed the identity.
-                self._checks.check(subscriber, request, size)
+                self._checks.check(subscriber, request, len(text))
             elif isinstance(request, Subscribe):
                 # Others may have taken the room meanwhile.
                 self._checks.check_room(subscriber, request.topic)
-            self._effects[type(request)](subscriber, request, verdict, size)
+            self._effects[type(request)](subscriber, request, verdict, text)
         except MessageRefused as error:
             self._refuse_request(subscriber, request, error, text)
         else:
@@ -245,14 +252,13 @@ class RequestHandler:
         self.broker.unsubscribe(subscriber, request.topic)
 
     def _publish(
-        self, subscriber: Subscriber, request: Publish, verdict: Verdict, size: int
+        self, subscriber: Subscriber, request: Publish, verdict: Verdict, text: bytes
     ) -> None:
         application = self.application
         if application is not None and application.has_action(request.topic):
-            pending = self._pending_of(subscriber, size)
-            pending.add_call(size)
+            done = self._begin_call(subscriber, text)
             self.broker.fanout.expect()
-            application.act(subscriber, request, partial(self._on_done, subscriber, pending, size))
+            application.act(subscriber, request, done)
             return
         if request.exclude is not None:
             exclude = frozenset(request.exclude)
@@ -264,31 +270,50 @@ class RequestHandler:
         payload = request.event if verdict.payload is None else verdict.payload
         self.broker.publish(Publication(request.topic, payload, audience))
 
-    def _call(self, subscriber: Subscriber, request: Call, _: Verdict, size: int) -> None:
+    def _call(self, subscriber: Subscriber, request: Call, _: Verdict, text: bytes) -> None:
         procedure = self.procedures.get(request.procedure)
         application = self.application
         reply = self.broker.fanout.reply
         if procedure is not None:
             reply(subscriber.outbox, answer(procedure, subscriber, request))
         elif application is not None and application.has_procedure(request.procedure):
-            pending = self._pending_of(subscriber, size)
-            pending.add_call(size)
-            on_answer = partial(self._on_answer, subscriber, pending, size)
+            done = self._begin_call(subscriber, text)
+            on_answer = partial(self._on_answer, subscriber.outbox, done)
             application.call(subscriber, request, on_answer)
         else:
-            text = subscriber.session.error(
+            error = subscriber.session.error(
                 request.call_id,
                 ERROR_NO_SUCH_PROCEDURE,
                 f"no procedure is registered under {request.procedure[:200]!r}",
             )
-            reply(subscriber.outbox, text)
+            reply(subscriber.outbox, error)
 
-    def _on_done(self, subscriber: Subscriber, pending: PendingRequests, size: int) -> None:
+    def _begin_call(self, subscriber: Subscriber, text: bytes) -> Callable[[], None]:
+        """Count a call or an action that the application answers; return what ends this.
+
+        :raises MessageRefused: as :meth:`_pending_of`.
+        """
+        pending, kept = self._pending_of(subscriber, text)
+        size = len(text)
+        pending.add_call(size)
+        return partial(self._end_call, subscriber, pending, size, kept)
+
+    def _end_call(
+        self, subscriber: Subscriber, pending: PendingRequests, size: int, kept: int
+    ) -> None:
         pending.remove_call(size)
+        self._memory.release(subscriber, kept)
         self._release(subscriber, pending)
 
-    def _on_answer(
-        self, subscriber: Subscriber, pending: PendingRequests, size: int, text: bytes
-    ) -> None:
-        self._on_done(subscriber, pending, size)
-        self.broker.fanout.reply(subscriber.outbox, text)
+    def _on_answer(self, outbox: Outbox, done: Callable[[], None], text: bytes) -> None:
+        done()
+        self.broker.fanout.reply(outbox, text)
+
+    def _keep_prefix(self, subscriber: Subscriber, prefix: str, uri: str) -> None:
+        """Count a prefix that a session is about to define, perhaps anew.
+
+        :raises MessageRefused: a limit on memory.
+        """
+        before = subscriber.session.prefixes.get(prefix)
+        replaced = 0 if before is None else prefix_bytes(prefix, before)
+        self._memory.admit(subscriber, prefix_bytes(prefix, uri) - replaced)

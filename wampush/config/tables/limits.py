@@ -39,7 +39,16 @@ class LimitSettings:
         for application code; each costs memory.
     :param pending_bytes_per_session: The texts of these calls, subscriptions and events together;
         in Python their arguments may take twenty times as much. A single one may be longer.
-    :param topics: Topics with a subscriber, in total; about 1 KiB each with a long name.
+    :param kept_bytes_per_session: What one session or connection makes the node keep:
+        subscriptions, prefixes, requests and messages that wait, unfinished input. Room for a
+        message of any content.
+    :param kept_bytes_per_address: The same for all clients of one address: 64 KiB for each of a
+        thousand pages. Addresses count as for ``connections_per_address``; no limit where that is
+        0.
+    :param kept_bytes: The same for all clients together; with the other limits, a machine of 2 GiB
+        survives.
+    :param topics: Topics with a subscriber, in total; 0.6 KiB each, and 1 KiB more with the longest
+        name.
     """
 
     queued_bytes: Annotated[int, whole(1024, 1024 * GIB, "bytes")] = 268_435_456
@@ -53,6 +62,9 @@ class LimitSettings:
     prefixes_per_session: Annotated[int, whole(1, 100_000, "prefixes")] = 100
     pending_per_session: Annotated[int, whole(1, 100_000, "requests")] = 100
     pending_bytes_per_session: Annotated[int, whole(1024, GIB, "bytes")] = 262_144
+    kept_bytes_per_session: Annotated[int, whole(65_536, GIB, "bytes")] = 8_388_608
+    kept_bytes_per_address: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 67_108_864
+    kept_bytes: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 536_870_912
     topics: Annotated[int, whole(1, 100_000_000, "topics")] = 1_000_000
 
 
@@ -63,4 +75,24 @@ def one_queue_fits_into_all(all_queues: int, one_queue: int) -> Iterator[str]:
         yield (
             f"limits.queued_bytes ({all_queues}), all clients together, must not be less than "
             f"clients.queue_bytes ({one_queue}), one client"
+        )
+
+
+@rule("limits.kept_bytes_per_address", "limits.kept_bytes_per_session")
+def one_session_fits_into_an_address(address: int, session: int) -> Iterator[str]:
+    """The limit of an address must allow one full session."""
+    if address < session:
+        yield (
+            f"limits.kept_bytes_per_address ({address}) must not be less than "
+            f"limits.kept_bytes_per_session ({session}), one session"
+        )
+
+
+@rule("limits.kept_bytes", "limits.kept_bytes_per_address")
+def one_address_fits_into_all(everybody: int, address: int) -> Iterator[str]:
+    """The limit of all clients together must allow one full address."""
+    if everybody < address:
+        yield (
+            f"limits.kept_bytes ({everybody}), all clients together, must not be less than "
+            f"limits.kept_bytes_per_address ({address}), one address"
         )

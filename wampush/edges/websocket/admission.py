@@ -207,6 +207,11 @@ class Ticket:
         #: The client's address: the peer's until a trusted proxy reports another one.
         self.address = peer
 
+    @property
+    def name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+        return self._address_name or self._socket_name
+
     def admit(self, peer: str, headers: Mapping[str, str], origins: Origins | None = None) -> None:
         """Let the WebSocket open.
 

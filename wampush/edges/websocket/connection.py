@@ -2,7 +2,6 @@
 
 Owns: a connection from accept to loss: its frames in and out, its time and its limits.
 Must not import: the server, the composition root, any conversation.
-
 The states are in ``lifecycle``, the reading of frames in ``frame_reader``.
 """
 
@@ -21,6 +20,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Ledger
+from wampush.broker.memory_costs import unfinished_bytes
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
 from wampush.edges.websocket.admission import Admission, Ticket
@@ -28,7 +28,7 @@ from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.closing import WaitFor
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Conversation
-from wampush.edges.websocket.frame_reader import FrameReader
+from wampush.edges.websocket.frame_reader import AUTOBAHN_STATES, FrameReader
 from wampush.edges.websocket.framing import PING, close_frame, reason_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.lifecycle import Event, State, moved
@@ -39,12 +39,6 @@ from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 
 _log = Logger(namespace="wampush.websocket")
-
-#: Autobahn's ``state`` for ours; CLOSED for all others.
-_AUTOBAHN_STATE: Final = {
-    State.CONNECTING: FrameReader.STATE_CONNECTING,
-    State.OPEN: FrameReader.STATE_OPEN,
-}
 _OPEN: Final = FrameReader.STATE_OPEN
 
 
@@ -129,6 +123,11 @@ class Connection(FrameReader):
         """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
         return "" if self.ticket is None else self.ticket.address
 
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
+        return None if self.ticket is None else self.ticket.name
+
     # The socket.
 
     def connectionMade(self) -> None:
@@ -173,7 +172,7 @@ class Connection(FrameReader):
         """The socket is gone: clear the indexes first, then count the end and notify others."""
         shared = self.shared
         shared.timer_wheel.cancel(self)
-        # Before others are notified, so that writing to the connection or ending it does nothing.
+        # First, so that writing to the connection or ending it does nothing from now on.
         self._move(Event.LOST)
         conversation, self.conversation = self.conversation, None
         if conversation is not None:
@@ -187,13 +186,14 @@ class Connection(FrameReader):
             self.data = b""
         if self.current_frame is not None:
             self.current_frame = None
+        shared.rules.memory.forget(self)
         if self.ticket is not None:
             self.ticket.give_back(shared.timer_wheel.seconds)
         shared.on_lost(self)
 
     def _move(self, event: Event) -> None:
         self.lifecycle = lifecycle = moved(self.lifecycle, event)
-        self.state = _AUTOBAHN_STATE.get(lifecycle, FrameReader.STATE_CLOSED)
+        self.state = AUTOBAHN_STATES.get(lifecycle, FrameReader.STATE_CLOSED)
         if event is not Event.OPENED:
             self.read_turns.forget(self)
         if event is not Event.SENT and (stage := self.stage) is not None:
@@ -210,9 +210,8 @@ class Connection(FrameReader):
             return
         self.sendData(response)
         if agreement is not None:
-            settings = shared.settings
-            self._perMessageCompress = agreement.inflater(settings.max_message_bytes)
-            outbox.format = agreement.format(settings.compression_min_bytes)
+            self._perMessageCompress = agreement.inflater(shared.settings.max_message_bytes)
+            outbox.format = agreement.format(shared.settings.compression_min_bytes)
         self._move(Event.OPENED)
         if self.ticket is not None:
             self.ticket.on_open(shared.timer_wheel.seconds)
@@ -243,6 +242,12 @@ class Connection(FrameReader):
         """Pass a binary message to the conversation."""
         if self.conversation is not None and self.spend_allowance():
             self.conversation.on_binary(data)
+
+    def on_unfinished(self, size: int) -> None:
+        """Count the bytes that have arrived and are not handled."""
+        refusal = self.shared.rules.memory.hold(self, unfinished_bytes(size))
+        if refusal is not None:
+            self.drop(CloseReason.MEMORY_LIMIT, refusal.code)
 
     def spend_allowance(self) -> bool:
         """Use one message of the client's allowance; drop the client when none is left."""
@@ -329,11 +334,7 @@ class Connection(FrameReader):
     # Ends.
 
     def drop(self, reason: CloseReason, detail: str = "") -> None:
-        """End the connection at once by a TCP abort; clients of ``ab.connect`` reconnect after it.
-
-        :param reason: counted and logged.
-        :param detail: for the log.
-        """
+        """End the connection at once by a TCP abort; clients of ``ab.connect`` reconnect."""
         if self.lifecycle in (State.CONNECTING, State.OPEN):
             self._move(Event.DROPPED)
             self._count(reason, detail)

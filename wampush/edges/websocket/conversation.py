@@ -34,6 +34,10 @@ class Line(Protocol):
         """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
 
     @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
+
+    @property
     def reason(self) -> CloseReason | None:
         """Why the connection has ended; None while it has not, and where it was lost."""
 

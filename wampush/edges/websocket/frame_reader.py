@@ -17,6 +17,7 @@ from typing import Final, Protocol
 
 from wampush.edges.websocket.closing import Closing
 from wampush.edges.websocket.framing import CLOSE_OPCODE, unmask
+from wampush.edges.websocket.lifecycle import State
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
@@ -28,6 +29,12 @@ _LONG_HEADER_BYTES: Final = 8
 _NOT_COUNTED: Final = frozenset((1, 2, 8))
 
 
+#: The greatest opcode of frames with data; those above are control frames of 125 bytes at most.
+_LAST_DATA_OPCODE: Final = 7
+#: Parts of a message after which they are joined: as many small ones take a hundred times as much.
+_MOST_PARTS: Final = 64
+
+
 class Stage(Protocol):
     """A part of a connection's life in which what the client sends is not read as messages."""
 
@@ -36,6 +43,13 @@ class Stage(Protocol):
 
     def cancel(self) -> None:
         """Stop: the next part has begun."""
+
+
+def _joined(parts: list[bytes]) -> int:
+    """Join parts of a message when there are many; return their size in bytes."""
+    if len(parts) > _MOST_PARTS:
+        parts[:] = [b"".join(parts)]
+    return sum(map(len, parts))
 
 
 class FrameReader(SlimServerProtocol, ABC):
@@ -62,6 +76,13 @@ class FrameReader(SlimServerProtocol, ABC):
     @abstractmethod
     def on_binary(self, data: bytes) -> None:
         """The client has sent a binary message."""
+
+    @abstractmethod
+    def on_unfinished(self, size: int) -> None:
+        """Some of what has arrived is kept.
+
+        :param size: in bytes; 0 when nothing is kept any more.
+        """
 
     @abstractmethod
     def spend_allowance(self) -> bool:
@@ -108,6 +129,7 @@ class FrameReader(SlimServerProtocol, ABC):
             if read_turns.is_over() and (position < size or read_turns.is_held()):
                 self.data = data[position:]
                 read_turns.pause(self)
+                self._count_unfinished()
                 return
         if position < size:
             self.data = data[position:] if position else data
@@ -118,6 +140,7 @@ class FrameReader(SlimServerProtocol, ABC):
         if self.current_frame is None and not self.inside_message:
             data, self.data = self.data, b""
             self.read_frames(data)
+            self._count_unfinished()
         else:
             self.consumeData()
         if self.state != self.STATE_OPEN:
@@ -137,6 +160,10 @@ class FrameReader(SlimServerProtocol, ABC):
 
     def consumeData(self) -> None:
         """Have Autobahn read frames, as long as this read may go on."""
+        self._read_by_autobahn()
+        self._count_unfinished()
+
+    def _read_by_autobahn(self) -> None:
         read_turns = self.read_turns
         goes_on = True
         while goes_on and self.state != self.STATE_CLOSED:
@@ -149,6 +176,17 @@ class FrameReader(SlimServerProtocol, ABC):
             ):
                 read_turns.pause(self)
                 return
+
+    def _count_unfinished(self) -> None:
+        """Count what is kept of a message that has not arrived whole, or is not read yet."""
+        if self.state != self.STATE_OPEN:
+            return
+        size = len(self.data)
+        if self.inside_message:
+            size += _joined(self.message_data)
+        if self.current_frame is not None and self.current_frame.opcode <= _LAST_DATA_OPCODE:
+            size += _joined(self.frame_data)
+        self.on_unfinished(size)
 
     def _is_utf8(self, text: bytes) -> bool:
         try:
@@ -186,3 +224,10 @@ class FrameReader(SlimServerProtocol, ABC):
             self.on_binary(payload)
         else:
             self.on_text(payload)
+
+
+#: Autobahn's ``state`` for the states of a connection; CLOSED for all others.
+AUTOBAHN_STATES: Final = {
+    State.CONNECTING: FrameReader.STATE_CONNECTING,
+    State.OPEN: FrameReader.STATE_OPEN,
+}

@@ -16,6 +16,8 @@ from twisted.python.failure import Failure
 
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.memory import Memory
+from wampush.broker.memory_costs import handshake_bytes
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
@@ -47,6 +49,7 @@ class OpeningRules:
     :param routes: what is said under which path.
     :param authenticator: finds out the identities of clients.
     :param connect_hook: asked last; None when no application decides.
+    :param memory: counts what connections make the node keep.
     :param server: name and version of the server, for people who open the port in a browser.
     """
 
@@ -54,6 +57,7 @@ class OpeningRules:
     routes: Routes
     authenticator: Authenticator
     connect_hook: ConnectHook | None
+    memory: Memory
     server: str
 
 
@@ -136,12 +140,15 @@ class OpeningHandshake:
                 self._read_request()
             else:
                 self._limit_early_frames()
+            if not self._done:
+                self._count(data)
         except HandshakeRefused as error:
             self._refuse(error)
 
     def cancel(self) -> None:
         """Give up: the connection has ended. Nothing is called any more."""
         self._done = True
+        self._rules.memory.forget(self._line)
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
             waiting.cancel()
@@ -170,6 +177,14 @@ class OpeningHandshake:
         if len(self._data) > self._rules.settings.max_header_bytes:
             detail = "The client sent too many frames before its handshake was answered."
             raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, detail)
+
+    def _count(self, data: bytes) -> None:
+        """Count what a handshake that is not answered yet makes the node keep."""
+        memory, line = self._rules.memory, self._line
+        is_first = not memory.of_owner(line)
+        refusal = memory.keep(line, handshake_bytes(data, is_first=is_first))
+        if refusal is not None:
+            raise HandshakeRefused(CloseReason.HANDSHAKE_MEMORY, refusal.sentence)
 
     def _identify(
         self,

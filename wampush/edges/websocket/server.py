@@ -18,6 +18,7 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
+from wampush.broker.memory import Memory
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
@@ -44,6 +45,7 @@ class WebSocketEdge(Factory):
     :param routes: what is said under which path.
     :param fanout: the path to the outboxes.
     :param backpressure: notified of bytes that wait for clients.
+    :param memory: counts what connections make the node keep.
     :param ledger: counts how connections end.
     :param now: returns the time in seconds since the epoch, for the expiry of identities.
     :param reactor: for timers.
@@ -62,6 +64,7 @@ class WebSocketEdge(Factory):
         routes: Routes,
         fanout: Fanout,
         backpressure: Backpressure,
+        memory: Memory,
         ledger: Ledger,
         now: Callable[[], float],
         reactor: Any,
@@ -83,6 +86,7 @@ class WebSocketEdge(Factory):
                 routes=routes,
                 authenticator=authenticator,
                 connect_hook=connect_hook,
+                memory=memory,
                 server=SERVER,
             ),
             admission=admission,

@@ -137,6 +137,11 @@ class WampConversation:
         return self._line.address
 
     @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
+        return self._line.address_name
+
+    @property
     def ended(self) -> CloseReason | None:
         """Why the connection has ended; None while it has not, and where it was lost."""
         return self._line.reason
