@@ -97,6 +97,17 @@ def test_topics_are_mapped_as_described(redis: RedisServer, tmp_path: Path) -> N
             assert client.receive() == [8, topic, EVENT]
 
 
+def test_a_prefix_is_left_out_of_the_topic_as_described(redis: RedisServer, tmp_path: Path) -> None:
+    with (
+        following(tmp_path, redis, 2) as daemon,
+        RawClient(daemon.websocket_port) as client,
+        redis.client() as backend,
+    ):
+        client.subscribe("orders")
+        assert backend.publish("laravel_database_orders", '{"id": 17, "state": "paid"}') == 1
+        assert client.receive() == [8, "orders", EVENT]
+
+
 def test_the_lines_of_the_log_are_those_described(tmp_path: Path) -> None:
     block = next(block for block in blocks_in(GUIDE, "text") if "retrying" in block)
     path = tmp_path / "wampush.toml"

@@ -23,6 +23,9 @@ SECRET = "correct-horse"
         ("REDIS://[::1]:1", RedisUrl("::1", 1)),
         ("redis://shop_redis-1", RedisUrl("shop_redis-1")),
         ("redis://:p%40ss%2Fw%C3%B6rd@h", RedisUrl("h", password="p@ss/wörd")),
+        ("unix:///run/redis/redis.sock", RedisUrl("", path="/run/redis/redis.sock")),
+        ("redis+unix:///r%20s?db=2", RedisUrl("", path="/r s")),
+        ("unix://live:pw@/r", RedisUrl("", user="live", password="pw", path="/r")),
         ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b")),
     ],
 )
@@ -56,7 +59,13 @@ def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
         " redis://h",
         "redis://h\n",
         "redis://[::1",
-        "unix:///run/redis.sock",
+        "unix://",
+        "unix://run/redis.sock",
+        "unix:redis.sock",
+        "unix:///run/redis.sock?db=a",
+        "unix:///run/redis.sock?password=" + SECRET,
+        "unix:///run/redis.sock#1",
+        "unix:///" + "p" * 107,
         f"http://:{SECRET}@h",
         f"redis://:{SECRET}@h:port",
         f"redis://:{SECRET}%ff@h",
@@ -73,7 +82,7 @@ def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
 def test_what_is_no_url_is_refused_without_showing_it(text: object) -> None:
     rejected = REDIS_ADDRESS.check(text)
     assert isinstance(rejected, Rejected)
-    assert rejected.expected.startswith("redis://HOST:PORT or rediss://HOST:PORT")
+    assert rejected.expected.startswith("redis://HOST:PORT, rediss://HOST:PORT")
     assert rejected.value is None
 
 
@@ -86,6 +95,8 @@ def test_user_and_password_are_hidden() -> None:
     assert (str(url), repr(url)) == (f"redis://{HIDDEN}@h:6379", f'"redis://{HIDDEN}@h:6379"')
     assert url.address == "redis://h:6379"
     assert str(RedisUrl("h", tls=True)) == "rediss://h:6379"
+    socket = RedisUrl("", password=SECRET, path="/r")
+    assert (str(socket), socket.address) == (f"unix://{HIDDEN}@/r", "unix:///r")
 
 
 @pytest.mark.parametrize(

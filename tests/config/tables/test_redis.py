@@ -52,6 +52,9 @@ def refusal(read: Callable[[], object]) -> str:
         ({"url": "redis://live@h"}, "url", "a user without a password"),
         ({"url": f"redis://:{SECRET}@h", "password_file": "f"}, "password_file", "must be empty"),
         ({"ca": "f"}, "ca", "not rediss://"),
+        ({"url": "unix:///r", "ca": "f"}, "ca", "not rediss://"),
+        ({"url": "unix://live@/r"}, "url", "a user without a password"),
+        ({"prefix": 5}, "prefix", "what all names of channels begin with"),
         ({"certificate": "f", "key": "f"}, "certificate", "not rediss://"),
         ({"url": "rediss://h", "certificate": "f"}, "key", "must be set where certificate is"),
         ({"url": "rediss://h", "key": "f"}, "key", "only there"),
@@ -67,6 +70,7 @@ def test_what_can_be_left_out_can_be_given_too() -> None:
     everything = {
         "url": "rediss://live@h",
         "channels": ["a*b*", "c"],
+        "prefix": "shop_database_*",
         "topic": "shop.{channel}.{channel}",
         "password_file": "password",
         "ca": "ca.pem",

@@ -131,7 +131,7 @@ class RedisWorld:
         self.endpoint = Endpoint()
         self.events: list[dict[str, Any]] = []
         observe: Any = self.events.append
-        monkeypatch.setattr(redis_source, "client_endpoint", lambda *_: self.endpoint)
+        monkeypatch.setattr(redis_source, "source_endpoint", lambda *_: self.endpoint)
         for module in (redis_source, redis_sources):
             monkeypatch.setattr(module, "_log", Logger(namespace="wampush.redis", observer=observe))
         monkeypatch.setattr(redis_source, "random", lambda: chance)

@@ -87,3 +87,13 @@ def test_a_pattern_that_nobody_asked_for_counts_unless_the_name_does() -> None:
 )
 def test_the_topic_is_made_of_the_channel(topic: str, expected: bytes) -> None:
     assert Channels(["live_*"], topic).topic(b"live_x") == expected
+
+
+def test_a_prefix_is_part_of_every_name_and_of_no_topic() -> None:
+    channels = Channels(["orders", "live_*"], "shop.{channel}", "shop*[1]_")
+    assert channels.names == {b"shop*[1]_orders"}
+    assert channels.globs == [rb"shop\*\[1\]_live_*"]
+    assert channels.topic(b"shop*[1]_live_7") == b"shop.live_7"
+    assert channels.topic(b"shop*[1]_shop*[1]_") == b"shop.shop*[1]_"
+    assert ChannelPattern("live_*", "a*_").matches(b"a*_live_7")
+    assert not ChannelPattern("live_*", "a*_").matches(b"ab_live_7")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 from OpenSSL import SSL
 from twisted.internet.error import (
+    ConnectError,
     ConnectionDone,
     ConnectionLost,
     DNSLookupError,
@@ -92,4 +95,17 @@ def test_a_failed_connection_is_explained(
     error: Exception, problem: str, unreachable: bool
 ) -> None:
     assert problem_of_failure(Failure(error)) == problem
+    assert is_unreachable(problem) is unreachable
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "unreachable"),
+    [
+        (errno.ENOENT, "there is no socket with this path (is Redis running?)", True),
+        (errno.EACCES, "permission denied: the user of wampush must be in the group", False),
+    ],
+)
+def test_errors_of_unix_sockets(number: int, words: str, unreachable: bool) -> None:
+    problem = problem_of_failure(Failure(ConnectError(number, "x")))
+    assert problem.startswith(words)
     assert is_unreachable(problem) is unreachable

@@ -53,6 +53,10 @@ class Subscribed:
     def states(self) -> list[object]:
         return [each["state"] for each in self.node.redis.status()]
 
+    def problem(self) -> object:
+        (status,) = self.node.redis.status()
+        return status["problem"]
+
     def until(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not condition():
@@ -121,6 +125,27 @@ def test_names_and_patterns_and_topics(redis: RedisServer) -> None:
         assert backend.publish("live_1_y", "[]") == 0
         running.until(lambda: len(running.seen) == 4)
         assert running.payloads[3:] == [("shop.live_1_x", b"[]")]
+
+
+def test_a_unix_socket_and_a_prefix(tmp_path: Path) -> None:
+    path = tmp_path / "redis sock"
+    options = ["--unixsocket", str(path), "--requirepass", SECRET]
+    url = f"unix://:{SECRET}@{str(path).replace(' ', '%20')}?db=3"
+    with running_redis(tmp_path, *options) as redis:
+        source = entry(url, "orders", "live_*", prefix="shop_database_")
+        with subscribed(source) as running, redis.client() as backend:
+            backend.do("AUTH", SECRET)
+            for name in ("orders", "live_7"):
+                assert backend.publish(f"shop_database_{name}", "1") == 1
+                assert backend.publish(name, "1") == 0
+            running.until(lambda: len(running.seen) == 2)
+            assert running.payloads == [("orders", b"1"), ("live_7", b"1")]
+            redis.stop()
+            running.until(lambda: running.states() == ["connecting"])
+            # The server has removed its socket.
+            running.until(lambda: "there is no socket" in str(running.problem()))
+            redis.start()
+            running.until_connected()
 
 
 def test_bad_messages_are_refused_and_those_after_them_arrive(redis: RedisServer) -> None:

@@ -27,6 +27,7 @@ class RedisUrl(Redacted):
     :param tls: whether to use TLS (``rediss://``).
     :param user: a user of Redis' access control list; "" for the default user.
     :param password: "" for none.
+    :param path: of a Unix socket; "" for a connection over TCP.
     """
 
     host: str
@@ -34,6 +35,7 @@ class RedisUrl(Redacted):
     tls: bool = False
     user: str = ""
     password: str = ""
+    path: str = ""
 
     @property
     def address(self) -> str:
@@ -47,15 +49,23 @@ class RedisUrl(Redacted):
         return f'"{self}"'
 
     def _written(self, login: str) -> str:
+        if self.path:
+            return f"unix://{login}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"redis{'s' * self.tls}://{login}{host}:{self.port}"
 
 
-_FORM: Final = "redis://HOST:PORT or rediss://HOST:PORT (TLS), optionally with USER:PASSWORD@"
+_FORM: Final = (
+    "redis://HOST:PORT, rediss://HOST:PORT (TLS) or unix:///PATH (a Unix socket), optionally with "
+    "USER:PASSWORD@"
+)
+_SOCKET_SCHEMES: Final = ("unix", "redis+unix")
+#: Bytes of the longest path of a socket, ``sun_path`` of Linux without its final zero.
+_MAX_PATH_BYTES: Final = 107
 
 
 def _address(url: str) -> object:
-    """Read a URL of the form, with or without a database number after a slash.
+    """Read a URL of the form, with or without a database number.
 
     The number is dropped: channels are the same in all databases of a Redis server.
     """
@@ -69,6 +79,14 @@ def _address(url: str) -> object:
         password = unquote(parts.password or "", errors="strict")
     except ValueError:
         return Rejected(f"{_FORM}, with a number as the port; percent-encode the password", url)
+    if parts.scheme in _SOCKET_SCHEMES:
+        path = unquote(parts.path)
+        if host or not path.startswith("/") or len(path.encode()) > _MAX_PATH_BYTES:
+            words = f"with an absolute path of at most {_MAX_PATH_BYTES} bytes"
+            return Rejected(f"{_FORM}, {words}", url)
+        if parts.fragment or not _names_database(parts.query):
+            return Rejected(f"{_FORM}, followed by nothing but ?db=NUMBER", url)
+        return RedisUrl("", user=user, password=password, path=path)
     if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
         return None
     if parts.query or parts.fragment or not _is_database(parts.path):
@@ -92,6 +110,11 @@ def _is_database(path: str) -> bool:
     return not number or (number.isascii() and number.isdigit())
 
 
+def _names_database(query: str) -> bool:
+    number = query.removeprefix("db=")
+    return not query or (number != query and number.isascii() and number.isdigit())
+
+
 def _is_topic(text: str) -> bool:
     rest = text.replace(CHANNEL, "")
     return bool(text) and "{" not in rest and "}" not in rest
@@ -103,6 +126,9 @@ REDIS_ADDRESS: Final = converted(_FORM, _address, is_secret=True)
 RedisServer = Annotated[RedisUrl, REDIS_ADDRESS]
 Channel = Annotated[
     str, string('the name of a channel, in which "*" matches any characters, as in "live_*"')
+]
+ChannelPrefix = Annotated[
+    str, string('what all names of channels begin with, as in "laravel_database_"', optional=True)
 ]
 ChannelTopic = Annotated[
     str,

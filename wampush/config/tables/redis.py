@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
-from wampush.config.checks.redis import CHANNEL, Channel, ChannelTopic, RedisServer
+from wampush.config.checks.redis import CHANNEL, Channel, ChannelPrefix, ChannelTopic, RedisServer
 from wampush.config.rules import Conflict, rule, too_long
 from wampush.config.setting import Some
 from wampush.topics import RESERVED_PREFIX, is_reserved
@@ -19,6 +19,8 @@ class RedisSourceSettings:
     :param url: The Redis server that the web application publishes to; user and password are never
         shown.
     :param channels: Redis may carry messages that are not for pages, so each channel is named.
+    :param prefix: Some frameworks put a prefix before the names of all channels, such as
+        ``laravel_database_``. It is part of neither ``channels`` nor the topic.
     :param topic: Pages subscribe to the name that the web application publishes to.
     :param password_file: Instead of a password in ``url``: a file can be made readable for the
         daemon only.
@@ -31,6 +33,7 @@ class RedisSourceSettings:
 
     url: RedisServer
     channels: Some[Channel]
+    prefix: ChannelPrefix = ""
     topic: ChannelTopic = CHANNEL
     password_file: PasswordFile = ""
     ca: CertificatesFile = ""
@@ -53,8 +56,8 @@ def _login(entry: RedisSourceSettings) -> Iterator[tuple[str, str]]:
         yield "password_file", "must be empty where url has a password"
     if entry.url.user and not (entry.url.password or entry.password_file):
         problem = (
-            "has a user without a password; write redis://USER:PASSWORD@HOST, or set "
-            "password_file; a password alone is written redis://:PASSWORD@HOST"
+            "has a user without a password; write USER:PASSWORD@ before the host or path, or set "
+            "password_file; a password alone is written :PASSWORD@"
         )
         yield "url", problem
 

@@ -22,18 +22,16 @@ class ChannelPattern:
     """A channel name in which each ``*`` stands for any number of characters.
 
     :param text: the pattern, with at least one asterisk; no other character is special.
+    :param prefix: what all names begin with; an asterisk in it is not special.
     """
 
-    def __init__(self, text: str) -> None:
-        name = text.encode()
-        self._first, *rest = name.split(b"*")
+    def __init__(self, text: str, prefix: str = "") -> None:
+        first, *rest = text.encode().split(b"*")
+        self._first = prefix.encode() + first
         self._last = rest.pop()
         self._between = rest
         #: The pattern as Redis reads it.
-        self.glob = b"".join(
-            b"\\" + name[at : at + 1] if name[at] in _SPECIAL else name[at : at + 1]
-            for at in range(len(name))
-        )
+        self.glob = _escaped(prefix.encode(), b"*") + _escaped(text.encode())
 
     def matches(self, name: bytes) -> bool:
         """Return whether the pattern matches a channel name."""
@@ -48,17 +46,31 @@ class ChannelPattern:
         return True
 
 
+def _escaped(name: bytes, more: bytes = b"") -> bytes:
+    """Return a part of a pattern in which nothing is special that should not be.
+
+    :param more: further characters that are not special.
+    """
+    special = _SPECIAL + more
+    return b"".join(
+        b"\\" + name[at : at + 1] if name[at] in special else name[at : at + 1]
+        for at in range(len(name))
+    )
+
+
 class Channels:
     """The subscriptions of one source.
 
     :param names: as in ``redis_source.channels``: a pattern if it contains ``*``, otherwise a name.
     :param topic: as in ``redis_source.topic``; ``{channel}`` stands for the channel.
+    :param prefix: as in ``redis_source.prefix``, before each of the names.
     """
 
-    def __init__(self, names: Sequence[str], topic: str) -> None:
+    def __init__(self, names: Sequence[str], topic: str, prefix: str = "") -> None:
+        self._prefix = prefix.encode()
         self._topic = topic.encode()
-        patterns = [ChannelPattern(each) for each in names if "*" in each]
-        self.names: Final = frozenset(each.encode() for each in names if "*" not in each)
+        patterns = [ChannelPattern(each, prefix) for each in names if "*" in each]
+        self.names: Final = frozenset((prefix + each).encode() for each in names if "*" not in each)
         self.globs: Final = [each.glob for each in patterns]
         self._before: Mapping[bytes, Sequence[ChannelPattern]] = {
             each.glob: patterns[:number] for number, each in enumerate(patterns)
@@ -80,5 +92,8 @@ class Channels:
         return not any(each.matches(channel) for each in self._before.get(glob, ()))
 
     def topic(self, channel: bytes) -> bytes:
-        """Return the topic for the messages of a channel."""
-        return self._topic.replace(_PLACEHOLDER, channel)
+        """Return the topic for the messages of a channel.
+
+        :param channel: with the prefix.
+        """
+        return self._topic.replace(_PLACEHOLDER, channel.removeprefix(self._prefix))

@@ -10,6 +10,7 @@ of an answer to a login only the code is repeated, which is one word in capitals
 from __future__ import annotations
 
 import re
+from errno import EACCES, ENOENT
 from typing import Any, Final
 
 from OpenSSL import SSL
@@ -43,6 +44,11 @@ _FAILURES: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ConnectionDone, "Redis closed the connection"),
     (ConnectionLost, "the connection was lost"),
 )
+_NO_SOCKET: Final = "there is no socket with this path (is Redis running?)"
+_SYSTEM_ERRORS: Final = {
+    ENOENT: _NO_SOCKET,
+    EACCES: "permission denied: the user of wampush must be in the group of the socket",
+}
 _UNTRUSTED: Final[tuple[tuple[type[Exception], str], ...]] = (
     (CertificateError, "the certificate of the server has no subjectAltName"),
     (
@@ -56,7 +62,7 @@ _AWAY: Final = frozenset(problem for _, problem in _FAILURES)
 
 def is_unreachable(problem: str) -> bool:
     """Return whether a problem means that Redis is not reachable, whatever the settings here."""
-    return problem in _AWAY or problem.startswith(_FAILED)
+    return problem in _AWAY or problem == _NO_SOCKET or problem.startswith(_FAILED)
 
 
 def problem_of_error_reply(text: str) -> str:
@@ -80,6 +86,8 @@ def problem_of_failure(failure: Failure) -> str:
     if isinstance(value, SSL.Error):
         return f"TLS failed{_why(value)}"
     number = getattr(value, "osError", None) or getattr(value, "errno", None)
+    if number in _SYSTEM_ERRORS:
+        return _SYSTEM_ERRORS[number]
     more = f", error {number}" if isinstance(number, int) else ""
     return f"{_FAILED} ({type(value).__name__}{more})"
 

@@ -27,10 +27,10 @@ from wampush.broker.publication import Publication
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.edges.redis.channels import Channels
 from wampush.edges.redis.connection import Login, Reading, RedisConnection, Text
+from wampush.edges.redis.endpoints import source_endpoint
 from wampush.edges.redis.error_descriptions import is_unreachable, problem_of_failure
 from wampush.edges.redis.lifecycle import SOURCE_MOVES, SourceState
 from wampush.edges.redis.replies import Oversized
-from wampush.edges.redis.tls import client_endpoint
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown
 from wampush.net import secret_files
@@ -104,7 +104,7 @@ class RedisSource:
         self._broker = broker
         self._reading = reading
         self._reactor = reactor
-        self._channels = Channels(entry.channels, entry.topic)
+        self._channels = Channels(entry.channels, entry.topic, entry.prefix)
         self._login, self._endpoint = self._read_files()
         self._state = SourceState.NEW
         # Each is set in the state that needs it, and None otherwise.
@@ -190,7 +190,7 @@ class RedisSource:
             name = f"{self._place}.password_file"
             password = secret_files.password(entry.password_file, name)
         login = Login(entry.url.user, password) if password else None
-        return login, client_endpoint(entry, self._place, self._reactor)
+        return login, source_endpoint(entry, self._place, self._reactor)
 
     def _connect(self) -> None:
         self._move(SourceState.CONNECTING)

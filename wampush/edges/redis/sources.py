@@ -57,7 +57,7 @@ class RedisSources:
         self._sources: list[RedisSource] = []
         for number, entry in enumerate(entries, 1):
             # A pattern takes at most two bytes of Redis' syntax for each of its own.
-            longest = 2 * max(len(each.encode()) for each in entry.channels)
+            longest = 2 * max(len((entry.prefix + each).encode()) for each in entry.channels)
             reading = Reading(
                 max_reply_bytes=ingest.max_bytes + ingest.topic_bytes + longest + _KIND_BYTES,
                 budget=TurnBudget(turn_bytes, monotonic),
