@@ -15,9 +15,11 @@ from tests.broker.world import World
 from wampush.broker.access.policy import Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.identity_change import change_identity
+from wampush.broker.ledger import Source
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
+from wampush.errors import CloseReason
 
 
 @pytest.fixture
@@ -211,3 +213,25 @@ def test_one_session_gets_an_event(world):
     world.broker.send(client.subscriber, "t", b"1")
     world.end_turn()
     assert (client.texts, other.texts) == ([b'[8,"t",1]'], [])
+
+
+def test_a_push_is_counted_as_accepted_with_and_without_receivers(world):
+    world.client("t")
+    watched = []
+    stop = world.broker.watch(watched.append)
+    assert world.broker.push(Source.HTTP, Publication("t", b"1")) == 1
+    assert world.broker.push(Source.HTTP, Publication("u", b"2")) == 0
+    stop()
+    assert world.broker.push(Source.HTTP, Publication("t", b"3")) == 1
+    assert [each.topic for each in watched] == ["t", "u"]
+    assert world.ledger.accepted[Source.HTTP] == 3
+    assert world.ledger.unheard == {Source.HTTP: 1}
+
+
+def test_the_open_sessions_of_a_user_end(world):
+    first, second, other = (world.client(identity=Identity(user)) for user in "778")
+    second.peer.ended = CloseReason.ENDED_BY_APPLICATION
+    assert world.broker.end_user_sessions("7", CloseReason.ENDED_BY_OPERATOR, "asked") == 1
+    assert first.peer.ends == [(CloseReason.ENDED_BY_OPERATOR, "asked")]
+    assert (second.peer.ends, other.peer.ends) == ([], [])
+    assert world.broker.end_user_sessions("9", CloseReason.ENDED_BY_OPERATOR) == 0
