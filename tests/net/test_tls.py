@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 import zmq
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
@@ -28,7 +29,15 @@ from tests.support.raw_client import RawClient
 from tests.support.waiting import eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
-from wampush.net.tls import ServerContext, carrier_endpoint, is_tls, make_context, uses_tls_table
+from wampush.net.tls import (
+    ServerContext,
+    WatchingReactor,
+    carrier_endpoint,
+    is_tls,
+    make_context,
+    uses_tls_table,
+)
+from wampush.net.tls_handshakes import FailedHandshakes
 from wampush.testing.process import Process
 
 
@@ -172,6 +181,10 @@ class Echo(Protocol):
         transport.write(data)
 
 
+def current_of(server: Certificate, **more: str) -> ServerContext:
+    return ServerContext(settings_of(server, **more), FailedHandshakes())
+
+
 class MemoryConnection:
     """A client of the standard library and a connection of the listener's factory, no socket.
 
@@ -208,7 +221,7 @@ class MemoryConnection:
 
 
 def test_a_connection_has_tls_and_may_send_more_in_a_turn(server: Certificate) -> None:
-    connection = MemoryConnection(ServerContext(settings_of(server)), server.context())
+    connection = MemoryConnection(current_of(server), server.context())
     assert connection.certificate() == in_file(server.certificate)
     assert connection.echo(b"hello") == b"hello"
     assert connection.transport.SEND_LIMIT == 1_048_576
@@ -216,17 +229,17 @@ def test_a_connection_has_tls_and_may_send_more_in_a_turn(server: Certificate) -
 
 def test_small_writes_are_not_delayed(server: Certificate) -> None:
     # Twisted's default transport would wait for the reactor, which does not run here.
-    connection = MemoryConnection(ServerContext(settings_of(server)), server.context())
+    connection = MemoryConnection(current_of(server), server.context())
     assert [connection.echo(b"%d" % number) for number in range(3)] == [b"0", b"1", b"2"]
 
 
 def test_the_lowest_version_is_that_of_the_settings(server: Certificate) -> None:
     client = server.context()
     client.maximum_version = ssl.TLSVersion.TLSv1_2
-    made = MemoryConnection(ServerContext(settings_of(server)), client)
+    made = MemoryConnection(current_of(server), client)
     assert made.client.version() == "TLSv1.2"
     with pytest.raises(ssl.SSLError, match=r"(?i)protocol version"):
-        MemoryConnection(ServerContext(settings_of(server, minimum_version="1.3")), client)
+        MemoryConnection(current_of(server, minimum_version="1.3"), client)
 
 
 @pytest.mark.parametrize("wanted", ["optional", "required"])
@@ -235,7 +248,8 @@ def test_which_client_certificates_are_accepted(
 ) -> None:
     known, stranger = (make_certificate(tmp_path, name) for name in ("known", "stranger"))
     current = ServerContext(
-        settings_of(server, client_certificate=wanted, client_ca=str(known.certificate))
+        settings_of(server, client_certificate=wanted, client_ca=str(known.certificate)),
+        FailedHandshakes(),
     )
     for presented, accepted in ((known, True), (stranger, False), (None, wanted == "optional")):
         client = server.context()
@@ -266,7 +280,7 @@ def logged() -> Iterator[list[str]]:
 def test_reloaded_files_are_for_new_connections(
     tmp_path: Path, server: Certificate, logged: list[str]
 ) -> None:
-    current = ServerContext(settings_of(server))
+    current = current_of(server)
     early, trusting = MemoryConnection(current, server.context()), server.context()
     first = in_file(server.certificate)
     replace(server, make_certificate(tmp_path, "renewed"))
@@ -281,7 +295,7 @@ def test_reloaded_files_are_for_new_connections(
 
 
 def test_unusable_files_change_nothing(server: Certificate, logged: list[str]) -> None:
-    current = ServerContext(settings_of(server))
+    current = current_of(server)
     trusting, kept = server.context(), in_file(server.certificate)
     server.certificate.write_text("half a file")
     assert not current.reload()
@@ -470,3 +484,43 @@ def test_who_is_far_beyond_the_limit_is_cut_off_without_a_traceback(
             with contextlib.suppress(ConnectionResetError):
                 assert late.recv(1) == b""
         assert "Traceback" not in daemon.log
+
+
+class _Listening:
+    """A reactor that keeps how it was told to listen."""
+
+    seconds = 7
+
+    def __init__(self) -> None:
+        self.listening: list[tuple[int, Any, int, str]] = []
+
+    def listenTCP(self, *how: Any) -> str:  # noqa: N802 - Twisted calls it.
+        self.listening.append(how)
+        return "port"
+
+
+def test_endpoints_that_name_their_key_report_handshakes_that_fail(server: Certificate) -> None:
+    reactor, failed = _Listening(), FailedHandshakes()
+    watching: Any = WatchingReactor(reactor, failed)
+    assert watching.seconds == 7
+    text = f"ssl:8443:interface=::1:privateKey={server.key}:certKey={server.certificate}"
+    endpoint = serverFromString(watching, text.replace("::1", r"\:\:1"))
+    outcome: list[object] = []
+    endpoint.listen(Factory.forProtocol(Echo)).addCallback(outcome.append)
+    assert outcome == ["port"]
+    ((port, factory, _, interface),) = reactor.listening
+    assert (port, interface) == (8443, "::1")
+
+    class _Current:
+        def factory(self, _: object) -> Any:
+            return factory
+
+    current: Any = _Current()
+    assert MemoryConnection(current, server.context()).echo(b"hello") == b"hello"
+    assert failed.count == 0
+    with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
+        MemoryConnection(current, ssl.create_default_context())
+    protocol = factory.buildProtocol(None)
+    protocol.makeConnection(StringTransport())
+    protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+    assert failed.count == 1

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from tests.support.certificates import Certificate, make_certificate
 from wampush.config.tables.network import TlsSettings
 from wampush.net.tls import ServerContext
-from wampush.net.tls_handshakes import problem_of
+from wampush.net.tls_handshakes import FailedHandshakes, problem_of
 
 PEER: Any = IPv4Address("TCP", "203.0.113.7", 51234)
 BEGIN = "TLS: handshake with 203.0.113.7:51234 failed: "
@@ -32,8 +32,14 @@ def server(tmp_path: Path) -> Certificate:
 
 
 @pytest.fixture
-def current(server: Certificate) -> ServerContext:
-    return ServerContext(TlsSettings(certificate=str(server.certificate), key=str(server.key)))
+def failed() -> FailedHandshakes:
+    return FailedHandshakes()
+
+
+@pytest.fixture
+def current(server: Certificate, failed: FailedHandshakes) -> ServerContext:
+    settings = TlsSettings(certificate=str(server.certificate), key=str(server.key))
+    return ServerContext(settings, failed)
 
 
 @pytest.fixture
@@ -74,16 +80,18 @@ def shake_hands(current: ServerContext, client: ssl.SSLContext) -> None:
 
 
 def test_a_good_handshake_is_no_news(
-    current: ServerContext, server: Certificate, logged: list[str]
+    current: ServerContext, failed: FailedHandshakes, server: Certificate, logged: list[str]
 ) -> None:
     shake_hands(current, server.context())
-    assert current.failed.count == 0
+    assert failed.count == 0
     assert logged == []
 
 
-def test_a_client_that_does_not_trust_us(current: ServerContext, logged: list[str]) -> None:
+def test_a_client_that_does_not_trust_us(
+    current: ServerContext, failed: FailedHandshakes, logged: list[str]
+) -> None:
     shake_hands(current, ssl.create_default_context())
-    assert current.failed.count == 1
+    assert failed.count == 1
     (line,) = logged
     assert line.startswith(f"{BEGIN}the client does not trust the authority of tls.certificate (")
 
@@ -105,18 +113,20 @@ def test_a_client_without_tls(
     assert line.startswith(BEGIN + words)
 
 
-def test_a_flood_is_counted_and_not_logged(current: ServerContext, logged: list[str]) -> None:
+def test_a_flood_is_counted_and_not_logged(
+    current: ServerContext, failed: FailedHandshakes, logged: list[str]
+) -> None:
     for _ in range(50):
         accepted(current)[0].dataReceived(b"GET / HTTP/1.1\r\n\r\n")
-    assert current.failed.count == 50
+    assert failed.count == 50
     assert len(logged) < 10
 
 
 def test_a_client_that_leaves_without_a_word_is_no_failure(
-    current: ServerContext, logged: list[str]
+    current: ServerContext, failed: FailedHandshakes, logged: list[str]
 ) -> None:
     accepted(current)[0].connectionLost(Failure(ConnectionDone()))
-    assert current.failed.count == 0
+    assert failed.count == 0
     assert logged == []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import StringTransport
 
 from tests.node.local_reactor import LocalReactor
 from tests.support.certificates import Certificate, make_certificate
@@ -107,7 +108,7 @@ def test_keys_of_endpoints_are_not_reloaded(
     opened.open_websocket(
         f"ssl:8443:privateKey={certificate.key}:certKey={certificate.certificate}", FACTORY
     )
-    assert len(reactor.sslServers) == 1
+    assert len(reactor.tcpServers) == 1
     opened.reload()
     assert log == ["no listener uses [tls]; keys that endpoints name are not reloaded"]
 
@@ -188,10 +189,17 @@ def test_an_empty_table_needs_no_listener(reactor: Any, log: list[str]) -> None:
     assert log == []
 
 
-def test_failed_handshakes_are_those_of_the_table(reactor: Any, certificate: Certificate) -> None:
+def test_failed_handshakes_of_all_tls_listeners_are_counted(
+    reactor: Any, certificate: Certificate
+) -> None:
     opened = sockets(reactor, certificate)
-    assert opened.failed_tls_handshakes == 0
     opened.open_websocket("ssl:1", FACTORY)
-    assert opened._tls is not None
-    opened._tls.failed.count = 3
-    assert opened.failed_tls_handshakes == 3
+    opened.open_http(
+        f"ssl:2:privateKey={certificate.key}:certKey={certificate.certificate}", FACTORY
+    )
+    for count, (_, factory, _, _) in enumerate(reactor.tcpServers):
+        assert opened.failed_tls_handshakes == count
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(StringTransport())
+        protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+    assert opened.failed_tls_handshakes == 2

@@ -134,18 +134,18 @@ class ServerContext:
     """The current context, which new connections use.
 
     :param settings: the ``[tls]`` table.
+    :param failed: counts the handshakes that fail.
     :raises OperatorError: a file cannot be used.
     """
 
-    def __init__(self, settings: TlsSettings) -> None:
+    def __init__(self, settings: TlsSettings, failed: FailedHandshakes) -> None:
         self._settings = settings
         self._context = make_context(settings)
-        #: The handshakes that failed since the start.
-        self.failed: Final = FailedHandshakes()
+        self._failed = failed
 
     def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
         """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
-        return WatchedConnection(self._context, protocol, self.failed)
+        return WatchedConnection(self._context, protocol, self._failed)
 
     def reload(self) -> bool:
         """Read the files again, for new connections; an unusable file changes nothing.
@@ -170,7 +170,45 @@ class ServerContext:
 
         :param wrapped: makes the protocols inside (``IProtocolFactory``).
         """
-        creator: Any = self
-        factory = TLSMemoryBIOFactory(creator, False, wrapped)
-        factory.protocol = TlsTransport
-        return factory
+        return _tls_factory(self, wrapped)
+
+
+def _tls_factory(creator: Any, wrapped: Any) -> TLSMemoryBIOFactory:
+    factory = TLSMemoryBIOFactory(creator, False, wrapped)
+    factory.protocol = TlsTransport
+    return factory
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class _EndpointContext:
+    """The context of an endpoint that names its key."""
+
+    def __init__(self, context: SSL.Context, failed: FailedHandshakes) -> None:
+        self._context = context
+        self._failed = failed
+
+    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
+        """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
+        return WatchedConnection(self._context, protocol, self._failed)
+
+
+class WatchingReactor:
+    """A reactor whose TLS listeners report handshakes that fail, for Twisted's ``ssl:`` endpoints.
+
+    :param reactor: does everything else (``IReactorTCP``).
+    :param failed: counts these handshakes.
+    """
+
+    def __init__(self, reactor: Any, failed: FailedHandshakes) -> None:
+        self._reactor = reactor
+        self._failed = failed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenSSL(
+        self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = ""
+    ) -> Any:
+        """Listen for TLS connections (``IReactorSSL``)."""
+        creator = _EndpointContext(contextFactory.getContext(), self._failed)
+        return self._reactor.listenTCP(port, _tls_factory(creator, factory), backlog, interface)

@@ -71,6 +71,7 @@ def make_site(
     site = edge.site(
         reactor,
         on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
+        on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
         on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
     )
     return site

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from wampush.config.tables.network import TlsSettings
 from wampush.net import listeners, tls
+from wampush.net.tls_handshakes import FailedHandshakes
 
 _log = Logger(namespace="wampush.node")
 
@@ -27,6 +28,7 @@ class ListeningSockets:
     def __init__(self, reactor: Any, tls_settings: TlsSettings) -> None:
         self._reactor = reactor
         self._tls_settings = tls_settings
+        self._failed_handshakes = FailedHandshakes()
         self._tls: tls.ServerContext | None = None
         #: Each with its URL scheme.
         self._websocket: list[tuple[str, listeners.ListeningPort]] = []
@@ -59,16 +61,17 @@ class ListeningSockets:
 
     def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
         if not tls.uses_tls_table(endpoint):
-            return listeners.listen(self._reactor, endpoint, factory)
+            watching: Any = tls.WatchingReactor(self._reactor, self._failed_handshakes)
+            return listeners.listen(watching, endpoint, factory)
         if self._tls is None:
-            self._tls = tls.ServerContext(self._tls_settings)
+            self._tls = tls.ServerContext(self._tls_settings, self._failed_handshakes)
         secured = self._tls.factory(factory)
         return listeners.listen(self._reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
 
     @property
     def failed_tls_handshakes(self) -> int:
-        """How many handshakes with listeners that use ``[tls]`` have failed."""
-        return 0 if self._tls is None else self._tls.failed.count
+        """How many handshakes with listeners for TLS have failed."""
+        return self._failed_handshakes.count
 
     @property
     def websocket_urls(self) -> list[str]:

@@ -224,7 +224,7 @@ METRICS: Final = (
         "wampush_tls_handshakes_failed_total",
         MetricKind.COUNTER,
         (),
-        "TLS handshakes that failed, with listeners that use [tls].",
+        "TLS handshakes that failed.",
         _single(lambda state: state.failed_tls_handshakes()),
     ),
     Metric(

@@ -58,6 +58,12 @@ class CloseReason(Enum):
         "The request is not a valid WebSocket handshake (RFC 6455 section 4.2.1).",
         400,
     )
+    WRONG_PROTOCOL = Ending(
+        "wrong-protocol",
+        Fault.CLIENT,
+        "The client does not speak the protocol of this port.",
+        400,
+    )
     WRONG_PORT = Ending(
         "wrong-port",
         Fault.CLIENT,

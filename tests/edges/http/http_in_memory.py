@@ -88,7 +88,7 @@ def run(
     """What the edge answers to a connection that sends these bytes."""
     address: Any = IPv4Address("TCP", peer, 50000)
     transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081), address)
-    channel = edge.site(reactor, refuse, on_websocket).buildProtocol(address)
+    channel = edge.site(reactor, refuse, print, on_websocket).buildProtocol(address)
     channel.makeConnection(transport)
     channel.dataReceived(request)
     # Files are sent piece by piece by Twisted's cooperator, which needs the reactor to turn.

@@ -46,10 +46,14 @@ class Port:
         self.clock = Clock()
         self.pushes = PendingPushes()
         self.rejected: list[str] = []
+        self.wrong: list[tuple[str, str]] = []
         self.site = edge_with(publisher=self.pushes).site(
-            self.clock, self.rejected.append, lambda *_: None
+            self.clock, self.rejected.append, self._on_wrong_protocol, lambda *_: None
         )
         self.lines: list[Any] = []
+
+    def _on_wrong_protocol(self, address: str, mistake: str) -> None:
+        self.wrong.append((address, mistake))
 
     def connect(self) -> tuple[Any, Any]:
         """A connection: the channel, and its transport."""
@@ -178,11 +182,23 @@ def test_closing_has_its_time(port: Port, request_: bytes) -> None:
     assert transport.disconnected
 
 
-def test_a_tls_client_gets_an_error_at_once(port: Port) -> None:
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x16\x03\x01\x02\x00", "The client speaks TLS"),
+        (b"\xff\0\0\0\0\0\0\0\x01\x7f", "The client speaks ZeroMQ"),
+    ],
+)
+def test_a_client_of_another_protocol_gets_an_error_at_once(
+    port: Port, data: bytes, said: str
+) -> None:
     channel, transport = port.connect()
-    channel.dataReceived(b"\x16\x03\x01\x02\x00")
+    channel.dataReceived(data)
     assert transport.value().startswith(b"HTTP/1.1 400 ")
     assert transport.disconnecting
+    ((address, mistake),) = port.wrong
+    assert address == ADDRESS.host
+    assert mistake.startswith(said)
 
 
 def test_nothing_is_taken_behind_the_end(port: Port) -> None:

@@ -55,7 +55,7 @@ class Port:
         self.clock = Clock()
         self.watchers: list[Callable[[str, bytes], None]] = []
         self.edge = edge_with(watch=self.watch)
-        self.site = self.edge.site(self.clock, print, print)
+        self.site = self.edge.site(self.clock, print, print, print)
 
     def watch(self, on_event: Callable[[str, bytes], None]) -> Callable[[], None]:
         self.watchers.append(on_event)

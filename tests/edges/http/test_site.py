@@ -104,7 +104,7 @@ def rejected() -> list[str]:
 
 @pytest.fixture
 def site(rejected: list[str]) -> BoundedSite:
-    return edge_with().site(Clock(), rejected.append, lambda *_: None)
+    return edge_with().site(Clock(), rejected.append, print, print)
 
 
 def connect(site: BoundedSite, address: Any = ADDRESS) -> tuple[Any, Any]:
@@ -151,7 +151,7 @@ def test_connections_of_those_who_may_see_state_keep_their_places(
 
 def test_connections_are_limited_by_address(rejected: list[str]) -> None:
     edge = edge_with(limits=HttpLimits(100, 2, MAX_BYTES))
-    site = edge.site(Clock(), rejected.append, lambda _address, _detail: None)
+    site = edge.site(Clock(), rejected.append, print, print)
     for _ in range(2):
         assert not connect(site, far(1))[1].disconnected
     assert connect(site, far(1))[1].disconnected

@@ -123,7 +123,6 @@ REFUSED = {
     "absolute target without a host": (request(target="http:///"), "The request line is"),
     "two empty lines": (b"\r\n\r\n" + request(), "The request line is '', not"),
     "empty lines alone": (b"\r\n\r\n\r\n", "The request line is '', not 'GET /path HTTP/1.1'."),
-    "tls hello": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\r\n\r\n", "The client speaks TLS"),
     "no host": (without("Host"), "The header 'host' is missing."),
     "two hosts": (request("Host: b"), "The header 'host' appears more than once."),
     "no connection": (without("Connection"), "Connection does not contain 'Upgrade'"),
@@ -400,7 +399,7 @@ def test_too_many_and_stopping_answer_503() -> None:
 def test_tls_on_a_plain_port_is_answered_at_once() -> None:
     with pytest.raises(HandshakeRefused) as refused:
         http_upgrade.complete_head(b"\x16\x03\x01\x02\x00\x01", 8192)
-    assert refused.value.reason is CloseReason.BAD_HANDSHAKE
+    assert refused.value.reason is CloseReason.WRONG_PROTOCOL
     assert "ws://" in str(refused.value)
 
 
@@ -459,3 +458,21 @@ def test_a_header_is_complete_as_soon_as_its_empty_line_is_there() -> None:
         assert http_upgrade.complete_head(data[:size], 8192) is None
     assert http_upgrade.complete_head(data[:end], 8192) == request()[:-4]
     assert http_upgrade.complete_head(data, 8192) == request()[:-4]
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"The client speaks TLS"),
+        (b"\xff\0\0\0\0\0\0\0\x01\x7f", b"connect PUSH sockets to an address of zmq.pull"),
+    ],
+)
+def test_clients_of_other_protocols_are_counted_apart(data: bytes, said: bytes) -> None:
+    node = MemoryNode()
+    peer = node.connect()
+    peer.send(data)
+    status, _, body = head_of(peer.take())
+    assert status == "HTTP/1.1 400 Bad Request"
+    assert said in body
+    assert node.ledger.ended == {CloseReason.WRONG_PROTOCOL: 1}
+    assert said.decode() in node.lines[0]

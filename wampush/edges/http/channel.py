@@ -2,7 +2,7 @@
 
 Owns: the phases of a connection, how long a request may take to arrive, and how long a response may
 take to be sent.
-Must not import: anything of wampush but ``net.states``.
+Must not import: anything of wampush but ``net.state_machine`` and ``edges.wrong_protocols``.
 
 Twisted's own timeout, which is off here, starts again with each byte, so a header may trickle in
 for ever. While a request is answered there is no timeout at all, nor when a closed connection has a
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from twisted.web.http import HTTPChannel
 
+from wampush.edges.wrong_protocols import wrong_protocol
 from wampush.net.state_machine import moved
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ RESPONSE_TIMEOUT: Final = 60.0
 IDLE_TIMEOUT: Final = 60.0
 #: Seconds in which a closed connection must take what is still to be sent.
 CLOSE_TIMEOUT: Final = 15.0
-#: How a TLS client begins: a handshake record (RFC 8446 section 5.1).
-_TLS_RECORD: Final = b"\x16\x03"
 
 
 @unique
@@ -96,6 +95,9 @@ class ChannelOwner(Protocol):
     def is_permitted(self, request: Request) -> bool:
         """Return whether a request may see state."""
 
+    def on_wrong_protocol(self, channel: BoundedChannel, mistake: str) -> None:
+        """Take note of a client that does not speak HTTP."""
+
     def on_closed(self, channel: BoundedChannel) -> None:
         """Take note that a connection is gone."""
 
@@ -142,8 +144,10 @@ class BoundedChannel(HTTPChannel):
         if self._phase is Phase.CLOSING:
             return
         if self._phase is Phase.NEW:
-            if data.startswith(_TLS_RECORD):
+            mistake = wrong_protocol(data)
+            if mistake is not None:
                 # Without a response, the client would wait until its time is up.
+                self.factory.on_wrong_protocol(self, mistake)
                 HTTPChannel.write(self, b"HTTP/1.1 400 Bad Request\r\n\r\n")
                 self.loseConnection()
                 return

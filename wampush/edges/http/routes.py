@@ -113,12 +113,15 @@ class HttpEdge:
         self,
         reactor: Any,
         on_rejected: Callable[[str], None],
+        on_wrong_protocol: Callable[[str, str], None],
         on_websocket: Callable[[str, str], None],
     ) -> BoundedSite:
         """Return the factory that an endpoint listens with.
 
         :param reactor: for timers (``IReactorTime``).
         :param on_rejected: gets the address of a client for which there is no room.
+        :param on_wrong_protocol: gets the address of a client that does not speak HTTP, and a
+            sentence about what it does.
         :param on_websocket: gets the address of a client that tried to open a WebSocket, and a
             sentence with the right URL or "".
         """
@@ -129,6 +132,7 @@ class HttpEdge:
             permits=self._access.permits,
             body_limit=self._publishing.body_limit,
             on_rejected=on_rejected,
+            on_wrong_protocol=on_wrong_protocol,
             reactor=reactor,
         )
 

@@ -158,6 +158,8 @@ class BoundedSite(Site):
     :param body_limit: returns how many bytes of its body are kept, for a request with a complete
         header.
     :param on_rejected: gets the address of a client for which there is no room.
+    :param on_wrong_protocol: gets the address of a client that does not speak HTTP, and a sentence
+        about what it does.
     :param reactor: for timers (``IReactorTime``).
     """
 
@@ -173,6 +175,7 @@ class BoundedSite(Site):
         permits: Callable[[Request], bool],
         body_limit: Callable[[Request], int],
         on_rejected: Callable[[str], None],
+        on_wrong_protocol: Callable[[str, str], None],
         reactor: Any,
     ) -> None:
         Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
@@ -182,6 +185,7 @@ class BoundedSite(Site):
             limits.connections, limits.per_address, limits.counted_as
         )
         self._on_rejected = on_rejected
+        self._on_wrong_protocol = on_wrong_protocol
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return a channel for an accepted socket, or a protocol that ends one too many."""
@@ -201,6 +205,10 @@ class BoundedSite(Site):
     def on_open(self, channel: BoundedChannel) -> None:
         """Count a new connection."""
         self.channels.take(channel)
+
+    def on_wrong_protocol(self, channel: BoundedChannel, mistake: str) -> None:
+        """Report a client that does not speak HTTP."""
+        self._on_wrong_protocol(channel.address, mistake)
 
     def on_closed(self, channel: BoundedChannel) -> None:
         """Stop counting a connection that is gone."""

@@ -17,14 +17,13 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+from wampush.edges.wrong_protocols import wrong_protocol
 from wampush.errors import CloseReason, ConnectionRefused
 
 SUBPROTOCOL: Final = "wamp"
 #: How the names of the subprotocols of WAMP v2 begin, such as ``wamp.2.json``.
 _WAMP_V2: Final = "wamp.2."
 END_OF_HEAD: Final = b"\r\n\r\n"
-#: The first bytes of a TLS client: a handshake record (RFC 8446 section 5.1).
-_TLS_RECORD: Final = b"\x16\x03"
 #: The first bytes of a proxy that sends the binary PROXY protocol (version 2).
 _PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LINE_END: Final = b"\r\n"
@@ -127,11 +126,13 @@ def complete_head(data: bytes, limit: int) -> bytes | None:
     :param data: everything received so far.
     :param limit: the longest header, in bytes.
     :returns: request line and headers without the empty line at the end; None while incomplete.
-    :raises HandshakeRefused: when the header is too long, or the client speaks TLS.
+    :raises HandshakeRefused: when the header is too long, or the client speaks another
+        protocol.
     """
-    if data.startswith(_TLS_RECORD):
+    mistake = wrong_protocol(data)
+    if mistake is not None:
         # Without a response the client would wait for one until its time limit.
-        raise _bad("The client speaks TLS (wss://) on a port without TLS; connect with ws://.")
+        raise HandshakeRefused(CloseReason.WRONG_PROTOCOL, mistake)
     start = 0
     if data.startswith(_LINE_END):
         if data.startswith(_PROXY_V2):
