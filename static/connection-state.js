@@ -63,12 +63,12 @@ const connectionState = (() => {
    */
   const waiting = async (milliseconds, refusalAddress) => {
     const until = Date.now() + milliseconds;
-    show("lost", wasConnected ? "Connection lost – reconnecting" : "Server not reachable – trying again");
+    show("lost", wasConnected ? "Connection lost – reconnecting" : "Server not reachable – retrying");
     countDown(until);
     const shown = current;
     const reason = refusalAddress === null ? "" : await askWhy(refusalAddress);
     if (reason !== "" && shown === current && until > Date.now()) {
-      show("refused", "Refused – trying again", reason);
+      show("refused", "Refused – retrying", reason);
       countDown(until);
     }
   };
@@ -80,7 +80,7 @@ const connectionState = (() => {
     button.type = "button";
     button.textContent = "Connect again";
     button.addEventListener("click", again);
-    reasonLine.append(" ", button);
+    reasonLine.append(button);
     reasonLine.hidden = false;
   };
 

@@ -45,8 +45,8 @@ const stayConnected = (url, onOpen, onLost = () => {}) => {
       default: {
         // "Connection was closed properly [WS-3000: reason]"
         const found = /\[WS-(\d+): (.*)\]$/s.exec(text);
-        const closed = found === null ? text : found[2] || `The server closed with code ${found[1]}.`;
-        connectionState.ended(closed, connect);
+        const reason = found?.[2] || `The server ended the connection with code ${found?.[1]}.`;
+        connectionState.ended(found === null ? text : reason, connect);
       }
     }
   };

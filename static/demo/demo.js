@@ -91,7 +91,7 @@
       this.open = false;
       this.socket = null;
       if (close.wasClean) {
-        const reason = close.reason || `The WebSocket was closed with code ${close.code}.`;
+        const reason = close.reason || `The server ended the connection with code ${close.code}.`;
         connectionState.ended(reason, () => this.connect());
       } else {
         this.retry(wasOpen ? null : "refusal.json");

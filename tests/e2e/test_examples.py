@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
+import json
 import os
 import re
 import shlex
@@ -10,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,15 @@ from wampush.testing.process import Process
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
+FOREIGN_HANDSHAKE = {
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Origin": "http://elsewhere.example",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": "wamp",
+}
+
 
 class Example(Process):
     """A running example.
@@ -33,7 +45,7 @@ class Example(Process):
     """
 
     def __init__(self, name: str, ports: list[int], cwd: Path) -> None:
-        websocket, zmq, http, pages = ports
+        websocket, zmq, operators, pages = ports
         super().__init__(
             [
                 sys.executable,
@@ -41,7 +53,7 @@ class Example(Process):
                 name,
                 f"--ws-port={websocket}",
                 f"--zmq-port={zmq}",
-                f"--http-port={http}",
+                f"--http-port={operators}",
                 f"--page-port={pages}",
             ],
             cwd=cwd,
@@ -51,6 +63,7 @@ class Example(Process):
             },
         )
         self.url = f"http://127.0.0.1:{pages}/"
+        self.websocket_port = websocket
         self.zmq = f"tcp://127.0.0.1:{zmq}"
 
 
@@ -173,6 +186,12 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
             )
         )
         expect(alice.locator("#mine li span").first).to_have_text("For you.")
+        # A page that was refused finds out why.
+        assert refusal(example) is None
+        foreign = http.client.HTTPConnection("127.0.0.1", example.websocket_port, timeout=10)
+        foreign.request("GET", "/", headers=FOREIGN_HANDSHAKE)
+        assert foreign.getresponse().status == 403
+        assert (refusal(example) or {})["reason"] == "origin-forbidden"
         assert browser.logged == []
 
 
@@ -188,6 +207,13 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
         for port in ports:
             with socket.socket() as attempt:
                 assert attempt.connect_ex(("127.0.0.1", port)) != 0
+
+
+def refusal(example: Example) -> dict[str, str] | None:
+    """What the pages get when they ask why they were refused."""
+    with urllib.request.urlopen(f"{example.url}refusal.json", timeout=10) as answer:
+        found: dict[str, str] | None = json.load(answer)["refusal"]
+    return found
 
 
 def push(command: list[str]) -> None:

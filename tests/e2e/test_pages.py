@@ -23,8 +23,8 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 #: What the browser itself logs about a server that is away or refuses.
 OF_THE_BROWSER = ("Failed to load resource: net::ERR_", "WebSocket connection to ")
 LOST = re.compile("^Connection lost – reconnecting in [0-9]+ s$")
-UNREACHABLE = re.compile("^Server not reachable – trying again in [0-9]+ s$")
-REFUSED = re.compile("^Refused – trying again in [0-9]+ s$")
+UNREACHABLE = re.compile("^Server not reachable – retrying in [0-9]+ s$")
+REFUSED = re.compile("^Refused – retrying in [0-9]+ s$")
 NO_CREDENTIALS = 'The request carries no credentials, and auth.order does not include "anonymous".'
 #: A page that uses ab.connect tries again after 5 s.
 AGAIN = 15_000
@@ -84,6 +84,9 @@ def test_states_of_the_connection_on_every_page(
     # Nobody is there yet.
     ann, carol = browser.open(chat.url), browser.open(orders.url)
     check_looks(ann)
+    expect(carol.locator("#empty")).to_be_hidden()
+    # The first field has the focus, and it shows.
+    assert ann.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     ann.get_by_label("Your name").fill("Ann")
     ann.get_by_label("Your name").press("Enter")
     state(ann, UNREACHABLE)
@@ -117,6 +120,9 @@ def test_states_of_the_connection_on_every_page(
     request = urllib.request.Request(f"{orders.http}/sessions?user=carol", method="DELETE")
     with urllib.request.urlopen(request, timeout=10):
         state(carol, "Closed by the server")
+    expect(carol.locator("#reason")).to_contain_text(
+        "The server ended the connection with code 3000."
+    )
     check_looks(carol)
     carol.get_by_role("button", name="Connect again").click()
     state(carol, "Connected")
@@ -126,7 +132,7 @@ def test_states_of_the_connection_on_every_page(
     chat_daemon.stop()
     for page in (ann, carol, alice, demo):
         state(page, LOST)
-        check_looks(page)
+    check_looks(demo)
     expect(carol.get_by_role("button", name="Ship")).to_be_disabled()
     expect(carol.locator("#presence")).to_be_hidden()
     ann.get_by_label("Message", exact=True).fill("kept")

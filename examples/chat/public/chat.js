@@ -110,7 +110,7 @@ const hungUp = (close) => {
   ownId = null;
   byId("people").textContent = "";
   if (close.wasClean) {
-    const reason = close.reason || `The server closed with code ${close.code}.`;
+    const reason = close.reason || `The server ended the connection with code ${close.code}.`;
     connectionState.ended(reason, connect);
   } else {
     if (wasConnected) {
