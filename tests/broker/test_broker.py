@@ -217,7 +217,7 @@ def test_one_session_gets_an_event(world):
 
 def test_a_push_is_counted_as_accepted_with_and_without_receivers(world):
     world.client("t")
-    watched = []
+    watched: list[Publication] = []
     stop = world.broker.watch(watched.append)
     assert world.broker.push(Source.HTTP, Publication("t", b"1")) == 1
     assert world.broker.push(Source.HTTP, Publication("u", b"2")) == 0
