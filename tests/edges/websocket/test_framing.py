@@ -7,7 +7,7 @@ import struct
 import zlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.edges.websocket.decoder import decode, decoder
@@ -165,6 +165,8 @@ def feed(answer: CloseAnswer, data: bytes, size: int) -> list[bool]:
     return [answer.feed(data[at : at + size]) for at in range(0, len(data), size)]
 
 
+# Single bytes of long frames take a while.
+@settings(database=None, deadline=None, max_examples=50)
 @given(st.lists(CLIENT_FRAMES, max_size=4), st.integers(0, 200), st.integers(1, 70_000))
 def test_the_last_byte_of_the_close_frame_ends_the_wait(
     frames: list[bytes], rest: int, size: int
