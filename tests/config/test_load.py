@@ -60,7 +60,7 @@ def test_command_line_over_environment_over_file_over_default(toml):
     path = toml(
         "[limits]\ntopic_bytes = 10\n[clients]\nqueue_bytes = 2000\npublish = 'never'\n"
         "[zmq]\npull = ['tcp://127.0.0.1:1', 'tcp://127.0.0.1:2']\n"
-        "[pushes]\nmax_message_bytes = 500"
+        "[pushes]\nmax_message_bytes = 500\n[websocket]\nmax_message_bytes = 500"
     )
     environ = {
         "WAMPUSH_CLIENTS_QUEUE_BYTES": "3000",

@@ -237,7 +237,10 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_other_sources(tmp_path):
         ("\n\nhttp = 1", "http", 3),
         ("[http]\nlisten = ['a']\n\n[limits]\nqueued_bytes = 1024", "http.listen", 2),
         (
-            "pushes.max_message_bytes = 64\nclients.queue_bytes = 9000\nlimits.queued_bytes = 8000",
+            (
+                "pushes.max_message_bytes = 64\nclients.queue_bytes = 900_000\n"
+                "limits.queued_bytes = 800_000"
+            ),
             "limits.queued_bytes",
             3,
         ),

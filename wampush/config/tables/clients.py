@@ -25,7 +25,8 @@ class ClientSettings:
     :param auto_subscribe: Topics that every session gets without asking, such as ``user.{user}``;
         most pages subscribe to what they show.
     :param queue_bytes: Several seconds of events for a client that stalls; a client that falls
-        further behind is a slow client. At least 4 times ``pushes.max_message_bytes``.
+        further behind is a slow client. At least 4 times ``pushes.max_message_bytes`` and 4
+        times ``websocket.max_message_bytes``.
     """
 
     publish: PublishPolicy = PublishPolicy.AUTO
