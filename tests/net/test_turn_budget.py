@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.net.turn_budget import TURN_MESSAGES, TurnBudget, bytes_per_source
+from wampush.net.turn_budget import BUSY_SECONDS, TURN_MESSAGES, TurnBudget, bytes_per_source
 
 
 class Clock:
@@ -38,3 +38,29 @@ def test_sources_share_a_quarter_of_a_queue_at_most(
     maximum: int, queue_bytes: int, sources: int, share: int
 ) -> None:
     assert bytes_per_source(maximum, queue_bytes, sources) == share
+
+
+def test_the_share_of_a_source_that_takes_too_long_becomes_smaller() -> None:
+    clock = Clock()
+    budget = TurnBudget(1600, clock, max_messages=160)
+
+    def turn(seconds: float, has_more: bool) -> tuple[int, int]:
+        share = budget.begin(), len(budget.steps)
+        clock.now += seconds
+        budget.adapt(has_more)
+        return share
+
+    assert turn(4 * BUSY_SECONDS, has_more=True) == (1600, 160)
+    assert turn(0.7 * BUSY_SECONDS, has_more=True) == (400, 40)
+    # Not so short that it could take twice as much.
+    assert turn(0.4 * BUSY_SECONDS, has_more=True) == (400, 40)
+    assert turn(100 * BUSY_SECONDS, has_more=True) == (800, 80)
+    # Not smaller than that.
+    assert turn(100 * BUSY_SECONDS, has_more=True) == (100, 10)
+    # A source that has no more did not take long because of its share.
+    assert turn(100 * BUSY_SECONDS, has_more=False) == (100, 10)
+    assert turn(0, has_more=True) == (200, 20)
+    assert turn(0, has_more=False) == (400, 40)
+    turn(0, has_more=False)
+    assert turn(0, has_more=False) == (1600, 160)
+    assert budget.part == 1.0

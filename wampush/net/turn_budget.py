@@ -16,6 +16,10 @@ from typing import Final
 #: What one source may read in a turn, whichever limit is reached first.
 TURN_MESSAGES: Final = 1000
 TURN_SECONDS: Final = 0.005
+#: Seconds that a turn of one source may take, its sends included, before its next share is smaller.
+BUSY_SECONDS: Final = 0.004
+#: The smallest part of a share: below it, more turns would cost more than they help others.
+_LEAST_PART: Final = 1 / 16
 #: A reader asks :meth:`TurnBudget.is_late` only after messages whose number has none of these bits,
 #: because reading the clock costs as much as a small message.
 CLOCK_MASK: Final = 15
@@ -47,13 +51,26 @@ class TurnBudget:
 
     A message is read before its size is known, so one larger than the share passes, too.
 
+    What a push costs depends on its receivers, which is not known when it is read. So
+    :meth:`adapt` makes the share of a source that always has more smaller, as long as its turns
+    take longer than :data:`BUSY_SECONDS`.
+
     :param max_bytes: bytes per turn.
     :param now: returns the time in seconds; a clock that never goes back.
     :param max_messages: messages per turn.
     :param max_seconds: seconds per turn.
     """
 
-    __slots__ = ("_deadline", "_max_bytes", "_max_seconds", "_now", "steps")
+    __slots__ = (
+        "_begun",
+        "_bytes",
+        "_max_bytes",
+        "_max_messages",
+        "_max_seconds",
+        "_now",
+        "part",
+        "steps",
+    )
 
     def __init__(
         self,
@@ -63,18 +80,39 @@ class TurnBudget:
         max_messages: int = TURN_MESSAGES,
         max_seconds: float = TURN_SECONDS,
     ) -> None:
-        self._max_bytes = max_bytes
+        self._max_bytes = self._bytes = max_bytes
+        self._max_messages = max_messages
         self._max_seconds = max_seconds
         self._now = now
-        self._deadline = 0.0
+        self._begun = 0.0
+        #: The part of the whole share that the source gets now.
+        self.part = 1.0
         #: The messages of a turn, numbered.
-        self.steps: Final = range(max_messages)
+        self.steps = range(max_messages)
 
     def begin(self) -> int:
         """Begin a turn; return the bytes that may be read in it."""
-        self._deadline = self._now() + self._max_seconds
-        return self._max_bytes
+        self._begun = self._now()
+        return self._bytes
 
     def is_late(self) -> bool:
         """Return whether the time of this turn is up."""
-        return self._now() > self._deadline
+        return self._now() - self._begun > self._max_seconds
+
+    def adapt(self, has_more: bool) -> None:
+        """Choose the next share, once everything that was read is sent.
+
+        Needed after a turn only if the source had more, or has less than its whole share.
+
+        :param has_more: whether the source still has messages.
+        """
+        took = self._now() - self._begun
+        if has_more and took > BUSY_SECONDS:
+            part = max(_LEAST_PART, self.part * BUSY_SECONDS / took)
+        elif not has_more or took * 2 < BUSY_SECONDS:
+            part = min(1.0, self.part * 2)
+        else:
+            return
+        self.part = part
+        self.steps = range(max(1, round(self._max_messages * part)))
+        self._bytes = round(self._max_bytes * part)

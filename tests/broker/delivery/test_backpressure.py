@@ -69,12 +69,12 @@ def test_release_comes_once_after_the_last_hold(pressure, released):
     assert (pressure.paused, len(released)) == (False, 1)
 
 
-def test_total_holds_above_the_limit_until_a_quarter_is_free(pressure, clock, released):
+def test_total_holds_above_the_limit_until_a_part_is_free(pressure, clock, released):
     queue = Queue(pressure, 100)
     assert not pressure.paused
     queue.add(1)
     assert (pressure.paused, pressure.pauses) == (True, 1)
-    queue.read(25)
+    queue.read(3)
     assert pressure.paused
     queue.read(1)
     assert (pressure.paused, len(released)) == (False, 1)
@@ -106,10 +106,10 @@ def test_total_goes_on_watching_while_it_holds(pressure, clock):
 
 
 def test_who_came_later_or_left_is_not_dropped(pressure, clock):
-    left = Queue(pressure, 20)
-    stays = Queue(pressure, 90)
+    left = Queue(pressure, 5)
+    stays = Queue(pressure, 105)
     pressure.on_unblocked(left)
-    pressure.on_dequeued(20)
+    pressure.on_dequeued(5)
     late = Queue(pressure, 60)
     clock.advance(PATIENCE)
     assert (left.dropped, stays.dropped, late.dropped) == (False, True, False)

@@ -5,10 +5,11 @@ Must not import: Twisted, the edges. The timer is handed in.
 
 Three things pause the sources, and each ends by an event:
 
-* A turn's flush is not finished. It ends when it is.
-* ``limits.queued_bytes`` wait in total. It ends when a quarter of that is free again. Clients that
-  read nothing for :data:`PATIENCE` seconds meanwhile are dropped, so that dead connections do not
-  hold up live ones.
+* Clients that a flush has not reached yet are published to again. It ends when the flush is
+  finished.
+* ``limits.queued_bytes`` wait in total. It ends when :data:`TOTAL_FREE` of that is free again.
+  Clients that read nothing for :data:`PATIENCE` seconds meanwhile are dropped, so that dead
+  connections do not hold up live ones.
 * Most receivers of a publication are close to their own limits. It ends when all of them have room
   for the largest event again, or after :data:`CROWD_PATIENCE` seconds. Those that have not caught
   up by then are stalled until their queues have been empty: they no longer count here, and are
@@ -30,6 +31,8 @@ from enum import Enum, unique
 from typing import Final, Protocol
 
 PATIENCE: Final = 1.0
+#: A small part, so that the pauses are short and publications to other topics wait hardly at all.
+TOTAL_FREE: Final = 1 / 32
 CROWD_PATIENCE: Final = 0.5
 CROWD_REST: Final = 2.0
 LONE_PATIENCE: Final = 0.1
@@ -75,6 +78,7 @@ class Backpressure:
         self, limit: int, call_later: Callable[[float, Callable[[], None]], Timer]
     ) -> None:
         self._limit = limit
+        self._resume_at = limit - int(limit * TOTAL_FREE)
         self._call_later = call_later
         self._holds: set[Hold] = set()
         self._release_callbacks: list[Callable[[], None]] = []
@@ -113,7 +117,7 @@ class Backpressure:
     def on_dequeued(self, size: int) -> None:
         """Count bytes that no longer wait in a blocked outbox."""
         self.total -= size
-        if self.total * 4 <= self._limit * 3 and Hold.TOTAL in self._holds:
+        if Hold.TOTAL in self._holds and self.total <= self._resume_at:
             if self._total_deadline is not None:
                 self._total_deadline.cancel()
                 self._total_deadline = None

@@ -13,6 +13,7 @@ ends the batch first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from time import monotonic
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure, Hold
@@ -23,8 +24,15 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
 
-#: Outboxes flushed before the reactor may look at its other descriptors: about 10 ms of sends.
-FLUSH_SLICE: Final = 1024
+#: Seconds of sends before the reactor may look at its other descriptors.
+FLUSH_SECONDS: Final = 0.003
+#: Of these, what outboxes get at least that an earlier flush has not reached.
+_LATE_SECONDS: Final = 0.001
+#: Outboxes flushed between two looks at the clock.
+FLUSH_STEP: Final = 32
+#: Receivers, and bytes for all of them, up to which a batch is sent without queueing it; 7 ms.
+DIRECT_RECEIVERS: Final = 1024
+DIRECT_BYTES: Final = 4 * 1024 * 1024
 #: A batch ends at this size in bytes, so that one chunk stays well below a client's limit.
 BATCH_BYTES: Final = 128 * 1024
 # Read once per flush; reading a member from its enumeration takes as long as a call.
@@ -38,6 +46,7 @@ class Fanout:
     :param backpressure: pauses the sources while a flush takes more than one turn, and while most
         receivers of a publication are slow.
     :param ledger: counts deliveries, and the events that slow clients miss.
+    :param seconds: returns the time in seconds; a clock that never goes back.
     """
 
     def __init__(
@@ -45,6 +54,7 @@ class Fanout:
         schedule: Callable[[Callable[[], None]], object],
         backpressure: Backpressure,
         ledger: Ledger,
+        seconds: Callable[[], float] = monotonic,
     ) -> None:
         self._schedule = schedule
         self._backpressure = backpressure
@@ -52,7 +62,11 @@ class Fanout:
         self._scheduled = False
         #: How many publications there have been, those included that the application decides about.
         self.published = 0
+        self._seconds = seconds
+        #: Outboxes with something queued since the last flush.
         self._touched: list[Outbox] = []
+        #: Those that a flush has not reached in its time.
+        self._late: list[Outbox] = []
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
         self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
         self._batch = self._nothing
@@ -125,37 +139,59 @@ class Fanout:
         self._scheduled = True
 
     def flush(self) -> None:
-        """Send what is queued, with one send per outbox; if there are many, only a slice."""
+        """Send what is queued, with one send per outbox; stop when the time is up.
+
+        The outboxes of this turn come first: a large publication delays those of others hardly.
+        """
         self._scheduled = False
         batch = self._batch
-        if len(batch.receivers) > FLUSH_SLICE or batch.slow_client is not _DISCONNECT:
+        receivers = len(batch.receivers)
+        if (
+            receivers > DIRECT_RECEIVERS
+            or receivers * batch.size > DIRECT_BYTES
+            or batch.slow_client is not _DISCONNECT
+        ):
             self.end_batch()
         elif batch is not self._nothing:
             self._batch = self._nothing
             self._count(batch)
             self._send_batch(batch)
-        if self._touched:
+        if self._touched or self._late:
             self._flush_touched()
 
     def _flush_touched(self) -> None:
-        touched = self._touched
-        if len(touched) > FLUSH_SLICE:
-            self._touched = touched[FLUSH_SLICE:]
-            del touched[FLUSH_SLICE:]
-            self._backpressure.hold(Hold.FLUSHING)
+        touched, self._touched = self._touched, []
+        if len(touched) <= FLUSH_STEP and not self._late:
+            for outbox in touched:
+                if outbox.queued and not outbox.blocked:
+                    outbox.flush()
+            return
+        deadline = self._seconds() + FLUSH_SECONDS
+        rest = self._flush_until(touched, deadline)
+        if self._late:
+            deadline = max(deadline, self._seconds() + _LATE_SECONDS)
+            self._late = self._flush_until(self._late, deadline)
+        self._late += rest
+        if self._late:
             self._wake()
         else:
-            self._touched = []
-        for outbox in touched:
-            if outbox.queued and not outbox.blocked:
-                outbox.flush()
-        if not self._touched:
             self._backpressure.release(Hold.FLUSHING)
+
+    def _flush_until(self, outboxes: list[Outbox], deadline: float) -> list[Outbox]:
+        """Flush outboxes until the time is up; returns those that are left."""
+        for start in range(0, len(outboxes), FLUSH_STEP):
+            end = start + FLUSH_STEP
+            for outbox in outboxes[start:end]:
+                if outbox.queued and not outbox.blocked:
+                    outbox.flush()
+            if self._seconds() > deadline:
+                return outboxes[end:]
+        return []
 
     def flush_all(self) -> None:
         """Flush everything now; for the end of the process."""
         self.flush()
-        while self._touched:
+        while self._touched or self._late:
             self.flush()
 
     def _wake(self) -> None:
@@ -218,6 +254,9 @@ class Fanout:
             self._put(outbox, batch.chunk(outbox.format))
             if outbox.blocked and self._is_crowded(outbox):
                 crowd.append(outbox)
+        if self._late and not all(outbox.blocked for outbox in outboxes):
+            # These clients are published to faster than flushes reach them.
+            self._backpressure.hold(Hold.FLUSHING)
         if len(crowd) * 2 > len(batch.receivers):
             self._backpressure.hold_for(crowd)
 
@@ -232,6 +271,8 @@ class Fanout:
                 frames[wire_format] = batch.frames(wire_format)
             for frame in frames[wire_format]:
                 self._put_or_drop(batch, outbox, frame)
+        if self._late:
+            self._backpressure.hold(Hold.FLUSHING)
 
     def _put_or_drop(self, batch: Batch, outbox: Outbox, frame: bytes) -> None:
         policy = batch.slow_client
