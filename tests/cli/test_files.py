@@ -126,7 +126,8 @@ def test_every_entry_that_names_a_file_is_looked_at(tmp_path: Path) -> None:
         for name, each in entry.items()
         if each.file is not None
     }
-    of_redis = dict.fromkeys(("password_file", "ca", "certificate", "key"), missing)
+    names = ("sentinel_password_file", "password_file", "ca", "certificate", "key")
+    of_redis: dict[str, Any] = dict.fromkeys(names, missing)
     assert named == {f"redis_source.{name}" for name in of_redis}
     assert LISTS["redis_source"] is RedisSourceSettings
     entry = RedisSourceSettings(REDIS, ("a",), **of_redis)

@@ -28,6 +28,7 @@ class RedisClient:
     """A blocking client that sends commands (RESP2), independent of every library under test."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self._socket = socket.create_connection(("127.0.0.1", port), 20)
         self._stream = self._socket.makefile("rb")
 
@@ -135,3 +136,32 @@ def running_redis(folder: Path, *options: str, tls: bool = False) -> Iterator[Re
             yield server
         finally:
             server.stop()
+
+
+@contextlib.contextmanager
+def running_sentinel(
+    folder: Path, master: RedisServer, password: str = ""
+) -> Iterator[RedisClient]:
+    """Run a sentinel of the master "mymaster"; yields a client of it, logged in.
+
+    :param folder: the sentinel keeps its state in a file there.
+    """
+    with reserved_ports(1) as (port,):
+        config = folder / "sentinel.conf"
+        lines = [
+            f"port {port}",
+            "bind 127.0.0.1",
+            f"sentinel monitor mymaster 127.0.0.1 {master.port} 1",
+            *([f"requirepass {password}"] if password else []),
+        ]
+        config.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        command = [redis_program("redis-server"), str(config), "--sentinel"]
+        process = Process(command, cwd=folder)
+        try:
+            process.wait_for_line("+monitor master mymaster")
+            with RedisClient(port) as client:
+                if password:
+                    client.do("AUTH", password)
+                yield client
+        finally:
+            process.terminate()

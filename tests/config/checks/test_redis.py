@@ -7,7 +7,13 @@ from typing import get_args
 import pytest
 
 from wampush.config.checks.check import Rejected
-from wampush.config.checks.redis import REDIS_ADDRESS, ChannelTopic, RedisUrl
+from wampush.config.checks.redis import (
+    REDIS_ADDRESS,
+    ChannelTopic,
+    RedisUrl,
+    SentinelAddress,
+    host_and_port,
+)
 from wampush.config.redaction import HIDDEN
 
 SECRET = "correct-horse"
@@ -106,3 +112,23 @@ def test_user_and_password_are_hidden() -> None:
 def test_topics_of_channels(topic: str, usable: bool) -> None:
     check = get_args(ChannelTopic)[1]
     assert isinstance(check.check(topic), Rejected) is not usable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.0.0.1", ("10.0.0.1", 26379)),
+        ("sentinel.example.com:7", ("sentinel.example.com", 7)),
+        ("[::1]:7", ("::1", 7)),
+    ],
+)
+def test_sentinels(text: str, expected: tuple[str, int]) -> None:
+    assert host_and_port(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a b", "h:0", "h:port", "h:65536", "h/0", "u:p@h", " h", "redis://h", "h?a", "[::1"],
+)
+def test_what_is_no_sentinel(text: str) -> None:
+    assert isinstance(get_args(SentinelAddress)[1].check(text), Rejected)

@@ -54,6 +54,10 @@ def refusal(read: Callable[[], object]) -> str:
         ({"ca": "f"}, "ca", "not rediss://"),
         ({"url": "unix:///r", "ca": "f"}, "ca", "not rediss://"),
         ({"url": "unix://live@/r"}, "url", "a user without a password"),
+        ({"sentinels": ["h:port"]}, "sentinels", "HOST or HOST:PORT"),
+        ({"sentinel_password_file": "f"}, "sentinel_password_file", "must be empty where"),
+        ({"url": "redis://h:1", "sentinels": ["a"]}, "url", "without a port, with sentinels"),
+        ({"url": "unix:///r", "sentinels": ["a"]}, "url", "must be redis://MASTER"),
         ({"prefix": 5}, "prefix", "what all names of channels begin with"),
         ({"certificate": "f", "key": "f"}, "certificate", "not rediss://"),
         ({"url": "rediss://h", "certificate": "f"}, "key", "must be set where certificate is"),
@@ -81,6 +85,9 @@ def test_what_can_be_left_out_can_be_given_too() -> None:
     assert kept.channels == ("a*b*", "c")
     assert (kept.ca, kept.certificate, kept.key) == ("ca.pem", "own.pem", "own-key.pem")
     assert entry().topic == "{channel}"
+    assert entry().address == "redis://127.0.0.1:6379"
+    sentinels = {"url": f"redis://:{SECRET}@shop", "sentinels": ["10.0.0.1", "[::1]:7"]}
+    assert entry(**sentinels).address == "redis+sentinel://shop"
     with pytest.raises(ConfigErrors, match=r"redis_source\[1\].channels: is missing"):
         load(None, {}, {"redis_source": [{"url": "redis://h"}]})
 

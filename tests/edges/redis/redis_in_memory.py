@@ -114,6 +114,7 @@ class Endpoint:
 class RedisWorld:
     """A node of which only the Redis source does anything.
 
+    :param connects_by: the endpoint of the source, instead of one that a test plays.
     :param chance: what chance cuts of a delay: 0 for nothing, 1 for half of it.
     """
 
@@ -123,6 +124,7 @@ class RedisWorld:
         channels: tuple[str, ...] = ("orders", "live_*"),
         *,
         chance: float = 0.0,
+        connects_by: Any = None,
         max_message_bytes: int = 1_048_576,
         queue_bytes: int = 1_048_576,
         **entry: Any,
@@ -131,9 +133,12 @@ class RedisWorld:
         self.endpoint = Endpoint()
         self.events: list[dict[str, Any]] = []
         observe: Any = self.events.append
-        monkeypatch.setattr(redis_source, "source_endpoint", lambda *_: self.endpoint)
+        connects_by = connects_by or self.endpoint
+        monkeypatch.setattr(redis_source, "source_endpoint", lambda *_: connects_by)
         for module in (redis_source, redis_sources):
             monkeypatch.setattr(module, "_log", Logger(namespace="wampush.redis", observer=observe))
+        # A turn takes no time, however busy the machine is.
+        monkeypatch.setattr(redis_sources, "monotonic", self.clock.seconds)
         monkeypatch.setattr(redis_source, "random", lambda: chance)
         monkeypatch.setattr(redis_source, "time", self.clock.seconds)
         monkeypatch.setattr(redis_source, "monotonic", self.clock.seconds)

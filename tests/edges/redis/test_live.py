@@ -13,8 +13,8 @@ from twisted.internet import reactor as installed
 from twisted.python.threadpool import ThreadPool
 
 from tests.support.certificates import make_certificate
-from tests.support.redis_server import RedisServer, running_redis
-from tests.support.waiting import PATIENCE
+from tests.support.redis_server import RedisServer, running_redis, running_sentinel
+from tests.support.waiting import PATIENCE, eventually
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
@@ -22,6 +22,7 @@ from wampush.config.checks.redis import REDIS_ADDRESS
 from wampush.config.settings import Settings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
+from wampush.edges.redis import sentinel
 from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
 from wampush.net.turn_budget import TURN_MESSAGES
@@ -146,6 +147,54 @@ def test_a_unix_socket_and_a_prefix(tmp_path: Path) -> None:
             running.until(lambda: "there is no socket" in str(running.problem()))
             redis.start()
             running.until_connected()
+
+
+def channels_at(server: RedisServer) -> list[object]:
+    """The channels that have subscribers; none while the server ends connections."""
+    try:
+        with server.client() as client:
+            found: Any = client.do("PUBSUB", "CHANNELS")
+    except (OSError, ValueError):
+        return []
+    return list(found)
+
+
+def test_the_source_follows_the_master_that_sentinels_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sentinel, "WATCH_SECONDS", 0.2)
+    password = tmp_path / "password"
+    password.write_text(SECRET, encoding="utf-8")
+    password.chmod(0o600)
+    at_once = ["--repl-diskless-sync-delay", "0"]
+    with (
+        running_redis(tmp_path, *at_once) as first,
+        running_redis(tmp_path, "--replicaof", f"127.0.0.1 {first.port}") as second,
+    ):
+        with second.client() as replica:
+            eventually(
+                lambda: str(replica.do("INFO", "replication")),
+                lambda text: "status:up" in text,
+            )
+        with running_sentinel(tmp_path, first, SECRET) as operator:
+            source = entry(
+                "redis://mymaster",
+                "orders",
+                sentinels=("127.0.0.1:1", f"127.0.0.1:{operator.port}"),
+                sentinel_password_file=str(password),
+            )
+            with subscribed(source) as running:
+                first.publish("orders", "1")
+                running.until(lambda: len(running.seen) == 1)
+                eventually(
+                    lambda: str(operator.do("SENTINEL", "REPLICAS", "mymaster")),
+                    lambda text: "b'master-link-status', b'ok'" in text,
+                )
+                operator.do("SENTINEL", "FAILOVER", "mymaster")
+                running.until(lambda: b"orders" in channels_at(second))
+                second.publish("orders", "2")
+                running.until(lambda: running.seen[-1].payload == b"2")
+                assert len(running.seen) == 2
 
 
 def test_bad_messages_are_refused_and_those_after_them_arrive(redis: RedisServer) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from OpenSSL import SSL
 from twisted.internet.error import DNSLookupError
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from tests.edges.redis.redis_in_memory import (
     ADDRESS,
+    Endpoint,
     RedisWorld,
     command,
     message,
@@ -20,6 +22,7 @@ from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.config.checks.redis import RedisUrl
 from wampush.edges.redis.error_descriptions import problem_of_failure
+from wampush.edges.redis.sentinel import WATCH_SECONDS, Sentinel, SentinelEndpoint, Server
 from wampush.edges.redis.source import MAX_DELAY, STEADY_SECONDS, retry_delay
 from wampush.errors import OperatorError, Refusal
 
@@ -313,3 +316,41 @@ def test_a_pause_ends_for_the_connection_if_there_is_one(monkeypatch: pytest.Mon
     world.pressure.release(Hold.TOTAL)
     world.clock.advance(0)
     assert world.payloads == [("orders", b"1")]
+
+
+def test_a_source_leaves_a_server_that_is_not_the_master_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentinel, server, other = Endpoint(), Endpoint(), Endpoint()
+    servers = {Server("10.0.0.5", 6379): server, Server("10.0.0.6", 6379): other}
+    endpoint = SentinelEndpoint(
+        [Sentinel(Server("10.0.0.1", 26379), sentinel)],
+        "redis.example.com",
+        b"",
+        endpoint_of=servers.__getitem__,
+        clock=Clock(),
+    )
+    world = RedisWorld(monkeypatch, connects_by=endpoint, sentinels=("10.0.0.1",))
+
+    def names(host: bytes) -> None:
+        sentinel.attempts[-1].succeed()
+        sentinel.attempts[-1].says(command(host, b"6379"))
+
+    names(b"10.0.0.5")
+    world.endpoint = server
+    first = world.subscribe()
+    world.clock.advance(WATCH_SECONDS)
+    names(b"10.0.0.6")
+    assert first.transport.disconnected
+    first.lose()
+    address = "redis+sentinel://redis.example.com"
+    assert world.status()["redis"] == address
+    assert world.status()["problem"] == "the master is 10.0.0.6:6379 now"
+    world.clock.advance(1)
+    names(b"10.0.0.6")
+    world.endpoint = other
+    world.subscribe()
+    outcome = world.stop()
+    other.attempts[-1].lose()
+    assert outcome == [[None]]
+    assert world.timers == []

@@ -29,11 +29,8 @@ PLACE = "redis_source[2]"
 
 
 def endpoint(host: str = "redis.example.com", /, **files: Path) -> Any:
-    entry = RedisSourceSettings(
-        url=RedisUrl(host, tls=True),
-        channels=("x",),
-        **{name: str(path) for name, path in files.items()},
-    )
+    names: dict[str, Any] = {name: str(path) for name, path in files.items()}
+    entry = RedisSourceSettings(url=RedisUrl(host, tls=True), channels=("x",), **names)
     return client_endpoint(entry, PLACE, MemoryReactorClock())
 
 

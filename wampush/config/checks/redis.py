@@ -16,6 +16,7 @@ from wampush.config.redaction import HIDDEN, Redacted
 
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
@@ -87,19 +88,41 @@ def _address(url: str) -> object:
         if parts.fragment or not _names_database(parts.query):
             return Rejected(f"{_FORM}, followed by nothing but ?db=NUMBER", url)
         return RedisUrl("", user=user, password=password, path=path)
-    if parts.scheme not in ("redis", "rediss") or not _is_host(host or "") or port == 0:
+    if parts.scheme not in ("redis", "rediss") or not is_host(host or "") or port == 0:
         return None
     if parts.query or parts.fragment or not _is_database(parts.path):
         return Rejected(f"{_FORM}, followed by nothing but a database number", url)
     return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
 
 
-def _is_host(host: str) -> bool:
+def is_host(host: str) -> bool:
     """Return whether a string is a name in ASCII, or an IP address without brackets."""
     if _HOST_NAME.fullmatch(host):
         return True
     try:
         ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def host_and_port(sentinel: str) -> tuple[str, int]:
+    """Return host and port of a sentinel.
+
+    :param sentinel: HOST or HOST:PORT; an IPv6 address in brackets.
+    :raises ValueError: it is neither.
+    """
+    parts = urlsplit(f"//{sentinel}")
+    host, port = parts.hostname or "", parts.port
+    is_more = parts.path or parts.query or parts.fragment or "@" in parts.netloc
+    if is_more or not is_host(host) or port == 0 or sentinel != sentinel.strip():
+        raise ValueError(sentinel)
+    return host, port or SENTINEL_PORT
+
+
+def _is_sentinel(text: str) -> bool:
+    try:
+        host_and_port(text)
     except ValueError:
         return False
     return True
@@ -127,6 +150,7 @@ RedisServer = Annotated[RedisUrl, REDIS_ADDRESS]
 Channel = Annotated[
     str, string('the name of a channel, in which "*" matches any characters, as in "live_*"')
 ]
+SentinelAddress = Annotated[str, string("HOST or HOST:PORT", _is_sentinel)]
 ChannelPrefix = Annotated[
     str, string('what all names of channels begin with, as in "laravel_database_"', optional=True)
 ]

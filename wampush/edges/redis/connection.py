@@ -199,13 +199,13 @@ class RedisConnection(SubscriberProtocol):
         error: Any = failure.value
         first: Failure = error.subFailure
         if first.check(ResponseError):
-            self._fail(problem_of_error_reply(str(first.value)))
+            self.fail(problem_of_error_reply(str(first.value)))
         else:
             # Otherwise the connection is gone, and connectionLost reports why.
             first.trap(RedisConnectionError)
 
     def _on_answer_timeout(self) -> None:
-        self._fail(f"no answer within {ANSWER_SECONDS:g} s")
+        self.fail(f"no answer within {ANSWER_SECONDS:g} s")
 
     def _check_liveness(self) -> None:
         # While reading pauses, an answer would not be noticed.
@@ -215,7 +215,7 @@ class RedisConnection(SubscriberProtocol):
             self._liveness = Liveness.ASKED
             self.ping().addErrback(lambda failure: failure.trap(RedisError))
         else:
-            self._fail(f"no data for {2 * PING_SECONDS:g} s, not even an answer to PING")
+            self.fail(f"no data for {2 * PING_SECONDS:g} s, not even an answer to PING")
             return
         self._set_deadline(PING_SECONDS, self._check_liveness)
 
@@ -224,7 +224,11 @@ class RedisConnection(SubscriberProtocol):
             self._deadline.cancel()
         self._deadline = self._reading.call_later(seconds, call)
 
-    def _fail(self, problem: str) -> None:
+    def fail(self, problem: str) -> None:
+        """Abort the connection.
+
+        :param problem: why, for the log.
+        """
         if self._state in _READABLE:
             self._move(ConnectionState.FAILED)
             self._problem = problem
@@ -261,7 +265,7 @@ class RedisConnection(SubscriberProtocol):
             try:
                 is_empty = self._read_share()
             except BrokenReply as error:
-                self._fail(f"unexpected data: {error} (does Redis listen on this port?)")
+                self.fail(f"unexpected data: {error} (does Redis listen on this port?)")
             finally:
                 # May end a pause, which wakes this connection.
                 reading.fanout.flush()
@@ -318,7 +322,7 @@ class RedisConnection(SubscriberProtocol):
         if self.replyQueue.waiting or (is_list and (reply[0], len(reply)) in _MESSAGES):
             super().replyReceived(reply)
         elif isinstance(reply, ResponseError):
-            self._fail(problem_of_error_reply(str(reply)))
+            self.fail(problem_of_error_reply(str(reply)))
         elif not is_list:
             raise BrokenReply("an answer without a question")
 

@@ -20,7 +20,13 @@ from twisted.internet.error import ConnectionRefusedError as RefusedByPeer
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.python.failure import Failure
 
+from wampush.errors import BackendError, OperatorError
 from wampush.excerpts import shown
+
+
+class SentinelProblem(BackendError):
+    """A sentinel cannot say which server is the master; the message says why."""
+
 
 _CODE: Final = re.compile(r"[A-Z]{1,20}\b")
 _NOT_PROTECTED: Final = "Redis has no password, but one is set here"
@@ -80,6 +86,8 @@ def problem_of_error_reply(text: str) -> str:
 def problem_of_failure(failure: Failure) -> str:
     """Return why there is no connection, or why it ended."""
     value: Any = failure.value
+    if isinstance(value, SentinelProblem | OperatorError):
+        return str(value)
     for kind, problem in _FAILURES + _UNTRUSTED:
         if isinstance(value, kind):
             return problem

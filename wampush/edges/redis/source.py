@@ -31,6 +31,7 @@ from wampush.edges.redis.endpoints import source_endpoint
 from wampush.edges.redis.error_descriptions import is_unreachable, problem_of_failure
 from wampush.edges.redis.lifecycle import SOURCE_MOVES, SourceState
 from wampush.edges.redis.replies import Oversized
+from wampush.edges.redis.sentinel import MasterWatch, SentinelEndpoint, Server
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown
 from wampush.net import secret_files
@@ -111,6 +112,7 @@ class RedisSource:
         self._attempt: Deferred[Any] | None = None
         self._connection: RedisConnection | None = None
         self._retry: Any = None
+        self._watch: MasterWatch | None = None
         self._stopped: Deferred[None] = Deferred()
         self._mark_change()
         self._failures = 0
@@ -121,7 +123,7 @@ class RedisSource:
     @property
     def address(self) -> str:
         """The URL of the server, without user and password."""
-        return self._entry.url.address
+        return self._entry.address
 
     def status(self) -> Mapping[str, object]:
         """Return the state, for a health check."""
@@ -154,6 +156,7 @@ class RedisSource:
         if self._state in (SourceState.STOPPING, SourceState.STOPPED):
             return self._stopped
         if self._connection is not None:
+            self._stop_watching()
             self._move(SourceState.STOPPING)
             self._connection.close()
             return self._stopped
@@ -174,6 +177,11 @@ class RedisSource:
         self._login, self._endpoint = self._read_files()
         if self._retry is not None:
             self._retry.reset(0)
+
+    def _stop_watching(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
 
     def wake(self) -> None:
         """Read on after a pause."""
@@ -228,12 +236,19 @@ class RedisSource:
             )
         self._mark_change()
         self._logged_problems.clear()
+        if isinstance(self._endpoint, SentinelEndpoint):
+            self._watch = MasterWatch(self._endpoint, self._reactor, self._on_master_moved)
+
+    def _on_master_moved(self, master: Server) -> None:
+        if self._connection is not None:
+            self._connection.fail(f"the master is {master} now")
 
     def on_lost(self, connection: RedisConnection, problem: str) -> None:
         """Connect again later, unless the source is being stopped."""
         if connection is not self._connection:
             return
         self._connection = None
+        self._stop_watching()
         if self._state is SourceState.STOPPING:
             self._move(SourceState.STOPPED)
             self._stopped.callback(None)
