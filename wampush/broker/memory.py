@@ -16,6 +16,9 @@ from typing import Final, Protocol
 
 from wampush.errors import MessageRefused, Refusal
 
+#: This part of the limits of address and all is added to them for unfinished input.
+RESERVE_SHARE: Final = 4
+
 
 class Owner(Protocol):
     """Something for which memory is kept; hashed by identity."""
@@ -37,6 +40,13 @@ class MemoryLimits:
     per_session: int
     per_address: int
     in_all: int
+
+    def with_reserve(self) -> MemoryLimits:
+        """Return the limits for unfinished input, which may use a reserve."""
+        per_address, in_all = (
+            limit + limit // RESERVE_SHARE for limit in (self.per_address, self.in_all)
+        )
+        return MemoryLimits(self.per_session, per_address, in_all)
 
 
 class _Account:
@@ -60,6 +70,7 @@ class Memory:
 
     def __init__(self, limits: MemoryLimits) -> None:
         self.limits: Final = limits
+        self._with_reserve: Final = limits.with_reserve()
         self._accounts: dict[Owner, _Account] = {}
         self._addresses: Counter[str] = Counter()
         #: Bytes that are kept for all owners.
@@ -86,20 +97,7 @@ class Memory:
         :param size: what comes in addition; less than 0 for what goes, which always fits.
         :returns: the limit that they would exceed; None when they are counted.
         """
-        limits, account = self.limits, self._accounts.get(owner)
-        name = owner.address_name if account is None else account.name
-        before = 0 if account is None else account.size
-        if size > 0:
-            if before + size > limits.per_session:
-                return Refusal.SESSION_MEMORY
-            if name is not None and self._addresses[name] + size > limits.per_address:
-                return Refusal.ADDRESS_MEMORY
-            if self.total + size > limits.in_all:
-                return Refusal.TOTAL_MEMORY
-        if account is None:
-            account = self._accounts[owner] = _Account(name)
-        self._add(owner, account, size)
-        return None
+        return self._keep(owner, size, self.limits)
 
     def admit(self, owner: Owner, size: int) -> None:
         """Count more bytes for an owner.
@@ -112,15 +110,17 @@ class Memory:
             raise MessageRefused(refusal, f"It takes about {size} bytes.")
 
     def hold(self, owner: Owner, size: int) -> Refusal | None:
-        """Count exactly these bytes for an owner, whatever was counted for it before.
+        """Count exactly these bytes of input for an owner, whatever was counted for it before.
+
+        The reserve is for input, so that an address that has used up its limit is not cut off.
 
         :param size: all that is kept for the owner; 0 for nothing.
         :returns: as :meth:`keep`; what was counted before stays counted if they do not fit.
         """
         account = self._accounts.get(owner)
         if account is None:
-            return self.keep(owner, size) if size else None
-        return self.keep(owner, size - account.size)
+            return self._keep(owner, size, self._with_reserve) if size else None
+        return self._keep(owner, size - account.size, self._with_reserve)
 
     def release(self, owner: Owner, size: int) -> None:
         """Count bytes less for an owner; does nothing once it is forgotten.
@@ -136,6 +136,22 @@ class Memory:
         account = self._accounts.get(owner)
         if account is not None:
             self._add(owner, account, -account.size)
+
+    def _keep(self, owner: Owner, size: int, limits: MemoryLimits) -> Refusal | None:
+        account = self._accounts.get(owner)
+        name = owner.address_name if account is None else account.name
+        before = 0 if account is None else account.size
+        if size > 0:
+            if before + size > limits.per_session:
+                return Refusal.SESSION_MEMORY
+            if name is not None and self._addresses[name] + size > limits.per_address:
+                return Refusal.ADDRESS_MEMORY
+            if self.total + size > limits.in_all:
+                return Refusal.TOTAL_MEMORY
+        if account is None:
+            account = self._accounts[owner] = _Account(name)
+        self._add(owner, account, size)
+        return None
 
     def _add(self, owner: Owner, account: _Account, size: int) -> None:
         account.size += size

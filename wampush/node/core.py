@@ -87,7 +87,11 @@ def make_core(
         reactor.callLater(0, flush)
 
     ledger = Ledger(now, report)
-    backpressure = Backpressure(settings.limits.queued_bytes, reactor.callLater)
+    backpressure = Backpressure(
+        settings.limits.queued_bytes,
+        reactor.callLater,
+        settings.limits.queued_bytes_per_address,
+    )
     subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
     rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     policy = Policy(Publishing.NOBODY, _permissions(settings, elapsed))

@@ -169,7 +169,8 @@ class CloseReason(Enum):
     SLOW_CLIENT = Ending(
         "slow-client",
         Fault.CLIENT,
-        "The client reads too slowly: more than clients.queue_bytes were queued for it.",
+        "The client reads too slowly: more than clients.queue_bytes were queued for it, or more "
+        "than limits.queued_bytes_per_address for the clients of its address.",
     )
     FLOODING = Ending(
         "flooding",

@@ -18,7 +18,10 @@ from wampush.broker.delivery.backpressure import (
 class Queue:
     """A backlog that a test fills by hand."""
 
-    def __init__(self, pressure: Backpressure, queued: int = 0) -> None:
+    def __init__(
+        self, pressure: Backpressure, queued: int = 0, address_name: str | None = None
+    ) -> None:
+        self.address_name = address_name
         self.pressure = pressure
         self.queued = queued
         self.stalled = False
@@ -254,3 +257,24 @@ def test_stop_takes_the_timers_back(pressure, clock):
     pressure.stop()
     pressure.stop()
     assert clock.pending == []
+
+
+def test_an_address_with_more_than_its_share_loses_the_longest_queues(clock: FakeClock) -> None:
+    pressure = Backpressure(1_000_000, clock.call_later, per_address=160)
+    short, long = Queue(pressure, 60, "a"), Queue(pressure, 90, "a")
+    stranger, local = Queue(pressure, 150, "b"), Queue(pressure, 500)
+    clock.advance(0)
+    assert not any(each.dropped for each in (short, long, stranger, local))
+    short.add(20)
+    clock.advance(0)
+    assert long.dropped
+    assert not any(each.dropped for each in (short, stranger, local))
+    assert not pressure.paused
+    for each in (short, stranger, local):
+        each.read(each.queued)
+    late = Queue(pressure, 100, "a")
+    short.add(70)
+    clock.advance(0)
+    assert late.dropped, "a look at a small total follows one at a large one"
+    pressure.stop()
+    assert not clock.pending

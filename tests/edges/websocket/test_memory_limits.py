@@ -45,7 +45,7 @@ def test_fragments_take_no_more_than_their_bytes() -> None:
 
 
 def test_unfinished_messages_of_one_address() -> None:
-    made = node(per_address=300_000)
+    made = node(per_address=240_000)
     peers = [made.open(address="192.0.2.1") for _ in range(4)]
     for peer in peers:
         peer.send(masked(b"x" * 60_000)[:-1])
@@ -57,13 +57,13 @@ def test_unfinished_messages_of_one_address() -> None:
 
 
 def test_half_open_handshakes_of_one_address() -> None:
-    made = node(per_address=70_000)
+    made = node(per_address=65_536)
     peers = [made.connect("192.0.2.1") for _ in range(6)]
     for peer in peers:
         peer.send(b"GET / HTTP/1.1\r\nCookie: " + b"x" * 8000)
     assert made.ledger.ended[CloseReason.HANDSHAKE_MEMORY] == 2
     assert peers[-1].take().startswith(b"HTTP/1.1 503 ")
-    assert 0 < made.broker.memory.total <= 70_000
+    assert 0 < made.broker.memory.total <= 81_920
     for peer in peers:
         peer.lose()
     assert made.broker.memory.total == 0
@@ -78,3 +78,19 @@ def test_a_handshake_in_two_pieces_costs_nothing_once_it_is_open() -> None:
     peer.send(whole[20:])
     assert made.broker.memory.total == 0
     assert peer.take().startswith(b"HTTP/1.1 101 ")
+
+
+def test_queues_of_one_address() -> None:
+    limits = {"queued_bytes_per_address": 100_000}
+    made = MemoryNode(WebSocketSettings(), queue_bytes=50_000, most_per_address=1000, kept=limits)
+    peers = [made.open(address="192.0.2.1") for _ in range(5)]
+    stranger = made.open(address="192.0.2.2")
+    for peer in (*peers, stranger):
+        peer.subscribe("t")
+        peer.connection.outbox.pauseProducing()
+    made.publish("t", b'"' + b"x" * 30_000 + b'"')
+    made.turn()
+    made.turn()
+    assert made.ledger.ended == {CloseReason.SLOW_CLIENT: 2}
+    assert stranger.connection.reason is None
+    assert 90_000 < made.pressure.total <= 130_000

@@ -74,6 +74,10 @@ class Rig:
         self.closing: Closing | None = None
         self.events: list[Event] = []
 
+    @property
+    def address_name(self) -> str | None:
+        return "192.0.2.1"
+
     def on_overflow(self) -> None:
         self.overflows += 1
         self.outbox.close()

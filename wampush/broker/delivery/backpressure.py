@@ -26,9 +26,12 @@ patience of a crowd, until its queue has been empty.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, unique
 from typing import Final, Protocol
+
+from wampush.broker.delivery.address_shares import LOOKS, queues_to_drop
 
 PATIENCE: Final = 1.0
 #: A small part, so that the pauses are short and publications to other topics wait hardly at all.
@@ -46,6 +49,10 @@ class Backlog(Protocol):
 
     queued: int
     stalled: bool
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
 
     def overflow(self) -> None:
         """End the connection of this client: it is too slow."""
@@ -72,10 +79,14 @@ class Backpressure:
 
     :param limit: bytes that may wait in all blocked outboxes in total.
     :param call_later: calls a function after a number of seconds.
+    :param per_address: bytes that may wait for the clients of one address; see ``address_shares``.
     """
 
     def __init__(
-        self, limit: int, call_later: Callable[[float, Callable[[], None]], Timer]
+        self,
+        limit: int,
+        call_later: Callable[[float, Callable[[], None]], Timer],
+        per_address: int = sys.maxsize,
     ) -> None:
         self._limit = limit
         self._resume_at = limit - int(limit * TOTAL_FREE)
@@ -92,6 +103,11 @@ class Backpressure:
         self._proven: set[Backlog] = set()
         self._blocked: set[Backlog] = set()
         self._total_deadline: Timer | None = None
+        self._per_address = per_address
+        self._look_step = max(1, per_address // LOOKS)
+        # The total at which the queues are looked at by address.
+        self._look_at = self._look_step
+        self._look: Timer | None = None
         #: Bytes that wait in blocked outboxes.
         self.total = 0
         #: How often the sources have paused because clients could not keep up.
@@ -109,6 +125,8 @@ class Backpressure:
     def on_queued(self, size: int) -> None:
         """Count bytes that a blocked outbox has queued."""
         self.total += size
+        if self.total > self._look_at and self._look is None:
+            self._look = self._call_later(0, self._limit_addresses)
         if self.total > self._limit and Hold.TOTAL not in self._holds:
             self.pauses += 1
             self.hold(Hold.TOTAL)
@@ -117,6 +135,8 @@ class Backpressure:
     def on_dequeued(self, size: int) -> None:
         """Count bytes that no longer wait in a blocked outbox."""
         self.total -= size
+        if self.total + 2 * self._look_step < self._look_at:
+            self._look_at = self.total + self._look_step
         if Hold.TOTAL in self._holds and self.total <= self._resume_at:
             if self._total_deadline is not None:
                 self._total_deadline.cancel()
@@ -178,11 +198,17 @@ class Backpressure:
 
     def stop(self) -> None:
         """Cancel the timers; for the end of the process."""
-        for timer in (self._deadline, self._total_deadline, *self._rests.values()):
+        for timer in (self._deadline, self._total_deadline, self._look, *self._rests.values()):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._total_deadline = None
+        self._deadline = self._total_deadline = self._look = None
         self._rests.clear()
+
+    def _limit_addresses(self) -> None:
+        self._look = None
+        for backlog in queues_to_drop(self._blocked, self._per_address):
+            backlog.overflow()
+        self._look_at = self.total + self._look_step
 
     def _watch_total(self) -> None:
         before = {backlog: backlog.queued for backlog in self._blocked}

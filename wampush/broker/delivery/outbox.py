@@ -70,6 +70,11 @@ class Outbox(ABC):
         # The number of chunks that have left; makes the indexes in _latest absolute.
         self._gone = 0
 
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+        return None
+
     @abstractmethod
     def flush(self) -> None:
         """Send what is queued; called only while free and not empty."""

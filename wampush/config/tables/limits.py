@@ -19,6 +19,9 @@ class LimitSettings:
 
     :param queued_bytes: All queues together; above it pulling pauses. At least
         ``clients.queue_bytes``.
+    :param queued_bytes_per_address: The queues for the clients of one address; above it the longest
+        are dropped. At least ``clients.queue_bytes``. Addresses count as for
+        ``connections_per_address``; no limit where that is 0.
     :param topic_bytes: Longer than any sensible URI, and each subscription keeps its topic in
         memory.
     :param connections_per_address: One machine cannot take them all, and a whole office behind one
@@ -52,6 +55,7 @@ class LimitSettings:
     """
 
     queued_bytes: Annotated[int, whole(1024, 1024 * GIB, "bytes")] = 268_435_456
+    queued_bytes_per_address: Annotated[int, whole(1024, 1024 * GIB, "bytes")] = 67_108_864
     topic_bytes: Annotated[int, whole(1, 65_535, "bytes")] = 1024
     connections_per_address: Annotated[int, whole(0, 10_000_000, "connections")] = 1000
     connections_per_user: Annotated[int, whole(0, 10_000_000, "connections")] = 100
@@ -95,4 +99,14 @@ def one_address_fits_into_all(everybody: int, address: int) -> Iterator[str]:
         yield (
             f"limits.kept_bytes ({everybody}), all clients together, must not be less than "
             f"limits.kept_bytes_per_address ({address}), one address"
+        )
+
+
+@rule("limits.queued_bytes_per_address", "clients.queue_bytes")
+def one_queue_fits_into_an_address(address: int, one_queue: int) -> Iterator[str]:
+    """The limit of the queues of an address must allow one full queue."""
+    if address < one_queue:
+        yield (
+            f"limits.queued_bytes_per_address ({address}) must not be less than "
+            f"clients.queue_bytes ({one_queue}), one client"
         )

@@ -63,12 +63,15 @@ class Leftover:
     :param backpressure: counts the bytes that wait, these included.
     :param chunks: what the transport has not got.
     :param in_flight: bytes that the transport has and has not reported as sent.
+    :param address_name: the name under which the client's address is counted; None for one without
+        limits.
     """
 
     transport: Any
     backpressure: Backpressure
     chunks: list[Chunk]
     in_flight: int
+    address_name: str | None = None
 
 
 class Closing(ABC):
@@ -96,6 +99,7 @@ class Closing(ABC):
         "_timer_wheel",
         "_transport",
         "_wait_for",
+        "address_name",
         "queued",
         "stalled",
         "timer_slot",
@@ -122,6 +126,7 @@ class Closing(ABC):
         self._sent = False
         self._chunks = leftover.chunks
         self._in_flight = leftover.in_flight
+        self.address_name = leftover.address_name
         #: Bytes that wait, here and in the transport.
         self.queued = self._in_flight + sum(map(len, self._chunks))
 

@@ -181,8 +181,8 @@ class OpeningHandshake:
     def _count(self, data: bytes) -> None:
         """Count what a handshake that is not answered yet makes the node keep."""
         memory, line = self._rules.memory, self._line
-        is_first = not memory.of_owner(line)
-        refusal = memory.keep(line, handshake_bytes(data, is_first=is_first))
+        before = memory.of_owner(line)
+        refusal = memory.hold(line, before + handshake_bytes(data, is_first=not before))
         if refusal is not None:
             raise HandshakeRefused(CloseReason.HANDSHAKE_MEMORY, refusal.sentence)
 

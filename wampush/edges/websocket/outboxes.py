@@ -36,6 +36,10 @@ from wampush.edges.websocket.wamp_v1_formats import PLAIN, WebSocketFormat
 class OutboxOwner(Protocol):
     """The connection of an outbox."""
 
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+
     def on_overflow(self) -> None:
         """The client is too slow; the connection ends and closes the outbox."""
 
@@ -56,6 +60,11 @@ class _BaseOutbox(Outbox):
         super().__init__(limit, backpressure, PLAIN)
         self._transport = transport
         self._owner: OutboxOwner | None = owner
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the client's address is counted; None for one without limits."""
+        return None if self._owner is None else self._owner.address_name
 
     def stopProducing(self) -> None:
         """The transport is gone."""
@@ -80,8 +89,9 @@ class _BaseOutbox(Outbox):
             self.flush()
         if not self.closed:
             self._transport.unregisterProducer()
+        name = self.address_name
         chunks, in_flight = self.hand_over()
-        leftover = Leftover(self._transport, self._backpressure, chunks, in_flight)
+        leftover = Leftover(self._transport, self._backpressure, chunks, in_flight, name)
         return self._closing(leftover, timer_wheel, on_event, wait_for=wait_for)
 
     def close(self) -> None:
