@@ -19,6 +19,7 @@ import sys
 import tempfile
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -124,45 +125,43 @@ def _send(clients: list[socket.socket], make: Callable[[int], bytes]) -> None:
             client.sendall(make(number))
 
 
+def _the_same(data: bytes, _number: int) -> bytes:
+    return data
+
+
 def _nothing(_server: Server, _clients: list[socket.socket]) -> None:
     """Idle connections."""
 
 
+def _subscribe(clients: list[socket.socket], filling: str, count: int) -> None:
+    for first in range(0, count, 50):
+        _send(clients, partial(_some_subscriptions, filling, range(first, first + 50)))
+
+
+def _some_subscriptions(filling: str, topics: range, number: int) -> bytes:
+    return b"".join(_message(5, f"{number:04}{topic:04}{filling}") for topic in topics)
+
+
 def _subscriptions(_server: Server, clients: list[socket.socket]) -> None:
     """Subscriptions to topics of 1,000 characters."""
-    for topic in range(100):
-        _send(
-            clients, lambda number, topic=topic: _message(5, f"{number:04}{topic:04}" + "x" * 990)
-        )  # type: ignore[misc]
+    _subscribe(clients, "x" * 990, 100)
 
 
 def _wide_subscriptions(_server: Server, clients: list[socket.socket]) -> None:
     """The same, each with one character of four bytes."""
-    for topic in range(100):
-        _send(
-            clients,
-            lambda number, topic=topic: _message(  # type: ignore[misc]
-                5, f"{number:04}{topic:04}" + "x" * 990 + _ASTRAL
-            ),
-        )
+    _subscribe(clients, "x" * 990 + _ASTRAL, 100)
 
 
 def _short_subscriptions(_server: Server, clients: list[socket.socket]) -> None:
     """Subscriptions to topics of 8 characters."""
-    for first in range(0, 300, 50):
-        _send(
-            clients,
-            lambda number, first=first: b"".join(  # type: ignore[misc]
-                _message(5, f"{number:04}{topic:04}") for topic in range(first, first + 50)
-            ),
-        )
+    _subscribe(clients, "", 300)
 
 
 def _prefixes(_server: Server, clients: list[socket.socket]) -> None:
     """Prefixes of 1,000 characters, with one of four bytes each."""
     for prefix in range(100):
         text = _message(1, f"{prefix:03}" + "x" * 480 + _ASTRAL, "urn:" + "x" * 480 + _ASTRAL)
-        _send(clients, lambda _, text=text: text)  # type: ignore[misc]
+        _send(clients, partial(_the_same, text))
 
 
 _DENSE: Final = "[" + ",".join(["[]"] * 850) + "]"
@@ -186,7 +185,7 @@ def _unfinished(_server: Server, clients: list[socket.socket]) -> None:
     """Messages of 60,000 bytes, but for the last one, in pieces."""
     frame = _frame(b'[5,"' + b"x" * 60_000 + b'"]')[:-1]
     for position in range(0, len(frame), 6000):
-        _send(clients, lambda _, position=position: frame[position : position + 6000])  # type: ignore[misc]
+        _send(clients, partial(_the_same, frame[position : position + 6000]))
 
 
 def _components(_server: Server, clients: list[socket.socket]) -> None:

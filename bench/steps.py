@@ -86,6 +86,8 @@ def _receive() -> float:
 class _Owner:
     """The owner of outboxes; no client is too slow here."""
 
+    address_name = None
+
     def on_overflow(self) -> None:
         """Never called."""
 

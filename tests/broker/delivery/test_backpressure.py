@@ -37,6 +37,10 @@ class Queue:
         self.queued -= size
         self.pressure.on_dequeued(size)
 
+    def own_bytes(self, samples: int) -> int:
+        assert samples
+        return self.queued
+
     def overflow(self) -> None:
         self.dropped = True
         self.pressure.on_unblocked(self)
@@ -266,6 +270,9 @@ def test_an_address_with_more_than_its_share_loses_the_longest_queues(clock: Fak
     clock.advance(0)
     assert not any(each.dropped for each in (short, long, stranger, local))
     short.add(20)
+    clock.advance(0)
+    assert not long.dropped, "the total has not grown by a sixteenth"
+    local.add(60)
     clock.advance(0)
     assert long.dropped
     assert not any(each.dropped for each in (short, stranger, local))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, Chunk, rest_of, take_front
+from wampush.broker.delivery.chunks import (
+    LARGE_BYTES,
+    SLICE_BYTES,
+    Chunk,
+    own_bytes,
+    rest_of,
+    take_front,
+)
 
 LARGE = bytes(range(256)) * (LARGE_BYTES // 256 * 2)
 
@@ -51,3 +58,17 @@ def test_what_a_partial_send_leaves():
     assert left == LARGE[5:]
     assert rest_of(LARGE, 0) is LARGE
     assert rest_of(b"abc", 1) == b"bc"
+
+
+def test_chunks_that_queues_share_count_in_part() -> None:
+    shared, own = bytes(1000), bytes(500)
+    queues = [[shared], [shared, own], [shared], [shared]]
+    del shared, own
+    assert [own_bytes(each, 10) for each in queues] == [250, 750, 250, 250]
+    assert own_bytes([], 10) == 0
+
+
+def test_a_sample_stands_for_the_whole_queue() -> None:
+    chunks = [b"%d" % number * 100 for number in range(100, 200)]
+    assert own_bytes(chunks, 10) == 30_000
+    assert own_bytes(chunks, 3) == 30_000

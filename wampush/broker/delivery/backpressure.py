@@ -54,6 +54,12 @@ class Backlog(Protocol):
     def address_name(self) -> str | None:
         """The name under which the client's address is counted; None for one without limits."""
 
+    def own_bytes(self, samples: int) -> int:
+        """Return an estimate of what only this outbox keeps in memory, in bytes.
+
+        :param samples: chunks to look at.
+        """
+
     def overflow(self) -> None:
         """End the connection of this client: it is too slow."""
 
@@ -79,7 +85,8 @@ class Backpressure:
 
     :param limit: bytes that may wait in all blocked outboxes in total.
     :param call_later: calls a function after a number of seconds.
-    :param per_address: bytes that may wait for the clients of one address; see ``address_shares``.
+    :param per_address: bytes of memory that the outboxes for one address may keep; see
+        ``address_shares``.
     """
 
     def __init__(
@@ -135,7 +142,7 @@ class Backpressure:
     def on_dequeued(self, size: int) -> None:
         """Count bytes that no longer wait in a blocked outbox."""
         self.total -= size
-        if self.total + 2 * self._look_step < self._look_at:
+        if self.total + self.total // LOOKS + 2 * self._look_step < self._look_at:
             self._look_at = self.total + self._look_step
         if Hold.TOTAL in self._holds and self.total <= self._resume_at:
             if self._total_deadline is not None:
@@ -206,9 +213,9 @@ class Backpressure:
 
     def _limit_addresses(self) -> None:
         self._look = None
-        for backlog in queues_to_drop(self._blocked, self._per_address):
+        for backlog in queues_to_drop(self._blocked, self._per_address, self._limit):
             backlog.overflow()
-        self._look_at = self.total + self._look_step
+        self._look_at = self.total + max(self._look_step, self.total // LOOKS)
 
     def _watch_total(self) -> None:
         before = {backlog: backlog.queued for backlog in self._blocked}

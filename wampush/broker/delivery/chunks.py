@@ -9,6 +9,8 @@ client that reads it would look like one that reads nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from sys import getrefcount
 from typing import Final
 
 Chunk = bytes | memoryview
@@ -59,3 +61,19 @@ def rest_of(chunk: Chunk, sent: int) -> Chunk:
     if len(chunk) > LARGE_BYTES:
         return memoryview(chunk)[sent:]
     return chunk[sent:]
+
+
+def own_bytes(chunks: Sequence[Chunk], samples: int) -> int:
+    """Return an estimate of what only one queue keeps in memory, in bytes.
+
+    A chunk that several queues share counts in part for each: CPython knows how many refer to it.
+
+    :param chunks: of the queue.
+    :param samples: chunks to look at, at equal distances.
+    """
+    if not chunks:
+        return 0
+    sampled = chunks[:: -(-len(chunks) // samples)]
+    # Not counted are the references of the samples, of the loop and of the call.
+    own = sum(len(chunk) / max(1, getrefcount(chunk) - 3) for chunk in sampled)
+    return round(own * len(chunks) / len(sampled))

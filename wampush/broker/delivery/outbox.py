@@ -23,7 +23,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.chunks import Chunk, take_front
+from wampush.broker.delivery.chunks import Chunk, own_bytes, take_front
 from wampush.broker.delivery.format import Format
 
 _COUNT_EVERY: Final = 64
@@ -74,6 +74,13 @@ class Outbox(ABC):
     def address_name(self) -> str | None:
         """The name under which the client's address is counted; None for one without limits."""
         return None
+
+    def own_bytes(self, samples: int) -> int:
+        """Return an estimate of what only this outbox keeps in memory, in bytes.
+
+        :param samples: chunks to look at.
+        """
+        return self.in_flight + own_bytes(self.chunks, samples)
 
     @abstractmethod
     def flush(self) -> None:

@@ -27,7 +27,7 @@ from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.chunks import SLICE_BYTES, Chunk, take_front
+from wampush.broker.delivery.chunks import SLICE_BYTES, Chunk, own_bytes, take_front
 from wampush.edges.websocket.framing import CloseAnswer
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.timer_wheel import TimerWheel
@@ -168,6 +168,13 @@ class Closing(ABC):
         self._registered = False
         self._answer = None
         self._sent = True
+
+    def own_bytes(self, samples: int) -> int:
+        """Return an estimate of what only this client's queue keeps in memory, in bytes.
+
+        :param samples: chunks to look at.
+        """
+        return self._in_flight + own_bytes(self._chunks, samples)
 
     def overflow(self) -> None:
         """Abort the connection: the client reads nothing and others wait for the memory."""
