@@ -159,6 +159,7 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
             expect(page.locator("#who")).to_have_text("nobody")
         stranger.get_by_role("button", name="Add an apple").click()
         expect(stranger.locator("#answer")).to_contain_text("Refused")
+        check_looks(stranger)
 
         alice.get_by_label("Name").fill("Alice")
         alice.get_by_role("button", name="Log in").click()

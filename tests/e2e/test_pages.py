@@ -84,6 +84,7 @@ def test_states_of_the_connection_on_every_page(
     # Nobody is there yet.
     ann, carol = browser.open(chat.url), browser.open(orders.url)
     check_looks(ann)
+    expect(carol.locator("#waiting")).to_be_visible()
     expect(carol.locator("#empty")).to_be_hidden()
     # The first field has the focus, and it shows.
     assert ann.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -98,6 +99,8 @@ def test_states_of_the_connection_on_every_page(
     state(ann, "Connected as Ann")
     state(carol, "Connected")
     state(demo, re.compile("^Connected to ws://"))
+    expect(carol.locator("#waiting")).to_be_hidden()
+    expect(carol.locator("#push")).to_be_visible()
     # Refused, with the reason.
     mallory = browser.open(f"{orders.url}?as=mallory")
     refused_demo = browser.open(f"{orders.http}/demo/")

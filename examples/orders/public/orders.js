@@ -76,6 +76,7 @@ const opened = (session) => {
   session.call("orders.list").then((orders) => {
     byId("orders").replaceChildren();
     orders.forEach(show);
+    byId("waiting").hidden = true;
     byId("empty").hidden = false; // The style sheet shows it only while there are no orders.
   }, refused);
   if (isStaff) {
