@@ -17,8 +17,13 @@ def test_each_kind_leaves_places_to_the_others(places, limit):
     assert per_kind_limit(places, 1) == places
 
 
+def take(queue):
+    item, _ = queue.take(lambda _: True)
+    return item
+
+
 def taken(queue):
-    return [queue.take() for _ in range(len(queue))]
+    return [take(queue) for _ in range(len(queue))]
 
 
 def test_owners_take_turns():
@@ -33,9 +38,9 @@ def test_a_late_owner_waits_for_one_item_of_each_other():
     queue: FairQueue[int] = FairQueue()
     for number in range(100):
         queue.add(number, "busy")
-    assert [queue.take() for _ in range(50)] == list(range(50))
+    assert [take(queue) for _ in range(50)] == list(range(50))
     queue.add(1000, "late")
-    assert [queue.take(), queue.take()] == [50, 1000]
+    assert [take(queue), take(queue)] == [50, 1000]
 
 
 def test_items_without_an_owner_come_in_their_order():
@@ -60,7 +65,7 @@ def test_no_item_is_lost_and_nothing_remains(steps):
             queue.remove(item, owner)
             queue.remove(item, owner)
         elif step == "take" and len(queue):
-            item = queue.take()
+            item = take(queue)
             owner = present.pop(item)
             assert not any(each < item and present[each] == owner for each in present if owner)
         assert sorted(queue) == sorted(present)
@@ -78,7 +83,7 @@ def test_kinds_share_the_places_and_the_one_with_fewest_running_is_next():
         queues.add("connect", f"c{number}")
     assert [queues.take(), queues.take()] == ["c0", None]
     assert (queues.running, len(queues), list(queues)) == (3, 2, ["c1", "r2"])
-    queues.free("request")
+    queues.free("request", "r0")
     assert queues.take() in ("c1", "r2")
 
 
@@ -101,3 +106,63 @@ def test_without_room_to_wait_what_can_run_is_taken_all_the_same():
     queues.add("", "first")
     assert queues.take() == "first"
     assert queues.is_full("")
+
+
+def test_an_owner_that_is_passed_over_keeps_its_turn():
+    queue: FairQueue[str] = FairQueue()
+    for item in ("a1", "b1", "b2"):
+        queue.add(item, item[0])
+    assert queue.take(lambda owner: owner == "b") == ("b1", "b")
+    assert queue.take(lambda owner: owner == "c") is None
+    assert taken(queue) == ["a1", "b2"]
+
+
+def running(places, owners, kinds=("",)):
+    """How many requests each owner has running when none of them ends."""
+    queues: RequestQueues[tuple[str, int]] = RequestQueues(kinds, places, 1000)
+    found: dict[str, int] = {}
+    for owner in owners:
+        for number in range(places):
+            queues.add(kinds[0], (owner, number), owner)
+        while queues.take() is not None:
+            found[owner] = found.get(owner, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize(
+    ("places", "owners", "expected"),
+    [
+        (1, "ab", {"a": 1}),
+        (2, "ab", {"a": 1, "b": 1}),
+        (10, "abcde", {"a": 5, "b": 3, "c": 1, "d": 1}),
+        (32, "abcdef", {"a": 16, "b": 8, "c": 4, "d": 2, "e": 1, "f": 1}),
+    ],
+)
+def test_requests_of_one_owner_that_hang_leave_places_to_others(places, owners, expected):
+    assert running(places, owners) == expected
+
+
+def test_the_places_of_a_kind_count_not_those_of_all():
+    assert running(10, "ab", ("request", "connect")) == {"a": 4, "b": 2}
+
+
+def test_requests_without_an_owner_may_have_all_places():
+    queues: RequestQueues[int] = RequestQueues(("",), 10, 100)
+    for number in range(20):
+        queues.add("", number)
+    assert [queues.take() for _ in range(11)] == [*range(10), None]
+
+
+def test_an_owner_goes_on_when_its_requests_end():
+    queues: RequestQueues[int] = RequestQueues(("",), 4, 0)
+    for number in range(5):
+        queues.add("", number, "a")
+    assert [queues.take(), queues.take(), queues.take()] == [0, 1, None]
+    assert queues.is_full("", "a")
+    assert not queues.is_full("", "b")
+    queues.free("", 0, "a")
+    assert [queues.take(), queues.take()] == [2, None]
+    for number in (1, 2):
+        queues.free("", number, "a")
+    assert queues.running == 0
+    assert not any(queues._running_of.values())

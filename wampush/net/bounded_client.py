@@ -143,7 +143,7 @@ class BoundedClient(Generic[Request]):
             self._end(outgoing, None)
             return
         outgoing.breaker_pass = breaker_pass
-        if self._queues.is_full(outgoing.kind):
+        if self._queues.is_full(outgoing.kind, outgoing.owner):
             # An owner with many requests makes room for one that has fewer.
             last = self._queues.last_of_most(outgoing.kind, outgoing.owner)
             crowded_out = last or outgoing
@@ -192,7 +192,7 @@ class BoundedClient(Generic[Request]):
             if outgoing is None:
                 return
             if not outgoing.is_wanted():
-                self._queues.free(outgoing.kind)
+                self._queues.free(outgoing.kind, outgoing, outgoing.owner)
                 self._report(outgoing, RequestResult.ABANDONED)
                 self._end(outgoing, None)
                 continue
@@ -250,7 +250,7 @@ class BoundedClient(Generic[Request]):
         """Take a request out of its queue, or drop its connection."""
         if outgoing.state is RequestState.SENT:
             self._running.remove(outgoing)
-            self._queues.free(outgoing.kind)
+            self._queues.free(outgoing.kind, outgoing, outgoing.owner)
             running, outgoing.running = outgoing.running, None
             if running is not None:
                 running.cancel()

@@ -4,14 +4,17 @@ Owns: the queues of requests by kind, turns between their owners, the places of 
 Must not import: Twisted, or anything of wampush.
 
 Owners take turns, so that one with a hundred requests delays the others no longer than one with a
-single request. Each kind of request leaves a share of the places to the other kinds: otherwise a
-few slow calls would keep new clients from connecting.
+single request. An owner gets no further place while it has as many as are free: alone it gets half
+of them, so that requests of one owner that hang leave room for others. Each kind of request leaves
+a share of the places to the other kinds: otherwise a few slow calls would keep new clients from
+connecting.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item", bound=Hashable)
@@ -77,16 +80,24 @@ class FairQueue(Generic[Item]):
             return None
         return next(reversed(self._turns[most]))
 
-    def take(self) -> Item:
-        """Remove and return the next item; the next turn of its owner comes after all others."""
-        owner, items = next(iter(self._turns.items()))
+    def take(self, may_have_turn: Callable[[Hashable], bool]) -> tuple[Item, Hashable] | None:
+        """Remove the next item; the next turn of its owner comes after all others.
+
+        :param may_have_turn: whether an owner is not passed over.
+        :returns: the item and its owner, which is the item itself if it was added without one; None
+            if all owners are passed over.
+        """
+        owner = next(filter(may_have_turn, self._turns), None)
+        if owner is None:
+            return None
+        items = self._turns[owner]
         item, _ = items.popitem(last=False)
         self._count -= 1
         if items:
             self._turns.move_to_end(owner)
         else:
             del self._turns[owner]
-        return item
+        return item, owner
 
 
 class RequestQueues(Generic[Item]):
@@ -103,6 +114,7 @@ class RequestQueues(Generic[Item]):
         self._limit = per_kind_limit(places, len(kinds))
         self._queues: dict[str, FairQueue[Item]] = {kind: FairQueue() for kind in kinds}
         self._running = dict.fromkeys(kinds, 0)
+        self._running_of: dict[str, Counter[Hashable]] = {kind: Counter() for kind in kinds}
 
     def __len__(self) -> int:
         return sum(len(queue) for queue in self._queues.values())
@@ -116,10 +128,10 @@ class RequestQueues(Generic[Item]):
         """Number of items that were taken and have not ended."""
         return sum(self._running.values())
 
-    def is_full(self, kind: str) -> bool:
+    def is_full(self, kind: str, owner: Hashable = None) -> bool:
         """Whether one more item of this kind would neither run at once nor fit into its queue."""
         return len(self._queues[kind]) >= self.capacity and not (
-            self._has_free_place(kind) and self.running < self._places
+            self.running < self._places and self._has_place_for(kind, owner)
         )
 
     def last_of_most(self, kind: str, owner: Hashable) -> Item | None:
@@ -141,20 +153,23 @@ class RequestQueues(Generic[Item]):
         """
         if self.running >= self._places:
             return None
-        ready = [
-            kind
-            for kind, queue in self._queues.items()
-            if len(queue) and self._has_free_place(kind)
-        ]
-        if not ready:
-            return None
-        kind = min(ready, key=self._running.__getitem__)
-        self._running[kind] += 1
-        return self._queues[kind].take()
+        kinds = [kind for kind, queue in self._queues.items() if len(queue)]
+        for kind in sorted(kinds, key=self._running.__getitem__):
+            taken = self._queues[kind].take(partial(self._has_place_for, kind))
+            if taken is not None:
+                item, owner = taken
+                self._running[kind] += 1
+                self._running_of[kind][owner] += 1
+                return item
+        return None
 
-    def free(self, kind: str) -> None:
+    def free(self, kind: str, item: Item, owner: Hashable = None) -> None:
         """Free the place of an item that was taken."""
         self._running[kind] -= 1
+        running_of, key = self._running_of[kind], item if owner is None else owner
+        running_of[key] -= 1
+        if not running_of[key]:
+            del running_of[key]
 
-    def _has_free_place(self, kind: str) -> bool:
-        return self._running[kind] < self._limit
+    def _has_place_for(self, kind: str, owner: Hashable) -> bool:
+        return self._running_of[kind][owner] < self._limit - self._running[kind]

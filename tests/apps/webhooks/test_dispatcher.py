@@ -276,10 +276,13 @@ def test_nothing_is_sent_for_sessions_that_are_lost_at_the_same_time():
     assert not asked[4].ended
 
 
-def connecting(web):
-    """The outcomes of a client that wants in."""
+def connecting(web, host=1):
+    """The outcomes of a client that wants in.
+
+    :param host: the last part of its address.
+    """
     outcomes: list[object] = []
-    attempt = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, "192.0.2.1"))
+    attempt = ConnectAttempt(ANONYMOUS, ConnectRequest("/", {}, f"192.0.2.{host}"))
     asked: Any = web.webhooks.connecting(attempt)
     asked.addBoth(outcomes.append)
     return outcomes
@@ -305,10 +308,22 @@ def test_slow_calls_do_not_keep_clients_from_connecting():
 
 def test_clients_that_connect_do_not_keep_others_from_their_replies():
     web = application("connect", "call", at_once=3)
-    for _ in range(20):
-        connecting(web)
+    for host in range(20):
+        connecting(web, host)
     web.world.says(web.world.client(), '[2,"1","cart.add"]')
     assert web.asked == ["connect", "connect", "call"]
+
+
+def test_calls_of_one_session_that_hang_leave_places_to_others():
+    web = application("call", at_once=10, timeout=60.0)
+    hanging, other = web.world.client(), web.world.client()
+    for number in range(20):
+        web.world.says(hanging, f'[2,"{number}","cart.hang"]')
+    assert len(web.asked) == 5
+    web.world.says(other, '[2,"1","cart.add"]')
+    assert len(web.asked) == 6
+    web.answer({"result": 1})
+    assert len(web.asked) == 7
 
 
 def test_both_kinds_have_their_own_room_to_wait():

@@ -251,7 +251,7 @@ def test_without_a_response_in_time_the_client_is_refused(log):
 
 def test_the_number_of_requests_at_a_time_is_limited(log):
     web = Application(at_once=2, waiting=2)
-    outcomes = [web.ask(f"a={number}") for number in range(5)]
+    outcomes = [web.ask(f"a={number}", address=f"192.0.2.{number}") for number in range(5)]
     assert len(web.asked) == 2
     assert reason(outcomes[4]) is CloseReason.AUTHENTICATION_UNAVAILABLE
     assert log == [f"callback {URL}: the queue is full (2 requests)"]
