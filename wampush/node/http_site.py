@@ -55,7 +55,26 @@ def make_site(
             failed_tls_handshakes=failed_tls_handshakes,
         )
     )
-    view = HttpView(
+    view = _view(node, metrics, websocket_url, is_stopping)
+    access = HttpAccess(secret_files.http_token(settings.http.token_file))
+    edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
+    site = edge.site(
+        reactor,
+        on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
+        on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
+        on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
+    )
+    return site
+
+
+def _view(
+    node: Node,
+    metrics: Metrics,
+    websocket_url: Callable[[str], str | None],
+    is_stopping: Callable[[], bool],
+) -> HttpView:
+    """Return what the port shows of a node."""
+    return HttpView(
         status=_status(node, is_stopping),
         refusals=node.inspection.refusals,
         refused_handshake=node.inspection.refused_handshake,
@@ -66,15 +85,6 @@ def make_site(
         listed=node.inspection,
         watch=node.inspection.watch,
     )
-    access = HttpAccess(secret_files.http_token(settings.http.token_file))
-    edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
-    site = edge.site(
-        reactor,
-        on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
-        on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
-        on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
-    )
-    return site
 
 
 def _limits(settings: Settings) -> HttpLimits:
