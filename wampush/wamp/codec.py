@@ -198,12 +198,16 @@ def event_head(topic: str) -> bytes:
     return b"[%d,%b," % (Event.TYPE, _dumps(topic))
 
 
+#: The text of an EVENT after its payload.
+EVENT_TAIL: Final = b"]"
+
+
 def event_text(topic: str, payload: bytes) -> bytes:
     """Return the text of an EVENT.
 
     :param payload: valid JSON text, inserted as it is.
     """
-    return event_head(topic) + payload + b"]"
+    return b"".join((event_head(topic), payload, EVENT_TAIL))
 
 
 def _write_publish(message: Publish) -> bytes:

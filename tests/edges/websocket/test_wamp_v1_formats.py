@@ -33,6 +33,14 @@ def test_frames(wire_format: WebSocketFormat, compressed: int) -> None:
     assert parts(wire_format.binary(b"\x00" * 90)) == (0x82 | compressed, b"\x00" * 90)
 
 
+@pytest.mark.parametrize("size", [125, 126, 65_535, 65_536])
+def test_an_event_is_framed_like_a_reply_of_its_text(size: int) -> None:
+    payload = b'"' + b"x" * (size - len('[8,"t",""]')) + b'"'
+    text = b'[8,"t",' + payload + b"]"
+    assert len(text) == size
+    assert PLAIN.event("t", payload, None) == PLAIN.reply(text)
+
+
 def test_clients_with_the_same_parameters_share_one_format() -> None:
     assert deflated(13, 77) is deflated(13, 77)
     assert len({deflated(13, 77), deflated(12, 77), deflated(13, 78), PLAIN}) == 4

@@ -126,7 +126,7 @@ class FrameReader(SlimServerProtocol, ABC):
             if self.state != self.STATE_OPEN:
                 self.data = data[position:]
                 return
-            if read_turns.is_over() and (position < size or read_turns.is_held()):
+            if read_turns.must_pause(has_more=position < size):
                 self.data = data[position:]
                 read_turns.pause(self)
                 self._count_unfinished()
@@ -171,8 +171,7 @@ class FrameReader(SlimServerProtocol, ABC):
             if (
                 self.state == self.STATE_OPEN
                 and self.current_frame is None
-                and read_turns.is_over()
-                and (goes_on or read_turns.is_held())
+                and read_turns.must_pause(has_more=goes_on)
             ):
                 read_turns.pause(self)
                 return

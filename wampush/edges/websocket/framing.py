@@ -48,13 +48,16 @@ def reason_of(code: int) -> CloseReason:
     return _REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION)
 
 
-def _frame(first: int, payload: bytes) -> bytes:
-    size = len(payload)
+def _header(first: int, size: int) -> bytes:
     if size < 126:
-        return bytes((first, size)) + payload
+        return bytes((first, size))
     if size < 65536:
-        return _HEADER_16_BITS(first, 126, size) + payload
-    return _HEADER_64_BITS(first, 127, size) + payload
+        return _HEADER_16_BITS(first, 126, size)
+    return _HEADER_64_BITS(first, 127, size)
+
+
+def _frame(first: int, payload: bytes) -> bytes:
+    return _header(first, len(payload)) + payload
 
 
 def unmask(key: bytes, data: bytes) -> bytes:
@@ -67,6 +70,14 @@ def unmask(key: bytes, data: bytes) -> bytes:
     stream = (key * (size // 4 + 1))[:size]
     mixed = int.from_bytes(data, "little") ^ int.from_bytes(stream, "little")
     return mixed.to_bytes(size, "little")
+
+
+def text_header(size: int) -> bytes:
+    """Return the header of the frame of a text message, which goes before its text.
+
+    :param size: of the text, in bytes of UTF-8.
+    """
+    return _header(_TEXT, size)
 
 
 def text_frame(text: bytes) -> bytes:

@@ -74,18 +74,22 @@ class ReadTurns:
         """Begin a read of one client."""
         self._begin_until(self._seconds() + (BRIEF_SECONDS if self._late else READ_SECONDS))
 
-    def is_over(self) -> bool:
-        """Return whether the read must stop after this message."""
-        return self._seconds() > self._deadline or self.is_held()
+    def must_pause(self, *, has_more: bool) -> bool:
+        """Return whether the client must not be read for now.
 
-    def is_held(self) -> bool:
+        :param has_more: whether more of the client has been received. The time that was used
+            matters only then, because each read begins with a share of its own.
+        """
+        return self._is_held() or (has_more and self._seconds() > self._deadline)
+
+    def _is_held(self) -> bool:
         """Return whether this read has published something while publications must wait."""
         return self._backpressure.paused and self._fanout.published != self._published
 
     def pause(self, reader: Reader) -> None:
         """Stop the current read, and read nothing more of this client for now."""
         reader.transport.pauseProducing()
-        if self.is_held():
+        if self._is_held():
             self._held[reader] = None
         else:
             self._late[reader] = False

@@ -11,8 +11,8 @@ from typing import Final, Protocol
 
 from wampush.broker.delivery.format import Format
 from wampush.broker.publication import Position
-from wampush.edges.websocket.framing import Deflate, binary_frame, text_frame
-from wampush.wamp.codec import event_text
+from wampush.edges.websocket.framing import Deflate, binary_frame, text_frame, text_header
+from wampush.wamp.codec import EVENT_TAIL, event_head, event_text
 
 
 class WebSocketFormat(Format, Protocol):
@@ -29,7 +29,10 @@ class PlainFormat:
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an EVENT, which has no place for a position."""
-        return text_frame(event_text(topic, payload))
+        # Joined once, because each step from payload to text to frame would copy the payload.
+        head = event_head(topic)
+        size = len(head) + len(payload) + len(EVENT_TAIL)
+        return b"".join((text_header(size), head, payload, EVENT_TAIL))
 
     def reply(self, text: bytes) -> bytes:
         """Return the frame of a reply.
