@@ -69,3 +69,25 @@ def test_the_command(
     assert loaded.folder is not None
     assert main(["check", "--config", str(loaded.folder / "wampush.toml"), *options]) == 1
     assert len(capfd.readouterr().err.splitlines()) == count
+
+
+def test_the_traceback_is_shown_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "cm_deep.py").write_text("def f():\n    return 1 / 0\n\n\nf()\n", encoding="utf-8")
+    (tmp_path / "cm_fine.py").write_text("from wampush.apps import App\n", encoding="utf-8")
+    path = tmp_path / "wampush.toml"
+    path.write_text('apps = ["cm_deep:app", "cm_fine:app"]\n', encoding="utf-8")
+    assert main(["check", "--config", str(path), "--load"]) == 1
+    short = capsys.readouterr().err
+    assert main(["check", "--config", str(path), "--load", "--traceback"]) == 1
+    sys.modules.pop("cm_fine")
+    whole = capsys.readouterr().err
+    assert whole.endswith(short)
+    assert "Traceback" not in short
+    assert whole.count("Traceback (most recent call last)") == 1
+    assert f'File "{tmp_path}/cm_deep.py", line 5, in <module>' in whole
+    with pytest.raises(SystemExit) as ended:
+        main(["check", "--traceback"])
+    assert ended.value.code == 2

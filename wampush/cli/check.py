@@ -9,6 +9,7 @@ import argparse
 import os
 from functools import partial
 from pathlib import Path
+from traceback import print_exception
 
 from wampush.cli import addresses, files, modules, permissions
 from wampush.cli.support import Parser, complain
@@ -19,7 +20,7 @@ examples:
   wampush check --config /etc/wampush.toml
   WAMPUSH_HTTP_LISTEN=off wampush check --listen tcp:9000
   wampush check --set websocket.compression=true --set clients.publish=never
-  wampush check --load
+  wampush check --load --traceback
   wampush check --user alice --groups staff --action subscribe user.alice.inbox
 
 Prints one line per setting: key, value and origin. The command line overrides the environment,
@@ -62,6 +63,11 @@ def add(commands: argparse._SubParsersAction[Parser]) -> None:
         action="store_true",
         help="import the apps and create the components, as the server would; this runs their code",
     )
+    parser.add_argument(
+        "--traceback",
+        action="store_true",
+        help="with --load, also print the whole traceback of what application code raises",
+    )
     permissions.add_arguments(parser)
     parser.set_defaults(run=partial(run, parser))
 
@@ -75,6 +81,8 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
 
     if not arguments.topics and (arguments.user or arguments.groups or arguments.action):
         parser.error("--user, --groups and --action need a TOPIC")
+    if arguments.traceback and not arguments.load:
+        parser.error("--traceback needs --load")
 
     overrides: dict[str, object] = {
         "websocket.listen": arguments.listen,
@@ -92,7 +100,11 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
     problems = [
-        *(modules.unusable(loaded) if arguments.load else modules.missing(loaded)),
+        *(
+            modules.unusable(loaded, print_exception if arguments.traceback else None)
+            if arguments.load
+            else modules.missing(loaded)
+        ),
         *files.problems(loaded.settings),
         *addresses.problems(loaded.settings),
     ]

@@ -26,10 +26,14 @@ def missing(loaded: LoadedSettings) -> Iterator[str]:
         yield from _failure(partial(loader.check, name, loaded.folder, setting))
 
 
-def unusable(loaded: LoadedSettings) -> Iterator[str]:
+def unusable(
+    loaded: LoadedSettings, on_cause: Callable[[BaseException], None] | None = None
+) -> Iterator[str]:
     """Yield one line for each app and component that the server could not use.
 
     This runs application code: modules are imported, and components created.
+
+    :param on_cause: gets what application code has raised; None to leave that out.
     """
     from wampush.apps.components.registry import create_component
     from wampush.apps.python.loading import load_app
@@ -39,9 +43,11 @@ def unusable(loaded: LoadedSettings) -> Iterator[str]:
         try:
             apps[name] = load_app(name, loaded.folder, apps)
         except OperatorError as error:
+            _show_cause(error, on_cause)
             yield str(error)
     for setting, name in _components(loaded):
-        yield from _failure(partial(create_component, name, loaded.folder, setting))
+        create = partial(create_component, name, loaded.folder, setting)
+        yield from _failure(create, on_cause)
 
 
 def _components(loaded: LoadedSettings) -> Iterator[tuple[str, str]]:
@@ -49,8 +55,16 @@ def _components(loaded: LoadedSettings) -> Iterator[tuple[str, str]]:
         yield f"routes[{number}].component", route.component
 
 
-def _failure(check: Callable[[], object]) -> Iterator[str]:
+def _failure(
+    check: Callable[[], object], on_cause: Callable[[BaseException], None] | None = None
+) -> Iterator[str]:
     try:
         check()
     except OperatorError as error:
+        _show_cause(error, on_cause)
         yield str(error)
+
+
+def _show_cause(error: OperatorError, on_cause: Callable[[BaseException], None] | None) -> None:
+    if on_cause is not None and error.__cause__ is not None:
+        on_cause(error.__cause__)
