@@ -27,6 +27,7 @@ __all__ = [
     "MessageRefused",
     "NotSerialisable",
     "OperatorError",
+    "PublicationRefused",
     "PushRefused",
     "Reason",
     "Refusal",
@@ -63,6 +64,10 @@ class PushRefused(InputRefused):
 
 class MessageRefused(InputRefused):
     """A client's message is not valid WAMP v1, or the client may not send it."""
+
+
+class PublicationRefused(PushRefused, MessageRefused):
+    """The history of its topic does not take a publication, whoever sent it."""
 
 
 class ConnectionRefused(WampushError):

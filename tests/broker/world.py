@@ -16,6 +16,9 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.history.memory_history import MemoryHistory
+from wampush.broker.history.replays import Replays
+from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
@@ -64,6 +67,10 @@ class RecordingFormat:
         if position is not None:
             text = text[:-1] + b',"%s",%d]' % (position.epoch.encode(), position.offset)
         return self.reply(text)
+
+    @property
+    def with_positions(self) -> RecordingFormat:
+        return self
 
     def reply(self, text: bytes) -> bytes:
         self.made.append((text, self.name))
@@ -288,6 +295,9 @@ class World:
         policy: Policy | None = None,
         rules: Sequence[TopicRule] = RULES,
         memory: MemoryLimits = UNLIMITED,
+        history: Sequence[tuple[str, HistoryRule | None]] = (),
+        history_bytes: int = 1_000_000,
+        replay_bytes: int = 10_000,
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -300,14 +310,30 @@ class World:
         self.subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
         automatic = AutoSubscribe(auto_subscribe, topic_bytes, reporting_to(self.lines.append))
+        self.history = MemoryHistory(
+            HistoryRules(history), history_bytes, lambda: self.clock.now, lambda: self.clock.now
+        )
         self.router = Router(
-            self.subscriptions, self.fanout, policy or Policy(publishing), TopicRules(rules)
+            self.subscriptions,
+            self.fanout,
+            policy or Policy(publishing),
+            TopicRules(rules),
+            self.history if history else None,
+        )
+        self.replays = Replays(
+            self.history,
+            fanout=self.fanout,
+            ledger=self.ledger,
+            users=self.router.users,
+            sessions=self.router.sessions,
+            max_bytes=replay_bytes,
         )
         self.broker = Broker(
             self.router,
             self.ledger,
             None if presence is None else presence(self.router),
             automatic if auto_subscribe else None,
+            replays=self.replays if history else None,
             memory=Memory(memory),
         )
         self.limits = request_limits(topic_bytes=topic_bytes, pending=5)

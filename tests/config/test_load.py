@@ -8,7 +8,7 @@ from tests.config.refusals import mistakes, refusal
 from wampush.choices import SlowClient
 from wampush.config.load import as_toml, describe, load
 from wampush.config.settings import LISTS, Settings
-from wampush.config.tables.clients import TopicSettings
+from wampush.config.tables.topics import TopicSettings
 
 
 def test_nothing_given_means_the_defaults():

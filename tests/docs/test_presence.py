@@ -9,7 +9,8 @@ import pytest
 
 from tests.edges.websocket.in_memory import MemoryNode
 from wampush.config.load import load
-from wampush.config.tables.clients import PresenceSettings, TopicSettings
+from wampush.config.tables.clients import PresenceSettings
+from wampush.config.tables.topics import TopicSettings
 from wampush.errors import ConfigErrors
 from wampush.wamp import uris
 
@@ -33,8 +34,9 @@ def test_the_topics_of_the_server_are_those_of_the_code() -> None:
 
 def test_the_procedures_of_the_server_are_those_of_the_code() -> None:
     documented = set(re.findall(r"`(wampush[\w.]+)\(", first_column("Procedures of the server")))
-    registered = set(MemoryNode().node.requests.procedures)
-    assert documented == registered | {uris.PROCEDURE_REFRESH}
+    node = MemoryNode(topics=(TopicSettings("t", last=True),))
+    registered = set(node.node.requests.procedures)
+    assert documented == registered | {uris.PROCEDURE_REFRESH, uris.PROCEDURE_SUBSCRIBE}
 
 
 def test_the_settings_of_presence(tmp_path: Path) -> None:

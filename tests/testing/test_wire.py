@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.identity import ANONYMOUS
+from wampush.broker.publication import Position
 from wampush.errors import CloseReason
 from wampush.testing.clock import ThreadedClock
 from wampush.testing.wire import MemoryOutbox, MemoryPeer
@@ -20,6 +21,16 @@ def test_messages_arrive_one_by_one() -> None:
     assert outbox.queued == 0
     outbox.overflow()
     assert outbox.closed
+
+
+def test_events_with_positions() -> None:
+    plain = MemoryOutbox(1000, Backpressure(1000, ThreadedClock().callLater), print).format
+    position = Position("e", 7)
+    assert plain.event("a", b"1", position)[4:] == b'[8,"a",1]'
+    positions = plain.with_positions
+    assert positions.with_positions is positions
+    assert positions.event("a", b"1", position)[4:] == b'[8,"a",1,7]'
+    assert positions.event("a", b"1", None)[4:] == b'[8,"a",1]'
 
 
 def test_a_connection_ends_once() -> None:

@@ -15,12 +15,13 @@ from typing import Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
+from wampush.broker.history.replays import Recovery, Replays
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.memory import UNLIMITED, Memory
 from wampush.broker.memory_costs import subscription_bytes
 from wampush.broker.presence.presence import Presence
-from wampush.broker.publication import Publication
+from wampush.broker.publication import Position, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.unreceived_pushes import UnreceivedPushes
@@ -35,6 +36,7 @@ class Broker:
     :param presence: learns of sessions and subscriptions after the indexes; None without presence.
     :param automatic: the topics that sessions get without asking; None when there are none.
     :param memory: what sessions make the node keep; None for no limits.
+    :param replays: queue what topics keep for sessions; None when no topic has a history.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class Broker:
         automatic: AutoSubscribe | None = None,
         *,
         memory: Memory | None = None,
+        replays: Replays | None = None,
     ) -> None:
         self._router = router
         self.ledger: Final = ledger
         self.presence: Final = presence
         self.automatic: Final = automatic
         self.memory: Final = Memory(UNLIMITED) if memory is None else memory
+        self.replays: Final = replays
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
@@ -110,13 +114,35 @@ class Broker:
         if self.presence is not None:
             self.presence.on_open(subscriber)
         if self.automatic is not None:
+            if self.replays is not None:
+                # Some clients read the response and WELCOME at once, and nothing after them.
+                self.fanout.flush_one(subscriber.outbox)
             self.subscribe_automatically(subscriber, self.automatic.topics(identity))
 
     def subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """Subscribe a session to a topic; subscribing twice is the same as once.
 
+        A new subscriber gets what the topic keeps for new subscribers before any newer event.
+
         :raises MessageRefused: when the session, its address or all would keep too much memory.
         """
+        if self._add(subscriber, topic) and self.replays is not None:
+            self.replays.on_subscribe(subscriber, topic)
+
+    def subscribe_since(
+        self, subscriber: Subscriber, topic: str, since: Position
+    ) -> Recovery | None:
+        """Subscribe a session to a topic, and queue what it has missed before any newer event.
+
+        :param since: the position of the newest event that the session knows.
+        :returns: None for a topic without history.
+        :raises MessageRefused: as :meth:`subscribe`.
+        """
+        self._add(subscriber, topic)
+        return None if self.replays is None else self.replays.recover(subscriber, topic, since)
+
+    def _add(self, subscriber: Subscriber, topic: str) -> bool:
+        """Add a subscription; return whether it is new."""
         is_new = topic not in self.subscriptions.topics(subscriber)
         if is_new:
             self.memory.admit(subscriber, subscription_bytes(topic))
@@ -124,6 +150,7 @@ class Broker:
         self.subscriptions.add(subscriber, topic)
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
+        return is_new
 
     def unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
         """End a subscription; does nothing when there is none."""

@@ -14,6 +14,7 @@ from typing import Final
 
 from wampush.broker.access.policy import Policy
 from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.publication import EVERYONE, Publication
 from wampush.broker.receiver_selection import select
 from wampush.broker.subscriber import Subscriber
@@ -29,6 +30,7 @@ class Router:
     :param fanout: the way to the outboxes.
     :param policy: who may do what; may be replaced at any time.
     :param topic_rules: say what slow clients lose, and where presence is on.
+    :param history: keeps publications for later; None when no topic has a history.
     """
 
     def __init__(
@@ -37,11 +39,13 @@ class Router:
         fanout: Fanout,
         policy: Policy,
         topic_rules: TopicRules,
+        history: MemoryHistory | None = None,
     ) -> None:
         self.subscriptions: Final = subscriptions
         self.fanout: Final = fanout
         self.policy = policy
         self.topic_rules: Final = topic_rules
+        self.history: Final = history
         #: All open sessions by their ids.
         self.sessions: Final[dict[str, Subscriber]] = {}
         self.users: Final = UserIndex()
@@ -52,16 +56,25 @@ class Router:
 
         :returns: ``local_receivers``, how many sessions of this node it was queued for; the sum if
             there are several topics.
+        :raises PublicationRefused: when the history of a topic does not take it; then nobody gets
+            it on any topic.
         """
         if publication.further_topics:
-            return sum(map(self.deliver, publication.by_topic()))
+            publications = list(publication.by_topic())
+            if self.history is not None:
+                for each in publications:
+                    self.history.check(each)
+            return sum(map(self.deliver, publications))
         return self.deliver(publication)
 
     def deliver(self, publication: Publication) -> int:
         """Queue a publication for its receivers on this node.
 
         :returns: how many receivers there are.
+        :raises PublicationRefused: when the history of its topic does not take it.
         """
+        if self.history is not None:
+            publication = self.history.append(publication)
         topic = publication.topic
         if self._watchers:
             for on_publication in self._watchers:

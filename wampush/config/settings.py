@@ -16,7 +16,7 @@ from wampush.config.checks.names import ObjectName
 from wampush.config.rules import Rule
 from wampush.config.setting import Setting, settings_of, table_in
 from wampush.config.tables.apps import ApplicationSettings
-from wampush.config.tables.clients import ClientSettings, PresenceSettings, TopicSettings
+from wampush.config.tables.clients import ClientSettings, PresenceSettings
 from wampush.config.tables.http import HttpSettings
 from wampush.config.tables.identity import (
     AuthSettings,
@@ -31,6 +31,7 @@ from wampush.config.tables.permissions import PermissionSettings
 from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.routes import RouteSettings
+from wampush.config.tables.topics import HistorySettings, TopicSettings
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
@@ -60,6 +61,7 @@ class Settings:
     webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     application: ApplicationSettings = field(default_factory=ApplicationSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
+    history: HistorySettings = field(default_factory=HistorySettings)
     log: LogSettings = field(default_factory=LogSettings)
     topics: tuple[TopicSettings, ...] = ()
     permissions: tuple[PermissionSettings, ...] = ()

@@ -83,11 +83,11 @@ class AcknowledgedPushes:
         """
         try:
             publication = self._publication(parts)
+            if not self._held and not self._backpressure.paused:
+                return succeed(self._publish_now(publication))
         except PushRefused as error:
             self.refuse(error, origin, parts)
             return fail(error)
-        if not self._held and not self._backpressure.paused:
-            return succeed(self._publish_now(publication))
         # The push stays valid when its sender disconnects meanwhile: all of it was received.
         done: Deferred[int] = Deferred()
         timer = self._call_later(MAX_WAIT, self._refuse_late_push)
@@ -124,9 +124,15 @@ class AcknowledgedPushes:
 
     def _publish_held(self) -> None:
         while self._held and not self._backpressure.paused:
-            first = self._held.popleft()
-            first.timer.cancel()
-            first.done.callback(self._publish_now(first.publication))
+            first = self._held[0]
+            try:
+                receivers = self._publish_now(first.publication)
+            except PushRefused as error:
+                self._refuse_first(error)
+            else:
+                self._held.popleft()
+                first.timer.cancel()
+                first.done.callback(receivers)
 
     def _refuse_late_push(self) -> None:
         # All wait equally long, so the push whose time is up is the first.

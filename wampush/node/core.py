@@ -38,6 +38,7 @@ from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.node.apps import NodeApps
+from wampush.node.history import history_procedures, memory_history, replays
 
 _log = Logger(namespace="wampush.node")
 _broker_log = Logger(namespace="wampush.broker")
@@ -96,7 +97,8 @@ def make_core(
     rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     policy = Policy(Publishing.NOBODY, _permissions(settings, elapsed))
     fanout = Fanout(end_of_turn, backpressure, ledger)
-    router = Router(subscriptions, fanout, policy, TopicRules(rules))
+    history = memory_history(settings, now, reactor.seconds)
+    router = Router(subscriptions, fanout, policy, TopicRules(rules), history)
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
     pushes = settings.pushes
@@ -105,7 +107,12 @@ def make_core(
         reactor=reactor,
         now=now,
         broker=Broker(
-            router, ledger, presence, _automatic(settings, report), memory=_memory(settings)
+            router,
+            ledger,
+            presence,
+            _automatic(settings, report),
+            memory=_memory(settings),
+            replays=replays(settings, router, ledger),
         ),
         presence=presence,
         backpressure=backpressure,
@@ -186,5 +193,6 @@ def _requests(core: Core, apps: NodeApps) -> RequestHandler:
     )
     checks = RequestChecks(core.broker, request_limits, apps.application, apps.reserved)
     listing = PresenceProcedures(core.presence, checks.may_learn, core.settings.presence.list_users)
-    procedures = {**apps.procedures, **listing.procedures}
+    keeping = history_procedures(core.settings, core.broker, checks.may_learn)
+    procedures = {**apps.procedures, **listing.procedures, **keeping}
     return RequestHandler(core.broker, checks, procedures, apps.application)

@@ -70,6 +70,14 @@ class Refusal(Enum):
         '"topics".',
     )
 
+    # A publication, whoever sends it.
+    STALE = Reason(
+        "stale",
+        Fault.BACKEND,
+        "A newer version was published before; publish the versions of topics.version_by in order,"
+        " or leave the older one out.",
+    )
+
     # A push over HTTP.
     NO_ACCESS = Reason(
         "no-access",

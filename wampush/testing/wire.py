@@ -14,17 +14,31 @@ from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Position
 from wampush.errors import CloseReason
-from wampush.wamp.codec import event_text
+from wampush.wamp.codec import EVENT_TAIL, event_head, event_tail
 
 _SIZE_BYTES: Final = 4
 
 
 class MemoryFormat:
-    """WAMP v1 messages, each after its length."""
+    """WAMP v1 messages, each after its length.
 
-    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:  # noqa: ARG002 - of the protocol
+    :param writes_positions: whether events that have a position carry its offset.
+    """
+
+    def __init__(self, *, writes_positions: bool = False) -> None:
+        self._writes_positions = writes_positions
+
+    @property
+    def with_positions(self) -> MemoryFormat:
+        """The format that writes positions."""
+        return _FORMAT_WITH_POSITIONS
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return an EVENT."""
-        return self.reply(event_text(topic, payload))
+        tail = EVENT_TAIL
+        if position is not None and self._writes_positions:
+            tail = event_tail(position.offset)
+        return self.reply(b"".join((event_head(topic), payload, tail)))
 
     def reply(self, text: bytes) -> bytes:
         """Return any other message.
@@ -35,6 +49,7 @@ class MemoryFormat:
 
 
 _FORMAT: Final = MemoryFormat()
+_FORMAT_WITH_POSITIONS: Final = MemoryFormat(writes_positions=True)
 
 
 class MemoryOutbox(Outbox):

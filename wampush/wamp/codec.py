@@ -210,6 +210,14 @@ def event_text(topic: str, payload: bytes) -> bytes:
     return b"".join((event_head(topic), payload, EVENT_TAIL))
 
 
+def event_tail(offset: int) -> bytes:
+    """Return the text of an EVENT after its payload, with an element that WAMP v1 has not.
+
+    :param offset: of the event in its topic; clients of WAMP v1 ignore it.
+    """
+    return b",%d]" % offset
+
+
 def _write_publish(message: Publish) -> bytes:
     parts = [b"%d" % Publish.TYPE, _dumps(message.topic), message.event]
     if message.exclude is not None:

@@ -24,6 +24,10 @@ class EventStream:
         where = "" if position is None else f"id: {position.epoch}:{position.offset}\n"
         return f"{where}event: {topic}\n".encode() + b"data: " + payload + b"\n\n"
 
+    @property
+    def with_positions(self) -> EventStream:
+        return self
+
     def reply(self, text: bytes) -> bytes:
         return b": " + text + b"\n\n"
 

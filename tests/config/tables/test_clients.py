@@ -1,4 +1,4 @@
-"""The rules of ``[clients]`` and ``[[topics]]``."""
+"""The rules of ``[clients]``."""
 
 from __future__ import annotations
 
@@ -6,31 +6,6 @@ import pytest
 
 from tests.config.refusals import refusal
 from wampush.config.load import load
-
-
-@pytest.mark.parametrize(
-    ("matches", "key", "expected"),
-    [
-        (["a", "a"], "topics[2].match", "never reached"),
-        (["*", "a"], "topics[2].match", "never reached"),
-        (["a*", "b", "ab*"], "topics[3].match", "topics[1]"),
-        ([""], "topics[1].match", "a topic, or a prefix"),
-        (["a*b"], "topics[1].match", "a topic, or a prefix"),
-        (["a**"], "topics[1].match", "a topic, or a prefix"),
-        (["ö" * 513], "topics[1].match", "allows 1024 bytes"),
-        ([None], "topics[1].match", "is missing"),
-    ],
-)
-def test_unusable_topics(matches, key, expected):
-    entries = [{} if match is None else {"match": match} for match in matches]
-    error = refusal(overrides={"topics": entries})
-    assert error.key == key
-    assert expected in str(error)
-
-
-def test_topics_from_narrow_to_wide():
-    entries = [{"match": match} for match in ("ab", "ab*", "a*", "*")]
-    assert len(load(None, {}, {"topics": entries}).settings.topics) == 4
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from wampush.config.settings import Settings
 from wampush.config.tables.clients import ClientSettings
 from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.network import ProxySettings
+from wampush.config.tables.topics import TopicSettings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
@@ -194,6 +195,7 @@ class MemoryNode:
     burst: int = 100_000
     #: Limits of ``[limits]`` on memory, by name.
     kept: dict[str, int] = field(default_factory=dict)
+    topics: tuple[TopicSettings, ...] = ()
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -209,6 +211,7 @@ class MemoryNode:
                 **self.kept,
             ),
             proxy=ProxySettings(trusted=self.trusted),
+            topics=self.topics,
         )
         node = build(settings, self.clock, self.most)
         node.set_publishing(Publishing.EVERYBODY)

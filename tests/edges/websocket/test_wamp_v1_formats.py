@@ -7,7 +7,7 @@ import zlib
 import pytest
 
 from wampush.broker.publication import Position
-from wampush.edges.websocket.wamp_v1_formats import PLAIN, DeflatedFormat, WebSocketFormat, deflated
+from wampush.edges.websocket.wamp_v1_formats import PLAIN, WampV1Format, WebSocketFormat, deflated
 
 PAYLOAD = b'{"value": 1.0, "text": "again and again and again"}'
 TEXT = b'[8,"http://shop/t",' + PAYLOAD + b"]"
@@ -41,7 +41,18 @@ def test_an_event_is_framed_like_a_reply_of_its_text(size: int) -> None:
     assert PLAIN.event("t", payload, None) == PLAIN.reply(text)
 
 
+@pytest.mark.parametrize(("wire_format", "compressed"), [(PLAIN, 0), (deflated(12, 10), 0x40)])
+def test_frames_with_positions(wire_format: WampV1Format, compressed: int) -> None:
+    positions = wire_format.with_positions
+    assert positions.with_positions is positions
+    event = positions.event("http://shop/t", PAYLOAD, Position("e", 7))
+    assert parts(event) == (0x81 | compressed, TEXT[:-1] + b",7]")
+    assert parts(positions.event("http://shop/t", PAYLOAD, None))[1] == TEXT
+    assert parts(positions.reply(TEXT)) == (0x81 | compressed, TEXT)
+    assert parts(positions.binary(b"\x00" * 90)) == (0x82 | compressed, b"\x00" * 90)
+
+
 def test_clients_with_the_same_parameters_share_one_format() -> None:
     assert deflated(13, 77) is deflated(13, 77)
     assert len({deflated(13, 77), deflated(12, 77), deflated(13, 78), PLAIN}) == 4
-    assert isinstance(deflated(13, 77), DeflatedFormat)
+    assert isinstance(deflated(13, 77), WampV1Format)

@@ -177,6 +177,11 @@ class Fanout:
         else:
             self._backpressure.release(Hold.FLUSHING)
 
+    def flush_one(self, outbox: Outbox) -> None:
+        """Send what is queued for one client now, apart from what follows."""
+        if outbox.queued and not outbox.blocked:
+            outbox.flush()
+
     def _flush_until(self, outboxes: list[Outbox], deadline: float) -> list[Outbox]:
         """Flush outboxes until the time is up; returns those that are left."""
         for start in range(0, len(outboxes), FLUSH_STEP):

@@ -17,6 +17,10 @@ class Format(Protocol):
     is made once for each object.
     """
 
+    @property
+    def with_positions(self) -> Format:
+        """The format that differs by the positions of events; itself where it writes them."""
+
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an event.
 

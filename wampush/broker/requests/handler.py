@@ -21,7 +21,13 @@ from wampush.broker.pending import PASS, PendingRequest, PendingRequests, Reques
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.requests.application import Application
 from wampush.broker.requests.authorization import RequestChecks
-from wampush.broker.requests.procedures import ERROR_NOT_AUTHENTICATED, Procedures, answer
+from wampush.broker.requests.history import SubscribeSince, recovery_result, subscribe_since_of
+from wampush.broker.requests.procedures import (
+    ERROR_NOT_AUTHENTICATED,
+    CallRefused,
+    Procedures,
+    answer,
+)
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal
 from wampush.excerpts import shown
@@ -31,6 +37,7 @@ from wampush.wamp.uris import (
     ERROR_FORBIDDEN,
     ERROR_NO_SUCH_PROCEDURE,
     PRESENCE_CHANGES,
+    PROCEDURE_SUBSCRIBE,
 )
 
 _NO_PROCEDURES: Final[Procedures] = MappingProxyType({})
@@ -77,6 +84,7 @@ class RequestHandler:
             Unsubscribe: self._unsubscribe,
             Publish: self._publish,
             Call: self._call,
+            SubscribeSince: self._subscribe_since,
         }
 
     # Sessions.
@@ -122,10 +130,27 @@ class RequestHandler:
         if request is None:
             self.broker.ledger.accept(Source.CLIENT)
             return
+        if type(request) is Call and request.procedure == PROCEDURE_SUBSCRIBE:
+            self._arrive_since(subscriber, request, text)
+            return
         try:
             self._arrive(subscriber, request, text)
         except MessageRefused as error:
             self._refuse_request(subscriber, request, error, text)
+
+    def _arrive_since(self, subscriber: Subscriber, call: Call, text: bytes) -> None:
+        """Take a call that is checked, judged and put in order as the SUBSCRIBE that it is."""
+        try:
+            request = subscribe_since_of(call)
+        except CallRefused as error:
+            reply = subscriber.session.error(call.call_id, error.uri, error.description)
+            self.broker.fanout.reply(subscriber.outbox, reply)
+            self.broker.ledger.accept(Source.CLIENT)
+            return
+        try:
+            self._arrive(subscriber, request, text)
+        except MessageRefused as refusal:
+            self._refuse_request(subscriber, request, refusal, text)
 
     def refuse(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
         """Count a client's input that was not carried out."""
@@ -162,7 +187,7 @@ class RequestHandler:
         self, subscriber: Subscriber, request: Request, error: MessageRefused, text: bytes
     ) -> None:
         """Count a request as refused; a call is also answered, because every call is."""
-        if isinstance(request, Call):
+        if isinstance(request, Call | SubscribeSince):
             refusal, session = error.refusal, subscriber.session
             if refusal is Refusal.NOT_AUTHENTICATED:
                 reply = session.error(
@@ -217,7 +242,8 @@ class RequestHandler:
         verdict, text = waiting.verdict, waiting.text
         self._memory.release(subscriber, waiting.kept)
         if verdict.refusal is not None:
-            self.refuse(subscriber, MessageRefused(verdict.refusal, verdict.detail), text)
+            refusal = MessageRefused(verdict.refusal, verdict.detail)
+            self._refuse_request(subscriber, waiting.request, refusal, text)
             return
         request = waiting.whole(subscriber.session.call_arguments)
         try:
@@ -242,11 +268,24 @@ class RequestHandler:
     # Requests: effect.
 
     def _subscribe(self, subscriber: Subscriber, request: Subscribe, *_: object) -> None:
+        self._check_presence(subscriber, request)
+        self.broker.subscribe(subscriber, request.topic)
+
+    def _subscribe_since(self, subscriber: Subscriber, request: SubscribeSince, *_: object) -> None:
+        self._check_presence(subscriber, request)
+        recovery = self.broker.subscribe_since(subscriber, request.topic, request.since)
+        text = subscriber.session.result(request.call_id, recovery_result(recovery))
+        self.broker.fanout.reply(subscriber.outbox, text)
+
+    def _check_presence(self, subscriber: Subscriber, request: Subscribe) -> None:
+        """Check that a session may be told about the topic whose presence it subscribes to.
+
+        :raises MessageRefused: SUBSCRIBE_FORBIDDEN.
+        """
         watched = request.topic.removeprefix(PRESENCE_CHANGES)
         if watched != request.topic and not self._checks.may_learn(subscriber, watched):
             detail = f"The application decides about {shown(watched)}; subscribe to that first."
             raise MessageRefused(Refusal.SUBSCRIBE_FORBIDDEN, detail)
-        self.broker.subscribe(subscriber, request.topic)
 
     def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, *_: object) -> None:
         self.broker.unsubscribe(subscriber, request.topic)

@@ -6,7 +6,6 @@ Must not import: Twisted, the edges. Which sessions may ask about a topic is han
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
@@ -14,6 +13,7 @@ from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.procedures import (
     ERROR_INVALID_ARGUMENT,
     CallRefused,
+    MayLearn,
     Procedures,
     check_no_arguments,
 )
@@ -29,9 +29,6 @@ from wampush.wamp.uris import (
 )
 
 ERROR_PRESENCE_OFF: Final = "http://api.wamp.ws/error#presence-off"
-
-MayLearn = Callable[[Subscriber, str], bool]
-"""Returns whether a session may know who is on a topic."""
 
 
 class PresenceProcedures:

@@ -20,6 +20,9 @@ Procedure = Callable[[Subscriber, Call], object]
 
 Procedures = Mapping[str, Procedure]
 
+MayLearn = Callable[[Subscriber, str], bool]
+"""Returns whether a session may know what is on a topic: whether it may subscribe to it."""
+
 Become = Callable[[Subscriber, Identity], None]
 """Gives a session another identity."""
 

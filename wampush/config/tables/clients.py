@@ -1,17 +1,17 @@
-"""The tables ``[clients]``, ``[[topics]]`` and ``[presence]``: clients, topics, online users."""
+"""The tables ``[clients]`` and ``[presence]``: clients, online users."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.choices import DefaultPermission, PublishPolicy, SlowClient
-from wampush.config.checks.check import TopicPattern, whole
+from wampush.choices import DefaultPermission, PublishPolicy
+from wampush.config.checks.check import whole
 from wampush.config.checks.permissions import TopicTemplate
-from wampush.config.rules import Conflict, never_reached, rule, too_long
+from wampush.config.rules import rule, too_long
 from wampush.config.setting import GIB, OptionalSeconds
-from wampush.topics import is_reserved, matches_all_of, split_placeholders
+from wampush.topics import split_placeholders
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +34,6 @@ class ClientSettings:
     call: DefaultPermission = DefaultPermission.ALLOW
     auto_subscribe: tuple[TopicTemplate, ...] = ()
     queue_bytes: Annotated[int, whole(1024, GIB, "bytes")] = 4_194_304
-
-
-@dataclass(frozen=True, slots=True)
-class TopicSettings:
-    """One entry of ``[[topics]]``: options of some topics. The first match wins.
-
-    :param match: The topics of the entry: one topic, or all topics that begin with the text before
-        ``*``.
-    :param slow_client: A page that reconnects is right again; a page that missed events is wrong
-        without noticing.
-    :param presence: Whether joins and leaves are announced; who subscribes to a topic may be
-        private.
-    """
-
-    match: TopicPattern
-    slow_client: SlowClient = SlowClient.DISCONNECT
-    presence: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +60,3 @@ def automatic_topics_are_short_enough(topics: Sequence[str], most: int) -> Itera
                 f"limits.topic_bytes allows {most} bytes"
             )
             return
-
-
-@rule("topics", "limits.topic_bytes")
-def topics_are_reachable(topics: Mapping[int, TopicSettings], most: int) -> Iterator[Conflict]:
-    """An entry must match topics that can exist and that no earlier entry matches."""
-    for number, topic in topics.items():
-        if problem := too_long(topic.match.removesuffix("*"), most):
-            yield Conflict(number, "match", problem)
-        if topic.presence and is_reserved(topic.match):
-            problem = "must be false: clients cannot join the topics of wampush itself"
-            yield Conflict(number, "presence", problem)
-    yield from never_reached(
-        "topics",
-        topics,
-        lambda earlier, later: matches_all_of(earlier.match, later.match),
-        "matches the same topics",
-    )

@@ -27,6 +27,7 @@ _MAX_HOST_LENGTH = 260
 _STATUSES: Final = {
     Refusal.NO_ACCESS: 401,
     Refusal.FOREIGN_PAGE: 403,
+    Refusal.STALE: 409,
     Refusal.TOO_LARGE: 413,
     Refusal.CLIENTS_BEHIND: 503,
     Refusal.STOPPING: 503,

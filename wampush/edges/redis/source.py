@@ -289,12 +289,10 @@ class RedisSource:
             return
         self._messages += 1
         try:
-            publication = self._publication(channel, payload)
+            self._broker.push(Source.REDIS, self._publication(channel, payload))
         except PushRefused as error:
             excerpt = payload.head if isinstance(payload, Oversized) else payload
             self._broker.ledger.refuse(Source.REDIS, self._origin(channel), error, excerpt)
-        else:
-            self._broker.push(Source.REDIS, publication)
 
     def _publication(self, channel: Text, payload: Text) -> Publication:
         if not payload:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
-from wampush.edges.websocket.wamp_v1_formats import DeflatedFormat, deflated
+from wampush.edges.websocket.wamp_v1_formats import WampV1Format, deflated
 
 _NAME: Final = "permessage-deflate"
 _MAX_WINDOW_BITS: Final = 15
@@ -91,7 +91,7 @@ class Agreement:
             max_message_size=max_bytes,
         )
 
-    def format(self, min_bytes: int) -> DeflatedFormat:
+    def format(self, min_bytes: int) -> WampV1Format:
         """Return the format that all clients with these parameters share.
 
         :param min_bytes: messages shorter than this are sent uncompressed.

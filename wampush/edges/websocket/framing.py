@@ -72,20 +72,12 @@ def unmask(key: bytes, data: bytes) -> bytes:
     return mixed.to_bytes(size, "little")
 
 
-def text_header(size: int) -> bytes:
-    """Return the header of the frame of a text message, which goes before its text.
-
-    :param size: of the text, in bytes of UTF-8.
-    """
-    return _header(_TEXT, size)
-
-
-def text_frame(text: bytes) -> bytes:
+def text_frame(*parts: bytes) -> bytes:
     """Return the frame of a text message.
 
-    :param text: UTF-8.
+    :param parts: together, the text in UTF-8; they are copied once.
     """
-    return _frame(_TEXT, text)
+    return b"".join((_header(_TEXT, sum(map(len, parts))), *parts))
 
 
 def binary_frame(data: bytes) -> bytes:
@@ -118,9 +110,12 @@ class Deflate:
     window_bits: int
     min_bytes: int
 
-    def text_frame(self, text: bytes) -> bytes:
-        """Return the frame of a text message, compressed if it is long enough."""
-        return self._frame(_TEXT, text)
+    def text_frame(self, *parts: bytes) -> bytes:
+        """Return the frame of a text message, compressed if it is long enough.
+
+        :param parts: together, the text in UTF-8.
+        """
+        return self._frame(_TEXT, b"".join(parts))
 
     def binary_frame(self, data: bytes) -> bytes:
         """Return the frame of a binary message, compressed if it is long enough."""

@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 from wampush.broker.delivery.format import Format
 from wampush.broker.publication import Position
-from wampush.edges.websocket.framing import Deflate, binary_frame, text_frame, text_header
-from wampush.wamp.codec import EVENT_TAIL, event_head, event_text
+from wampush.edges.websocket import framing
+from wampush.edges.websocket.framing import Deflate
+from wampush.wamp.codec import EVENT_TAIL, event_head, event_tail
 
 
 class WebSocketFormat(Format, Protocol):
@@ -22,65 +23,87 @@ class WebSocketFormat(Format, Protocol):
         """Return the frame of a binary message."""
 
 
-class PlainFormat:
-    """WAMP v1 in uncompressed frames."""
+class Framing(Protocol):
+    """How messages become frames."""
 
-    __slots__ = ()
+    def text_frame(self, *parts: bytes) -> bytes:
+        """Return the frame of a text message, which is the parts together."""
 
-    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
-        """Return the frame of an EVENT, which has no place for a position."""
-        # Joined once, because each step from payload to text to frame would copy the payload.
-        head = event_head(topic)
-        size = len(head) + len(payload) + len(EVENT_TAIL)
-        return b"".join((text_header(size), head, payload, EVENT_TAIL))
-
-    def reply(self, text: bytes) -> bytes:
-        """Return the frame of a reply.
-
-        :param text: UTF-8.
-        """
-        return text_frame(text)
-
-    def binary(self, data: bytes) -> bytes:
+    def binary_frame(self, data: bytes) -> bytes:
         """Return the frame of a binary message."""
-        return binary_frame(data)
 
 
-class DeflatedFormat:
-    """WAMP v1 in frames compressed by permessage-deflate; made by :func:`deflated` only.
+class WampV1Format:
+    """WAMP v1 as the specification has it.
 
-    :param deflate: the parameters of the server's direction.
+    :param frames: plain or compressed; clients must share the formats of this module, so that
+        only this module makes them.
     """
 
-    __slots__ = ("_deflate",)
+    __slots__ = ("_frames", "with_positions")
 
-    def __init__(self, deflate: Deflate) -> None:
-        self._deflate = deflate
+    def __init__(self, frames: Framing) -> None:
+        self._frames = frames
+        #: The format of sessions that have asked for positions.
+        self.with_positions: Final = PositionFormat(frames)
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an EVENT, which has no place for a position."""
-        return self._deflate.text_frame(event_text(topic, payload))
+        return self._frames.text_frame(event_head(topic), payload, EVENT_TAIL)
 
     def reply(self, text: bytes) -> bytes:
         """Return the frame of a reply.
 
         :param text: UTF-8.
         """
-        return self._deflate.text_frame(text)
+        return self._frames.text_frame(text)
 
     def binary(self, data: bytes) -> bytes:
         """Return the frame of a binary message."""
-        return self._deflate.binary_frame(data)
+        return self._frames.binary_frame(data)
 
 
-PLAIN: Final = PlainFormat()
+class PositionFormat:
+    """WAMP v1 with the offset as fourth element of EVENT.
+
+    :param frames: as for :class:`WampV1Format`.
+    """
+
+    __slots__ = ("_frames",)
+
+    def __init__(self, frames: Framing) -> None:
+        self._frames = frames
+
+    @property
+    def with_positions(self) -> PositionFormat:
+        """This format."""
+        return self
+
+    def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
+        """Return the frame of an EVENT; without history, it is that of the specification."""
+        tail = EVENT_TAIL if position is None else event_tail(position.offset)
+        return self._frames.text_frame(event_head(topic), payload, tail)
+
+    def reply(self, text: bytes) -> bytes:
+        """Return the frame of a reply.
+
+        :param text: UTF-8.
+        """
+        return self._frames.text_frame(text)
+
+    def binary(self, data: bytes) -> bytes:
+        """Return the frame of a binary message."""
+        return self._frames.binary_frame(data)
+
+
+PLAIN: Final = WampV1Format(framing)
 
 
 @cache
-def deflated(window_bits: int, min_bytes: int) -> DeflatedFormat:
+def deflated(window_bits: int, min_bytes: int) -> WampV1Format:
     """Return the one format of all clients that have agreed on these parameters.
 
     :param window_bits: base-2 logarithm of the server's window size, 9 to 15.
     :param min_bytes: messages shorter than this are sent uncompressed.
     """
-    return DeflatedFormat(Deflate(window_bits, min_bytes))
+    return WampV1Format(Deflate(window_bits, min_bytes))

@@ -133,9 +133,7 @@ class PullSockets:
         """Publish or refuse one push; return its size in bytes."""
         size = len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
         try:
-            publication = self._ingest.publication(parts)
+            self._broker.push(_SOURCE, self._ingest.publication(parts))
         except PushRefused as error:
             self._ledger.refuse(_SOURCE, pull_socket.address, error, excerpt(parts))
-        else:
-            self._broker.push(_SOURCE, publication)
         return size

@@ -1,0 +1,229 @@
+"""The history of all topics in memory, against a plain model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from wampush.broker.history.memory_history import TOPIC_BYTES, MemoryHistory
+from wampush.broker.history.rule import HistoryRule, HistoryRules
+from wampush.broker.publication import Audience, Position, Publication, Targets
+from wampush.errors import PublicationRefused, Refusal
+
+RULES = HistoryRules(
+    [
+        ("log.*", HistoryRule(events=3)),
+        ("table", HistoryRule(last_by="id", version_by="rev", events=2)),
+        ("aged", HistoryRule(events=9, max_age=10)),
+    ]
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+
+def history(max_bytes: int = 1_000_000, clock: Clock | None = None) -> MemoryHistory:
+    clock = clock or Clock()
+    return MemoryHistory(RULES, max_bytes, lambda: clock.now + 1e9, lambda: clock.now)
+
+
+def publish(memory: MemoryHistory, topic: str, value: Any = 0) -> Position:
+    position = memory.append(Publication(topic, orjson.dumps(value))).position
+    assert position is not None
+    return position
+
+
+def test_a_topic_without_a_rule_costs_nothing() -> None:
+    memory = history()
+    publication = Publication("other", b"1")
+    assert memory.append(publication) is publication
+    assert memory.position("other") is None
+    assert memory.missed("other", Position("e", 0)) is None
+    assert (memory.size, memory.topic_count) == (0, 0)
+
+
+def test_offsets_follow_each_other_by_topic() -> None:
+    memory = history()
+    before = memory.position("log.a")
+    assert before is not None
+    assert before.offset == 0
+    assert [publish(memory, "log.a").offset for _ in range(4)] == [1, 2, 3, 4]
+    assert publish(memory, "log.b") == Position(before.epoch, 1)
+    assert memory.position("log.a") == Position(before.epoch, 4)
+    log = memory.log("log.a")
+    assert log is not None
+    assert [(each.offset, each.time) for each in log.events] == [
+        (number, 100.0 + 1e9) for number in (2, 3, 4)
+    ]
+
+
+def test_what_a_session_has_missed() -> None:
+    memory = history()
+    start = memory.position("log.a")
+    assert start is not None
+    nothing = memory.missed("log.a", start)
+    assert nothing is not None
+    assert nothing.is_complete
+    for number in range(3):
+        publish(memory, "log.a", number)
+    missed = memory.missed("log.a", start)
+    assert missed is not None
+    assert [each.payload for each in missed.events] == [b"0", b"1", b"2"]
+    assert missed.is_complete
+    assert missed.position.offset == 3
+    publish(memory, "log.a", 3)
+    for since in (start, Position("another", 3), Position(start.epoch, 9)):
+        lost = memory.missed("log.a", since)
+        assert lost is not None
+        assert (lost.events, lost.is_complete, lost.position.offset) == ((), False, 4)
+
+
+def test_an_offset_of_a_topic_that_was_never_published_to_is_no_position() -> None:
+    memory = history()
+    epoch = publish(memory, "log.a").epoch
+    missed = memory.missed("log.b", Position(epoch, 7))
+    assert missed is not None
+    assert not missed.is_complete
+
+
+def test_an_older_version_is_refused_and_changes_nothing() -> None:
+    memory = history()
+    publish(memory, "table", {"id": 1, "rev": 5})
+    publish(memory, "table", {"id": 2, "rev": 1})
+    size = memory.size
+    stale = Publication("table", b'{"id": 1, "rev": 4}')
+    for attempt in (memory.check, memory.append):
+        with pytest.raises(PublicationRefused) as caught:
+            attempt(stale)
+        assert caught.value.refusal is Refusal.STALE
+        assert caught.value.detail == "rev is 4; 5 was published before."
+    position = memory.position("table")
+    assert (memory.size, position and position.offset) == (size, 2)
+    memory.check(Publication("table", b'{"id": 1, "rev": 5}'))
+    memory.check(Publication("never", b"1"))
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_value"),
+    [
+        (Audience(exclude=frozenset("s")), True),
+        (Audience(eligible=frozenset("s")), False),
+        (Audience(to=Targets(users=frozenset("7"))), False),
+    ],
+)
+def test_only_what_is_for_everyone_becomes_a_value(audience: Audience, *, is_value: bool) -> None:
+    memory = history()
+    publish(memory, "table", {"id": 1, "text": "for all"})
+    memory.append(Publication("table", b'{"id":1,"text":"for a few"}', audience))
+    log = memory.log("table")
+    assert log is not None
+    (value,) = log.values.values()
+    assert (b"for a few" in value.payload) is is_value
+    assert len(log.events) == 2
+
+
+def test_age_counts_by_a_clock_that_never_goes_back() -> None:
+    clock = Clock()
+    memory = history(clock=clock)
+    start = memory.position("aged")
+    assert start is not None
+    publish(memory, "aged")
+    size = memory.size
+    clock.now += 20
+    missed = memory.missed("aged", start)
+    assert missed is not None
+    assert not missed.is_complete
+    assert memory.size < size
+    assert memory.size == TOPIC_BYTES
+
+
+def test_the_topic_published_to_longest_ago_loses_its_oldest_events_first() -> None:
+    memory = history(max_bytes=3 * TOPIC_BYTES + 2100)
+    for topic in ("log.a", "log.b", "log.a", "log.c"):
+        publish(memory, topic, "x" * 250)
+    assert memory.evicted == 0
+    # Only log.b has not been published to since.
+    publish(memory, "log.c", "x" * 250)
+    assert memory.evicted == 1
+    log = memory.log("log.b")
+    assert log is not None
+    assert not log.events
+    publish(memory, "log.c", "x" * 1500)
+    assert memory.log("log.b") is None
+
+
+def test_a_topic_that_is_gone_begins_another_epoch() -> None:
+    memory = history(max_bytes=2 * TOPIC_BYTES)
+    gone = publish(memory, "log.a")
+    publish(memory, "log.b")
+    publish(memory, "log.c")
+    assert memory.log("log.a") is None
+    again = publish(memory, "log.a")
+    assert again.offset == gone.offset
+    assert again.epoch != gone.epoch
+    missed = memory.missed("log.a", gone)
+    assert missed is not None
+    assert not missed.is_complete
+
+
+class AgainstAModel(RuleBasedStateMachine):
+    """Whoever knows a position either gets exactly what came after it, or is told of the hole."""
+
+    topics = st.sampled_from(["log.a", "log.b", "table", "aged"])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.memory = history(max_bytes=3 * TOPIC_BYTES + 1500, clock=self.clock)
+        self.published: dict[tuple[str, str], list[bytes]] = {}
+        self.known: list[tuple[str, Position]] = []
+
+    @rule(topic=topics, number=st.integers(0, 3), size=st.sampled_from([1, 50, 400]))
+    def publish(self, topic: str, number: int, size: int) -> None:
+        payload = orjson.dumps({"id": number, "text": "x" * size})
+        position = self.memory.append(Publication(topic, payload)).position
+        assert position is not None
+        row = self.published.setdefault((topic, position.epoch), [])
+        row.append(payload)
+        assert position.offset == len(row)
+
+    @rule(topic=topics)
+    def remember(self, topic: str) -> None:
+        position = self.memory.position(topic)
+        assert position is not None
+        self.known.append((topic, position))
+
+    @rule(seconds=st.sampled_from([1, 11]))
+    def wait(self, seconds: int) -> None:
+        self.clock.now += seconds
+
+    @invariant()
+    def nothing_is_missed_silently(self) -> None:
+        for topic, since in self.known:
+            missed = self.memory.missed(topic, since)
+            assert missed is not None
+            row = self.published.get((topic, missed.position.epoch), [])
+            assert missed.position.offset == len(row)
+            if missed.is_complete:
+                assert since.epoch == missed.position.epoch
+                assert [each.payload for each in missed.events] == row[since.offset :]
+            else:
+                assert missed.events == ()
+
+    @invariant()
+    def the_size_is_right_and_limited(self) -> None:
+        logs = [self.memory.log(topic) for topic in ("log.a", "log.b", "table", "aged")]
+        sizes = [TOPIC_BYTES + log.size for log in logs if log is not None]
+        assert self.memory.size == sum(sizes)
+        assert self.memory.size <= 3 * TOPIC_BYTES + 1500
+
+
+TestAgainstAModel = AgainstAModel.TestCase
+TestAgainstAModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

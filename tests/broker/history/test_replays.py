@@ -1,0 +1,254 @@
+"""What subscribers get of what a topic keeps."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from tests.broker.world import Client, World
+from wampush.broker.history.rule import HistoryRule
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Audience, Position, Publication, Targets
+
+HISTORY = (
+    ("table", HistoryRule(last_by="id", tombstone="gone")),
+    ("news", HistoryRule(events=5, replay=2)),
+    ("log", HistoryRule(events=4)),
+    ("now", HistoryRule(last=True, events=1)),
+)
+
+
+@pytest.fixture
+def world() -> World:
+    return World(history=HISTORY)
+
+
+def publish(
+    world: World, topic: str, *values: Any, audience: Audience | None = None
+) -> Position | None:
+    for value in values:
+        payload = json.dumps(value).encode()
+        publication = Publication(topic, payload)
+        if audience is not None:
+            publication = Publication(topic, payload, audience)
+        world.broker.publish(publication)
+    world.end_turn()
+    return world.history.position(topic)
+
+
+def subscribe(world: World, client: Client, topic: str) -> list[Any]:
+    """What a client gets for a SUBSCRIBE, and how."""
+    flushes, seen = client.outbox.flushes, len(client.texts)
+    world.says(client, json.dumps([5, topic]))
+    world.end_turn()
+    assert client.outbox.flushes - flushes <= 1
+    return [json.loads(text)[2] for text in client.texts[seen:]]
+
+
+@pytest.mark.parametrize(
+    ("topic", "values", "expected"),
+    [
+        (
+            "table",
+            [{"id": 1}, {"id": 2}, {"id": 1, "n": 1}, {"id": 3}, {"id": 3, "gone": True}],
+            [{"id": 2}, {"id": 1, "n": 1}],
+        ),
+        ("news", [1, 2, 3], [2, 3]),
+        ("log", [1, 2, 3], []),
+        ("now", [1, 2], [2]),
+        ("other", [1], []),
+    ],
+)
+def test_new_subscribers_get_what_is_kept_for_them_with_one_send(
+    world: World, topic: str, values: list[Any], expected: list[Any]
+) -> None:
+    publish(world, topic, *values)
+    client = world.client()
+    assert subscribe(world, client, topic) == expected
+    # The second time is no new subscription.
+    assert subscribe(world, client, topic) == []
+    publish(world, topic, "new")
+    assert json.loads(client.texts[-1])[2] == "new"
+
+
+def test_stored_events_come_before_newer_ones_of_the_same_turn(world: World) -> None:
+    publish(world, "news", 1)
+    client = world.client()
+    world.says(client, '[5,"news"]')
+    publish(world, "news", 2)
+    assert [json.loads(text)[2] for text in client.texts] == [1, 2]
+
+
+def test_welcome_stays_alone_where_automatic_topics_have_values() -> None:
+    world = World(history=HISTORY, auto_subscribe=["now"])
+    publish(world, "now", 7)
+    client = world.client()
+    assert client.outbox.flushes == 2
+    assert [json.loads(text)[:3] for text in client.texts] == [[8, "now", 7]]
+
+
+@pytest.mark.parametrize(
+    ("audience", "user", "seen"),
+    [
+        (Audience(to=Targets(users=frozenset("7"))), "7", True),
+        (Audience(to=Targets(users=frozenset("7"))), "8", False),
+        (Audience(eligible=frozenset(["gone"])), "7", False),
+        (Audience(exclude=frozenset(["gone"])), "7", True),
+    ],
+)
+def test_what_is_for_others_is_not_shown_later(
+    world: World, audience: Audience, user: str, *, seen: bool
+) -> None:
+    publish(world, "news", "secret", audience=audience)
+    publish(world, "news", "open")
+    client = world.client(identity=Identity(user, frozenset(), source="token"))
+    assert subscribe(world, client, "news") == (["secret"] if seen else []) + ["open"]
+
+
+def test_who_was_excluded_does_not_get_it_later(world: World) -> None:
+    client = world.client()
+    publish(world, "log", 1, audience=Audience(exclude=frozenset([client.id])))
+    publish(world, "log", 2)
+    start = Position(world.history.position("log").epoch, 0)  # type: ignore[union-attr]
+    recovery = world.broker.subscribe_since(client.subscriber, "log", start)
+    world.end_turn()
+    assert recovery is not None
+    assert recovery.is_complete
+    assert [json.loads(text)[2] for text in client.texts] == [2]
+
+
+def test_recovery(world: World) -> None:
+    publish(world, "log", 1, 2)
+    position = publish(world, "log", 3)
+    assert position is not None
+    client = world.client()
+    recovery = world.broker.subscribe_since(client.subscriber, "log", Position(position.epoch, 1))
+    publish(world, "log", 4)
+    assert recovery == (True, position)
+    assert [json.loads(text)[2] for text in client.texts] == [2, 3, 4]
+    publish(world, "log", 5, 6)
+    late = world.client()
+    recovery = world.broker.subscribe_since(late.subscriber, "log", Position(position.epoch, 1))
+    assert recovery is not None
+    assert not recovery.is_complete
+    assert world.broker.subscribe_since(late.subscriber, "other", position) is None
+
+
+def test_a_hole_is_announced_and_the_present_values_are_sent(world: World) -> None:
+    publish(world, "table", {"id": 1}, {"id": 2})
+    client = world.client()
+    recovery = world.broker.subscribe_since(client.subscriber, "table", Position("another", 1))
+    world.end_turn()
+    assert recovery is not None
+    assert not recovery.is_complete
+    assert [json.loads(text)[2] for text in client.texts] == [{"id": 1}, {"id": 2}]
+
+
+def test_clients_that_missed_the_same_share_its_frames(world: World) -> None:
+    position = publish(world, "log", 1, 2, 3)
+    assert position is not None
+    clients = [world.client() for _ in range(50)] + [world.client(wire_format="z")]
+    world.encoded.clear()
+    for client in clients:
+        world.broker.subscribe_since(client.subscriber, "log", Position(position.epoch, 0))
+    assert len(world.encoded) == 3 * 2
+    chunks = {id(client.outbox.chunks[0]) for client in clients[:50]}
+    assert len(chunks) == 1
+    world.end_turn()
+    assert {len(client.texts) for client in clients} == {3}
+
+
+def test_values_that_changed_are_written_anew(world: World) -> None:
+    publish(world, "table", {"id": 1}, {"id": 2}, {"id": 3})
+    assert len(subscribe(world, world.client(), "table")) == 3
+    publish(world, "table", {"id": 2, "gone": True})
+    assert subscribe(world, world.client(), "table") == [{"id": 1}, {"id": 3}]
+
+
+def test_a_replay_is_limited_in_bytes_and_what_it_leaves_out_is_counted() -> None:
+    world = World(history=[("news", HistoryRule(events=9, replay=9))], replay_bytes=250)
+    publish(world, "news", *["x" * 98] * 3)
+    client = world.client()
+    assert len(subscribe(world, client, "news")) == 2
+    assert world.ledger.dropped_events["replay"] == 1
+    # Events that a session has missed are never cut silently.
+    position = world.history.position("news")
+    assert position is not None
+    recovery = world.broker.subscribe_since(client.subscriber, "news", Position(position.epoch, 0))
+    assert recovery is not None
+    assert not recovery.is_complete
+
+
+class Sessions(RuleBasedStateMachine):
+    """Sessions that come and go, of which some note their positions, against a plain list.
+
+    Whoever goes on where it was misses nothing and gets nothing twice, unless it is told.
+    """
+
+    clients = Bundle("clients")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(history=[("t", HistoryRule(events=3))])
+        self.published: list[tuple[int, str]] = []
+        self.expected: dict[str, list[int]] = {}
+        self.all: list[Client] = []
+
+    @rule(target=clients, user=st.sampled_from("78"))
+    def connect(self, user: str) -> Client:
+        identity = Identity(user, frozenset(), source="token")
+        client = self.world.client(identity=identity, limit=100_000)
+        self.all.append(client)
+        self.expected[client.id] = []
+        return client
+
+    @rule(to=st.sampled_from(["", "7", "8"]))
+    def publish(self, to: str) -> None:
+        number = len(self.published) + 1
+        self.published.append((number, to))
+        audience = Audience(to=Targets(users=frozenset(to))) if to else Audience()
+        for client in self.all:
+            if self.world.subscriptions.topics(client.subscriber) and self.may_see(client, to):
+                self.expected[client.id].append(number)
+        publish(self.world, "t", number, audience=audience)
+
+    @staticmethod
+    def may_see(client: Client, to: str) -> bool:
+        return not to or client.subscriber.identity.user == to
+
+    @rule(client=clients)
+    def unsubscribe(self, client: Client) -> None:
+        self.world.says(client, '[6,"t"]')
+        self.world.end_turn()
+
+    @rule(client=clients, back=st.integers(0, 5))
+    def go_on(self, client: Client, back: int) -> None:
+        if self.world.subscriptions.topics(client.subscriber):
+            return
+        position = self.world.history.position("t")
+        assert position is not None
+        since = max(position.offset - back, 0)
+        recovery = self.world.broker.subscribe_since(
+            client.subscriber, "t", Position(position.epoch, since)
+        )
+        self.world.end_turn()
+        assert recovery is not None
+        assert recovery.is_complete is (position.offset - since <= 3)
+        if recovery.is_complete:
+            self.expected[client.id] += [
+                number for number, to in self.published[since:] if self.may_see(client, to)
+            ]
+
+    @invariant()
+    def everybody_has_exactly_what_it_should(self) -> None:
+        for client in self.all:
+            assert [json.loads(text)[2] for text in client.texts] == self.expected[client.id]
+
+
+TestSessions = Sessions.TestCase
+TestSessions.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)

@@ -1,0 +1,140 @@
+"""What one topic keeps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.stored_event import StoredEvent, fields_of
+from wampush.broker.history.topic_log import TopicLog
+from wampush.broker.publication import EVERYONE, Position
+
+
+def append(log: TopicLog, value: Any, *, seen: float = 0.0, is_value: bool = True) -> None:
+    payload = orjson.dumps(value)
+    event = StoredEvent(log.offset + 1, 0.0, payload, EVERYONE, seen)
+    log.append(event, fields_of(payload, log.rule), is_value=is_value)
+
+
+def kept(log: TopicLog) -> tuple[list[Any], list[Any]]:
+    """The events and the values."""
+    events = [orjson.loads(each.payload) for each in log.events]
+    values = [orjson.loads(each.payload) for each in log.values.values()]
+    assert log.size == sum(each.size for each in [*log.events, *log.values.values()])
+    return events, values
+
+
+def test_the_newest_events_are_kept() -> None:
+    log = TopicLog(HistoryRule(events=3), "e")
+    assert log.position == Position("e", 0)
+    for number in range(5):
+        append(log, number)
+    assert kept(log) == ([2, 3, 4], [])
+    assert log.position == Position("e", 5)
+    assert [each.offset for each in log.newest(2)] == [4, 5]
+    assert log.newest(9) == tuple(log.events)
+
+
+@pytest.mark.parametrize(
+    ("since", "offsets"), [(5, []), (4, [5]), (2, [3, 4, 5]), (1, None), (0, None), (6, None)]
+)
+def test_what_came_since(since: int, offsets: list[int] | None) -> None:
+    log = TopicLog(HistoryRule(events=3), "e")
+    for number in range(5):
+        append(log, number)
+    found = log.since(since)
+    assert (None if found is None else [each.offset for each in found]) == offsets
+
+
+def test_the_newest_value_of_each_key_is_kept_in_order() -> None:
+    log = TopicLog(HistoryRule(last_by="id", tombstone="gone", keys=3), "e")
+    for value in ({"id": 1}, {"id": 2}, {"id": 1, "n": 2}, {"id": 3}, {"no": "key"}):
+        append(log, value)
+    assert kept(log) == ([], [{"id": 2}, {"id": 1, "n": 2}, {"id": 3}])
+    append(log, {"id": 4})
+    assert kept(log)[1] == [{"id": 1, "n": 2}, {"id": 3}, {"id": 4}]
+    append(log, {"id": 3, "gone": True})
+    append(log, {"id": 9, "gone": True})
+    assert kept(log)[1] == [{"id": 1, "n": 2}, {"id": 4}]
+    append(log, None)
+    assert kept(log) == ([], [])
+    assert log.offset == 9
+
+
+def test_the_last_value() -> None:
+    log = TopicLog(HistoryRule(last=True, events=1), "e")
+    append(log, 1)
+    append(log, 2)
+    append(log, "for a few", is_value=False)
+    assert kept(log) == (["for a few"], [2])
+    append(log, None)
+    assert kept(log) == ([None], [])
+
+
+def test_versions_go_up() -> None:
+    log = TopicLog(HistoryRule(last_by="id", tombstone="gone", version_by="rev", keys=2), "e")
+
+    def newer(value: Any) -> int | float | None:
+        return log.newer_version(fields_of(orjson.dumps(value), log.rule))
+
+    append(log, {"id": 1, "rev": 5})
+    assert newer({"id": 1, "rev": 4}) == 5
+    assert newer({"id": 1, "rev": 5}) is None
+    assert newer({"id": 2, "rev": 4}) is None
+    assert newer({"id": 1}) is None
+    # What is removed does not come back by an older event.
+    append(log, {"id": 1, "rev": 6, "gone": True})
+    assert newer({"id": 1, "rev": 5}) == 6
+    # As many versions are known as keys may be.
+    append(log, {"id": 2, "rev": 1})
+    append(log, {"id": 3, "rev": 1})
+    assert newer({"id": 1, "rev": 1}) is None
+
+
+def test_what_is_too_old_goes() -> None:
+    log = TopicLog(HistoryRule(last_by="id", events=9, max_age=10), "e")
+    for second in range(4):
+        append(log, {"id": second}, seen=second)
+    append(log, {"id": 0, "again": True}, seen=4)
+    log.expire(12.5)
+    assert kept(log) == (
+        [{"id": 3}, {"id": 0, "again": True}],
+        [{"id": 3}, {"id": 0, "again": True}],
+    )
+    log.expire(99)
+    assert kept(log) == ([], [])
+    assert log.since(4) is None
+    assert log.since(5) == ()
+    untimed = TopicLog(HistoryRule(events=1), "e")
+    append(untimed, 1)
+    untimed.expire(1e9)
+    assert kept(untimed) == ([1], [])
+
+
+def test_the_limit_in_bytes_takes_the_oldest_events_first() -> None:
+    log = TopicLog(HistoryRule(last_by="id", events=100, max_bytes=2000), "e")
+    for number in range(6):
+        append(log, {"id": number % 2, "text": "x" * 200})
+    events, values = kept(log)
+    assert log.size <= 2000
+    assert 0 < len(events) < 6
+    assert len(values) == 2
+    assert log.drop_oldest()
+    for _ in range(len(events) - 1 + 2):
+        assert log.drop_oldest()
+    assert not log.drop_oldest()
+    assert log.size == 0
+
+
+def test_each_change_is_a_revision() -> None:
+    log = TopicLog(HistoryRule(last_by="id", events=1, max_age=1), "e")
+    revisions = [log.revision]
+    for _ in range(2):
+        append(log, {"id": 1})
+        revisions.append(log.revision)
+    log.expire(50)
+    revisions.append(log.revision)
+    assert revisions == sorted(set(revisions))

@@ -1,0 +1,1 @@
+"""History: which publications topics keep, and what sessions get of them later."""

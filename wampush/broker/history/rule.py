@@ -1,0 +1,67 @@
+"""What is kept of some topics, and what sessions get of it when they subscribe.
+
+Owns: the rules and their choice by topic. Must not import: Twisted, the edges, the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wampush.topics import matches
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryRule:
+    """What a topic keeps. All sizes are upper limits.
+
+    :param last: whether the newest event is kept and sent to new subscribers.
+    :param last_by: the field of events that makes their key; the newest event of each key is kept
+        and sent to new subscribers. "" for no keys.
+    :param tombstone: the field of events that is true when their key is to be removed; "" for
+        none.
+    :param keys: how many keys are kept; the one that was updated longest ago is removed first.
+    :param events: how many events are kept.
+    :param replay: how many of these new subscribers get.
+    :param max_age: of anything kept, in seconds; 0 for any age.
+    :param max_bytes: of everything that is kept of one topic.
+    :param version_by: the field of events with a number that must not become smaller; "" for none.
+    """
+
+    last: bool = False
+    last_by: str = ""
+    tombstone: str = ""
+    keys: int = 1000
+    events: int = 0
+    replay: int = 0
+    max_age: float = 0.0
+    max_bytes: int = 16 * 1024 * 1024
+    version_by: str = ""
+
+    @property
+    def reads_payload(self) -> bool:
+        """Whether events must be decoded to apply the rule."""
+        return bool(self.last_by or self.version_by)
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRules:
+    """The rules for topics.
+
+    :param rules: patterns of topics and their rules; the first pattern that matches decides, and
+        None means that these topics have no history.
+    """
+
+    rules: Sequence[tuple[str, HistoryRule | None]] = ()
+
+    @property
+    def any(self) -> bool:
+        """Whether any topic can have a history."""
+        return any(rule is not None for _, rule in self.rules)
+
+    def of(self, topic: str) -> HistoryRule | None:
+        """Return the rule of a topic; None where it has no history."""
+        for pattern, rule in self.rules:
+            if matches(pattern, topic):
+                return rule
+        return None

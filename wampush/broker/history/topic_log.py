@@ -1,0 +1,147 @@
+"""What one topic keeps: its latest events, and its values by key.
+
+Owns: offsets, the order of events, what is removed by count, age and size.
+Must not import: Twisted, the edges.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+
+from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.stored_event import EventFields, StoredEvent
+from wampush.broker.publication import Position
+
+
+class TopicLog:
+    """The history of one topic within one epoch.
+
+    The events are the newest of the topic without a gap. Values are the newest events by key, in
+    the order in which they were published; only events for everyone become values, because one for
+    a few would hide the one before from the others.
+
+    :param rule: what is kept.
+    :param epoch: see :class:`~wampush.broker.publication.Position`.
+    """
+
+    __slots__ = ("_versions", "epoch", "events", "offset", "revision", "rule", "size", "values")
+
+    def __init__(self, rule: HistoryRule, epoch: str) -> None:
+        self.rule = rule
+        self.epoch = epoch
+        #: The offset of the newest event; 0 before the first.
+        self.offset = 0
+        #: How often something was added or removed.
+        self.revision = 0
+        #: Bytes of memory that events and values take.
+        self.size = 0
+        self.events: deque[StoredEvent] = deque()
+        self.values: dict[str, StoredEvent] = {}
+        self._versions: dict[str | None, int | float] = {}
+
+    @property
+    def position(self) -> Position:
+        """The position of the newest event."""
+        return Position(self.epoch, self.offset)
+
+    def newer_version(self, fields: EventFields) -> int | float | None:
+        """Return the known version that is newer than an event; None if the event is no older."""
+        known = self._versions.get(fields.key)
+        if known is None or fields.version is None or fields.version >= known:
+            return None
+        return known
+
+    def append(self, event: StoredEvent, fields: EventFields, *, is_value: bool) -> None:
+        """Add the event after the newest.
+
+        :param event: its offset is the next.
+        :param is_value: whether it may be a value.
+        """
+        rule = self.rule
+        self.offset = event.offset
+        self.revision += 1
+        if fields.version is not None:
+            self._versions.pop(fields.key, None)
+            self._versions[fields.key] = fields.version
+            if len(self._versions) > rule.keys:
+                del self._versions[next(iter(self._versions))]
+        if is_value and (rule.last or rule.last_by):
+            self._set_value(event, fields)
+        if rule.events:
+            self.events.append(event)
+            self.size += event.size
+            if len(self.events) > rule.events:
+                self.drop_event()
+        while self.size > rule.max_bytes and self.drop_oldest():
+            pass
+
+    def expire(self, seen: float) -> None:
+        """Drop what is too old.
+
+        :param seen: the time now, in seconds of the clock of :attr:`StoredEvent.seen`.
+        """
+        if not self.rule.max_age:
+            return
+        oldest = seen - self.rule.max_age
+        while self.events and self.events[0].seen < oldest:
+            self.drop_event()
+        while self.values and next(iter(self.values.values())).seen < oldest:
+            self._drop_value(next(iter(self.values)))
+
+    def drop_oldest(self) -> bool:
+        """Drop the oldest event, or the oldest value when there is no event left.
+
+        :returns: whether there was anything.
+        """
+        if self.events:
+            self.drop_event()
+        elif self.values:
+            self._drop_value(next(iter(self.values)))
+        else:
+            return False
+        return True
+
+    def drop_event(self) -> None:
+        """Drop the oldest event."""
+        self.size -= self.events.popleft().size
+        self.revision += 1
+
+    def since(self, offset: int) -> Sequence[StoredEvent] | None:
+        """Return the events after an offset; None if some of them are gone.
+
+        :param offset: of the newest event that is known already.
+        """
+        if offset == self.offset:
+            return ()
+        if offset > self.offset or not self.events or self.events[0].offset > offset + 1:
+            return None
+        return tuple(islice(self.events, offset + 1 - self.events[0].offset, None))
+
+    def newest(self, count: int) -> Sequence[StoredEvent]:
+        """Return the newest events, in their order.
+
+        :param count: at most so many.
+        """
+        return tuple(islice(self.events, max(len(self.events) - count, 0), None))
+
+    def _set_value(self, event: StoredEvent, fields: EventFields) -> None:
+        key = fields.key
+        if key is None:
+            if fields.removes:
+                for each in list(self.values):
+                    self._drop_value(each)
+            return
+        if key in self.values:
+            self._drop_value(key)
+        if not fields.removes:
+            # At the end: the order of a dictionary is that of insertion.
+            self.values[key] = event
+            self.size += event.size
+            if len(self.values) > self.rule.keys:
+                self._drop_value(next(iter(self.values)))
+
+    def _drop_value(self, key: str) -> None:
+        self.size -= self.values.pop(key).size
+        self.revision += 1

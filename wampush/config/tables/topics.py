@@ -1,0 +1,111 @@
+"""The tables ``[[topics]]`` and ``[history]``: options of topics, and what topics keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from wampush.choices import SlowClient
+from wampush.config.checks.check import OptionalText, TopicPattern, number, whole
+from wampush.config.rules import Conflict, never_reached, rule, too_long
+from wampush.config.setting import DAY, GIB
+from wampush.topics import is_reserved, matches_all_of
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    """One entry of ``[[topics]]``: options of some topics. The first match wins.
+
+    :param match: The topics of the entry: one topic, or all topics that begin with the text before
+        ``*``.
+    :param slow_client: A page that reconnects is right again; a page that missed events is wrong
+        without noticing.
+    :param presence: Whether joins and leaves are announced; who subscribes to a topic may be
+        private.
+    :param last: Whether the newest event is kept and sent to new subscribers; costs memory.
+    :param last_by: The field of events that is their key, such as ``id``: the newest event of each
+        key is kept and sent to new subscribers. ``""``: no keys.
+    :param tombstone: The field of events that is ``true`` when the value of their key is to be
+        removed, such as ``deleted``. ``""``: none.
+    :param max_keys: Rows of a large table; beyond it, the value that was published longest ago
+        goes.
+    :param history: How many events are kept for clients that missed them; costs memory.
+    :param replay: How many of the kept events new subscribers get.
+    :param max_age: Older events and values are removed. 0: any age.
+    :param max_bytes: Of memory for one topic; beyond it, the oldest events go first.
+    :param version_by: The field of events with a number that grows, such as ``rev``: an event with
+        a smaller one than published before is refused. ``""``: none.
+    """
+
+    match: TopicPattern
+    slow_client: SlowClient = SlowClient.DISCONNECT
+    presence: bool = False
+    last: bool = False
+    last_by: OptionalText = ""
+    tombstone: OptionalText = ""
+    max_keys: Annotated[int, whole(1, 1_000_000, "keys")] = 1000
+    history: Annotated[int, whole(0, 10_000_000, "events")] = 0
+    replay: Annotated[int, whole(0, 100_000, "events")] = 0
+    max_age: Annotated[float, number(0, 366 * DAY, "s")] = 0.0
+    max_bytes: Annotated[int, whole(1024, 64 * GIB, "bytes")] = 16_777_216
+    version_by: OptionalText = ""
+
+    @property
+    def keeps_something(self) -> bool:
+        """Whether the topics have a history."""
+        return self.last or bool(self.last_by) or self.history > 0
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """``[history]``: limits for what topics keep.
+
+    :param max_bytes: Of memory for all topics together; beyond it, the topic that was published to
+        longest ago loses its oldest events first.
+    :param replay_bytes: Of events that one subscriber gets at once; beyond it, the oldest are left
+        out. Never more than a quarter of ``clients.queue_bytes``.
+    """
+
+    max_bytes: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 67_108_864
+    replay_bytes: Annotated[int, whole(1024, GIB, "bytes")] = 1_048_576
+
+
+@rule("topics")
+def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conflict]:
+    """What new subscribers get must be kept, and there must be one answer to what that is."""
+    for number, topic in topics.items():
+        if topic.last and topic.last_by:
+            yield Conflict(number, "last", "must be left out where last_by gives the values")
+        if topic.replay > topic.history:
+            problem = f"must be at most history, which keeps {topic.history} events"
+            yield Conflict(number, "replay", problem)
+        if topic.replay and (topic.last or topic.last_by):
+            problem = "must be left out where last or last_by says what new subscribers get"
+            yield Conflict(number, "replay", problem)
+        if topic.tombstone and not topic.last_by:
+            yield Conflict(number, "tombstone", "must be left out where no last_by gives keys")
+        if topic.version_by and not topic.keeps_something:
+            problem = "must be left out where nothing is kept: set last, last_by or history"
+            yield Conflict(number, "version_by", problem)
+        if topic.keeps_something and is_reserved(topic.match):
+            name = "last" if topic.last else "last_by" if topic.last_by else "history"
+            problem = "must be left out: the topics of wampush itself have no history"
+            yield Conflict(number, name, problem)
+
+
+@rule("topics", "limits.topic_bytes")
+def topics_are_reachable(topics: Mapping[int, TopicSettings], most: int) -> Iterator[Conflict]:
+    """An entry must match topics that can exist and that no earlier entry matches."""
+    for number, topic in topics.items():
+        if problem := too_long(topic.match.removesuffix("*"), most):
+            yield Conflict(number, "match", problem)
+        if topic.presence and is_reserved(topic.match):
+            problem = "must be false: clients cannot join the topics of wampush itself"
+            yield Conflict(number, "presence", problem)
+    yield from never_reached(
+        "topics",
+        topics,
+        lambda earlier, later: matches_all_of(earlier.match, later.match),
+        "matches the same topics",
+    )

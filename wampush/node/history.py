@@ -1,0 +1,82 @@
+"""What topics keep, as the settings say.
+
+Owns: the translation of ``[[topics]]`` and ``[history]``. Must not import: the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from wampush.broker.broker import Broker
+from wampush.broker.history.memory_history import MemoryHistory
+from wampush.broker.history.replays import Replays
+from wampush.broker.history.rule import HistoryRule, HistoryRules
+from wampush.broker.ledger import Ledger
+from wampush.broker.requests.history import HistoryProcedures
+from wampush.broker.requests.procedures import MayLearn, Procedures
+from wampush.broker.router import Router
+from wampush.config.settings import Settings
+from wampush.config.tables.topics import TopicSettings
+
+
+def history_rules(topics: Sequence[TopicSettings]) -> HistoryRules:
+    """Return the rules of topics that keep something."""
+    return HistoryRules([(each.match, _rule(each)) for each in topics])
+
+
+def memory_history(
+    settings: Settings, now: Callable[[], float], seconds: Callable[[], float]
+) -> MemoryHistory | None:
+    """Return the history of all topics; None where no topic keeps anything.
+
+    :param now: the time in seconds since 1970.
+    :param seconds: the time in seconds of a clock that never goes back.
+    """
+    rules = history_rules(settings.topics)
+    if not rules.any:
+        return None
+    return MemoryHistory(rules, settings.history.max_bytes, now, seconds)
+
+
+def replays(settings: Settings, router: Router, ledger: Ledger) -> Replays | None:
+    """Return what queues stored events for sessions; None where no topic keeps anything."""
+    if router.history is None:
+        return None
+    return Replays(
+        router.history,
+        fanout=router.fanout,
+        ledger=ledger,
+        users=router.users,
+        sessions=router.sessions,
+        max_bytes=_replay_bytes(settings),
+    )
+
+
+def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) -> Procedures:
+    """Return the procedures about what topics keep; none where no topic keeps anything."""
+    if broker.replays is None:
+        return {}
+    limit = _replay_bytes(settings)
+    return HistoryProcedures(broker.replays, broker.fanout, may_learn, limit).procedures
+
+
+def _replay_bytes(settings: Settings) -> int:
+    # More would make a new subscriber a slow client at once.
+    return min(settings.history.replay_bytes, settings.clients.queue_bytes // 4)
+
+
+def _rule(topic: TopicSettings) -> HistoryRule | None:
+    if not topic.keeps_something:
+        return None
+    return HistoryRule(
+        last=topic.last,
+        last_by=topic.last_by,
+        tombstone=topic.tombstone,
+        keys=topic.max_keys,
+        # A single value is enough to fill a gap of one event.
+        events=max(topic.history, int(topic.last)),
+        replay=topic.replay,
+        max_age=topic.max_age,
+        max_bytes=topic.max_bytes,
+        version_by=topic.version_by,
+    )
