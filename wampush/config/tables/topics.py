@@ -74,35 +74,35 @@ class HistorySettings:
 @rule("topics")
 def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conflict]:
     """What new subscribers get must be kept, and there must be one answer to what that is."""
-    for number, topic in topics.items():
+    for index, topic in topics.items():
         if topic.last and topic.last_by:
-            yield Conflict(number, "last", "must be left out where last_by gives the values")
+            yield Conflict(index, "last", "must be left out where last_by gives the values")
         if topic.replay > topic.history:
             problem = f"must be at most history, which keeps {topic.history} events"
-            yield Conflict(number, "replay", problem)
+            yield Conflict(index, "replay", problem)
         if topic.replay and (topic.last or topic.last_by):
             problem = "must be left out where last or last_by says what new subscribers get"
-            yield Conflict(number, "replay", problem)
+            yield Conflict(index, "replay", problem)
         if topic.tombstone and not topic.last_by:
-            yield Conflict(number, "tombstone", "must be left out where no last_by gives keys")
+            yield Conflict(index, "tombstone", "must be left out where no last_by gives keys")
         if topic.version_by and not topic.keeps_something:
             problem = "must be left out where nothing is kept: set last, last_by or history"
-            yield Conflict(number, "version_by", problem)
+            yield Conflict(index, "version_by", problem)
         if topic.keeps_something and is_reserved(topic.match):
             name = "last" if topic.last else "last_by" if topic.last_by else "history"
             problem = "must be left out: the topics of wampush itself have no history"
-            yield Conflict(number, name, problem)
+            yield Conflict(index, name, problem)
 
 
 @rule("topics", "limits.topic_bytes")
 def topics_are_reachable(topics: Mapping[int, TopicSettings], most: int) -> Iterator[Conflict]:
     """An entry must match topics that can exist and that no earlier entry matches."""
-    for number, topic in topics.items():
+    for index, topic in topics.items():
         if problem := too_long(topic.match.removesuffix("*"), most):
-            yield Conflict(number, "match", problem)
+            yield Conflict(index, "match", problem)
         if topic.presence and is_reserved(topic.match):
             problem = "must be false: clients cannot join the topics of wampush itself"
-            yield Conflict(number, "presence", problem)
+            yield Conflict(index, "presence", problem)
     yield from never_reached(
         "topics",
         topics,
