@@ -121,6 +121,9 @@ app = App()
 @app.procedure("add", timeout=2.5)
 def add(ctx: Context, a: int, b: int = 2) -> int:
     ctx.publish("t", {"a": a}, to={"users": ["7"]})
+    users = [str(a), str(b)]
+    without = {3, 4}
+    ctx.publish("t", a, to={"users": users, "registered": False, "exclude": {"users": without}})
     return a + b
 
 
@@ -180,6 +183,8 @@ WRONG = [
     "@app.on_subscribe\ndef f(ctx: Context, topic: int) -> None: ...",
     "@app.on_publish('t')\ndef f(ctx: Context, topic: str, data: object) -> int:\n    return 1",
     "@app.cra_key\ndef f(ctx: Context, name: str) -> str:\n    return ''",
+    "def f(ctx: Context) -> None:\n    ctx.publish('t', 1, to={'user': ['7']})",
+    "def f(ctx: Context) -> None:\n    ctx.publish('t', 1, to={'registered': 'yes'})",
     "@app.action('a', wait=2)\ndef f(ctx: Context, details: object) -> None: ...",
 ]
 

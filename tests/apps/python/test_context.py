@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from tests.apps.python.fake_server import FakeServer
+from wampush.apps.python.context import Exclusion, Selection
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.publication import EVERYONE, Targets
+from wampush.broker.publication_options import _KINDS, _TARGETS
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 
@@ -69,3 +71,8 @@ def test_a_connect_context_has_the_handshake() -> None:
     context = server.contexts.connecting(ConnectAttempt(ANONYMOUS, request))
     assert context.request is request
     assert context.session.address == "192.0.2.7"
+
+
+def test_the_types_know_the_keys_that_are_accepted() -> None:
+    assert set(Selection.__annotations__) == set(_TARGETS)
+    assert set(Exclusion.__annotations__) == set(_KINDS)

@@ -8,7 +8,9 @@ caller waits for it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from wampush.apps.python import json_values
 from wampush.apps.python.presence import Presence
@@ -23,7 +25,25 @@ if TYPE_CHECKING:
     from wampush.apps.python.session import Session
     from wampush.broker.requests.connect_request import ConnectRequest
 
-To = Targets | dict[str, Any] | None
+Names = Sequence[str | int] | AbstractSet[str | int]
+
+
+class Exclusion(TypedDict, total=False):
+    """The users, groups and sessions that a publication leaves out."""
+
+    users: Names
+    groups: Names
+    sessions: Names
+
+
+class Selection(Exclusion, total=False):
+    """The users, groups and sessions that receive a publication; ``registered`` is every user."""
+
+    registered: bool
+    exclude: Exclusion
+
+
+To = Targets | Selection | None
 """The subscribers that receive a publication, such as ``{"users": ["7"]}``; None for all."""
 
 
