@@ -130,14 +130,15 @@ class Proxies:
         :param headers: the headers, by lower-case name.
         :param secure: whether that connection uses TLS.
         """
+        if self.trusts(peer):
+            secure = _SECURE_SCHEMES.get(self._reported_scheme(headers), secure)
+        return "wss" if secure else "ws"
+
+    def _reported_scheme(self, headers: Mapping[str, str]) -> str:
         if self.header == "forwarded":
             last = headers.get("forwarded", "").rpartition(",")[2]
-            reported = _parameters(last).get("proto", "").lower()
-        else:
-            reported = headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
-        if reported in _SECURE_SCHEMES and self.trusts(peer):
-            secure = _SECURE_SCHEMES[reported]
-        return "wss" if secure else "ws"
+            return _parameters(last).get("proto", "").lower()
+        return headers.get("x-forwarded-proto", "").rpartition(",")[2].strip().lower()
 
 
 def _node_address(text: str) -> Address | None:

@@ -1,6 +1,6 @@
 """The nine messages of WAMP v1.
 
-Owns: one frozen dataclass per message. Must not import: anything of wampush.
+Owns: one dataclass per message. Must not import: anything of wampush.
 
 Each message is one JSON list in one WebSocket text frame. Its first element is the type, an
 integer. C is the client, S the server (WAMP v1 specification, "Messages")::
@@ -45,8 +45,11 @@ from typing import ClassVar, Final
 
 PROTOCOL_VERSION: Final = 1
 
+# The messages are not frozen, because that makes construction four times as slow; the type checker
+# keeps their fields.
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Welcome:
     """The session is open.
 
@@ -57,22 +60,22 @@ class Welcome:
 
     TYPE: ClassVar[int] = 0
 
-    session_id: str
-    server: str
-    protocol_version: int = PROTOCOL_VERSION
+    session_id: Final[str]
+    server: Final[str]
+    protocol_version: Final[int] = PROTOCOL_VERSION
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prefix:
     """A definition: from now on, ``prefix:rest`` means ``uri`` followed by ``rest``."""
 
     TYPE: ClassVar[int] = 1
 
-    prefix: str
-    uri: str
+    prefix: Final[str]
+    uri: Final[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """A request to run a procedure.
 
@@ -83,22 +86,22 @@ class Call:
 
     TYPE: ClassVar[int] = 2
 
-    call_id: str
-    procedure: str
-    arguments: tuple[object, ...] = ()
+    call_id: Final[str]
+    procedure: Final[str]
+    arguments: Final[tuple[object, ...]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallResult:
     """The result of a procedure, any JSON value."""
 
     TYPE: ClassVar[int] = 3
 
-    call_id: str
-    result: object = None
+    call_id: Final[str]
+    result: Final[object] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CallError:
     """The failure of a procedure.
 
@@ -107,31 +110,31 @@ class CallError:
 
     TYPE: ClassVar[int] = 4
 
-    call_id: str
-    uri: str
-    description: str
-    details: object = None
+    call_id: Final[str]
+    uri: Final[str]
+    description: Final[str]
+    details: Final[object] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Subscribe:
     """A request for the events of a topic."""
 
     TYPE: ClassVar[int] = 5
 
-    topic: str
+    topic: Final[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Unsubscribe:
     """A request for no more events of a topic."""
 
     TYPE: ClassVar[int] = 6
 
-    topic: str
+    topic: Final[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publish:
     """An event for the subscribers of a topic.
 
@@ -143,14 +146,14 @@ class Publish:
 
     TYPE: ClassVar[int] = 7
 
-    topic: str
-    event: bytes
-    exclude_me: bool | None = None
-    exclude: tuple[str, ...] | None = None
-    eligible: tuple[str, ...] | None = None
+    topic: Final[str]
+    event: Final[bytes]
+    exclude_me: Final[bool | None] = None
+    exclude: Final[tuple[str, ...] | None] = None
+    eligible: Final[tuple[str, ...] | None] = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Event:
     """An event of a topic.
 
@@ -160,8 +163,8 @@ class Event:
 
     TYPE: ClassVar[int] = 8
 
-    topic: str
-    event: bytes
+    topic: Final[str]
+    event: Final[bytes]
 
 
 ClientMessage = Prefix | Call | Subscribe | Unsubscribe | Publish

@@ -41,7 +41,7 @@ _SINCE: Final = '{"epoch": "...", "offset": 7}'
 _MAX_OFFSET: Final = 2**53
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SubscribeSince(Subscribe):
     """A SUBSCRIBE that is a call: it says what the session knows, and has an answer.
 
@@ -49,8 +49,8 @@ class SubscribeSince(Subscribe):
     :param since: the position of the newest event that the session knows.
     """
 
-    call_id: str
-    since: Position
+    call_id: Final[str]
+    since: Final[Position]
 
 
 def subscribe_since_of(call: Call) -> SubscribeSince:
