@@ -19,6 +19,7 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
+from wampush.config.tables.topics import TopicSettings
 from wampush.errors import CloseReason
 from wampush.node.metrics import METRICS, Metrics, NodeState
 
@@ -30,8 +31,8 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 class MeasuredNode:
     """A node in memory with its metrics."""
 
-    def __init__(self) -> None:
-        self.node = MemoryNode()
+    def __init__(self, *topics: TopicSettings) -> None:
+        self.node = MemoryNode(topics=topics)
         self.redis: list[dict[str, object]] = []
         self.metrics = Metrics(
             NodeState(
@@ -227,3 +228,15 @@ def test_a_scrape_of_a_daemon(daemon: Daemon) -> None:
     assert values["wampush_http_connections"] == 1
     assert values["wampush_queued_limit_bytes"] == 268_435_456
     eventually(lambda: daemon.health()["ends"], lambda ends: ends == {"peer-lost": 1})
+
+
+def test_what_topics_keep() -> None:
+    measuring = MeasuredNode()
+    names = ("wampush_history_topics", "wampush_history_bytes", "wampush_history_evicted_total")
+    assert [measuring.value(name) for name in names] == [0, 0, 0]
+    measuring = MeasuredNode(TopicSettings("t", last=True))
+    measuring.node.publish("t", b"1")
+    replays = measuring.node.broker.replays
+    assert replays is not None
+    assert [measuring.value(name) for name in names] == [1, replays.history.size, 0]
+    assert measuring.value("wampush_events_dropped_total", policy="replay") == 0

@@ -93,12 +93,13 @@ def make_core(
         reactor.callLater,
         settings.limits.queued_bytes_per_address,
     )
-    subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
-    rules = [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
-    policy = Policy(Publishing.NOBODY, _permissions(settings, elapsed))
-    fanout = Fanout(end_of_turn, backpressure, ledger)
-    history = memory_history(settings, now, reactor.seconds)
-    router = Router(subscriptions, fanout, policy, TopicRules(rules), history)
+    router = Router(
+        SubscriptionIndex(),
+        Fanout(end_of_turn, backpressure, ledger),
+        Policy(Publishing.NOBODY, _permissions(settings, elapsed)),
+        _topic_rules(settings),
+        memory_history(settings, now, reactor.seconds),
+    )
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
     pushes = settings.pushes
@@ -117,6 +118,12 @@ def make_core(
         presence=presence,
         backpressure=backpressure,
         ingest=Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes),
+    )
+
+
+def _topic_rules(settings: Settings) -> TopicRules:
+    return TopicRules(
+        [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
     )
 
 

@@ -24,6 +24,8 @@ from prometheus_client.registry import Collector
 from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.history.memory_history import MemoryHistory
+from wampush.broker.history.replays import REPLAY
 from wampush.broker.ledger import PUSH_SOURCES, Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
@@ -122,7 +124,18 @@ def _unheard(state: NodeState) -> Samples:
 def _dropped(state: NodeState) -> Samples:
     dropped = state.broker.ledger.dropped_events
     policies = [each.value for each in SlowClient if each is not SlowClient.DISCONNECT]
+    policies.append(REPLAY)
     return [((policy,), dropped.get(policy, 0)) for policy in policies]
+
+
+def _of_history(read: Callable[[MemoryHistory], float]) -> Callable[[NodeState], Samples]:
+    """Return the reader of a metric of what topics keep; 0 where no topic keeps anything."""
+
+    def samples(state: NodeState) -> Samples:
+        replays = state.broker.replays
+        return [((), 0.0 if replays is None else read(replays.history))]
+
+    return samples
 
 
 def _redis_connected(state: NodeState) -> Samples:
@@ -266,8 +279,29 @@ METRICS: Final = (
         "wampush_events_dropped_total",
         MetricKind.COUNTER,
         ("policy",),
-        "Events dropped for slow clients, by the policy of their topics.",
+        "Events dropped for slow clients, by the policy of their topics, and left out of replays.",
         _dropped,
+    ),
+    Metric(
+        "wampush_history_topics",
+        MetricKind.GAUGE,
+        (),
+        "Topics of which values or events are kept.",
+        _of_history(lambda history: history.topic_count),
+    ),
+    Metric(
+        "wampush_history_bytes",
+        MetricKind.GAUGE,
+        (),
+        "Memory that kept values and events take; its limit is history.max_bytes.",
+        _of_history(lambda history: history.size),
+    ),
+    Metric(
+        "wampush_history_evicted_total",
+        MetricKind.COUNTER,
+        (),
+        "Values and events removed because of history.max_bytes.",
+        _of_history(lambda history: history.evicted),
     ),
     Metric(
         "wampush_queued_bytes",
