@@ -102,7 +102,6 @@ def make_core(
     )
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
-    pushes = settings.pushes
     return Core(
         settings=settings,
         reactor=reactor,
@@ -117,8 +116,13 @@ def make_core(
         ),
         presence=presence,
         backpressure=backpressure,
-        ingest=Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes),
+        ingest=_ingest(settings),
     )
+
+
+def _ingest(settings: Settings) -> Ingest:
+    pushes = settings.pushes
+    return Ingest(pushes.topic_key, pushes.max_message_bytes, settings.limits.topic_bytes)
 
 
 def _topic_rules(settings: Settings) -> TopicRules:
