@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from wampush.net import descriptor_limit
-from wampush.net.descriptor_limit import RESERVED_DESCRIPTORS, Shares, share_out
+from wampush.net.descriptor_limit import RESERVED_DESCRIPTORS, Shares, needed_for_ipc, share_out
 
 PROGRAM = """
 import json, resource, sys
@@ -77,3 +77,19 @@ def test_host_names_can_be_handled_without_a_free_descriptor() -> None:
         "'example.org'.encode('idna')\n"
     )
     subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
+
+
+@pytest.mark.parametrize(
+    ("addresses", "mode", "needed"),
+    [
+        ((), 0o600, 0),
+        (("tcp://127.0.0.1:5555", "connect:ipc:///run/a"), 0o666, 0),
+        (("tcp://127.0.0.1:5555", "ipc:///run/a"), 0o600, 512),
+        (("ipc:///run/a",), 0o660, 4096),
+        (("ipc:///run/a", "ipc://@a"), 0o600, 4096),
+    ],
+)
+def test_bound_ipc_addresses_need_room_for_a_burst(
+    addresses: tuple[str, ...], mode: int, needed: int
+) -> None:
+    assert needed_for_ipc(addresses, mode) == needed

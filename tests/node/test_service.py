@@ -148,6 +148,18 @@ def test_at_least_one_client_is_accepted(
     assert log[0].endswith("at most 1 clients, 0 HTTP connections and 0 backends over ZeroMQ")
 
 
+@pytest.mark.parametrize(("allowed", "warnings"), [(511, 1), (512, 0)])
+def test_too_few_open_files_for_an_ipc_address(
+    service: Start, log: list[str], monkeypatch: pytest.MonkeyPatch, allowed: int, warnings: int
+) -> None:
+    monkeypatch.setattr(descriptor_limit, "raise_descriptor_limit", lambda: (64, allowed))
+    monkeypatch.setattr(descriptor_limit, "needed_for_ipc", lambda *_: 512)
+    service('[http]\nlisten = "off"\n').startService()
+    found = [line for line in log if "too few for an ipc:// address" in line]
+    assert len(found) == warnings
+    assert all(line.endswith("raise the limit to 512") for line in found)
+
+
 def test_files_of_sockets_are_handed_over(
     service: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import resource
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +17,11 @@ from typing import Final
 RESERVED_DESCRIPTORS: Final = 128
 #: HTTP connections and backends may each take this part of the others at most.
 _LARGEST_SHARE: Final = 4
+#: The lowest limits with a bound ``ipc://`` address. libzmq aborts the process when it finds no
+#: descriptor for a connection from there, and it accepts in a thread of its own. A burst by four
+#: processes has ended a daemon with 256 descriptors, and none with 512 or more.
+_LOWEST_FOR_IPC: Final = 512
+_LOWEST_FOR_IPC_OF_OTHERS: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,21 @@ def share_out(allowed: int, wanted: Shares) -> Shares:
     )
     clients = min(wanted.clients, max(1, room - http - backends))
     return Shares(clients, http, backends)
+
+
+def needed_for_ipc(addresses: Iterable[str], mode: int) -> int:
+    """Return the lowest limit with which bursts at bound ``ipc://`` addresses do no harm.
+
+    :param addresses: those of ``zmq.pull``.
+    :param mode: of the files of these sockets.
+    :returns: 0 without such an address.
+    """
+    bound = [each for each in addresses if each.startswith("ipc://")]
+    if not bound:
+        return 0
+    # Abstract addresses have no file and no mode.
+    admits_others = mode & 0o077 or any(each.startswith("ipc://@") for each in bound)
+    return _LOWEST_FOR_IPC_OF_OTHERS if admits_others else _LOWEST_FOR_IPC
 
 
 def raise_descriptor_limit() -> tuple[int, int]:

@@ -351,6 +351,14 @@ def _fit_descriptors(settings: Settings) -> Settings:
         http=shares.http,
         backends=shares.backends,
     )
+    needed = descriptor_limit.needed_for_ipc(zmq.pull, int(zmq.ipc_mode, 8))
+    if allowed < needed:
+        _log.warn(
+            "open descriptors: {allowed} are too few for an ipc:// address; a local program that "
+            "opens hundreds of connections at once can end wampush; raise the limit to {needed}",
+            allowed=allowed,
+            needed=needed,
+        )
     return replace(
         settings,
         websocket=replace(websocket, max_connections=shares.clients),
