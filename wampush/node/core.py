@@ -24,7 +24,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
-from wampush.broker.ledger import Ledger, Report
+from wampush.broker.ledger import Ledger
 from wampush.broker.memory import Memory, MemoryLimits
 from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
@@ -81,13 +81,10 @@ def make_core(
     :param elapsed: seconds of a clock that never goes back, for the rates of permissions.
     """
 
-    def report(message: str, **fields: object) -> None:
-        _broker_log.warn(message, **fields)
-
     def end_of_turn(flush: Callable[[], None]) -> None:
         reactor.callLater(0, flush)
 
-    ledger = Ledger(now, report)
+    ledger = Ledger(now, _report)
     backpressure = Backpressure(
         settings.limits.queued_bytes,
         reactor.callLater,
@@ -110,7 +107,7 @@ def make_core(
             router,
             ledger,
             presence,
-            _automatic(settings, report),
+            _automatic(settings),
             memory=_memory(settings),
             replays=replays(settings, router, ledger),
         ),
@@ -118,6 +115,10 @@ def make_core(
         backpressure=backpressure,
         ingest=_ingest(settings),
     )
+
+
+def _report(message: str, **fields: object) -> None:
+    _broker_log.warn(message, **fields)
 
 
 def _ingest(settings: Settings) -> Ingest:
@@ -154,10 +155,10 @@ def _permissions(settings: Settings, elapsed: Callable[[], float]) -> Permission
     return Permissions(settings.permissions, defaults, elapsed)
 
 
-def _automatic(settings: Settings, report: Report) -> AutoSubscribe | None:
+def _automatic(settings: Settings) -> AutoSubscribe | None:
     """Return the topics that sessions get without asking; None where there are none."""
     patterns = settings.clients.auto_subscribe
-    return AutoSubscribe(patterns, settings.limits.topic_bytes, report) if patterns else None
+    return AutoSubscribe(patterns, settings.limits.topic_bytes, _report) if patterns else None
 
 
 def make_requests(
