@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
+from limit_arithmetic import COSTS, SUMS, in_mib, total
+
 from wampush.config.load import as_toml
 from wampush.config.schema import schema
 from wampush.config.setting import Setting, settings_of
@@ -199,6 +201,22 @@ def _setting(key: str, setting: Setting) -> list[str]:
     return [f"`{key}`", default, setting.check.unit or "-", allowed, setting.reason]
 
 
+def limits(text: str) -> str:
+    """Fill ``docs/explanation/limits.md``."""
+    settings = Settings()
+
+    def sum_table(name: str) -> list[str]:
+        terms = SUMS[name](settings)
+        rows = [(each.what, each.formula, in_mib(each.size)) for each in terms]
+        rows.append(("**in all**", "", f"**{in_mib(total(terms))}**"))
+        return markdown(("Memory for", "Limit", "At most"), rows)
+
+    def cost_table(_: str) -> list[str]:
+        return markdown(("Kept", "Counts as so many bytes"), COSTS.items())
+
+    return fill(text, {"sum": sum_table, "costs": cost_table})
+
+
 _EXAMPLE_HEAD: Final = """\
 #:schema ./wampush.schema.json
 # All settings of wampush with their defaults. Keep only the lines that you change.
@@ -253,6 +271,7 @@ def json_schema(_: str) -> str:
 
 #: The pages, relative to the checkout.
 PAGES: Final[Mapping[str, Page]] = {
+    "docs/explanation/limits.md": limits,
     "docs/reference/configuration.md": configuration,
     "docs/reference/wampush.example.toml": example,
     "docs/reference/wampush.schema.json": json_schema,

@@ -271,9 +271,9 @@ def test_an_address_with_more_than_its_share_loses_the_longest_queues(clock: Fak
     assert not any(each.dropped for each in (short, long, stranger, local))
     short.add(20)
     clock.advance(0)
-    # The total has not grown by a sixteenth.
+    # The total has not grown by a thirty-second.
     before = long.dropped
-    local.add(60)
+    local.add(40)
     clock.advance(0)
     assert (before, long.dropped) == (False, True)
     assert not any(each.dropped for each in (short, stranger, local))
@@ -284,5 +284,9 @@ def test_an_address_with_more_than_its_share_loses_the_longest_queues(clock: Fak
     short.add(70)
     clock.advance(0)
     assert late.dropped, "a look at a small total follows one at a large one"
+    hasty = Queue(pressure, 60, "a")
+    hasty.add(90)
+    assert hasty.dropped, "a turn that queues so much is not waited for"
+    clock.advance(0)
     pressure.stop()
     assert not clock.pending

@@ -58,11 +58,13 @@ reactor: Any = installed
 class Rig:
     """An outbox on a wire, and the fan-out that fills it."""
 
-    def __init__(self, kind: type[ClientOutbox], limit: int = 1_048_576) -> None:
+    def __init__(
+        self, kind: type[ClientOutbox], limit: int = 1_048_576, total: int = 10**9
+    ) -> None:
         self.clock = Clock()
         self.lines: list[str] = []
         self.wire = Wire()
-        self.pressure = Backpressure(10**9, self.clock.callLater)
+        self.pressure = Backpressure(total, self.clock.callLater)
         self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         self.fanout = Fanout(
             lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
@@ -176,8 +178,7 @@ def test_the_transport_holds_a_slice_only() -> None:
 def test_a_client_that_reads_a_large_event_steadily_is_not_dropped(
     kind: type[ClientOutbox],
 ) -> None:
-    rig = Rig(kind, limit=4 * 1_048_576)
-    rig.pressure._limit = 100_000
+    rig = Rig(kind, limit=4 * 1_048_576, total=100_000)
     rig.queue(b"x" * 1_048_576)
     rig.turn()
     assert rig.pressure.paused
@@ -191,8 +192,7 @@ def test_a_client_that_reads_a_large_event_steadily_is_not_dropped(
 
 
 def test_a_client_that_reads_nothing_of_a_large_event_is_dropped(kind: type[ClientOutbox]) -> None:
-    rig = Rig(kind, limit=4 * 1_048_576)
-    rig.pressure._limit = 100_000
+    rig = Rig(kind, limit=4 * 1_048_576, total=100_000)
     rig.queue(b"x" * 1_048_576)
     rig.turn(1000)
     rig.clock.advance(PRESSURE_PATIENCE)

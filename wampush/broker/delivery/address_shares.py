@@ -3,8 +3,8 @@
 Owns: which clients are dropped when an address has more. Must not import: anything of wampush.
 
 Queues are not counted by address as they grow, which would cost time per delivery. Instead the
-blocked ones are looked at each time that the total has grown by a sixteenth. What counts then is
-what they take in memory: a chunk that many queues share counts once.
+blocked ones are looked at each time that the total has grown by a thirty-second. What counts then
+is what they take in memory: a chunk that many queues share counts once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from typing import Final, Protocol, TypeVar
 
 #: The part of the total by which it grows between two looks.
-LOOKS: Final = 16
+LOOKS: Final = 32
 #: Chunks that are looked at for each address, but for one of each queue.
-_SAMPLES: Final = 32_768
+_SAMPLES: Final = 4096
 
 
 class Queue(Protocol):

@@ -132,8 +132,8 @@ class Backpressure:
     def on_queued(self, size: int) -> None:
         """Count bytes that a blocked outbox has queued."""
         self.total += size
-        if self.total > self._look_at and self._look is None:
-            self._look = self._call_later(0, self._limit_addresses)
+        if self.total > self._look_at:
+            self._look_soon()
         if self.total > self._limit and Hold.TOTAL not in self._holds:
             self.pauses += 1
             self.hold(Hold.TOTAL)
@@ -211,8 +211,19 @@ class Backpressure:
         self._deadline = self._total_deadline = self._look = None
         self._rests.clear()
 
-    def _limit_addresses(self) -> None:
+    def _look_soon(self) -> None:
+        """Look at the queues at the end of the turn, or now if this turn queues too much."""
+        if self.total > self._look_at + 2 * max(self._look_step, self._look_at // LOOKS):
+            self._limit_addresses()
+        elif self._look is None:
+            self._look = self._call_later(0, self._look_now)
+
+    def _look_now(self) -> None:
         self._look = None
+        if self.total > self._look_at:
+            self._limit_addresses()
+
+    def _limit_addresses(self) -> None:
         for backlog in queues_to_drop(self._blocked, self._per_address, self._limit):
             backlog.overflow()
         self._look_at = self.total + max(self._look_step, self.total // LOOKS)
