@@ -245,6 +245,15 @@ def test_a_slow_client_is_dropped_and_the_others_get_everything(world, buffered)
     assert not world.pressure.paused
 
 
+def test_many_large_replies_do_not_wait_for_the_end_of_the_turn(world):
+    client = world.client(limit=2**22, room=0)
+    for _ in range(10):
+        world.fanout.reply(client.outbox, b"x" * 60_000)
+    assert client.outbox.blocked
+    assert world.pressure.total > 600_000, "they count before the turn has ended"
+    world.end_turn()
+
+
 def test_a_reply_for_which_there_is_no_room_ends_the_connection(world):
     client = world.client(limit=100, room=0)
     for _ in range(3):

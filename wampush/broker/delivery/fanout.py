@@ -35,6 +35,8 @@ DIRECT_RECEIVERS: Final = 1024
 DIRECT_BYTES: Final = 4 * 1024 * 1024
 #: A batch ends at this size in bytes, so that one chunk stays well below a client's limit.
 BATCH_BYTES: Final = 128 * 1024
+#: Bytes of frames for one client that are queued until the end of the turn.
+OWN_BYTES: Final = 128 * 1024
 # Read once per flush; reading a member from its enumeration takes as long as a call.
 _DISCONNECT: Final = SlowClient.DISCONNECT
 
@@ -72,9 +74,15 @@ class Fanout:
         self._batch = self._nothing
 
     def send(self, outbox: Outbox, frame: bytes) -> None:
-        """Queue a frame for one client, after everything delivered before."""
+        """Queue a frame for one client, after everything delivered before.
+
+        Much is flushed at once: what is queued until the end of the turn counts nowhere, and many
+        clients may ask for much in one turn.
+        """
         self.end_batch()
         self._put(outbox, frame)
+        if outbox.queued > OWN_BYTES and not outbox.blocked:
+            outbox.flush()
         self._wake()
 
     def reply(self, outbox: Outbox, text: bytes) -> None:
