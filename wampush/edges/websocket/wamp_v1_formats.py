@@ -26,8 +26,8 @@ class WebSocketFormat(Format, Protocol):
 class Framing(Protocol):
     """How messages become frames."""
 
-    def text_frame(self, *parts: bytes) -> bytes:
-        """Return the frame of a text message, which is the parts together."""
+    def text_frame(self, head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
+        """Return the frame of a text message, which is head, body and tail together."""
 
     def binary_frame(self, data: bytes) -> bytes:
         """Return the frame of a binary message."""
