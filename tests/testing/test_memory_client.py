@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,3 +135,17 @@ def test_a_client_that_has_gone(server: InMemoryServer, page: InMemoryClient) ->
 def test_a_client_without_a_server(server: InMemoryServer) -> None:
     with pytest.raises(AssertionError, match="the client is not connected"):
         InMemoryClient(server).subscribe("chat")
+
+
+def test_positions_of_events(tmp_path: Path) -> None:
+    config = tmp_path / "wampush.toml"
+    config.write_text('[[topics]]\nmatch = "orders"\nhistory = 10\n', encoding="utf-8")
+    with InMemoryServer(config=config) as server:
+        server.push("orders", {"n": 1})
+        plain, page = server.connect(), server.connect()
+        assert page.call("wampush.positions") is True
+        page.subscribe("orders")
+        plain.subscribe("orders")
+        server.push("orders", {"n": 2})
+        assert plain.events == [Event("orders", {"n": 2})]
+        assert page.events == [Event("orders", {"n": 2}, 2)]

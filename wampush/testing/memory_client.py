@@ -24,10 +24,13 @@ class Event:
 
     :param topic: its topic.
     :param data: its payload, decoded.
+    :param offset: of its position, if the topic has a history and the client has asked for
+        positions.
     """
 
     topic: str
     data: Any
+    offset: int | None = None
 
 
 class NotAnswered(AssertionError):
@@ -124,11 +127,13 @@ class InMemoryClient:
 
         :param text: UTF-8.
         """
-        message = codec.decode_server(text)
-        if isinstance(message, messages.Event):
-            self._events.append(Event(message.topic, json_values.parsed(message.event)))
-        elif isinstance(message, messages.CallResult | messages.CallError):
-            self._calls.pop(message.call_id).on_reply(message)
+        kind, *rest = json_values.parsed(text)
+        if kind == messages.Event.TYPE:
+            self._events.append(Event(*rest))
+        elif kind == messages.CallResult.TYPE:
+            self._calls.pop(rest[0]).on_reply(messages.CallResult(*rest))
+        elif kind == messages.CallError.TYPE:
+            self._calls.pop(rest[0]).on_reply(messages.CallError(*rest))
 
     # For tests.
 
