@@ -26,6 +26,7 @@ class Queue:
         self.queued = queued
         self.stalled = False
         self.dropped = False
+        self.chunks = [object()]
         pressure.on_blocked(self)
         pressure.on_queued(queued)
 
@@ -35,6 +36,7 @@ class Queue:
 
     def read(self, size: int) -> None:
         self.queued -= size
+        self.chunks = [object()]
         self.pressure.on_dequeued(size)
 
     def own_bytes(self, samples: int) -> int:
@@ -183,9 +185,52 @@ def test_clients_that_trickle_can_not_hold_the_sources_all_the_time(pressure, cl
     assert (pressure.paused, pressure.pauses) == (True, 2)
 
 
-def test_one_client_alone_that_reads_nothing_holds_for_a_moment(pressure, clock):
+def grow_fast(pressure: Backpressure, queue: Queue) -> None:
+    pressure.hold_for([queue])
+    assert not pressure.paused
+    queue.add(16)
+    pressure.hold_for([queue])
+
+
+def test_one_client_alone_that_reads_nothing_of_a_moderate_topic_holds_nobody(pressure, clock):
+    lone = Queue(pressure, 64)
+    for _ in range(2):
+        pressure.hold_for([lone])
+        lone.add(4)
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, pressure.pauses, lone.stalled) == (False, 0, True)
+
+
+def test_one_client_alone_that_reads_a_moderate_topic_is_waited_for_later(pressure, clock):
     lone = Queue(pressure, 64)
     pressure.hold_for([lone])
+    lone.add(4)
+    lone.read(2)
+    clock.advance(LONE_PATIENCE)
+    assert (pressure.paused, lone.stalled) == (False, False)
+    pressure.hold_for([lone])
+    assert pressure.paused
+    clock.advance(CROWD_PATIENCE * 0.9)
+    assert pressure.paused
+
+
+def test_one_client_alone_that_has_caught_up_is_not_judged(pressure, clock):
+    lone = Queue(pressure, 64)
+    pressure.hold_for([lone])
+    pressure.on_unblocked(lone)
+    clock.advance(LONE_PATIENCE)
+    assert not lone.stalled
+
+
+def test_nothing_is_judged_after_the_stop(pressure, clock):
+    pressure.hold_for([Queue(pressure, 64)])
+    pressure.stop()
+    assert clock.pending == []
+
+
+def test_one_client_alone_that_reads_nothing_holds_for_a_moment(pressure, clock):
+    lone = Queue(pressure, 48)
+    grow_fast(pressure, lone)
     clock.advance(0)
     assert pressure.paused
     clock.advance(LONE_PATIENCE)
@@ -197,8 +242,8 @@ def test_one_client_alone_that_reads_nothing_holds_for_a_moment(pressure, clock)
 
 
 def test_one_client_alone_is_awaited_as_long_as_it_reads_fast(pressure, clock):
-    lone = Queue(pressure, 64)
-    pressure.hold_for([lone])
+    lone = Queue(pressure, 48)
+    grow_fast(pressure, lone)
     clock.advance(0)
     for _ in range(round(CROWD_PATIENCE / LONE_PATIENCE) - 1):
         lone.read(2)
@@ -210,8 +255,8 @@ def test_one_client_alone_is_awaited_as_long_as_it_reads_fast(pressure, clock):
 
 
 def test_one_client_alone_that_has_caught_up_gets_more_patience_until_it_is_empty(pressure, clock):
-    lone = Queue(pressure, 64)
-    pressure.hold_for([lone])
+    lone = Queue(pressure, 48)
+    grow_fast(pressure, lone)
     pressure.on_relieved(lone)
     pressure.hold_for([lone])
     clock.advance(CROWD_PATIENCE * 0.9)
@@ -219,15 +264,15 @@ def test_one_client_alone_that_has_caught_up_gets_more_patience_until_it_is_empt
     pressure.on_unblocked(lone)
     assert not pressure.paused
     pressure.on_blocked(lone)
-    pressure.hold_for([lone])
+    grow_fast(pressure, lone)
     clock.advance(0)
     clock.advance(LONE_PATIENCE)
     assert (pressure.paused, lone.stalled) == (False, True)
 
 
 def test_one_client_alone_that_trickles_holds_for_a_moment(pressure, clock):
-    lone = Queue(pressure, 64)
-    pressure.hold_for([lone])
+    lone = Queue(pressure, 48)
+    grow_fast(pressure, lone)
     clock.advance(0)
     lone.read(1)
     clock.advance(LONE_PATIENCE)
@@ -235,27 +280,30 @@ def test_one_client_alone_that_trickles_holds_for_a_moment(pressure, clock):
 
 
 def test_a_crowd_that_caught_up_needs_no_rest(pressure):
-    crowd = Queue(pressure, 10)
-    pressure.hold_for([crowd])
-    pressure.on_relieved(crowd)
-    pressure.hold_for([crowd])
+    crowd = [Queue(pressure, 10), Queue(pressure, 10)]
+    pressure.hold_for(crowd)
+    for each in crowd:
+        pressure.on_relieved(each)
+    pressure.hold_for(crowd)
     assert pressure.paused
 
 
 def test_a_second_crowd_waits_for_the_first(pressure, clock):
     first, second = Queue(pressure, 1), Queue(pressure, 1)
-    pressure.hold_for([first])
+    grow_fast(pressure, first)
     pressure.hold_for([second])
     pressure.on_relieved(second)
     assert pressure.paused
     pressure.on_relieved(first)
     assert not pressure.paused
-    pressure.hold_for([second])
+    grow_fast(pressure, second)
     assert (pressure.paused, pressure.pauses, len(clock.pending)) == (True, 2, 1)
 
 
 def test_stop_takes_the_timers_back(pressure, clock):
-    crowd = Queue(pressure, 200)
+    crowd = Queue(pressure, 120)
+    pressure.hold_for([crowd])
+    crowd.add(40)
     pressure.hold_for([crowd])
     assert len(clock.pending) == 2
     pressure.stop()

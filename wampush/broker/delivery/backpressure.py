@@ -17,7 +17,12 @@ Three things pause the sources, and each ends by an event:
   for :data:`CROWD_REST` seconds, so that clients that deliberately read a trickle cannot keep the
   backends waiting.
 
-A client that is the only receiver of its topic is a crowd only as long as it reads fast: every
+A client that is the only receiver of its topic is not waited for until its queue grows by
+:data:`LONE_GROWTH` within :data:`LONE_PATIENCE` seconds. If it grows more slowly, the client is
+stalled if it has taken nothing meanwhile, and otherwise gets the patience of a crowd. So a client
+that reads nothing of a moderate topic holds up nobody.
+
+If the queue of such a client grows fast, it is a crowd only as long as it reads fast: every
 :data:`LONE_PATIENCE` seconds its queue must have become shorter by :data:`LONE_PROGRESS`. After a
 pause in which it had not, there is none for a crowd of one for :data:`LONE_REST` seconds. A single
 client that reads nothing would otherwise hold up all pushes. One that has caught up once gets the
@@ -27,7 +32,8 @@ patience of a crowd, until its queue has been empty.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final, Protocol
 
@@ -42,6 +48,8 @@ LONE_PATIENCE: Final = 0.1
 #: A part of the queue; of half a queue of 4 MiB in this time, 0.7 MB per second.
 LONE_PROGRESS: Final = 1 / 32
 LONE_REST: Final = 10.0
+#: A part of the queue; of half a queue of 4 MiB in that time, 2.6 MB per second.
+LONE_GROWTH: Final = 1 / 8
 
 
 class Backlog(Protocol):
@@ -69,6 +77,30 @@ class Timer(Protocol):
 
     def cancel(self) -> None:
         """Cancel the call."""
+
+
+class Awaitable(Backlog, Protocol):
+    """An outbox that sources may wait for."""
+
+    @property
+    def chunks(self) -> Sequence[object]:
+        """What waits; the first one is another object once something has been sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspicion:
+    """A client alone whose queue is long, as it was when that was noticed.
+
+    :param backlog: its outbox.
+    :param head: the first chunk; None if there was none.
+    :param most: bytes up to which the queue may grow without a pause.
+    :param timer: ends the suspicion.
+    """
+
+    backlog: Awaitable
+    head: object
+    most: float
+    timer: Timer
 
 
 @unique
@@ -108,6 +140,7 @@ class Backpressure:
         self._is_lone = False
         # Blocked clients that were alone and have caught up.
         self._proven: set[Backlog] = set()
+        self._suspicion: _Suspicion | None = None
         self._blocked: set[Backlog] = set()
         self._total_deadline: Timer | None = None
         self._per_address = per_address
@@ -172,14 +205,17 @@ class Backpressure:
                 for callback in self._release_callbacks:
                     callback()
 
-    def hold_for(self, crowd: Iterable[Backlog]) -> None:
+    def hold_for(self, crowd: Iterable[Awaitable]) -> None:
         """Pause until the whole crowd has caught up, or patience ends."""
         awaited = set(crowd)
         is_lone = len(awaited) == 1
         if Hold.CROWD in self._holds or is_lone in self._rests:
             return
+        if is_lone and awaited.isdisjoint(self._proven) and not self._grows_fast(*awaited):
+            return
+        self._end_suspicion()
         self.pauses += 1
-        self._awaited = awaited
+        self._awaited = set(awaited)
         self._half = len(awaited) / 2
         self._is_lone = is_lone
         if is_lone and awaited.isdisjoint(self._proven):
@@ -210,6 +246,7 @@ class Backpressure:
                 timer.cancel()
         self._deadline = self._total_deadline = self._look = None
         self._rests.clear()
+        self._end_suspicion()
 
     def _look_soon(self) -> None:
         """Look at the queues at the end of the turn, or now if this turn queues too much."""
@@ -249,6 +286,33 @@ class Backpressure:
             rest = LONE_REST if is_lone else CROWD_REST
             self._rests[is_lone] = self._call_later(rest, lambda: self._rested(is_lone))
         self._end_crowd()
+
+    def _grows_fast(self, backlog: Awaitable) -> bool:
+        """Return whether a queue has grown much since it was noticed; notice it if it is new."""
+        suspicion = self._suspicion
+        if suspicion is None:
+            head = backlog.chunks[0] if backlog.chunks else None
+            most = backlog.queued * (1 + LONE_GROWTH)
+            timer = self._call_later(LONE_PATIENCE, self._judge)
+            self._suspicion = _Suspicion(backlog, head, most, timer)
+            return False
+        return suspicion.backlog is backlog and backlog.queued > suspicion.most
+
+    def _judge(self) -> None:
+        """Decide about a client alone whose queue did not grow fast."""
+        suspicion, self._suspicion = self._suspicion, None
+        if suspicion is None or suspicion.backlog not in self._blocked:
+            return
+        backlog = suspicion.backlog
+        if backlog.chunks and backlog.chunks[0] is suspicion.head:
+            backlog.stalled = True
+        else:
+            self._proven.add(backlog)
+
+    def _end_suspicion(self) -> None:
+        if self._suspicion is not None:
+            self._suspicion.timer.cancel()
+            self._suspicion = None
 
     def _rested(self, is_lone: bool) -> None:
         del self._rests[is_lone]
