@@ -218,6 +218,7 @@ def test_one_client_alone_that_has_caught_up_is_not_judged(pressure, clock):
     lone = Queue(pressure, 64)
     pressure.hold_for([lone])
     pressure.on_unblocked(lone)
+    assert clock.pending == []
     clock.advance(LONE_PATIENCE)
     assert not lone.stalled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,3 +73,15 @@ def test_a_sample_stands_for_the_whole_queue() -> None:
     chunks = [b"%d" % number * 100 for number in range(100, 200)]
     assert own_bytes(chunks, 10) == 30_000
     assert own_bytes(chunks, 3) == 30_000
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+def test_the_rest_of_a_large_chunk_is_shared_too(sent: int) -> None:
+    # Made at run time: the compiler would keep a reference to a constant.
+    shared = bytes(bytearray(8 * SLICE_BYTES))
+    queues: list[list[Chunk]] = [[rest_of(shared, sent)] for _ in range(8)]
+    del shared
+    for queue in queues:
+        if sent:
+            take_front(queue, 1)
+    assert sum(own_bytes(queue, 10) for queue in queues) <= 8 * SLICE_BYTES

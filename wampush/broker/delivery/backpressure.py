@@ -192,6 +192,8 @@ class Backpressure:
         self._blocked.discard(backlog)
         self.on_relieved(backlog)
         self._proven.discard(backlog)
+        if self._suspicion is not None and self._suspicion.backlog is backlog:
+            self._end_suspicion()
 
     def hold(self, reason: Hold) -> None:
         """Pause the sources for a reason until it is released."""
@@ -301,7 +303,7 @@ class Backpressure:
     def _judge(self) -> None:
         """Decide about a client alone whose queue did not grow fast."""
         suspicion, self._suspicion = self._suspicion, None
-        if suspicion is None or suspicion.backlog not in self._blocked:
+        if suspicion is None:
             return
         backlog = suspicion.backlog
         if backlog.chunks and backlog.chunks[0] is suspicion.head:

@@ -74,6 +74,13 @@ def own_bytes(chunks: Sequence[Chunk], samples: int) -> int:
     if not chunks:
         return 0
     sampled = chunks[:: -(-len(chunks) // samples)]
-    # Not counted are the references of the samples, of the loop and of the call.
-    own = sum(len(chunk) / max(1, getrefcount(chunk) - 3) for chunk in sampled)
+    own = 0.0
+    for chunk in sampled:
+        if isinstance(chunk, memoryview):
+            # Every queue has a view of its own; the bytes are shared. Not counted is the call.
+            keepers = getrefcount(chunk.obj) - 1
+        else:
+            # Not counted are the references of the samples, of the loop and of the call.
+            keepers = getrefcount(chunk) - 3
+        own += len(chunk) / max(1, keepers)
     return round(own * len(chunks) / len(sampled))
