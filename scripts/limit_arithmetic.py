@@ -145,7 +145,8 @@ def _pending() -> str:
 
 
 def _handshake() -> str:
-    return f"{memory_costs.UNFINISHED} + {memory_costs.HEADER} per header + twice its bytes"
+    header = f"{memory_costs.HEADER} per header once it is read"
+    return f"{memory_costs.UNFINISHED} + {header} + twice its bytes"
 
 
 #: What is kept, and what it counts as: the formula in words, by kind.

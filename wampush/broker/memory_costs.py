@@ -84,13 +84,14 @@ def component_message_bytes(data: str | bytes) -> int:
     return COMPONENT_MESSAGE + (len(data) if isinstance(data, bytes) else string_bytes(data))
 
 
-def handshake_bytes(data: bytes, *, is_first: bool) -> int:
-    """Return what a part of a request header takes until the handshake is answered.
+def handshake_bytes(size: int, headers: int, *, is_first: bool) -> int:
+    """Return what a part of a handshake takes until the handshake is answered.
 
-    :param data: the part.
+    :param size: of the part, in bytes.
+    :param headers: that were read of all parts; 0 as long as the request is not complete.
     :param is_first: whether nothing came before.
     """
-    return (UNFINISHED if is_first else 0) + 2 * len(data) + data.count(b"\n") * HEADER
+    return (UNFINISHED if is_first else 0) + 2 * size + headers * HEADER
 
 
 def request_bytes(headers: Mapping[str, str]) -> int:

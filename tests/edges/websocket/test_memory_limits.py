@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
-from tests.edges.websocket.in_memory import MemoryNode, Peer, frames, masked, request
+from twisted.internet.defer import Deferred
+
+from tests.edges.websocket.in_memory import (
+    MemoryNode,
+    Peer,
+    change_rules,
+    frames,
+    masked,
+    request,
+)
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import CloseReason
 
@@ -115,3 +125,15 @@ def test_what_the_queues_of_an_address_share_counts_once() -> None:
         made.turn()
     assert made.pressure.total > 200_000
     assert not made.ledger.ended
+
+
+def test_a_handshake_that_waits_for_the_application_counts_its_headers() -> None:
+    made = node()
+    waiting: Deferred[None] = Deferred()
+    change_rules(made.edge, connect_hook=SimpleNamespace(connecting=lambda _: waiting))
+    peer = made.connect("192.0.2.1")
+    peer.send(request(*[f"X-{number}: 1" for number in range(100)]))
+    assert made.broker.memory.of_address("192.0.2.1") > 25_000
+    waiting.callback(None)
+    assert made.broker.memory.total == 0
+    assert peer.take().startswith(b"HTTP/1.1 101 ")

@@ -135,13 +135,14 @@ class OpeningHandshake:
         if self._done:
             return
         self._data += data
+        headers = 0
         try:
             if self._waiting is None:
-                self._read_request()
+                headers = self._read_request()
             else:
                 self._limit_early_frames()
             if not self._done:
-                self._count(data)
+                self._count(data, headers)
         except HandshakeRefused as error:
             self._refuse(error)
 
@@ -153,16 +154,17 @@ class OpeningHandshake:
         if waiting is not None:
             waiting.cancel()
 
-    def _read_request(self) -> None:
+    def _read_request(self) -> int:
+        """Read the request if it is complete; return how many headers it has."""
         rules = self._rules
         head = http_upgrade.complete_head(self._data, rules.settings.max_header_bytes)
         if head is None:
-            return
+            return 0
         upgrade = http_upgrade.parse(head)
         if isinstance(upgrade, PageRequest):
             response = http_upgrade.page(rules.server, upgrade.method)
             self._answer(response, CloseReason.PLAIN_REQUEST)
-            return
+            return 0
         route = rules.routes.find(upgrade.target)
         subprotocol = route.subprotocol(upgrade.subprotocols)
         ticket, transport = self._ticket, self._transport
@@ -171,6 +173,7 @@ class OpeningHandshake:
         scheme = ticket.scheme(upgrade.headers, ISSLTransport.providedBy(transport))
         request = ConnectRequest(upgrade.target, upgrade.headers, ticket.address, scheme)
         self._identify(upgrade, request, route, subprotocol)
+        return len(upgrade.headers)
 
     def _limit_early_frames(self) -> None:
         """Bound what a client sends before its handshake is answered."""
@@ -178,11 +181,15 @@ class OpeningHandshake:
             detail = "The client sent too many frames before its handshake was answered."
             raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, detail)
 
-    def _count(self, data: bytes) -> None:
-        """Count what a handshake that is not answered yet makes the node keep."""
+    def _count(self, data: bytes, headers: int) -> None:
+        """Count what a handshake that is not answered yet makes the node keep.
+
+        :param headers: that have been read of the request just now.
+        """
         memory, line = self._rules.memory, self._line
         before = memory.of_owner(line)
-        refusal = memory.hold(line, before + handshake_bytes(data, is_first=not before))
+        cost = handshake_bytes(len(data), headers, is_first=not before)
+        refusal = memory.hold(line, before + cost)
         if refusal is not None:
             raise HandshakeRefused(CloseReason.HANDSHAKE_MEMORY, refusal.sentence)
 
