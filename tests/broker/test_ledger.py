@@ -38,11 +38,11 @@ def test_a_line_says_what_where_and_why(book):
     book.push(raw=b"b\xc3\xa4d\n\xff\x1b")
     (line,) = book.lines
     assert line == (
-        "refused zeromq from tcp://*:5555: not-json: The text is not JSON (RFC 8259). Why. "
-        "It began with: b\xe4d\\n\\xff\\u001b"
+        "refused push over ZeroMQ from tcp://*:5555: not-json: The text is not JSON (RFC 8259). "
+        "Why. It began with: b\xe4d\\n\\xff\\u001b"
     )
     book.message()
-    assert "client from session s: wrong-arity: " in book.lines[1]
+    assert "refused client message from session s: wrong-arity: " in book.lines[1]
 
 
 def test_one_line_a_second_for_each_reason(book):

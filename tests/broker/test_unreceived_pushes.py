@@ -35,7 +35,7 @@ def test_a_similar_topic_with_subscribers_is_named(
     assert push("MainCategroy") == 0
     (line,) = world.lines
     assert line == (
-        "a push from zeromq to topic 'MainCategroy' had no receivers: the topic has no subscribers;"
+        "push over ZeroMQ to topic 'MainCategroy' had no receivers: the topic has no subscribers;"
         " did the backend mean 'MainCategory', which has 2?"
     )
     assert world.ledger.unheard == {Source.ZEROMQ: 1}

@@ -77,7 +77,7 @@ def test_one_line_for_each_topic_and_action(capfd: pytest.CaptureFixture[str], f
 @pytest.mark.parametrize(
     ("arguments", "topic", "allowed", "why"),
     [
-        (["--user", "8"], "user.7.x", False, "stands for other topics"),
+        (["--user", "8"], "user.7.x", False, "matches other topics"),
         (["--user", "a.b"], "user.a.b.x", False, "takes no user id that holds '.'"),
         ([], "user.a.x", False, "is for authenticated"),
         ([], "team/a", False, "permissions[2] ('team/{group}') needs a group"),
@@ -85,7 +85,7 @@ def test_one_line_for_each_topic_and_action(capfd: pytest.CaptureFixture[str], f
         (["--groups", "b,a"], "team/a", True, "permissions[2] allows"),
         (["--groups", "b", "--groups", "a"], "team/a", True, "permissions[2] allows"),
         (["--groups", "a/b"], "team/c", False, "takes no group that holds '/'"),
-        (["--groups", "b"], "team/a", False, "stands for other topics"),
+        (["--groups", "b"], "team/a", False, "matches other topics"),
         (["--user", "8"], "admin", False, "permissions[3] ('admin') is for group:staff, user:7"),
         (["--groups", "staff"], "admin", True, "permissions[3] allows"),
         (["--user", "8"], "else", False, 'clients.subscribe = "deny"'),

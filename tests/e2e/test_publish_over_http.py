@@ -121,7 +121,7 @@ def test_the_token_of_the_guide(tmp_path: Path) -> None:
         assert json.loads(shell(without, tmp_path))["code"] == "no-access"
         assert json.loads(shell(line, tmp_path)) == {"receivers": 1}
         assert client.receive() == [8, "MainCategory", {"title": "hello"}]
-        daemon.wait_for_line("refused http from 127.0.0.1: no-access")
+        daemon.wait_for_line("refused HTTP request from 127.0.0.1: no-access")
 
 
 def test_large_bodies(daemon: Daemon, client: RawClient, tmp_path: Path) -> None:

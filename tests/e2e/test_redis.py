@@ -99,7 +99,7 @@ def test_bad_messages_are_seen_by_the_operator_and_by_nobody_else(
         health = daemon.health()
         assert health["refusals"] == {"not-json": 1, "not-utf8": 1, "empty": 1, "too-large": 1}
         assert health["redis_sources"][0]["messages"] == 5
-        line = f"refused redis from {redis.url} 'live_x': not-json: "
+        line = f"refused Redis message from {redis.url} 'live_x': not-json: "
         daemon.wait_for_log(lambda log: line in log)
 
 

@@ -65,7 +65,7 @@ def test_a_refusal_is_counted_and_told(node: MemoryNode) -> None:
     first, second = node.ledger.recent
     assert (first.source, first.origin, first.excerpt) == (Source.HTTP, "127.0.0.1", b"t|{")
     assert second.excerpt == b"t|1|[]"
-    assert "refused http from 127.0.0.1: not-json" in node.lines[0]
+    assert "refused HTTP request from 127.0.0.1: not-json" in node.lines[0]
 
 
 def test_in_a_pause_pushes_wait_and_keep_their_order(node: MemoryNode) -> None:

@@ -120,7 +120,7 @@ def test_pushes_have_the_limits_of_the_settings(tmp_path: Path) -> None:
 def test_refusals_are_logged(tmp_path: Path, log: list[str]) -> None:
     node = node_of(tmp_path)
     node.acknowledged_pushes.publish([b"news", b"{"], "here").addErrback(lambda _: None)
-    assert any("refused http from here: not-json" in line for line in log)
+    assert any("refused HTTP request from here: not-json" in line for line in log)
 
 
 def test_code_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:

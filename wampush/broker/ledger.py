@@ -14,6 +14,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, unique
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from wampush.errors import CloseReason, InputRefused, Refusal
@@ -52,6 +53,19 @@ class Source(Enum):
     # Each input is counted under its source; Enum's own hash is a call in Python.
     __hash__ = object.__hash__
 
+
+#: What one input of each source is called in the log.
+INPUT_NAMES: Final[Mapping[Source, str]] = MappingProxyType(
+    {
+        Source.ZEROMQ: "push over ZeroMQ",
+        Source.HTTP: "HTTP request",
+        Source.CLIENT: "client message",
+        Source.COMPONENT: "message to a component",
+        Source.CONNECTION: "backend connection",
+        Source.REDIS: "Redis message",
+        Source.WEBHOOK: "push in a webhook response",
+    }
+)
 
 #: The origins of pushes.
 PUSH_SOURCES: Final = (Source.ZEROMQ, Source.HTTP, Source.REDIS, Source.WEBHOOK)
@@ -176,11 +190,12 @@ class Ledger:
         if suffix is None:
             return
         beginning = printable(excerpt.decode("utf-8", "backslashreplace"))
-        message = "refused {source} from {origin}: {reason}: {sentence}"
+        message = "refused {input} from {origin}: {reason}: {sentence}"
         message += " {detail}" if detail else ""
         message += " It began with: {beginning}" if beginning else ""
         self._report(
             message + suffix,
+            input=INPUT_NAMES[source],
             source=source.value,
             origin=origin,
             reason=refusal.code,

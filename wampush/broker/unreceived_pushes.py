@@ -15,7 +15,7 @@ import re
 from itertools import islice
 from typing import Final
 
-from wampush.broker.ledger import Ledger, Source
+from wampush.broker.ledger import INPUT_NAMES, Ledger, Source
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.subscription_index import SubscriptionIndex
 from wampush.excerpts import shown
@@ -63,8 +63,9 @@ class UnreceivedPushes:
         if near is None or not self._is_due(topic, now):
             return
         self._ledger.warn(
-            "a push from {source} to topic {topic} had no receivers: the topic has no subscribers; "
+            "{input} to topic {topic} had no receivers: the topic has no subscribers; "
             "did the backend mean {near}, which has {count}?",
+            input=INPUT_NAMES[source],
             source=source.value,
             topic=shown(topic),
             near=shown(near),

@@ -121,7 +121,7 @@ def _miss(rule: Rule, identity: Identity) -> str:
         return f"takes no user id that holds {held}" if identity.user else "needs a user"
     if "group" in rule.placeholders and not any(map(rule.accepts, identity.groups)):
         return f"takes no group that holds {held}" if identity.groups else "needs a group"
-    return "stands for other topics with the values of this identity"
+    return "matches other topics with the values of this identity"
 
 
 def _all_on_loopback(endpoints: tuple[str, ...]) -> bool | None:

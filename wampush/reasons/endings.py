@@ -79,8 +79,8 @@ class CloseReason(Enum):
     ORIGIN_FORBIDDEN = Ending(
         "origin-forbidden",
         Fault.OPERATOR,
-        "Pages of this origin may not connect; websocket.origins, or the origins of the route, "
-        "must list it.",
+        "Pages from this origin may not connect; list it in websocket.origins, or in the origins "
+        "of the route.",
         403,
     )
     TOO_MANY_FROM_ADDRESS = Ending(

@@ -238,7 +238,7 @@ def test_bad_messages_are_refused_and_nothing_else_is_harmed(
     assert len(origin) < len(ADDRESS) + 90
     assert len(str(refused["excerpt"])) <= 200
     (line,) = world.refused_lines
-    assert line.startswith(f"refused redis from {ADDRESS} '")
+    assert line.startswith(f"refused Redis message from {ADDRESS} '")
 
 
 def test_the_loss_of_another_connection_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
