@@ -59,8 +59,12 @@ lint: $(VENV)/.test
 # two cores of a small machine, because many tests wait for other processes.
 WORKERS ?= 3
 
+# The tests start hundreds of processes. Each would compile Twisted and wampush anew where the
+# environment keeps Python from writing bytecode, as images for containers often do.
+pytest: export PYTHONDONTWRITEBYTECODE =
+pytest: export PYTHONPYCACHEPREFIX = $(CURDIR)/.cache/bytecode
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-context=test --cov-report=term --cov-report=xml:.cache/coverage/report.xml $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
 
 # Reads what the last full run of pytest has recorded.
 own-tests: $(VENV)/.test

@@ -3,8 +3,8 @@
 
 The own test of ``wampush/X/Y.py`` is ``tests/X/test_Y.py``. It should cover the module by itself,
 so that whoever changes the module finds what it promises in one place. The test run records which
-test ran which line (``pytest --cov-context=test``); this script reads the record. Only lines inside
-functions count: the rest runs on import, whichever test is first.
+test file ran which line (``own_test_coverage.py``); this script reads the record. Only lines inside
+functions count: the rest runs on import.
 
 Usage: check_own_tests.py [--least PERCENT] [COVERAGE_DATA]
 """
@@ -83,7 +83,7 @@ def findings(root: Path, data: CoverageData, least: int) -> Iterator[Finding]:
     """Compare each module with what its own test has run.
 
     :param root: the checkout.
-    :param data: the record, with a context for each test.
+    :param data: the record, with a context for each test file.
     :param least: how much of a module its own test has to cover, in percent.
     """
     measured = {Path(name).resolve(): name for name in data.measured_files()}
@@ -97,11 +97,7 @@ def findings(root: Path, data: CoverageData, least: int) -> Iterator[Finding]:
             yield Finding(module, test, None, len(lines))
             continue
         contexts = data.contexts_by_lineno(measured.get(path.resolve(), str(path)))
-        by_own_test = {
-            number
-            for number, names in contexts.items()
-            if any(name.startswith(f"{test.as_posix()}::") for name in names)
-        }
+        by_own_test = {number for number, names in contexts.items() if test.as_posix() in names}
         missed = tuple(sorted(lines - by_own_test))
         if (len(lines) - len(missed)) * 100 < least * len(lines):
             yield Finding(module, test, missed, len(lines))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from autobahn_js import autobahn_js as fetch_autobahn_js
+from own_test_coverage import OwnTestCoverage
 
 from tests.support.browser import Browser, running_browser
 from tests.support.daemon import Daemon, running_daemon
@@ -14,6 +15,11 @@ from tests.support.pages import PageServer, page_server
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "tests" / "e2e" / "pages"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Measure what each module's own test covers, when coverage is asked for."""
+    config.pluginmanager.register(OwnTestCoverage(ROOT))
 
 
 @pytest.fixture(scope="session")

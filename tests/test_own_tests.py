@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import check_own_tests
 import pytest
 from coverage import CoverageData
 
+SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 MODULE = '''\
 """A module."""
 
@@ -25,6 +27,15 @@ def count(text):
         return len(text)
     return 0
 '''
+CONFTEST = """\
+from pathlib import Path
+
+from own_test_coverage import OwnTestCoverage
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(OwnTestCoverage(Path(__file__).parent))
+"""
 TEST = """\
 from wampush.words import count
 
@@ -41,17 +52,19 @@ def checkout(tmp_path: Path) -> Path:
     (tmp_path / "tests").mkdir()
     (tmp_path / "wampush" / "__init__.py").touch()
     (tmp_path / "wampush" / "words.py").write_text(MODULE, "utf-8")
+    (tmp_path / "conftest.py").write_text(CONFTEST, "utf-8")
     return tmp_path
 
 
-def measured(checkout: Path, *tests: str) -> CoverageData:
+def measured(checkout: Path, *arguments: str) -> CoverageData:
     """Run tests of the project and return what coverage has recorded."""
     data = checkout / "data"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--cov=wampush"]
+    path = os.pathsep.join((str(checkout), str(SCRIPTS)))
     done = subprocess.run(
-        [*command, "--cov-context=test", "--cov-report=", "--rootdir=.", *tests],
+        [*command, "--cov-report=", "--rootdir=.", *arguments],
         cwd=checkout,
-        env={"COVERAGE_FILE": str(data), "PYTHONPATH": str(checkout), "PATH": ""},
+        env={"COVERAGE_FILE": str(data), "PYTHONPATH": path, "PATH": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -91,6 +104,23 @@ def test_lines_inside_functions_count_and_docstrings_do_not(checkout: Path) -> N
     assert listed(checkout, data, 67) == [
         "wampush/words.py: tests/test_words.py covers 67 %; lines 13"
     ]
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "2")], ids=["one process", "two processes"])
+def test_own_tests_are_watched_and_lines_that_run_on_import(
+    checkout: Path, processes: tuple[str, ...]
+) -> None:
+    for name in ("test_other.py", "test_words.py"):
+        (checkout / "tests" / name).write_text(TEST, "utf-8")
+    data = measured(checkout, "tests", *processes)
+    (module,) = (name for name in data.measured_files() if name.endswith("words.py"))
+    contexts = data.contexts_by_lineno(module)
+    assert {number: contexts[number] for number in (3, 11, 12)} == {
+        3: [""],
+        11: ["tests/test_words.py"],
+        12: ["tests/test_words.py"],
+    }
+    assert data.measured_contexts() == {"", "tests/test_words.py"}
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from wampush.testing.running_server import RunningServer
 
 def twistd_command() -> list[str]:
     """The twistd of the environment that runs the tests."""
-    script = Path(__file__).with_name("covered_twistd.py")
-    return [sys.executable, "-P", str(script), "-n", "--pidfile="]
+    return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
 
 
 class Daemon(RunningServer):

@@ -30,6 +30,4 @@ if __name__ == "__main__":
     time.time = clock
     signal.signal(signal.SIGUSR2, clock.set_back)
 
-    # It measures coverage of a process that ends by a signal.
-    import_module("tests.support.covered_twistd")
     import_module("twisted.scripts.twistd").run()
