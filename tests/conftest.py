@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from autobahn_js import autobahn_js as fetch_autobahn_js
 from own_test_coverage import OwnTestCoverage
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Playwright, sync_playwright
 
-from tests.support.browser import Browser, running_browser
+from tests.support.browser import Browser, new_user, running_chromium
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer, page_server
 
@@ -35,12 +37,26 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
         yield running
 
 
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Browser]:
-    """A browser with a fresh profile; no page may leave an error uncaught."""
-    with running_browser(tmp_path / "profile") as running:
+@pytest.fixture(scope="module")
+def driver() -> Iterator[Playwright]:
+    """What drives browsers."""
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="module")
+def shared_chromium(driver: Playwright) -> Iterator[Chromium]:
+    """A browser that the tests of a module use one after the other."""
+    with running_chromium(driver) as running:
         yield running
-        assert running.errors == []
+
+
+@pytest.fixture
+def browser(shared_chromium: Chromium) -> Iterator[Browser]:
+    """A browser with empty storage; no page may leave an error uncaught."""
+    with new_user(shared_chromium) as user:
+        yield user
+        assert user.errors == []
 
 
 @pytest.fixture

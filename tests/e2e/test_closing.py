@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import zmq
+from playwright.sync_api import Playwright
 
 from tests.edges.websocket.in_memory import masked
 from tests.support.browser import running_browser
@@ -339,10 +340,10 @@ async url => {
 
 
 def test_sessions_that_an_application_ends_end_cleanly_in_a_browser(
-    server: Server, tmp_path: Path
+    driver: Playwright, server: Server, tmp_path: Path
 ) -> None:
     with (
-        running_browser(tmp_path / "profile", any_certificate=True) as browser,
+        running_browser(driver, tmp_path / "profile", any_certificate=True) as browser,
         page_server({"/page.html": b"<!doctype html>"}) as pages,
     ):
         page = browser.open(f"{pages.url}/page.html")

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Playwright
 
 from tests.support.browser import Browser, running_browser
 from tests.support.daemon import Daemon
@@ -29,12 +30,13 @@ def wait_until_nothing_is_left(daemon: Daemon, descriptors: int) -> None:
 
 
 def test_a_killed_browser_leaves_nothing(
+    driver: Playwright,
     daemon: Daemon,
     settled_descriptors: int,
     seed_page: Callable[[str], str],
     tmp_path: Path,
 ) -> None:
-    with running_browser(tmp_path / "profile") as browser:
+    with running_browser(driver, tmp_path / "profile") as browser:
         for category in ("MainCategory", "Other", "MainCategory"):
             browser.open(seed_page(category))
         eventually(daemon.counts, lambda counts: counts == (3, 2, 3))

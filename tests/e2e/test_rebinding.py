@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Error as BrowserError
+from playwright.sync_api import Playwright
 
 from tests.support.browser import running_browser
 from tests.support.daemon import Daemon
@@ -17,10 +18,10 @@ STRANGER = "stranger.example"
 
 
 def test_a_page_of_this_machine_may_publish_unasked(
-    tmp_path: Path, daemon: Daemon, pages: PageServer
+    driver: Playwright, tmp_path: Path, daemon: Daemon, pages: PageServer
 ) -> None:
     page_port, port = urlsplit(pages.url).port, daemon.websocket_port
-    with running_browser(tmp_path) as browser, RawClient(port) as witness:
+    with running_browser(driver, tmp_path) as browser, RawClient(port) as witness:
         witness.subscribe("news")
         page = browser.open(f"http://localhost:{page_port}/plain.html")
         page.evaluate("url => openSession('page', url)", f"ws://localhost:{port}/")
@@ -31,10 +32,10 @@ def test_a_page_of_this_machine_may_publish_unasked(
 
 
 def test_a_page_of_a_stranger_may_not_connect(
-    tmp_path: Path, daemon: Daemon, pages: PageServer
+    driver: Playwright, tmp_path: Path, daemon: Daemon, pages: PageServer
 ) -> None:
     page_port, port = urlsplit(pages.url).port, daemon.websocket_port
-    with running_browser(tmp_path, host_here=STRANGER) as browser:
+    with running_browser(driver, tmp_path, host_here=STRANGER) as browser:
         page = browser.open(f"http://{STRANGER}:{page_port}/plain.html")
         with pytest.raises(BrowserError, match=r"ab\.Session"):
             page.evaluate("url => openSession('page', url)", f"ws://{STRANGER}:{port}/")

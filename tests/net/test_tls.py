@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 import zmq
+from playwright.sync_api import Playwright
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
@@ -459,8 +460,10 @@ def test_a_client_that_stops_reading_is_dropped_and_others_get_everything(
 # A browser.
 
 
-def test_a_page_gets_events_over_wss(tmp_path: Path, daemon: Daemon, pages: PageServer) -> None:
-    with running_browser(tmp_path / "profile", any_certificate=True) as browser:
+def test_a_page_gets_events_over_wss(
+    driver: Playwright, tmp_path: Path, daemon: Daemon, pages: PageServer
+) -> None:
+    with running_browser(driver, tmp_path / "profile", any_certificate=True) as browser:
         page = browser.open(f"{pages.url}/plain.html")
         page.evaluate("url => openSession('a', url)", daemon.websocket_url)
         page.evaluate("() => sessions.a.subscribe('t', sessions.a.listener)")

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by playwright, with a fresh profile each time."""
+"""Debian's Chromium, driven by playwright, with nothing left of earlier tests each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright
 
 from tests.support.waiting import eventually
 
@@ -26,18 +27,16 @@ FLAGS = (
 
 
 class Browser:
-    """One running browser.
+    """One user's browser.
 
     Every error that a page does not catch is kept in ``errors``, everything that is logged to its
     console as an error in ``logged``.
     """
 
-    def __init__(self, context: BrowserContext, profile: Path) -> None:
+    def __init__(self, context: BrowserContext) -> None:
         self._context = context
-        self._profile = profile
         self.errors: list[str] = []
         self.logged: list[str] = []
-        self.killed = False
 
     def open(self, url: str) -> Page:
         """Open ``url`` in a tab of its own."""
@@ -50,6 +49,15 @@ class Browser:
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.logged.append(message.text)
+
+
+class BrowserProcess(Browser):
+    """A browser with processes and a profile of its own."""
+
+    def __init__(self, context: BrowserContext, profile: Path) -> None:
+        super().__init__(context)
+        self._profile = profile
+        self.killed = False
 
     def _process(self) -> int:
         wanted = f"--user-data-dir={self._profile}".encode()
@@ -83,26 +91,48 @@ def chromium() -> str:
 
 
 @contextlib.contextmanager
+def running_chromium(driver: Playwright) -> Iterator[Chromium]:
+    """Start a browser for several users one after the other, and end it after the block."""
+    chromium_process = driver.chromium.launch(
+        executable_path=chromium(), headless=True, args=[*FLAGS]
+    )
+    try:
+        yield chromium_process
+    finally:
+        chromium_process.close()
+
+
+@contextlib.contextmanager
+def new_user(running: Chromium) -> Iterator[Browser]:
+    """Use a running browser as somebody whose cookies, storage and cache are empty."""
+    context = running.new_context()
+    try:
+        yield Browser(context)
+    finally:
+        context.close()
+
+
+@contextlib.contextmanager
 def running_browser(
-    profile: Path, *, any_certificate: bool = False, host_here: str = ""
-) -> Iterator[Browser]:
+    driver: Playwright, profile: Path, *, any_certificate: bool = False, host_here: str = ""
+) -> Iterator[BrowserProcess]:
     """Start a browser with its profile in the folder ``profile``, and end it after the block.
 
+    :param driver: a process can run one only.
     :param any_certificate: whether it takes certificates that no authority has signed.
     :param host_here: a host name that it takes for this machine.
     """
     rules = [f"--host-resolver-rules=MAP {host_here} 127.0.0.1"] if host_here else []
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile,
-            executable_path=chromium(),
-            headless=True,
-            args=[*FLAGS, *rules],
-            ignore_https_errors=any_certificate,
-        )
-        browser = Browser(context, profile)
-        try:
-            yield browser
-        finally:
-            if not browser.killed:
-                context.close()
+    context = driver.chromium.launch_persistent_context(
+        profile,
+        executable_path=chromium(),
+        headless=True,
+        args=[*FLAGS, *rules],
+        ignore_https_errors=any_certificate,
+    )
+    browser = BrowserProcess(context, profile)
+    try:
+        yield browser
+    finally:
+        if not browser.killed:
+            context.close()
