@@ -28,6 +28,7 @@ class OwnTestCoverage:
             root / own_test(module.relative_to(root)) for module in (root / PACKAGE).rglob("*.py")
         }
         self._is_watching = True
+        self._context: Path | None = None
         self._coverage: Coverage | None = None
 
     @pytest.hookimpl(wrapper=True)
@@ -61,5 +62,7 @@ class OwnTestCoverage:
         elif not self._is_watching and test is not None:
             self._coverage.start()
         self._is_watching = test is not None
-        if test is not None:
+        # Each switch writes what has been recorded, so not for each test.
+        if test is not None and test != self._context:
+            self._context = test
             self._coverage.switch_context(test.relative_to(self._root).as_posix())

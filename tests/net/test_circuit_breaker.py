@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestBreaker = Machine.TestCase
-TestBreaker.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestBreaker.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
 
 
 def test_it_opens_after_failures_in_a_row_only() -> None:

@@ -202,6 +202,6 @@ class Delivery(RuleBasedStateMachine):
 
 
 Delivery.TestCase.settings = settings(
-    database=None, deadline=None, max_examples=150, stateful_step_count=40
+    database=None, deadline=None, max_examples=100, stateful_step_count=40
 )
 TestDelivery = Delivery.TestCase
