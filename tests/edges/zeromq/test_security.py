@@ -9,6 +9,8 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -306,15 +308,16 @@ def free_privileged_port() -> int:
     raise AssertionError(message)
 
 
-def test_sockets_are_bound_before_the_account_changes(tmp_path: Path) -> None:
+@pytest.fixture
+def run() -> Iterator[Path]:
+    """A folder of the other account; each start of pytest closes its own to other accounts."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chown(name, *ACCOUNT)
+        yield Path(name)
+
+
+def test_sockets_are_bound_before_the_account_changes(run: Path) -> None:
     user, group = ACCOUNT
-    # The folders that pytest makes are closed to other accounts.
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        if folder.stat().st_uid == os.getuid() and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o111)
-    run = tmp_path / "run"
-    run.mkdir()
-    os.chown(run, user, group)
     port = free_privileged_port()
     command = [*twistd_command(), "--uid", str(user), "--gid", str(group), "wampush"]
     listeners = [f"tcp:{port}:interface=127.0.0.1", f"unix:{run / 'ws'}"]
