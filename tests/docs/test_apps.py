@@ -12,6 +12,7 @@ import pytest
 
 from wampush import apps
 from wampush.apps.python import app as app_module
+from wampush.apps.python.handlers import HandlerOptions, handler
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "apps.md").read_text(encoding="utf-8")
 
@@ -29,6 +30,9 @@ def first_column(text: str) -> list[str]:
 def signature_of(name: str, function: Any) -> str:
     """A function as the page writes it."""
     parameters = list(inspect.signature(function).parameters.values())
+    if parameters[-1].kind is inspect.Parameter.VAR_KEYWORD:
+        options = inspect.signature(handler).parameters
+        parameters[-1:] = [options[name] for name in HandlerOptions.__annotations__]
     shown: list[str] = []
     for each in parameters:
         if each.name in ("self", "function"):

@@ -102,6 +102,13 @@ def test_a_name_twice_in_an_app(kind):
         decorate(lambda ctx, details: 2)
 
 
+@pytest.mark.parametrize("name", ["on_connect", "on_disconnect", "on_publish", "cra_key"])
+def test_an_option_that_does_not_exist(name):
+    decorate: Any = getattr(App(), name)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'timout'"):
+        decorate(timout=1)(lambda ctx, *_: None)
+
+
 def test_two_hooks_for_keys_in_an_app():
     app = App()
     app.cra_key(lambda ctx, name: None)

@@ -51,7 +51,7 @@ def test_a_misfit_says_what_is_right(arguments: Arguments, count: int, problem: 
 
 
 def test_a_handler_has_the_name_of_its_function() -> None:
-    made = handler('action "a"', fixed, ("x", "y"), 2.5, True, "chat.*")
+    made = handler('action "a"', fixed, ("x", "y"), timeout=2.5, threaded=True, match="chat.*")
     assert (made.name, made.timeout, made.threaded, made.match) == (
         'action "a" (fixed)',
         2.5,

@@ -39,7 +39,7 @@ class Runs:
 
     def start(self, function: Callable[..., object], **options: Any) -> Run:
         timeout = options.pop("own_timeout", None)
-        made = handler("x", function, None, timeout)
+        made = handler("x", function, None, timeout=timeout)
         return self.runner.start(made, (), self.outcomes.append, **options)
 
     @property

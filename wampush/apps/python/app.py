@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Concatenate, Final, TypeVar, overload
+from typing import Any, Concatenate, Final, TypeVar, Unpack, overload
 
 from wampush.apps.python.context import ConnectContext, Context
-from wampush.apps.python.handlers import Handler, handler
+from wampush.apps.python.handlers import Handler, HandlerOptions, handler
 from wampush.apps.python.values import CraSecret, Rewrite
 from wampush.excerpts import shown
 from wampush.topics import is_reserved
@@ -90,14 +90,7 @@ class App:
 
     # Calls.
 
-    def procedure(
-        self,
-        uri: str,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Callable[[P], P]:
+    def procedure(self, uri: str, **options: Unpack[HandlerOptions]) -> Callable[[P], P]:
         """Register the procedure of a URI: ``def add(ctx, a, b)``; what it returns is the result.
 
         A call with a wrong number of arguments gets an error. Raise WampError for any other error
@@ -110,20 +103,13 @@ class App:
             )
 
         def register(function: P) -> P:
-            made = handler(f'procedure "{uri}"', function, None, timeout, threaded, asyncio=asyncio)
+            made = handler(f'procedure "{uri}"', function, None, **options)
             self._add(self.registered.procedures, uri, made)
             return function
 
         return register
 
-    def action(
-        self,
-        name: str,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Callable[[E], E]:
+    def action(self, name: str, **options: Unpack[HandlerOptions]) -> Callable[[E], E]:
         """Register the action that clients publish on a topic: ``def order(ctx, details)``.
 
         Subscribers do not receive such publications. A return value other than None goes back as an
@@ -133,9 +119,7 @@ class App:
         _check_name("action", name)
 
         def register(function: E) -> E:
-            made = handler(
-                f'action "{name}"', function, ("details",), timeout, threaded, asyncio=asyncio
-            )
+            made = handler(f'action "{name}"', function, ("details",), **options)
             self._add(self.registered.actions, name, made)
             return function
 
@@ -147,74 +131,44 @@ class App:
     def on_connect(self, function: C, /) -> C: ...
 
     @overload
-    def on_connect(
-        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
-    ) -> Callable[[C], C]: ...
+    def on_connect(self, /, **options: Unpack[HandlerOptions]) -> Callable[[C], C]: ...
 
-    def on_connect(
-        self,
-        function: Any = None,
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Any:
+    def on_connect(self, function: Any = None, /, **options: Unpack[HandlerOptions]) -> Any:
         """Decide whether a client may connect: ``def check(ctx)``; raise Refuse to refuse it.
 
         The client waits for its WebSocket meanwhile; ``ctx.request`` is the handshake. The default
         of the timeout is ``application.connect_timeout``.
         """
         into = self.registered.connect
-        return self._hook(function, "on_connect", (), into, timeout, threaded, asyncio)
+        return self._hook(function, "on_connect", (), into, options)
 
     @overload
     def on_authenticated(self, function: A, /) -> A: ...
 
     @overload
-    def on_authenticated(
-        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
-    ) -> Callable[[A], A]: ...
+    def on_authenticated(self, /, **options: Unpack[HandlerOptions]) -> Callable[[A], A]: ...
 
-    def on_authenticated(
-        self,
-        function: Any = None,
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Any:
+    def on_authenticated(self, function: Any = None, /, **options: Unpack[HandlerOptions]) -> Any:
         """Handle a session that has a user, from the start or later: ``def welcome(ctx)``.
 
         Raise Refuse to end the session.
         """
         into = self.registered.authenticated
-        return self._hook(function, "on_authenticated", (), into, timeout, threaded, asyncio)
+        return self._hook(function, "on_authenticated", (), into, options)
 
     @overload
     def on_disconnect(self, function: D, /) -> D: ...
 
     @overload
-    def on_disconnect(
-        self, /, *, timeout: float | None = None, threaded: bool = False, asyncio: bool = False
-    ) -> Callable[[D], D]: ...
+    def on_disconnect(self, /, **options: Unpack[HandlerOptions]) -> Callable[[D], D]: ...
 
-    def on_disconnect(
-        self,
-        function: Any = None,
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Any:
+    def on_disconnect(self, function: Any = None, /, **options: Unpack[HandlerOptions]) -> Any:
         """Handle the end of a session: ``def goodbye(ctx, reason)``.
 
         The reason is a code from the table of connection ends, such as ``peer-closed``.
         """
         into = self.registered.disconnect
-        return self._hook(function, "on_disconnect", ("reason",), into, timeout, threaded, asyncio)
+        return self._hook(function, "on_disconnect", ("reason",), into, options)
 
     # Topics.
 
@@ -223,55 +177,27 @@ class App:
 
     @overload
     def on_subscribe(
-        self,
-        match: str = "*",
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
+        self, match: str = "*", /, **options: Unpack[HandlerOptions]
     ) -> Callable[[S], S]: ...
 
-    def on_subscribe(
-        self,
-        match: Any = "*",
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Any:
+    def on_subscribe(self, match: Any = "*", /, **options: Unpack[HandlerOptions]) -> Any:
         """Decide about a subscription: ``def check(ctx, topic)``; raise Refuse to refuse it.
 
         :param match: a topic, or a prefix of topics that ends in ``*``; all topics by default.
         """
         into, names = self.registered.subscribe, ("topic",)
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
-        return self._hook(function, "on_subscribe", names, into, timeout, threaded, asyncio, topics)
+        return self._hook(function, "on_subscribe", names, into, options, topics)
 
     @overload
     def on_publish(self, match: U, /) -> U: ...
 
     @overload
     def on_publish(
-        self,
-        match: str = "*",
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
+        self, match: str = "*", /, **options: Unpack[HandlerOptions]
     ) -> Callable[[U], U]: ...
 
-    def on_publish(
-        self,
-        match: Any = "*",
-        /,
-        *,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
-    ) -> Any:
+    def on_publish(self, match: Any = "*", /, **options: Unpack[HandlerOptions]) -> Any:
         """Decide about a client's publication: ``def check(ctx, topic, data)``.
 
         Return nothing to publish the data as it is, ``Rewrite(value)`` to publish something else,
@@ -281,7 +207,7 @@ class App:
         """
         into, names = self.registered.publish, ("topic", "data")
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
-        return self._hook(function, "on_publish", names, into, timeout, threaded, asyncio, topics)
+        return self._hook(function, "on_publish", names, into, options, topics)
 
     # Authentication.
 
@@ -295,9 +221,7 @@ class App:
         *,
         salting: Salting | None = None,
         seed: bytes | None = None,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
+        **options: Unpack[HandlerOptions],
     ) -> Callable[[K], K]: ...
 
     def cra_key(
@@ -307,9 +231,7 @@ class App:
         *,
         salting: Salting | None = None,
         seed: bytes | None = None,
-        timeout: float | None = None,
-        threaded: bool = False,
-        asyncio: bool = False,
+        **options: Unpack[HandlerOptions],
     ) -> Any:
         """Return the key that a client names in WAMP-CRA: ``def key(ctx, name)``.
 
@@ -324,7 +246,7 @@ class App:
         def register(registered: CraKeyHandler) -> CraKeyHandler:
             if self.registered.cra_key is not None:
                 raise ValueError("cra_key: this app has a cra_key handler already; remove one")
-            made = handler("cra_key", registered, ("name",), timeout, threaded, asyncio=asyncio)
+            made = handler("cra_key", registered, ("name",), **options)
             self.registered.cra_key = CraKeyRegistration(made, salting, seed)
             return registered
 
@@ -344,15 +266,13 @@ class App:
         purpose: str,
         names: Sequence[str],
         into: list[Handler],
-        timeout: float | None,
-        threaded: bool,
-        asyncio: bool,
+        options: HandlerOptions,
         match: str = "*",
     ) -> object:
         """Register a hook, or return the decorator that will."""
 
         def register(registered: Callable[..., object]) -> Callable[..., object]:
-            into.append(handler(purpose, registered, names, timeout, threaded, match, asyncio))
+            into.append(handler(purpose, registered, names, match=match, **options))
             return registered
 
         return register if function is None else register(function)

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
-from typing import Final
+from typing import Final, TypedDict
 
 from wampush.config.checks.check import TOPIC_PATTERN
 from wampush.excerpts import shown
@@ -69,13 +69,27 @@ class Handler:
     asyncio: bool = False
 
 
+class HandlerOptions(TypedDict, total=False):
+    """The keyword arguments of decorators that say how a handler runs.
+
+    :ivar timeout: seconds; the default is ``application.timeout``.
+    :ivar threaded: in a thread, because it blocks.
+    :ivar asyncio: in an event loop of asyncio, because it awaits what asyncio offers.
+    """
+
+    timeout: float | None
+    threaded: bool
+    asyncio: bool
+
+
 def handler(
     purpose: str,
     function: Callable[..., object],
     expected: Sequence[str] | None,
+    *,
+    match: str = "*",
     timeout: float | None = None,
     threaded: bool = False,
-    match: str = "*",
     asyncio: bool = False,
 ) -> Handler:
     """Create a handler from a function.
