@@ -97,8 +97,8 @@ def with_code(page: Page, code: str, expression: str, argument: Any = None) -> A
 
 
 def test_the_first_procedure_and_its_page(tmp_path: Path, page: Page) -> None:
-    name = module(tmp_path, APPS, '"shop.add"').replace("shop_add", "shop")
-    (tmp_path / "shop_add.py").rename(tmp_path / "shop.py")
+    name = module(tmp_path, APPS, 'procedure("shop.add")').replace("procedure_shop_add", "shop")
+    (tmp_path / "procedure_shop_add.py").rename(tmp_path / "shop.py")
     (settings, _) = blocks_in(APPS, "toml")
     assert settings == f'apps = ["{name}"]\n'
     with serving(tmp_path, [name]) as daemon:
@@ -112,8 +112,8 @@ def test_the_first_procedure_and_its_page(tmp_path: Path, page: Page) -> None:
 
 
 def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
-    module(tmp_path, APPS, '"shop.add"')
-    (tmp_path / "shop_add.py").rename(tmp_path / "shop.py")
+    module(tmp_path, APPS, 'procedure("shop.add")')
+    (tmp_path / "procedure_shop_add.py").rename(tmp_path / "shop.py")
     module(tmp_path, APPS, "def test_add")
     done = subprocess.run(
         [sys.executable, "-c", "import def_test_add; def_test_add.test_add()"],
