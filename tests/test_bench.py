@@ -197,3 +197,12 @@ class TestWatch:
         watch.event("t", {"from": "b", "n": 0, "g": 1})
         watch.event("u", {"from": "b", "n": 0, "g": 0})
         assert len(self.breaches) == 1
+
+
+def test_an_attack_on_memory_prints_what_it_costs() -> None:
+    ran = run_bench("bench.memory_attack", "unfinished", "--connections", "3")
+    assert ran.returncode == 0, ran.stderr
+    row = ran.stdout.splitlines()[-1]
+    found = re.fullmatch(r"\| unfinished \| (\d+) \| (\d+) \| -?\d+ \|  \|", row)
+    assert found, row
+    assert int(found[1]) < 20, "three clients cost more than 20 MiB"

@@ -186,7 +186,6 @@ class CloseReason(Enum):
         "The node would keep more than limits.kept_bytes_per_session, "
         "limits.kept_bytes_per_address or limits.kept_bytes allow, for an unfinished message, "
         "messages that a component has not handled, or automatic subscriptions.",
-        close_code=1013,
     )
     IDENTITY_EXPIRED = Ending(
         "identity-expired",

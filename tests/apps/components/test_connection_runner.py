@@ -409,9 +409,9 @@ def test_messages_beyond_a_limit_on_memory_end_the_connection():
     line, runner = world.connect()
     for _ in range(4):
         runner.on_message("x")
-    assert line.ended == [(CloseReason.MEMORY_LIMIT, "session-memory", None)]
+    assert line.ended == [(CloseReason.MEMORY_LIMIT, "session-memory", 1013)]
     other, _ = world.connect()
-    assert other.ended == [(CloseReason.MEMORY_LIMIT, "address-memory", None)]
+    assert other.ended == [(CloseReason.MEMORY_LIMIT, "address-memory", 1013)]
     runner.on_lost()
     world.clock.advance(PATIENCE)
     assert world.host.memory.total == 0

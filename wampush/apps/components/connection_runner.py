@@ -24,6 +24,8 @@ from wampush.errors import CloseReason, Refusal
 
 _OPEN: Final = object()
 _CLOSE: Final = object()
+#: Registered with IANA as a WebSocket close code.
+_TRY_AGAIN_LATER: Final = 1013
 #: Ends that the client has chosen; what it had sent before is handled.
 _CLIENT_ENDS: Final = frozenset((None, CloseReason.PEER_CLOSED, CloseReason.PEER_LOST))
 
@@ -195,7 +197,7 @@ class ConnectionRunner:
     def _end_for(self, refusal: Refusal) -> None:
         """End the connection because a limit on memory is met."""
         if self._line.reason is None:
-            self._line.end(CloseReason.MEMORY_LIMIT, refusal.code)
+            self._line.end(CloseReason.MEMORY_LIMIT, refusal.code, _TRY_AGAIN_LATER)
 
     def _drop_messages(self) -> None:
         self._pending_bytes = 0
