@@ -15,6 +15,7 @@ from wampush.broker.pending import (
     Verdict,
 )
 from wampush.errors import Refusal
+from wampush.state_machine import IllegalMove
 from wampush.wamp.messages import Call, Subscribe
 
 REFUSED = Verdict(Refusal.APPLICATION_REFUSED, "No.")
@@ -35,7 +36,7 @@ def test_a_request_is_pending_then_decided_then_ended():
 def test_the_application_decides_only_once():
     request = subscribe()
     request.decide(PASS)
-    with pytest.raises(ValueError, match="a request that is DECIDED cannot become DECIDED"):
+    with pytest.raises(IllegalMove, match="no move from DECIDED to DECIDED"):
         request.decide(REFUSED)
     assert request.verdict is PASS
 
@@ -50,7 +51,7 @@ def test_a_request_that_ended_with_its_session_ignores_its_verdict():
 def test_a_request_ends_only_once():
     request = subscribe(RequestState.DECIDED)
     request.end()
-    with pytest.raises(ValueError, match="a request that is ENDED cannot become ENDED"):
+    with pytest.raises(IllegalMove, match="no move from ENDED to ENDED"):
         request.end()
 
 

@@ -17,7 +17,7 @@ from wampush.net.circuit_breaker import BreakerState, CircuitBreaker
 from wampush.net.http_post import HttpResponse, UnusableResponse
 from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
-from wampush.net.state_machine import IllegalMove
+from wampush.state_machine import IllegalMove
 
 OK = HttpResponse(200, b"ok")
 

@@ -1,7 +1,7 @@
 """The requests of one session that have not taken effect yet.
 
 Owns: their states, their order, and the form in which they wait. Must not import: anything of
-wampush but ``identity``, ``wamp`` and ``errors``.
+wampush but ``identity``, ``wamp``, ``state_machine`` and ``errors``.
 
 The application may take its time to allow a subscription or a publication. It is asked as soon as
 the request arrives, about several requests at once; but they take effect in the order in which they
@@ -21,6 +21,7 @@ from typing import Final
 
 from wampush.broker.identity import Identity
 from wampush.errors import Refusal
+from wampush.state_machine import moved
 from wampush.wamp.messages import Call
 from wampush.wamp.session import Request
 
@@ -105,9 +106,7 @@ class PendingRequest:
         return self.request
 
     def _move(self, state: RequestState) -> None:
-        if state not in _MOVES[self.state]:
-            raise ValueError(f"a request that is {self.state.name} cannot become {state.name}")
-        self.state = state
+        self.state = moved(_MOVES, self.state, state)
 
 
 class PendingRequests:

@@ -23,7 +23,7 @@ from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse, problem_of, server_responded
 from wampush.net.outgoing_request_log import RequestLog
 from wampush.net.request_queues import RequestQueues
-from wampush.net.state_machine import moved
+from wampush.state_machine import moved
 
 Request = TypeVar("Request")
 Read = TypeVar("Read")

@@ -1,7 +1,7 @@
 """A circuit breaker: whether requests are sent to a server that keeps failing.
 
 Owns: the states of the breaker and the legal moves between them. Pure: the clock is passed in.
-Must not import: Twisted; of wampush only ``net.failure_sources``.
+Must not import: Twisted; of wampush only ``net.failure_sources`` and ``state_machine``.
 
 *Closed*: every request is sent. After a number of failures in a row the breaker is *open*: nothing
 is sent. After a pause it is *half-open*: one request is let through, the probe. A response to it
@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Final
 
 from wampush.net.failure_sources import FailureSource, SourceFailures
+from wampush.state_machine import state_after
 
 
 @unique
@@ -212,4 +213,4 @@ class CircuitBreaker:
             self._sources.on_answered(source)
 
     def _move(self, event: _Event) -> None:
-        self._state = _MOVES[self._state, event]
+        self._state = state_after(_MOVES, self._state, event)

@@ -17,6 +17,7 @@ from wampush.apps.components.host import PATIENCE
 from wampush.broker.memory import MemoryLimits
 from wampush.broker.memory_costs import component_message_bytes, request_bytes
 from wampush.errors import CloseReason
+from wampush.state_machine import IllegalEvent
 
 
 @pytest.fixture
@@ -379,7 +380,7 @@ def test_an_exception_of_a_lost_client_is_logged_all_the_same(logged):
 
 def test_states_follow_the_table():
     _, runner = HostWorld(Component()).connect()
-    with pytest.raises(KeyError):
+    with pytest.raises(IllegalEvent):
         runner.on_open()
     assert runner._state is ConnectionState.OPEN
 

@@ -8,7 +8,7 @@ from tests.apps.python.fake_server import FakeServer
 from wampush.apps.python.session import Session
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
-from wampush.net.state_machine import IllegalMove
+from wampush.state_machine import IllegalMove
 
 
 @pytest.fixture

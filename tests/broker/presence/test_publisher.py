@@ -9,6 +9,7 @@ import pytest
 from tests.broker.world import FakeClock
 from wampush.broker.presence.delay_queue import Clock, DelayQueue
 from wampush.broker.presence.publisher import EVENTS_PER_SECOND, RateLimitedPublisher
+from wampush.state_machine import IllegalEvent
 
 INTERVAL = 0.2
 
@@ -124,5 +125,5 @@ def test_a_publisher_does_not_wait_twice():
     publisher = Recorder()
     publisher.change()
     publisher.change()
-    with pytest.raises(KeyError):
+    with pytest.raises(IllegalEvent):
         publisher._wait()

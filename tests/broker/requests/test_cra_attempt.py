@@ -6,6 +6,7 @@ import pytest
 
 from wampush.broker.identity import Identity
 from wampush.broker.requests.cra_attempt import AttemptState, CraAttempt
+from wampush.state_machine import IllegalEvent
 
 ALICE = Identity(user="7", source="cra")
 
@@ -86,7 +87,7 @@ def test_moves_that_are_not_legal_change_nothing(state, move):
         MOVES[move](attempt)
         assert state_of(attempt) is not state
     else:
-        with pytest.raises(KeyError):
+        with pytest.raises(IllegalEvent):
             MOVES[move](attempt)
         assert state_of(attempt) is state
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.edges.websocket.lifecycle import MOVES, Event, IllegalEvent, State, moved
+from wampush.edges.websocket.lifecycle import MOVES, Event, State, moved
+from wampush.state_machine import IllegalEvent
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,7 @@ def test_legal_moves(state: State, event: Event, after: State) -> None:
 
 
 def test_every_other_move_is_a_defect() -> None:
-    illegal = {(state, event) for state in State for event in Event if event not in MOVES[state]}
+    illegal = {(state, event) for state in State for event in Event if (state, event) not in MOVES}
     assert illegal == {
         (State.CONNECTING, Event.SENT),
         (State.OPEN, Event.OPENED),
@@ -56,7 +57,6 @@ def test_every_other_move_is_a_defect() -> None:
         with pytest.raises(IllegalEvent) as raised:
             moved(state, event)
         assert (raised.value.state, raised.value.event) == (state, event)
-        assert str(raised.value) == (f"a connection that is {state.value} cannot be {event.value}")
 
 
 @given(st.lists(st.sampled_from(Event)))

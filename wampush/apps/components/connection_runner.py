@@ -21,6 +21,7 @@ from wampush.apps.incidents import Incidents
 from wampush.broker.memory import Memory
 from wampush.broker.memory_costs import component_message_bytes, request_bytes
 from wampush.errors import CloseReason, Refusal
+from wampush.state_machine import state_after
 
 _OPEN: Final = object()
 _CLOSE: Final = object()
@@ -204,7 +205,7 @@ class ConnectionRunner:
         self._host.memory.forget(self)
 
     def _move(self, event: _Event) -> None:
-        self._state = _MOVES[self._state, event]
+        self._state = state_after(_MOVES, self._state, event)
 
     def _end(self) -> None:
         self._move(_Event.HANDLED)

@@ -21,6 +21,7 @@ from wampush.apps.incidents import Incidents
 from wampush.apps.python.event_loop import EventLoop, LoopCall
 from wampush.apps.python.handlers import Handler
 from wampush.apps.python.threads import ThreadCall, Threads
+from wampush.state_machine import state_after
 
 #: Seconds; a plain handler that takes longer is logged, because it blocks all clients.
 LONGEST_STEP: Final = 0.25
@@ -105,7 +106,7 @@ class Run:
 
     def move(self, event: _Event) -> RunState:
         """Go on to the next state, and return the one before."""
-        before, self.state = self.state, _MOVES[self.state, event]
+        before, self.state = self.state, state_after(_MOVES, self.state, event)
         return before
 
 

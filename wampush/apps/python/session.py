@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.apps.python import json_values
 from wampush.errors import CloseReason
-from wampush.net.state_machine import moved
+from wampush.state_machine import moved
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi

@@ -1,7 +1,7 @@
 """One timer for everything that waits equally long.
 
 Owns: the clock as presence sees it, and items that wait for the same number of seconds.
-Must not import: anything of wampush, Twisted. The clock is handed in.
+Must not import: Twisted, or anything of wampush but ``state_machine``. The clock is handed in.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto, unique
 from types import MappingProxyType
 from typing import Final, Protocol
+
+from wampush.state_machine import state_after
 
 #: Seconds by which a round may be late, so that there are few rounds.
 GRAIN: Final = 0.01
@@ -115,7 +117,7 @@ class DelayQueue:
             self._timer = None
 
     def _move(self, event: QueueEvent) -> None:
-        self._state = _MOVES[self._state, event]
+        self._state = state_after(_MOVES, self._state, event)
 
     def _arm(self) -> None:
         left = self._items[0][0] - self.now()

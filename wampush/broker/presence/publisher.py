@@ -1,7 +1,7 @@
 """Publishing changes without flooding anybody.
 
 Owns: when a change may be published: at once, then at most once per interval.
-Must not import: anything of wampush but ``delay_queue``.
+Must not import: anything of wampush but ``delay_queue`` and ``state_machine``.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from wampush.broker.presence.delay_queue import DelayQueue
+from wampush.state_machine import state_after
 
 #: Events per second that one publisher may cause, for all receivers: about a tenth of a core.
 EVENTS_PER_SECOND: Final = 10_000
@@ -119,4 +120,4 @@ class RateLimitedPublisher(ABC):
         self._interval.add(self)
 
     def _move(self, event: PublisherEvent) -> None:
-        self._state = _MOVES[self._state, event]
+        self._state = state_after(_MOVES, self._state, event)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import Final
 
 from wampush.broker.identity import Identity
+from wampush.state_machine import state_after
 from wampush.wamp import cra
 
 
@@ -112,4 +113,4 @@ class CraAttempt:
         return proved
 
     def _move(self, event: AttemptEvent) -> None:
-        self.state = _MOVES[self.state, event]
+        self.state = state_after(_MOVES, self.state, event)

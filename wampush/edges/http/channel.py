@@ -2,7 +2,7 @@
 
 Owns: the phases of a connection, how long a request may take to arrive, and how long a response may
 take to be sent.
-Must not import: anything of wampush but ``net.state_machine`` and ``edges.wrong_protocols``.
+Must not import: anything of wampush but ``wampush.state_machine`` and ``edges.wrong_protocols``.
 
 Twisted's own timeout, which is off here, starts again with each byte, so a header may trickle in
 for ever. While a request is answered there is no timeout at all, nor when a closed connection has a
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from twisted.web.http import HTTPChannel
 
 from wampush.edges.wrong_protocols import wrong_protocol
-from wampush.net.state_machine import moved
+from wampush.state_machine import moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -39,8 +39,8 @@ from wampush.edges.redis.replies import (
     Oversized,
     ReplyReader,
 )
-from wampush.net.state_machine import moved
 from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
+from wampush.state_machine import moved
 
 #: Seconds until login and subscriptions must be confirmed. Redis answers at once unless it hangs.
 ANSWER_SECONDS: Final = 10.0

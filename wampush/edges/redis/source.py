@@ -35,7 +35,7 @@ from wampush.edges.redis.sentinel import MasterWatch, SentinelEndpoint, Server
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown
 from wampush.net import secret_files
-from wampush.net.state_machine import moved
+from wampush.state_machine import moved
 
 _log = Logger(namespace="wampush.redis")
 

@@ -11,7 +11,7 @@ from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final
 
-from wampush.errors import Defect
+from wampush.state_machine import state_after
 
 
 @unique
@@ -55,49 +55,24 @@ class Event(Enum):
     __hash__ = object.__hash__
 
 
-MOVES: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
+MOVES: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
     {
-        State.CONNECTING: MappingProxyType(
-            {
-                Event.OPENED: State.OPEN,
-                Event.ENDED: State.ENDING,
-                Event.DROPPED: State.DROPPED,
-                Event.LOST: State.CLOSED,
-            }
-        ),
-        State.OPEN: MappingProxyType(
-            {
-                Event.ENDED: State.ENDING,
-                Event.DROPPED: State.DROPPED,
-                Event.LOST: State.CLOSED,
-            }
-        ),
-        State.ENDING: MappingProxyType(
-            {
-                Event.SENT: State.LINGERING,
-                Event.DROPPED: State.DROPPED,
-                Event.LOST: State.CLOSED,
-            }
-        ),
-        State.LINGERING: MappingProxyType({Event.DROPPED: State.DROPPED, Event.LOST: State.CLOSED}),
-        State.DROPPED: MappingProxyType({Event.LOST: State.CLOSED}),
-        State.CLOSED: MappingProxyType({}),
+        (State.CONNECTING, Event.OPENED): State.OPEN,
+        (State.CONNECTING, Event.ENDED): State.ENDING,
+        (State.CONNECTING, Event.DROPPED): State.DROPPED,
+        (State.CONNECTING, Event.LOST): State.CLOSED,
+        (State.OPEN, Event.ENDED): State.ENDING,
+        (State.OPEN, Event.DROPPED): State.DROPPED,
+        (State.OPEN, Event.LOST): State.CLOSED,
+        (State.ENDING, Event.SENT): State.LINGERING,
+        (State.ENDING, Event.DROPPED): State.DROPPED,
+        (State.ENDING, Event.LOST): State.CLOSED,
+        (State.LINGERING, Event.DROPPED): State.DROPPED,
+        (State.LINGERING, Event.LOST): State.CLOSED,
+        (State.DROPPED, Event.LOST): State.CLOSED,
     }
 )
-"""The legal moves; an event that is missing in a state's row is a defect there."""
-
-
-class IllegalEvent(Defect):
-    """A defect of wampush: an event that cannot happen in this state.
-
-    :param state: of the connection.
-    :param event: that came.
-    """
-
-    def __init__(self, state: State, event: Event) -> None:
-        self.state = state
-        self.event = event
-        super().__init__(f"a connection that is {state.value} cannot be {event.value}")
+"""The legal moves; any other event in a state is a defect there."""
 
 
 def moved(state: State, event: Event) -> State:
@@ -105,7 +80,4 @@ def moved(state: State, event: Event) -> State:
 
     :raises IllegalEvent: when the table has no such move.
     """
-    try:
-        return MOVES[state][event]
-    except KeyError:
-        raise IllegalEvent(state, event) from None
+    return state_after(MOVES, state, event)

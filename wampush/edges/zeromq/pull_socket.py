@@ -26,8 +26,8 @@ from wampush.edges.zeromq.monitor import PeerMonitor
 from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError
-from wampush.net.state_machine import moved
 from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
+from wampush.state_machine import moved
 
 CONNECT: Final = "connect:"
 #: Parts of one message that are kept; one more than a push may have. The rest is discarded.

@@ -1,4 +1,4 @@
-"""State machines: an enumeration and a table of the moves that are legal.
+"""State machines: an enumeration of states and a table of the moves that are legal.
 
 Owns: checking a move against its table. Pure.
 Must not import: anything of wampush but ``errors``.
@@ -13,6 +13,7 @@ from typing import TypeVar
 from wampush.errors import Defect
 
 S = TypeVar("S", bound=Enum)
+E = TypeVar("E", bound=Enum)
 
 
 class IllegalMove(Defect):
@@ -37,3 +38,28 @@ def moved(moves: Mapping[S, frozenset[S]], before: S, after: S) -> S:
     if after not in moves[before]:
         raise IllegalMove(before, after)
     return after
+
+
+class IllegalEvent(Defect):
+    """An event that the table does not allow in a state.
+
+    :param state: the state.
+    :param event: the event that came.
+    """
+
+    def __init__(self, state: Enum, event: Enum) -> None:
+        self.state = state
+        self.event = event
+        super().__init__(f"{type(state).__name__}: no event {event.name} in {state.name}")
+
+
+def state_after(moves: Mapping[tuple[S, E], S], state: S, event: E) -> S:
+    """Return the state after an event, for machines whose events lead to different states.
+
+    :param moves: the state that follows, for each event that may come in a state.
+    :raises IllegalEvent: when the table does not allow the event.
+    """
+    try:
+        return moves[state, event]
+    except KeyError:
+        raise IllegalEvent(state, event) from None
