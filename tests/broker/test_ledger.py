@@ -121,7 +121,7 @@ def test_ends_of_connections(book):
         CloseReason.BAD_HANDSHAKE: 1,
         CloseReason.PEER_CLOSED: 1,
     }
-    slow = "The client reads too slowly: more than clients.queue_bytes were queued for it."
+    slow = CloseReason.SLOW_CLIENT.sentence
     assert book.lines[0] == f"10.0.0.1:5: slow-client: {slow}"
     assert book.lines[1].endswith("(RFC 6455 section 4.2.1). No key.")
     assert len(book.lines) == 2
