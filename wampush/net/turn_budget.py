@@ -19,7 +19,7 @@ TURN_SECONDS: Final = 0.005
 #: Seconds that a turn of one source may take, its sends included, before its next share is smaller.
 BUSY_SECONDS: Final = 0.004
 #: The smallest part of a share: below it, more turns would cost more than they help others.
-_LEAST_PART: Final = 1 / 16
+_LEAST_PART: Final = 1 / 32
 #: A reader asks :meth:`TurnBudget.is_late` only after messages whose number has none of these bits,
 #: because reading the clock costs as much as a small message.
 CLOCK_MASK: Final = 15
@@ -99,15 +99,19 @@ class TurnBudget:
         """Return whether the time of this turn is up."""
         return self._now() - self._begun > self._max_seconds
 
-    def adapt(self, has_more: bool) -> None:
+    def adapt(self, has_more: bool, is_held: bool = False) -> None:
         """Choose the next share, once everything that was read is sent.
 
         Needed after a turn only if the source had more, or has less than its whole share.
 
         :param has_more: whether the source still has messages.
+        :param is_held: whether sources must pause after it, because clients read too slowly; then
+            the turn says nothing about the time that its sends take.
         """
         took = self._now() - self._begun
-        if has_more and took > BUSY_SECONDS:
+        if is_held:
+            part = max(_LEAST_PART, self.part / 2)
+        elif has_more and took > BUSY_SECONDS:
             part = max(_LEAST_PART, self.part * BUSY_SECONDS / took)
         elif not has_more or took * 2 < BUSY_SECONDS:
             part = min(1.0, self.part * 2)

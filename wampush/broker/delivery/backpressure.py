@@ -41,7 +41,7 @@ from wampush.broker.delivery.address_shares import LOOKS, queues_to_drop
 
 PATIENCE: Final = 1.0
 #: A small part, so that the pauses are short and publications to other topics wait hardly at all.
-TOTAL_FREE: Final = 1 / 32
+TOTAL_FREE: Final = 1 / 128
 CROWD_PATIENCE: Final = 0.5
 CROWD_REST: Final = 2.0
 LONE_PATIENCE: Final = 0.1

@@ -200,7 +200,7 @@ class PullSocket(ZmqPullConnection):
         finally:
             self._fanout.flush()
         if not is_empty or self._budget.part < 1.0:
-            self._budget.adapt(not is_empty)
+            self._budget.adapt(not is_empty, not self._may_read())
         # The flush may have ended a pause, which wakes this socket.
         if not is_empty and self._state is _OPEN and self.read_scheduled is None:
             self._schedule()
