@@ -56,11 +56,14 @@ def test_the_share_of_a_source_that_takes_too_long_becomes_smaller() -> None:
     assert turn(0.4 * BUSY_SECONDS, has_more=True) == (400, 40)
     assert turn(100 * BUSY_SECONDS, has_more=True) == (800, 80)
     # Not smaller than that.
-    assert turn(100 * BUSY_SECONDS, has_more=True) == (100, 10)
+    assert turn(100 * BUSY_SECONDS, has_more=True) == (50, 5)
     # A source that has no more did not take long because of its share.
-    assert turn(100 * BUSY_SECONDS, has_more=False) == (100, 10)
-    assert turn(0, has_more=True) == (200, 20)
-    assert turn(0, has_more=False) == (400, 40)
-    turn(0, has_more=False)
+    assert turn(100 * BUSY_SECONDS, has_more=False) == (50, 5)
+    assert turn(0, has_more=True) == (100, 10)
+    assert turn(0, has_more=False) == (200, 20)
+    for _ in range(3):
+        turn(0, has_more=False)
     assert turn(0, has_more=False) == (1600, 160)
     assert budget.part == 1.0
+    budget.adapt(has_more=True, is_held=True)
+    assert turn(0, has_more=True) == (800, 80)

@@ -28,13 +28,13 @@ from wampush.config.settings import Settings
 from wampush.errors import OperatorError
 from wampush.net import descriptor_limit, listeners
 from wampush.node import reloading
-from wampush.node.clock import use_monotonic_clock
 from wampush.node.default_publishing import decide_publishing
 from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
 from wampush.node.log_output import LogOutput, choose_output
 from wampush.node.log_writer import LogWriter
 from wampush.node.options import Account, Options, account, message_of
+from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
 
 if TYPE_CHECKING:
@@ -207,12 +207,15 @@ class WampushService(Service):
 
     def startService(self) -> None:
         """Start what needs a running reactor."""
+        from twisted.internet import reactor
+
         super().startService()  # type: ignore[no-untyped-call]
         if self._running_node is None:
             self.privilegedStartService()
         if self._running_node is not None:
             self._running_node.node.websocket.start()
             self._running_node.node.redis.start()
+            bound_turns(reactor, self._running_node.node.pull.read_next)
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
         gc.collect()

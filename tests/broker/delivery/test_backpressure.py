@@ -10,6 +10,7 @@ from wampush.broker.delivery.backpressure import (
     CROWD_REST,
     LONE_PATIENCE,
     PATIENCE,
+    TOTAL_FREE,
     Backpressure,
     Hold,
 )
@@ -78,15 +79,17 @@ def test_release_comes_once_after_the_last_hold(pressure, released):
     assert (pressure.paused, len(released)) == (False, 1)
 
 
-def test_total_holds_above_the_limit_until_a_part_is_free(pressure, clock, released):
-    queue = Queue(pressure, 100)
-    assert not pressure.paused
+def test_total_holds_above_the_limit_until_a_part_is_free(clock):
+    limit = round(10 / TOTAL_FREE)
+    pressure = Backpressure(limit, clock.call_later)
+    queue = Queue(pressure, limit)
+    held = [pressure.paused]
     queue.add(1)
-    assert (pressure.paused, pressure.pauses) == (True, 1)
-    queue.read(3)
-    assert pressure.paused
-    queue.read(1)
-    assert (pressure.paused, len(released)) == (False, 1)
+    held.append(pressure.paused)
+    for size in (10, 1):
+        queue.read(size)
+        held.append(pressure.paused)
+    assert (held, pressure.pauses) == ([False, True, True, False], 1)
     assert clock.pending == []
 
 

@@ -227,6 +227,26 @@ def test_what_came_while_paused_is_read_on_release_without_a_new_push() -> None:
             running.until(lambda running=running: len(running.seen) == 5)  # type: ignore[misc]
 
 
+def test_the_next_turn_looks_for_pushes_unless_they_pause() -> None:
+    with bridge() as running:
+        scheduled: list[bool] = []
+
+        def look() -> None:
+            running.node.pull.read_next()
+            scheduled.append(running.node.pull._sockets[0].read_scheduled is not None)
+
+        running.pressure.hold(Hold.FLUSHING)
+        look()
+        running.pressure.release(Hold.FLUSHING)
+        running.turns(3)
+        scheduled.append(running.node.pull._sockets[0].read_scheduled is not None)
+        look()
+        look()
+        running.turns(3)
+        scheduled.append(running.node.pull._sockets[0].read_scheduled is not None)
+        assert scheduled == [False, False, True, True, False]
+
+
 def test_a_publication_that_pauses_in_the_middle_of_a_share() -> None:
     with bridge() as running, push_socket(running.addresses[0]) as backend:
         publish = running._publish

@@ -162,6 +162,11 @@ class PullSocket(ZmqPullConnection):
             if self.read_scheduled is None:
                 self._schedule()
 
+    def read_next(self) -> None:
+        """Read in the next turn, whether or not the descriptor has reported messages."""
+        if self._state is SocketState.OPEN and self.read_scheduled is None:
+            self._schedule()
+
     def drain(self, is_paused: Callable[[], bool]) -> None:
         """Read what has arrived already, and stop listening.
 

@@ -118,6 +118,12 @@ class PullSockets:
         for each in self._sockets:
             each.drain(lambda: self._backpressure.paused)
 
+    def read_next(self) -> None:
+        """Look for pushes in the next turn, whether or not the descriptors have reported any."""
+        if not self._backpressure.paused:
+            for each in self._sockets:
+                each.read_next()
+
     def stop(self) -> None:
         """Close the sockets and end the ZeroMQ context."""
         self._factory.shutdown()

@@ -1,7 +1,8 @@
-"""The reactor's clock: timers keep their time while the time of day is set back."""
+"""Timers keep their time while the time of day is set back, and turns are bounded."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,7 +12,7 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 
-from wampush.node.clock import use_monotonic_clock
+from wampush.node.reactor_setup import TURN_EVENTS, bound_turns, use_monotonic_clock
 
 HOUR = 3600.0
 
@@ -84,3 +85,48 @@ def test_a_clock_in_memory_stays() -> None:
     use_monotonic_clock(clock)
     clock.advance(5)
     assert clock.seconds() == 5
+
+
+def test_a_turn_handles_a_bounded_number_of_descriptors(reactor: Any) -> None:
+    busy: list[int] = []
+    handled: list[int] = []
+
+    class Ready:
+        """One end of a pair of sockets that has something to read."""
+
+        def __init__(self) -> None:
+            self.near, self.far = socket.socketpair()
+            self.far.send(b"x")
+
+        def fileno(self) -> int:
+            return self.near.fileno()
+
+        def doRead(self) -> None:  # noqa: N802 - Twisted's name
+            handled.append(self.near.fileno())
+            self.near.recv(1)
+
+        def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+            return "ready"
+
+        def close(self) -> None:
+            self.near.close()
+            self.far.close()
+
+    bound_turns(reactor, lambda: busy.append(len(handled)))
+    sockets = [Ready() for _ in range(TURN_EVENTS + 5)]
+    for each in sockets:
+        reactor.addReader(each)
+    reactor.doPoll(1)
+    assert (len(handled), busy) == (TURN_EVENTS, [0])
+    reactor.doPoll(1)
+    assert set(handled) >= {each.fileno() for each in sockets}
+    assert len(busy) == 1
+    for each in sockets:
+        reactor.removeReader(each)
+        each.close()
+
+
+def test_turns_of_another_reactor_are_left_alone() -> None:
+    clock = Clock()
+    bound_turns(clock, lambda: None)
+    assert "_poller" not in vars(clock)
