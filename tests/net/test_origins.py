@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.net.origins import Origins, is_direct_from_loopback, is_from_this_machine
+from wampush.net.origins import (
+    Origins,
+    is_direct_from_loopback,
+    is_from_this_machine,
+    objection_without_origin,
+)
 from wampush.web_origin import canonical, canonical_pattern
 
 SAME = Origins(("same-host",), null=False)
@@ -202,3 +207,29 @@ def test_no_origin_raises(origin):
 )
 def test_what_comes_from_this_machine(peer, headers, expected):
     assert is_from_this_machine(peer, headers) is expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "loopback_only", "objection"),
+    [
+        ({"host": "a.example"}, False, None),
+        ({"host": "a.example", "sec-fetch-site": "same-origin"}, False, None),
+        ({"host": "a.example", "sec-fetch-site": "none"}, False, None),
+        ({"host": "a.example", "sec-fetch-site": "cross-site"}, False, "another origin"),
+        ({"host": "a.example", "sec-fetch-site": "same-site"}, False, "another origin"),
+        ({"host": "a.example", "sec-fetch-site": "cross-site", "origin": "x"}, False, None),
+        ({"host": "a.example"}, True, "asks for the host 'a.example'"),
+        ({}, True, "asks for the host ''"),
+        ({"host": "localhost:8080"}, True, None),
+        ({"host": "[::1]:8080"}, True, None),
+        ({"host": "127.0.0.1"}, True, None),
+    ],
+)
+def test_requests_without_an_origin(
+    headers: dict[str, str], loopback_only: bool, objection: str | None
+) -> None:
+    found = objection_without_origin(headers, loopback_only=loopback_only)
+    if objection is None:
+        assert found is None
+    else:
+        assert objection in (found or "")

@@ -190,6 +190,8 @@ def test_the_app_alone_needs_no_server() -> None:
 class Shouting:
     """A conversation of another kind: neither WAMP nor a component."""
 
+    stage = None
+    ping = b"\x89\0"
     subscriber = None
 
     def __init__(self, connection: Any, identity: Any) -> None:

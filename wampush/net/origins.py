@@ -22,6 +22,8 @@ from wampush.web_origin import ANY, NULL, SAME_HOST, canonical, host_of
 
 #: Characters of a header that a message shows.
 _SHOWN: Final = 100
+#: Values of Sec-Fetch-Site of requests that come from a page of the same origin, or from none.
+_OWN_SITE: Final = frozenset(("same-origin", "none"))
 
 
 def _host(header: str) -> str | None:
@@ -112,6 +114,30 @@ def _is_same_host(origin: str, headers: Mapping[str, str], loopback_only: bool) 
     if is_loopback_name(page):
         return is_loopback_name(server)
     return page == server and not loopback_only
+
+
+def objection_without_origin(headers: Mapping[str, str], *, loopback_only: bool) -> str | None:
+    """Return why an ordinary request without Origin may not be answered; None if it may.
+
+    Browsers send no Origin with GET where the page is of the same origin, and where the page cannot
+    read the response, as with images; the latter still comes with cookies.
+
+    :param headers: the headers, by lower-case name.
+    :param loopback_only: whether the host asked for must be a name of loopback: any other name may
+        be one that its owner makes resolve to 127.0.0.1 (DNS rebinding).
+    """
+    if headers.get("origin"):
+        return None
+    site = headers.get("sec-fetch-site", "none")
+    if site not in _OWN_SITE:
+        return "The request comes from a page of another origin, which cannot read the response."
+    host = headers.get("host", "")
+    if loopback_only and not is_loopback_name(_host(host) or ""):
+        return (
+            f"The request asks for the host {host[:_SHOWN]!r}, and wampush listens on loopback "
+            "only; connect to a name of loopback, such as localhost."
+        )
+    return None
 
 
 def is_direct_from_loopback(peer: str, headers: Mapping[str, str]) -> bool:

@@ -28,10 +28,9 @@ from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.message_budgets import MessageBudgets
+from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull_sockets import PullSockets

@@ -24,11 +24,10 @@ from wampush.config.settings import Settings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
-from wampush.edges.websocket.message_budgets import MessageBudgets
+from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.opening_handshake import ConnectHook
 from wampush.edges.websocket.server import WebSocketEdge
 from wampush.net.origins import Origins

@@ -11,9 +11,8 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import Admission, Ticket
-from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.edges.websocket.message_budgets import MessageBudgets
+from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.origins import Origins
 from wampush.net.trusted_proxies import Proxies

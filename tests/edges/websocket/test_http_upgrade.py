@@ -442,7 +442,7 @@ def test_arbitrary_headers_are_parsed_or_refused(head: bytes) -> None:
 def test_arbitrary_mixtures_of_header_lines_are_parsed_or_refused(lines: list[bytes]) -> None:
     head = b"\r\n".join([b"GET / HTTP/1.1", *lines])
     reason = CloseReason.BAD_HANDSHAKE
-    parsed: UpgradeRequest | PageRequest = PageRequest("GET")
+    parsed: UpgradeRequest | PageRequest = PageRequest("GET", "/", {})
     try:
         parsed = http_upgrade.parse(head)
     except HandshakeRefused as error:
@@ -476,3 +476,18 @@ def test_clients_of_other_protocols_are_counted_apart(data: bytes, said: bytes) 
     assert said in body
     assert node.ledger.ended == {CloseReason.WRONG_PROTOCOL: 1}
     assert said.decode() in node.lines[0]
+
+
+def test_an_ordinary_request_keeps_its_target_and_headers() -> None:
+    head = b"GET http://a.example:80/events?x=1 HTTP/1.1\r\nHost: b\r\nLast-Event-ID: e:1"
+    assert http_upgrade.parse(head) == PageRequest(
+        "GET", "/events?x=1", {"host": "a.example:80", "last-event-id": "e:1"}
+    )
+
+
+def test_only_a_page_with_an_origin_is_told_that_it_may_read() -> None:
+    assert http_upgrade.shared_with({}) == "Vary: Origin\r\n"
+    assert http_upgrade.shared_with({"origin": ""}) == "Vary: Origin\r\n"
+    plain = http_upgrade.preflight(http_upgrade.shared_with({}))
+    assert b"Allow: GET, HEAD, OPTIONS\r\n" in plain
+    assert b"Access-Control" not in plain

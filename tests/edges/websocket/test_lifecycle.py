@@ -14,12 +14,16 @@ from wampush.state_machine import IllegalEvent
     ("state", "event", "after"),
     [
         (State.CONNECTING, Event.OPENED, State.OPEN),
+        (State.CONNECTING, Event.STREAMED, State.STREAMING),
         (State.CONNECTING, Event.ENDED, State.ENDING),
         (State.CONNECTING, Event.DROPPED, State.DROPPED),
         (State.CONNECTING, Event.LOST, State.CLOSED),
         (State.OPEN, Event.ENDED, State.ENDING),
         (State.OPEN, Event.DROPPED, State.DROPPED),
         (State.OPEN, Event.LOST, State.CLOSED),
+        (State.STREAMING, Event.ENDED, State.ENDING),
+        (State.STREAMING, Event.DROPPED, State.DROPPED),
+        (State.STREAMING, Event.LOST, State.CLOSED),
         (State.ENDING, Event.SENT, State.LINGERING),
         (State.ENDING, Event.DROPPED, State.DROPPED),
         (State.ENDING, Event.LOST, State.CLOSED),
@@ -37,17 +41,25 @@ def test_every_other_move_is_a_defect() -> None:
     assert illegal == {
         (State.CONNECTING, Event.SENT),
         (State.OPEN, Event.OPENED),
+        (State.OPEN, Event.STREAMED),
         (State.OPEN, Event.SENT),
+        (State.STREAMING, Event.OPENED),
+        (State.STREAMING, Event.STREAMED),
+        (State.STREAMING, Event.SENT),
         (State.ENDING, Event.OPENED),
+        (State.ENDING, Event.STREAMED),
         (State.ENDING, Event.ENDED),
         (State.LINGERING, Event.OPENED),
+        (State.LINGERING, Event.STREAMED),
         (State.LINGERING, Event.ENDED),
         (State.LINGERING, Event.SENT),
         (State.DROPPED, Event.OPENED),
+        (State.DROPPED, Event.STREAMED),
         (State.DROPPED, Event.ENDED),
         (State.DROPPED, Event.SENT),
         (State.DROPPED, Event.DROPPED),
         (State.CLOSED, Event.OPENED),
+        (State.CLOSED, Event.STREAMED),
         (State.CLOSED, Event.ENDED),
         (State.CLOSED, Event.SENT),
         (State.CLOSED, Event.DROPPED),
@@ -70,6 +82,6 @@ def test_a_connection_opens_ends_and_is_lost_at_most_once(events: list[Event]) -
             continue
         seen.append(event)
     assert len(seen) == len(set(seen))
-    # What happened is in the order of Event: opened, ended, sent, dropped, lost.
+    # What happened is in the order of Event: opened or streamed, ended, sent, dropped, lost.
     assert seen == [event for event in Event if event in seen]
     assert (state is State.CLOSED) == (Event.LOST in seen)

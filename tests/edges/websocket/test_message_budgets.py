@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wampush.edges.websocket import message_budgets
-from wampush.edges.websocket.client_limits import ClientLimits
-from wampush.edges.websocket.message_budgets import MessageBudgets
+from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 
 LIMITS = ClientLimits(queue_bytes=1, messages_per_second=10.0, message_burst=100)
 ADDRESS = "192.0.2.1"
@@ -68,3 +67,14 @@ def test_only_so_many_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) 
         assert len(budgets) <= 3
     assert budgets.on_open("192.0.2.9", True, 0.0) == 10
     assert budgets.on_open("192.0.2.0", True, 0.0) == 100
+
+
+CLIENT = ClientLimits(queue_bytes=1, messages_per_second=10.0, message_burst=50)
+
+
+@pytest.mark.parametrize(
+    ("allowance", "seconds", "renewed"),
+    [(0.0, 0.0, 0.0), (0.0, 0.5, 5.0), (7.0, 2.0, 27.0), (45.0, 1.0, 50.0), (50.0, 99.0, 50.0)],
+)
+def test_the_allowance_grows_with_time_up_to_the_burst(allowance, seconds, renewed):
+    assert CLIENT.renewed(allowance, seconds) == renewed

@@ -18,11 +18,10 @@ from wampush.broker.requests.connect_request import ConnectAttempt, ConnectReque
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.client_limits import ClientLimits
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.edges.websocket.message_budgets import MessageBudgets
+from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.opening_handshake import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
 from wampush.net.origins import Origins
@@ -58,6 +57,13 @@ class RecordingRoute:
             raise self.refusal
         self.begun.append((request, identity, subprotocol))
         return Conversation(identity)
+
+
+class PlainRoute(RecordingRoute):
+    """Notes which responses it began."""
+
+    def head(self, request: ConnectRequest, shared_with: str) -> bytes:
+        return f"head of {request.target}, {shared_with!r}".encode()
 
 
 class Conversation:
@@ -116,6 +122,7 @@ class Door:
         limits: MemoryLimits = UNLIMITED,
     ) -> None:
         self.route = RecordingRoute()
+        self.plain = PlainRoute()
         self.authenticator = FakeAuthenticator(*answers)
         self.admission = Admission(
             max_connections=10,
@@ -136,7 +143,7 @@ class Door:
         self.opening = OpeningHandshake(
             rules=OpeningRules(
                 settings=settings or WebSocketSettings(),
-                routes=Routes(self.route),
+                routes=Routes(self.route, plain={"/events": self.plain}),
                 authenticator=authenticator,
                 connect_hook=hook,
                 memory=self.memory,
@@ -350,3 +357,83 @@ def test_unexpected_errors_are_defects(waiting_for: str) -> None:
     assert defect.value is error
     assert not door.opened
     assert not door.answered
+
+
+HOST = b"Host: localhost:8080\r\n"
+OTHER_PORT = b"Origin: http://localhost:8000\r\n"
+READABLE = (
+    "Vary: Origin\r\nAccess-Control-Allow-Origin: http://localhost:8000\r\n"
+    "Access-Control-Allow-Credentials: true\r\n"
+)
+
+
+def test_an_ordinary_request_with_a_route_takes_the_way_of_a_handshake() -> None:
+    hook = FakeHook(succeed(None))
+    door = Door(succeed(ANN), hook=hook)
+    door.opening.receive(b"GET /events?a=1 HTTP/1.1\r\n" + HOST + b"\r\nmore")
+    ((conversation, response, agreement, rest),) = door.opened
+    assert conversation.identity == ANN
+    assert response == b"head of /events?a=1, 'Vary: Origin\\r\\n'"
+    assert (agreement, rest) == (None, b"")
+    ((asked, identity, subprotocol),) = door.plain.begun
+    assert (asked.target, asked.address, identity, subprotocol) == (
+        "/events?a=1",
+        "127.0.0.1",
+        ANN,
+        None,
+    )
+    assert [each.request for each in hook.asked] == door.authenticator.asked == [asked]
+
+
+def test_pages_of_permitted_origins_may_read_responses_and_refusals() -> None:
+    door = Door()
+    door.opening.receive(b"GET /events HTTP/1.1\r\n" + HOST + OTHER_PORT + b"\r\n")
+    assert door.opened[0][1] == f"head of /events, {READABLE!r}".encode()
+    door = Door(fail(AuthenticationRefused(CloseReason.TOKEN_REFUSED, "Why.")))
+    door.opening.receive(b"GET /events HTTP/1.1\r\n" + HOST + OTHER_PORT + b"\r\n")
+    ((response, reason, detail),) = door.answered
+    assert (reason, detail) == (CloseReason.TOKEN_REFUSED, "Why.")
+    assert response == http_upgrade.refusal(HandshakeRefused(reason, detail), READABLE)
+    assert READABLE.encode() in response
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"Host: localhost\r\nOrigin: http://evil.example\r\n",
+        b"Host: localhost\r\nSec-Fetch-Site: cross-site\r\n",
+        b"Host: localhost\r\nSec-Fetch-Site: same-site\r\n",
+        # A name that its owner lets resolve to 127.0.0.1; the page is of the same origin.
+        b"Host: evil.example:8080\r\nSec-Fetch-Site: same-origin\r\n",
+        b"Host: evil.example:8080\r\n",
+        b"Host: evil.example\r\nOrigin: http://evil.example\r\n",
+    ],
+)
+def test_ordinary_requests_of_other_pages_are_refused_and_unreadable(lines: bytes) -> None:
+    door = Door()
+    door.opening.receive(b"GET /events HTTP/1.1\r\n" + lines + b"\r\n")
+    assert door.refused() is CloseReason.ORIGIN_FORBIDDEN
+    assert b"Access-Control" not in door.answered[0][0]
+
+
+def test_head_and_options_have_no_conversation() -> None:
+    door = Door()
+    door.opening.receive(b"HEAD /events HTTP/1.1\r\n" + HOST + b"\r\n")
+    head = b"head of /events, 'Vary: Origin\\r\\n'"
+    assert door.answered == [(head, CloseReason.PLAIN_REQUEST, "")]
+    door = Door()
+    door.opening.receive(b"OPTIONS /events HTTP/1.1\r\n" + HOST + OTHER_PORT + b"\r\n")
+    ((response, reason, _),) = door.answered
+    assert reason is CloseReason.PLAIN_REQUEST
+    assert response == http_upgrade.preflight(READABLE)
+    assert b"Allow-Headers: Authorization, Cache-Control, Last-Event-ID\r\n" in response
+    assert door.plain.begun == []
+
+
+def test_a_route_refuses_an_ordinary_request() -> None:
+    door = Door()
+    door.plain.refusal = HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED)
+    door.opening.receive(b"GET /events HTTP/1.0\r\n" + HOST + b"\r\n")
+    ((response, reason, _),) = door.answered
+    assert reason is CloseReason.AUTHENTICATION_REQUIRED
+    assert response.startswith(b"HTTP/1.1 401 ")

@@ -14,7 +14,7 @@ from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
 from wampush.net.addresses import counting_key
-from wampush.net.origins import Origins, is_direct_from_loopback
+from wampush.net.origins import Origins, is_direct_from_loopback, objection_without_origin
 from wampush.net.trusted_proxies import Proxies
 
 #: Sockets beyond a limit that are still accepted, so that their requests can be answered.
@@ -121,13 +121,14 @@ class Admission:
             _decrement(self._sockets, name)
 
     def enter_address(
-        self, peer: str, headers: Mapping[str, str], origins: Origins | None
+        self, peer: str, headers: Mapping[str, str], origins: Origins | None, *, is_plain: bool
     ) -> tuple[str, str | None]:
         """Check a handshake, and count it for the address of its client.
 
         :param peer: the address at the other end of the socket.
         :param headers: by lower-case name.
         :param origins: the pages that may connect; None for those of ``[websocket]``.
+        :param is_plain: whether it is an ordinary request, which may lack the header Origin.
         :returns: the client's address, and the name under which it was counted, if it was.
         :raises HandshakeRefused: when the connection must not open.
         """
@@ -138,8 +139,14 @@ class Admission:
             raise HandshakeRefused(CloseReason.TOO_MANY_CONNECTIONS, f"{most} are allowed.")
         origins = origins or self._origins
         restricted = (
-            self._loopback_only and "origin" in headers and is_direct_from_loopback(peer, headers)
+            self._loopback_only
+            and (is_plain or "origin" in headers)
+            and is_direct_from_loopback(peer, headers)
         )
+        if is_plain:
+            objection = objection_without_origin(headers, loopback_only=restricted)
+            if objection is not None:
+                raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, objection)
         if not origins.permits(headers, loopback_only=restricted):
             detail = origins.objection(headers, loopback_only=restricted)
             raise HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, detail)
@@ -212,18 +219,28 @@ class Ticket:
         """The name under which the client's address is counted; None for one without limits."""
         return self._address_name or self._socket_name
 
-    def admit(self, peer: str, headers: Mapping[str, str], origins: Origins | None = None) -> None:
-        """Let the WebSocket open.
+    def admit(
+        self,
+        peer: str,
+        headers: Mapping[str, str],
+        origins: Origins | None = None,
+        *,
+        is_plain: bool = False,
+    ) -> None:
+        """Let the WebSocket open, or an ordinary request be answered.
 
         :param peer: the address at the other end of the connection; with the PROXY protocol, it is
             known only by now.
         :param headers: of the handshake, by lower-case name.
         :param origins: the pages that may connect; None for those of ``[websocket]``.
+        :param is_plain: whether it is an ordinary request, which may lack the header Origin.
         :raises HandshakeRefused: when it must not open.
         """
         self.peer = self.address = peer
         admission = self._admission
-        self.address, self._address_name = admission.enter_address(peer, headers, origins)
+        self.address, self._address_name = admission.enter_address(
+            peer, headers, origins, is_plain=is_plain
+        )
 
     def scheme(self, headers: Mapping[str, str], secure: bool) -> str:
         """Return how the client connected: ``ws``, or ``wss`` through TLS.

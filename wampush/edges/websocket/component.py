@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from wampush.broker.identity import AWAITING, Identity
 from wampush.broker.ledger import Source
+from wampush.edges.websocket.framing import PING
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason
 
@@ -103,6 +104,9 @@ class ComponentConversation:
 
     __slots__ = ("_ledger", "_runner", "identity")
 
+    #: The client sends frames.
+    stage = None
+    ping = PING
     #: The broker does not know clients of components.
     subscriber = None
 

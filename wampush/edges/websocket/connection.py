@@ -7,8 +7,6 @@ The states are in ``lifecycle``, the reading of frames in ``frame_reader``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from math import inf
 from typing import Final
 
@@ -16,62 +14,28 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.identity import Identity
-from wampush.broker.ledger import Ledger
 from wampush.broker.memory_costs import unfinished_bytes
-from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import expiry_reason
-from wampush.edges.websocket.admission import Admission, Ticket
-from wampush.edges.websocket.client_limits import ClientLimits
+from wampush.edges.websocket.admission import Ticket
 from wampush.edges.websocket.closing import WaitFor
 from wampush.edges.websocket.compression import Agreement
 from wampush.edges.websocket.conversation import Conversation
 from wampush.edges.websocket.frame_reader import AUTOBAHN_STATES, FrameReader
-from wampush.edges.websocket.framing import PING, close_frame, reason_of
+from wampush.edges.websocket.framing import close_frame, reason_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.lifecycle import Event, State, moved
-from wampush.edges.websocket.opening_handshake import OpeningHandshake, OpeningRules, peer_of
+from wampush.edges.websocket.opening_handshake import OpeningHandshake, peer_of
 from wampush.edges.websocket.outboxes import ClientOutbox, outbox_for
 from wampush.edges.websocket.read_turns import ReadTurns
-from wampush.edges.websocket.timer_wheel import TimerWheel
+from wampush.edges.websocket.shared_parts import SharedParts
 from wampush.errors import CloseReason
 
 _log = Logger(namespace="wampush.websocket")
 _OPEN: Final = FrameReader.STATE_OPEN
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SharedParts:
-    """What all connections of a node share.
-
-    :param settings: the ``[websocket]`` table.
-    :param limits: what one client may use.
-    :param rules: what decides whether a connection opens.
-    :param admission: counts connections.
-    :param timer_wheel: calls connections when something may be late.
-    :param fanout: the path to the outboxes.
-    :param backpressure: notified of bytes that wait for clients.
-    :param read_turns: divides the time for reading between clients.
-    :param ledger: counts how connections end.
-    :param now: returns the time in seconds since the epoch, for the expiry of identities.
-    :param on_made: called when the socket of a connection is accepted.
-    :param on_lost: called when the socket of a connection is gone.
-    """
-
-    settings: WebSocketSettings
-    limits: ClientLimits
-    rules: OpeningRules
-    admission: Admission
-    timer_wheel: TimerWheel
-    fanout: Fanout
-    backpressure: Backpressure
-    read_turns: ReadTurns
-    ledger: Ledger
-    now: Callable[[], float]
-    on_made: Callable[[Connection], None]
-    on_lost: Callable[[Connection], None]
+#: The handshake is answered, and neither side has ended the connection.
+_ANSWERED: Final = (State.OPEN, State.STREAMING)
+_ALIVE: Final = (State.CONNECTING, *_ANSWERED)
 
 
 class Connection(FrameReader):
@@ -86,12 +50,12 @@ class Connection(FrameReader):
     :param shared: what all connections share.
     """
 
-    def __init__(self, shared: SharedParts) -> None:
+    def __init__(self, shared: SharedParts[Connection]) -> None:
         # All attributes are set here. CPython keeps them without a dictionary per connection only
         # while all connections have the same ones (PEP 412), and that saves 900 bytes.
         self.lifecycle = State.CONNECTING
         self.state = FrameReader.STATE_CONNECTING
-        self.shared: Final = shared
+        self.shared: Final[SharedParts[Connection]] = shared
         self.timer_slot = 0
         #: The tick of the timer wheel in which the client was last heard from.
         self.last_heard = 0
@@ -212,7 +176,8 @@ class Connection(FrameReader):
         if agreement is not None:
             self._perMessageCompress = agreement.inflater(shared.settings.max_message_bytes)
             outbox.format = agreement.format(shared.settings.compression_min_bytes)
-        self._move(Event.OPENED)
+        self._move(Event.OPENED if conversation.stage is None else Event.STREAMED)
+        self.stage = conversation.stage
         if self.ticket is not None:
             self.ticket.on_open(shared.timer_wheel.seconds)
         self.conversation = conversation
@@ -277,23 +242,26 @@ class Connection(FrameReader):
         """Check whether the handshake or a sign of life is late."""
         if self.lifecycle is State.CONNECTING:
             self.drop(CloseReason.HANDSHAKE_TIMEOUT)
-        elif self.lifecycle is State.OPEN and self.conversation is not None:
-            self._check(self.conversation.identity)
+        elif self.lifecycle in _ANSWERED and self.conversation is not None:
+            self._check(self.conversation)
 
-    def _check(self, identity: Identity) -> None:
+    def _check(self, conversation: Conversation) -> None:
         """Drop the client when it is silent or its identity has expired, or ping it."""
-        settings = self.shared.settings
+        settings, identity = self.shared.settings, conversation.identity
         if self in self.read_turns:
             # Whether it is silent is not known as long as it is not read.
             self.last_heard = self.shared.timer_wheel.now
         silent = self._silent_seconds()
         if self._seconds_to_expiry(identity) <= 0:
             self.drop(expiry_reason(identity))
-        elif silent >= settings.silence_timeout:
+        elif silent >= settings.silence_timeout and self.lifecycle is State.OPEN:
             self.drop(CloseReason.SILENT)
         else:
             if silent >= settings.ping_interval:
-                self.sendData(PING)
+                self.sendData(conversation.ping)
+                if self.lifecycle is State.STREAMING:
+                    # Nothing comes back; the next one is due as if the client had been heard.
+                    self.last_heard = self.shared.timer_wheel.now
             self._schedule_check(identity)
 
     def _schedule_check(self, identity: Identity) -> None:
@@ -320,14 +288,14 @@ class Connection(FrameReader):
 
         :returns: False when the connection has ended, or ends now because the user has too many.
         """
-        if self.ticket is None or self.lifecycle not in (State.CONNECTING, State.OPEN):
+        if self.ticket is None or self.lifecycle not in _ALIVE:
             return False
         try:
             self.ticket.belong_to(identity.user)
         except HandshakeRefused as error:
             self.drop(error.reason)
             return False
-        if self.lifecycle is State.OPEN:
+        if self.lifecycle in _ANSWERED:
             self._schedule_check(identity)
         return True
 
@@ -335,7 +303,7 @@ class Connection(FrameReader):
 
     def drop(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection at once by a TCP abort; clients of ``ab.connect`` reconnect."""
-        if self.lifecycle in (State.CONNECTING, State.OPEN):
+        if self.lifecycle in _ALIVE:
             self._move(Event.DROPPED)
             self._count(reason, detail)
             if self.outbox is not None:
@@ -351,12 +319,12 @@ class Connection(FrameReader):
         """
         code = reason.value.close_code if code is None else code
         wait_for = WaitFor.NOTHING
-        if self.lifecycle is State.OPEN:
+        if self.lifecycle in _ANSWERED:
             wait_for = WaitFor.END_OF_STREAM
-            if code is not None:
+            if code is not None and self.lifecycle is State.OPEN:
                 wait_for = WaitFor.CLOSE_FRAME
                 self.sendData(close_frame(code, detail))
-        if self.lifecycle in (State.CONNECTING, State.OPEN):
+        if self.lifecycle in _ALIVE:
             self._finish(reason, detail, wait_for)
 
     def on_overflow(self) -> None:

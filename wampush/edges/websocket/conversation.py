@@ -1,7 +1,8 @@
-"""What is said over a WebSocket connection, and which path speaks what.
+"""What is said over a connection to the WebSocket port, and which path speaks what.
 
 Owns: the protocols between a connection, which reads and writes frames and keeps time and limits,
-and the conversation held over it; the routes by path.
+and the conversation held over it; the client's connection as the broker knows it; the routes by
+path.
 Must not import: Autobahn, the connection, any conversation.
 """
 
@@ -9,17 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from wampush.broker.identity import ANONYMOUS
 
 if TYPE_CHECKING:
     from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.identity import Identity
     from wampush.broker.requests.connect_request import ConnectRequest
+    from wampush.broker.requests.handler import RequestHandler
     from wampush.broker.subscriber import Subscriber
+    from wampush.edges.websocket.lifecycle import Stage
     from wampush.errors import CloseReason
     from wampush.net.origins import Origins
 
-_NO_ROUTES: Final[Mapping[str, Route]] = MappingProxyType({})
+_NO_ROUTES: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Line(Protocol):
@@ -72,6 +77,14 @@ class Conversation(Protocol):
     """What is said over one connection. No input of the client makes a method raise."""
 
     @property
+    def stage(self) -> Stage | None:
+        """Takes what the client sends, where that is not WebSocket frames; None where it is."""
+
+    @property
+    def ping(self) -> bytes:
+        """The bytes that are sent after ``websocket.ping_interval`` without a sign of life."""
+
+    @property
     def identity(self) -> Identity:
         """The client's identity; the connection ends when it expires."""
 
@@ -93,6 +106,65 @@ class Conversation(Protocol):
 
     def on_lost(self) -> None:
         """The connection is lost; called once, if ``on_open`` was."""
+
+
+class ClientPeer:
+    """The connection of one client as the broker knows it (``Peer``), and its session's end.
+
+    :param handler: carries out what the client asks for.
+    :param line: the connection.
+    :param is_local: whether the client is on this machine, and not a page of another host.
+    """
+
+    __slots__ = ("_handler", "_line", "is_local", "subscriber")
+
+    def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
+        self._handler = handler
+        self._line = line
+        self.is_local = is_local
+        #: The client; None once the connection is lost, or each would keep the other in memory.
+        self.subscriber: Subscriber | None = None
+
+    # For the connection.
+
+    @property
+    def identity(self) -> Identity:
+        """The current identity of the session."""
+        return ANONYMOUS if self.subscriber is None else self.subscriber.identity
+
+    def on_lost(self) -> None:
+        """The connection is lost: the session ends."""
+        subscriber, self.subscriber = self.subscriber, None
+        if subscriber is not None:
+            self._handler.on_lost(subscriber)
+
+    # For the broker.
+
+    @property
+    def address(self) -> str:
+        """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
+        return self._line.address
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
+        return self._line.address_name
+
+    @property
+    def ended(self) -> CloseReason | None:
+        """Why the connection has ended; None while it has not, and where it was lost."""
+        return self._line.reason
+
+    def accept_identity(self, identity: Identity) -> bool:
+        """Count the connection for the user of this identity.
+
+        :returns: False when the connection does not go on.
+        """
+        return self.subscriber is not None and self._line.accept_identity(identity)
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """End the connection once everything queued is sent."""
+        self._line.end(reason, detail)
 
 
 class Route(Protocol):
@@ -128,18 +200,46 @@ class Route(Protocol):
         """
 
 
+class PlainRoute(Route, Protocol):
+    """Begins the responses to ordinary GET requests for one path.
+
+    Such a request takes the same way as a handshake: admission, identity, connect hook.
+    """
+
+    def head(self, request: ConnectRequest, shared_with: str) -> bytes:
+        """Return the begin of a response, up to what its conversation sends.
+
+        :param request: may be of method HEAD, whose response is this alone.
+        :param shared_with: header lines that let the page read the response, or "".
+        """
+
+
 class Routes:
     """The route of every path.
 
     :param others: for every path without a route of its own.
     :param by_path: by path as clients write it, without the query.
+    :param plain: for ordinary requests, by path; other paths get a page about this port.
     """
 
-    __slots__ = ("_by_path", "_others")
+    __slots__ = ("_by_path", "_others", "_plain")
 
-    def __init__(self, others: Route, by_path: Mapping[str, Route] = _NO_ROUTES) -> None:
+    def __init__(
+        self,
+        others: Route,
+        by_path: Mapping[str, Route] = _NO_ROUTES,
+        plain: Mapping[str, PlainRoute] = _NO_ROUTES,
+    ) -> None:
         self._others = others
         self._by_path = by_path
+        self._plain = plain
+
+    def find_plain(self, target: str) -> PlainRoute | None:
+        """Return the route of an ordinary request; None where there is none.
+
+        :param target: path and query as sent.
+        """
+        return self._plain.get(target.partition("?")[0])
 
     def find(self, target: str) -> Route:
         """Return the route of a request.

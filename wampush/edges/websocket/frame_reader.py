@@ -13,11 +13,11 @@ it in the same read, goes to Autobahn. Autobahn's options, statistics and future
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final, Protocol
+from typing import Final
 
 from wampush.edges.websocket.closing import Closing
 from wampush.edges.websocket.framing import CLOSE_OPCODE, unmask
-from wampush.edges.websocket.lifecycle import State
+from wampush.edges.websocket.lifecycle import Stage, State
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
 
@@ -33,16 +33,6 @@ _NOT_COUNTED: Final = frozenset((1, 2, 8))
 _LAST_DATA_OPCODE: Final = 7
 #: Parts of a message after which they are joined: as many small ones take a hundred times as much.
 _MOST_PARTS: Final = 64
-
-
-class Stage(Protocol):
-    """A part of a connection's life in which what the client sends is not read as messages."""
-
-    def receive(self, data: bytes) -> None:
-        """Take bytes of the client."""
-
-    def cancel(self) -> None:
-        """Stop: the next part has begun."""
 
 
 def _joined(parts: list[bytes]) -> int:

@@ -35,6 +35,7 @@ _ABSOLUTE: Final = re.compile(
 )
 #: Methods of requests for a page; health checks use the latter two.
 _PAGE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+_ALLOW: Final = f"Allow: {', '.join(_PAGE_METHODS)}\r\n"
 _PROXY_HINT: Final = (
     "nginx needs proxy_http_version 1.1 and the Upgrade headers (proxy_set_header Upgrade "
     '$http_upgrade and Connection "upgrade").'
@@ -53,9 +54,13 @@ class PageRequest(NamedTuple):
     """An ordinary request, as a browser or a health check sends it.
 
     :param method: GET, HEAD or OPTIONS.
+    :param target: path and query; or ``*``.
+    :param headers: by lower-case name; repeated ones joined by a comma.
     """
 
     method: str
+    target: str
+    headers: Mapping[str, str]
 
 
 class UpgradeRequest(NamedTuple):
@@ -161,7 +166,9 @@ def parse(head: bytes) -> UpgradeRequest | PageRequest:
     if upgrade is None and "sec-websocket-key" not in headers:
         if version == "HTTP/1.1":
             _check_present(headers, "host")
-        return PageRequest(method)
+        if not target.startswith("/") and target != "*":
+            target, headers["host"] = _split_absolute(target)
+        return PageRequest(method, target, headers)
     if version != "HTTP/1.1":
         raise _bad(f"The request is {version}, not HTTP/1.1, perhaps from a proxy: {_PROXY_HINT}")
     if method != "GET":
@@ -288,14 +295,46 @@ def _challenge(reason: CloseReason) -> str:
     return challenge
 
 
-def refusal(error: HandshakeRefused) -> bytes:
-    """Return the response to a refused handshake; its body says why."""
+def shared_with(headers: Mapping[str, str]) -> str:
+    """Return the header lines that let the page of a request read the response (Fetch, CORS).
+
+    :param headers: of a request whose origin is permitted, by lower-case name.
+    """
+    lines = "Vary: Origin\r\n"
+    origin = headers.get("origin")
+    if origin:
+        lines += (
+            f"Access-Control-Allow-Origin: {origin}\r\nAccess-Control-Allow-Credentials: true\r\n"
+        )
+    return lines
+
+
+def preflight(lines: str) -> bytes:
+    """Return the response to OPTIONS on a path with a route for ordinary requests.
+
+    :param lines: see :func:`shared_with`.
+    """
+    if "Access-Control" in lines:
+        lines += (
+            "Access-Control-Allow-Methods: GET, HEAD\r\n"
+            "Access-Control-Allow-Headers: Authorization, Cache-Control, Last-Event-ID\r\n"
+            "Access-Control-Max-Age: 600\r\n"
+        )
+    return _response(
+        HTTPStatus.OK, "text/plain", b"", f"Allow: {', '.join(_PAGE_METHODS)}\r\n{lines}"
+    )
+
+
+def refusal(error: HandshakeRefused, extra: str = "") -> bytes:
+    """Return the response to a refused handshake; its body says why.
+
+    :param extra: further header lines.
+    """
     status = HTTPStatus(error.reason.value.http_status or HTTPStatus.BAD_REQUEST)
-    extra = ""
     if status == HTTPStatus.BAD_REQUEST:
-        extra = "Sec-WebSocket-Version: 13\r\n"
+        extra += "Sec-WebSocket-Version: 13\r\n"
     elif status == HTTPStatus.UNAUTHORIZED:
-        extra = f"WWW-Authenticate: {_challenge(error.reason)}\r\n"
+        extra += f"WWW-Authenticate: {_challenge(error.reason)}\r\n"
     return _response(status, "text/plain", f"{error}\n".encode(), extra)
 
 
@@ -308,8 +347,7 @@ def page(server: str, method: str = "GET") -> bytes:
     :param method: of the request.
     """
     if method == "OPTIONS":
-        allowed = f"Allow: {', '.join(_PAGE_METHODS)}\r\n"
-        return _response(HTTPStatus.OK, "text/plain", b"", allowed)
+        return _response(HTTPStatus.OK, "text/plain", b"", _ALLOW)
     body = (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><title>wampush</title>\n"
         "<meta name=viewport content='width=device-width'>\n"

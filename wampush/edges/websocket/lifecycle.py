@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, unique
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Protocol
 
 from wampush.state_machine import state_after
 
@@ -22,6 +22,8 @@ class State(Enum):
     CONNECTING = "connecting"
     #: The handshake is answered; messages go both ways.
     OPEN = "open"
+    #: An ordinary request is answered, and the response goes on; only the server sends.
+    STREAMING = "streaming"
     #: The end is decided and counted, and nothing is queued any more. What was queued is being
     #: sent; what the client sends is discarded.
     ENDING = "ending"
@@ -43,6 +45,8 @@ class Event(Enum):
 
     #: The handshake is answered with status 101.
     OPENED = "opened"
+    #: An ordinary request is answered with the begin of a response.
+    STREAMED = "streamed"
     #: The client or the server ends the connection once everything queued is sent.
     ENDED = "ended"
     #: Everything queued before the end is sent.
@@ -55,15 +59,29 @@ class Event(Enum):
     __hash__ = object.__hash__
 
 
+class Stage(Protocol):
+    """A part of a connection's life in which what the client sends is not read as messages."""
+
+    def receive(self, data: bytes) -> None:
+        """Take bytes of the client."""
+
+    def cancel(self) -> None:
+        """Stop: the next part has begun."""
+
+
 MOVES: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
     {
         (State.CONNECTING, Event.OPENED): State.OPEN,
+        (State.CONNECTING, Event.STREAMED): State.STREAMING,
         (State.CONNECTING, Event.ENDED): State.ENDING,
         (State.CONNECTING, Event.DROPPED): State.DROPPED,
         (State.CONNECTING, Event.LOST): State.CLOSED,
         (State.OPEN, Event.ENDED): State.ENDING,
         (State.OPEN, Event.DROPPED): State.DROPPED,
         (State.OPEN, Event.LOST): State.CLOSED,
+        (State.STREAMING, Event.ENDED): State.ENDING,
+        (State.STREAMING, Event.DROPPED): State.DROPPED,
+        (State.STREAMING, Event.LOST): State.CLOSED,
         (State.ENDING, Event.SENT): State.LINGERING,
         (State.ENDING, Event.DROPPED): State.DROPPED,
         (State.ENDING, Event.LOST): State.CLOSED,

@@ -1,7 +1,8 @@
-"""How many messages the clients of one address may send together, and after a reconnect.
+"""What one client may use, and how many messages the clients of one address may send together.
 
-Owns: the budget of each address, for as long as it is remembered. Pure: the clock is passed in.
-Must not import: anything of wampush but ``client_limits``.
+Owns: the limits of one connection; the budget of each address, which outlasts its connections.
+Pure: the clock is passed in.
+Must not import: anything of wampush.
 
 A client that has sent its burst and reconnects begins with what it had left: what a connection has
 used up when it ends is a debt of its address, and the next connections from there begin with less.
@@ -11,9 +12,8 @@ The debt shrinks as fast as the allowance of the connection would have grown.
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Final
-
-from wampush.edges.websocket.client_limits import ClientLimits
 
 #: Addresses that are remembered; beyond that the one used least recently is forgotten.
 _CAPACITY: Final = 10_000
@@ -21,6 +21,28 @@ _CAPACITY: Final = 10_000
 _BURST_SECONDS: Final = 10.0
 #: A debt grows no further than so many bursts of one client.
 _MOST_BURSTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLimits:
+    """What one client may use.
+
+    :param queue_bytes: bytes that may wait to be sent to it.
+    :param messages_per_second: messages that it may send in the long run.
+    :param message_burst: messages that it may send at once.
+    """
+
+    queue_bytes: int
+    messages_per_second: float
+    message_burst: int
+
+    def renewed(self, allowance: float, seconds: float) -> float:
+        """Return how many messages a client may send after some time.
+
+        :param allowance: how many it might send before.
+        :param seconds: since then.
+        """
+        return min(float(self.message_burst), allowance + seconds * self.messages_per_second)
 
 
 class _Budget:

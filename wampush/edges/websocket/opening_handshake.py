@@ -67,8 +67,9 @@ def peer_of(transport: Any) -> str:
 
 
 OnOpen = Callable[[Conversation, bytes, Agreement | None, bytes], None]
-"""Called with the conversation that begins, the response to the request, the agreement on
-compression (None for no compression), and the bytes that the client sent after its request."""
+"""Called with the conversation that begins, the response to the request (its head, for an
+ordinary one), the agreement on compression (None for no compression), and the bytes that the client
+sent after its request."""
 
 OnAnswer = Callable[[bytes, CloseReason, str], None]
 """Called with a response that opens no WebSocket, the reason, and a detail for the log."""
@@ -92,6 +93,7 @@ class OpeningHandshake:
     """
 
     __slots__ = (
+        "_cors",
         "_data",
         "_done",
         "_line",
@@ -126,6 +128,9 @@ class OpeningHandshake:
         self._on_answer = on_answer
         self._on_defect = on_defect
         self._data = b""
+        # Header lines that let the page of an ordinary request read the response; "" before the
+        # request is admitted, and for handshakes, whose responses no page can read.
+        self._cors = ""
         self._done = False
         # The answer of the authenticator or of the connect hook; None while neither is asked.
         self._waiting: Deferred[Any] | None = None
@@ -162,9 +167,8 @@ class OpeningHandshake:
             return 0
         upgrade = http_upgrade.parse(head)
         if isinstance(upgrade, PageRequest):
-            response = http_upgrade.page(rules.server, upgrade.method)
-            self._answer(response, CloseReason.PLAIN_REQUEST)
-            return 0
+            self._read_page_request(upgrade)
+            return len(upgrade.headers)
         route = rules.routes.find(upgrade.target)
         subprotocol = route.subprotocol(upgrade.subprotocols)
         ticket, transport = self._ticket, self._transport
@@ -174,6 +178,25 @@ class OpeningHandshake:
         request = ConnectRequest(upgrade.target, upgrade.headers, ticket.address, scheme)
         self._identify(upgrade, request, route, subprotocol)
         return len(upgrade.headers)
+
+    def _read_page_request(self, page: PageRequest) -> None:
+        rules, ticket, transport = self._rules, self._ticket, self._transport
+        route = rules.routes.find_plain(page.target)
+        if route is None:
+            response = http_upgrade.page(rules.server, page.method)
+            self._answer(response, CloseReason.PLAIN_REQUEST)
+            return
+        ticket.admit(peer_of(transport), page.headers, route.origins, is_plain=True)
+        self._cors = http_upgrade.shared_with(page.headers)
+        self._data = b""
+        scheme = ticket.scheme(page.headers, ISSLTransport.providedBy(transport))
+        request = ConnectRequest(page.target, page.headers, ticket.address, scheme)
+        if page.method == "OPTIONS":
+            self._answer(http_upgrade.preflight(self._cors), CloseReason.PLAIN_REQUEST)
+        elif page.method == "HEAD":
+            self._answer(route.head(request, self._cors), CloseReason.PLAIN_REQUEST)
+        else:
+            self._identify(route.head(request, self._cors), request, route, None)
 
     def _limit_early_frames(self) -> None:
         """Bound what a client sends before its handshake is answered."""
@@ -195,24 +218,28 @@ class OpeningHandshake:
 
     def _identify(
         self,
-        upgrade: UpgradeRequest,
+        asked: UpgradeRequest | bytes,
         request: ConnectRequest,
         route: Route,
         subprotocol: str | None,
     ) -> None:
+        """Determine the identity.
+
+        :param asked: the handshake; for an ordinary request, the begin of the response.
+        """
         authenticator = self._rules.authenticator
         if authenticator.all_anonymous:
-            self._on_identity(ANONYMOUS, upgrade, request, route, subprotocol)
+            self._on_identity(ANONYMOUS, asked, request, route, subprotocol)
             return
         self._waiting = waiting = authenticator.authenticate(request)
-        found = (upgrade, request, route, subprotocol)
+        found = (asked, request, route, subprotocol)
         waiting.addCallbacks(self._on_identity, self._on_refused, callbackArgs=found)
         waiting.addErrback(self._on_defect)
 
     def _on_identity(
         self,
         identity: Identity,
-        upgrade: UpgradeRequest,
+        asked: UpgradeRequest | bytes,
         request: ConnectRequest,
         route: Route,
         subprotocol: str | None,
@@ -227,12 +254,12 @@ class OpeningHandshake:
             return
         hook = self._rules.connect_hook
         if hook is None:
-            self._open(upgrade, subprotocol, conversation)
+            self._open(asked, subprotocol, conversation)
             return
         attempt = ConnectAttempt(identity, request, conversation.subscriber)
         self._waiting = waiting = maybeDeferred(hook.connecting, attempt)
         waiting.addCallbacks(
-            lambda _: self._open(upgrade, subprotocol, conversation), self._on_refused
+            lambda _: self._open(asked, subprotocol, conversation), self._on_refused
         )
         waiting.addErrback(self._on_defect)
 
@@ -245,20 +272,23 @@ class OpeningHandshake:
             self._refuse(HandshakeRefused(error.reason, error.detail))
 
     def _open(
-        self, upgrade: UpgradeRequest, subprotocol: str | None, conversation: Conversation
+        self, asked: UpgradeRequest | bytes, subprotocol: str | None, conversation: Conversation
     ) -> None:
         if self._done:
             return
         self._done = True
+        if isinstance(asked, bytes):
+            self._on_open(conversation, asked, None, b"")
+            return
         agreement: Agreement | None = None
         if self._rules.settings.compression:
-            agreement = agree(upgrade.headers.get("sec-websocket-extensions", ""))
+            agreement = agree(asked.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
-        response = http_upgrade.accept(upgrade.key, subprotocol, extension)
+        response = http_upgrade.accept(asked.key, subprotocol, extension)
         self._on_open(conversation, response, agreement, self._data)
 
     def _refuse(self, error: HandshakeRefused) -> None:
-        self._answer(http_upgrade.refusal(error), error.reason, error.detail)
+        self._answer(http_upgrade.refusal(error, self._cors), error.reason, error.detail)
 
     def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
         if not self._done:

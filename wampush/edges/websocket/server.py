@@ -22,11 +22,12 @@ from wampush.broker.memory import Memory
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
-from wampush.edges.websocket.client_limits import ClientLimits
-from wampush.edges.websocket.connection import Connection, SharedParts
+from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.message_budgets import ClientLimits
 from wampush.edges.websocket.opening_handshake import ConnectHook, OpeningRules
 from wampush.edges.websocket.read_turns import ReadTurns
+from wampush.edges.websocket.shared_parts import SharedParts
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 from wampush.net.listeners import RejectedConnection

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wampush.broker.identity import ANONYMOUS
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket import http_upgrade
-from wampush.errors import CloseReason, MessageRefused, Refusal
+from wampush.edges.websocket.conversation import ClientPeer
+from wampush.edges.websocket.framing import PING
+from wampush.errors import MessageRefused, Refusal
 from wampush.net.origins import is_from_this_machine
 from wampush.wamp.session import PrefixLimits, WampSession
 
@@ -80,29 +81,14 @@ class WampRoute:
         return conversation
 
 
-class WampConversation:
-    """What one WAMP v1 client says; also the client's connection as the broker knows it (``Peer``).
+class WampConversation(ClientPeer):
+    """What one WAMP v1 client says; also the client's connection as the broker knows it."""
 
-    :param handler: carries out what the client sends.
-    :param line: the connection.
-    :param is_local: whether the client is on this machine, and not a page of another host.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_handler", "_line", "is_local", "subscriber")
-
-    def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
-        self._handler = handler
-        self._line = line
-        self.is_local = is_local
-        #: The client; None once the connection is lost, or each would keep the other in memory.
-        self.subscriber: Subscriber | None = None
-
-    # For the connection.
-
-    @property
-    def identity(self) -> Identity:
-        """The current identity of the session."""
-        return ANONYMOUS if self.subscriber is None else self.subscriber.identity
+    #: The client sends frames.
+    stage = None
+    ping = PING
 
     def on_open(self) -> None:
         """The handshake is answered: the session begins with WELCOME."""
@@ -122,37 +108,3 @@ class WampConversation:
         if self.subscriber is not None:
             error = MessageRefused(Refusal.BINARY_FRAME)
             self._handler.refuse(self.subscriber, error, data)
-
-    def on_lost(self) -> None:
-        """The connection is lost: the session ends."""
-        subscriber, self.subscriber = self.subscriber, None
-        if subscriber is not None:
-            self._handler.on_lost(subscriber)
-
-    # For the broker.
-
-    @property
-    def address(self) -> str:
-        """The client's address; if a trusted proxy forwards for it, as the proxy reports it."""
-        return self._line.address
-
-    @property
-    def address_name(self) -> str | None:
-        """The name under which the address is counted; None for one without limits."""
-        return self._line.address_name
-
-    @property
-    def ended(self) -> CloseReason | None:
-        """Why the connection has ended; None while it has not, and where it was lost."""
-        return self._line.reason
-
-    def accept_identity(self, identity: Identity) -> bool:
-        """Count the connection for the user of this identity.
-
-        :returns: False when the connection does not go on.
-        """
-        return self.subscriber is not None and self._line.accept_identity(identity)
-
-    def end(self, reason: CloseReason, detail: str = "") -> None:
-        """End the connection once everything queued is sent."""
-        self._line.end(reason, detail)
