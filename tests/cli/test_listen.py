@@ -224,7 +224,7 @@ def test_it_suggests_a_url_without_tls(daemon: Daemon) -> None:
     address = daemon.websocket_url.replace("ws", "wss")
     with contextlib.closing(Listener(address, "a")) as listener:
         listener.wait_for_state("if this port does not use TLS, write ws://; next try in")
-    daemon.wait_for_line("bad-handshake")
+    daemon.wait_for_line("wrong-protocol")
 
 
 def test_it_suggests_a_url_with_tls(tmp_path: Path) -> None:

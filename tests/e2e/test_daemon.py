@@ -396,7 +396,10 @@ def test_sigterm_delivers_pushes_that_have_arrived_in_order(tmp_path: Path) -> N
 
 
 def test_a_client_that_reads_nothing_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    variables = environment(WAMPUSH_CLIENTS_QUEUE_BYTES="100000000")
+    variables = environment(
+        WAMPUSH_CLIENTS_QUEUE_BYTES="100000000",
+        WAMPUSH_LIMITS_QUEUED_BYTES_PER_ADDRESS="100000000",
+    )
     with running_daemon(tmp_path, environment=variables) as daemon, backend(daemon) as push:
         stuck = Sluggish(daemon.websocket_port)
         half_open = socket.create_connection(("127.0.0.1", daemon.websocket_port))
@@ -414,7 +417,10 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(tmp_path: Path) ->
 
 
 def test_a_second_sigterm_ends_the_wait(tmp_path: Path) -> None:
-    variables = environment(WAMPUSH_CLIENTS_QUEUE_BYTES="100000000")
+    variables = environment(
+        WAMPUSH_CLIENTS_QUEUE_BYTES="100000000",
+        WAMPUSH_LIMITS_QUEUED_BYTES_PER_ADDRESS="100000000",
+    )
     with running_daemon(tmp_path, environment=variables) as daemon, backend(daemon) as push:
         stuck = Sluggish(daemon.websocket_port)
         with RawClient(daemon.websocket_port) as quick:
