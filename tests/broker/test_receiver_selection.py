@@ -11,6 +11,8 @@ from tests.broker.world import World
 from wampush.broker import receiver_selection
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
+from wampush.broker.publication_options import audience_of
+from wampush.broker.receiver_selection import includes_identity
 from wampush.broker.users import UserIndex
 
 INGEST = Ingest(topic_key="category", max_bytes=1_000_000, topic_bytes=100)
@@ -114,6 +116,22 @@ def test_what_was_published_before_a_change_goes_to_whom_it_was_for(world):
     world.end_turn()
     assert [json.loads(text)[2] for text in client.texts] == [1, 2, 3, 2, 3]
     assert [json.loads(text)[2] for text in other.texts] == [2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "who"),
+    [each for each in CASES if "7a" not in json.dumps(each[0]) and "visitor" not in each[1]]
+    + [({}, "7 8 visitor"), ({"exclude": ["a"]}, "7 8 visitor"), ({"eligible": ["a"]}, "")],
+)
+def test_a_client_without_a_session_sees_what_is_for_its_identity(options, who):
+    audience = audience_of(options)
+    for name, each in {
+        "7": identity("7", "staff"),
+        "8": identity("8", "staff", "red"),
+        "visitor": Identity(),
+    }.items():
+        expected = name in {word.rstrip("ab") for word in who.split()}
+        assert includes_identity(audience, each) is expected, name
 
 
 class Steps:

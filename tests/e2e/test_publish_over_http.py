@@ -54,7 +54,7 @@ def test_the_curl_lines_of_the_guide(daemon: Daemon, client: RawClient, tmp_path
 
 def test_the_answers_of_the_reference(daemon: Daemon, tmp_path: Path) -> None:
     line = f"curl --data-binary hello {daemon.http_url}/publish/orders"
-    shown = blocks_in("docs/reference/http.md", "json")[1]
+    shown = next(each for each in blocks_in("docs/reference/http.md", "json") if "sentence" in each)
     assert json.loads(shell(line, tmp_path)) == json.loads(shown)
 
 

@@ -16,6 +16,7 @@ from tests.node.local_reactor import LocalReactor
 from wampush import __version__
 from wampush.config.settings import Settings
 from wampush.config.tables.http import HttpSettings
+from wampush.config.tables.topics import TopicSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.errors import CloseReason, OperatorError
 from wampush.node.build import Node, build
@@ -28,10 +29,17 @@ class Site:
     """A node with its HTTP port, and clients in memory.
 
     :param http: the table ``[http]``.
+    :param topics: the table ``[[topics]]``.
     """
 
-    def __init__(self, http: HttpSettings = HttpSettings()) -> None:  # noqa: B008
-        settings = dataclasses.replace(Settings(), zmq=ZmqSettings(pull=()), http=http)
+    def __init__(
+        self,
+        http: HttpSettings = HttpSettings(),  # noqa: B008
+        topics: tuple[TopicSettings, ...] = (),
+    ) -> None:
+        settings = dataclasses.replace(
+            Settings(), zmq=ZmqSettings(pull=()), http=http, topics=topics
+        )
         self.reactor: Any = LocalReactor()
         self.node: Node = build(settings, self.reactor, 10)
         self.is_stopping = False
@@ -121,6 +129,23 @@ def test_topics_and_sessions(site: Site) -> None:
     assert json.loads(site.request("GET /sessions?user=7")[1]) == {"sessions": [], "next": None}
     assert json.loads(site.request("DELETE /sessions?user=7")[1]) == {"ended": 0}
     assert site.request("GET /sessions/unknown")[0] == 404
+
+
+def test_a_topic_is_asked_for_its_state_and_its_history() -> None:
+    site = Site(topics=(TopicSettings("t", last=True, history=5),))
+    for number in range(3):
+        site.request("POST /publish/t", b"%d" % number)
+    site.request("POST /publish/t?to=%7B%22users%22%3A%5B%227%22%5D%7D", b"3")
+    status, body = site.request("GET /topics/t")
+    state = json.loads(body)
+    assert (status, state["offset"]) == (200, 4)
+    assert [(each["offset"], each["data"]) for each in state["events"]] == [(3, 2)]
+    _, body = site.request(f"GET /topics/t/history?since={state['epoch']}:1&limit=5")
+    events = json.loads(body)["events"]
+    assert [each["data"] for each in events] == [1, 2, 3]
+    assert [each.get("restricted") for each in events] == [None, None, True]
+    assert site.request("GET /topics/other")[0] == 404
+    site.node.apps.stop(0)
 
 
 def test_the_stream_has_what_is_published(site: Site) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Targets
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
@@ -66,6 +67,7 @@ class _Names:
             yield index.of_group(group)
 
     def _includes(self, subscriber: Subscriber) -> bool:
+        # As `include`, without its call: this runs for each subscriber.
         identity = subscriber.identity
         user = identity.user
         return (
@@ -73,6 +75,12 @@ class _Names:
             or not self.groups.isdisjoint(identity.groups)
             or subscriber.session_id in self.sessions
         )
+
+    def include(self, identity: Identity) -> bool:
+        """Return whether every session with this identity is named."""
+        user = identity.user
+        is_named = bool(user) and (self.registered or user in self.users)
+        return is_named or not self.groups.isdisjoint(identity.groups)
 
 
 def select(
@@ -96,6 +104,17 @@ def select(
         excluded = _Names(to.exclude_users, to.exclude_groups, ids)
     without = excluded.among(chosen, index, sessions)
     return chosen - without if without else chosen
+
+
+def includes_identity(audience: Audience, identity: Identity) -> bool:
+    """Return whether a client that has no session, but this identity, may see a publication."""
+    to = audience.to
+    if audience.eligible is not None:
+        return False
+    if to is None:
+        return True
+    named = _included(to).include(identity) or not to.names_somebody
+    return named and not _Names(to.exclude_users, to.exclude_groups).include(identity)
 
 
 def _included(to: Targets) -> _Names:

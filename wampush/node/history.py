@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from wampush.broker.broker import Broker
 from wampush.broker.history.memory_history import MemoryHistory
+from wampush.broker.history.reading import HistoryReader
 from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.ledger import Ledger
@@ -58,6 +59,19 @@ def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) 
         return {}
     limit = _replay_bytes(settings)
     return HistoryProcedures(broker.replays, broker.fanout, may_learn, limit).procedures
+
+
+def history_reader(
+    settings: Settings, broker: Broker, *, marks_restricted: bool = False
+) -> HistoryReader | None:
+    """Return what reads topics for requests over HTTP; None where no topic keeps anything.
+
+    :param marks_restricted: whether it says which events are not for everyone.
+    """
+    if broker.replays is None:
+        return None
+    limit = settings.history.replay_bytes
+    return HistoryReader(broker.replays.history, limit, marks_restricted=marks_restricted)
 
 
 def _replay_bytes(settings: Settings) -> int:

@@ -16,11 +16,13 @@ from wampush.config.settings import Settings
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import BoundedSite, HttpLimits
+from wampush.edges.topic_requests import Answer, respond, topic_request
 from wampush.errors import CloseReason
 from wampush.net import secret_files
 from wampush.net.addresses import counting_key
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.build import Node
+from wampush.node.history import history_reader
 from wampush.node.metrics import Metrics, NodeState
 
 
@@ -55,7 +57,7 @@ def make_site(
             failed_tls_handshakes=failed_tls_handshakes,
         )
     )
-    view = _view(node, metrics, websocket_url, is_stopping)
+    view = _view(settings, node, metrics, websocket_url, is_stopping)
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
     site = edge.site(
@@ -68,6 +70,7 @@ def make_site(
 
 
 def _view(
+    settings: Settings,
     node: Node,
     metrics: Metrics,
     websocket_url: Callable[[str], str | None],
@@ -83,8 +86,19 @@ def _view(
         push_address=node.pull.local_address,
         metrics=metrics.text,
         listed=node.inspection,
+        topic=_topic(settings, node),
         watch=node.inspection.watch,
     )
+
+
+def _topic(settings: Settings, node: Node) -> Callable[[str, str], Answer]:
+    """Return the function that answers requests for a topic as operators see it."""
+    reader = history_reader(settings, node.broker, marks_restricted=True)
+
+    def answer(target: str, if_none_match: str) -> Answer:
+        return respond(reader, topic_request(target), None, if_none_match)
+
+    return answer
 
 
 def _limits(settings: Settings) -> HttpLimits:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tests.broker.world import Client, World
+from wampush.broker.history.reading import MAX_EVENTS
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.publication import Publication
 from wampush.broker.requests.history import (
     ERROR_NO_HISTORY,
-    MAX_EVENTS,
     HistoryProcedures,
 )
 from wampush.broker.requests.procedures import ERROR_INVALID_ARGUMENT

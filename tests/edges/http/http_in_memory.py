@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import HttpLimits
+from wampush.edges.topic_requests import Answer, respond, topic_request
 from wampush.errors import InputRefused
 
 MAX_BYTES = 1000
@@ -70,9 +72,24 @@ class Response:
     body: bytes
 
 
+def problem_of(response: Response) -> str:
+    """What a response says is wrong."""
+    document = json.loads(response.body)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert document["status"] == response.status
+    # For clients that are older than problem details.
+    assert document["error"] == document["detail"]
+    return str(document["detail"])
+
+
 def watch_nothing(_: Callable[[str, bytes], None]) -> Callable[[], None]:
     """A node on which nothing is published."""
     return lambda: None
+
+
+def no_topic(target: str, _: str) -> Answer:
+    """A node without histories."""
+    return respond(None, topic_request(target), None, "")
 
 
 def refuse(peer: str) -> None:
@@ -126,6 +143,7 @@ def edge_with(
     *,
     publisher: RecordedPushes | None = None,
     listed: RecordedListing | None = None,
+    topic: Callable[[str, str], Answer] = no_topic,
     watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]] = watch_nothing,
     token: bytes | None = None,
     folder: Path | None = None,
@@ -141,6 +159,7 @@ def edge_with(
         push_address=lambda: None,
         metrics=lambda: b"",
         listed=listed or RecordedListing(),
+        topic=topic,
         watch=watch,
     )
     return HttpEdge(view, publisher or RecordedPushes(), HttpAccess(token), limits, folder)
@@ -159,6 +178,7 @@ def complete_edge() -> HttpEdge:
         push_address=lambda: "tcp://127.0.0.1:5555",
         metrics=lambda: b"a 1\n",
         listed=RecordedListing(),
+        topic=no_topic,
         watch=watch_nothing,
     )
     return HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)

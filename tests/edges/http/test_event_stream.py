@@ -12,7 +12,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from tests.edges.http.http_in_memory import ask, edge_with
+from tests.edges.http.http_in_memory import ask, edge_with, problem_of
 from wampush.edges.http.channel import RESPONSE_TIMEOUT
 from wampush.edges.http.event_stream import HEARTBEAT, MAX_WAITING
 
@@ -132,10 +132,7 @@ def test_the_number_of_streams_is_limited(port: Port, monkeypatch: pytest.Monkey
     monkeypatch.setattr("wampush.edges.http.event_stream.MAX_STREAMS", 1)
     reader = Reader(port)
     response = ask(port.edge, "/events")
-    assert (response.status, response.body) == (
-        503,
-        b'{"error":"the limit of streams, 1, is reached"}\n',
-    )
+    assert (response.status, problem_of(response)) == (503, "the limit of streams, 1, is reached")
     reader.lose()
     assert Reader(port).read() == b"\n"
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.edges.http.http_in_memory import RecordedListing, ask, edge_with
+from tests.edges.http.http_in_memory import RecordedListing, ask, edge_with, problem_of
 from wampush.edges.http.routes import HttpEdge
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
@@ -55,7 +55,7 @@ def test_the_query_selects_a_page(edge: HttpEdge, path: str, key: str, asked: li
 def test_a_query_that_is_not_valid(edge: HttpEdge, path: str, query: str, error: str) -> None:
     response = ask(edge, f"{path}?{query}")
     assert response.status == 400
-    assert json.loads(response.body)["error"].startswith(error)
+    assert problem_of(response).startswith(error)
 
 
 def test_a_listing_needs_access(listed: RecordedListing) -> None:
@@ -85,7 +85,7 @@ def test_one_session_is_ended(edge: HttpEdge) -> None:
     response = ask(edge, "/sessions/abc", method="DELETE")
     assert (response.status, json.loads(response.body)) == (200, {"ended": 1})
     missing = ask(edge, "/sessions/other", method="DELETE")
-    assert (missing.status, json.loads(missing.body)) == (404, {"error": "no session has this id"})
+    assert (missing.status, problem_of(missing)) == (404, "no session has this id")
 
 
 @pytest.mark.parametrize("path", ["/sessions?user=7", "/sessions/abc"])

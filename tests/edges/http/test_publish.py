@@ -41,9 +41,10 @@ def post(
 def code_of(response: Response) -> str:
     """The code of a refusal, which must be explained."""
     document = json.loads(response.body)
-    assert document.keys() == {"code", "sentence", "detail"}
+    assert document.keys() == {"type", "title", "status", "detail", "code", "sentence"}
+    assert document["status"] == response.status
     assert document["sentence"].endswith(".")
-    assert response.headers["content-type"] == "application/json"
+    assert response.headers["content-type"] == "application/problem+json"
     return str(document["code"])
 
 

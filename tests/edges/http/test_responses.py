@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -109,10 +110,11 @@ def test_a_wrong_token_is_an_error_and_a_missing_one_is_not(
 
 def test_who_may_not_see_state_learns_what_to_send() -> None:
     given = request()
-    body = respond_no_access(given)
-    assert given.responseCode == 401
-    assert b'Send "Authorization: Bearer TOKEN"' in body
-    assert b"http.token_file" in body
+    body = json.loads(respond_no_access(given))
+    assert given.responseCode == body["status"] == 401
+    assert 'Send "Authorization: Bearer TOKEN"' in body["detail"]
+    assert "http.token_file" in body["detail"]
+    assert header(given, "content-type") == "application/problem+json"
     assert header(given, "www-authenticate") == 'Bearer realm="wampush"'
 
 
@@ -130,9 +132,12 @@ def test_a_refused_change_has_the_status_and_the_headers_of_its_reason(
     request: Any = DummyRequest([b""])
     body = json.loads(respond_refused(request, PushRefused(refusal, "What was found.")))
     assert body == {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": "What was found.",
         "code": refusal.code,
         "sentence": refusal.sentence,
-        "detail": "What was found.",
     }
     assert request.responseCode == status
     sent = {name.lower().decode() for name, _ in request.responseHeaders.getAllRawHeaders()}

@@ -13,11 +13,14 @@ from tests.edges.http.http_in_memory import (
     ask,
     complete_edge,
     edge_with,
+    no_topic,
+    problem_of,
     run,
     watch_nothing,
 )
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
+from wampush.edges.topic_requests import Answer
 
 
 @pytest.fixture
@@ -82,6 +85,7 @@ def test_demo_settings_tell_where_to_push(
         push_address=lambda: address,
         metrics=lambda: b"",
         listed=RecordedListing(),
+        topic=no_topic,
         watch=watch_nothing,
     )
     edge = HttpEdge(view, RecordedPushes(), HttpAccess(None), LIMITS)
@@ -124,7 +128,7 @@ def test_other_methods_get_a_list_of_those_that_work(edge: HttpEdge, path: str) 
     response = ask(edge, path, method="DELETE")
     assert response.status == 405
     assert response.headers["allow"] == "GET, HEAD"
-    assert response.body == b"This address supports only GET, HEAD.\n"
+    assert problem_of(response) == "This address supports only GET, HEAD."
 
 
 def test_a_failing_status_shows_no_traceback() -> None:
@@ -150,7 +154,7 @@ def test_metrics(edge):
 def test_one_session(edge):
     assert json.loads(ask(edge, "/sessions/abc").body) == {"user": "7"}
     missing = ask(edge, "/sessions/other")
-    assert (missing.status, json.loads(missing.body)) == (404, {"error": "no session has this id"})
+    assert (missing.status, problem_of(missing)) == (404, "no session has this id")
     assert ask(edge, "/sessions/abc", host="rebound.example.org").status == 401
 
 
@@ -189,13 +193,41 @@ def test_publishing_has_two_routes(path: str, parts: list[bytes]) -> None:
     assert pushes.published == [parts]
 
 
+def test_a_topic_is_shown_to_operators_as_it_is_asked_for() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def topic(target: str, known: str) -> Answer:
+        asked.append((target, known))
+        if known:
+            return Answer(304, {"ETag": known}, b"")
+        return Answer(200, {"ETag": '"e"', "Content-Type": "application/json"}, b"{}\n")
+
+    edge = edge_with(topic=topic)
+    first = ask(edge, "/topics/a%2Fb/c/history?limit=7")
+    assert (first.status, first.body, first.headers["etag"]) == (200, b"{}\n", '"e"')
+    again = ask(edge, "/topics/a", headers='If-None-Match: "e"\r\n')
+    assert (again.status, again.body) == (304, b"")
+    assert asked == [("/topics/a%2Fb/c/history?limit=7", ""), ("/topics/a", '"e"')]
+    assert ask(edge, "/topics/a", host="push.example.org").status == 401
+    assert len(asked) == 2
+
+
+def test_a_topic_without_history_is_a_problem(edge: HttpEdge) -> None:
+    response = ask(edge, "/topics/a")
+    assert response.status == 404
+    assert problem_of(response).startswith("no entry of [[topics]] with last, last_by or history")
+    assert json.loads(response.body)["code"] == "no-history"
+    # The list of topics is another address.
+    assert ask(edge, "/topics").status == 200
+
+
 def test_an_unreadable_topic_is_counted_and_another_path_is_not() -> None:
     pushes = RecordedPushes()
     edge = edge_with(publisher=pushes)
     refused = ask(edge, "/publish/%ff", method="POST", body=b"1")
     assert json.loads(refused.body)["code"] == "not-utf8"
     assert [code for code, _, _ in pushes.refused] == ["not-utf8"]
-    assert ask(edge, "/%ff").body == b"The path is not UTF-8.\n"
+    assert problem_of(ask(edge, "/%ff")) == "The path is not UTF-8."
     assert len(pushes.refused) == 1
 
 

@@ -7,15 +7,14 @@ is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
-import orjson
-
 from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.history.reading import MAX_EVENTS, HistoryReader, position_as_json
 from wampush.broker.history.replays import Recovery, Replays
-from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.publication import Position
 from wampush.broker.requests.procedures import (
     ERROR_INVALID_ARGUMENT,
@@ -35,8 +34,7 @@ from wampush.wamp.uris import (
 )
 
 ERROR_NO_HISTORY: Final = "http://api.wamp.ws/error#no-history"
-#: Events in one result of ``wampush.history``.
-MAX_EVENTS: Final = 1000
+NO_HISTORY: Final = "no entry of [[topics]] with last, last_by or history matches this topic"
 _SINCE: Final = '{"epoch": "...", "offset": 7}'
 _MAX_OFFSET: Final = 2**53
 
@@ -72,7 +70,7 @@ def recovery_result(recovery: Recovery | None) -> Mapping[str, object]:
     """Return the result of ``wampush.subscribe``."""
     if recovery is None:
         return {"recovered": False, "epoch": None, "offset": None}
-    return {"recovered": recovery.is_complete, **_as_json(recovery.position)}
+    return {"recovered": recovery.is_complete, **position_as_json(recovery.position)}
 
 
 class HistoryProcedures:
@@ -92,9 +90,9 @@ class HistoryProcedures:
         max_bytes: int,
     ) -> None:
         self._replays = replays
+        self._reader = HistoryReader(replays.history, max_bytes)
         self._fanout = fanout
         self._may_learn = may_learn
-        self._max_bytes = max_bytes
 
     @property
     def procedures(self) -> Procedures:
@@ -113,10 +111,8 @@ class HistoryProcedures:
         topic, options = self._arguments(subscriber, call)
         if options:
             raise CallRefused(ERROR_INVALID_ARGUMENT, f"{call.procedure} takes one argument")
-        position = self._position_of(topic)
-        log = self._replays.history.log(topic)
-        values = () if log is None else tuple(log.values.values())
-        return {"events": _events(self._replays.visible(subscriber, values)), **_as_json(position)}
+        found = self._reader.values(topic, partial(self._replays.visible, subscriber))
+        return _known(found, topic)
 
     def history(self, subscriber: Subscriber, call: Call) -> object:
         """Answer ``wampush.history(topic, {since, limit})``: events, oldest first.
@@ -134,25 +130,10 @@ class HistoryProcedures:
                 f"unknown option {shown_json(min(unknown))}; known options: since, limit",
             )
         limit = _limit(options.get("limit"))
-        position = self._position_of(topic)
         since = options.get("since")
-        events: Sequence[StoredEvent] = ()
-        if since is None:
-            log = self._replays.history.log(topic)
-            if log is not None:
-                events = log.newest(limit)
-            is_complete = len(events) == position.offset
-        else:
-            missed = self._replays.history.missed(topic, _position(since))
-            is_complete = missed is not None and missed.is_complete
-            if missed is not None:
-                events = missed.events
-        taken = self._fitting(events[:limit])
-        return {
-            "events": _events(self._replays.visible(subscriber, taken)),
-            "complete": is_complete and len(taken) == len(events),
-            **_as_json(position),
-        }
+        position = None if since is None else _position(since)
+        visible = partial(self._replays.visible, subscriber)
+        return _known(self._reader.events(topic, visible, position, limit), topic)
 
     def positions(self, subscriber: Subscriber, call: Call) -> object:
         """Answer ``wampush.positions()``: from now on, events of this session have offsets.
@@ -164,15 +145,6 @@ class HistoryProcedures:
         self._fanout.end_batch()
         subscriber.outbox.format = subscriber.outbox.format.with_positions
         return True
-
-    def _fitting(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        """Return the first events that fit into one result; at least one."""
-        size = 0
-        for index, each in enumerate(events):
-            size += len(each.payload)
-            if size > self._max_bytes and index:
-                return events[:index]
-        return events
 
     def _arguments(self, subscriber: Subscriber, call: Call) -> tuple[str, Mapping[str, object]]:
         topic, *rest = call.arguments or (None,)
@@ -186,26 +158,15 @@ class HistoryProcedures:
             raise CallRefused(ERROR_FORBIDDEN, refusal.sentence, {"reason": refusal.code})
         return topic, options
 
-    def _position_of(self, topic: str) -> Position:
-        position = self._replays.history.position(topic)
-        if position is None:
-            raise CallRefused(
-                ERROR_NO_HISTORY,
-                "no entry of [[topics]] with last, last_by or history matches this topic",
-                {"topic": topic},
-            )
-        return position
 
+def _known(found: Mapping[str, object] | None, topic: str) -> Mapping[str, object]:
+    """Return what was found.
 
-def _events(events: Iterable[StoredEvent]) -> list[Mapping[str, object]]:
-    return [
-        {"offset": each.offset, "time": each.time, "data": orjson.Fragment(each.payload)}
-        for each in events
-    ]
-
-
-def _as_json(position: Position) -> Mapping[str, object]:
-    return {"epoch": position.epoch, "offset": position.offset}
+    :raises CallRefused: the topic has no history.
+    """
+    if found is None:
+        raise CallRefused(ERROR_NO_HISTORY, NO_HISTORY, {"topic": topic})
+    return found
 
 
 def _position(value: object) -> Position:

@@ -13,7 +13,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from wampush.edges.http.responses import respond_json, respond_no_access
+from wampush.edges.http.responses import respond_no_access, respond_problem
+from wampush.edges.problems import RequestRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -127,7 +128,7 @@ class EventStreams:
             return respond_no_access(request)
         if len(self._stop_watching) >= MAX_STREAMS:
             error = f"the limit of streams, {MAX_STREAMS}, is reached"
-            return respond_json(request, 503, {"error": error})
+            return respond_problem(request, RequestRefused(503, error))
         request.setHeader(b"Content-Type", b"application/x-ndjson")
         request.setHeader(b"Cache-Control", b"no-store")
         if request.method == b"HEAD":

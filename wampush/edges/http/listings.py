@@ -7,11 +7,16 @@ Must not import: wampush.wamp, wampush.broker, the other edges; what is listed i
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
-from urllib.parse import parse_qsl
 
-from wampush.edges.http.responses import respond_json, respond_no_access, respond_refused
-from wampush.errors import ClientError, PushRefused
-from wampush.excerpts import shown_json
+from wampush.edges.http.responses import (
+    respond_json,
+    respond_no_access,
+    respond_problem,
+    respond_refused,
+)
+from wampush.edges.problems import RequestRefused
+from wampush.edges.queries import limit, parameters
+from wampush.errors import PushRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -52,10 +57,6 @@ class Listed(Protocol):
         """End all sessions of a user; return how many."""
 
 
-class _BadQueryError(ClientError):
-    """The query of a request is not valid; the text says why."""
-
-
 class ListingRoutes:
     """Responds to requests about topics and sessions.
 
@@ -92,7 +93,7 @@ class ListingRoutes:
         if refusal is not None:
             return respond_refused(request, PushRefused(refusal))
         if not self._listed.end_session(session_id):
-            return respond_json(request, 404, {"error": "no session has this id"})
+            return respond_problem(request, RequestRefused(404, "no session has this id"))
         return respond_json(request, 200, {"ended": 1})
 
     def end_user_sessions(self, request: Request) -> bytes:
@@ -102,11 +103,11 @@ class ListingRoutes:
             return respond_refused(request, PushRefused(refusal))
         try:
             user = _query(request, ("user",)).get("user")
-        except _BadQueryError as error:
-            return respond_json(request, 400, {"error": str(error)})
+        except RequestRefused as error:
+            return respond_problem(request, error)
         if not user:
-            error_text = "the query must name the user, as in ?user=7"
-            return respond_json(request, 400, {"error": error_text})
+            text = "the query must name the user, as in ?user=7"
+            return respond_problem(request, RequestRefused(400, text))
         return respond_json(request, 200, {"ended": self._listed.end_user_sessions(user)})
 
     def _respond_page(self, request: Request, page: Callable[[], Mapping[str, object]]) -> bytes:
@@ -114,34 +115,14 @@ class ListingRoutes:
             return respond_no_access(request)
         try:
             found = page()
-        except _BadQueryError as error:
-            return respond_json(request, 400, {"error": str(error)})
+        except RequestRefused as error:
+            return respond_problem(request, error)
         return respond_json(request, 200, found)
 
 
 def _query(request: Request, known: Collection[str]) -> dict[str, str]:
-    """Return the parameters of the query.
-
-    :raises _BadQueryError: one is unknown, there twice, or not UTF-8.
-    """
-    values: dict[str, str] = {}
-    text = request.uri.partition(b"?")[2].decode("latin-1")
-    try:
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
-    except UnicodeDecodeError:
-        raise _BadQueryError("the query is not UTF-8") from None
-    for key, value in pairs:
-        if key not in known:
-            names = ", ".join(known)
-            raise _BadQueryError(f"the query has {shown_json(key)}; known keys are {names}")
-        if key in values:
-            raise _BadQueryError(f"the query has {key} more than once")
-        values[key] = value
-    return values
+    return parameters(request.uri.partition(b"?")[2].decode("latin-1"), known)
 
 
 def _limit(query: Mapping[str, str]) -> int:
-    text = query.get("limit", str(DEFAULT_LIMIT))
-    if text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT:
-        return int(text)
-    raise _BadQueryError(f"limit must be a number from 1 to {MAX_LIMIT}, not {shown_json(text)}")
+    return limit(query, DEFAULT_LIMIT, MAX_LIMIT)

@@ -1,7 +1,7 @@
 """What all responses of the HTTP port have in common.
 
 Owns: the forms of a response; the host that a request asks for, and its bearer token.
-Must not import: anything of wampush but ``bearer`` and ``errors``.
+Must not import: anything of wampush but ``bearer``, ``errors`` and ``edges.problems``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from wampush.bearer import bearer_token
+from wampush.edges.problems import PROBLEM_TYPE, RequestRefused, refused_input, status_of
 from wampush.errors import Refusal
 
 if TYPE_CHECKING:
     from twisted.web.server import Request
 
+    from wampush.edges.topic_requests import Answer
     from wampush.errors import InputRefused
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
@@ -24,20 +26,12 @@ _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"({_LABEL}(?:\.{_LABEL})*\.?|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{0,5}})?")
 _MAX_HOST_LENGTH = 260
 
-_STATUSES: Final = {
-    Refusal.NO_ACCESS: 401,
-    Refusal.FOREIGN_PAGE: 403,
-    Refusal.STALE: 409,
-    Refusal.TOO_LARGE: 413,
-    Refusal.CLIENTS_BEHIND: 503,
-    Refusal.STOPPING: 503,
-}
 _RETRY_SECONDS: Final = b"1"
 
-_NO_ACCESS_TEXT = """\
-Send "Authorization: Bearer TOKEN" with the token of http.token_file. While that setting is empty,
-only requests from this machine to 127.0.0.1 or localhost are permitted.
-"""
+_NO_ACCESS: Final = (
+    'Send "Authorization: Bearer TOKEN" with the token of http.token_file. While that setting is '
+    "empty, only requests from this machine to 127.0.0.1 or localhost are permitted."
+)
 
 
 def host_of(header: str) -> str | None:
@@ -88,6 +82,16 @@ def respond_json(request: Request, code: int, value: object) -> bytes:
     return respond(request, code, b"application/json", orjson.dumps(value) + b"\n")
 
 
+def respond_answer(request: Request, answer: Answer) -> bytes:
+    """Answer about a topic."""
+    request.setResponseCode(answer.status)
+    for name, value in answer.headers.items():
+        request.setHeader(name.encode(), value.encode())
+    if answer.body:
+        request.setHeader(b"Content-Length", b"%d" % len(answer.body))
+    return answer.body
+
+
 def bearer(request: Request) -> str | None:
     """Return the bearer token of a request; None when it carries none."""
     return bearer_token((request.getHeader(b"authorization") or b"").decode("latin-1"))
@@ -100,22 +104,22 @@ def challenge(request: Request) -> None:
     request.setHeader(b"WWW-Authenticate", b'Bearer realm="wampush"' + error)
 
 
+def respond_problem(request: Request, error: RequestRefused) -> bytes:
+    """Refuse a request, with problem details as JSON."""
+    return respond(request, error.status, PROBLEM_TYPE.encode(), error.body())
+
+
 def respond_no_access(request: Request) -> bytes:
     """Refuse a request that may not see state."""
     challenge(request)
-    return respond_text(request, 401, _NO_ACCESS_TEXT)
+    return respond_problem(request, RequestRefused(401, _NO_ACCESS, Refusal.NO_ACCESS.code))
 
 
 def respond_refused(request: Request, error: InputRefused) -> bytes:
     """Refuse a request to change something, with the reason as JSON."""
-    status = _STATUSES.get(error.refusal, 400)
+    status = status_of(error.refusal)
     if status == 401:
         challenge(request)
     if status == 503:
         request.setHeader(b"Retry-After", _RETRY_SECONDS)
-    answer = {
-        "code": error.refusal.code,
-        "sentence": error.refusal.sentence,
-        "detail": error.detail,
-    }
-    return respond_json(request, status, answer)
+    return respond(request, status, PROBLEM_TYPE.encode(), refused_input(error))

@@ -22,11 +22,14 @@ from wampush.edges.http.publish import PublishRoute, TopicConverter
 from wampush.edges.http.responses import (
     host_asked_for,
     respond,
+    respond_answer,
     respond_json,
     respond_no_access,
+    respond_problem,
     respond_text,
 )
 from wampush.edges.http.site import BoundedSite, Guard
+from wampush.edges.problems import RequestRefused
 from wampush.errors import PushRefused, Refusal
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from wampush.edges.http.operator_access import HttpAccess
     from wampush.edges.http.publish import Publisher
     from wampush.edges.http.site import BoundedRequest, HttpLimits
+    from wampush.edges.topic_requests import Answer
 
 
 #: The text format of Prometheus.
@@ -63,6 +67,8 @@ class HttpView:
     :param push_address: returns where programs on this machine push to over ZeroMQ; None for none.
     :param metrics: returns the body of ``/metrics``, of type :data:`METRICS_TYPE`.
     :param listed: topics and sessions.
+    :param topic: returns the response to a request for a topic, from its target and If-None-Match;
+        raises RequestRefused where there is nothing to show.
     :param watch: takes a function that gets topic and payload of each publication from then on;
         returns a function that ends this.
     """
@@ -75,6 +81,7 @@ class HttpView:
     push_address: Callable[[], str | None]
     metrics: Callable[[], bytes]
     listed: Listed
+    topic: Callable[[str, str], Answer]
     watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]]
 
 
@@ -140,7 +147,7 @@ class HttpEdge:
         if (request.postpath or [b""])[0] == b"publish":
             error = PushRefused(Refusal.NOT_UTF8, "This concerns the topic in the path.")
             return self._publishing.refuse(request, error, [request.path])
-        return respond_text(request, 400, "The path is not UTF-8.\n")
+        return respond_problem(request, RequestRefused(400, "The path is not UTF-8."))
 
     def _refuse_websocket(
         self, on_websocket: Callable[[str, str], None], request: Request
@@ -215,7 +222,7 @@ class HttpEdge:
             return respond_no_access(request)
         found = self._view.session(session_id)
         if found is None:
-            return respond_json(request, 404, {"error": "no session has this id"})
+            return respond_problem(request, RequestRefused(404, "no session has this id"))
         return respond_json(request, 200, found)
 
     @app.route("/sessions/<string:session_id>", methods=["DELETE"])
@@ -243,6 +250,19 @@ class HttpEdge:
         """Serve a page of the topics with subscribers."""
         return self._listings.topics(request)
 
+    @app.route("/topics/<topic:topic>", methods=["GET"])
+    @app.route("/topics/<topic:topic>/history", methods=["GET"])
+    def topic(self, request: Request, topic: str) -> bytes:
+        """Serve the state or the history of a topic."""
+        if not self._access.permits(request):
+            return respond_no_access(request)
+        target = request.uri.decode("latin-1")
+        known = (request.getHeader(b"if-none-match") or b"").decode("latin-1")
+        try:
+            return respond_answer(request, self._view.topic(target, known))
+        except RequestRefused as error:
+            return respond_problem(request, error)
+
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:
         """Redirect, because the relative links of the page need the slash."""
@@ -259,7 +279,7 @@ class HttpEdge:
         """Serve the addresses that the demo page connects to and shows."""
         url = self._view.websocket_url(host_asked_for(request) or "127.0.0.1")
         if url is None:
-            return respond_json(request, 503, {"error": "no WebSocket listener is up"})
+            return respond_problem(request, RequestRefused(503, "no WebSocket listener is up"))
         return respond_json(request, 200, {"websocket": url, "push": self._push_address(request)})
 
     @app.route("/demo/refusal.json", methods=["GET"])
@@ -291,7 +311,7 @@ class HttpEdge:
             allowed = ", ".join(sorted(error.valid_methods))
             request.setHeader(b"Allow", allowed.encode())
             text = f"This address supports only {allowed}."
-        return respond_text(request, code, f"{text}\n")
+        return respond_problem(request, RequestRefused(code, text))
 
     # Otherwise klein would redirect "//healthz" to an absolute URL made from the Host header.
     app.url_map.merge_slashes = False

@@ -17,7 +17,8 @@ from twisted.web.server import Request, Site
 
 from wampush.edges.http.channel import BoundedChannel
 from wampush.edges.http.connection_places import ConnectionPlaces
-from wampush.edges.http.responses import host_asked_for, respond_text
+from wampush.edges.http.responses import host_asked_for, respond_problem
+from wampush.edges.problems import RequestRefused
 from wampush.net.addresses import counting_key
 from wampush.net.listeners import RejectedConnection
 
@@ -72,14 +73,14 @@ class Guard(Resource):
         for name, value in _SECURITY_HEADERS.items():
             request.setHeader(name, value)
         if _METHOD.fullmatch(request.method) is None:
-            return respond_text(request, 400, "The request method is not valid.\n")
+            return _bad_request(request, "The request method is not valid.")
         if not _has_clear_end(request):
             channel: Any = request.channel
             channel.persistent = False
-            return respond_text(request, 400, "Transfer-Encoding must be chunked alone.\n")
+            return _bad_request(request, "Transfer-Encoding must be chunked alone.")
         hosts = request.requestHeaders.getRawHeaders(b"host", [])
         if len(hosts) > 1 or (hosts and host_asked_for(request) is None):
-            return respond_text(request, 400, "The Host header is not valid.\n")
+            return _bad_request(request, "The Host header is not valid.")
         if (request.getHeader(b"upgrade") or b"").strip().lower() == b"websocket":
             return self._on_websocket(request)
         try:
@@ -87,6 +88,10 @@ class Guard(Resource):
         except UnicodeDecodeError:
             return self._on_unreadable_path(request)
         return cast("bytes | int", self._routes.render(request))
+
+
+def _bad_request(request: Request, detail: str) -> bytes:
+    return respond_problem(request, RequestRefused(400, detail))
 
 
 def _has_clear_end(request: Request) -> bool:

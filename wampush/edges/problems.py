@@ -1,0 +1,76 @@
+"""Problem details: the JSON of responses that refuse a request (RFC 9457).
+
+Owns: their members, and the status of each reason. Pure.
+Must not import: anything of wampush but ``errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from wampush.errors import ClientError, InputRefused, Refusal
+
+PROBLEM_TYPE: Final = "application/problem+json"
+
+_STATUSES: Final = {
+    Refusal.NO_ACCESS: 401,
+    Refusal.FOREIGN_PAGE: 403,
+    Refusal.STALE: 409,
+    Refusal.TOO_LARGE: 413,
+    Refusal.CLIENTS_BEHIND: 503,
+    Refusal.STOPPING: 503,
+}
+
+
+class RequestRefused(ClientError):
+    """A request over HTTP asks for something that it cannot get.
+
+    :param status: of the response.
+    :param detail: what is wrong, safe to show.
+    :param code: stable identifier of the problem; "" for none but the status.
+    """
+
+    def __init__(self, status: int, detail: str, code: str = "") -> None:
+        self.status = status
+        self.detail = detail
+        self.code = code
+        super().__init__(detail)
+
+    def body(self) -> bytes:
+        """Return the body of the response."""
+        # Clients that are older than problem details read ``error``.
+        members = {"error": self.detail}
+        if self.code:
+            members["code"] = self.code
+        return problem(self.status, self.detail, members)
+
+
+def problem(status: int, detail: str, members: Mapping[str, object]) -> bytes:
+    """Return the body of a response that refuses a request.
+
+    Its type is "about:blank", which stands for what the status says; ``code`` is the identifier for
+    programs.
+
+    :param status: of the response.
+    :param detail: what is wrong.
+    :param members: further members.
+    """
+    title = HTTPStatus(status).phrase
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return orjson.dumps({**document, **members}) + b"\n"
+
+
+def status_of(refusal: Refusal) -> int:
+    """Return the status of the response to a refused input."""
+    return _STATUSES.get(refusal, 400)
+
+
+def refused_input(error: InputRefused) -> bytes:
+    """Return the body of the response to a refused input."""
+    refusal = error.refusal
+    members = {"code": refusal.code, "sentence": refusal.sentence}
+    return problem(status_of(refusal), error.detail, members)

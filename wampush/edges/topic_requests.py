@@ -1,0 +1,148 @@
+"""Requests over HTTP for the state and the history of a topic.
+
+Owns: their paths and queries, and the responses with their entity tags. Pure.
+Must not import: Twisted, the edges that receive requests; who may ask is decided by these.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import orjson
+
+from wampush.broker.history.reading import MAX_EVENTS, HistoryReader
+from wampush.broker.history.stored_event import StoredEvent
+from wampush.broker.identity import Identity
+from wampush.broker.publication import Position
+from wampush.broker.receiver_selection import includes_identity
+from wampush.edges.problems import RequestRefused
+from wampush.edges.queries import limit, parameters
+from wampush.excerpts import shown_json
+
+#: How the paths of these requests begin.
+PREFIX: Final = "/topics/"
+_HISTORY: Final = "/history"
+_MAX_OFFSET: Final = 2**53
+_MAX_SINCE: Final = 100
+#: The response depends on the identity, and must be asked for again each time.
+_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Cache-Control": "private, no-cache",
+    "Vary": "Authorization, Cookie, Origin",
+}
+
+
+class Answer(NamedTuple):
+    """A response.
+
+    :ivar status: 200 or 304.
+    :ivar headers: without Content-Length.
+    :ivar body: JSON text; empty for 304.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRequest:
+    """What a request asks for.
+
+    :param topic: which is asked about.
+    :param is_history: whether its events are meant, and not its state.
+    :param since: the newest event that is known; None for the newest events.
+    :param limit: how many events at most.
+    """
+
+    topic: str
+    is_history: bool
+    since: Position | None = None
+    limit: int = MAX_EVENTS
+
+
+def topic_request(target: str) -> TopicRequest:
+    """Return what a request asks for.
+
+    The topic is the rest of the path, percent-encoded; its slashes need that only where it ends
+    with ``/history``.
+
+    :param target: path and query as sent; the path begins with :data:`PREFIX`.
+    :raises RequestRefused: when it asks for nothing that there is.
+    """
+    path, _, query = target.removeprefix(PREFIX).partition("?")
+    is_history = path.endswith(_HISTORY)
+    try:
+        topic = unquote_to_bytes(path.removesuffix(_HISTORY)).decode()
+    except UnicodeDecodeError:
+        raise RequestRefused(400, "the path is not UTF-8") from None
+    if not topic:
+        raise RequestRefused(404, "the path names no topic")
+    values = parameters(query, ("since", "limit") if is_history else ())
+    since = values.get("since")
+    return TopicRequest(
+        topic=topic,
+        is_history=is_history,
+        since=None if since is None else _position(since),
+        limit=limit(values, MAX_EVENTS, MAX_EVENTS),
+    )
+
+
+def respond(
+    reader: HistoryReader | None,
+    request: TopicRequest,
+    identity: Identity | None,
+    if_none_match: str,
+) -> Answer:
+    """Return the response to a request.
+
+    :param reader: None where no topic has a history.
+    :param identity: whose view it is; None for an operator, who sees everything.
+    :param if_none_match: the header of the request; "" for none.
+    :raises RequestRefused: the topic has no history.
+    """
+
+    def visible(events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        if identity is None:
+            return events
+        return [each for each in events if includes_identity(each.audience, identity)]
+
+    found: Mapping[str, object] | None = None
+    if reader is not None:
+        if request.is_history:
+            found = reader.events(request.topic, visible, request.since, request.limit)
+        else:
+            found = reader.values(request.topic, visible)
+    if found is None:
+        detail = (
+            f"no entry of [[topics]] with last, last_by or history matches {request.topic[:200]!r}"
+        )
+        raise RequestRefused(404, detail, "no-history")
+    body = orjson.dumps({"topic": request.topic, **found}) + b"\n"
+    # Of the body, because two identities may see different events at the same position.
+    digest = hashlib.blake2b(body, digest_size=12).digest()
+    tag = f'"{base64.urlsafe_b64encode(digest).decode()}"'
+    headers = {**_HEADERS, "ETag": tag}
+    if _matches(if_none_match, tag):
+        return Answer(304, headers, b"")
+    return Answer(200, headers, body)
+
+
+def _matches(if_none_match: str, tag: str) -> bool:
+    """Return whether a client has the response already (RFC 9110 section 13.1.2)."""
+    known = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return tag in known or known == ["*"]
+
+
+def _position(text: str) -> Position:
+    epoch, colon, offset = text[:_MAX_SINCE].rpartition(":")
+    if colon and epoch and offset.isascii() and offset.isdigit() and int(offset) <= _MAX_OFFSET:
+        return Position(epoch, int(offset))
+    raise RequestRefused(
+        400, f"since must be a position such as 5JcGQ2fbVSyP:7, not {shown_json(text)}"
+    )
