@@ -58,7 +58,7 @@ class Application:
             ingest=Ingest("category", 100_000, 100),
             broker=self.world.broker,
             backpressure=self.world.pressure,
-            call_later=self.clock.callLater,
+            clock=self.clock,
         )
         seconds = self.clock.seconds
         self.webhooks = Webhooks(

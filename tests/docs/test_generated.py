@@ -49,7 +49,7 @@ def test_wrong_markers(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("empty..bad-options", "empty..bad", "empty..bad is not a range"),
+        ("empty..id-reused", "empty..bad", "empty..bad is not a range"),
         ("no-access..stopping", "bad-options..stopping", "'bad-options'"),
         (
             "backend-address..backend-limit",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from tests.edges.websocket.in_memory import MemoryNode, frames
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.edges.acknowledged_pushes import MAX_WAIT
-from wampush.errors import PushRefused
+from wampush.config.tables.topics import TopicSettings
+from wampush.edges.acknowledged_pushes import MAX_WAIT, Published
+from wampush.errors import PushRefused, Refusal
 
 
 @pytest.fixture
@@ -17,11 +21,20 @@ def node() -> MemoryNode:
     return MemoryNode()
 
 
-def publish(node: MemoryNode, *parts: bytes) -> Deferred[int]:
-    return node.node.acknowledged_pushes.publish(parts, "127.0.0.1")
+def publish(node: MemoryNode, *parts: bytes, push_id: str = "") -> Deferred[Published]:
+    return node.node.acknowledged_pushes.publish(parts, "127.0.0.1", push_id)
 
 
-def outcome(done: Deferred[int]) -> int | str | None:
+def publish_list(node: MemoryNode, *pushes: object, push_id: str = "") -> list[Any]:
+    """What becomes of each element; empty while that is not known."""
+    body = json.dumps(pushes).encode()
+    outcomes: list[Any] = []
+    done = node.node.acknowledged_pushes.publish_list(body, "127.0.0.1", push_id)
+    done.addCallbacks(outcomes.extend, lambda failure: outcomes.append(failure.value))
+    return outcomes
+
+
+def outcome(done: Deferred[Published]) -> int | str | None:
     """The number of receivers, the code of the refusal, or None while neither is known."""
     seen: list[int | str] = []
 
@@ -29,7 +42,7 @@ def outcome(done: Deferred[int]) -> int | str | None:
         failure.trap(PushRefused)
         seen.append(failure.value.refusal.code)
 
-    done.addCallbacks(seen.append, refused)
+    done.addCallbacks(lambda published: seen.append(published.receivers), refused)
     return seen[0] if seen else None
 
 
@@ -137,3 +150,119 @@ def test_at_the_end_nothing_is_left_waiting(node: MemoryNode) -> None:
     node.pressure.release(Hold.CROWD)
     node.clock.advance(MAX_WAIT)
     assert counts(node) == (3, 0, {"stopping": 3})
+
+
+def test_the_sender_learns_the_position(node: MemoryNode) -> None:
+    assert published(publish(node, b"t", b"1")).as_json() == {"receivers": 0}
+    node = MemoryNode(topics=(TopicSettings("t*", history=5),))
+    first, second = (published(publish(node, b"t", b"1")).as_json() for _ in range(2))
+    assert (first["offset"], second["offset"]) == (1, 2)
+    assert first["epoch"] == second["epoch"]
+    several = published(publish(node, b"t", b"1", b'{"topics":["t2","other"]}')).as_json()
+    assert several["positions"] == {
+        "t": {"epoch": first["epoch"], "offset": 3},
+        "t2": {"epoch": first["epoch"], "offset": 1},
+    }
+
+
+def published(done: Deferred[Published]) -> Published:
+    seen: list[Published] = []
+    done.addCallback(seen.append)
+    return seen[0]
+
+
+def test_a_push_with_an_id_is_published_once(node: MemoryNode) -> None:
+    peer = node.open()
+    peer.subscribe("t")
+    assert outcome(publish(node, b"t", b"1", push_id="a")) == 1
+    again = published(publish(node, b"t", b"1", push_id="a"))
+    assert again.as_json() == {"receivers": 1, "repeated": True}
+    assert outcome(publish(node, b"t", b"2", push_id="a")) == "id-reused"
+    assert len(frames(peer.take())) == 1
+    assert counts(node) == (2, 1, {"id-reused": 1})
+
+
+def test_a_list_is_published_in_its_order(node: MemoryNode) -> None:
+    peer = node.open()
+    for topic in ("t", "u"):
+        peer.subscribe(topic)
+    outcomes = publish_list(
+        node,
+        {"topic": "t", "data": 1},
+        {"topic": "u", "data": 2, "to": {"users": ["7"]}},
+        {"topic": "t", "data": 3, "topics": ["u"]},
+    )
+    assert [each.receivers for each in outcomes] == [1, 0, 2]
+    node.turn()
+    assert [each.payload for each in frames(peer.take())] == [
+        b'[8,"t",1]',
+        b'[8,"t",3]',
+        b'[8,"u",3]',
+    ]
+    assert counts(node) == (3, 3, {})
+
+
+def test_a_list_with_a_mistake_is_refused_as_a_whole(node: MemoryNode) -> None:
+    (error,) = publish_list(node, {"topic": "t", "data": 1}, {"topic": "", "data": 1})
+    assert error.refusal is Refusal.TOPIC_EMPTY
+    assert error.detail.startswith("Publication 2: ")
+    assert counts(node) == (1, 0, {"topic-empty": 1})
+
+
+def test_a_stale_element_does_not_stop_the_others() -> None:
+    node = MemoryNode(topics=(TopicSettings("t", last=True, version_by="rev"),))
+    pushes = [{"topic": "t", "data": {"rev": rev}} for rev in (2, 1, 3)]
+    first, second, third = publish_list(node, *pushes)
+    assert (first.positions[0][1].offset, third.positions[0][1].offset) == (1, 2)
+    assert second.refusal is Refusal.STALE
+    assert counts(node) == (3, 2, {"stale": 1})
+
+
+@pytest.mark.parametrize("ids", [{"push_id": "batch"}, {}])
+def test_a_list_that_is_sent_again(node: MemoryNode, ids: Any) -> None:
+    pushes = [{"topic": "t", "data": n, **({} if ids else {"id": f"n{n}"})} for n in range(3)]
+    assert [each.is_repeated for each in publish_list(node, *pushes, **ids)] == [False] * 3
+    assert [each.is_repeated for each in publish_list(node, *pushes, **ids)] == [True] * 3
+    assert counts(node) == (3, 3, {})
+
+
+def test_a_list_waits_for_the_end_of_a_pause(node: MemoryNode) -> None:
+    node.pressure.hold(Hold.CROWD)
+    outcomes = publish_list(node, *[{"topic": "t", "data": n} for n in range(3)])
+    node.turn()
+    assert outcomes == []
+    node.pressure.release(Hold.CROWD)
+    node.turn()
+    assert len(outcomes) == 3
+
+
+def test_a_list_that_takes_long_is_published_in_several_turns(
+    node: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushing = node.node.acknowledged_pushes
+    late = iter([False, True, False, True, False])
+    monkeypatch.setattr(pushing._budget.__class__, "is_late", lambda _: next(late, False))
+    outcomes = publish_list(node, *[{"topic": "t", "data": n} for n in range(4)])
+    assert counts(node)[1] == 1
+    assert outcomes == []
+    for _ in range(3):
+        node.turn()
+    assert len(outcomes) == 4
+    assert counts(node) == (4, 4, {})
+
+
+def test_a_list_is_refused_while_the_server_stops(node: MemoryNode) -> None:
+    node.node.acknowledged_pushes.stop()
+    (error,) = publish_list(node, {"topic": "t", "data": 1})
+    assert error.refusal is Refusal.STOPPING
+
+
+def test_a_sender_of_a_list_that_goes_away_takes_nothing_back(node: MemoryNode) -> None:
+    node.pressure.hold(Hold.CROWD)
+    body = b'[{"topic":"t","data":1},{"topic":"t","data":2}]'
+    done = node.node.acknowledged_pushes.publish_list(body, "127.0.0.1")
+    done.addErrback(lambda failure: failure.trap(CancelledError))
+    done.cancel()
+    node.pressure.release(Hold.CROWD)
+    node.turn()
+    assert counts(node) == (2, 2, {})

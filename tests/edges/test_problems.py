@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from wampush.edges.problems import RequestRefused, problem, refused_input, status_of
@@ -11,7 +9,7 @@ from wampush.errors import PushRefused, Refusal
 
 
 def test_a_problem_has_the_members_of_the_standard() -> None:
-    assert json.loads(problem(404, "no such thing", {"code": "gone"})) == {
+    assert problem(404, "no such thing", {"code": "gone"}) == {
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
@@ -23,7 +21,7 @@ def test_a_problem_has_the_members_of_the_standard() -> None:
 @pytest.mark.parametrize("code", ["", "no-history"])
 def test_a_refused_request_has_a_code_if_there_is_one(code: str) -> None:
     error = RequestRefused(400, "what is wrong", code)
-    document = json.loads(error.body())
+    document = error.as_json()
     assert document["detail"] == document["error"] == str(error) == "what is wrong"
     assert document.get("code", "") == code
 
@@ -39,7 +37,7 @@ def test_a_refused_request_has_a_code_if_there_is_one(code: str) -> None:
     ],
 )
 def test_a_refused_input_has_the_status_of_its_reason(refusal: Refusal, status: int) -> None:
-    document = json.loads(refused_input(PushRefused(refusal, "Found this.")))
+    document = refused_input(PushRefused(refusal, "Found this."))
     assert document["status"] == status_of(refusal) == status
     assert (document["code"], document["detail"]) == (refusal.code, "Found this.")
     assert document["sentence"] == refusal.sentence

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.wamp.json_text import texts, values
 from wampush.errors import MessageRefused, Refusal
-from wampush.wamp.json_slices import published_event, raw_elements
+from wampush.wamp.json_slices import published_event, raw_elements, raw_members
 
 unhurried = settings(database=None, deadline=None, max_examples=200)
 
@@ -20,6 +20,19 @@ unhurried = settings(database=None, deadline=None, max_examples=200)
 @example(b'["\\\\\\\\","\\"]",[["]"]]]')
 def test_raw_elements_are_the_elements(text):
     assert [json.loads(element) for element in raw_elements(text)] == json.loads(text)
+
+
+@unhurried
+@given(texts(st.dictionaries(st.text(), values, max_size=6)))
+@example(b'{"a\\"}:,": 1.0 , "b":{"a":[1,"]"]},"\\u0061":[]}')
+def test_raw_members_are_the_members(text):
+    members = {key: json.loads(value) for key, value in raw_members(text).items()}
+    assert members == json.loads(text)
+
+
+def test_the_last_of_equal_keys_counts_and_values_stay_as_they_are():
+    assert raw_members(b'{ "a" : 1, "\\u0061":2.50 , "b":{ } }') == {"a": b"2.50", "b": b"{ }"}
+    assert raw_members(b"{}") == {}
 
 
 @pytest.mark.parametrize(

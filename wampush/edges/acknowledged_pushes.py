@@ -1,6 +1,6 @@
 """Pushes from senders that wait for an answer.
 
-Owns: the outcome of each push, and how long pushes wait while the sources pause.
+Owns: the outcome of each push, its repetitions, and how long pushes wait while the sources pause.
 Must not import: Autobahn, ZeroMQ, the other edges.
 
 ZeroMQ's high-water marks make its senders wait. Here the push itself waits, so that HTTP cannot
@@ -10,22 +10,54 @@ bypass a pause that applies to all sources.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, NamedTuple, cast
 
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, fail, gatherResults, succeed
+from twisted.python.failure import Failure
 
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.history.reading import position_as_json
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
-from wampush.broker.publication import Publication
+from wampush.broker.publication import Position, Publication
+from wampush.broker.push_list import listed_pushes
 from wampush.edges.push_excerpts import excerpt
+from wampush.edges.push_ids import PushIds
 from wampush.errors import InputRefused, PushRefused, Refusal
+from wampush.net.turn_budget import TurnBudget
 
 #: Seconds that a push may wait for the end of a pause.
 MAX_WAIT: Final = 20.0
+
+
+class Published(NamedTuple):
+    """What became of a push.
+
+    :ivar receivers: how many there are.
+    :ivar positions: of its publications, by topic; without topics that have no history.
+    :ivar is_repeated: whether it was published before, and not again.
+    """
+
+    receivers: int
+    positions: Sequence[tuple[str, Position]] = ()
+    is_repeated: bool = False
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return what its sender learns."""
+        answer: dict[str, object] = {"receivers": self.receivers}
+        if len(self.positions) == 1:
+            answer |= position_as_json(self.positions[0][1])
+        elif self.positions:
+            answer["positions"] = {
+                topic: position_as_json(position) for topic, position in self.positions
+            }
+        if self.is_repeated:
+            answer["repeated"] = True
+        return answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,14 +67,14 @@ class _HeldPush:
     :param publication: what it asks for.
     :param parts: as it came, for refusals.
     :param origin: who sent it, for refusals.
-    :param done: fires with the number of receivers.
+    :param done: fires when it is published.
     :param timer: ends the waiting.
     """
 
     publication: Publication
     parts: Sequence[bytes]
     origin: str
-    done: Deferred[int]
+    done: Deferred[Published]
     timer: Any
 
 
@@ -53,7 +85,7 @@ class AcknowledgedPushes:
     :param ingest: turns pushes into publications.
     :param broker: publishes them.
     :param backpressure: says when to pause.
-    :param call_later: the reactor's ``callLater``.
+    :param clock: for timers and the time (``IReactorTime``).
     """
 
     def __init__(
@@ -63,36 +95,66 @@ class AcknowledgedPushes:
         ingest: Ingest,
         broker: Broker,
         backpressure: Backpressure,
-        call_later: Callable[..., Any],
+        clock: Any,
     ) -> None:
         self._source = source
         self._ingest = ingest
         self._broker = broker
         self._backpressure = backpressure
-        self._call_later = call_later
+        self._call_later = clock.callLater
+        self._budget = TurnBudget(0, clock.seconds)
+        self._ids: PushIds[Published] = PushIds(
+            clock.seconds, lambda published: published._replace(is_repeated=True)
+        )
         self._held: deque[_HeldPush] = deque()
         self._stopping = False
         backpressure.call_on_release(self._on_release)
 
-    def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
+    def publish(
+        self, parts: Sequence[bytes], origin: str, push_id: str = ""
+    ) -> Deferred[Published]:
         """Publish one push, at once unless the sources pause.
 
         :param parts: as of a ZeroMQ message.
         :param origin: who sent it, for refusals.
-        :returns: fires with the number of receivers; fails with PushRefused.
+        :param push_id: with which it is published once, however often it is sent; "" for none.
+        :returns: fails with PushRefused.
         """
         try:
             publication = self._publication(parts)
-            if not self._held and not self._backpressure.paused:
-                return succeed(self._publish_now(publication))
         except PushRefused as error:
-            self.refuse(error, origin, parts)
-            return fail(error)
-        # The push stays valid when its sender disconnects meanwhile: all of it was received.
-        done: Deferred[int] = Deferred()
-        timer = self._call_later(MAX_WAIT, self._refuse_late_push)
-        self._held.append(_HeldPush(publication, parts, origin, done, timer))
-        return done
+            return self._refused(error, origin, parts)
+        self._budget.begin()
+        return self._publish_once(publication, parts, origin, push_id)
+
+    def publish_list(
+        self, body: bytes, origin: str, push_id: str = ""
+    ) -> Deferred[list[Published | PushRefused]]:
+        """Publish a list, as far as the time of this turn goes; the rest follows.
+
+        :param body: as :func:`~wampush.broker.push_list.listed_pushes` reads it.
+        :param origin: who sent it, for refusals.
+        :param push_id: for elements without an id of their own; "" for none.
+        :returns: fires with the outcome of each element; fails with PushRefused, and publishes
+            nothing, when one is not valid.
+        """
+        try:
+            self._check_going_on()
+            pushes = listed_pushes(body, self._ingest)
+        except PushRefused as error:
+            return self._refused(error, origin, [body])
+        self._budget.begin()
+        done = []
+        for index, each in enumerate(pushes):
+            one_id = each.push_id or (f"{push_id}#{index}" if push_id else "")
+            one = self._publish_once(each.publication, each.parts, origin, one_id)
+            done.append(one.addErrback(_trapped))
+        if self._held:
+            self._call_later(0, self._publish_held)
+        # A Deferred of its own: when the sender goes away, the pushes go on.
+        outcomes: Deferred[list[Published | PushRefused]] = Deferred()
+        gatherResults(done).chainDeferred(outcomes)
+        return outcomes
 
     def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
         """Count a push that is refused.
@@ -110,12 +172,52 @@ class AcknowledgedPushes:
             self._refuse_first(PushRefused(Refusal.STOPPING))
 
     def _publication(self, parts: Sequence[bytes]) -> Publication:
-        if self._stopping:
-            raise PushRefused(Refusal.STOPPING)
+        self._check_going_on()
         return self._ingest.publication(parts)
 
-    def _publish_now(self, publication: Publication) -> int:
-        return self._broker.push(self._source, publication)
+    def _check_going_on(self) -> None:
+        if self._stopping:
+            raise PushRefused(Refusal.STOPPING)
+
+    def _publish_once(
+        self, publication: Publication, parts: Sequence[bytes], origin: str, push_id: str
+    ) -> Deferred[Published]:
+        publish = partial(self._publish_or_hold, publication, parts, origin)
+        if not push_id:
+            return publish()
+        try:
+            return self._ids.once(push_id, parts, publish)
+        except PushRefused as error:
+            return self._refused(error, origin, parts)
+
+    def _publish_or_hold(
+        self, publication: Publication, parts: Sequence[bytes], origin: str
+    ) -> Deferred[Published]:
+        if not self._held and not self._backpressure.paused and not self._budget.is_late():
+            try:
+                return succeed(self._publish_now(publication))
+            except PushRefused as error:
+                return self._refused(error, origin, parts)
+        # The push stays valid when its sender disconnects meanwhile: all of it was received.
+        done: Deferred[Published] = Deferred()
+        timer = self._call_later(MAX_WAIT, self._refuse_late_push)
+        self._held.append(_HeldPush(publication, parts, origin, done, timer))
+        return done
+
+    def _publish_now(self, publication: Publication) -> Published:
+        receivers = self._broker.push(self._source, publication)
+        replays = self._broker.replays
+        if replays is None:
+            return Published(receivers)
+        # In the same turn, so that no other publication is in between.
+        position = replays.history.position
+        topics = (publication.topic, *publication.further_topics)
+        known = [(topic, position(topic)) for topic in topics]
+        return Published(receivers, [(topic, at) for topic, at in known if at is not None])
+
+    def _refused(self, error: PushRefused, origin: str, parts: Sequence[bytes]) -> Deferred[Any]:
+        self.refuse(error, origin, parts)
+        return fail(error)
 
     def _on_release(self) -> None:
         # In a turn of its own: the pause may have ended in the middle of a flush.
@@ -123,16 +225,20 @@ class AcknowledgedPushes:
             self._call_later(0, self._publish_held)
 
     def _publish_held(self) -> None:
+        self._budget.begin()
         while self._held and not self._backpressure.paused:
+            if self._budget.is_late():
+                self._call_later(0, self._publish_held)
+                return
             first = self._held[0]
             try:
-                receivers = self._publish_now(first.publication)
+                published = self._publish_now(first.publication)
             except PushRefused as error:
                 self._refuse_first(error)
             else:
                 self._held.popleft()
                 first.timer.cancel()
-                first.done.callback(receivers)
+                first.done.callback(published)
 
     def _refuse_late_push(self) -> None:
         # All wait equally long, so the push whose time is up is the first.
@@ -144,3 +250,8 @@ class AcknowledgedPushes:
             first.timer.cancel()
         self.refuse(error, first.origin, first.parts)
         first.done.errback(error)
+
+
+def _trapped(failure: Failure) -> PushRefused:
+    failure.trap(PushRefused)
+    return cast("PushRefused", failure.value)

@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
-import orjson
-
 from wampush.errors import ClientError, InputRefused, Refusal
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -20,6 +18,7 @@ _STATUSES: Final = {
     Refusal.NO_ACCESS: 401,
     Refusal.FOREIGN_PAGE: 403,
     Refusal.STALE: 409,
+    Refusal.ID_REUSED: 409,
     Refusal.TOO_LARGE: 413,
     Refusal.CLIENTS_BEHIND: 503,
     Refusal.STOPPING: 503,
@@ -40,8 +39,8 @@ class RequestRefused(ClientError):
         self.code = code
         super().__init__(detail)
 
-    def body(self) -> bytes:
-        """Return the body of the response."""
+    def as_json(self) -> Mapping[str, object]:
+        """Return what is wrong, as JSON."""
         # Clients that are older than problem details read ``error``.
         members = {"error": self.detail}
         if self.code:
@@ -49,8 +48,8 @@ class RequestRefused(ClientError):
         return problem(self.status, self.detail, members)
 
 
-def problem(status: int, detail: str, members: Mapping[str, object]) -> bytes:
-    """Return the body of a response that refuses a request.
+def problem(status: int, detail: str, members: Mapping[str, object]) -> Mapping[str, object]:
+    """Return what is wrong with a request, as JSON.
 
     Its type is "about:blank", which stands for what the status says; ``code`` is the identifier for
     programs.
@@ -61,7 +60,7 @@ def problem(status: int, detail: str, members: Mapping[str, object]) -> bytes:
     """
     title = HTTPStatus(status).phrase
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return orjson.dumps({**document, **members}) + b"\n"
+    return {**document, **members}
 
 
 def status_of(refusal: Refusal) -> int:
@@ -69,8 +68,8 @@ def status_of(refusal: Refusal) -> int:
     return _STATUSES.get(refusal, 400)
 
 
-def refused_input(error: InputRefused) -> bytes:
-    """Return the body of the response to a refused input."""
+def refused_input(error: InputRefused) -> Mapping[str, object]:
+    """Return what is wrong with a refused input, as JSON."""
     refusal = error.refusal
     members = {"code": refusal.code, "sentence": refusal.sentence}
     return problem(status_of(refusal), error.detail, members)

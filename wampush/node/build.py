@@ -259,7 +259,7 @@ def _acknowledged_pushes(core: Core) -> AcknowledgedPushes:
         ingest=core.ingest,
         broker=core.broker,
         backpressure=core.backpressure,
-        call_later=core.reactor.callLater,
+        clock=core.reactor,
     )
 
 

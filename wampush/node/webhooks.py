@@ -51,7 +51,7 @@ class NodeWebhooks:
             ingest=ingest,
             broker=broker,
             backpressure=backpressure,
-            call_later=reactor.callLater,
+            clock=reactor,
         )
         secret = secret_files.webhook_secret(settings.secret_file)
         post = HttpPost(reactor, settings.url)

@@ -70,6 +70,21 @@ class Refusal(Enum):
         '"topics".',
     )
 
+    BAD_LIST = Reason(
+        "bad-list",
+        Fault.BACKEND,
+        'A list of publications has objects with "topic" and "data", and if needed "id" and the'
+        " options of a push.",
+    )
+    BAD_ID = Reason(
+        "bad-id", Fault.BACKEND, "The id of a push must be a string of 1 to 200 characters."
+    )
+    ID_REUSED = Reason(
+        "id-reused",
+        Fault.BACKEND,
+        "Another push had this id within the last 5 minutes; give each push an id of its own.",
+    )
+
     # A publication, whoever sends it.
     STALE = Reason(
         "stale",

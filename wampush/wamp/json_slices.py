@@ -1,6 +1,6 @@
 """Parts of a JSON text, cut out without decoding them.
 
-Owns: where the elements of a JSON list begin and end in its text.
+Owns: where the elements of a JSON list, and the members of an object, begin and end in its text.
 Must not import: anything of wampush but ``errors``.
 
 Decoding an event and encoding it again would change it: 1.0 could become 1, and long integers lose
@@ -19,13 +19,15 @@ from wampush.errors import MessageRefused, Refusal
 _STRUCTURE: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},]')
 # The text of a PUBLISH up to its third element, the event.
 _BEFORE_EVENT: Final = re.compile(rb'\A\s*\[\s*7\s*,\s*"[^"\\]*(?:\\.[^"\\]*)*"\s*,\s*')
+# The key of a member, with its colon.
+_KEY: Final = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
 _DECODER: Final = json.JSONDecoder()
 
 
 def raw_elements(text: bytes) -> list[bytes]:
-    """Return the elements of a JSON list as slices of its text.
+    """Return the elements of a JSON list, or the members of an object, as slices of its text.
 
-    :param text: a valid JSON list; validity is not checked here.
+    :param text: a valid JSON list or object; validity is not checked here.
     """
     depth = 0
     start = 0
@@ -44,6 +46,21 @@ def raw_elements(text: bytes) -> list[bytes]:
             elements.append(text[start : match.start()].strip())
             start = match.end()
     return elements
+
+
+def raw_members(text: bytes) -> dict[str, bytes]:
+    """Return the values of a JSON object by their keys, as slices of its text.
+
+    Of several members with one key, the last one counts, as it does when the text is decoded.
+
+    :param text: a valid JSON object; validity is not checked here.
+    """
+    members: dict[str, bytes] = {}
+    for member in raw_elements(text):
+        found = _KEY.match(member)
+        if found is not None:
+            members[json.loads(found[1])] = member[found.end() :]
+    return members
 
 
 def published_event(text: bytes, count: int) -> bytes:

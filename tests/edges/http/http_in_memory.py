@@ -15,11 +15,12 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from wampush.edges.acknowledged_pushes import Published
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import HttpLimits
 from wampush.edges.topic_requests import Answer, respond, topic_request
-from wampush.errors import InputRefused
+from wampush.errors import InputRefused, PushRefused, Refusal
 
 MAX_BYTES = 1000
 LIMITS = HttpLimits(2, 0, MAX_BYTES)
@@ -34,11 +35,25 @@ class RecordedPushes:
     receivers: int = 0
     error: InputRefused | None = None
     published: list[list[bytes]] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
     refused: list[tuple[str, str, list[bytes]]] = field(default_factory=list)
 
-    def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:  # noqa: ARG002
+    def publish(
+        self,
+        parts: Sequence[bytes],
+        origin: str,  # noqa: ARG002
+        push_id: str = "",
+    ) -> Deferred[Published]:
         self.published.append(list(parts))
-        return succeed(self.receivers) if self.error is None else fail(self.error)
+        self.ids.append(push_id)
+        return succeed(Published(self.receivers)) if self.error is None else fail(self.error)
+
+    def publish_list(
+        self, body: bytes, origin: str, push_id: str = ""
+    ) -> Deferred[list[Published | PushRefused]]:
+        done = self.publish([body], origin, push_id)
+        refused = PushRefused(Refusal.STALE, "Found this.")
+        return done.addCallback(lambda published: [published, refused])
 
     def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
         self.refused.append((error.refusal.code, origin, list(parts)))

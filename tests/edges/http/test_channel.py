@@ -15,6 +15,7 @@ from twisted.logger import globalLogPublisher
 from twisted.python.failure import Failure
 
 from tests.edges.http.http_in_memory import RecordedPushes, edge_with
+from wampush.edges.acknowledged_pushes import Published
 from wampush.edges.http.channel import (
     BODY_TIMEOUT,
     CLOSE_TIMEOUT,
@@ -34,8 +35,8 @@ POST = b"POST /publish/t HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\
 class PendingPushes(RecordedPushes):
     """Answers when the test says so."""
 
-    def publish(self, parts: Any, origin: str) -> Deferred[int]:  # noqa: ARG002
-        self.answer: Deferred[int] = Deferred()
+    def publish(self, parts: Any, origin: str, push_id: str = "") -> Deferred[Published]:  # noqa: ARG002
+        self.answer: Deferred[Published] = Deferred()
         return self.answer
 
 
@@ -162,7 +163,7 @@ def test_an_answer_has_its_time(port: Port) -> None:
     channel, transport = port.connect()
     channel.dataReceived(POST + b"1234")
     port.pass_time(RESPONSE_TIMEOUT - 0.5)
-    port.pushes.answer.callback(5)
+    port.pushes.answer.callback(Published(5))
     assert b'{"receivers":5}' in transport.value()
     port.pass_time(IDLE_TIMEOUT - 0.5)
     assert not transport.disconnecting
@@ -255,7 +256,7 @@ def test_an_answer_after_the_end_does_not_prolong_it(port: Port, end: bytes) -> 
     channel, transport = port.connect()
     channel.dataReceived(POST + b"1234")
     channel.loseConnection()
-    port.pushes.answer.callback(5)
+    port.pushes.answer.callback(Published(5))
     channel.dataReceived(end)
     port.pass_time(CLOSE_TIMEOUT)
     assert transport.disconnected
@@ -265,7 +266,7 @@ def test_pipelined_requests_are_answered_one_after_the_other(port: Port) -> None
     channel, transport = port.connect()
     channel.dataReceived(POST + b"1234" + REQUEST + REQUEST)
     assert transport.value() == b""
-    port.pushes.answer.callback(5)
+    port.pushes.answer.callback(Published(5))
     port.clock.advance(0)
     assert transport.value().count(b"HTTP/1.1 200 ") == 3
 
@@ -293,7 +294,7 @@ def test_a_request_that_arrives_in_pieces_behind_another_is_answered(port: Port)
     for _ in range(3):
         port.clock.advance(0)
     assert transport.value().count(b"HTTP/1.1 200 ") == 2
-    port.pushes.answer.callback(1)
+    port.pushes.answer.callback(Published(1))
     assert transport.value().count(b"HTTP/1.1 200 ") == 3
 
 

@@ -132,6 +132,44 @@ def test_a_query_as_it_is_typed(edge: HttpEdge, pushes: RecordedPushes) -> None:
     assert pushes.published == [[b"t", b"1", b'{"to":{"users":["7"]}}']]
 
 
+def test_a_list_of_publications(edge: HttpEdge, pushes: RecordedPushes) -> None:
+    body = b'\n [{"topic":"t","data":1.0}]'
+    response = post(edge, "/publish?id=order-7", body)
+    assert response.status == 200
+    first, second = json.loads(response.body)["published"]
+    assert first == {"receivers": 3}
+    assert (second["code"], second["status"]) == ("stale", 409)
+    assert (pushes.published, pushes.ids) == ([[body]], ["order-7"])
+
+
+def test_a_list_to_a_topic_is_one_event(edge: HttpEdge, pushes: RecordedPushes) -> None:
+    assert json.loads(post(edge, "/publish/t", b"[1,2]").body) == {"receivers": 3}
+    assert pushes.published == [[b"t", b"[1,2]"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "push_id"),
+    [
+        ("/publish/t?id=a%2F%C3%BC", "a/ü"),
+        ("/publish/t?id=7&to=%7B%7D", "7"),
+        ("/publish?id=7", "7"),
+        ("/publish/t", ""),
+    ],
+)
+def test_the_id_of_a_push(edge: HttpEdge, pushes: RecordedPushes, path: str, push_id: str) -> None:
+    assert post(edge, path, b"{}").status == 200
+    assert pushes.ids == [push_id]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"), [("id=", "bad-id"), ("id=%FF", "bad-id"), ("id=1&id=1", "bad-options")]
+)
+def test_an_id_that_is_none(edge: HttpEdge, pushes: RecordedPushes, query: str, code: str) -> None:
+    response = post(edge, f"/publish/t?{query}")
+    assert (response.status, code_of(response)) == (400, code)
+    assert pushes.published == []
+
+
 # What is refused
 
 

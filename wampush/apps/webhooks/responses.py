@@ -9,7 +9,6 @@ Values that are passed on to clients are taken from the response as the bytes th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,7 +17,7 @@ import orjson
 
 from wampush.apps.one_line import one_line
 from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
-from wampush.wamp.json_slices import raw_elements
+from wampush.wamp.json_slices import raw_elements, raw_members
 
 _DECISION: Final = frozenset(("allow", "reason", "payload", "publish"))
 _CALL: Final = frozenset(("result", "error", "end_session", "publish"))
@@ -26,7 +25,6 @@ _ACKNOWLEDGEMENT: Final = frozenset(("publish",))
 _ERROR: Final = frozenset(("uri", "desc", "details"))
 _PUSH: Final = frozenset(("topic", "data", "to"))
 _MAX_URI: Final = 1024
-_KEY: Final = re.compile(rb'\A("[^"\\]*(?:\\.[^"\\]*)*")\s*:\s*')
 
 Push = Sequence[bytes]
 """Topic, payload and perhaps options, as the parts of a ZeroMQ message."""
@@ -139,22 +137,12 @@ def _document(
     if not isinstance(document, dict):
         raise UnusableResponse("the response is not a JSON object")
     _check_keys(document, known, "the response")
-    return document, _values(response.body)
+    return document, raw_members(response.body)
 
 
 def _check_keys(document: Mapping[str, object], known: frozenset[str], where: str) -> None:
     if document.keys() - known:
         raise UnusableResponse(f"{where} has an unknown key; known are {', '.join(sorted(known))}")
-
-
-def _values(text: bytes) -> Mapping[str, bytes]:
-    """Return the texts of an object's values by key; the last of equal keys counts."""
-    values: dict[str, bytes] = {}
-    for member in raw_elements(text):
-        key = _KEY.match(member)
-        if key is not None:
-            values[orjson.loads(key[1])] = member[key.end() :]
-    return values
 
 
 def _pushes(raw: Mapping[str, bytes]) -> Sequence[Push]:
@@ -175,7 +163,7 @@ def _push(entry: object, text: bytes) -> Push:
     topic = entry.get("topic")
     if not isinstance(topic, str) or "data" not in entry:
         raise UnusableResponse("each element of publish needs topic, a string, and data")
-    raw = _values(text)
+    raw = raw_members(text)
     parts = [topic.encode(), raw["data"]]
     if entry.get("to") is not None:
         parts.append(b'{"to":' + raw["to"] + b"}")
@@ -191,7 +179,7 @@ def _failure(value: object, text: bytes) -> CallFailure:
         raise UnusableResponse("error needs desc, a string")
     if uri is not None and not (isinstance(uri, str) and 0 < len(uri) <= _MAX_URI):
         raise UnusableResponse(f"uri of error must be a string of 1 to {_MAX_URI} characters")
-    details = _values(text).get("details") if value.get("details") is not None else None
+    details = raw_members(text).get("details") if value.get("details") is not None else None
     return CallFailure(uri, description, details)
 
 

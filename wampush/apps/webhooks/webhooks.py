@@ -46,7 +46,7 @@ _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
 Post = Callable[[bytes, bytes, Mapping[str, str]], Deferred[HttpResponse]]
 """Sends a body, a Cookie header and further headers; cancelling drops the connection."""
 
-PublishPush = Callable[[Sequence[bytes], str], Deferred[int]]
+PublishPush = Callable[[Sequence[bytes], str], Deferred[Any]]
 """Publishes a push, given its parts and its origin. Fails with PushRefused."""
 
 

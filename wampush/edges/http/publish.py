@@ -13,6 +13,7 @@ import orjson
 from werkzeug.routing import BaseConverter
 
 from wampush.edges.http.responses import respond_json, respond_refused
+from wampush.edges.problems import refused_input
 from wampush.edges.push_excerpts import EXCERPT_BYTES
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.excerpts import shown_json
@@ -24,21 +25,38 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
     from twisted.web.server import Request
 
+    from wampush.edges.acknowledged_pushes import Published
     from wampush.edges.http.operator_access import HttpAccess
     from wampush.edges.http.site import BoundedRequest
 
-_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
+_KEYS: Final = ("to", "exclude", "eligible", "topics", "id")
+#: Of JSON.
+_WHITE_SPACE: Final = b" \t\r\n"
 
 
 class Publisher(Protocol):
     """Publishes pushes, and counts them."""
 
-    def publish(self, parts: Sequence[bytes], origin: str) -> Deferred[int]:
+    def publish(
+        self, parts: Sequence[bytes], origin: str, push_id: str = ""
+    ) -> Deferred[Published]:
         """Publish one push.
 
         :param parts: as of a ZeroMQ message.
         :param origin: address of the sender, for refusals.
-        :returns: fires with the number of receivers; fails with InputRefused.
+        :param push_id: with which it is published once; "" for none.
+        :returns: fails with InputRefused.
+        """
+
+    def publish_list(
+        self, body: bytes, origin: str, push_id: str = ""
+    ) -> Deferred[list[Published | PushRefused]]:
+        """Publish a list of publications.
+
+        :param body: the list, as JSON.
+        :param origin: address of the sender, for refusals.
+        :param push_id: of the whole list; "" for none.
+        :returns: fires with the outcome of each; fails with InputRefused.
         """
 
     def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
@@ -80,10 +98,16 @@ class PublishRoute:
         parts = [body] if topic is None else [topic.encode(), body]
         try:
             self._check(request)
-            parts += _options(request.uri.partition(b"?")[2], topic is not None)
+            options, push_id = _options(request.uri.partition(b"?")[2], topic is not None)
         except PushRefused as error:
             return self.refuse(request, error, parts)
-        done = self._publisher.publish(parts, _origin(request))
+        origin = _origin(request)
+        if topic is None and body.lstrip(_WHITE_SPACE).startswith(b"["):
+            answers = self._publisher.publish_list(body, origin, push_id)
+            return answers.addCallbacks(
+                _all_published, _refused, (request,), errbackArgs=(request,)
+            )
+        done = self._publisher.publish(parts + options, origin, push_id)
         return done.addCallbacks(_published, _refused, (request,), errbackArgs=(request,))
 
     def refuse(self, request: Request, error: PushRefused, parts: Sequence[bytes]) -> bytes:
@@ -104,25 +128,31 @@ def _origin(request: Request) -> str:
     return str(getattr(request.getClientAddress(), "host", None) or "unix socket")
 
 
-def _options(query: bytes, allowed: bool) -> list[bytes]:
-    """Return the third part of a push, made from the query; each value stays as it was sent.
+def _options(query: bytes, allowed: bool) -> tuple[list[bytes], str]:
+    """Return the third part of a push, made from the query, and its id.
+
+    Each value of an option stays as it was sent.
 
     :param query: the query of the URL, "" for none.
     :param allowed: whether a push may have a third part: it needs the topic in the path.
-    :returns: the part in a list; nothing for an empty query.
+    :returns: the part in a list, or an empty list without options; the id, or "".
     :raises PushRefused: the query cannot be options.
     """
     values: dict[str, bytes] = {}
+    push_id: str | None = None
     text = query.decode("latin-1")
     for key, escaped in parse_qsl(text, keep_blank_values=True, errors="surrogateescape"):
-        if key not in _OPTIONS:
+        if key not in _KEYS:
             raise PushRefused(
                 Refusal.BAD_OPTIONS,
-                f"The query has {shown_json(key)}; known keys are {', '.join(_OPTIONS)}.",
+                f"The query has {shown_json(key)}; known keys are {', '.join(_KEYS)}.",
             )
-        if key in values:
+        if key in values or (key == "id" and push_id is not None):
             raise PushRefused(Refusal.BAD_OPTIONS, f"The query has {key} more than once.")
         value = escaped.encode("utf-8", "surrogateescape")
+        if key == "id":
+            push_id = _id(value)
+            continue
         try:
             orjson.loads(value)
         except orjson.JSONDecodeError as error:
@@ -131,14 +161,33 @@ def _options(query: bytes, allowed: bool) -> list[bytes]:
             ) from error
         values[key] = value
     if not values:
-        return []
+        return [], push_id or ""
     if not allowed:
-        raise PushRefused(Refusal.BAD_OPTIONS, "A query requires the topic in the path.")
-    return [b"{%s}" % b",".join(b'"%s":%s' % (key.encode(), each) for key, each in values.items())]
+        raise PushRefused(Refusal.BAD_OPTIONS, "Options require the topic in the path.")
+    part = b"{%s}" % b",".join(b'"%s":%s' % (key.encode(), each) for key, each in values.items())
+    return [part], push_id or ""
 
 
-def _published(receivers: int, request: Request) -> bytes:
-    return respond_json(request, 200, {"receivers": receivers})
+def _id(value: bytes) -> str:
+    try:
+        push_id = value.decode()
+    except UnicodeDecodeError:
+        raise PushRefused(Refusal.BAD_ID, "It is not UTF-8.") from None
+    if not push_id:
+        raise PushRefused(Refusal.BAD_ID, "It is empty.")
+    return push_id
+
+
+def _published(published: Published, request: Request) -> bytes:
+    return respond_json(request, 200, published.as_json())
+
+
+def _all_published(outcomes: Sequence[Published | PushRefused], request: Request) -> bytes:
+    answers = [
+        refused_input(each) if isinstance(each, PushRefused) else each.as_json()
+        for each in outcomes
+    ]
+    return respond_json(request, 200, {"published": answers})
 
 
 def _refused(failure: Failure, request: Request) -> bytes:

@@ -16,6 +16,8 @@ from wampush.edges.problems import PROBLEM_TYPE, RequestRefused, refused_input, 
 from wampush.errors import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twisted.web.server import Request
 
     from wampush.edges.topic_requests import Answer
@@ -106,7 +108,7 @@ def challenge(request: Request) -> None:
 
 def respond_problem(request: Request, error: RequestRefused) -> bytes:
     """Refuse a request, with problem details as JSON."""
-    return respond(request, error.status, PROBLEM_TYPE.encode(), error.body())
+    return _respond_problem(request, error.status, error.as_json())
 
 
 def respond_no_access(request: Request) -> bytes:
@@ -122,4 +124,8 @@ def respond_refused(request: Request, error: InputRefused) -> bytes:
         challenge(request)
     if status == 503:
         request.setHeader(b"Retry-After", _RETRY_SECONDS)
-    return respond(request, status, PROBLEM_TYPE.encode(), refused_input(error))
+    return _respond_problem(request, status, refused_input(error))
+
+
+def _respond_problem(request: Request, status: int, problem: Mapping[str, object]) -> bytes:
+    return respond(request, status, PROBLEM_TYPE.encode(), orjson.dumps(problem) + b"\n")

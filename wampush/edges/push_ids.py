@@ -1,0 +1,140 @@
+"""Pushes with an id, which are published once, however often they are sent.
+
+Owns: which ids are known, for how long, and the answer for a push that is sent again.
+Must not import: the other edges.
+
+A backend that gets no answer does not know whether its push was published. With an id it can send
+the push again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+
+from wampush.errors import PushRefused, Refusal
+from wampush.excerpts import shown_json
+
+if TYPE_CHECKING:
+    from twisted.python.failure import Failure
+
+#: Seconds for which an id is known.
+KNOWN_SECONDS: Final = 300.0
+#: Ids that are known at a time; beyond it, the oldest are forgotten early.
+MAX_IDS: Final = 200_000
+#: The longest id, in characters.
+MAX_LENGTH: Final = 200
+
+Outcome = TypeVar("Outcome")
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[Outcome]):
+    """What is known about an id.
+
+    :param expires: when it is forgotten.
+    :param digest: of the push.
+    :param outcome: of the push; None while it waits.
+    :param waiting: the same push, sent again meanwhile.
+    """
+
+    expires: float
+    digest: bytes
+    outcome: Outcome | None = None
+    waiting: list[Deferred[Outcome]] = field(default_factory=list)
+
+
+class PushIds(Generic[Outcome]):
+    """Publishes each push with an id once.
+
+    :param seconds: returns the time in seconds; a clock that never goes back.
+    :param repeated: returns the outcome for a push that is sent again, from that of the first.
+    """
+
+    def __init__(
+        self, seconds: Callable[[], float], repeated: Callable[[Outcome], Outcome]
+    ) -> None:
+        self._seconds = seconds
+        self._repeated = repeated
+        # In the order in which they expire.
+        self._entries: OrderedDict[str, _Entry[Outcome]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def once(
+        self, push_id: str, parts: Sequence[bytes], publish: Callable[[], Deferred[Outcome]]
+    ) -> Deferred[Outcome]:
+        """Publish a push unless that was done.
+
+        :param push_id: chosen by the sender.
+        :param parts: of the push, which must be the same each time.
+        :param publish: called the first time; if it fails, the id is forgotten, so that the sender
+            may try again.
+        :raises PushRefused: BAD_ID, ID_REUSED.
+        """
+        if not 1 <= len(push_id) <= MAX_LENGTH:
+            raise PushRefused(Refusal.BAD_ID, f"It is {shown_json(push_id)}.")
+        now = self._seconds()
+        self._forget(now)
+        digest = _digest(parts)
+        entry = self._entries.get(push_id)
+        if entry is None:
+            entry = _Entry(now + KNOWN_SECONDS, digest)
+            self._entries[push_id] = entry
+            if len(self._entries) > MAX_IDS:
+                self._entries.popitem(last=False)
+            # A Deferred of its own: when the sender goes away, the push goes on.
+            first: Deferred[Outcome] = Deferred()
+            self._publish(push_id, entry, publish, first)
+            return first
+        if entry.digest != digest:
+            raise PushRefused(Refusal.ID_REUSED, f"It is {shown_json(push_id)}.")
+        if entry.outcome is not None:
+            return succeed(self._repeated(entry.outcome))
+        again: Deferred[Outcome] = Deferred()
+        entry.waiting.append(again)
+        return again
+
+    def _publish(
+        self,
+        push_id: str,
+        entry: _Entry[Outcome],
+        publish: Callable[[], Deferred[Outcome]],
+        first: Deferred[Outcome],
+    ) -> None:
+        def on_published(outcome: Outcome) -> None:
+            entry.outcome = outcome
+            first.callback(outcome)
+            waiting, entry.waiting = entry.waiting, []
+            for each in waiting:
+                each.callback(self._repeated(outcome))
+
+        def on_refused(failure: Failure) -> None:
+            if self._entries.get(push_id) is entry:
+                del self._entries[push_id]
+            waiting, entry.waiting = entry.waiting, []
+            for each in (first, *waiting):
+                each.errback(failure)
+
+        publish().addCallbacks(on_published, on_refused)
+
+    def _forget(self, now: float) -> None:
+        while self._entries:
+            push_id, entry = next(iter(self._entries.items()))
+            if entry.expires > now:
+                return
+            del self._entries[push_id]
+
+
+def _digest(parts: Sequence[bytes]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for each in parts:
+        digest.update(b"%d:" % len(each))
+        digest.update(each)
+    return digest.digest()
