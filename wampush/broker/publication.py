@@ -58,6 +58,11 @@ class Audience:
     eligible: frozenset[str] | None = None
     to: Targets | None = None
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether it names those that may get it; exclusions alone do not count."""
+        return self.eligible is not None or self.to is not None
+
 
 EVERYONE: Final = Audience()
 

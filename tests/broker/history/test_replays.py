@@ -163,6 +163,48 @@ def test_clients_that_missed_the_same_share_its_frames(world: World) -> None:
     assert {len(client.texts) for client in clients} == {3}
 
 
+@pytest.mark.parametrize(
+    "audience", [Audience(exclude=frozenset(["gone"])), Audience(to=Targets(users=frozenset("7")))]
+)
+def test_frames_are_shared_where_some_may_not_see_all(world: World, audience: Audience) -> None:
+    publish(world, "log", 1, 2)
+    publish(world, "log", 3, audience=audience)
+    since = Position(world.history.position("log").epoch, 0)  # type: ignore[union-attr]
+    seven = Identity("7", frozenset(), source="token")
+    clients = [world.client(identity=seven) for _ in range(5)]
+    world.encoded.clear()
+    for client in clients:
+        world.broker.subscribe_since(client.subscriber, "log", since)
+    assert len(world.encoded) == 3
+    assert len({id(client.outbox.chunks[0]) for client in clients}) == 1
+
+
+def test_a_session_that_was_excluded_gets_no_frames_of_others(world: World) -> None:
+    author, reader = world.client(), world.client()
+    publish(world, "log", 1)
+    publish(world, "log", 2, audience=Audience(exclude=frozenset([author.id])))
+    since = Position(world.history.position("log").epoch, 0)  # type: ignore[union-attr]
+    for client in (reader, author, reader):
+        world.broker.unsubscribe(client.subscriber, "log")
+        world.broker.subscribe_since(client.subscriber, "log", since)
+    world.end_turn()
+    assert [json.loads(text)[2] for text in author.texts] == [1]
+    assert [json.loads(text)[2] for text in reader.texts] == [1, 2, 1, 2]
+
+
+def test_many_that_return_to_several_topics_share_the_frames_of_each() -> None:
+    topics = [f"t{number}" for number in range(30)]
+    world = World(history=[("t*", HistoryRule(last=True))])
+    for topic in topics:
+        publish(world, topic, topic)
+    world.encoded.clear()
+    for _ in range(3):
+        client = world.client()
+        for topic in topics:
+            world.broker.subscribe(client.subscriber, topic)
+    assert len([text for text, _ in world.encoded if text.startswith(b"[8,")]) == len(topics)
+
+
 def test_values_that_changed_are_written_anew(world: World) -> None:
     publish(world, "table", {"id": 1}, {"id": 2}, {"id": 3})
     assert len(subscribe(world, world.client(), "table")) == 3
@@ -176,6 +218,8 @@ def test_a_replay_is_limited_in_bytes_and_what_it_leaves_out_is_counted() -> Non
     client = world.client()
     assert len(subscribe(world, client, "news")) == 2
     assert world.ledger.dropped_events["replay"] == 1
+    assert len(subscribe(world, world.client(), "news")) == 2
+    assert world.ledger.dropped_events["replay"] == 2
     # Events that a session has missed are never cut silently.
     position = world.history.position("news")
     assert position is not None

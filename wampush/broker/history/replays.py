@@ -1,31 +1,28 @@
 """What sessions get of a topic's history, in one piece.
 
-Owns: which stored events a session may see, and the joined frames that sessions share.
+Owns: which stored events a session may see, and how many it gets at once.
 Must not import: Twisted, the edges.
 
-When ten thousand clients return at once, they have mostly missed the same events. These are written
-once per format, and each outbox takes a reference to the same bytes.
+Many sessions get the same: a run that anyone may see is looked up, and its events are not touched
+again. Looking at each event for each of ten thousand sessions would take longer than their
+connects.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.delivery.format import Format
 from wampush.broker.history.memory_history import MemoryHistory
+from wampush.broker.history.shared_runs import Run, RunKey, SharedRuns
 from wampush.broker.history.stored_event import StoredEvent
-from wampush.broker.history.topic_log import TopicLog
 from wampush.broker.ledger import Ledger
-from wampush.broker.publication import EVERYONE, Position
+from wampush.broker.publication import EVERYONE, Audience, Position
 from wampush.broker.receiver_selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
 
-#: How many runs of frames are kept for the next session.
-_KEPT_RUNS: Final = 8
 #: The policy under which the ledger counts events that a replay leaves out.
 REPLAY: Final = "replay"
 
@@ -39,18 +36,6 @@ class Recovery(NamedTuple):
 
     is_complete: bool
     position: Position
-
-
-class _Run(NamedTuple):
-    """Stored events that many sessions may get, and the format for them."""
-
-    topic: str
-    epoch: str
-    #: The revision of the log for values, whose offsets have gaps; 0 for events in a row.
-    revision: int
-    first: int
-    last: int
-    wire_format: Format
 
 
 class Replays:
@@ -80,18 +65,19 @@ class Replays:
         self._users = users
         self._sessions = sessions
         self._max_bytes = max_bytes
-        self._runs: OrderedDict[_Run, bytes] = OrderedDict()
+        self._runs: Final = SharedRuns()
 
     def on_subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """Queue what a topic keeps for its new subscribers: its values, or its newest events."""
         log = self.history.log(topic)
         if log is None:
             return
+        key = RunKey(topic, log.epoch, log.revision, None, subscriber.outbox.format)
+        if self._send_shared(subscriber, key):
+            return
         rule = log.rule
-        if rule.replay:
-            self._send(subscriber, topic, log, log.newest(rule.replay), 0)
-        else:
-            self._send(subscriber, topic, log, tuple(log.values.values()), log.revision)
+        events = log.newest(rule.replay) if rule.replay else tuple(log.values.values())
+        self._send(subscriber, key, events)
 
     def recover(self, subscriber: Subscriber, topic: str, since: Position) -> Recovery | None:
         """Queue what a session has missed; if that is gone, what a new subscriber gets.
@@ -99,15 +85,21 @@ class Replays:
         :param since: the position of the newest event that the session knows.
         :returns: None for a topic without history.
         """
+        log = self.history.log(topic)
+        key = None
+        if log is not None and log.epoch == since.epoch:
+            wire_format = subscriber.outbox.format
+            key = RunKey(topic, log.epoch, log.revision, since.offset, wire_format)
+            if self._send_shared(subscriber, key):
+                return Recovery(True, log.position)
         missed = self.history.missed(topic, since)
         if missed is None:
             return None
-        log = self.history.log(topic)
         if missed.is_complete:
             size = sum([len(each.payload) for each in missed.events])
             if size <= self._max_bytes:
-                if log is not None:
-                    self._send(subscriber, topic, log, missed.events, 0)
+                if key is not None:
+                    self._send(subscriber, key, missed.events)
                 return Recovery(True, missed.position)
         self.on_subscribe(subscriber, topic)
         return Recovery(False, missed.position)
@@ -117,46 +109,54 @@ class Replays:
         return [
             each
             for each in events
-            if each.audience is EVERYONE
-            or select(each.audience, {subscriber}, self._users, self._sessions)
+            if each.audience is EVERYONE or self._may_see(subscriber, each.audience)
         ]
 
-    def _send(
-        self,
-        subscriber: Subscriber,
-        topic: str,
-        log: TopicLog,
-        events: Sequence[StoredEvent],
-        revision: int,
-    ) -> None:
+    def _may_see(self, subscriber: Subscriber, audience: Audience) -> bool:
+        if audience.is_limited:
+            return bool(select(audience, {subscriber}, self._users, self._sessions))
+        return subscriber.session_id not in audience.exclude
+
+    def _send_shared(self, subscriber: Subscriber, key: RunKey) -> bool:
+        """Queue a run that another session has got before; return whether there is one."""
+        run = self._runs.get(key, subscriber.session_id)
+        if run is None:
+            return False
+        self._queue(subscriber, run)
+        return True
+
+    def _send(self, subscriber: Subscriber, key: RunKey, events: Sequence[StoredEvent]) -> None:
         shown = self.visible(subscriber, events)
-        fitting = self._fitting(shown)
-        if not fitting:
+        if not shown:
             return
-        outbox = subscriber.outbox
-        run = None
-        if len(fitting) == len(events):
-            first, last = fitting[0].offset, fitting[-1].offset
-            run = _Run(topic, log.epoch, revision, first, last, outbox.format)
-        chunk = None if run is None else self._runs.get(run)
-        if chunk is None:
-            event, epoch = outbox.format.event, log.epoch
-            chunk = b"".join(
-                [event(topic, each.payload, Position(epoch, each.offset)) for each in fitting]
-            )
-            if run is not None:
-                self._runs[run] = chunk
-                if len(self._runs) > _KEPT_RUNS:
-                    self._runs.popitem(last=False)
-        self._ledger.deliveries += len(fitting)
-        self._fanout.send(outbox, chunk)
+        audiences = {each.audience for each in events if each.audience is not EVERYONE}
+        excluded = frozenset[str]().union(*[each.exclude for each in audiences])
+        if len(shown) < len(events) or any(each.is_limited for each in audiences):
+            offsets = tuple([each.offset for each in shown])
+            key, excluded = key._replace(revision=0, events=offsets), frozenset()
+            if self._send_shared(subscriber, key):
+                return
+        fitting = self._fitting(shown)
+        event = key.wire_format.event
+        frames = [
+            event(key.topic, each.payload, Position(key.epoch, each.offset)) for each in fitting
+        ]
+        run = Run(b"".join(frames), len(fitting), len(shown) - len(fitting), excluded)
+        self._runs.keep(key, run)
+        self._queue(subscriber, run)
+
+    def _queue(self, subscriber: Subscriber, run: Run) -> None:
+        if run.left_out:
+            self._ledger.drop_event(REPLAY, run.left_out)
+        if run.events:
+            self._ledger.deliveries += run.events
+            self._fanout.send(subscriber.outbox, run.chunk)
 
     def _fitting(self, events: list[StoredEvent]) -> Sequence[StoredEvent]:
-        """Return the newest events that fit into one replay; count the others."""
+        """Return the newest events that fit into one replay."""
         size = 0
         for index in range(len(events) - 1, -1, -1):
             size += len(events[index].payload)
             if size > self._max_bytes:
-                self._ledger.drop_event(REPLAY, index + 1)
                 return events[index + 1 :]
         return events
