@@ -1,4 +1,4 @@
-"""A TCP proxy that delays what it passes on, in both directions."""
+"""A TCP proxy that delays what it passes on, in both directions, and cuts connections."""
 
 from __future__ import annotations
 
@@ -25,6 +25,9 @@ class DelayingProxy:
         self.port: int = self._listening.getsockname()[1]
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._open: set[asyncio.StreamWriter] = set()
+        #: How many connections there have been.
+        self.connections = 0
 
     @contextlib.contextmanager
     def running(self) -> Iterator[DelayingProxy]:
@@ -39,6 +42,14 @@ class DelayingProxy:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(10)
             self._loop.close()
+
+    def cut(self) -> None:
+        """Abort all connections; what is on its way is lost."""
+        self._loop.call_soon_threadsafe(self._abort_all)
+
+    def _abort_all(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
 
     @staticmethod
     async def _stop(server: asyncio.Server) -> None:
@@ -65,9 +76,12 @@ class DelayingProxy:
         far_reader: asyncio.StreamReader,
         far_writer: asyncio.StreamWriter,
     ) -> None:
+        self.connections += 1
+        self._open |= {writer, far_writer}
         try:
             await asyncio.gather(self._pipe(reader, far_writer), self._pipe(far_reader, writer))
         finally:
+            self._open -= {writer, far_writer}
             for each in (writer, far_writer):
                 each.close()
 

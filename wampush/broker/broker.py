@@ -103,8 +103,11 @@ class Broker:
 
     # Sessions.
 
-    def on_open(self, subscriber: Subscriber) -> None:
-        """Index a session by its id, send WELCOME, then add its automatic topics."""
+    def on_open(self, subscriber: Subscriber, *, automatic: bool = True) -> None:
+        """Index a session by its id, send WELCOME, then add its automatic topics.
+
+        :param automatic: whether it gets automatic topics.
+        """
         self.sessions[subscriber.session_id] = subscriber
         self.ledger.sessions_opened += 1
         self.fanout.reply(subscriber.outbox, subscriber.session.welcome())
@@ -113,7 +116,7 @@ class Broker:
             self.users.update(subscriber)
         if self.presence is not None:
             self.presence.on_open(subscriber)
-        if self.automatic is not None:
+        if automatic and self.automatic is not None:
             if self.replays is not None:
                 # Some clients read the response and WELCOME at once, and nothing after them.
                 self.fanout.flush_one(subscriber.outbox)
@@ -130,16 +133,28 @@ class Broker:
             self.replays.on_subscribe(subscriber, topic)
 
     def subscribe_since(
-        self, subscriber: Subscriber, topic: str, since: Position
+        self,
+        subscriber: Subscriber,
+        topic: str,
+        since: Position,
+        on_gap: Callable[[], None] = lambda: None,
     ) -> Recovery | None:
         """Subscribe a session to a topic, and queue what it has missed before any newer event.
 
         :param since: the position of the newest event that the session knows.
+        :param on_gap: called before anything is queued, if the topic has a history and an event
+            between is gone.
         :returns: None for a topic without history.
         :raises MessageRefused: as :meth:`subscribe`.
         """
         self._add(subscriber, topic)
-        return None if self.replays is None else self.replays.recover(subscriber, topic, since)
+        return (
+            None if self.replays is None else self.replays.recover(subscriber, topic, since, on_gap)
+        )
+
+    def position(self, topic: str) -> Position | None:
+        """Return the position of the newest event of a topic; None for one without history."""
+        return None if self.replays is None else self.replays.history.position(topic)
 
     def _add(self, subscriber: Subscriber, topic: str) -> bool:
         """Add a subscription; return whether it is new."""

@@ -27,6 +27,7 @@ from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
+from wampush.edges.sse.route import PATH, EventStreamRoute
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
 from wampush.edges.websocket.conversation import Routes
@@ -173,7 +174,7 @@ def _routes(settings: Settings, requests: RequestHandler, components: Components
         _log.info(
             "serving component {component} at {path}", path=route.path, component=route.component
         )
-    return Routes(wamp, by_path)
+    return Routes(wamp, by_path, {PATH: EventStreamRoute(requests, websocket.event_stream_retry)})
 
 
 def _websocket(

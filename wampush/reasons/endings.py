@@ -155,6 +155,20 @@ class CloseReason(Enum):
         "The handshake was not complete within websocket.handshake_timeout.",
     )
 
+    # Requests for event streams that were refused.
+    BAD_STREAM_REQUEST = Ending(
+        "bad-stream-request",
+        Fault.CLIENT,
+        "The request for an event stream is not valid.",
+        http_status=400,
+    )
+    STREAM_REFUSED = Ending(
+        "stream-refused",
+        Fault.CLIENT,
+        "The client may not subscribe to all topics of the event stream.",
+        http_status=403,
+    )
+
     # Open connections.
     PEER_CLOSED = Ending("peer-closed", None, "The client closed the WebSocket.", is_logged=False)
     PEER_LOST = Ending(

@@ -10,7 +10,7 @@ connects.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from wampush.broker.delivery.fanout import Fanout
@@ -79,10 +79,17 @@ class Replays:
         events = log.newest(rule.replay) if rule.replay else tuple(log.values.values())
         self._send(subscriber, key, events)
 
-    def recover(self, subscriber: Subscriber, topic: str, since: Position) -> Recovery | None:
+    def recover(
+        self,
+        subscriber: Subscriber,
+        topic: str,
+        since: Position,
+        on_gap: Callable[[], None] = lambda: None,
+    ) -> Recovery | None:
         """Queue what a session has missed; if that is gone, what a new subscriber gets.
 
         :param since: the position of the newest event that the session knows.
+        :param on_gap: called before the latter is queued.
         :returns: None for a topic without history.
         """
         log = self.history.log(topic)
@@ -101,6 +108,7 @@ class Replays:
                 if key is not None:
                     self._send(subscriber, key, missed.events)
                 return Recovery(True, missed.position)
+        on_gap()
         self.on_subscribe(subscriber, topic)
         return Recovery(False, missed.position)
 

@@ -28,6 +28,7 @@ from wampush.broker.requests.procedures import (
     Procedures,
     answer,
 )
+from wampush.broker.requests.streams import StreamSubscribe
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal
 from wampush.excerpts import shown
@@ -85,13 +86,17 @@ class RequestHandler:
             Publish: self._publish,
             Call: self._call,
             SubscribeSince: self._subscribe_since,
+            StreamSubscribe: self._subscribe_stream,
         }
 
     # Sessions.
 
-    def on_open(self, subscriber: Subscriber) -> None:
-        """Open a session: it gets WELCOME, then the application learns of it."""
-        self.broker.on_open(subscriber)
+    def on_open(self, subscriber: Subscriber, *, automatic: bool = True) -> None:
+        """Open a session: it gets WELCOME, then the application learns of it.
+
+        :param automatic: whether it gets automatic topics.
+        """
+        self.broker.on_open(subscriber, automatic=automatic)
         if self.application is not None:
             self.application.on_open(subscriber)
 
@@ -133,6 +138,27 @@ class RequestHandler:
         if type(request) is Call and request.procedure == PROCEDURE_SUBSCRIBE:
             self._arrive_since(subscriber, request, text)
             return
+        try:
+            self._arrive(subscriber, request, text)
+        except MessageRefused as error:
+            self._refuse_request(subscriber, request, error, text)
+
+    def check_stream(self, subscriber: Subscriber, topic: str) -> None:
+        """Check that a session that is not open yet may subscribe, as far as that is known.
+
+        :raises MessageRefused: when it may not.
+        """
+        request = Subscribe(topic)
+        self._checks.check_authenticated(subscriber, request)
+        self._checks.check(subscriber, request, len(topic))
+        # The request itself counts for rates, once the session is open.
+        subscriber.buckets = None
+
+    def on_stream(self, subscriber: Subscriber, request: StreamSubscribe) -> None:
+        """Take a subscription of a client that only listens; it is checked, judged and put in order
+        as any other one. Nothing is raised.
+        """
+        text = request.topic.encode()
         try:
             self._arrive(subscriber, request, text)
         except MessageRefused as error:
@@ -186,7 +212,7 @@ class RequestHandler:
     def _refuse_request(
         self, subscriber: Subscriber, request: Request, error: MessageRefused, text: bytes
     ) -> None:
-        """Count a request as refused; a call is also answered, because every call is."""
+        """Count a request as refused; answer it if it has an answer, as every call has."""
         if isinstance(request, Call | SubscribeSince):
             refusal, session = error.refusal, subscriber.session
             if refusal is Refusal.NOT_AUTHENTICATED:
@@ -198,6 +224,8 @@ class RequestHandler:
                 reply = session.error(request.call_id, ERROR_FORBIDDEN, refusal.sentence, details)
             self.broker.fanout.reply(subscriber.outbox, reply)
         self.refuse(subscriber, error, text)
+        if isinstance(request, StreamSubscribe):
+            request.on_outcome(request.topic, error)
 
     # Requests: pending and decided.
 
@@ -276,6 +304,20 @@ class RequestHandler:
         recovery = self.broker.subscribe_since(subscriber, request.topic, request.since)
         text = subscriber.session.result(request.call_id, recovery_result(recovery))
         self.broker.fanout.reply(subscriber.outbox, text)
+
+    def _subscribe_stream(
+        self, subscriber: Subscriber, request: StreamSubscribe, *_: object
+    ) -> None:
+        self._check_presence(subscriber, request)
+        topic, since = request.topic, request.since
+        if since is None:
+            self.broker.subscribe(subscriber, topic)
+        else:
+            on_gap = partial(request.on_gap, topic)
+            if self.broker.subscribe_since(subscriber, topic, since, on_gap) is None:
+                # A topic without history keeps nothing of what was published meanwhile.
+                on_gap()
+        request.on_outcome(topic, None)
 
     def _check_presence(self, subscriber: Subscriber, request: Subscribe) -> None:
         """Check that a session may be told about the topic whose presence it subscribes to.

@@ -39,6 +39,9 @@ class WebSocketSettings:
     :param compression: Small events gain little from permessage-deflate (RFC 7692), and it costs
         CPU.
     :param compression_min_bytes: Below this, compressing costs more than the bytes it saves.
+    :param event_stream_retry: How long the browser of an event stream waits before it reconnects;
+        each client gets a random time between two thirds and four thirds of it, so that they do
+        not all return at once.
     """
 
     listen: Some[ListenEndpoint] = ("tcp:8080:interface=127.0.0.1",)
@@ -54,6 +57,7 @@ class WebSocketSettings:
     max_connections: Annotated[int, whole(1, 10_000_000, "connections")] = 100_000
     compression: bool = False
     compression_min_bytes: Annotated[int, whole(0, GIB, "bytes")] = 512
+    event_stream_retry: Annotated[float, number(0.01, DAY, "s")] = 3.0
 
 
 @rule("websocket.silence_timeout", "websocket.ping_interval")

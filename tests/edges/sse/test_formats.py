@@ -1,0 +1,57 @@
+"""The blocks of events, and the formats that streams share."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.edges.sse.event_source import EventSource
+from wampush.broker.publication import Position
+from wampush.edges.sse.formats import PING, EventStreamFormat, notice, shared_format
+
+
+def test_the_events_of_a_single_topic_have_no_name() -> None:
+    wire = EventStreamFormat(["a"])
+    assert wire.event("a", b"1", Position("e", 7)) == b"id: e:7\ndata: 1\n\n"
+    assert wire.event("a", b"1", None) == b"data: 1\n\n"
+    # Sent by the application to this session.
+    assert wire.event("b", b"1", None) == b"event: b\ndata: 1\n\n"
+    assert wire.event("b", b"1", Position("e", 9)) == b"event: b\ndata: 1\n\n"
+
+
+def test_the_events_of_several_topics_are_named_after_them() -> None:
+    wire = EventStreamFormat(["a", "b"])
+    assert wire.event("b", b"1", Position("e", 7)) == b"id: -,e:7\nevent: b\ndata: 1\n\n"
+    assert wire.event("a", b"1", Position("e", 2)) == b"id: e:2,7\nevent: a\ndata: 1\n\n"
+    assert wire.event("a", b"1", None) == b"event: a\ndata: 1\n\n"
+    wire.know("b", None)
+    assert wire.current_id() == b"id: e:2,-\n\n"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r", "\n\n", "\n\r", "\r\r\n"])
+def test_line_ends_between_values_do_not_end_the_event(line_end: str) -> None:
+    payload = f'{{"a":{line_end}[1,{line_end}2]{line_end}}}'
+    source = EventSource()
+    source.feed(EventStreamFormat(["a"]).event("a", payload.encode(), None))
+    assert source.events == [("message", json.loads(payload))]
+
+
+def test_a_topic_cannot_add_fields() -> None:
+    block = EventStreamFormat(["a"]).event("b\ndata: 2\r\0", b"1", None)
+    assert block == "event: b\ufffddata: 2\ufffd\ufffd\ndata: 1\n\n".encode()
+
+
+def test_streams_of_the_same_topics_share_a_format() -> None:
+    first = shared_format(["a", "b"])
+    assert shared_format(("a", "b")) is first
+    assert shared_format(["a"]) is not first
+    assert first.with_positions is first
+    assert first.reply(b": x\n\n") == b": x\n\n"
+
+
+def test_notices_and_pings_are_blocks() -> None:
+    source = EventSource()
+    source.feed(notice("wampush.gap", {"topic": "a\nb"}) + PING)
+    assert source.events == [("wampush.gap", {"topic": "a\nb"})]
+    assert source.comments == 1

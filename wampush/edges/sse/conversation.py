@@ -1,0 +1,177 @@
+"""One event stream over a connection.
+
+Owns: the session of a client that only listens, how its stream begins, what it is notified of.
+Must not import: Twisted, Autobahn, the connection.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from itertools import repeat
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from wampush.broker.requests.streams import StreamSubscribe
+from wampush.edges.sse import formats
+from wampush.edges.sse.formats import EventStreamFormat, notice, shared_format
+from wampush.edges.sse.stream_ids import UNKNOWN
+from wampush.edges.websocket.conversation import ClientPeer
+from wampush.errors import CloseReason
+from wampush.wamp.session import new_session_id
+
+if TYPE_CHECKING:
+    from wampush.broker.requests.handler import RequestHandler
+    from wampush.edges.sse.stream_request import StreamRequest
+    from wampush.edges.websocket.conversation import Line
+    from wampush.errors import MessageRefused
+
+#: Bytes that a client may send after its request; they are ignored.
+_MOST_UNREAD: Final = 16_384
+_NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class EventStreamSession:
+    """The session of a client that only listens (``ClientSession``): it answers nothing.
+
+    :param retry: seconds after which its browser is to reconnect, on average.
+    """
+
+    __slots__ = ("_retry", "session_id")
+
+    prefixes = _NO_PREFIXES
+
+    def __init__(self, retry: float) -> None:
+        self._retry = retry
+        self.session_id = new_session_id()
+
+    def welcome(self) -> bytes:
+        """Return the first block: when to reconnect, and the id of the session."""
+        third = int(self._retry * 1000 / 3)
+        retry = 2 * third + secrets.randbelow(2 * third + 1)
+        return b"retry: %d\n%b" % (retry, notice("wampush.session", {"session": self.session_id}))
+
+    def receive(self, text: bytes, keep: Callable[[str, str], None]) -> None:
+        """Ignore a message; there is no way for the client to send one."""
+
+    def call_arguments(self, text: bytes) -> tuple[object, ...]:
+        """Return nothing; the client cannot call."""
+        return ()
+
+    def result(self, call_id: str, value: object) -> bytes:
+        """Return nothing; the client cannot call."""
+        return b""
+
+    def error(
+        self,
+        call_id: str,
+        uri: str,
+        description: str,
+        details: object = None,
+    ) -> bytes:
+        """Return nothing; the client cannot call."""
+        return b""
+
+
+class EventStreamConversation(ClientPeer):
+    """What one client of an event stream gets; also what takes the bytes that it should not send.
+
+    Until all topics are decided, a stream of several topics has a format of its own, because only
+    this client is where it is. From then on it shares the format of all streams of these topics.
+
+    :param handler: carries out its subscriptions.
+    :param line: the connection.
+    :param is_local: whether the client is on this machine, and not a page of another host.
+    :param request: what it asked for.
+    """
+
+    __slots__ = ("_format", "_request", "_undecided", "_unread")
+
+    ping = formats.PING
+
+    def __init__(
+        self, handler: RequestHandler, line: Line, is_local: bool, request: StreamRequest
+    ) -> None:
+        super().__init__(handler, line, is_local)
+        topics = request.topics
+        self._request = request
+        self._undecided = len(topics)
+        self._unread = 0
+        self._format = shared_format(topics) if len(topics) == 1 else EventStreamFormat(topics)
+
+    # For the connection.
+
+    @property
+    def stage(self) -> EventStreamConversation:
+        """What takes the bytes of the client."""
+        return self
+
+    def on_open(self) -> None:
+        """The response has begun: subscribe to all topics."""
+        subscriber, (topics, since) = self.subscriber, self._request
+        if subscriber is None:
+            return
+        subscriber.outbox.format = self._format
+        for topic, position in zip(topics, since or (), strict=False):
+            if len(topics) > 1 and position is not UNKNOWN:
+                self._format.know(topic, position)
+        # The URL says which topics there are.
+        self._handler.on_open(subscriber, automatic=False)
+        for topic, known in zip(topics, since or repeat(None), strict=False):
+            if self.subscriber is None or self.ended is not None:
+                return
+            request = StreamSubscribe(topic, known, self._on_gap, self._on_outcome)
+            self._handler.on_stream(subscriber, request)
+
+    def on_text(self, text: bytes) -> None:
+        """Ignore a message; a stream has none."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Ignore a message; a stream has none."""
+
+    def receive(self, data: bytes) -> None:
+        """Ignore bytes of the client, as long as they are few."""
+        self._unread += len(data)
+        if self._unread > _MOST_UNREAD:
+            detail = "It sent data after its request for an event stream."
+            self._line.drop(CloseReason.FLOODING, detail)
+
+    def cancel(self) -> None:
+        """Do nothing: the connection ignores further bytes itself."""
+
+    # For the handler.
+
+    def _on_gap(self, topic: str) -> None:
+        """Notify the page, before anything newer, that it may have missed events of a topic."""
+        position = self._handler.broker.position(topic)
+        known = (None, None) if position is None else (position.epoch, position.offset)
+        self._send(notice("wampush.gap", {"topic": topic, "epoch": known[0], "offset": known[1]}))
+
+    def _on_outcome(self, topic: str, error: MessageRefused | None) -> None:
+        """Note what became of one subscription."""
+        if error is None:
+            self._format.know(topic, self._handler.broker.position(topic))
+        else:
+            refusal = error.refusal
+            details = {"topic": topic, "reason": refusal.code, "text": refusal.sentence}
+            self._send(notice("wampush.refused", details))
+        self._undecided -= 1
+        if not self._undecided:
+            self._share_format()
+
+    def _share_format(self) -> None:
+        """Go on with the shared format; the client learns where it is in all topics."""
+        subscriber, broker, topics = self.subscriber, self._handler.broker, self._request.topics
+        if subscriber is None:
+            return
+        # What is published until here is written in the formats until here.
+        broker.fanout.end_batch()
+        self._format = shared = shared_format(topics)
+        for topic in topics:
+            shared.know(topic, broker.position(topic))
+        subscriber.outbox.format = shared
+        self._send(shared.current_id())
+
+    def _send(self, block: bytes) -> None:
+        if self.subscriber is not None:
+            self._handler.broker.fanout.send(self.subscriber.outbox, block)
