@@ -22,6 +22,7 @@ from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
+from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position
 from wampush.broker.requests.application import Application
@@ -298,6 +299,7 @@ class World:
         history: Sequence[tuple[str, HistoryRule | None]] = (),
         history_bytes: int = 1_000_000,
         replay_bytes: int = 10_000,
+        occupancy: Occupancy | None = None,
     ) -> None:
         self.clock = FakeClock()
         self.lines: list[str] = []
@@ -335,6 +337,7 @@ class World:
             automatic if auto_subscribe else None,
             replays=self.replays if history else None,
             memory=Memory(memory),
+            occupancy=occupancy,
         )
         self.limits = request_limits(topic_bytes=topic_bytes, pending=5)
         self.serve()

@@ -68,7 +68,8 @@ def test_the_page_lists_every_decorator_with_its_arguments():
 def test_the_page_lists_what_contexts_offer(owner, hidden):
     text = section(f"`{owner.__name__}`").split("\n`ConnectContext`")[0]
     expected = set()
-    for name in set(public(owner)) - hidden:
+    inherited = public(apps.ServerContext) if owner is apps.Context else []
+    for name in {*public(owner), *inherited} - hidden:
         member = inspect.getattr_static(owner, name)
         expected.add(signature_of(name, member) if inspect.isfunction(member) else name)
     assert set(first_column(text)) == expected
@@ -86,6 +87,7 @@ def test_the_page_lists_every_other_name():
         *first_column(section("What handlers raise and return")),
         *first_column(section("Other names")),
         "App",
+        "ServerContext",
         "Context",
         "ConnectContext",
         "Session",

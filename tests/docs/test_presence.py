@@ -45,7 +45,7 @@ def test_the_settings_of_presence(tmp_path: Path) -> None:
         '[presence]\ngrace = 5\n[[topics]]\nmatch = "room.*"\npresence = true\n', encoding="utf-8"
     )
     settings = load(path, {"WAMPUSH_PRESENCE_LIST_USERS": "50"}, {}).settings
-    assert settings.presence == PresenceSettings(5.0, 50)
+    assert settings.presence == PresenceSettings(grace=5.0, list_users=50)
     assert settings.topics == (TopicSettings("room.*", presence=True),)
 
 

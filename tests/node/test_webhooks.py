@@ -54,6 +54,16 @@ def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
     assert node.websocket.shared.rules.connect_hook is None
 
 
+def test_it_learns_of_topics_that_match(key):
+    node = node_with(key, "occupied")
+    assert node.broker.occupancy is not None
+    ((patterns, listener),) = node.broker.occupancy._watches
+    assert patterns == ("*",)
+    listener("a", True)
+    assert node.inspection.status()["webhooks"]["topics_waiting"] == 1
+    assert node_with(key, "call").broker.occupancy._watches == ()
+
+
 @pytest.mark.parametrize(
     ("content", "words"), [(SECRET[1:], "holds 31 bytes; a secret needs"), (None, "cannot be read")]
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wampush.apps import App, ConnectContext, Context, Identity, Refuse
+from wampush.apps import App, ConnectContext, Context, Identity, Refuse, ServerContext
 from wampush.errors import ConfigErrors, ConnectionRefused, OperatorError, PushRefused
 from wampush.testing import Event, InMemoryServer, NotAnswered, memory_server
 
@@ -179,3 +179,30 @@ def test_time_passes_when_the_test_says_so() -> None:
         assert [each.data for each in watching.take_events()][-1] == 2
         server.advance(2)
         assert [each.data for each in watching.events] == [1]
+
+
+def test_producers_start_and_stop() -> None:
+    app = App()
+    running: set[str] = set()
+
+    @app.on_occupied("ticker.*")
+    def start(ctx: ServerContext, topic: str) -> None:
+        running.add(topic)
+
+    @app.on_vacated("ticker.*")
+    def stop(ctx: ServerContext, topic: str) -> None:
+        running.discard(topic)
+
+    with InMemoryServer(app, settings={"presence.topic_grace": 5}) as server:
+        client = server.connect()
+        client.subscribe("ticker.a")
+        client.subscribe("other")
+        assert running == {"ticker.a"}
+        client.close()
+        server.advance(4.9)
+        assert running == {"ticker.a"}
+        server.advance(0.2)
+        assert running == set()
+        server.connect().subscribe("ticker.b")
+        assert running == {"ticker.b"}
+    assert running == set()

@@ -6,7 +6,7 @@ Twisted, because ``wampush check`` finds apps without it.
 """
 
 from wampush.apps.python.app import App
-from wampush.apps.python.context import ConnectContext, Context
+from wampush.apps.python.context import ConnectContext, Context, ServerContext
 from wampush.apps.python.presence import Presence
 from wampush.apps.python.session import Session
 from wampush.apps.python.values import ActionError, CraSecret, Refuse, Rewrite, WampError
@@ -27,6 +27,7 @@ __all__ = [
     "Refuse",
     "Rewrite",
     "Salting",
+    "ServerContext",
     "Session",
     "Targets",
     "WampError",

@@ -20,6 +20,7 @@ from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.memory import UNLIMITED, Memory
 from wampush.broker.memory_costs import subscription_bytes
+from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position, Publication
 from wampush.broker.router import Router
@@ -36,6 +37,7 @@ class Broker:
     :param presence: learns of sessions and subscriptions after the indexes; None without presence.
     :param automatic: the topics that sessions get without asking; None when there are none.
     :param memory: what sessions make the node keep; None for no limits.
+    :param occupancy: learns of first and last subscribers of topics; None for nobody.
     :param replays: queue what topics keep for sessions; None when no topic has a history.
     """
 
@@ -47,6 +49,7 @@ class Broker:
         automatic: AutoSubscribe | None = None,
         *,
         memory: Memory | None = None,
+        occupancy: Occupancy | None = None,
         replays: Replays | None = None,
     ) -> None:
         self._router = router
@@ -54,6 +57,7 @@ class Broker:
         self.presence: Final = presence
         self.automatic: Final = automatic
         self.memory: Final = Memory(UNLIMITED) if memory is None else memory
+        self.occupancy: Final = occupancy
         self.replays: Final = replays
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
@@ -162,7 +166,9 @@ class Broker:
         if is_new:
             self.memory.admit(subscriber, subscription_bytes(topic))
         self.fanout.end_batch()
-        self.subscriptions.add(subscriber, topic)
+        is_first = self.subscriptions.add(subscriber, topic)
+        if is_first and self.occupancy is not None:
+            self.occupancy.on_first(topic)
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
         return is_new
@@ -172,7 +178,9 @@ class Broker:
         if topic not in self.subscriptions.topics(subscriber):
             return
         self.fanout.end_batch()
-        self.subscriptions.discard(subscriber, topic)
+        was_last = self.subscriptions.discard(subscriber, topic)
+        if was_last and self.occupancy is not None:
+            self.occupancy.on_last(topic)
         self.memory.release(subscriber, subscription_bytes(topic))
         if self.presence is not None:
             self.presence.on_unsubscribe(subscriber, topic)
@@ -182,7 +190,10 @@ class Broker:
         self.fanout.end_batch()
         # The index gives this set up as it is.
         user, topics = self.users.user_of(subscriber), self.subscriptions.topics(subscriber)
-        self.subscriptions.remove(subscriber)
+        vacated = self.subscriptions.remove(subscriber)
+        if self.occupancy is not None:
+            for topic in vacated:
+                self.occupancy.on_last(topic)
         self.users.remove(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()

@@ -22,6 +22,7 @@ from wampush.apps.python.cra_hook import CallHandler, CraHook, HookKeys
 from wampush.apps.python.event_loop import EventLoop
 from wampush.apps.python.host import AppHost
 from wampush.apps.python.key_handler import KeyHandler
+from wampush.apps.python.occupancy import AppOccupancy
 from wampush.apps.python.replies import Replies
 from wampush.apps.python.runner import Runner
 from wampush.apps.python.server_api import ServerApi
@@ -73,7 +74,9 @@ class NodeApps:
         self._now = now
         application = settings.application
         self._threads = Threads(application.threads, reactor)
-        incidents = Incidents()
+        self._incidents = incidents = Incidents()
+        self._call_later = reactor.callLater
+        self._occupancy: list[AppOccupancy] = []
         self._event_loop = EventLoop(reactor)
         self._runner = Runner(
             reactor, self._threads, self._event_loop, incidents, application.timeout
@@ -110,6 +113,8 @@ class NodeApps:
 
         :param patience: seconds.
         """
+        for each in self._occupancy:
+            each.stop()
         # Threads that still run after that cannot be stopped, and are not waited for.
         return self._runner.stop(patience).addCallback(lambda _: self._stop_threads())
 
@@ -120,6 +125,7 @@ class NodeApps:
     def _host(self, name: str, app: App) -> AppHost:
         contexts = Contexts(name, self._api, self._sessions)
         _log.info("app {name}: {summary}", name=name, summary=_summary(app.registered))
+        self._watch_topics(app.registered, contexts)
         return AppHost(
             app=app,
             contexts=contexts,
@@ -129,6 +135,21 @@ class NodeApps:
             connect_timeout=self._settings.application.connect_timeout,
             other_calls=self._cra_calls(name, app, contexts),
         )
+
+    def _watch_topics(self, registered: Registered, contexts: Contexts) -> None:
+        """Have an app notified of the topics that its handlers are for."""
+        occupancy = self._broker.occupancy
+        if occupancy is None or not (registered.occupied or registered.vacated):
+            return
+        handlers = AppOccupancy(
+            registered=registered,
+            contexts=contexts,
+            runner=self._runner,
+            incidents=self._incidents,
+            call_later=self._call_later,
+        )
+        self._occupancy.append(handlers)
+        occupancy.watch(handlers.patterns, handlers.on_change)
 
     def _procedures(self, hosts: Sequence[AppHost]) -> Procedures:
         permissions_for = self._broker.permissions_for
@@ -179,6 +200,8 @@ def _summary(registered: Registered) -> str:
                 ("on_disconnect", registered.disconnect),
                 ("on_subscribe", registered.subscribe),
                 ("on_publish", registered.publish),
+                ("on_occupied", registered.occupied),
+                ("on_vacated", registered.vacated),
                 ("cra_key", registered.cra_key),
             )
             if handlers

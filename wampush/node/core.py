@@ -26,6 +26,7 @@ from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import Memory, MemoryLimits
+from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.delay_queue import Clock
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.authorization import RequestChecks, RequestLimits
@@ -109,6 +110,7 @@ def make_core(
             presence,
             _automatic(settings),
             memory=_memory(settings),
+            occupancy=Occupancy(settings.presence.topic_grace, clock),
             replays=replays(settings, router, ledger),
         ),
         presence=presence,

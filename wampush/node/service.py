@@ -272,6 +272,8 @@ class WampushService(Service):
         node.pull.stop()
         node.authenticator.close()
         node.backpressure.stop()
+        if node.broker.occupancy is not None:
+            node.broker.occupancy.stop()
         ended = [running.sockets.close_http(), node.components.stop(), node.apps.stop(patience)]
         if node.webhooks is not None:
             ended.append(node.webhooks.stop(patience))

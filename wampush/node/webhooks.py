@@ -62,6 +62,8 @@ class NodeWebhooks:
             publish=self._pushes.publish,
             clock=reactor,
         )
+        if self.application.watches_topics and broker.occupancy is not None:
+            broker.occupancy.watch(settings.topics, self.application.on_topic)
         _log.info(
             "webhooks: sending requests about {events} to {url}",
             url=settings.url,
@@ -81,7 +83,7 @@ class NodeWebhooks:
             _log.info("webhooks: secret reloaded")
 
     def stop(self, patience: float) -> Deferred[None]:
-        """Publish nothing more, and report the sessions that have ended.
+        """Publish nothing more, and send the notifications that are left.
 
         :param patience: seconds for the requests that are left.
         """

@@ -92,6 +92,8 @@ class InMemoryServer:
         for client in list(self._clients.values()):
             client.close()
         self._core.presence.stop()
+        if self._core.broker.occupancy is not None:
+            self._core.broker.occupancy.stop()
         self._authenticator.close()
         self._core.backpressure.stop()
         self._apps.stop(0)

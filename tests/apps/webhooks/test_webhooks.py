@@ -426,12 +426,15 @@ def test_the_state_for_a_health_check():
     call(web, '[2,"c1","cart.add"]')
     assert web.status == {
         "breakers": dict.fromkeys(
-            ("connect", "subscribe", "publish", "call", "disconnect"), "closed"
+            ("connect", "subscribe", "publish", "call", "disconnect", "occupied", "vacated"),
+            "closed",
         ),
         "held_clients": 0,
         "running": 1,
         "waiting": 0,
         "disconnects_waiting": 0,
         "disconnects_dropped": 0,
+        "topics_waiting": 0,
+        "topics_dropped": 0,
     }
     json.dumps(web.status)

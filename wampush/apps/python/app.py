@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, TypeVar, Unpack, overload
 
-from wampush.apps.python.context import ConnectContext, Context
+from wampush.apps.python.context import ConnectContext, Context, ServerContext
 from wampush.apps.python.handlers import Handler, HandlerOptions, handler
 from wampush.apps.python.values import CraSecret, Rewrite
 from wampush.excerpts import shown
@@ -27,6 +27,7 @@ DisconnectHandler = Callable[[Context, str], Nothing]
 SubscribeHandler = Callable[[Context, str], Nothing]
 PublishHandler = Callable[[Context, str, Any], Awaitable[Rewrite | None] | Rewrite | None]
 ActionHandler = Callable[[Context, Any], object]
+TopicHandler = Callable[[ServerContext, str], Nothing]
 CraKeyHandler = Callable[[Context, str], Awaitable[CraSecret | None] | CraSecret | None]
 
 P = TypeVar("P", bound=Procedure)
@@ -36,6 +37,7 @@ D = TypeVar("D", bound=DisconnectHandler)
 S = TypeVar("S", bound=SubscribeHandler)
 U = TypeVar("U", bound=PublishHandler)
 E = TypeVar("E", bound=ActionHandler)
+T = TypeVar("T", bound=TopicHandler)
 K = TypeVar("K", bound=CraKeyHandler)
 
 #: Actions that the server runs; clients cannot send them.
@@ -69,6 +71,8 @@ class Registered:
     disconnect: list[Handler] = field(default_factory=list)
     subscribe: list[Handler] = field(default_factory=list)
     publish: list[Handler] = field(default_factory=list)
+    occupied: list[Handler] = field(default_factory=list)
+    vacated: list[Handler] = field(default_factory=list)
     cra_key: CraKeyRegistration | None = None
 
 
@@ -208,6 +212,42 @@ class App:
         into, names = self.registered.publish, ("topic", "data")
         function, topics = (None, match) if isinstance(match, str) else (match, "*")
         return self._hook(function, "on_publish", names, into, options, topics)
+
+    @overload
+    def on_occupied(self, match: T, /) -> T: ...
+
+    @overload
+    def on_occupied(
+        self, match: str = "*", /, **options: Unpack[HandlerOptions]
+    ) -> Callable[[T], T]: ...
+
+    def on_occupied(self, match: Any = "*", /, **options: Unpack[HandlerOptions]) -> Any:
+        """Handle a topic that has got its first subscriber: ``def start(ctx, topic)``.
+
+        :param match: a topic, or a prefix of topics that ends in ``*``; all topics by default.
+        """
+        into, names = self.registered.occupied, ("topic",)
+        function, topics = (None, match) if isinstance(match, str) else (match, "*")
+        return self._hook(function, "on_occupied", names, into, options, topics)
+
+    @overload
+    def on_vacated(self, match: T, /) -> T: ...
+
+    @overload
+    def on_vacated(
+        self, match: str = "*", /, **options: Unpack[HandlerOptions]
+    ) -> Callable[[T], T]: ...
+
+    def on_vacated(self, match: Any = "*", /, **options: Unpack[HandlerOptions]) -> Any:
+        """Handle a topic that has lost its last subscriber: ``def stop(ctx, topic)``.
+
+        It runs ``presence.topic_grace`` seconds later, unless the topic is occupied again by then.
+
+        :param match: as for :meth:`on_occupied`.
+        """
+        into, names = self.registered.vacated, ("topic",)
+        function, topics = (None, match) if isinstance(match, str) else (match, "*")
+        return self._hook(function, "on_vacated", names, into, options, topics)
 
     # Authentication.
 

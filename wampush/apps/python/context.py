@@ -1,6 +1,6 @@
 """The first argument of an app's handlers.
 
-Owns: Context and ConnectContext. Must not import: Twisted, the edges.
+Owns: ServerContext, Context and ConnectContext. Must not import: Twisted, the edges.
 
 A context may be used from any thread: what touches the server runs in the reactor's thread, and the
 caller waits for it.
@@ -47,20 +47,17 @@ To = Targets | Selection | None
 """The subscribers that receive a publication, such as ``{"users": ["7"]}``; None for all."""
 
 
-class Context:
-    """What a handler gets first.
+class ServerContext:
+    """What a handler gets first that concerns no session.
 
     :param api: the server.
-    :param session: on whose behalf the handler runs.
     :param log: for the app's own lines.
     """
 
-    __slots__ = ("_api", "log", "session")
+    __slots__ = ("_api", "log")
 
-    def __init__(self, api: ServerApi, session: Session, log: Logger) -> None:
+    def __init__(self, api: ServerApi, log: Logger) -> None:
         self._api = api
-        #: The session that this is about.
-        self.session: Final = session
         #: Writes to the log of wampush, with the app's name as its namespace.
         self.log: Final = log
 
@@ -101,6 +98,22 @@ class Context:
         api = self._api
         ended = CloseReason.ENDED_BY_APPLICATION
         return api.in_reactor(api.broker.end_user_sessions, user, ended, reason)
+
+
+class Context(ServerContext):
+    """What a handler gets first.
+
+    :param api: the server.
+    :param session: on whose behalf the handler runs.
+    :param log: for the app's own lines.
+    """
+
+    __slots__ = ("session",)
+
+    def __init__(self, api: ServerApi, session: Session, log: Logger) -> None:
+        super().__init__(api, log)
+        #: The session that this is about.
+        self.session: Final = session
 
 
 class ConnectContext(Context):

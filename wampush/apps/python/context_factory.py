@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from wampush.apps.python.context import ConnectContext, Context
+from wampush.apps.python.context import ConnectContext, Context, ServerContext
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
@@ -40,6 +40,10 @@ class Contexts:
     def of(self, subscriber: Subscriber) -> Context:
         """Return a context for a client that has got its WELCOME."""
         return Context(self._api, self._sessions.of(subscriber), self._log)
+
+    def of_server(self) -> ServerContext:
+        """Return a context that concerns no session."""
+        return ServerContext(self._api, self._log)
 
     def ended(self, subscriber: Subscriber) -> Context:
         """Return a context for a client that is gone."""

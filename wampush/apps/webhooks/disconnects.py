@@ -1,228 +1,57 @@
-"""Notifications about sessions that have ended, many per request.
+"""The sessions that have ended, until the application is notified of them.
 
-Owns: how disconnects are gathered, kept while the application is down, and dropped.
-Must not import: the edges.
-
-One request is under way at a time. If it fails, nothing is sent for ``breaker_seconds``, then the
-same request is sent once more, with the same id: the application may get a batch twice, and
-recognises it by the id. A second failure drops the batch; but a server that cannot be reached at
-all has not seen the request, so this does not count as an attempt.
+Owns: the queue of ended sessions, and its limit. Must not import: the edges.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
-
-from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from wampush.apps.webhooks import requests
-from wampush.apps.webhooks.dispatcher import Send
-from wampush.apps.webhooks.requests import WebhookRequest
-from wampush.apps.webhooks.responses import Push, acknowledgement
-from wampush.config.tables.webhooks import WebhookSettings
-from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
-from wampush.net.http_post import never_sent, problem_of
-from wampush.net.outgoing_request_log import RequestLog
-
-_EVENT: Final = "disconnect"
-_MAX_ATTEMPTS: Final = 2
-_NO_PASS: Final = -1
+from wampush.apps.webhooks.notifications import Batch
 
 
-@dataclass(eq=False, slots=True)
-class _Batch:
-    """Disconnects that are sent together.
+class EndedSessions:
+    """The queue of sessions whose end the application has not been notified of.
 
-    :param count: how many they are.
-    :param attempts: requests that the application may have seen.
+    :param places: how many it holds; beyond that the oldest are dropped.
+    :param batch: the most in one request.
     """
 
-    request: WebhookRequest
-    count: int
-    attempts: int = 0
-
-
-class Disconnects:
-    """The sessions whose end the application has not been notified of.
-
-    :param settings: the ``[webhooks]`` table.
-    :param send: sends one request.
-    :param clock: ``IReactorTime``.
-    :param now: seconds of a clock that never goes back.
-    :param wall: seconds since the epoch.
-    :param log: for failures.
-    :param publish: publishes what a response asks for.
-    """
-
-    def __init__(
-        self,
-        *,
-        settings: WebhookSettings,
-        send: Send,
-        clock: Any,
-        now: Callable[[], float],
-        wall: Callable[[], float],
-        log: RequestLog,
-        publish: Callable[[Sequence[Push]], None],
-    ) -> None:
-        self._settings = settings
-        self._send = send
-        self._clock = clock
-        self._wall = wall
-        self._log = log
-        self._publish = publish
-        # Any failure opens it: notifications can wait, and would only fail as well meanwhile.
-        self.breaker: Final = CircuitBreaker(1, settings.breaker_seconds, now)
-        self._dropped = 0
+    def __init__(self, places: int, batch: int) -> None:
+        self._places = places
+        self._batch = batch
         self._ended: deque[bytes] = deque()
-        self._batch: _Batch | None = None
-        #: The request that is under way.
-        self._sent: Deferred[None] | None = None
-        self._timer: Any = None
-        self._stopped: Deferred[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._ended)
 
     @property
-    def queued(self) -> int:
-        """Number of sessions whose end the application has not been notified of."""
-        return len(self._ended) + (self._batch.count if self._batch else 0)
+    def ready(self) -> int:
+        """How many may be sent now: all."""
+        return len(self._ended)
 
-    @property
-    def dropped(self) -> int:
-        """Number of disconnects dropped since the start."""
-        return self._dropped
-
-    def add(self, ended: bytes) -> None:
+    def add(self, ended: bytes) -> bool:
         """Queue a session that has ended.
 
         :param ended: JSON text, see :func:`requests.ended_session`.
+        :returns: whether there was a place; if not, the oldest was dropped for it.
         """
-        limit = self._settings.disconnect_waiting
-        if len(self._ended) >= limit:
+        had_place = len(self._ended) < self._places
+        if not had_place:
             self._ended.popleft()
-            self._drop(1, f"the queue is full ({limit} disconnects)")
         self._ended.append(ended)
-        self._advance()
+        return had_place
 
-    def stop(self, patience: float) -> Deferred[None]:
-        """Send what is left, without gathering and without second attempts.
-
-        :param patience: seconds; what is not sent by then is dropped.
-        """
-        self._set_timer(None)
-        stopped = self._stopped = Deferred[None]()
-        if self.queued:
-            self._timer = self._clock.callLater(patience, self._on_patience_over)
-        self._advance()
-        return stopped
-
-    # The way of a batch.
-
-    def _advance(self) -> None:
-        """Send a batch if it is time, or set the timer."""
-        if self._sent is not None:
-            return
-        if self._stopped is not None:
-            self._post_or_finish()
-        elif self.queued:
-            self._post_or_wait()
-
-    def _post_or_finish(self) -> None:
-        if self.queued:
-            self._post()
-        elif self._stopped is not None and not self._stopped.called:
-            self._set_timer(None)
-            self._stopped.callback(None)
-
-    def _post_or_wait(self) -> None:
-        settings = self._settings
-        pause = self.breaker.seconds_left()
-        if pause:
-            self._set_timer(pause)
-        elif self._batch is not None or len(self._ended) >= settings.disconnect_batch:
-            self._set_timer(None)
-            self._post()
-        elif self._timer is None:
-            self._set_timer(settings.disconnect_seconds)
-
-    def _set_timer(self, seconds: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if seconds is None else self._clock.callLater(seconds, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        if self.breaker.seconds_left():
-            self._advance()
-        elif self._sent is None:
-            self._post()
-
-    def _post(self) -> None:
-        batch = self._batch = self._batch or self._gather()
-        # When the daemon stops, the batch is sent even if the breaker is open.
-        breaker_pass = self.breaker.admit()
-        sent = self._send(batch.request).addTimeout(self._settings.timeout, self._clock)
-        done = self._sent = sent.addCallback(acknowledgement).addBoth(
-            self._on_result, batch, _NO_PASS if breaker_pass is None else breaker_pass
-        )
-        # Not in the callback above, which may have run before the assignment to _sent.
-        done.addCallback(self._on_request_ended)
-
-    def _on_request_ended(self, _: None) -> None:
-        self._sent = None
-        self._advance()
-
-    def _gather(self) -> _Batch:
-        count = min(len(self._ended), self._settings.disconnect_batch)
+    def take(self, time: float) -> Batch:
+        """Remove the oldest, and return the request about them."""
+        count = min(len(self._ended), self._batch)
         ended = [self._ended.popleft() for _ in range(count)]
-        return _Batch(requests.disconnect(ended, self._wall()), count)
+        return Batch(requests.disconnect(ended, time), count)
 
-    def _on_result(
-        self, result: Sequence[Push] | Failure, batch: _Batch, breaker_pass: int
-    ) -> None:
-        if batch is not self._batch:
-            return
-        if isinstance(result, Failure):
-            self._on_failure(result, batch, breaker_pass)
-            return
-        self._batch = None
-        change = self.breaker.report(breaker_pass, RequestResult.ANSWERED)
-        if change is BreakerChange.CLOSED:
-            self._log.recovered(_EVENT)
-        self._publish(result)
+    def on_ended(self) -> None:
+        """Do nothing: nothing depends on the order of sessions."""
 
-    def _on_failure(self, failure: Failure, batch: _Batch, breaker_pass: int) -> None:
-        problem = problem_of(failure)
-        change = self.breaker.report(breaker_pass, RequestResult.FAILED)
-        if change is BreakerChange.OPENED:
-            self._log.problem(_EVENT, f"{problem}; next attempt in {self.breaker.seconds:g} s")
-        batch.attempts += not never_sent(failure)
-        if self._stopped is not None:
-            self._give_up(problem)
-        elif batch.attempts >= _MAX_ATTEMPTS:
-            self._batch = None
-            self._drop(batch.count, problem)
-
-    def _drop(self, count: int, problem: str) -> None:
-        self._dropped += count
-        self._log.failed(
-            _EVENT,
-            f"{problem}; {count} disconnects dropped, {self._dropped} since the start",
-        )
-
-    def _on_patience_over(self) -> None:
-        self._timer = None
-        self._give_up("out of time")
-        if self._sent is not None:
-            self._sent.cancel()
-
-    def _give_up(self, problem: str) -> None:
-        """Drop everything that is left."""
-        count = self.queued
-        self._batch = None
+    def clear(self) -> None:
+        """Forget all."""
         self._ended.clear()
-        self._dropped += count
-        self._log.problem(_EVENT, f"{problem}; {count} disconnects dropped because wampush stops")

@@ -121,6 +121,12 @@ def disconnect(ended: list[bytes], time: float) -> WebhookRequest:
     return _request("disconnect", None, time, {"sessions": sessions})
 
 
+def occupancy(topics: Sequence[str], is_occupied: bool, time: float) -> WebhookRequest:
+    """Report which topics have got their first subscriber, or have lost their last."""
+    event = "occupied" if is_occupied else "vacated"
+    return _request(event, None, time, {"topics": topics})
+
+
 def _request(
     event: str,
     session: Mapping[str, object] | None,

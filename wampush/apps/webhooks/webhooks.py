@@ -12,16 +12,18 @@ from time import monotonic, time
 from typing import Any, Final
 
 import orjson
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from wampush.apps.webhooks import requests, responses
 from wampush.apps.webhooks.connect_decision import ConnectDecision
-from wampush.apps.webhooks.disconnects import Disconnects
+from wampush.apps.webhooks.disconnects import EndedSessions
 from wampush.apps.webhooks.dispatcher import Dispatcher
+from wampush.apps.webhooks.notifications import Notifications
 from wampush.apps.webhooks.requests import SIGNATURE_HEADER, WebhookRequest, signature
 from wampush.apps.webhooks.responses import CallResponse, HookDecision, Push
+from wampush.apps.webhooks.topic_occupancy import OccupancyChanges
 from wampush.broker.identity import Identity
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.requests.application import Decide, Reply
@@ -40,6 +42,9 @@ from wampush.wamp.uris import ERROR_FORBIDDEN, ERROR_GENERIC, ERROR_UNAVAILABLE
 
 _log = Logger(namespace="wampush.webhooks")
 
+_OCCUPANCY: Final = ("occupied", "vacated")
+#: Events for which nobody waits.
+NOTIFICATIONS: Final = ("disconnect", *_OCCUPANCY)
 _REWRITING: Final = partial(responses.decision, rewrites=True)
 _UNDECIDED: Final = Verdict(Refusal.APPLICATION_FAILED)
 
@@ -86,9 +91,11 @@ class Webhooks:
             call_later=clock.callLater,
             now=now,
             log=log,
-            events=[event for event in settings.events if event != "disconnect"],
+            events=[event for event in settings.events if event not in NOTIFICATIONS],
         )
-        self._disconnects = Disconnects(
+        notifications = partial(
+            Notifications,
+            batch=settings.disconnect_batch,
             settings=settings,
             send=self._send,
             clock=clock,
@@ -97,6 +104,11 @@ class Webhooks:
             log=log,
             publish=self._publish,
         )
+        self._ended = EndedSessions(settings.disconnect_waiting, settings.disconnect_batch)
+        self._disconnects = notifications(event="disconnect", noun="disconnects", queue=self._ended)
+        wanted = {event == "occupied" for event in _OCCUPANCY if event in self._events}
+        self._topics = OccupancyChanges(wanted, settings.disconnect_batch)
+        self._occupancy = notifications(event="occupied/vacated", noun="topics", queue=self._topics)
 
     def replace_secret(self, secret: bytes) -> None:
         """Sign with another secret from the next POST on."""
@@ -154,6 +166,18 @@ class Webhooks:
         reason = None if subscriber.peer is None else subscriber.peer.ended
         self._add_disconnect(subscriber, reason or CloseReason.PEER_LOST)
 
+    # Topics.
+
+    @property
+    def watches_topics(self) -> bool:
+        """Whether :meth:`on_topic` has to be called."""
+        return any(event in self._events for event in _OCCUPANCY)
+
+    def on_topic(self, topic: str, is_occupied: bool) -> None:
+        """Notify the application of a topic that is occupied or vacated."""
+        self._topics.add(topic, is_occupied)
+        self._occupancy.on_queued()
+
     # Requests of clients.
 
     def subscribing(self, subscriber: Subscriber, request: Subscribe, decide: Decide) -> None:
@@ -195,6 +219,9 @@ class Webhooks:
         breakers = {event: each.state.value for event, each in self._dispatcher.breakers.items()}
         if "disconnect" in self._events:
             breakers["disconnect"] = self._disconnects.breaker.state.value
+        for event in _OCCUPANCY:
+            if event in self._events:
+                breakers[event] = self._occupancy.breaker.state.value
         return {
             "breakers": breakers,
             "held_clients": sum(each.held for each in self._dispatcher.breakers.values()),
@@ -202,15 +229,18 @@ class Webhooks:
             "waiting": self._dispatcher.queued,
             "disconnects_waiting": self._disconnects.queued,
             "disconnects_dropped": self._disconnects.dropped,
+            "topics_waiting": self._occupancy.queued,
+            "topics_dropped": self._occupancy.dropped,
         }
 
     def stop(self, patience: float) -> Deferred[None]:
-        """Cancel all requests, and notify the application of the sessions that have ended.
+        """Cancel all requests, and send the notifications that are left.
 
         :param patience: seconds for the notifications.
         """
         self._dispatcher.close()
-        return self._disconnects.stop(patience)
+        stopped = [self._disconnects.stop(patience), self._occupancy.stop(patience)]
+        return gatherResults(stopped).addCallback(lambda _: None)
 
     # Sending.
 
@@ -260,7 +290,10 @@ class Webhooks:
 
     def _add_disconnect(self, subscriber: Subscriber, reason: CloseReason) -> None:
         if "disconnect" in self._events:
-            self._disconnects.add(requests.ended_session(subscriber, reason, self._wall()))
+            ended = requests.ended_session(subscriber, reason, self._wall())
+            if not self._ended.add(ended):
+                self._disconnects.on_full(self._settings.disconnect_waiting)
+            self._disconnects.on_queued()
 
     def _on_decided(self, decide: Decide, decision: HookDecision | None) -> None:
         if decision is None:

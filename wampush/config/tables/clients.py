@@ -42,11 +42,14 @@ class PresenceSettings:
 
     :param grace: Loading the next page takes less; a user who comes back within this time never
         left.
+    :param topic_grace: For ``on_vacated``: a topic without subscribers counts as occupied for this
+        long, so that loading the next page does not stop what publishes to it.
     :param list_users: Users in one result of ``wampush.presence.list``; about 40 KiB, and far more
         than a page shows.
     """
 
     grace: OptionalSeconds = 2.0
+    topic_grace: OptionalSeconds = 10.0
     list_users: Annotated[int, whole(1, 1_000_000, "users")] = 1000
 
 

@@ -12,7 +12,9 @@ from wampush.config.checks.names import HttpUrl, Name
 from wampush.config.rules import rule
 from wampush.config.setting import Seconds, Some
 
-WebhookEvent = Literal["connect", "subscribe", "publish", "call", "disconnect"]
+WebhookEvent = Literal[
+    "connect", "subscribe", "publish", "call", "disconnect", "occupied", "vacated"
+]
 WhenDown = Literal["refuse", "allow"]
 
 
@@ -24,7 +26,8 @@ class WebhookSettings:
     :param secret_file: The secret (32 bytes or more) that signs each POST; otherwise anyone who
         finds the URL could call the application.
     :param events: Each makes clients wait for the application, so name only those that it decides.
-    :param topics: For ``subscribe`` and ``publish``: no request is made for other topics.
+    :param topics: For ``subscribe``, ``publish``, ``occupied`` and ``vacated``: no request is made
+        for other topics.
     :param procedures: For ``call``: the procedures of the application, such as ``cart.*``.
     :param cookies: For ``connect``: cookies to pass on, such as ``PHPSESSID``; empty: all.
     :param timeout: Includes waiting for a free slot; a person waits for the answer.
@@ -40,8 +43,10 @@ class WebhookSettings:
         answered.
     :param when_down: The decision on ``connect``, ``subscribe`` and ``publish`` without an answer;
         calls always get an error. ``allow`` also lets in whatever makes the application fail.
-    :param disconnect_seconds: Disconnects are collected for this long for one POST.
-    :param disconnect_batch: The most in one POST; about 250 bytes each.
+    :param disconnect_seconds: Disconnects, and topics that were occupied or vacated, are collected
+        for this long for one POST.
+    :param disconnect_batch: The most disconnects or topics in one POST; a disconnect takes about
+        250 bytes.
     :param disconnect_waiting: Kept while the application does not accept them; beyond that the
         oldest are dropped.
     """
