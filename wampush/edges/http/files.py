@@ -34,6 +34,8 @@ There is nothing at this address. Available are:
   /topics         topics with their numbers of subscribers, JSON
   /sessions       open sessions, JSON
   /sessions/ID    identity, topics and refused inputs of a session, JSON
+  /topics/TOPIC   what a topic keeps, and its position, JSON
+  /openapi.json   a description of these addresses for programs (OpenAPI)
   /demo/          a page that shows pushes as they arrive
 """
 

@@ -288,6 +288,11 @@ class HttpEdge:
         address = str(getattr(request.getClientAddress(), "host", ""))
         return respond_json(request, 200, {"refusal": self._view.refused_handshake(address)})
 
+    @app.route("/openapi.json", methods=["GET"])
+    def openapi(self, request: Request) -> IResource:
+        """Serve the description of these routes for programs."""
+        return self._page("openapi.json")
+
     @app.route("/favicon.ico", methods=["GET"])
     def favicon(self, request: Request) -> IResource:
         """Serve the icon that browsers request with responses that are not pages."""
