@@ -20,6 +20,7 @@ from types import FrameType
 from demo_publisher import publish
 
 PUSHES_PER_SECOND = 5.0
+SETTINGS = Path(__file__).with_name("demo.toml")
 
 
 def is_taken(port: int) -> bool:
@@ -64,6 +65,7 @@ def main() -> int:
         "-n",
         "--pidfile=",
         "wampush",
+        f"--config={SETTINGS}",
         f"--listen=tcp:{arguments.ws_port}:interface=127.0.0.1",
         f"--pull={push}",
         f"--http=tcp:{arguments.http_port}:interface=127.0.0.1",

@@ -240,6 +240,27 @@ def test_the_tutorial_can_be_followed(
     assert daemon.health()["refusals"] == {"not-json": 1}
 
 
+def test_the_page_of_the_tutorial_shows_the_last_push_at_once(
+    browser: Browser, pages: PageServer, tmp_path: Path
+) -> None:
+    name = "docs/tutorial/first-push.md"
+    settings = tmp_path / "first.toml"
+    settings.write_text(block_in(name, "toml"), encoding="utf-8")
+    push = list(simple_commands(block_in(name, "sh", 2)))[1]
+    with running_daemon(tmp_path, extra=["--config", str(settings)]) as daemon:
+
+        def kept() -> int:
+            url = f"{daemon.http_url}/topics/{push[2]}"
+            with urllib.request.urlopen(url, timeout=10) as response:
+                return len(json.load(response)["events"])
+
+        run(program("wampush"), *push[1:], "--to", daemon.zmq_address)
+        eventually(kept, lambda count: count == 1)
+        pages.files["/first.html"] = on(daemon, block_in(name, "html")).encode()
+        page = browser.open(f"{pages.url}/first.html")
+        page.wait_for_function("document.getElementById('title').textContent === 'hello'")
+
+
 def test_the_example_of_the_python_client_runs(daemon: Daemon) -> None:
     code = on(daemon, block_in("docs/reference/python.md", "python"))
     lines = run(sys.executable, "-c", code).splitlines()

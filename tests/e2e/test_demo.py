@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import sys
+import urllib.request
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -60,6 +62,10 @@ def test_the_demo_page_is_fed(browser: Browser, tmp_path: Path) -> None:
             # The lines to copy work as they are, though ZeroMQ is not at its usual port.
             for line in page.locator("#examples code").all():
                 expect(line).to_have_text(re.compile(f" --to tcp://127.0.0.1:{zmq}$"))
+            # Pages that are opened later are filled at once.
+            for topic in ("demo.price", "demo.load"):
+                with urllib.request.urlopen(f"http://127.0.0.1:{http}/topics/{topic}") as answer:
+                    assert len(json.load(answer)["events"]) == 1
             pictures = ROOT / ".cache" / "screenshots"
             page.screenshot(path=pictures / "demo.png", full_page=True)
         finally:

@@ -147,6 +147,14 @@ def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -
         assert words[:3] == [".venv/bin/wampush", "push", "user.alice"]
         push([str(Path(sys.executable).with_name("wampush")), *words[1:]])
         expect(alice.locator("#order-1000")).to_contain_text("Coffee")
+        # A board that is opened later shows what was pushed before, without asking for it.
+        order = {"number": 2000, "customer": "dave", "article": "Tea", "state": "shipped"}
+        program = str(Path(sys.executable).with_name("wampush"))
+        push([program, "push", "orders", json.dumps(order), "--to", example.zmq])
+        expect(staff.locator("#order-2000")).to_contain_text("Tea")
+        later = browser.open(f"{example.url}?as=carol")
+        expect(later.locator("#order-2000")).to_contain_text("Tea")
+        expect(later.locator("#order-1")).to_contain_text("shipped")
         assert browser.logged == []
 
 

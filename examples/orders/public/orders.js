@@ -1,6 +1,7 @@
 /*
  * The board of orders: staff sees all orders and ships them, a customer sees and places their own.
- * Changes arrive as events; after each connect the page asks for what there is. Received data is
+ * Changes arrive as events. The board of staff gets the present orders as events, too, as soon as it
+ * has subscribed (last_by in wampush.toml); a customer's page asks for its own. Received data is
  * inserted as text, never as markup.
  */
 "use strict";
@@ -72,9 +73,10 @@ const showChange = (topic, order) => {
 };
 
 const opened = (session) => {
+  byId("orders").replaceChildren();
   session.subscribe(isStaff ? "orders" : `user.${me}`, showChange);
   session.call("orders.list").then((orders) => {
-    byId("orders").replaceChildren();
+    // Rows that have come as events stay: the server keeps the newest event of each order.
     orders.forEach(show);
     byId("waiting").hidden = true;
     byId("empty").hidden = false; // The style sheet shows it only while there are no orders.
