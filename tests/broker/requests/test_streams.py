@@ -23,15 +23,19 @@ class Report:
         self._world = world
         self._client = client
         self.lines: list[tuple[str, str]] = []
+        self.effects = 0
 
     def subscribe(self, topic: str, since: Position | None = None) -> None:
-        request = StreamSubscribe(topic, since, self._on_gap, self._on_outcome)
+        request = StreamSubscribe(topic, since, self)
         self._world.clients.on_stream(self._client.subscriber, request)
 
-    def _on_gap(self, topic: str) -> None:
+    def on_gap(self, topic: str) -> None:
         self.lines.append((topic, "gap"))
 
-    def _on_outcome(self, topic: str, error: MessageRefused | None) -> None:
+    def on_effect(self) -> None:
+        self.effects += 1
+
+    def on_outcome(self, topic: str, error: MessageRefused | None) -> None:
         self.lines.append((topic, "subscribed" if error is None else error.refusal.code))
 
 
@@ -121,6 +125,7 @@ def test_the_outcome_follows_the_verdict(
     assert report.lines == []
     judge.decide(verdict)
     assert report.lines == [("a", outcome)]
+    assert report.effects == (outcome == "subscribed")
 
 
 def test_nothing_is_reported_of_a_session_that_has_ended(world: World, report: Report) -> None:

@@ -14,6 +14,7 @@ from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Audience, Publication
 from wampush.config.tables.topics import TopicSettings
 from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.sse.formats import EventStreamFormat
 from wampush.errors import CloseReason, Refusal
 
 LOG = TopicSettings(match="log.*", history=200)
@@ -52,6 +53,28 @@ def test_all_streams_of_a_topic_share_the_frame() -> None:
     ]
     formats = {each.peer.subscriber.outbox.format for each in several}
     assert len(formats) == 1
+
+
+def test_clients_that_were_lost_together_share_what_they_get_again() -> None:
+    server = node()
+    streams = [Stream(server, "/events?topic=log.a&topic=log.b&topic=log.c") for _ in range(4)]
+    for topic in ("log.a", "log.b", "log.a"):
+        server.publish(topic, b"1")
+    for stream in streams:
+        stream.take()
+        stream.lose()
+    for topic in ("log.c", "log.a", "log.c"):
+        server.publish(topic, b"2")
+    replays = server.broker.replays
+    assert replays is not None
+    assert not replays._runs._runs
+    for stream in streams:
+        stream.connect()
+        assert stream.take() == [("log.a", 2), ("log.c", 2), ("log.c", 2)]
+    # One for each topic with missed events, not for each client.
+    assert [key.topic for key in replays._runs._runs] == ["log.a", "log.c"]
+    (wire_format,) = {each.peer.subscriber.outbox.format for each in streams}
+    assert type(wire_format) is EventStreamFormat
 
 
 def test_a_client_that_was_away_gets_exactly_what_it_missed() -> None:

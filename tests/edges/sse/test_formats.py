@@ -8,7 +8,7 @@ import pytest
 
 from tests.edges.sse.event_source import EventSource
 from wampush.broker.publication import Position
-from wampush.edges.sse.formats import PING, EventStreamFormat, notice, shared_format
+from wampush.edges.sse.formats import PING, EventStreamFormat, JoiningFormat, notice, shared_format
 
 
 def test_the_events_of_a_single_topic_have_no_name() -> None:
@@ -48,6 +48,21 @@ def test_streams_of_the_same_topics_share_a_format() -> None:
     assert shared_format(["a"]) is not first
     assert first.with_positions is first
     assert first.reply(b": x\n\n") == b": x\n\n"
+
+
+def test_clients_that_join_at_the_same_positions_have_equal_formats() -> None:
+    positions = [Position("e", 7), None]
+    first, second = (JoiningFormat(["a", "b"], positions) for _ in range(2))
+    assert first == second
+    assert first.event("b", b"1", Position("e", 3)) == second.event("b", b"1", Position("e", 3))
+    # Where it is now does not matter: it is a key of what it has written from the begin.
+    first.know("a", Position("e", 8))
+    assert first == second
+    assert hash(first) == hash(second)
+    assert first.positions == (Position("e", 8), Position("e", 3))
+    assert JoiningFormat(["a", "b"], [Position("e", 8), None]) != first
+    assert JoiningFormat(["a", "c"], positions) != first
+    assert EventStreamFormat(["a", "b"], positions) != first
 
 
 def test_notices_and_pings_are_blocks() -> None:

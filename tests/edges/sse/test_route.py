@@ -54,6 +54,8 @@ def test_a_request_without_topics_is_refused() -> None:
         (("Origin: http://localhost:8000",), "HTTP/1.1 200 OK", True),
         (("Origin: http://evil.example",), "HTTP/1.1 403 Forbidden", False),
         (("Sec-Fetch-Site: cross-site",), "HTTP/1.1 403 Forbidden", False),
+        # As nginx passes it on with the configuration for WebSocket.
+        (("Connection: upgrade", "X-Forwarded-For: 192.0.2.1"), "HTTP/1.1 200 OK", False),
     ],
 )
 def test_pages_of_permitted_origins_may_read_the_stream(

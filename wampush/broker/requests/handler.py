@@ -225,7 +225,7 @@ class RequestHandler:
             self.broker.fanout.reply(subscriber.outbox, reply)
         self.refuse(subscriber, error, text)
         if isinstance(request, StreamSubscribe):
-            request.on_outcome(request.topic, error)
+            request.listener.on_outcome(request.topic, error)
 
     # Requests: pending and decided.
 
@@ -309,15 +309,15 @@ class RequestHandler:
         self, subscriber: Subscriber, request: StreamSubscribe, *_: object
     ) -> None:
         self._check_presence(subscriber, request)
-        topic, since = request.topic, request.since
+        topic, since, listener = request.topic, request.since, request.listener
+        listener.on_effect()
         if since is None:
             self.broker.subscribe(subscriber, topic)
         else:
-            on_gap = partial(request.on_gap, topic)
+            on_gap = partial(listener.on_gap, topic)
             if self.broker.subscribe_since(subscriber, topic, since, on_gap) is None:
-                # A topic without history keeps nothing of what was published meanwhile.
                 on_gap()
-        request.on_outcome(topic, None)
+        listener.on_outcome(topic, None)
 
     def _check_presence(self, subscriber: Subscriber, request: Subscribe) -> None:
         """Check that a session may be told about the topic whose presence it subscribes to.

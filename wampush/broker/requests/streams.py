@@ -8,15 +8,28 @@ each of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from wampush.broker.publication import Position
 from wampush.errors import MessageRefused
 from wampush.wamp.messages import Subscribe
 
-Outcome = Callable[[str, MessageRefused | None], None]
-"""Takes the topic, and why it is refused; None when the session is subscribed."""
+
+class StreamListener(Protocol):
+    """Learns what becomes of subscriptions; of none after the session has ended."""
+
+    def on_effect(self) -> None:
+        """A subscription is about to take effect; nothing else happens until its outcome."""
+
+    def on_gap(self, topic: str) -> None:
+        """Events after the known position are gone; what new subscribers get follows.
+
+        A topic without history keeps none, so there is always a gap.
+        """
+
+    def on_outcome(self, topic: str, error: MessageRefused | None) -> None:
+        """The session is subscribed, or why it is not; called once for each subscription."""
 
 
 @dataclass(slots=True)
@@ -24,12 +37,8 @@ class StreamSubscribe(Subscribe):
     """A SUBSCRIBE whose outcome is reported.
 
     :param since: the position of the newest event that the client knows; None for a new client.
-    :param on_gap: called with the topic if events after ``since`` are gone, before the client gets
-        what new subscribers get.
-    :param on_outcome: called once, when the request has taken effect or is refused; not at all if
-        the session ends before.
+    :param listener: learns of its outcome.
     """
 
     since: Position | None
-    on_gap: Callable[[str], None]
-    on_outcome: Outcome
+    listener: StreamListener

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.broker.requests.streams import StreamSubscribe
 from wampush.edges.sse import formats
-from wampush.edges.sse.formats import EventStreamFormat, notice, shared_format
+from wampush.edges.sse.formats import EventStreamFormat, JoiningFormat, notice, shared_format
 from wampush.edges.sse.stream_ids import UNKNOWN
 from wampush.edges.websocket.conversation import ClientPeer
 from wampush.errors import CloseReason
@@ -85,7 +85,7 @@ class EventStreamConversation(ClientPeer):
     :param request: what it asked for.
     """
 
-    __slots__ = ("_format", "_request", "_undecided", "_unread")
+    __slots__ = ("_request", "_undecided", "_unread")
 
     ping = formats.PING
 
@@ -93,11 +93,9 @@ class EventStreamConversation(ClientPeer):
         self, handler: RequestHandler, line: Line, is_local: bool, request: StreamRequest
     ) -> None:
         super().__init__(handler, line, is_local)
-        topics = request.topics
         self._request = request
-        self._undecided = len(topics)
+        self._undecided = len(request.topics)
         self._unread = 0
-        self._format = shared_format(topics) if len(topics) == 1 else EventStreamFormat(topics)
 
     # For the connection.
 
@@ -111,17 +109,17 @@ class EventStreamConversation(ClientPeer):
         subscriber, (topics, since) = self.subscriber, self._request
         if subscriber is None:
             return
-        subscriber.outbox.format = self._format
-        for topic, position in zip(topics, since or (), strict=False):
-            if len(topics) > 1 and position is not UNKNOWN:
-                self._format.know(topic, position)
+        if len(topics) == 1:
+            subscriber.outbox.format = shared_format(topics)
+        else:
+            known = [None if each is UNKNOWN else each for each in since or ()]
+            subscriber.outbox.format = EventStreamFormat(topics, known)
         # The URL says which topics there are.
         self._handler.on_open(subscriber, automatic=False)
-        for topic, known in zip(topics, since or repeat(None), strict=False):
+        for topic, position in zip(topics, since or repeat(None), strict=False):
             if self.subscriber is None or self.ended is not None:
                 return
-            request = StreamSubscribe(topic, known, self._on_gap, self._on_outcome)
-            self._handler.on_stream(subscriber, request)
+            self._handler.on_stream(subscriber, StreamSubscribe(topic, position, self))
 
     def on_text(self, text: bytes) -> None:
         """Ignore a message; a stream has none."""
@@ -141,17 +139,24 @@ class EventStreamConversation(ClientPeer):
 
     # For the handler.
 
-    def _on_gap(self, topic: str) -> None:
+    def on_effect(self) -> None:
+        """Write what a topic keeps in a format that clients at the same positions share."""
+        if len(self._request.topics) > 1:
+            self._change_format(JoiningFormat)
+
+    def on_gap(self, topic: str) -> None:
         """Notify the page, before anything newer, that it may have missed events of a topic."""
         position = self._handler.broker.position(topic)
         known = (None, None) if position is None else (position.epoch, position.offset)
         self._send(notice("wampush.gap", {"topic": topic, "epoch": known[0], "offset": known[1]}))
 
-    def _on_outcome(self, topic: str, error: MessageRefused | None) -> None:
+    def on_outcome(self, topic: str, error: MessageRefused | None) -> None:
         """Note what became of one subscription."""
-        if error is None:
-            self._format.know(topic, self._handler.broker.position(topic))
-        else:
+        if len(self._request.topics) > 1:
+            changed = self._change_format(EventStreamFormat)
+            if changed is not None and error is None:
+                changed.know(topic, self._handler.broker.position(topic))
+        if error is not None:
             refusal = error.refusal
             details = {"topic": topic, "reason": refusal.code, "text": refusal.sentence}
             self._send(notice("wampush.refused", details))
@@ -159,14 +164,26 @@ class EventStreamConversation(ClientPeer):
         if not self._undecided:
             self._share_format()
 
+    def _change_format(self, kind: type[EventStreamFormat]) -> EventStreamFormat | None:
+        """Go on in a format of its own that begins where the present one is."""
+        subscriber = self.subscriber
+        if subscriber is None:
+            return None
+        # What is published until here is written in the format until here.
+        self._handler.broker.fanout.end_batch()
+        present = subscriber.outbox.format
+        positions = present.positions if isinstance(present, EventStreamFormat) else ()
+        changed = kind(self._request.topics, positions)
+        subscriber.outbox.format = changed
+        return changed
+
     def _share_format(self) -> None:
         """Go on with the shared format; the client learns where it is in all topics."""
         subscriber, broker, topics = self.subscriber, self._handler.broker, self._request.topics
         if subscriber is None:
             return
-        # What is published until here is written in the formats until here.
         broker.fanout.end_batch()
-        self._format = shared = shared_format(topics)
+        shared = shared_format(topics)
         for topic in topics:
             shared.know(topic, broker.position(topic))
         subscriber.outbox.format = shared

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -35,13 +36,23 @@ class EventStreamFormat:
     was published before.
 
     :param topics: of the stream, in the order of its ids.
+    :param positions: up to which everything is written; None for no position of any topic.
     """
 
     __slots__ = ("__weakref__", "_only", "_positions")
 
-    def __init__(self, topics: Sequence[str]) -> None:
+    def __init__(
+        self, topics: Sequence[str], positions: Sequence[Position | None] | None = None
+    ) -> None:
         self._only = topics[0] if len(topics) == 1 else None
-        self._positions: dict[str, Position | None] = dict.fromkeys(topics)
+        self._positions: dict[str, Position | None] = dict(
+            zip(topics, positions or repeat(None), strict=False)
+        )
+
+    @property
+    def positions(self) -> Sequence[Position | None]:
+        """The positions up to which everything is written, in the order of the topics."""
+        return tuple(self._positions.values())
 
     @property
     def with_positions(self) -> EventStreamFormat:
@@ -78,6 +89,27 @@ class EventStreamFormat:
         :param text: of one client alone.
         """
         return text
+
+
+class JoiningFormat(EventStreamFormat):
+    """The format of one client while it gets what a topic keeps.
+
+    Formats are equal that begin at the same positions: clients that were lost together get the same
+    bytes, which are therefore written once. Only one client at a time may have one, because the
+    fan-out must not take those of two clients for the same.
+    """
+
+    __slots__ = ("_begin",)
+
+    def __init__(self, topics: Sequence[str], positions: Sequence[Position | None]) -> None:
+        super().__init__(topics, positions)
+        self._begin: Final = (tuple(topics), tuple(positions))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, JoiningFormat) and self._begin == other._begin
+
+    def __hash__(self) -> int:
+        return hash(self._begin)
 
 
 _shared: Final[WeakValueDictionary[tuple[str, ...], EventStreamFormat]] = WeakValueDictionary()
