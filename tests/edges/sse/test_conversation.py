@@ -277,13 +277,15 @@ def test_a_lost_stream_leaves_nothing_behind() -> None:
     assert not server.edge.connections
 
 
-def test_a_session_may_be_ended_by_its_application() -> None:
+def test_a_page_is_notified_when_its_session_is_ended() -> None:
     server = node()
     stream = Stream(server, "/events?topic=log.a")
     peer = stream.peer.subscriber.peer
     assert peer is not None
-    peer.end(CloseReason.ENDED_BY_APPLICATION)
-    assert stream.peer.take() == b""
+    peer.end(CloseReason.ENDED_BY_APPLICATION, "Banned.")
+    peer.end(CloseReason.ENDED_BY_OPERATOR)
+    end = {"reason": "ended-by-application", "text": "Banned."}
+    assert stream.take() == [("wampush.end", end)]
     assert stream.peer.transport.disconnecting
 
 

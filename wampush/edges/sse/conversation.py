@@ -137,6 +137,14 @@ class EventStreamConversation(ClientPeer):
     def cancel(self) -> None:
         """Do nothing: the connection ignores further bytes itself."""
 
+    # For the broker.
+
+    def end(self, reason: CloseReason, detail: str = "") -> None:
+        """Notify the page of the reason, then end the connection; the browser would reconnect."""
+        if self.ended is None:
+            self._send(notice("wampush.end", {"reason": reason.code, "text": detail}))
+        super().end(reason, detail)
+
     # For the handler.
 
     def on_effect(self) -> None:
