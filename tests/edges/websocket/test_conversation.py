@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from wampush.edges.websocket.conversation import Routes
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.edges.websocket.conversation import ClientPeer, Routes
+from wampush.errors import CloseReason
 
 OTHERS: Any = object()
 CHAT: Any = object()
@@ -42,3 +44,55 @@ def test_ordinary_requests_have_routes_of_their_own(target: str, has_route: bool
         plain if has_route else None
     )
     assert Routes(OTHERS, {"/events": CHAT}).find_plain(target) is None
+
+
+class FakeLine:
+    """A connection that notes how it ends."""
+
+    address = "192.0.2.1"
+    address_name = "192.0.2.0"
+    reason: CloseReason | None = None
+
+    def accept_identity(self, identity: Identity) -> bool:
+        return identity.user != "full"
+
+    def end(self, reason: CloseReason, detail: str) -> None:
+        assert detail == "Why."
+        self.reason = reason
+
+
+class FakeHandler:
+    """Notes which sessions are lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[object] = []
+
+    def on_lost(self, subscriber: object) -> None:
+        self.lost.append(subscriber)
+
+
+class FakeSubscriber:
+    """A session."""
+
+    identity = Identity("ann")
+
+
+def test_the_broker_sees_the_connection_of_a_client_until_it_is_lost() -> None:
+    handler: Any = FakeHandler()
+    line: Any = FakeLine()
+    subscriber: Any = FakeSubscriber()
+    peer = ClientPeer(handler, line, is_local=True)
+    assert peer.identity is ANONYMOUS
+    assert not peer.accept_identity(Identity("ben"))
+    peer.subscriber = subscriber
+    assert (peer.address, peer.address_name, peer.is_local) == ("192.0.2.1", "192.0.2.0", True)
+    assert peer.identity is subscriber.identity
+    assert peer.accept_identity(Identity("ben"))
+    assert not peer.accept_identity(Identity("full"))
+    assert peer.ended is None
+    peer.end(CloseReason.ENDED_BY_APPLICATION, "Why.")
+    assert peer.ended is CloseReason.ENDED_BY_APPLICATION
+    peer.on_lost()
+    peer.on_lost()
+    assert handler.lost == [subscriber]
+    assert peer.subscriber is None
