@@ -89,9 +89,9 @@ def test_the_broker_sees_the_connection_of_a_client_until_it_is_lost() -> None:
     assert peer.identity is subscriber.identity
     assert peer.accept_identity(Identity("ben"))
     assert not peer.accept_identity(Identity("full"))
-    assert peer.ended is None
+    before = peer.ended
     peer.end(CloseReason.ENDED_BY_APPLICATION, "Why.")
-    assert peer.ended is CloseReason.ENDED_BY_APPLICATION
+    assert (before, peer.ended) == (None, CloseReason.ENDED_BY_APPLICATION)
     peer.on_lost()
     peer.on_lost()
     assert handler.lost == [subscriber]
