@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +22,9 @@ PAGES = ROOT / "tests" / "e2e" / "pages"
 
 def pytest_configure(config: pytest.Config) -> None:
     """Measure what each module's own test covers, when coverage is asked for."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what runs in the background so; programs that tests start would inherit it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(OwnTestCoverage(ROOT))
 
 

@@ -29,6 +29,12 @@ class LocalReactor(MemoryReactorClock):
     def callFromThread(self, function: Callable[..., object], *arguments: Any) -> None:
         self.from_threads.append(lambda: function(*arguments))
 
+    def begin(self) -> None:
+        """Run what waits for the reactor to run."""
+        while self.whenRunningHooks:
+            function, arguments, keywords = self.whenRunningHooks.pop(0)
+            function(*arguments, **keywords)
+
     def run_calls(self) -> None:
         """Run what threads and signals have handed over."""
         while self.from_threads:

@@ -77,6 +77,9 @@ def test_it_listens_as_configured(service: Start, reactor: Any, log: list[str]) 
     started = service('[http]\nlisten = "tcp:8081:interface=127.0.0.1"\n')
     started.startService()
     assert [port for port, *_ in reactor.tcpServers] == [8080, 8081]
+    # A signal ends the process at once before that.
+    assert not any(line.startswith("ready") for line in log)
+    reactor.begin()
     assert "WAMP v1 on ws://127.0.0.1:8080/" in log
     assert "health on http://127.0.0.1:8081/healthz, demo on http://127.0.0.1:8081/demo/" in log
     assert log[-1] == f"ready: wampush {__version__}, process {os.getpid()}"
@@ -119,11 +122,12 @@ def test_privileges_are_needed_once(service: Start, reactor: Any) -> None:
     assert [port for port, *_ in reactor.tcpServers] == [8080]
 
 
-def test_permissions_come_before_the_choice(service: Start, log: list[str]) -> None:
+def test_permissions_come_before_the_choice(service: Start, reactor: Any, log: list[str]) -> None:
     service(
         '[http]\nlisten = "off"\n[clients]\npublish = "never"\n'
         '[[permissions]]\nmatch = "chat.*"\nactions = ["publish"]\nto = ["authenticated"]\n'
     ).startService()
+    reactor.begin()
     assert log[-2] == (
         'where no permission decides, clients may not publish: clients.publish = "never"'
     )

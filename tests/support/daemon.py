@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.waiting import eventually
 from wampush.testing.ports import reserved_ports
 from wampush.testing.running_server import RunningServer
 
@@ -47,17 +45,6 @@ class Daemon(RunningServer):
             environment=environment,
             tls=tls,
         )
-
-    def wait_until_ready(self) -> None:
-        """Wait until it listens, and until SIGTERM stops it in order."""
-        super().wait_until_ready()
-        # The reactor runs a moment after the last line; until then the signal ends it at once.
-        eventually(self._handles_sigterm, bool)
-
-    def _handles_sigterm(self) -> bool:
-        status = Path(f"/proc/{self.pid}/status").read_text("ascii")
-        (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
-        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
 
     def counts(self) -> tuple[int, int, int]:
         """How many sessions, topics and connections ``/healthz`` reports."""

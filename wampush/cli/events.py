@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 #: HTTP statuses that trying again would not change.
-_PERMANENT: Final = (400, 401, 403, 404)
+_PERMANENT: Final = (401, 403, 404)
+#: The WebSocket port has event streams, too, but only of topics that are named.
+_OF_OTHER_PORT: Final = 400
 #: Seconds without a byte; the server sends an empty line every 20 s.
 _SILENCE: Final = 60.0
 _TYPE: Final = "application/x-ndjson"
@@ -68,7 +70,10 @@ def follow(url: str, token_file: str | None, on_event: Callable[[str, bytes], No
             response = http_port.request(f"{base}/events", headers, _SILENCE)
         except (OSError, HTTPException) as error:
             problem = http_port.problem_of(error)
-            if isinstance(error, urllib.error.HTTPError) and error.code in _PERMANENT:
+            status = error.code if isinstance(error, urllib.error.HTTPError) else None
+            if status == _OF_OTHER_PORT:
+                raise OperatorError(f"{base} is not the HTTP port of wampush") from error
+            if status in _PERMANENT:
                 raise OperatorError(f"{base} refused: {problem}") from error
         else:
             with response:

@@ -222,9 +222,8 @@ class WampushService(Service):
         gc.freeze()
         if self._log_output is not None:
             _write_in_thread(self._log_output.writer)
-        _log.info(
-            "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
-        )
+        # Until the reactor runs, a signal would end the process at once.
+        reactor.callWhenRunning(_log_ready)
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and pulling, deliver what was pulled, then end the connections.
@@ -322,6 +321,12 @@ class WampushService(Service):
         reloading.reload_files(running.node, running.sockets)
         if self._load_again is not None:
             reloading.compare_settings(self._loaded, self._load_again)
+
+
+def _log_ready() -> None:
+    _log.info(
+        "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
+    )
 
 
 def _write_in_thread(writer: LogWriter) -> None:

@@ -219,7 +219,7 @@ def test_a_route_may_have_origins_of_its_own(
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     if status == 403:
         assert edge.ledger.ended == {CloseReason.ORIGIN_FORBIDDEN: 1}
-        assert b"or the origins of the route, must list it." in answer
+        assert b"or in the origins of the route." in answer
 
 
 def test_the_identity_is_known_when_the_component_sees_the_client():
