@@ -266,3 +266,16 @@ def test_a_sender_of_a_list_that_goes_away_takes_nothing_back(node: MemoryNode) 
     node.pressure.release(Hold.CROWD)
     node.turn()
     assert counts(node) == (2, 2, {})
+
+
+def test_ids_that_are_too_long_are_refused_before_anything_is_published(node: MemoryNode) -> None:
+    most = "x" * 200
+    assert outcome(publish(node, b"t", b"1", push_id=f"{most}x")) == "bad-id"
+    pushes = [{"topic": "t", "data": n} for n in range(2)]
+    for refused in (
+        publish_list(node, *pushes, push_id=f"{most}x"),
+        publish_list(node, *pushes, {"topic": "t", "data": 2, "id": f"{most}x"}),
+    ):
+        assert [each.refusal for each in refused] == [Refusal.BAD_ID]
+    assert len(publish_list(node, *pushes, push_id=most)) == 2
+    assert counts(node) == (5, 2, {"bad-id": 3})

@@ -13,6 +13,10 @@ def test_parameters_are_decoded() -> None:
     assert parameters("", ()) == {}
 
 
+def test_other_parameters_may_be_left_out() -> None:
+    assert parameters("a=1&token=x&token=y", ("a",), others=True) == {"a": "1"}
+
+
 @pytest.mark.parametrize(
     ("query", "detail"),
     [

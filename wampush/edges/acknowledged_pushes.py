@@ -26,7 +26,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.publication import Position, Publication
 from wampush.broker.push_list import listed_pushes
 from wampush.edges.push_excerpts import excerpt
-from wampush.edges.push_ids import PushIds
+from wampush.edges.push_ids import PushIds, check_id
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.net.turn_budget import TurnBudget
 
@@ -121,6 +121,7 @@ class AcknowledgedPushes:
         :returns: fails with PushRefused.
         """
         try:
+            check_id(push_id)
             publication = self._publication(parts)
         except PushRefused as error:
             return self._refused(error, origin, parts)
@@ -140,7 +141,10 @@ class AcknowledgedPushes:
         """
         try:
             self._check_going_on()
+            check_id(push_id)
             pushes = listed_pushes(body, self._ingest)
+            for each in pushes:
+                check_id(each.push_id)
         except PushRefused as error:
             return self._refused(error, origin, [body])
         self._budget.begin()

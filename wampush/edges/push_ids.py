@@ -76,10 +76,8 @@ class PushIds(Generic[Outcome]):
         :param parts: of the push, which must be the same each time.
         :param publish: called the first time; if it fails, the id is forgotten, so that the sender
             may try again.
-        :raises PushRefused: BAD_ID, ID_REUSED.
+        :raises PushRefused: ID_REUSED.
         """
-        if not 1 <= len(push_id) <= MAX_LENGTH:
-            raise PushRefused(Refusal.BAD_ID, f"It is {shown_json(push_id)}.")
         now = self._seconds()
         self._forget(now)
         digest = _digest(parts)
@@ -130,6 +128,15 @@ class PushIds(Generic[Outcome]):
             if entry.expires > now:
                 return
             del self._entries[push_id]
+
+
+def check_id(push_id: str) -> None:
+    """Check the id that a sender has chosen; "" for none is valid.
+
+    :raises PushRefused: BAD_ID.
+    """
+    if len(push_id) > MAX_LENGTH:
+        raise PushRefused(Refusal.BAD_ID, f"It is {shown_json(push_id)}.")
 
 
 def _digest(parts: Sequence[bytes]) -> bytes:

@@ -13,11 +13,12 @@ from wampush.edges.problems import RequestRefused
 from wampush.excerpts import shown_json
 
 
-def parameters(query: str, known: Collection[str]) -> dict[str, str]:
+def parameters(query: str, known: Collection[str], *, others: bool = False) -> dict[str, str]:
     """Return the parameters of a query.
 
     :param query: as sent, without the question mark.
     :param known: the names that there may be.
+    :param others: whether there may be others, which are left out.
     :raises RequestRefused: one is unknown, there twice, or not UTF-8.
     """
     values: dict[str, str] = {}
@@ -26,6 +27,8 @@ def parameters(query: str, known: Collection[str]) -> dict[str, str]:
     except UnicodeDecodeError:
         raise RequestRefused(400, "the query is not UTF-8") from None
     for key, value in pairs:
+        if key not in known and others:
+            continue
         if key not in known:
             names = ", ".join(known) or "none"
             raise RequestRefused(400, f"the query has {shown_json(key)}; known keys are {names}")

@@ -33,7 +33,7 @@ _MAX_SINCE: Final = 100
 _HEADERS: Final = {
     "Content-Type": "application/json",
     "Cache-Control": "private, no-cache",
-    "Vary": "Authorization, Cookie, Origin",
+    "Vary": "Authorization, Cookie",
 }
 
 
@@ -66,13 +66,14 @@ class TopicRequest:
     limit: int = MAX_EVENTS
 
 
-def topic_request(target: str) -> TopicRequest:
+def topic_request(target: str, *, has_credentials: bool = False) -> TopicRequest:
     """Return what a request asks for.
 
     The topic is the rest of the path, percent-encoded; its slashes need that only where it ends
     with ``/history``.
 
     :param target: path and query as sent; the path begins with :data:`PREFIX`.
+    :param has_credentials: whether the query may have further parameters, for authentication.
     :raises RequestRefused: when it asks for nothing that there is.
     """
     path, _, query = target.removeprefix(PREFIX).partition("?")
@@ -83,7 +84,7 @@ def topic_request(target: str) -> TopicRequest:
         raise RequestRefused(400, "the path is not UTF-8") from None
     if not topic:
         raise RequestRefused(404, "the path names no topic")
-    values = parameters(query, ("since", "limit") if is_history else ())
+    values = parameters(query, ("since", "limit") if is_history else (), others=has_credentials)
     since = values.get("since")
     return TopicRequest(
         topic=topic,

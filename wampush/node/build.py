@@ -7,6 +7,7 @@ chosen its reactor and forked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -28,9 +29,10 @@ from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.sse.route import PATH, EventStreamRoute
+from wampush.edges.topic_route import PATHS, TopicRoute
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
-from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.conversation import PlainRoute, Routes
 from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
@@ -41,6 +43,7 @@ from wampush.net.origins import Origins
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
 from wampush.node.core import Core, make_core, make_requests
+from wampush.node.history import history_reader
 from wampush.node.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
@@ -106,7 +109,7 @@ def build(
     authenticator = Authenticator(settings, reactor, time)
     others = () if webhooks is None else (webhooks.application,)
     apps, requests = make_requests(core, loaded_apps, others, authenticator)
-    routes = _routes(settings, requests, components)
+    routes = _routes(settings, requests, apps, components)
     websocket = _websocket(core, max_connections, authenticator, apps, routes)
     redis = _redis(core)
     return Node(
@@ -151,7 +154,9 @@ def _webhooks(core: Core) -> NodeWebhooks | None:
     )
 
 
-def _routes(settings: Settings, requests: RequestHandler, components: Components) -> Routes:
+def _routes(
+    settings: Settings, requests: RequestHandler, apps: NodeApps, components: Components
+) -> Routes:
     ledger = requests.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
@@ -174,7 +179,21 @@ def _routes(settings: Settings, requests: RequestHandler, components: Components
         _log.info(
             "serving component {component} at {path}", path=route.path, component=route.component
         )
-    return Routes(wamp, by_path, {PATH: EventStreamRoute(requests, websocket.event_stream_retry)})
+    return Routes(wamp, by_path, _plain_routes(settings, requests, apps))
+
+
+def _plain_routes(
+    settings: Settings, requests: RequestHandler, apps: NodeApps
+) -> Mapping[str, PlainRoute]:
+    application = apps.application
+    return {
+        PATH: EventStreamRoute(requests, settings.websocket.event_stream_retry),
+        PATHS: TopicRoute(
+            requests.broker,
+            history_reader(settings, requests.broker),
+            lambda: application is not None and application.judges_subscribing,
+        ),
+    }
 
 
 def _websocket(

@@ -111,8 +111,8 @@ class CloseReason(Enum):
     PLAIN_REQUEST = Ending(
         "plain-request",
         None,
-        "An ordinary GET, answered with a page that explains what this port is, or HEAD or "
-        "OPTIONS, as health checks send them.",
+        "An ordinary GET, answered with what a topic keeps or with a page that explains what this "
+        "port is, or HEAD or OPTIONS, as health checks send them.",
         200,
         is_logged=False,
     )

@@ -23,18 +23,22 @@ _MAX_PARAMETERS: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
-    """The opening handshake. Its ``repr`` shows only address and scheme: the rest may be secret.
+    """The opening handshake, or an ordinary request on the same port.
+
+    Its ``repr`` shows only address and scheme: the rest may be secret.
 
     :param target: path and query as sent.
     :param headers: by lower-case name; repeated headers are joined by a comma.
     :param address: of the client, as trusted proxies report it; for the log.
     :param scheme: ``ws``, or ``wss`` if the client uses TLS, as trusted proxies report it.
+    :param method: GET; HEAD only for an ordinary request.
     """
 
     target: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     address: str
     scheme: str = "ws"
+    method: str = field(default="GET", repr=False)
 
     @property
     def path(self) -> str:

@@ -209,6 +209,8 @@ class PlainRoute(Route, Protocol):
     def head(self, request: ConnectRequest, shared_with: str) -> bytes:
         """Return the begin of a response, up to what its conversation sends.
 
+        If that is nothing, the conversation sends all of it, also of the response to HEAD.
+
         :param request: may be of method HEAD, whose response is this alone.
         :param shared_with: header lines that let the page read the response, or "".
         """
@@ -219,7 +221,8 @@ class Routes:
 
     :param others: for every path without a route of its own.
     :param by_path: by path as clients write it, without the query.
-    :param plain: for ordinary requests, by path; other paths get a page about this port.
+    :param plain: for ordinary requests, by path, or by the first segment of the path, in slashes;
+        other paths get a page about this port.
     """
 
     __slots__ = ("_by_path", "_others", "_plain")
@@ -239,7 +242,8 @@ class Routes:
 
         :param target: path and query as sent.
         """
-        return self._plain.get(target.partition("?")[0])
+        path = target.partition("?")[0]
+        return self._plain.get(path) or self._plain.get(path[: path.find("/", 1) + 1])
 
     def find(self, target: str) -> Route:
         """Return the route of a request.

@@ -190,13 +190,15 @@ class OpeningHandshake:
         self._cors = http_upgrade.shared_with(page.headers)
         self._data = b""
         scheme = ticket.scheme(page.headers, ISSLTransport.providedBy(transport))
-        request = ConnectRequest(page.target, page.headers, ticket.address, scheme)
+        request = ConnectRequest(page.target, page.headers, ticket.address, scheme, page.method)
         if page.method == "OPTIONS":
             self._answer(http_upgrade.preflight(self._cors), CloseReason.PLAIN_REQUEST)
-        elif page.method == "HEAD":
-            self._answer(route.head(request, self._cors), CloseReason.PLAIN_REQUEST)
+            return
+        head = route.head(request, self._cors)
+        if page.method == "HEAD" and head:
+            self._answer(head, CloseReason.PLAIN_REQUEST)
         else:
-            self._identify(route.head(request, self._cors), request, route, None)
+            self._identify(head, request, route, None)
 
     def _limit_early_frames(self) -> None:
         """Bound what a client sends before its handshake is answered."""

@@ -1,0 +1,175 @@
+"""The state of topics for pages: ``GET /topics/TOPIC`` on the port of WebSocket.
+
+Owns: which clients may ask, and the response on the wire.
+Must not import: Twisted, Autobahn, the connection.
+
+A page loads the state with one request, then goes on from its position over WebSocket. The request
+takes the same way as a handshake: origins, limits, identity, connect hook.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from wampush.broker.identity import AWAITING
+from wampush.choices import Action
+from wampush.edges.problems import PROBLEM_TYPE, RequestRefused
+from wampush.edges.topic_requests import PREFIX, respond, topic_request
+from wampush.edges.websocket.http_upgrade import HandshakeRefused, shared_with
+from wampush.errors import CloseReason, Refusal
+
+if TYPE_CHECKING:
+    from wampush.broker.broker import Broker
+    from wampush.broker.delivery.outbox import Outbox
+    from wampush.broker.history.reading import HistoryReader
+    from wampush.broker.identity import Identity
+    from wampush.broker.requests.connect_request import ConnectRequest
+    from wampush.edges.websocket.conversation import Line
+
+#: The routes of the port know the beginning of the path.
+PATHS: Final = PREFIX
+
+
+class TopicRoute:
+    """Answers requests for what topics keep.
+
+    :param broker: its policy is asked, and its fan-out sends.
+    :param reader: reads topics; None where no topic keeps anything.
+    :param judges_subscribing: returns whether the application decides about subscriptions; then
+        only sessions may ask, because it has not been asked about a client without one.
+    """
+
+    __slots__ = ("_broker", "_judges_subscribing", "_reader")
+
+    #: The pages of ``[websocket]`` may ask.
+    origins = None
+
+    def __init__(
+        self, broker: Broker, reader: HistoryReader | None, judges_subscribing: Callable[[], bool]
+    ) -> None:
+        self._broker = broker
+        self._reader = reader
+        self._judges_subscribing = judges_subscribing
+
+    def subprotocol(self, offered: Sequence[str]) -> None:
+        """Choose no subprotocol; an ordinary request has none."""
+
+    def head(self, request: ConnectRequest, shared_with: str) -> bytes:
+        """Return nothing: what the response is depends on the identity."""
+        return b""
+
+    def begin(
+        self,
+        line: Line,
+        outbox: Outbox,
+        request: ConnectRequest,
+        identity: Identity,
+        subprotocol: str | None,
+    ) -> TopicConversation:
+        """Make the conversation that sends the response.
+
+        :raises HandshakeRefused: the client has to authenticate with calls first.
+        """
+        if identity.source == AWAITING:
+            detail = "WAMP-CRA is available on WAMP connections only."
+            raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
+        return TopicConversation(self, line, outbox, request, identity)
+
+    def send(self, outbox: Outbox, request: ConnectRequest, identity: Identity) -> None:
+        """Queue the response to a request."""
+        response = _response(request, *self._answer(request, identity))
+        self._broker.fanout.send(outbox, response)
+
+    def _answer(
+        self, request: ConnectRequest, identity: Identity
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        try:
+            asked = topic_request(request.target, has_credentials=True)
+            self._permit(identity, asked.topic)
+            return respond(self._reader, asked, identity, request.headers.get("if-none-match", ""))
+        except RequestRefused as error:
+            headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
+            return error.status, headers, orjson.dumps(error.as_json()) + b"\n"
+
+    def _permit(self, identity: Identity, topic: str) -> None:
+        permissions = self._broker.policy.permissions
+        if self._judges_subscribing() or (
+            permissions is not None
+            and not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
+        ):
+            refusal = Refusal.SUBSCRIBE_FORBIDDEN
+            raise RequestRefused(403, refusal.sentence, refusal.code)
+
+
+class TopicConversation:
+    """One response; also what takes the bytes that its client should not send.
+
+    :param route: makes the response.
+    :param line: the connection.
+    :param outbox: of the client.
+    :param request: what it asked for.
+    :param identity: of the client.
+    """
+
+    __slots__ = ("_line", "_outbox", "_request", "_route", "identity")
+
+    #: The response ends before one would be due.
+    ping = b""
+    #: The broker does not know a client of one request.
+    subscriber = None
+
+    def __init__(
+        self,
+        route: TopicRoute,
+        line: Line,
+        outbox: Outbox,
+        request: ConnectRequest,
+        identity: Identity,
+    ) -> None:
+        self._route = route
+        self._line = line
+        self._outbox = outbox
+        self._request = request
+        self.identity = identity
+
+    @property
+    def stage(self) -> TopicConversation:
+        """What takes the bytes of the client."""
+        return self
+
+    def on_open(self) -> None:
+        """The client may connect: send the response, and close the connection after it."""
+        self._route.send(self._outbox, self._request, self.identity)
+        self._line.end(CloseReason.PLAIN_REQUEST)
+
+    def receive(self, data: bytes) -> None:
+        """Ignore bytes of the client; while the connection closes, they are limited."""
+
+    def cancel(self) -> None:
+        """Do nothing: the response is complete once it has begun."""
+
+    def on_text(self, text: bytes) -> None:
+        """Ignore a message; there is none."""
+
+    def on_binary(self, data: bytes) -> None:
+        """Ignore a message; there is none."""
+
+    def on_lost(self) -> None:
+        """Do nothing: nothing was kept."""
+
+
+def _response(
+    request: ConnectRequest, status: int, headers: Mapping[str, str], body: bytes
+) -> bytes:
+    """Return a response on the wire; without its body for a request of method HEAD."""
+    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if status != HTTPStatus.NOT_MODIFIED:
+        lines.append(f"Content-Length: {len(body)}")
+    lines.append("X-Content-Type-Options: nosniff")
+    head = "\r\n".join(lines) + f"\r\n{shared_with(request.headers)}Connection: close\r\n\r\n"
+    return head.encode() + (b"" if request.method == "HEAD" else body)
