@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wampush.config.keys import (
+    MOVED,
     PATHS,
     VARIABLES,
     closest,
@@ -61,6 +62,16 @@ def test_endless_keys_are_cut() -> None:
 )
 def test_the_key_that_was_meant(path: tuple[str, ...], key: str) -> None:
     assert nearest(path) == key
+
+
+def test_a_key_that_has_moved_names_its_new_place() -> None:
+    assert nearest(("zmq", "max_message_bytes")) == "pushes.max_message_bytes"
+    for path, key in MOVED.items():
+        assert path not in PATHS
+        assert nearest(tuple(map(str, path))) == key
+        assert key in FIELDS
+        # The environment has no table of its own: there the nearest name is the right one.
+        assert nearest_variable(variable_of(dotted(path))) == variable_of(key)
 
 
 def test_the_variable_that_was_meant() -> None:

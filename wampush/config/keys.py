@@ -19,6 +19,13 @@ PATHS: Final[Mapping[KeyPath, str]] = MappingProxyType(
     {tuple(key.split(".")): key for key in FIELDS}
 )
 _TOP: Final = frozenset(key for key in FIELDS if "." not in key)
+#: Keys that have moved to another table; the nearest name is not always the new one.
+MOVED: Final[Mapping[KeyPath, str]] = MappingProxyType(
+    {
+        ("zmq", "topic_key"): "pushes.topic_key",
+        ("zmq", "max_message_bytes"): "pushes.max_message_bytes",
+    }
+)
 
 
 def variable_of(key: str) -> str:
@@ -53,6 +60,8 @@ def problem_of(path: KeyPath) -> str:
 
 def nearest(path: tuple[str, ...]) -> str:
     """Return the known key that was most likely meant, or ""."""
+    if path in MOVED:
+        return MOVED[path]
     name = path[-1]
     if len(path) == 1:
         near = closest(name, [*_TOP, *SECTIONS, *LISTS])
