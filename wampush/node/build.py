@@ -109,7 +109,7 @@ def build(
     authenticator = Authenticator(settings, reactor, time)
     others = () if webhooks is None else (webhooks.application,)
     apps, requests = make_requests(core, loaded_apps, others, authenticator)
-    routes = _routes(settings, requests, apps, components)
+    routes = _routes(core, requests, apps, components)
     websocket = _websocket(core, max_connections, authenticator, apps, routes)
     redis = _redis(core)
     return Node(
@@ -154,9 +154,8 @@ def _webhooks(core: Core) -> NodeWebhooks | None:
     )
 
 
-def _routes(
-    settings: Settings, requests: RequestHandler, apps: NodeApps, components: Components
-) -> Routes:
+def _routes(core: Core, requests: RequestHandler, apps: NodeApps, components: Components) -> Routes:
+    settings = core.settings
     ledger = requests.broker.ledger
     websocket, limits = settings.websocket, settings.limits
     wamp = WampRoute(
@@ -179,15 +178,14 @@ def _routes(
         _log.info(
             "serving component {component} at {path}", path=route.path, component=route.component
         )
-    return Routes(wamp, by_path, _plain_routes(settings, requests, apps))
+    return Routes(wamp, by_path, _plain_routes(core, requests, apps))
 
 
-def _plain_routes(
-    settings: Settings, requests: RequestHandler, apps: NodeApps
-) -> Mapping[str, PlainRoute]:
-    application = apps.application
+def _plain_routes(core: Core, requests: RequestHandler, apps: NodeApps) -> Mapping[str, PlainRoute]:
+    application, settings = apps.application, core.settings
+    retry = settings.websocket.event_stream_retry
     return {
-        PATH: EventStreamRoute(requests, settings.websocket.event_stream_retry),
+        PATH: EventStreamRoute(requests, retry, core.reactor.callLater),
         PATHS: TopicRoute(
             requests.broker,
             history_reader(settings, requests.broker),

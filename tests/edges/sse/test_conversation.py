@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from tests.edges.sse.event_source import Stream, get
-from tests.edges.websocket.in_memory import MemoryNode
+from tests.edges.websocket import in_memory
+from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport
 from wampush.broker.pending import PASS, Verdict
 from wampush.broker.publication import Audience, Publication
 from wampush.config.tables.topics import TopicSettings
@@ -247,6 +248,55 @@ def test_what_a_client_sends_is_ignored_until_it_is_too_much() -> None:
     assert stream.take() == messages(1)
     stream.peer.send(b"x")
     assert stream.peer.connection.reason is CloseReason.FLOODING
+
+
+class NarrowTransport(MemoryTransport):
+    """Takes up to 50,000 bytes at a time."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        if self.producer is not None and len(self.value()) > 50_000:
+            self.producer.pauseProducing()
+
+
+def test_a_slow_client_gets_what_its_topics_keep_one_after_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = node(queue_bytes=400_000)
+    topics = [f"log.{letter}" for letter in "abcdefgh"]
+    stream = Stream(server, "/events?" + "&".join(f"topic={each}" for each in topics))
+    stream.lose()
+    for topic in topics:
+        server.publish(topic, b'"%b"' % (topic.encode() * 18_000))
+    monkeypatch.setattr(in_memory, "MemoryTransport", NarrowTransport)
+    stream.connect(read=False)
+    received: list[str] = []
+    for _ in range(50):
+        # Also what is published meanwhile comes in its place.
+        server.publish("log.h", b"1")
+        received += [name for name, value in stream.take() if value != 1]
+        stream.peer.transport.producer.resumeProducing()
+        server.clock.advance(0.1)
+    assert stream.peer.connection.reason is None
+    assert received == topics
+    server.publish("log.h", b"2")
+    stream.peer.transport.producer.resumeProducing()
+    assert stream.take()[-1] == ("log.h", 2)
+
+
+def test_a_client_that_is_lost_while_it_joins_is_not_subscribed_any_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = node(queue_bytes=400_000)
+    for topic in ("last.a", "last.b"):
+        server.publish(topic, b'"%b"' % (b"x" * 90_000))
+    server.publish("last.c", b"1")
+    monkeypatch.setattr(in_memory, "MemoryTransport", NarrowTransport)
+    stream = Stream(server, "/events?topic=last.a&topic=last.b&topic=last.c")
+    assert server.broker.subscriptions.topic_count < 3
+    stream.lose()
+    server.clock.advance(1.0)
+    assert server.broker.subscriptions.topic_count == 0
 
 
 def test_a_slow_client_is_dropped() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from itertools import repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -21,14 +20,20 @@ from wampush.errors import CloseReason
 from wampush.wamp.session import new_session_id
 
 if TYPE_CHECKING:
+    from wampush.broker.delivery.outbox import Outbox
     from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.sse.stream_request import StreamRequest
     from wampush.edges.websocket.conversation import Line
     from wampush.errors import MessageRefused
 
+#: Seconds until it is looked again whether a client has taken what the topics before keep.
+_PAUSE: Final = 0.1
 #: Bytes that a client may send after its request; they are ignored.
 _MOST_UNREAD: Final = 16_384
 _NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
+
+CallLater = Callable[[float, Callable[[], None]], object]
+"""Calls a function after some seconds."""
 
 
 class EventStreamSession:
@@ -83,17 +88,27 @@ class EventStreamConversation(ClientPeer):
     :param line: the connection.
     :param is_local: whether the client is on this machine, and not a page of another host.
     :param request: what it asked for.
+    :param call_later: calls a function after some seconds.
     """
 
-    __slots__ = ("_request", "_undecided", "_unread")
+    __slots__ = ("_asked", "_call_later", "_request", "_undecided", "_unread")
 
     ping = formats.PING
 
     def __init__(
-        self, handler: RequestHandler, line: Line, is_local: bool, request: StreamRequest
+        self,
+        handler: RequestHandler,
+        line: Line,
+        *,
+        is_local: bool,
+        request: StreamRequest,
+        call_later: CallLater,
     ) -> None:
         super().__init__(handler, line, is_local)
         self._request = request
+        self._call_later = call_later
+        # How many topics have been asked for.
+        self._asked = 0
         self._undecided = len(request.topics)
         self._unread = 0
 
@@ -105,7 +120,7 @@ class EventStreamConversation(ClientPeer):
         return self
 
     def on_open(self) -> None:
-        """The response has begun: subscribe to all topics."""
+        """The response has begun: subscribe to the topics, one after the other."""
         subscriber, (topics, since) = self.subscriber, self._request
         if subscriber is None:
             return
@@ -116,10 +131,30 @@ class EventStreamConversation(ClientPeer):
             subscriber.outbox.format = EventStreamFormat(topics, known)
         # The URL says which topics there are.
         self._handler.on_open(subscriber, automatic=False)
-        for topic, position in zip(topics, since or repeat(None), strict=False):
-            if self.subscriber is None or self.ended is not None:
+        self._subscribe()
+
+    def _subscribe(self) -> None:
+        """Subscribe to the remaining topics, as long as the client takes what they keep.
+
+        What one topic keeps fits into the queue of a client, but what all of them keep may not.
+        """
+        topics, since = self._request
+        while self._asked < len(topics):
+            subscriber = self.subscriber
+            if subscriber is None or self.ended is not None:
                 return
-            self._handler.on_stream(subscriber, StreamSubscribe(topic, position, self))
+            if self._is_crowded(subscriber.outbox):
+                self._call_later(_PAUSE, self._subscribe)
+                return
+            number, self._asked = self._asked, self._asked + 1
+            position = None if since is None else since[number]
+            self._handler.on_stream(subscriber, StreamSubscribe(topics[number], position, self))
+
+    def _is_crowded(self, outbox: Outbox) -> bool:
+        """Return whether much waits for a client; first have its wire take what it can."""
+        if outbox.queued * 4 > outbox.limit:
+            self._handler.broker.fanout.flush_one(outbox)
+        return outbox.blocked and outbox.queued * 4 > outbox.limit
 
     def on_text(self, text: bytes) -> None:
         """Ignore a message; a stream has none."""
