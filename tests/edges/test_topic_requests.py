@@ -13,7 +13,7 @@ from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.publication import Audience, Position, Publication, Targets
 from wampush.edges.problems import RequestRefused
-from wampush.edges.topic_requests import Answer, TopicRequest, respond, topic_request
+from wampush.edges.topic_requests import Answer, TopicAnswers, TopicRequest, topic_request
 
 RULES = HistoryRules([("table", HistoryRule(last_by="id")), ("log", HistoryRule(events=5))])
 SEVEN = Identity(user="7", source="token")
@@ -37,7 +37,7 @@ def ask(
     **options: Any,
 ) -> Answer:
     reader = HistoryReader(history, 1000, **options)
-    return respond(reader, topic_request(target), identity, known)
+    return TopicAnswers(reader).respond(topic_request(target), identity, known)
 
 
 def data(answer: Answer) -> list[Any]:
@@ -124,7 +124,7 @@ def test_a_topic_without_history(history: MemoryHistory, reader: bool) -> None:
     known = HistoryReader(history, 1000) if reader else None
     for path in ("/topics/other", "/topics/other/history"):
         with pytest.raises(RequestRefused) as caught:
-            respond(known, topic_request(path), ANONYMOUS, "")
+            TopicAnswers(known).respond(topic_request(path), ANONYMOUS, "")
         assert (caught.value.status, caught.value.code) == (404, "no-history")
 
 
@@ -170,3 +170,38 @@ def test_operators_see_which_events_are_not_for_everyone(history: MemoryHistory)
     publish(history, "log", b"2", to=Targets(users=frozenset({"7"})))
     answer = ask(history, "/topics/log/history", None, marks_restricted=True)
     assert [each.get("restricted") for each in json.loads(answer.body)["events"]] == [None, True]
+
+
+def test_clients_share_the_bytes_of_what_is_for_all(history: MemoryHistory) -> None:
+    publish_to_all(history, "log", b"1", b"2")
+    answers = TopicAnswers(HistoryReader(history, 1000))
+    request = topic_request("/topics/log/history")
+    first = answers.respond(request, ANONYMOUS, "")
+    assert answers.respond(request, SEVEN, "").body is first.body
+    assert answers.respond(request, SEVEN, first.headers["ETag"]).status == 304
+    publish_to_all(history, "log", b"3")
+    assert data(answers.respond(request, SEVEN, "")) == [1, 2, 3]
+    part = answers.respond(topic_request("/topics/log/history?limit=1"), SEVEN, "")
+    assert data(part) == [3]
+
+
+def test_what_is_for_some_is_not_shared(history: MemoryHistory) -> None:
+    publish_to_all(history, "log", b"1")
+    publish(history, "log", b"2", to=Targets(users=frozenset({"7"})))
+    answers = TopicAnswers(HistoryReader(history, 1000))
+    request = topic_request("/topics/log/history")
+    for _ in range(2):
+        assert data(answers.respond(request, SEVEN, "")) == [1, 2]
+        assert data(answers.respond(request, ANONYMOUS, "")) == [1]
+
+
+def test_few_responses_are_kept(history: MemoryHistory) -> None:
+    answers = TopicAnswers(HistoryReader(history, 1000))
+    for number in range(20):
+        answers.respond(topic_request(f"/topics/log/history?limit={number + 1}"), SEVEN, "")
+    assert len(answers._shared) == 8
+
+
+def publish_to_all(history: MemoryHistory, topic: str, *payloads: bytes) -> None:
+    for payload in payloads:
+        history.append(Publication(topic, payload))

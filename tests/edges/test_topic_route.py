@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.internet.defer import Deferred, fail, succeed
 
-from tests.edges.websocket.in_memory import MemoryNode, change_rules
+from tests.edges.websocket.in_memory import MemoryNode, change_rules, frames, masked
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.history.reading import HistoryReader
@@ -232,3 +232,50 @@ def test_limits_on_connections_apply() -> None:
     node.open()
     answer = ask(node, "/topics/table")
     assert (answer.status, answer.reason) == (503, CloseReason.TOO_MANY_CONNECTIONS)
+
+
+def test_many_clients_share_the_bytes_of_one_state(node: MemoryNode) -> None:
+    for number in range(9):
+        node.publish("table", b'{"id":%d,"text":"%s"}' % (number, b"x" * 50_000))
+    sent: list[bytes] = []
+    fanout = node.broker.fanout
+    send = fanout.send
+
+    def recording(outbox: Any, frame: bytes) -> None:
+        sent.append(frame)
+        send(outbox, frame)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fanout, "send", recording)
+        assert [ask(node, "/topics/table").status for _ in range(3)] == [200] * 3
+    assert len({id(each) for each in sent if len(each) > 100_000}) == 1
+
+
+@pytest.mark.parametrize("suffix", ["", "/history"])
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("between", [0, 1, 2])
+def test_state_and_subscription_together_have_every_event_once(
+    node: MemoryNode, suffix: str, before: int, between: int
+) -> None:
+    """Whatever is published before, between and after the two requests."""
+    numbers = iter(range(100))
+
+    def publish(count: int) -> None:
+        for _ in range(count):
+            node.publish("log", b"%d" % next(numbers))
+
+    publish(before)
+    state = ask(node, f"/topics/log{suffix}").document
+    # A topic without values: its state is its position alone.
+    seen = [each["data"] for each in state["events"]] if suffix else list(range(before))
+    publish(between)
+    peer = node.open()
+    since = {"epoch": state["epoch"], "offset": state["offset"]}
+    call = [2, "c", "wampush.subscribe", "log", {"since": since}]
+    peer.send(masked(json.dumps(call).encode()))
+    publish(2)
+    node.turn()
+    messages = [json.loads(each.payload) for each in frames(peer.take())]
+    events = [message[2] for message in messages if message[0] == 8]
+    assert [message[2]["recovered"] for message in messages if message[0] == 3] == [True]
+    assert seen + events == list(range(before + between + 2))

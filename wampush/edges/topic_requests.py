@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -18,7 +19,7 @@ import orjson
 from wampush.broker.history.reading import MAX_EVENTS, HistoryReader
 from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.identity import Identity
-from wampush.broker.publication import Position
+from wampush.broker.publication import EVERYONE, Position
 from wampush.broker.receiver_selection import includes_identity
 from wampush.edges.problems import RequestRefused
 from wampush.edges.queries import limit, parameters
@@ -29,6 +30,9 @@ PREFIX: Final = "/topics/"
 _HISTORY: Final = "/history"
 _MAX_OFFSET: Final = 2**53
 _MAX_SINCE: Final = 100
+#: Responses that are kept for the next client, and the longest body among them, in bytes.
+_MAX_SHARED: Final = 8
+_MAX_SHARED_BYTES: Final = 1_048_576
 #: The response depends on the identity, and must be asked for again each time.
 _HEADERS: Final = {
     "Content-Type": "application/json",
@@ -94,44 +98,79 @@ def topic_request(target: str, *, has_credentials: bool = False) -> TopicRequest
     )
 
 
-def respond(
-    reader: HistoryReader | None,
-    request: TopicRequest,
-    identity: Identity | None,
-    if_none_match: str,
-) -> Answer:
-    """Return the response to a request.
+class TopicAnswers:
+    """Answers requests. Those for the same events of the same topic share the bytes of the body.
+
+    When ten thousand pages load the same state at once, it is written once.
 
     :param reader: None where no topic has a history.
-    :param identity: whose view it is; None for an operator, who sees everything.
-    :param if_none_match: the header of the request; "" for none.
-    :raises RequestRefused: the topic has no history.
     """
 
-    def visible(events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
-        if identity is None:
+    def __init__(self, reader: HistoryReader | None) -> None:
+        self._reader = reader
+        self._shared: OrderedDict[tuple[TopicRequest, tuple[Position, int]], Answer] = OrderedDict()
+
+    def respond(
+        self, request: TopicRequest, identity: Identity | None, if_none_match: str
+    ) -> Answer:
+        """Return the response to a request.
+
+        :param identity: whose view it is; None for an operator, who sees everything.
+        :param if_none_match: the header of the request; "" for none.
+        :raises RequestRefused: the topic has no history.
+        """
+        reader = self._reader
+        version = None if reader is None else reader.version(request.topic)
+        if reader is None or version is None:
+            detail = (
+                "no entry of [[topics]] with last, last_by or history matches "
+                f"{shown_json(request.topic)}"
+            )
+            raise RequestRefused(404, detail, "no-history")
+        answer = self._shared.get((request, version))
+        if answer is None:
+            view = _View(identity)
+            answer = _answer(reader, request, view)
+            if view.is_for_all and len(answer.body) <= _MAX_SHARED_BYTES:
+                self._shared[(request, version)] = answer
+                if len(self._shared) > _MAX_SHARED:
+                    self._shared.popitem(last=False)
+        if _matches(if_none_match, answer.headers["ETag"]):
+            return Answer(304, answer.headers, b"")
+        return answer
+
+
+class _View:
+    """What one client sees.
+
+    :param identity: None for an operator, who sees everything.
+    """
+
+    def __init__(self, identity: Identity | None) -> None:
+        self._identity = identity
+        #: Whether every other client sees the same.
+        self.is_for_all = True
+
+    def visible(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
+        """Return the events that the client may see."""
+        self.is_for_all = all(each.audience is EVERYONE for each in events)
+        identity = self._identity
+        if identity is None or self.is_for_all:
             return events
         return [each for each in events if includes_identity(each.audience, identity)]
 
-    found: Mapping[str, object] | None = None
-    if reader is not None:
-        if request.is_history:
-            found = reader.events(request.topic, visible, request.since, request.limit)
-        else:
-            found = reader.values(request.topic, visible)
-    if found is None:
-        detail = (
-            f"no entry of [[topics]] with last, last_by or history matches {request.topic[:200]!r}"
-        )
-        raise RequestRefused(404, detail, "no-history")
-    body = orjson.dumps({"topic": request.topic, **found}) + b"\n"
+
+def _answer(reader: HistoryReader, request: TopicRequest, view: _View) -> Answer:
+    topic = request.topic
+    if request.is_history:
+        found = reader.events(topic, view.visible, request.since, request.limit)
+    else:
+        found = reader.values(topic, view.visible)
+    body = orjson.dumps({"topic": topic, **(found or {})}) + b"\n"
     # Of the body, because two identities may see different events at the same position.
     digest = hashlib.blake2b(body, digest_size=12).digest()
     tag = f'"{base64.urlsafe_b64encode(digest).decode()}"'
-    headers = {**_HEADERS, "ETag": tag}
-    if _matches(if_none_match, tag):
-        return Answer(304, headers, b"")
-    return Answer(200, headers, body)
+    return Answer(200, {**_HEADERS, "ETag": tag}, body)
 
 
 def _matches(if_none_match: str, tag: str) -> bool:

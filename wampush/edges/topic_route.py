@@ -18,7 +18,7 @@ import orjson
 from wampush.broker.identity import AWAITING
 from wampush.choices import Action
 from wampush.edges.problems import PROBLEM_TYPE, RequestRefused
-from wampush.edges.topic_requests import PREFIX, respond, topic_request
+from wampush.edges.topic_requests import PREFIX, TopicAnswers, topic_request
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, shared_with
 from wampush.errors import CloseReason, Refusal
 
@@ -43,7 +43,7 @@ class TopicRoute:
         only sessions may ask, because it has not been asked about a client without one.
     """
 
-    __slots__ = ("_broker", "_judges_subscribing", "_reader")
+    __slots__ = ("_answers", "_broker", "_judges_subscribing")
 
     #: The pages of ``[websocket]`` may ask.
     origins = None
@@ -52,7 +52,7 @@ class TopicRoute:
         self, broker: Broker, reader: HistoryReader | None, judges_subscribing: Callable[[], bool]
     ) -> None:
         self._broker = broker
-        self._reader = reader
+        self._answers = TopicAnswers(reader)
         self._judges_subscribing = judges_subscribing
 
     def subprotocol(self, offered: Sequence[str]) -> None:
@@ -81,8 +81,12 @@ class TopicRoute:
 
     def send(self, outbox: Outbox, request: ConnectRequest, identity: Identity) -> None:
         """Queue the response to a request."""
-        response = _response(request, *self._answer(request, identity))
-        self._broker.fanout.send(outbox, response)
+        status, headers, body = self._answer(request, identity)
+        fanout = self._broker.fanout
+        fanout.send(outbox, _head(request, status, headers, len(body)))
+        if body and request.method != "HEAD":
+            # By itself, so that all clients share its bytes.
+            fanout.send(outbox, body)
 
     def _answer(
         self, request: ConnectRequest, identity: Identity
@@ -90,7 +94,8 @@ class TopicRoute:
         try:
             asked = topic_request(request.target, has_credentials=True)
             self._permit(identity, asked.topic)
-            return respond(self._reader, asked, identity, request.headers.get("if-none-match", ""))
+            known = request.headers.get("if-none-match", "")
+            return self._answers.respond(asked, identity, known)
         except RequestRefused as error:
             headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
             return error.status, headers, orjson.dumps(error.as_json()) + b"\n"
@@ -162,14 +167,15 @@ class TopicConversation:
         """Do nothing: nothing was kept."""
 
 
-def _response(
-    request: ConnectRequest, status: int, headers: Mapping[str, str], body: bytes
-) -> bytes:
-    """Return a response on the wire; without its body for a request of method HEAD."""
+def _head(request: ConnectRequest, status: int, headers: Mapping[str, str], length: int) -> bytes:
+    """Return the header of a response on the wire.
+
+    :param length: of the body.
+    """
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if status != HTTPStatus.NOT_MODIFIED:
-        lines.append(f"Content-Length: {len(body)}")
+        lines.append(f"Content-Length: {length}")
     lines.append("X-Content-Type-Options: nosniff")
     head = "\r\n".join(lines) + f"\r\n{shared_with(request.headers)}Connection: close\r\n\r\n"
-    return head.encode() + (b"" if request.method == "HEAD" else body)
+    return head.encode()

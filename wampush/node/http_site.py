@@ -16,7 +16,7 @@ from wampush.config.settings import Settings
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import BoundedSite, HttpLimits
-from wampush.edges.topic_requests import Answer, respond, topic_request
+from wampush.edges.topic_requests import Answer, TopicAnswers, topic_request
 from wampush.errors import CloseReason
 from wampush.net import secret_files
 from wampush.net.addresses import counting_key
@@ -93,10 +93,10 @@ def _view(
 
 def _topic(settings: Settings, node: Node) -> Callable[[str, str], Answer]:
     """Return the function that answers requests for a topic as operators see it."""
-    reader = history_reader(settings, node.broker, marks_restricted=True)
+    answers = TopicAnswers(history_reader(settings, node.broker, marks_restricted=True))
 
     def answer(target: str, if_none_match: str) -> Answer:
-        return respond(reader, topic_request(target), None, if_none_match)
+        return answers.respond(topic_request(target), None, if_none_match)
 
     return answer
 

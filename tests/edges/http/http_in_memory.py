@@ -19,7 +19,7 @@ from wampush.edges.acknowledged_pushes import Published
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import HttpLimits
-from wampush.edges.topic_requests import Answer, respond, topic_request
+from wampush.edges.topic_requests import Answer, TopicAnswers, topic_request
 from wampush.errors import InputRefused, PushRefused, Refusal
 
 MAX_BYTES = 1000
@@ -104,7 +104,7 @@ def watch_nothing(_: Callable[[str, bytes], None]) -> Callable[[], None]:
 
 def no_topic(target: str, _: str) -> Answer:
     """A node without histories."""
-    return respond(None, topic_request(target), None, "")
+    return TopicAnswers(None).respond(topic_request(target), None, "")
 
 
 def refuse(peer: str) -> None:

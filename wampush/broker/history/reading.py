@@ -41,6 +41,12 @@ class HistoryReader:
         self._max_bytes = max_bytes
         self._marks_restricted = marks_restricted
 
+    def version(self, topic: str) -> tuple[Position, int] | None:
+        """Return what changes with each change of what a topic keeps; None without history."""
+        log = self._history.log(topic)
+        position = self._history.position(topic)
+        return None if position is None else (position, 0 if log is None else log.revision)
+
     def values(self, topic: str, visible: Visible) -> Mapping[str, object] | None:
         """Return the values of a topic, and its position.
 
