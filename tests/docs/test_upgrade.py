@@ -1,16 +1,22 @@
-"""The upgrade notes name every key that has moved, and quote what the server says about one."""
+"""The upgrade notes: keys that have moved, and what happens to pushes while nobody pulls."""
 
 from __future__ import annotations
 
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
+import zmq
 
+from tests.support.daemon import Daemon
 from tests.support.guides import blocks_in
+from tests.support.raw_client import RawClient
+from tests.support.waiting import eventually
 from wampush.config.keys import MOVED, dotted
 from wampush.config.load import load
 from wampush.errors import OperatorError
+from wampush.testing.ports import reserved_ports
 
 ROOT = Path(__file__).parents[2]
 NAME = "docs/howto/upgrade.md"
@@ -41,3 +47,36 @@ def test_the_message_about_an_old_key(tmp_path: Path) -> None:
     with pytest.raises(OperatorError) as raised:
         load(path, {}, {})
     assert str(raised.value) == shown.strip().replace("/etc/wampush.toml", str(path))
+
+
+def metrics_of(daemon: Daemon) -> str:
+    """What a scrape receives."""
+    url = f"http://127.0.0.1:{daemon.http_port}/metrics"
+    with urllib.request.urlopen(url, timeout=10) as response:
+        return str(response.read().decode())
+
+
+def test_pushes_that_waited_come_before_the_pages(tmp_path: Path) -> None:
+    settings = tmp_path / "wampush.toml"
+    settings.write_text('[[topics]]\nmatch = "kept"\nlast = true\n', encoding="utf-8")
+    with (
+        reserved_ports(3) as ports,
+        zmq.Context() as context,
+        context.socket(zmq.PUSH) as backend,
+    ):
+        backend.set(zmq.LINGER, 0)
+        backend.connect(f"tcp://127.0.0.1:{ports[1]}")
+        for topic in (b"kept", b"lost"):
+            backend.send_multipart([topic, b'"while wampush was down"'])
+        daemon = Daemon(ports, cwd=tmp_path, extra=["--config", str(settings)])
+        try:
+            daemon.wait_until_ready()
+            unseen = 'wampush_pushes_without_receivers_total{source="zeromq"} 2'
+            eventually(lambda: metrics_of(daemon), lambda text: unseen in text)
+            with RawClient(daemon.websocket_port) as page:
+                page.send(5, "lost")
+                page.send(5, "kept")
+                assert page.receive() == [8, "kept", "while wampush was down"]
+            daemon.stop()
+        finally:
+            daemon.kill()
