@@ -135,6 +135,9 @@ def test_the_table_holds_every_reason_of_a_push():
         Refusal.FOREIGN_PAGE,
         Refusal.CLIENTS_BEHIND,
         Refusal.STOPPING,
+        Refusal.BAD_LIST,
+        Refusal.BAD_ID,
+        Refusal.ID_REUSED,
     }
     of_backends = {refusal for refusal in Refusal if refusal.fault is Fault.BACKEND}
     assert {refusal for _, refusal in REFUSED} == (

@@ -19,8 +19,8 @@ def world() -> World:
 
 
 @pytest.fixture
-def push(world: World) -> Callable[[str], int]:
-    def push(topic: str) -> int:
+def push(world: World) -> Callable[[str], int | None]:
+    def push(topic: str) -> int | None:
         world.clock.advance(COMPARE_INTERVAL)
         return world.broker.push(Source.ZEROMQ, Publication(topic, b"1"))
 
@@ -28,7 +28,7 @@ def push(world: World) -> Callable[[str], int]:
 
 
 def test_a_similar_topic_with_subscribers_is_named(
-    world: World, push: Callable[[str], int]
+    world: World, push: Callable[[str], int | None]
 ) -> None:
     for topics in (["MainCategory"], ["MainCategory", "news"]):
         world.client(*topics)
@@ -42,7 +42,9 @@ def test_a_similar_topic_with_subscribers_is_named(
     assert world.ledger.accepted[Source.ZEROMQ] == 1
 
 
-def test_a_push_with_receivers_is_not_counted(world: World, push: Callable[[str], int]) -> None:
+def test_a_push_with_receivers_is_not_counted(
+    world: World, push: Callable[[str], int | None]
+) -> None:
     world.client("news")
     assert push("news") == 1
     assert world.ledger.unheard == {}
@@ -52,7 +54,7 @@ def test_a_push_with_receivers_is_not_counted(world: World, push: Callable[[str]
     "topic", ["orders", "room.18", "room.2", "news" * MAX_LENGTH], ids=["other", "18", "2", "long"]
 )
 def test_only_topics_that_are_probably_misspelled_are_logged(
-    world: World, push: Callable[[str], int], topic: str
+    world: World, push: Callable[[str], int | None], topic: str
 ) -> None:
     world.client("news", "room.17")
     assert push(topic) == 0
@@ -68,7 +70,7 @@ def test_a_user_who_is_offline_is_not_a_misspelled_topic(world: World) -> None:
     assert world.ledger.unheard == {Source.HTTP: 1}
 
 
-def test_topics_are_compared_now_and_then(world: World, push: Callable[[str], int]) -> None:
+def test_topics_are_compared_now_and_then(world: World, push: Callable[[str], int | None]) -> None:
     world.client("news", "orders")
     push("newss")
     world.broker.push(Source.ZEROMQ, Publication("orderss", b"1"))
@@ -83,7 +85,7 @@ def test_topics_are_compared_now_and_then(world: World, push: Callable[[str], in
 
 
 def test_what_is_remembered_is_bounded(
-    world: World, push: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+    world: World, push: Callable[[str], int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wampush.broker.unreceived_pushes.MAX_REMEMBERED", 1)
     world.client("news", "orders")
@@ -93,7 +95,7 @@ def test_what_is_remembered_is_bounded(
 
 
 def test_only_so_many_topics_are_compared(
-    world: World, push: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+    world: World, push: Callable[[str], int | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wampush.broker.unreceived_pushes.MAX_COMPARED", 1)
     world.client("other")

@@ -10,6 +10,7 @@ from typing import Any
 import prometheus_client
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 
 from tests.edges.websocket.in_memory import MemoryNode, masked
 from tests.support.daemon import Daemon
@@ -19,9 +20,12 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
+from wampush.broker.publication import Publication
+from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 from wampush.errors import CloseReason
-from wampush.node.metrics import METRICS, Metrics, NodeState
+from wampush.node.core import make_core
+from wampush.node.metrics import METRICS, Metrics, NodeState, _of_durable
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -240,3 +244,14 @@ def test_what_topics_keep() -> None:
     assert replays is not None
     assert [measuring.value(name) for name in names] == [1, replays.history.size, 0]
     assert measuring.value("wampush_events_dropped_total", policy="replay") == 0
+
+
+def test_durable_topics() -> None:
+    measuring = MeasuredNode()
+    names = ("wampush_durable_in_flight_bytes", "wampush_durable_failed_total")
+    assert [measuring.value(name) for name in names] == [0, 0]
+    durable = _of_durable(lambda durable: durable.size)
+    core = make_core(Settings(topics=(TopicSettings("t", last=True, durable=True),)), Clock())
+    core.broker.push(Source.ZEROMQ, Publication("t", b"1"))
+    state: Any = core
+    assert durable(state) == [((), 513.0)]

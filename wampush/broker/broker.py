@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import Final
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
+from wampush.broker.durable_publishing import DurablePublishing, OnDone
 from wampush.broker.history.replays import Recovery, Replays
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
@@ -26,7 +28,8 @@ from wampush.broker.publication import Position, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.unreceived_pushes import UnreceivedPushes
-from wampush.errors import CloseReason, MessageRefused
+from wampush.errors import CloseReason, MessageRefused, PublicationRefused
+from wampush.excerpts import shown
 
 
 class Broker:
@@ -39,6 +42,7 @@ class Broker:
     :param memory: what sessions make the node keep; None for no limits.
     :param occupancy: learns of first and last subscribers of topics; None for nobody.
     :param replays: queue what topics keep for sessions; None when no topic has a history.
+    :param durable: stores what is published to durable topics; None when no topic is durable.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Broker:
         memory: Memory | None = None,
         occupancy: Occupancy | None = None,
         replays: Replays | None = None,
+        durable: DurablePublishing | None = None,
     ) -> None:
         self._router = router
         self.ledger: Final = ledger
@@ -59,6 +64,7 @@ class Broker:
         self.memory: Final = Memory(UNLIMITED) if memory is None else memory
         self.occupancy: Final = occupancy
         self.replays: Final = replays
+        self.durable: Final = durable
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
@@ -76,23 +82,66 @@ class Broker:
 
     # Publications.
 
-    def publish(self, publication: Publication) -> int:
+    def publish(self, publication: Publication) -> int | None:
         """Publish on behalf of anyone who may.
 
-        :returns: ``local_receivers``, how many sessions of this node it was queued for.
+        :returns: ``local_receivers``, how many sessions of this node it was queued for; None for a
+            durable topic, whose publications are stored first.
+        :raises PublicationRefused: the history of a topic does not take it.
         """
+        if self.durable is not None and self.durable.takes(publication):
+            self.durable.publish(publication, _nobody_waits)
+            return None
         return self._router.publish(publication)
 
-    def push(self, source: Source, publication: Publication) -> int:
+    def push(
+        self, source: Source, publication: Publication, on_done: OnDone | None = None
+    ) -> int | None:
         """Publish on behalf of a backend and count its push as accepted.
 
+        A push to a durable topic is counted when it is stored, or could not be stored.
+
+        :param on_done: learns the outcome of a push to a durable topic, after it was counted.
         :returns: as :meth:`publish`.
+        :raises PublicationRefused: the history of a topic does not take it; it is not counted.
         """
-        receivers = self.publish(publication)
+        if self.durable is not None and self.durable.takes(publication):
+            self.durable.publish(
+                publication, partial(self._on_stored, source, publication, on_done)
+            )
+            return None
+        receivers = self._router.publish(publication)
         self.ledger.accept(source)
         if not receivers:
             self._unheard.note(source, publication.topic)
         return receivers
+
+    def _on_stored(
+        self,
+        source: Source,
+        publication: Publication,
+        on_done: OnDone | None,
+        outcome: int | PublicationRefused,
+    ) -> None:
+        if isinstance(outcome, PublicationRefused):
+            origin = f"topic {shown(publication.topic)}"
+            self.ledger.refuse(source, origin, outcome, publication.payload)
+        else:
+            self.ledger.accept(source)
+            if not outcome:
+                self._unheard.note(source, publication.topic)
+        if on_done is not None:
+            on_done(outcome)
+
+    def flush(self) -> None:
+        """Store and deliver what was published to durable topics; for the end of the process."""
+        if self.durable is not None:
+            self.durable.flush()
+
+    def stop(self) -> None:
+        """Store what was published to durable topics, and take no more; may be called again."""
+        if self.durable is not None:
+            self.durable.stop()
 
     def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:
         """Hand over each publication on this node from now on; see :meth:`Router.watch`."""
@@ -238,3 +287,7 @@ class Broker:
         except MessageRefused as error:
             if subscriber.peer is not None:
                 subscriber.peer.end(CloseReason.MEMORY_LIMIT, error.refusal.code)
+
+
+def _nobody_waits(_: int | PublicationRefused) -> None:
+    """Take the outcome of a client's PUBLISH, which has no answer; failures are logged."""

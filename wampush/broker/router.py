@@ -70,10 +70,12 @@ class Router:
     def deliver(self, publication: Publication) -> int:
         """Queue a publication for its receivers on this node.
 
+        One with a position is in the history already.
+
         :returns: how many receivers there are.
         :raises PublicationRefused: when the history of its topic does not take it.
         """
-        if self.history is not None:
+        if self.history is not None and publication.position is None:
             publication = self.history.append(publication)
         topic = publication.topic
         if self._watchers:

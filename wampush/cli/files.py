@@ -66,6 +66,7 @@ def _named_files(settings: Settings) -> Iterator[tuple[str, FileKind, str]]:
 @cache
 def _readers() -> Mapping[FileKind, Reader]:
     from wampush.edges.auth import cra_key_file, token_keys
+    from wampush.edges.storage import sqlite_database
     from wampush.edges.zeromq.keys import read_public_keys, read_secret_key
     from wampush.net import pem_files, secret_files
 
@@ -79,6 +80,7 @@ def _readers() -> Mapping[FileKind, Reader]:
         FileKind.PASSWORD: lambda key, path, _: secret_files.password(path, key),
         FileKind.CURVE_SECRET_KEY: lambda key, path, _: read_secret_key(key, path),
         FileKind.CURVE_CLIENT_KEYS: lambda key, path, _: read_public_keys(key, path),
+        FileKind.DATABASE: lambda _key, path, _: sqlite_database.check_file(path),
     }
 
 

@@ -199,7 +199,7 @@ class AcknowledgedPushes:
     ) -> Deferred[Published]:
         if not self._held and not self._backpressure.paused and not self._budget.is_late():
             try:
-                return succeed(self._publish_now(publication))
+                return self._publish_now(publication)
             except PushRefused as error:
                 return self._refused(error, origin, parts)
         # The push stays valid when its sender disconnects meanwhile: all of it was received.
@@ -208,8 +208,27 @@ class AcknowledgedPushes:
         self._held.append(_HeldPush(publication, parts, origin, done, timer))
         return done
 
-    def _publish_now(self, publication: Publication) -> Published:
-        receivers = self._broker.push(self._source, publication)
+    def _publish_now(self, publication: Publication) -> Deferred[Published]:
+        """Publish one push.
+
+        :returns: fires when it is stored, if it must be; fails with PushRefused, which is counted
+            then.
+        :raises PushRefused: it is not counted.
+        """
+        stored: Deferred[Published] = Deferred()
+        on_done = partial(self._on_stored, publication, stored)
+        receivers = self._broker.push(self._source, publication, on_done)
+        return stored if receivers is None else succeed(self._published(publication, receivers))
+
+    def _on_stored(
+        self, publication: Publication, stored: Deferred[Published], outcome: int | PushRefused
+    ) -> None:
+        if isinstance(outcome, PushRefused):
+            stored.errback(outcome)
+        else:
+            stored.callback(self._published(publication, outcome))
+
+    def _published(self, publication: Publication, receivers: int) -> Published:
         replays = self._broker.replays
         if replays is None:
             return Published(receivers)
@@ -242,7 +261,7 @@ class AcknowledgedPushes:
             else:
                 self._held.popleft()
                 first.timer.cancel()
-                first.done.callback(published)
+                published.chainDeferred(first.done)
 
     def _refuse_late_push(self) -> None:
         # All wait equally long, so the push whose time is up is the first.

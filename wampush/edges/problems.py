@@ -21,6 +21,7 @@ _STATUSES: Final = {
     Refusal.ID_REUSED: 409,
     Refusal.TOO_LARGE: 413,
     Refusal.CLIENTS_BEHIND: 503,
+    Refusal.NOT_STORED: 503,
     Refusal.STOPPING: 503,
 }
 

@@ -21,6 +21,7 @@ from wampush.apps.python.loading import load_apps
 from wampush.broker.access.policy import Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.history.journal import Journal
 from wampush.broker.ledger import Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.handler import RequestHandler
@@ -29,6 +30,8 @@ from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.sse.route import PATH, EventStreamRoute
+from wampush.edges.storage.sqlite_database import SqliteDatabase
+from wampush.edges.storage.sqlite_journal import SqliteJournal
 from wampush.edges.topic_route import PATHS, TopicRoute
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
@@ -102,7 +105,7 @@ def build(
     :param folder: of the configuration file; application code may be next to it.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
-    core = make_core(settings, reactor)
+    core = make_core(settings, reactor, journal=_journal(settings, reactor))
     components = _components(core, folder)
     loaded_apps = load_apps(settings.apps, folder)
     webhooks = _webhooks(core)
@@ -127,6 +130,19 @@ def build(
         webhooks=webhooks,
         inspection=_inspection(requests, websocket, redis, webhooks),
     )
+
+
+def _journal(settings: Settings, reactor: Any) -> Journal | None:
+    """Return what stores the publications of durable topics; None without such topics."""
+    if not any(each.durable for each in settings.topics):
+        return None
+    database = SqliteDatabase(Path(settings.history.database))
+    _log.info(
+        "durable topics: the database is {path}, with {topics} topics",
+        path=str(database.path),
+        topics=database.topic_count,
+    )
+    return SqliteJournal(database, reactor.callFromThread)
 
 
 def _components(core: Core, folder: Path | None) -> Components:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic, time
 from typing import Any
 
@@ -22,6 +23,7 @@ from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
+from wampush.broker.history.journal import Journal, MemoryJournal
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Ledger
@@ -39,7 +41,12 @@ from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.node.apps import NodeApps
-from wampush.node.history import history_procedures, memory_history, replays
+from wampush.node.history import (
+    durable_publishing,
+    history_procedures,
+    memory_history,
+    replays,
+)
 
 _log = Logger(namespace="wampush.node")
 _broker_log = Logger(namespace="wampush.broker")
@@ -73,6 +80,7 @@ def make_core(
     *,
     now: Callable[[], float] = time,
     elapsed: Callable[[], float] = monotonic,
+    journal: Journal | None = None,
 ) -> Core:
     """Return the broker and what belongs to it.
 
@@ -80,23 +88,19 @@ def make_core(
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param now: the time of day, in seconds since the epoch.
     :param elapsed: seconds of a clock that never goes back, for the rates of permissions.
+    :param journal: stores the publications of durable topics; None keeps them in memory.
+    :raises OperatorError: what is stored cannot be read.
     """
-
-    def end_of_turn(flush: Callable[[], None]) -> None:
-        reactor.callLater(0, flush)
+    journal = MemoryJournal(reactor.callLater) if journal is None else journal
 
     ledger = Ledger(now, _report)
-    backpressure = Backpressure(
-        settings.limits.queued_bytes,
-        reactor.callLater,
-        settings.limits.queued_bytes_per_address,
-    )
+    backpressure = _backpressure(settings, reactor)
     router = Router(
         SubscriptionIndex(),
-        Fanout(end_of_turn, backpressure, ledger),
+        Fanout(partial(reactor.callLater, 0), backpressure, ledger),
         Policy(Publishing.NOBODY, _permissions(settings, elapsed)),
         _topic_rules(settings),
-        memory_history(settings, now, reactor.seconds),
+        memory_history(settings, now, reactor.seconds, journal.forget),
     )
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
@@ -112,11 +116,17 @@ def make_core(
             memory=_memory(settings),
             occupancy=Occupancy(settings.presence.topic_grace, clock),
             replays=replays(settings, router, ledger),
+            durable=durable_publishing(journal, router, backpressure, ledger, reactor.callLater),
         ),
         presence=presence,
         backpressure=backpressure,
         ingest=_ingest(settings),
     )
+
+
+def _backpressure(settings: Settings, reactor: Any) -> Backpressure:
+    limits = settings.limits
+    return Backpressure(limits.queued_bytes, reactor.callLater, limits.queued_bytes_per_address)
 
 
 def _report(message: str, **fields: object) -> None:

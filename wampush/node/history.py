@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Backpressure, Timer
+from wampush.broker.durable_publishing import DurablePublishing
+from wampush.broker.history.journal import Journal
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.reading import HistoryReader
 from wampush.broker.history.replays import Replays
@@ -26,17 +29,47 @@ def history_rules(topics: Sequence[TopicSettings]) -> HistoryRules:
 
 
 def memory_history(
-    settings: Settings, now: Callable[[], float], seconds: Callable[[], float]
+    settings: Settings,
+    now: Callable[[], float],
+    seconds: Callable[[], float],
+    on_forgotten: Callable[[str], None] | None = None,
 ) -> MemoryHistory | None:
     """Return the history of all topics; None where no topic keeps anything.
 
     :param now: the time in seconds since 1970.
     :param seconds: the time in seconds of a clock that never goes back.
+    :param on_forgotten: see :class:`MemoryHistory`.
     """
     rules = history_rules(settings.topics)
     if not rules.any:
         return None
-    return MemoryHistory(rules, settings.history.max_bytes, now, seconds)
+    return MemoryHistory(rules, settings.history.max_bytes, now, seconds, on_forgotten)
+
+
+def durable_publishing(
+    journal: Journal,
+    router: Router,
+    backpressure: Backpressure,
+    ledger: Ledger,
+    call_later: Callable[[float, Callable[[], None]], Timer],
+) -> DurablePublishing | None:
+    """Return what stores publications, with what is stored loaded; None without durable topics.
+
+    :raises OperatorError: what is stored cannot be read.
+    """
+    history = router.history
+    if history is None or not history.rules.any_durable:
+        return None
+    durable = DurablePublishing(
+        journal,
+        history=history,
+        router=router,
+        backpressure=backpressure,
+        ledger=ledger,
+        call_later=call_later,
+    )
+    durable.start()
+    return durable
 
 
 def replays(settings: Settings, router: Router, ledger: Ledger) -> Replays | None:
@@ -93,4 +126,5 @@ def _rule(topic: TopicSettings) -> HistoryRule | None:
         max_age=topic.max_age,
         max_bytes=topic.max_bytes,
         version_by=topic.version_by,
+        durable=topic.durable,
     )

@@ -24,6 +24,7 @@ from prometheus_client.registry import Collector
 from wampush import __version__
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.replays import REPLAY
 from wampush.broker.ledger import PUSH_SOURCES, Source
@@ -128,14 +129,13 @@ def _dropped(state: NodeState) -> Samples:
     return [((policy,), dropped.get(policy, 0)) for policy in policies]
 
 
+def _of_durable(read: Callable[[DurablePublishing], float]) -> Callable[[NodeState], Samples]:
+    return lambda state: [((), read(each) if (each := state.broker.durable) else 0.0)]
+
+
 def _of_history(read: Callable[[MemoryHistory], float]) -> Callable[[NodeState], Samples]:
     """Return the reader of a metric of what topics keep; 0 where no topic keeps anything."""
-
-    def samples(state: NodeState) -> Samples:
-        replays = state.broker.replays
-        return [((), 0.0 if replays is None else read(replays.history))]
-
-    return samples
+    return lambda state: [((), read(each.history) if (each := state.broker.replays) else 0.0)]
 
 
 def _redis_connected(state: NodeState) -> Samples:
@@ -302,6 +302,20 @@ METRICS: Final = (
         (),
         "Values and events removed because of history.max_bytes.",
         _of_history(lambda history: history.evicted),
+    ),
+    Metric(
+        "wampush_durable_in_flight_bytes",
+        MetricKind.GAUGE,
+        (),
+        "Publications to durable topics that are not stored and delivered yet.",
+        _of_durable(lambda durable: durable.size),
+    ),
+    Metric(
+        "wampush_durable_failed_total",
+        MetricKind.COUNTER,
+        (),
+        "Publications to durable topics that could not be stored, so that nobody got them.",
+        _of_durable(lambda durable: durable.failed),
     ),
     Metric(
         "wampush_queued_bytes",

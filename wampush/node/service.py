@@ -249,7 +249,7 @@ class WampushService(Service):
         ended: list[Deferred[Any]] = [
             running.sockets.close_websocket(),
             node.redis.stop().addCallback(
-                lambda _: node.websocket.stop(max(begun + STOP_PATIENCE - monotonic(), 0.0))
+                lambda _: _stop_clients(node, max(begun + STOP_PATIENCE - monotonic(), 0.0))
             ),
         ]
         gatherResults(ended).addCallback(
@@ -268,6 +268,7 @@ class WampushService(Service):
             # The operator did not want to wait, and the reactor closes everything by itself.
             return succeed(None)
         node = running.node
+        node.broker.stop()
         node.pull.stop()
         node.authenticator.close()
         node.backpressure.stop()
@@ -293,6 +294,7 @@ class WampushService(Service):
         running, stopped = self._running_node, self._stopped
         if running is None or stopped is None or stopped.called:
             return result
+        running.node.broker.stop()
         _log.info(
             "stopped: {summary}",
             summary=summary(running.node.broker.ledger, monotonic() - self._started_at),
@@ -327,6 +329,15 @@ def _log_ready() -> None:
     _log.info(
         "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
     )
+
+
+def _stop_clients(node: Node, patience: float) -> Deferred[None]:
+    """End the connections of clients once they have got what was published.
+
+    :param patience: seconds that they have for that.
+    """
+    node.broker.flush()
+    return node.websocket.stop(patience)
 
 
 def _write_in_thread(writer: LogWriter) -> None:

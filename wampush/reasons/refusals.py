@@ -93,6 +93,13 @@ class Refusal(Enum):
         " or leave the older one out.",
     )
 
+    NOT_STORED = Reason(
+        "not-stored",
+        Fault.OPERATOR,
+        "The database of history.database did not store it, so that nobody got it; see the log, "
+        "and send it again.",
+    )
+
     # A push over HTTP.
     NO_ACCESS = Reason(
         "no-access",

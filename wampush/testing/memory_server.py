@@ -21,6 +21,7 @@ from wampush.broker.requests.connect_request import ConnectAttempt
 from wampush.broker.subscriber import Subscriber
 from wampush.config.load import load
 from wampush.edges.auth.authenticator import Authenticator
+from wampush.errors import PublicationRefused
 from wampush.node.core import make_core, make_requests
 from wampush.node.default_publishing import decide_publishing
 from wampush.testing.clock import ThreadedClock
@@ -158,8 +159,15 @@ class InMemoryServer:
         parts = [topic.encode(), json_values.text_of(data)]
         if options:
             parts.append(json_values.text_of(options))
-        receivers = self._core.broker.push(Source.ZEROMQ, self._core.ingest.publication(parts))
+        publication = self._core.ingest.publication(parts)
+        outcomes: list[int | PublicationRefused] = []
+        receivers = self._core.broker.push(Source.ZEROMQ, publication, outcomes.append)
         self.settle()
+        if receivers is None:
+            (outcome,) = outcomes
+            if isinstance(outcome, PublicationRefused):
+                raise outcome
+            return outcome
         return receivers
 
     def advance(self, seconds: float) -> None:

@@ -508,7 +508,7 @@ def test_a_free_client_is_never_counted(world):
 
 def test_the_policies_are_those_of_the_settings():
     assert [policy.value for policy in SlowClient] == ["disconnect", "drop-newest", "latest"]
-    assert [hold.value for hold in Hold] == ["flushing", "total", "crowd"]
+    assert [hold.value for hold in Hold] == ["flushing", "total", "crowd", "storing"]
 
 
 def test_an_event_for_one_client_is_sent_in_order(world):

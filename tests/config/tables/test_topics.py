@@ -41,6 +41,8 @@ def test_topics_from_narrow_to_wide():
         ({"history": 3, "replay": 3, "last": True}, "replay", "where last or last_by says"),
         ({"tombstone": "gone", "last": True}, "tombstone", "where no last_by gives keys"),
         ({"version_by": "rev"}, "version_by", "where nothing is kept"),
+        ({"durable": True}, "durable", "where nothing is kept"),
+        ({"durable": True, "last": True}, "durable", "needs history.database"),
     ],
 )
 def test_options_of_history_that_do_not_fit(entry, name, expected):

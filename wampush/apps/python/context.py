@@ -75,7 +75,8 @@ class ServerContext:
 
         :param data: any JSON value.
         :param to: the subscribers that receive it; None for all.
-        :returns: the number of sessions for which it was queued.
+        :returns: the number of sessions for which it was queued; 0 for a durable topic, whose
+            events are stored first.
         :raises PushRefused: when the topic or the targets are not valid.
         :raises NotSerialisable: when the data has no JSON form.
         """
@@ -83,7 +84,7 @@ class ServerContext:
         audience = EVERYONE if targets is None else Audience(to=targets)
         api = self._api
         publication = Publication(api.check_topic(topic), json_values.text_of(data), audience)
-        return api.in_reactor(api.broker.publish, publication)
+        return api.in_reactor(api.broker.publish, publication) or 0
 
     def end_sessions(self, user: str, reason: str = "") -> int:
         """End all sessions of a user once what is queued for them is sent, with close code 3000.

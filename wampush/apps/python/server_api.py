@@ -24,8 +24,8 @@ Value = TypeVar("Value")
 class Publisher(Protocol):
     """The broker, as apps use it."""
 
-    def publish(self, publication: Publication) -> int:
-        """Publish, and return the number of receivers."""
+    def publish(self, publication: Publication) -> int | None:
+        """Publish, and return the number of receivers; None where it is stored first."""
 
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         """Queue an event for one session."""

@@ -3,7 +3,7 @@
 Owns: the total of bytes that wait for slow clients, the reasons to pause, the wake-up afterwards.
 Must not import: Twisted, the edges. The timer is handed in.
 
-Three things pause the sources, and each ends by an event:
+Four things pause the sources, and each ends by an event:
 
 * Clients that a flush has not reached yet are published to again. It ends when the flush is
   finished.
@@ -16,6 +16,8 @@ Three things pause the sources, and each ends by an event:
   dropped when their queues are full. If they were half of the crowd, there is no other such pause
   for :data:`CROWD_REST` seconds, so that clients that deliberately read a trickle cannot keep the
   backends waiting.
+* Much waits to be stored, see ``durable_publishing``. Only this does not pause the delivery of what
+  is stored already.
 
 A client that is the only receiver of its topic is not waited for until its queue grows by
 :data:`LONE_GROWTH` within :data:`LONE_PATIENCE` seconds. If it grows more slowly, the client is
@@ -110,6 +112,7 @@ class Hold(Enum):
     FLUSHING = "flushing"
     TOTAL = "total"
     CROWD = "crowd"
+    STORING = "storing"
 
 
 class Backpressure:
@@ -132,6 +135,7 @@ class Backpressure:
         self._call_later = call_later
         self._holds: set[Hold] = set()
         self._release_callbacks: list[Callable[[], None]] = []
+        self._ready_callbacks: list[Callable[[], None]] = []
         self._awaited: set[Backlog] = set()
         self._half = 0.0
         self._deadline: Timer | None = None
@@ -158,9 +162,18 @@ class Backpressure:
         """Whether sources must wait for their release callback before they read on."""
         return bool(self._holds)
 
+    @property
+    def clients_behind(self) -> bool:
+        """Whether sources pause because of clients."""
+        return bool(self._holds) and self._holds != {Hold.STORING}
+
     def call_on_release(self, callback: Callable[[], None]) -> None:
         """Call a function whenever the last reason to pause has ended."""
         self._release_callbacks.append(callback)
+
+    def call_when_ready(self, callback: Callable[[], None]) -> None:
+        """Call a function whenever :attr:`clients_behind` may have ended."""
+        self._ready_callbacks.append(callback)
 
     def on_queued(self, size: int) -> None:
         """Count bytes that a blocked outbox has queued."""
@@ -203,6 +216,9 @@ class Backpressure:
         """End a reason to pause; wakes the sources if it was the last."""
         if reason in self._holds:
             self._holds.discard(reason)
+            if not self.clients_behind:
+                for callback in self._ready_callbacks:
+                    callback()
             if not self._holds:
                 for callback in self._release_callbacks:
                     callback()

@@ -14,7 +14,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from wampush.broker.history.rule import HistoryRules
+from wampush.broker.history.journal import StoredRow, StoredTopic
+from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.history.stored_event import EventFields, StoredEvent, fields_of
 from wampush.broker.history.topic_log import TopicLog
 from wampush.broker.publication import Position, Publication
@@ -47,6 +48,7 @@ class MemoryHistory:
     :param max_bytes: of memory for all topics together.
     :param now: the time in seconds since 1970, for people.
     :param seconds: the time in seconds of a clock that never goes back, for ages.
+    :param on_forgotten: called with a durable topic whose log goes because of the limit.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class MemoryHistory:
         max_bytes: int,
         now: Callable[[], float],
         seconds: Callable[[], float],
+        on_forgotten: Callable[[str], None] | None = None,
     ) -> None:
         self.rules: Final = rules
         self._max_bytes = max_bytes
         self._now = now
         self._seconds = seconds
+        self._on_forgotten = on_forgotten
         # The topic that was published to longest ago comes first.
         self._logs: OrderedDict[str, TopicLog] = OrderedDict()
         self._epoch = _new_epoch()
@@ -105,14 +109,67 @@ class MemoryHistory:
         position = Position(log.epoch, event.offset)
         return Publication(topic, publication.payload, audience, position)
 
+    def append_stored(
+        self, publication: Publication, position: Position, time: float
+    ) -> Publication:
+        """Keep a publication that is stored already; see :meth:`append`.
+
+        :param position: under which it is stored.
+        :param time: when it was published, in seconds since 1970.
+        """
+        topic = publication.topic
+        log = self._logs.get(topic)
+        if log is None or log.epoch != position.epoch or log.offset != position.offset - 1:
+            rule = self.rules.of(topic)
+            if rule is None:
+                return publication
+            log = self._begin(topic, rule, position.epoch)
+        self._logs.move_to_end(topic)
+        before = log.size
+        seen = self._seconds()
+        row = StoredRow(position.offset, time, publication.payload, publication.audience)
+        event, fields, is_value = _entry(log, row, seen)
+        log.append(event, fields, is_value=is_value)
+        log.expire(seen)
+        self.size += log.size - before
+        if self.size > self._max_bytes:
+            self._evict()
+        return Publication(topic, publication.payload, publication.audience, position)
+
+    def restore(self, stored: StoredTopic) -> bool:
+        """Take what is stored of a topic.
+
+        :returns: whether the topic is durable; if not, nothing is taken.
+        """
+        rule = self.rules.of(stored.topic)
+        if rule is None or not rule.durable:
+            return False
+        log = self._begin(stored.topic, rule, stored.position.epoch)
+        now, seconds = self._now(), self._seconds()
+        # A clock that was set back makes nothing older than it is.
+        log.restore(
+            stored.position.offset,
+            [_entry(log, row, seconds - max(now - row.time, 0.0)) for row in stored.rows],
+        )
+        log.expire(seconds)
+        self.size += log.size
+        if self.size > self._max_bytes:
+            self._evict()
+        return True
+
     def check(self, publication: Publication) -> None:
         """Check that :meth:`append` takes a publication.
 
         :raises PublicationRefused: STALE, when a newer version is known.
         """
         log = self._logs.get(publication.topic)
-        if log is not None:
+        if log is not None and log.rule.version_by:
             _check_version(log, fields_of(publication.payload, log.rule))
+
+    def epoch(self, topic: str) -> str:
+        """Return the epoch of a topic with history."""
+        log = self._logs.get(topic)
+        return self._epoch if log is None else log.epoch
 
     def position(self, topic: str) -> Position | None:
         """Return the position of the newest event of a topic; None for one without history."""
@@ -147,6 +204,15 @@ class MemoryHistory:
         events = log.since(since.offset)
         return Missed(events or (), position, is_complete=events is not None)
 
+    def _begin(self, topic: str, rule: HistoryRule, epoch: str) -> TopicLog:
+        """Begin the log of a topic in an epoch; the log of another epoch goes."""
+        before = self._logs.pop(topic, None)
+        if before is not None:
+            self.size -= before.size + TOPIC_BYTES
+        log = self._logs[topic] = TopicLog(rule, epoch)
+        self.size += TOPIC_BYTES
+        return log
+
     def _evict(self) -> None:
         while self.size > self._max_bytes and self._logs:
             topic, log = next(iter(self._logs.items()))
@@ -160,6 +226,8 @@ class MemoryHistory:
                 # Whoever knows a position of this topic must not mistake it for one of its next
                 # log, whose offsets begin at 1 again.
                 self._epoch = _new_epoch()
+                if log.rule.durable and self._on_forgotten is not None:
+                    self._on_forgotten(topic)
 
 
 def _check_version(log: TopicLog, fields: EventFields) -> None:
@@ -167,6 +235,15 @@ def _check_version(log: TopicLog, fields: EventFields) -> None:
     if newer is not None:
         detail = f"{log.rule.version_by} is {fields.version}; {newer} was published before."
         raise PublicationRefused(Refusal.STALE, detail)
+
+
+def _entry(log: TopicLog, row: StoredRow, seen: float) -> tuple[StoredEvent, EventFields, bool]:
+    """Return what a log takes of a stored publication.
+
+    :param seen: when it was published, in seconds of a clock that never goes back.
+    """
+    is_for_all = row.audience.eligible is None and row.audience.to is None
+    return StoredEvent(*row, seen), fields_of(row.payload, log.rule), is_for_all
 
 
 def _new_epoch() -> str:

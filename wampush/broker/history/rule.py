@@ -26,6 +26,7 @@ class HistoryRule:
     :param max_age: of anything kept, in seconds; 0 for any age.
     :param max_bytes: of everything that is kept of one topic.
     :param version_by: the field of events with a number that must not become smaller; "" for none.
+    :param durable: whether events are stored before anyone gets them, and survive a restart.
     """
 
     last: bool = False
@@ -37,6 +38,7 @@ class HistoryRule:
     max_age: float = 0.0
     max_bytes: int = 16 * 1024 * 1024
     version_by: str = ""
+    durable: bool = False
 
     @property
     def reads_payload(self) -> bool:
@@ -58,6 +60,11 @@ class HistoryRules:
     def any(self) -> bool:
         """Whether any topic can have a history."""
         return any(rule is not None for _, rule in self.rules)
+
+    @property
+    def any_durable(self) -> bool:
+        """Whether any topic is durable."""
+        return any(rule is not None and rule.durable for _, rule in self.rules)
 
     def of(self, topic: str) -> HistoryRule | None:
         """Return the rule of a topic; None where it has no history."""

@@ -7,7 +7,7 @@ Must not import: Twisted, the edges.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from wampush.broker.history.rule import HistoryRule
@@ -77,6 +77,22 @@ class TopicLog:
         while self.size > rule.max_bytes and self.drop_oldest():
             pass
 
+    def restore(self, offset: int, events: Iterable[tuple[StoredEvent, EventFields, bool]]) -> None:
+        """Fill the empty log with what is left of the topic.
+
+        Only the newest events without a gap remain events; the others are there for values.
+
+        :param offset: of the newest event, which may be gone.
+        :param events: what :meth:`append` takes, in the order of the offsets.
+        """
+        for event, fields, is_value in events:
+            if event.offset != self.offset + 1:
+                self._drop_events()
+            self.append(event, fields, is_value=is_value)
+        if self.offset != offset:
+            self._drop_events()
+            self.offset = offset
+
     def expire(self, seen: float) -> None:
         """Drop what is too old.
 
@@ -125,6 +141,10 @@ class TopicLog:
         :param count: at most so many.
         """
         return tuple(islice(self.events, max(len(self.events) - count, 0), None))
+
+    def _drop_events(self) -> None:
+        while self.events:
+            self.drop_event()
 
     def _set_value(self, event: StoredEvent, fields: EventFields) -> None:
         key = fields.key

@@ -23,6 +23,7 @@ class FileKind(Enum):
     PASSWORD = auto()
     CURVE_SECRET_KEY = auto()
     CURVE_CLIENT_KEYS = auto()
+    DATABASE = auto()
 
 
 _PATH: Final = string("the path of a file", lambda text: "\0" not in text, optional=True)
@@ -35,4 +36,5 @@ HttpTokenFile = Annotated[str, _PATH, FileKind.HTTP_TOKEN]
 WebhookSecretFile = Annotated[str, _PATH, FileKind.WEBHOOK_SECRET]
 PasswordFile = Annotated[str, _PATH, FileKind.PASSWORD]
 CurveSecretKeyFile = Annotated[str, _PATH, FileKind.CURVE_SECRET_KEY]
+DatabaseFile = Annotated[str, _PATH, FileKind.DATABASE]
 CurveClientKeysFile = Annotated[str, _PATH, FileKind.CURVE_CLIENT_KEYS]

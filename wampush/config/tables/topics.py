@@ -8,6 +8,7 @@ from typing import Annotated
 
 from wampush.choices import SlowClient
 from wampush.config.checks.check import OptionalText, TopicPattern, number, whole
+from wampush.config.checks.files import DatabaseFile
 from wampush.config.rules import Conflict, never_reached, rule, too_long
 from wampush.config.setting import DAY, GIB
 from wampush.topics import is_reserved, matches_all_of
@@ -34,6 +35,8 @@ class TopicSettings:
     :param replay: How many of the kept events new subscribers get.
     :param max_age: Older events and values are removed. 0: any age.
     :param max_bytes: Of memory for one topic; beyond it, the oldest events go first.
+    :param durable: Whether events are on disk before anyone gets them, and survive a restart and a
+        crash; costs up to a few milliseconds. Needs ``history.database``.
     :param version_by: The field of events with a number that grows, such as ``rev``: an event with
         a smaller one than published before is refused. ``""``: none.
     """
@@ -50,6 +53,7 @@ class TopicSettings:
     max_age: Annotated[float, number(0, 366 * DAY, "s")] = 0.0
     max_bytes: Annotated[int, whole(1024, 64 * GIB, "bytes")] = 16_777_216
     version_by: OptionalText = ""
+    durable: bool = False
 
     @property
     def keeps_something(self) -> bool:
@@ -63,12 +67,15 @@ class HistorySettings:
 
     :param max_bytes: Of memory for all topics together; beyond it, the topic that was published to
         longest ago loses its oldest events first.
+    :param database: The SQLite database of topics with ``durable = true``. It is created with mode
+        600; its folder must exist. Every server needs one of its own.
     :param replay_bytes: Of events that one subscriber gets at once; beyond it, the oldest are left
         out. Never more than a quarter of ``clients.queue_bytes``.
     """
 
     max_bytes: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 67_108_864
     replay_bytes: Annotated[int, whole(1024, GIB, "bytes")] = 1_048_576
+    database: DatabaseFile = ""
 
 
 @rule("topics")
@@ -88,10 +95,24 @@ def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conf
         if topic.version_by and not topic.keeps_something:
             problem = "must be left out where nothing is kept: set last, last_by or history"
             yield Conflict(index, "version_by", problem)
+        if topic.durable and not topic.keeps_something:
+            problem = "must be left out where nothing is kept: set last, last_by or history"
+            yield Conflict(index, "durable", problem)
         if topic.keeps_something and is_reserved(topic.match):
             name = "last" if topic.last else "last_by" if topic.last_by else "history"
             problem = "must be left out: the topics of wampush itself have no history"
             yield Conflict(index, name, problem)
+
+
+@rule("topics", "history.database")
+def durable_topics_have_a_database(
+    topics: Mapping[int, TopicSettings], database: str
+) -> Iterator[Conflict]:
+    """What is durable must be stored somewhere."""
+    for index, topic in topics.items():
+        if topic.durable and topic.keeps_something and not database:
+            problem = "needs history.database, the path of the database"
+            yield Conflict(index, "durable", problem)
 
 
 @rule("topics", "limits.topic_bytes")
