@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import socket
 import subprocess
 from collections.abc import Iterator
 from functools import cache
@@ -20,7 +21,9 @@ from tests.support.browser import Browser
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.guides import blocks_in, on
+from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
+from tests.support.waiting import eventually
 from wampush.reasons import CloseReason, Refusal
 from wampush.testing.ports import reserved_ports
 
@@ -32,6 +35,12 @@ CODES = {reason.code for reason in (*CloseReason, *Refusal)}
 OPEN = """([url, protocols]) => new Promise((resolve) => {
     const socket = new WebSocket(url, protocols);
     socket.onopen = () => { resolve('open'); socket.close(); };
+    socket.onclose = (end) => resolve([end.code, end.wasClean]);
+})"""
+
+
+END = """([url, protocols]) => new Promise((resolve) => {
+    const socket = new WebSocket(url, protocols);
     socket.onclose = (end) => resolve([end.code, end.wasClean]);
 })"""
 
@@ -165,6 +174,54 @@ def test_chromium_says_what_the_page_says(
         )
         expected_codes = {"wrong-port", "wrong-protocol", "backend-handshake"}
         daemon.wait_for_log(lambda log: all(code in log for code in expected_codes))
+
+
+PROXY = """server {{
+    listen 127.0.0.1:{proxy};
+    location / {{
+        proxy_pass http://127.0.0.1:{port};
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_set_header Host $host;
+        proxy_read_timeout 1s;
+    }}
+    location /plain {{ proxy_pass http://127.0.0.1:{port}; }}
+    location /down {{ proxy_pass http://127.0.0.1:{nobody}; }}
+}}"""
+
+
+def test_what_a_proxy_does_to_pages(
+    tmp_path: Path, daemon: Daemon, browser: Browser, pages: PageServer
+) -> None:
+    pages.files["/here.html"] = b"<!doctype html><title>here</title><link rel=icon href=data:,>"
+    page = browser.open(f"{pages.url}/here.html")
+    with reserved_ports(2) as (proxy, nobody):
+        server = PROXY.format(proxy=proxy, port=daemon.websocket_port, nobody=nobody)
+        with running_nginx(tmp_path / "nginx", "events { }", server):
+            url = f"ws://127.0.0.1:{proxy}"
+            eventually(lambda: connects(proxy), bool)
+            for path, status in (("/plain", 400), ("/down", 502)):
+                line = attempt(browser, page, f"{url}{path}", ["wamp"])
+                assert f"Unexpected response code: {status}" in line
+            # nginx ends the idle connection, and nobody says anything.
+            before = list(browser.logged)
+            assert page.evaluate(END, [f"{url}/", ["wamp"]]) == [1006, False]
+            assert browser.logged == before
+            ends = eventually(lambda: daemon.health()["ends"], lambda ends: "peer-lost" in ends)
+            assert set(ends) == {"bad-handshake", "peer-lost"}
+            daemon.wait_for_log(lambda log: "bad-handshake" in log)
+            assert "peer-lost" not in daemon.log
+
+
+def connects(port: int) -> bool:
+    """Whether somebody listens at a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except OSError:
+        return False
+    return True
 
 
 def test_curl_shows_why_an_origin_is_refused(daemon: Daemon) -> None:
