@@ -20,9 +20,11 @@ from bench import (
     encrypted,
     fairness,
     fanout,
+    history,
     pressure,
     push_path,
     readers,
+    state,
     table,
 )
 from bench.native import BenchError, build
@@ -43,6 +45,9 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "closing": closings.closing,
     "crowded": crowded.crowded,
     "push-path": push_path.push_path,
+    "history": history.history,
+    "recovery": history.recovery,
+    "state": state.state,
 }
 
 

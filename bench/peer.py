@@ -1,6 +1,6 @@
 """One WebSocket client on a blocking socket, for what the load generator does not do.
 
-Owns: the opening handshake of a client and the frames it sends.
+Owns: the opening handshake of a client, the frames it sends, and the texts it receives.
 Must not import: wampush, scenarios.
 """
 
@@ -67,3 +67,27 @@ def open_session(port: int, context: ssl.SSLContext | None = None) -> socket.soc
             raise BenchError(f"the handshake was refused: {answer[:200]!r}")
         answer += data
     return connection
+
+
+def receive(connection: socket.socket) -> bytes:
+    """Return the text of the next frame, which must not be a control frame.
+
+    :raises BenchError: the server has closed the connection.
+    """
+    header = _exactly(connection, 2)
+    size = header[1]
+    if size == 126:
+        (size,) = struct.unpack("!H", _exactly(connection, 2))
+    elif size == 127:
+        (size,) = struct.unpack("!Q", _exactly(connection, 8))
+    return _exactly(connection, size)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        part = connection.recv(size - len(data))
+        if not part:
+            raise BenchError("the server has closed the connection")
+        data += part
+    return bytes(data)

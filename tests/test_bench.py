@@ -30,6 +30,9 @@ SCENARIOS = (
     "readers",
     "crowded",
     "push-path",
+    "history",
+    "recovery",
+    "state",
 )
 
 

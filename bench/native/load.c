@@ -9,6 +9,7 @@
  *   -z K     the last K clients stop reading once all are open; they are left out of the counts
  *   -r N     read N bytes per second and client once all are open, with little room in the kernel
  *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
+ *   -m TEXT  send this message instead of SUBSCRIBE, such as a call of wampush.subscribe
  *   -L       local addresses of all of 127.0.0.0/8, for more clients than one address has ports
  *
  * A client is open when it got 101 with the right proof and WELCOME.  When all are open, a line
@@ -44,7 +45,7 @@ static struct {
 	int port, clients, at_once, stalled, spread;
 	long expected, cycles, rate;
 	double seconds;
-	const char *topic;
+	const char *topic, *message;
 } opt = {.clients = 1, .at_once = 64, .expected = -1, .seconds = 30, .topic = "bench"};
 
 static client *clients;
@@ -155,8 +156,9 @@ static void welcomed(client *c)
 			 opt.cycles ? cycles_begun : (long)c->number, number + 2);
 	else
 		snprintf(topic, sizeof topic, "%s", opt.topic);
-	int size = snprintf(text, sizeof text, "[5,\"%s\"]", topic);
-	if (!send_text(c, text, (size_t)size)) {
+	int size = opt.message ? snprintf(text, sizeof text, "%s", opt.message)
+			       : snprintf(text, sizeof text, "[5,\"%s\"]", topic);
+	if (size >= (int)sizeof text || !send_text(c, text, (size_t)size)) {
 		end(c);
 		return;
 	}
@@ -390,7 +392,7 @@ static void say_result(double seconds)
 
 static void read_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:r:C:L")) != -1;)
+	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:r:C:m:L")) != -1;)
 		switch (o) {
 		case 'n': opt.clients = atoi(optarg); break;
 		case 'c': opt.at_once = atoi(optarg); break;
@@ -400,6 +402,7 @@ static void read_options(int argc, char **argv)
 		case 'z': opt.stalled = atoi(optarg); break;
 		case 'r': opt.rate = atol(optarg); break;
 		case 'C': opt.cycles = atol(optarg); break;
+		case 'm': opt.message = optarg; break;
 		case 'L': opt.spread = 1; break;
 		default: exit(1);
 		}

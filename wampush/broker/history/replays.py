@@ -103,8 +103,7 @@ class Replays:
         if missed is None:
             return None
         if missed.is_complete:
-            size = sum([len(each.payload) for each in missed.events])
-            if size <= self._max_bytes:
+            if _size(missed.events) <= self._max_bytes:
                 if key is not None:
                     self._send(subscriber, key, missed.events)
                 return Recovery(True, missed.position)
@@ -134,22 +133,18 @@ class Replays:
         return True
 
     def _send(self, subscriber: Subscriber, key: RunKey, events: Sequence[StoredEvent]) -> None:
-        shown = self.visible(subscriber, events)
-        if not shown:
-            return
         audiences = {each.audience for each in events if each.audience is not EVERYONE}
         excluded = frozenset[str]().union(*[each.exclude for each in audiences])
+        shown = self.visible(subscriber, events) if audiences else events
+        if not shown:
+            return
         if len(shown) < len(events) or any(each.is_limited for each in audiences):
             offsets = tuple([each.offset for each in shown])
             key, excluded = key._replace(revision=0, events=offsets), frozenset()
             if self._send_shared(subscriber, key):
                 return
         fitting = self._fitting(shown)
-        event = key.wire_format.event
-        frames = [
-            event(key.topic, each.payload, Position(key.epoch, each.offset)) for each in fitting
-        ]
-        run = Run(b"".join(frames), len(fitting), len(shown) - len(fitting), excluded)
+        run = Run(_chunk(key, fitting), len(fitting), len(shown) - len(fitting), excluded)
         self._runs.keep(key, run)
         self._queue(subscriber, run)
 
@@ -160,11 +155,28 @@ class Replays:
             self._ledger.deliveries += run.events
             self._fanout.send(subscriber.outbox, run.chunk)
 
-    def _fitting(self, events: list[StoredEvent]) -> Sequence[StoredEvent]:
+    def _fitting(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Return the newest events that fit into one replay."""
+        if _size(events) <= self._max_bytes:
+            return events
         size = 0
         for index in range(len(events) - 1, -1, -1):
             size += len(events[index].payload)
             if size > self._max_bytes:
                 return events[index + 1 :]
         return events
+
+
+def _chunk(key: RunKey, events: Sequence[StoredEvent]) -> bytes:
+    """Return the joined frames of events."""
+    topic, epoch, wire_format = key.topic, key.epoch, key.wire_format
+    event = wire_format.event
+    if wire_format.with_positions is not wire_format:
+        # A frame without a place for the position: making one takes as long as the frame.
+        return b"".join([event(topic, each.payload, None) for each in events])
+    return b"".join([event(topic, each.payload, Position(epoch, each.offset)) for each in events])
+
+
+def _size(events: Sequence[StoredEvent]) -> int:
+    """Return the bytes of payloads."""
+    return sum([len(each.payload) for each in events])
