@@ -102,11 +102,10 @@ class Replays:
         missed = self.history.missed(topic, since)
         if missed is None:
             return None
-        if missed.is_complete:
-            if _size(missed.events) <= self._max_bytes:
-                if key is not None:
-                    self._send(subscriber, key, missed.events)
-                return Recovery(True, missed.position)
+        if missed.is_complete and _size(missed.events) <= self._max_bytes:
+            if key is not None:
+                self._send(subscriber, key, missed.events)
+            return Recovery(True, missed.position)
         on_gap()
         self.on_subscribe(subscriber, topic)
         return Recovery(False, missed.position)
