@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from wampush.broker.history.memory_history import TOPIC_BYTES
+from wampush.broker.history.stored_event import OVERHEAD_BYTES
 from wampush.config.settings import Settings
 from wampush.net.descriptor_limit import RESERVED_DESCRIPTORS, Shares, share_out
 
@@ -84,3 +86,10 @@ def test_memory_of_the_examples() -> None:
         numbers = [int(number) for number in re.findall(r"(?:^|\+ )(\d+)", terms)]
         assert numbers[0] == PROCESS
         assert sum(numbers) == int(total)
+
+
+def test_what_topics_keep() -> None:
+    assert f"about {OVERHEAD_BYTES} bytes and its payload" in TEXT
+    assert "a topic that keeps something, about 2 KiB" in TEXT
+    each = TOPIC_BYTES + OVERHEAD_BYTES
+    assert each == pytest.approx(2048, rel=0.2)
