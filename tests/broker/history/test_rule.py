@@ -17,6 +17,7 @@ RULES = HistoryRules([("chat.secret", None), ("chat.*", HistoryRule(events=5)), 
         ("chat.secret2", HistoryRule(events=5)),
         ("widgets", WIDGETS),
         ("other", None),
+        ("wampush.presence.num_online", None),
     ],
 )
 def test_the_first_pattern_that_matches_decides(topic: str, rule: HistoryRule | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wampush.topics import matches
+from wampush.topics import is_reserved, matches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class HistoryRule:
 
 @dataclass(frozen=True, slots=True)
 class HistoryRules:
-    """The rules for topics.
+    """The rules for topics. Those of wampush itself have no history, whatever pattern they match.
 
     :param rules: patterns of topics and their rules; the first pattern that matches decides, and
         None means that these topics have no history.
@@ -68,6 +68,8 @@ class HistoryRules:
 
     def of(self, topic: str) -> HistoryRule | None:
         """Return the rule of a topic; None where it has no history."""
+        if is_reserved(topic):
+            return None
         for pattern, rule in self.rules:
             if matches(pattern, topic):
                 return rule
