@@ -118,12 +118,12 @@ class Node:
         """
         fanout, broker, ingest = self.fanout, self._broker, self._ingest
         parts = (push,)
-        receivers = 0
+        receivers: int | None = 0
         for _ in range(count):
             fanout.defer_flush()
             receivers = broker.push(Source.ZEROMQ, ingest.publication(parts))
             fanout.flush()
-        return receivers
+        return receivers or 0
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def test_a_topic_that_the_client_may_not_subscribe_to_refuses_the_stream() -> No
     node.broker.policy = Policy(Publishing.NOBODY, permissions)
     status, _, body, reason = answer(node, get("/events?topic=open.a&topic=b&topic=c"))
     assert (status, reason) == ("HTTP/1.1 403 Forbidden", CloseReason.STREAM_REFUSED)
-    assert body.endswith("'b': subscribe-forbidden, 'c': subscribe-forbidden.\n")
+    assert json.loads(body)["detail"] == "'b': subscribe-forbidden, 'c': subscribe-forbidden."
     assert node.broker.sessions == {}
     assert answer(node, get("/events?topic=open.a"))[0] == "HTTP/1.1 200 OK"
 

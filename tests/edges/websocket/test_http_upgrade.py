@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 
 import pytest
 from hypothesis import given
@@ -394,6 +395,23 @@ def test_too_many_and_stopping_answer_503() -> None:
         assert status == "HTTP/1.1 503 Service Unavailable"
         assert "Sec-WebSocket-Version" not in headers
         assert body.decode() == f"{reason.sentence}\n"
+
+
+def test_the_refusal_of_an_ordinary_request_is_a_problem() -> None:
+    refused = HandshakeRefused(CloseReason.ORIGIN_FORBIDDEN, "It is 'a'.")
+    status, headers, body = head_of(http_upgrade.refusal(refused, is_plain=True))
+    assert status == "HTTP/1.1 403 Forbidden"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert json.loads(body) == {
+        "type": "about:blank",
+        "title": "Forbidden",
+        "status": 403,
+        "detail": "It is 'a'.",
+        "code": "origin-forbidden",
+        "sentence": CloseReason.ORIGIN_FORBIDDEN.sentence,
+    }
+    bad = HandshakeRefused(CloseReason.BAD_HANDSHAKE)
+    assert "Sec-WebSocket-Version" not in head_of(http_upgrade.refusal(bad, is_plain=True))[1]
 
 
 def test_tls_on_a_plain_port_is_answered_at_once() -> None:

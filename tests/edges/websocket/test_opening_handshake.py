@@ -161,12 +161,16 @@ class Door:
     def is_waiting(self) -> bool:
         return not self.opened and not self.answered and not self.defects
 
-    def refused(self) -> CloseReason:
-        """The reason of the only answer."""
+    def refused(self, *, is_plain: bool = False) -> CloseReason:
+        """The reason of the only answer.
+
+        :param is_plain: whether it is the answer to an ordinary request.
+        """
         assert self.opened == []
         assert self.defects == []
         ((response, reason, detail),) = self.answered
-        assert response == http_upgrade.refusal(HandshakeRefused(reason, detail))
+        refused = HandshakeRefused(reason, detail)
+        assert response == http_upgrade.refusal(refused, is_plain=is_plain)
         return reason
 
 
@@ -393,7 +397,8 @@ def test_pages_of_permitted_origins_may_read_responses_and_refusals() -> None:
     door.opening.receive(b"GET /events HTTP/1.1\r\n" + HOST + OTHER_PORT + b"\r\n")
     ((response, reason, detail),) = door.answered
     assert (reason, detail) == (CloseReason.TOKEN_REFUSED, "Why.")
-    assert response == http_upgrade.refusal(HandshakeRefused(reason, detail), READABLE)
+    refused = HandshakeRefused(reason, detail)
+    assert response == http_upgrade.refusal(refused, READABLE, is_plain=True)
     assert READABLE.encode() in response
 
 
@@ -412,7 +417,7 @@ def test_pages_of_permitted_origins_may_read_responses_and_refusals() -> None:
 def test_ordinary_requests_of_other_pages_are_refused_and_unreadable(lines: bytes) -> None:
     door = Door()
     door.opening.receive(b"GET /events HTTP/1.1\r\n" + lines + b"\r\n")
-    assert door.refused() is CloseReason.ORIGIN_FORBIDDEN
+    assert door.refused(is_plain=True) is CloseReason.ORIGIN_FORBIDDEN
     assert b"Access-Control" not in door.answered[0][0]
 
 

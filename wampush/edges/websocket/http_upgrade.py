@@ -17,6 +17,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
+import orjson
+
+from wampush.edges.problems import PROBLEM_TYPE, problem
 from wampush.edges.wrong_protocols import wrong_protocol
 from wampush.errors import CloseReason, ConnectionRefused
 
@@ -36,6 +39,7 @@ _ABSOLUTE: Final = re.compile(
 #: Methods of requests for a page; health checks use the latter two.
 _PAGE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _ALLOW: Final = f"Allow: {', '.join(_PAGE_METHODS)}\r\n"
+_TEXT: Final = "text/plain; charset=utf-8"
 _PROXY_HINT: Final = (
     "nginx needs proxy_http_version 1.1 and the Upgrade headers (proxy_set_header Upgrade "
     '$http_upgrade and Connection "upgrade").'
@@ -277,7 +281,7 @@ def accept(key: str, chosen: str | None, extension: str = "") -> bytes:
 def _response(status: HTTPStatus, content_type: str, body: bytes, extra: str = "") -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"Content-Type: {content_type}; charset=utf-8\r\n"
+        f"Content-Type: {content_type}\r\n"
         f"Content-Length: {len(body)}\r\n"
         f"X-Content-Type-Options: nosniff\r\n{extra}Connection: close\r\n\r\n"
     )
@@ -320,22 +324,25 @@ def preflight(lines: str) -> bytes:
             "Access-Control-Allow-Headers: Authorization, Cache-Control, Last-Event-ID\r\n"
             "Access-Control-Max-Age: 600\r\n"
         )
-    return _response(
-        HTTPStatus.OK, "text/plain", b"", f"Allow: {', '.join(_PAGE_METHODS)}\r\n{lines}"
-    )
+    return _response(HTTPStatus.OK, _TEXT, b"", f"Allow: {', '.join(_PAGE_METHODS)}\r\n{lines}")
 
 
-def refusal(error: HandshakeRefused, extra: str = "") -> bytes:
+def refusal(error: HandshakeRefused, extra: str = "", *, is_plain: bool = False) -> bytes:
     """Return the response to a refused handshake; its body says why.
 
     :param extra: further header lines.
+    :param is_plain: whether an ordinary request is refused, whose response is read by programs.
     """
     status = HTTPStatus(error.reason.value.http_status or HTTPStatus.BAD_REQUEST)
-    if status == HTTPStatus.BAD_REQUEST:
+    if status == HTTPStatus.BAD_REQUEST and not is_plain:
         extra += "Sec-WebSocket-Version: 13\r\n"
     elif status == HTTPStatus.UNAUTHORIZED:
         extra += f"WWW-Authenticate: {_challenge(error.reason)}\r\n"
-    return _response(status, "text/plain", f"{error}\n".encode(), extra)
+    if is_plain:
+        members = {"code": error.reason.code, "sentence": error.reason.sentence}
+        body = orjson.dumps(problem(status, error.detail, members)) + b"\n"
+        return _response(status, PROBLEM_TYPE, body, extra)
+    return _response(status, _TEXT, f"{error}\n".encode(), extra)
 
 
 def page(server: str, method: str = "GET") -> bytes:
@@ -347,7 +354,7 @@ def page(server: str, method: str = "GET") -> bytes:
     :param method: of the request.
     """
     if method == "OPTIONS":
-        return _response(HTTPStatus.OK, "text/plain", b"", _ALLOW)
+        return _response(HTTPStatus.OK, _TEXT, b"", _ALLOW)
     body = (
         "<!doctype html>\n<html lang=en><meta charset=utf-8><title>wampush</title>\n"
         "<meta name=viewport content='width=device-width'>\n"
@@ -361,5 +368,5 @@ def page(server: str, method: str = "GET") -> bytes:
         "<code>new ab.Session('ws://' + location.host, onopen, onclose)</code>\n"
         "<p>The demo page and the health check are on the HTTP port.\n"
     )
-    response = _response(HTTPStatus.OK, "text/html", body.encode())
+    response = _response(HTTPStatus.OK, "text/html; charset=utf-8", body.encode())
     return response.partition(END_OF_HEAD)[0] + END_OF_HEAD if method == "HEAD" else response

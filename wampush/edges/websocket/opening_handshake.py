@@ -96,6 +96,7 @@ class OpeningHandshake:
         "_cors",
         "_data",
         "_done",
+        "_is_plain",
         "_line",
         "_on_answer",
         "_on_defect",
@@ -131,6 +132,8 @@ class OpeningHandshake:
         # Header lines that let the page of an ordinary request read the response; "" before the
         # request is admitted, and for handshakes, whose responses no page can read.
         self._cors = ""
+        # Whether it is an ordinary request.
+        self._is_plain = False
         self._done = False
         # The answer of the authenticator or of the connect hook; None while neither is asked.
         self._waiting: Deferred[Any] | None = None
@@ -186,6 +189,7 @@ class OpeningHandshake:
             response = http_upgrade.page(rules.server, page.method)
             self._answer(response, CloseReason.PLAIN_REQUEST)
             return
+        self._is_plain = True
         ticket.admit(peer_of(transport), page.headers, route.origins, is_plain=True)
         self._cors = http_upgrade.shared_with(page.headers)
         self._data = b""
@@ -290,7 +294,8 @@ class OpeningHandshake:
         self._on_open(conversation, response, agreement, self._data)
 
     def _refuse(self, error: HandshakeRefused) -> None:
-        self._answer(http_upgrade.refusal(error, self._cors), error.reason, error.detail)
+        response = http_upgrade.refusal(error, self._cors, is_plain=self._is_plain)
+        self._answer(response, error.reason, error.detail)
 
     def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
         if not self._done:
