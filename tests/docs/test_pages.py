@@ -37,7 +37,7 @@ from wampush.testing.process import Process
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "reference" / "wampush.example.toml"
-PAGES = ("README.md", "PACKAGE.md", "CHANGELOG.md")
+PAGES = ("README.md", "PACKAGE.md", "SECURITY.md", "CHANGELOG.md")
 DOCUMENTS = [*(ROOT / name for name in PAGES), *sorted(DOCS.rglob("*.md"))]
 LANGUAGES = {"sh", "toml", "python", "php", "js", "html", "ini", "nginx", "json", "text", ""}
 ACCOUNT = {"--uid", "--gid"}
