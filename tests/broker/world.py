@@ -16,6 +16,8 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.history.gaps import GapReplays
+from wampush.broker.history.kept_positions import KeptPositions
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule, HistoryRules
@@ -238,6 +240,7 @@ class FakePeer:
     address: str = "192.0.2.1"
     address_name: str | None = "192.0.2.1"
     is_local: bool = False
+    answers_pings: bool = True
     ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
     ends: list[tuple[CloseReason, str]] = field(default_factory=list)
@@ -338,9 +341,16 @@ class World:
             replays=self.replays if history else None,
             memory=Memory(memory),
             occupancy=occupancy,
+            gaps=self._gaps() if history else None,
         )
         self.limits = request_limits(topic_bytes=topic_bytes, pending=5)
         self.serve()
+
+    def _gaps(self) -> GapReplays | None:
+        if not self.history.rules.any_gap_replay:
+            return None
+        kept = KeptPositions(100.0, 1_000_000, lambda: self.clock.now)
+        return GapReplays(self.replays, self.router.users, kept)
 
     def serve(
         self,

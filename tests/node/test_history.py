@@ -22,8 +22,11 @@ def test_the_rules() -> None:
             TopicSettings("b2", history=1),
             TopicSettings("c", history=9, replay=3, max_bytes=5000),
             TopicSettings("d", presence=True),
+            TopicSettings("e", history=9, gap_replay=True),
         ]
     )
+    assert rules.any_gap_replay
+    assert rules.of("e") == HistoryRule(events=9, gap_replay=True)
     assert rules.of("a") == HistoryRule(last=True, events=1, max_age=5)
     assert rules.of("b2") == HistoryRule(last_by="id", tombstone="gone", keys=7, version_by="rev")
     assert rules.of("c") == HistoryRule(events=9, replay=3, max_bytes=5000)

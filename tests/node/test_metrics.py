@@ -25,7 +25,8 @@ from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 from wampush.errors import CloseReason
 from wampush.node.core import make_core
-from wampush.node.metrics import METRICS, Metrics, NodeState, _of_durable
+from wampush.node.metrics import METRICS, NodeState, _of_durable
+from wampush.node.scrape import Metrics
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -255,3 +256,13 @@ def test_durable_topics() -> None:
     core.broker.push(Source.ZEROMQ, Publication("t", b"1"))
     state: Any = core
     assert durable(state) == [((), 513.0)]
+
+
+def test_gap_replays() -> None:
+    measuring = MeasuredNode(TopicSettings("t", history=9, gap_replay=True))
+    for _ in range(3):
+        peer = measuring.node.open()
+        peer.become(Identity("7"))
+        peer.subscribe("t")
+    assert measuring.samples()["wampush_gap_replays_total", ()] == 2
+    assert MeasuredNode().samples()["wampush_gap_replays_total", ()] == 0

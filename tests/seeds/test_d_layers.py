@@ -192,6 +192,7 @@ class Shouting:
 
     stage = None
     ping = b"\x89\0"
+    pings_when_heard = False
     subscriber = None
 
     def __init__(self, connection: Any, identity: Any) -> None:
@@ -206,6 +207,9 @@ class Shouting:
 
     def on_binary(self, data: bytes) -> None:
         self._connection.write_binary(data[::-1])
+
+    def on_pong(self, payload: bytes) -> None:
+        self._connection.write_binary(payload)
 
     def on_lost(self) -> None:
         self._connection = None

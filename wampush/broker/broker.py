@@ -17,6 +17,7 @@ from typing import Final
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
 from wampush.broker.durable_publishing import DurablePublishing, OnDone
+from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.replays import Recovery, Replays
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
@@ -43,6 +44,7 @@ class Broker:
     :param occupancy: learns of first and last subscribers of topics; None for nobody.
     :param replays: queue what topics keep for sessions; None when no topic has a history.
     :param durable: stores what is published to durable topics; None when no topic is durable.
+    :param gaps: continue where earlier sessions of a user were; None when no topic has that.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Broker:
         occupancy: Occupancy | None = None,
         replays: Replays | None = None,
         durable: DurablePublishing | None = None,
+        gaps: GapReplays | None = None,
     ) -> None:
         self._router = router
         self.ledger: Final = ledger
@@ -65,6 +68,7 @@ class Broker:
         self.occupancy: Final = occupancy
         self.replays: Final = replays
         self.durable: Final = durable
+        self.gaps: Final = gaps
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
@@ -182,7 +186,11 @@ class Broker:
 
         :raises MessageRefused: when the session, its address or all would keep too much memory.
         """
-        if self._add(subscriber, topic) and self.replays is not None:
+        if not self._add(subscriber, topic):
+            return
+        if self.gaps is not None:
+            self.gaps.on_subscribe(subscriber, topic)
+        elif self.replays is not None:
             self.replays.on_subscribe(subscriber, topic)
 
     def subscribe_since(
@@ -201,6 +209,8 @@ class Broker:
         :raises MessageRefused: as :meth:`subscribe`.
         """
         self._add(subscriber, topic)
+        if self.gaps is not None:
+            self.gaps.on_subscribe_since(subscriber, topic, since)
         return (
             None if self.replays is None else self.replays.recover(subscriber, topic, since, on_gap)
         )
@@ -213,7 +223,7 @@ class Broker:
         """Add a subscription; return whether it is new."""
         is_new = topic not in self.subscriptions.topics(subscriber)
         if is_new:
-            self.memory.admit(subscriber, subscription_bytes(topic))
+            self.memory.admit(subscriber, self._subscription_bytes(topic))
         self.fanout.end_batch()
         is_first = self.subscriptions.add(subscriber, topic)
         if is_first and self.occupancy is not None:
@@ -221,6 +231,10 @@ class Broker:
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
         return is_new
+
+    def _subscription_bytes(self, topic: str) -> int:
+        more = 0 if self.gaps is None else self.gaps.bytes_of(topic)
+        return subscription_bytes(topic) + more
 
     def unsubscribe(self, subscriber: Subscriber, topic: str) -> None:
         """End a subscription; does nothing when there is none."""
@@ -230,7 +244,9 @@ class Broker:
         was_last = self.subscriptions.discard(subscriber, topic)
         if was_last and self.occupancy is not None:
             self.occupancy.on_last(topic)
-        self.memory.release(subscriber, subscription_bytes(topic))
+        self.memory.release(subscriber, self._subscription_bytes(topic))
+        if self.gaps is not None:
+            self.gaps.on_unsubscribe(subscriber, topic)
         if self.presence is not None:
             self.presence.on_unsubscribe(subscriber, topic)
 
@@ -243,6 +259,8 @@ class Broker:
         if self.occupancy is not None:
             for topic in vacated:
                 self.occupancy.on_last(topic)
+        if self.gaps is not None:
+            self.gaps.on_lost(subscriber)
         self.users.remove(subscriber)
         self.sessions.pop(subscriber.session_id, None)
         subscriber.outbox.close()

@@ -36,7 +36,12 @@ def change_identity(broker: Broker, subscriber: Subscriber, identity: Identity) 
     presence = broker.presence
     if presence is not None:
         presence.on_identity_changing(subscriber)
+    is_other_user = broker.users.user_of(subscriber) != (identity.user or None)
+    if broker.gaps is not None and is_other_user:
+        broker.gaps.on_lost(subscriber)
     broker.users.update(subscriber)
+    if broker.gaps is not None and is_other_user:
+        broker.gaps.on_identity_changed(subscriber, broker.subscriptions.topics(subscriber))
     _end_forbidden(broker, subscriber, _renew_automatic(broker, subscriber, before))
     if presence is not None:
         presence.on_identity_changed(subscriber)

@@ -80,6 +80,10 @@ class Peer(Protocol):
     def ended(self) -> CloseReason | None:
         """Why the connection has ended; None while it is open."""
 
+    @property
+    def answers_pings(self) -> bool:
+        """Whether pings go to the client, and its answers to the broker."""
+
     def accept_identity(self, identity: Identity) -> bool:
         """Count the connection for the user of this identity, and no longer for the one before.
 

@@ -124,6 +124,7 @@ class TopicConversation:
 
     #: The response ends before one would be due.
     ping = b""
+    pings_when_heard = False
     #: The broker does not know a client of one request.
     subscriber = None
 
@@ -162,6 +163,9 @@ class TopicConversation:
 
     def on_binary(self, data: bytes) -> None:
         """Ignore a message; there is none."""
+
+    def on_pong(self, payload: bytes) -> None:
+        """Do nothing: no ping is sent."""
 
     def on_lost(self) -> None:
         """Do nothing: nothing was kept."""

@@ -43,6 +43,7 @@ from wampush.edges.auth.authenticator import Authenticator
 from wampush.node.apps import NodeApps
 from wampush.node.history import (
     durable_publishing,
+    gap_replays,
     history_procedures,
     memory_history,
     replays,
@@ -104,6 +105,7 @@ def make_core(
     )
     clock = Clock(reactor.seconds, reactor.callLater)
     presence = Presence(router, settings.presence.grace, clock)
+    stored = replays(settings, router, ledger)
     return Core(
         settings=settings,
         reactor=reactor,
@@ -115,8 +117,9 @@ def make_core(
             _automatic(settings),
             memory=_memory(settings),
             occupancy=Occupancy(settings.presence.topic_grace, clock),
-            replays=replays(settings, router, ledger),
+            replays=stored,
             durable=durable_publishing(journal, router, backpressure, ledger, reactor.callLater),
+            gaps=gap_replays(settings, stored, router, reactor.seconds),
         ),
         presence=presence,
         backpressure=backpressure,

@@ -10,7 +10,9 @@ from collections.abc import Callable, Sequence
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure, Timer
 from wampush.broker.durable_publishing import DurablePublishing
+from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.journal import Journal
+from wampush.broker.history.kept_positions import KeptPositions
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.reading import HistoryReader
 from wampush.broker.history.replays import Replays
@@ -86,6 +88,20 @@ def replays(settings: Settings, router: Router, ledger: Ledger) -> Replays | Non
     )
 
 
+def gap_replays(
+    settings: Settings, replays: Replays | None, router: Router, seconds: Callable[[], float]
+) -> GapReplays | None:
+    """Return what continues where earlier sessions of users were; None where no topic has that.
+
+    :param seconds: the time in seconds of a clock that never goes back.
+    """
+    if replays is None or not replays.history.rules.any_gap_replay:
+        return None
+    history = settings.history
+    kept = KeptPositions(history.gap_grace, history.gap_bytes, seconds)
+    return GapReplays(replays, router.users, kept)
+
+
 def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) -> Procedures:
     """Return the procedures about what topics keep; none where no topic keeps anything."""
     if broker.replays is None:
@@ -127,4 +143,5 @@ def _rule(topic: TopicSettings) -> HistoryRule | None:
         max_bytes=topic.max_bytes,
         version_by=topic.version_by,
         durable=topic.durable,
+        gap_replay=topic.gap_replay,
     )

@@ -1,25 +1,20 @@
 """The metrics of a node, in the text format of Prometheus.
 
-Owns: the names, types, labels and help texts of the metrics, and the text of a scrape.
+Owns: the names, types, labels and help texts of the metrics. Their text is made by ``scrape``.
 Must not import: Twisted, ZeroMQ, the edges; values that the broker does not have are handed in.
-
-Metrics are in a registry of their own. The global one of prometheus_client would add metrics of the
-process and of Python, and any library in the same process could add more.
 
 Values are read when they are scraped, so that counting costs nothing in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
-from prometheus_client.registry import Collector
 
 from wampush import __version__
 from wampush.broker.broker import Broker
@@ -318,6 +313,13 @@ METRICS: Final = (
         _of_durable(lambda durable: durable.failed),
     ),
     Metric(
+        "wampush_gap_replays_total",
+        MetricKind.COUNTER,
+        (),
+        "Subscriptions that began with events that earlier sessions of the user had not received.",
+        _single(lambda state: 0 if state.broker.gaps is None else state.broker.gaps.replayed),
+    ),
+    Metric(
         "wampush_queued_bytes",
         MetricKind.GAUGE,
         (),
@@ -369,32 +371,3 @@ METRICS: Final = (
     ),
 )
 """All metrics; the table in ``docs/reference/metrics.md`` is generated from them."""
-
-
-class _Scrape(Collector):
-    def __init__(self, state: NodeState) -> None:
-        self._measured = state
-
-    def describe(self) -> Iterator[Family]:
-        """Return nothing, so that registering reads no values."""
-        return iter(())
-
-    def collect(self) -> Iterator[Family]:
-        """Yield all metrics with their current samples."""
-        for metric in METRICS:
-            yield metric.family(self._measured)
-
-
-class Metrics:
-    """The metrics of a node.
-
-    :param state: what they are read from.
-    """
-
-    def __init__(self, state: NodeState) -> None:
-        self._registry = CollectorRegistry()
-        self._registry.register(_Scrape(state))
-
-    def text(self) -> bytes:
-        """Return a scrape in the text format of Prometheus, version 0.0.4."""
-        return generate_latest(self._registry)

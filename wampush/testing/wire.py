@@ -102,6 +102,7 @@ class MemoryPeer:
         #: What it has told the client about that.
         self.detail = ""
         self._on_end = on_end
+        self.answers_pings: Final = False
 
     def accept_identity(self, identity: Identity) -> bool:  # noqa: ARG002 - of the protocol
         """Take every identity while the connection is open."""

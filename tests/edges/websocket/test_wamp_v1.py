@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.edges.websocket.in_memory import Frame, MemoryNode, frames, masked
+from tests.edges.websocket.in_memory import Frame, MemoryNode, Peer, frames, masked
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.requests.connect_request import ConnectRequest
+from wampush.config.tables.topics import TopicSettings
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.errors import CloseReason, MessageRefused, Refusal
@@ -146,3 +147,42 @@ def test_a_session_has_so_many_prefixes() -> None:
     assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
     peer.send(masked(b'[1,"p7","http://example.org/"]'))
     assert node.ledger.refusals()[Refusal.TOO_MANY_PREFIXES.code] == 1
+
+
+def pongs_of(peer: Peer) -> list[bytes]:
+    """The answers to the pings that a client has got."""
+    return [masked(each.payload, first=0x8A) for each in frames(peer.take()) if each.first == 0x89]
+
+
+def test_pings_tell_what_a_user_has_received() -> None:
+    node = MemoryNode(topics=(TopicSettings("t", history=9, gap_replay=True),))
+
+    def user(*topics: str) -> Peer:
+        peer = node.open()
+        peer.become(Identity("7"))
+        for topic in topics:
+            peer.subscribe(topic)
+        return peer
+
+    def pass_time(peer: Peer) -> None:
+        # The client is heard all the time.
+        for _ in range(4):
+            peer.send(masked(b'[5,"u"]'))
+            node.clock.pump([1.0] * 9)
+
+    def events(peer: Peer) -> list[bytes]:
+        return [each.payload for each in frames(peer.take()) if each.first == 0x81]
+
+    page, other = user("t"), user("other")
+    node.publish("t", b"1")
+    pass_time(page)
+    assert pongs_of(other) == [masked(b"", first=0x8A)]
+    (pong,) = pongs_of(page)
+    assert len(pong) == len(masked(b"1234"))
+    # An answer to nothing that was asked proves nothing.
+    page.send(masked(b"none", first=0x8A))
+    assert events(user("t")) == [b'[8,"t",1]']
+    page.send(pong)
+    page.lose()
+    node.publish("t", b"2")
+    assert events(user("t"))[-1:] == [b'[8,"t",2]']

@@ -27,6 +27,7 @@ class HistoryRule:
     :param max_bytes: of everything that is kept of one topic.
     :param version_by: the field of events with a number that must not become smaller; "" for none.
     :param durable: whether events are stored before anyone gets them, and survive a restart.
+    :param gap_replay: whether a new session of a user gets what earlier ones have not received.
     """
 
     last: bool = False
@@ -39,6 +40,7 @@ class HistoryRule:
     max_bytes: int = 16 * 1024 * 1024
     version_by: str = ""
     durable: bool = False
+    gap_replay: bool = False
 
     @property
     def reads_payload(self) -> bool:
@@ -65,6 +67,11 @@ class HistoryRules:
     def any_durable(self) -> bool:
         """Whether any topic is durable."""
         return any(rule is not None and rule.durable for _, rule in self.rules)
+
+    @property
+    def any_gap_replay(self) -> bool:
+        """Whether any topic has gap replay."""
+        return any(rule is not None and rule.gap_replay for _, rule in self.rules)
 
     def of(self, topic: str) -> HistoryRule | None:
         """Return the rule of a topic; None where it has no history."""

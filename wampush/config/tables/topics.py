@@ -10,7 +10,7 @@ from wampush.choices import SlowClient
 from wampush.config.checks.check import OptionalText, TopicPattern, number, whole
 from wampush.config.checks.files import DatabaseFile
 from wampush.config.rules import Conflict, never_reached, rule, too_long
-from wampush.config.setting import DAY, GIB
+from wampush.config.setting import DAY, GIB, Seconds
 from wampush.topics import is_reserved, matches_all_of
 
 
@@ -39,6 +39,8 @@ class TopicSettings:
         crash; costs up to a few milliseconds. Needs ``history.database``.
     :param version_by: The field of events with a number that grows, such as ``rev``: an event with
         a smaller one than published before is refused. ``""``: none.
+    :param gap_replay: Whether a user who subscribes again within ``history.gap_grace`` gets the
+        events that none of the user's sessions is known to have received; costs memory per session.
     """
 
     match: TopicPattern
@@ -54,6 +56,7 @@ class TopicSettings:
     max_bytes: Annotated[int, whole(1024, 64 * GIB, "bytes")] = 16_777_216
     version_by: OptionalText = ""
     durable: bool = False
+    gap_replay: bool = False
 
     @property
     def keeps_something(self) -> bool:
@@ -71,11 +74,16 @@ class HistorySettings:
         600; its folder must exist. Every server needs one of its own.
     :param replay_bytes: Of events that one subscriber gets at once; beyond it, the oldest are left
         out. Never more than a quarter of ``clients.queue_bytes``.
+    :param gap_grace: For ``gap_replay``: a page that was cut off is back by then.
+    :param gap_bytes: Of memory for what is known of ended sessions; beyond it, those that ended
+        longest ago are forgotten.
     """
 
     max_bytes: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 67_108_864
     replay_bytes: Annotated[int, whole(1024, GIB, "bytes")] = 1_048_576
     database: DatabaseFile = ""
+    gap_grace: Seconds = 60.0
+    gap_bytes: Annotated[int, whole(65_536, 64 * GIB, "bytes")] = 16_777_216
 
 
 @rule("topics")
@@ -98,6 +106,14 @@ def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conf
         if topic.durable and not topic.keeps_something:
             problem = "must be left out where nothing is kept: set last, last_by or history"
             yield Conflict(index, "durable", problem)
+        if topic.gap_replay and not topic.history:
+            problem = "must be left out where no events are kept: set history"
+            yield Conflict(index, "gap_replay", problem)
+        if topic.gap_replay and topic.slow_client in (SlowClient.LATEST, SlowClient.DROP_NEWEST):
+            problem = (
+                f"must be left out where slow_client is {topic.slow_client}, which drops events"
+            )
+            yield Conflict(index, "gap_replay", problem)
         if topic.keeps_something and is_reserved(topic.match):
             name = "last" if topic.last else "last_by" if topic.last_by else "history"
             problem = "must be left out: the topics of wampush itself have no history"

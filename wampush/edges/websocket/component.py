@@ -107,6 +107,7 @@ class ComponentConversation:
     #: The client sends frames.
     stage = None
     ping = PING
+    pings_when_heard = False
     #: The broker does not know clients of components.
     subscriber = None
 
@@ -131,6 +132,9 @@ class ComponentConversation:
         """The client has sent a binary message."""
         self._ledger.accept(Source.COMPONENT)
         self._runner.on_message(data)
+
+    def on_pong(self, payload: bytes) -> None:
+        """Do nothing: pings of components have no payload."""
 
     def on_lost(self) -> None:
         """The connection is lost."""

@@ -208,6 +208,11 @@ class Connection(FrameReader):
         if self.conversation is not None and self.spend_allowance():
             self.conversation.on_binary(data)
 
+    def onPong(self, payload: bytes) -> None:
+        """Pass the answer to a ping to the conversation; empty ones do not come here."""
+        if self.conversation is not None:
+            self.conversation.on_pong(payload)
+
     def on_unfinished(self, size: int) -> None:
         """Count the bytes that have arrived and are not handled."""
         refusal = self.shared.rules.memory.hold(self, unfinished_bytes(size))
@@ -257,7 +262,7 @@ class Connection(FrameReader):
         elif silent >= settings.silence_timeout and self.lifecycle is State.OPEN:
             self.drop(CloseReason.SILENT)
         else:
-            if silent >= settings.ping_interval:
+            if silent >= settings.ping_interval or conversation.pings_when_heard:
                 self.sendData(conversation.ping)
                 if self.lifecycle is State.STREAMING:
                     # Nothing comes back; the next one is due as if the client had been heard.

@@ -85,6 +85,13 @@ class Conversation(Protocol):
         """The bytes that are sent after ``websocket.ping_interval`` without a sign of life."""
 
     @property
+    def pings_when_heard(self) -> bool:
+        """Whether they are sent as often to a client that is heard."""
+
+    def on_pong(self, payload: bytes) -> None:
+        """The client has answered a ping that had a payload."""
+
+    @property
     def identity(self) -> Identity:
         """The client's identity; the connection ends when it expires."""
 
@@ -118,6 +125,9 @@ class ClientPeer:
 
     __slots__ = ("_handler", "_line", "is_local", "subscriber")
 
+    #: Whether pings go to the client, and its answers to the broker.
+    answers_pings = False
+
     def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
         self._handler = handler
         self._line = line
@@ -131,6 +141,14 @@ class ClientPeer:
     def identity(self) -> Identity:
         """The current identity of the session."""
         return ANONYMOUS if self.subscriber is None else self.subscriber.identity
+
+    @property
+    def pings_when_heard(self) -> bool:
+        """Whether pings are sent to a client that is heard."""
+        return False
+
+    def on_pong(self, payload: bytes) -> None:
+        """Do nothing with an answer to a ping."""
 
     def on_lost(self) -> None:
         """The connection is lost: the session ends."""

@@ -22,6 +22,7 @@ _BINARY: Final = 0x82
 #: RSV1, which marks a compressed message (RFC 7692 section 6).
 _COMPRESSED: Final = 0x40
 _CLOSE: Final = 0x88
+_PING: Final = 0x89
 _HEADER_16_BITS: Final = struct.Struct("!BBH").pack
 _HEADER_64_BITS: Final = struct.Struct("!BBQ").pack
 CLOSE_OPCODE: Final = 0x8
@@ -46,6 +47,14 @@ def reason_of(code: int) -> CloseReason:
     :param code: of the Close frame (RFC 6455 section 7.4.1).
     """
     return _REASON_OF_CODE.get(code, CloseReason.PROTOCOL_VIOLATION)
+
+
+def ping_frame(payload: bytes) -> bytes:
+    """Return a ping.
+
+    :param payload: of at most 125 bytes; the client sends it back.
+    """
+    return PING if not payload else _frame(_PING, payload)
 
 
 def _header(first: int, size: int) -> bytes:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.conversation import ClientPeer
-from wampush.edges.websocket.framing import PING
+from wampush.edges.websocket.framing import PING, ping_frame
 from wampush.errors import MessageRefused, Refusal
 from wampush.net.origins import is_from_this_machine
 from wampush.wamp.session import PrefixLimits, WampSession
@@ -88,7 +88,27 @@ class WampConversation(ClientPeer):
 
     #: The client sends frames.
     stage = None
-    ping = PING
+    answers_pings = True
+
+    @property
+    def ping(self) -> bytes:
+        """A ping, with a mark where its answer says what the client has received."""
+        gaps, subscriber = self._handler.broker.gaps, self.subscriber
+        if gaps is None or subscriber is None:
+            return PING
+        return ping_frame(gaps.mark(subscriber))
+
+    @property
+    def pings_when_heard(self) -> bool:
+        """Whether pings are sent to a client that is heard, because their answers matter."""
+        gaps, subscriber = self._handler.broker.gaps, self.subscriber
+        return gaps is not None and subscriber is not None and gaps.is_tracking(subscriber)
+
+    def on_pong(self, payload: bytes) -> None:
+        """The client has answered a ping."""
+        gaps, subscriber = self._handler.broker.gaps, self.subscriber
+        if gaps is not None and subscriber is not None:
+            gaps.on_pong(subscriber, payload)
 
     def on_open(self) -> None:
         """The handshake is answered: the session begins with WELCOME."""
