@@ -32,6 +32,8 @@ from wampush.log_limit import LogLimiter
 
 #: Bytes of payloads in flight at which the sources pause.
 MAX_BYTES: Final = 4 * 1024 * 1024
+#: Bytes of payloads in flight of publishers that no pause reaches, such as apps.
+HARD_LIMIT: Final = 16 * MAX_BYTES
 #: What a publication in flight counts besides its payload.
 OVERHEAD_BYTES: Final = 512
 #: Seconds without progress after which the sources no longer wait for the store.
@@ -202,6 +204,8 @@ class DurablePublishing:
             detail = "The process ends."
         elif self.is_stuck and self.size > MAX_BYTES:
             detail = f"It has stored nothing for {PATIENCE:g} s."
+        elif self.size > HARD_LIMIT:
+            detail = "Too much waits for it."
         if detail:
             self.failed += 1
             raise PublicationRefused(Refusal.NOT_STORED, detail)

@@ -30,6 +30,9 @@ LOCK_PATIENCE: Final = 2.0
 #: Bytes of the write-ahead log that remain after a checkpoint.
 _LOG_BYTES: Final = 64 * 1024 * 1024
 
+#: How many rows one statement may insert; few numbers, so that the statements stay compiled.
+_ROW_COUNTS: Final = (128, 16, 4, 1)
+
 _KEY: Final = "history.database"
 #: The first bytes of every such file.
 _MAGIC: Final = b"SQLite format 3\0"
@@ -160,11 +163,14 @@ class SqliteDatabase:
             positions.append(position)
             audience = audience_text(record.audience)
             rows.append((known.key, position.offset, record.time, record.payload, audience))
-        self._connection.executemany("INSERT INTO publications VALUES (?, ?, ?, ?, ?)", rows)
+        self._insert("INSERT INTO publications VALUES {}", rows)
         newest = {record.topic: self._topics[record.topic] for record in records}
-        self._connection.executemany(
-            "UPDATE topics SET newest = ? WHERE id = ?",
-            [(each.position.offset, each.key) for each in newest.values()],
+        self._insert(
+            "INSERT INTO topics VALUES {} ON CONFLICT (id) DO UPDATE SET newest = excluded.newest",
+            [
+                (each.key, topic, each.position.epoch, each.position.offset)
+                for topic, each in newest.items()
+            ],
         )
         return positions
 
@@ -212,6 +218,23 @@ class SqliteDatabase:
         with closing(execute("SELECT id, topic, epoch, newest FROM topics")) as found:
             for key, topic, epoch, newest in found:
                 self._topics[topic] = _Topic(key, Position(epoch, newest))
+
+    def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert rows, many by one statement.
+
+        A thread that executes one statement for each row waits for the interpreter's lock after
+        each of them, up to 5 ms while the reactor is busy.
+
+        :param statement: with a place for the rows.
+        """
+        begin = 0
+        for count in _ROW_COUNTS:
+            while len(rows) - begin >= count:
+                some = rows[begin : begin + count]
+                begin += count
+                places = ", ".join([f"({', '.join('?' * len(some[0]))})"] * count)
+                values = [value for row in some for value in row]
+                self._connection.execute(statement.format(places), values)
 
     def _create(self) -> None:
         execute = self._connection.execute
