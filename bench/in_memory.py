@@ -111,7 +111,7 @@ class Node:
         pushes, limits = settings.pushes, settings.limits
         self._ingest = Ingest(pushes.topic_key, pushes.max_message_bytes, limits.topic_bytes)
 
-    def push(self, push: bytes, count: int = 1) -> int:
+    def push(self, push: bytes, count: int = 1) -> int | None:
         """Publish the same push several times, each in a turn of its own.
 
         :returns: how many clients received the last one.

@@ -30,6 +30,7 @@ SCENARIOS = (
     "readers",
     "crowded",
     "push-path",
+    "durable",
     "history",
     "recovery",
     "state",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from tests.edges.websocket.in_memory import MemoryNode, Peer, frames, masked
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.history.rule import HistoryRule
 from wampush.config.settings import Settings
-from wampush.config.tables.topics import TopicSettings
+from wampush.config.tables.topics import HistorySettings, TopicSettings
+from wampush.edges.storage.sqlite_database import SqliteDatabase
 from wampush.errors import Refusal
-from wampush.node.history import history_rules, memory_history
+from wampush.node.history import database_files, history_rules, memory_history
 
 
 def test_the_rules() -> None:
@@ -105,3 +107,17 @@ def test_a_stale_push_that_waited_is_refused_and_the_next_goes_on() -> None:
     node.turn()
     assert outcomes[0] is Refusal.STALE
     assert outcomes[1].receivers == 0
+
+
+def test_the_files_of_the_database(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    keeping = HistorySettings(database=str(path))
+    durable = (TopicSettings("d", last=True, durable=True),)
+    assert database_files(Settings(topics=durable, history=keeping)) == []
+    database = SqliteDatabase(path)
+    assert database_files(Settings(topics=durable, history=keeping)) == [
+        str(path),
+        f"{path}-wal",
+    ]
+    assert database_files(Settings(history=keeping)) == []
+    database.close()

@@ -154,7 +154,7 @@ def _limit_accepts(port: ListeningPort) -> None:
 
 
 def change_owner(path: str, user: int, group: int) -> None:
-    """Give the file of a socket to an account, so that it can remove the file.
+    """Give a file to an account, so that it can open it again, or remove it if it is a socket.
 
     :param path: of the file.
     :param user: the user id.

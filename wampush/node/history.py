@@ -6,6 +6,7 @@ Owns: the translation of ``[[topics]]`` and ``[history]``. Must not import: the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure, Timer
@@ -72,6 +73,14 @@ def durable_publishing(
     )
     durable.start()
     return durable
+
+
+def database_files(settings: Settings) -> list[str]:
+    """Return the paths of the files of the database; none without durable topics."""
+    if not any(each.durable for each in settings.topics):
+        return []
+    path = settings.history.database
+    return [each for each in (path, f"{path}-wal") if Path(each).exists()]
 
 
 def replays(settings: Settings, router: Router, ledger: Ledger) -> Replays | None:

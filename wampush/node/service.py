@@ -147,6 +147,7 @@ class WampushService(Service):
         from twisted.internet import reactor
 
         from wampush.node.build import build
+        from wampush.node.history import database_files
 
         use_monotonic_clock(reactor)
         signals = Signals(
@@ -185,7 +186,7 @@ class WampushService(Service):
         )
         if self._account is not None:
             sockets.hand_over(self._account.user, self._account.group)
-            for path in node.pull.socket_files():
+            for path in (*node.pull.socket_files(), *database_files(settings)):
                 listeners.change_owner(path, self._account.user, self._account.group)
 
     def _open_http(
