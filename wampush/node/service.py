@@ -147,7 +147,6 @@ class WampushService(Service):
         from twisted.internet import reactor
 
         from wampush.node.build import build
-        from wampush.node.history import database_files
 
         use_monotonic_clock(reactor)
         signals = Signals(
@@ -185,9 +184,7 @@ class WampushService(Service):
             reason=decision.reason,
         )
         if self._account is not None:
-            sockets.hand_over(self._account.user, self._account.group)
-            for path in (*node.pull.socket_files(), *database_files(settings)):
-                listeners.change_owner(path, self._account.user, self._account.group)
+            _hand_over(self._account, settings, node, sockets)
 
     def _open_http(
         self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
@@ -330,6 +327,15 @@ def _log_ready() -> None:
     _log.info(
         "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
     )
+
+
+def _hand_over(account: Account, settings: Settings, node: Node, sockets: ListeningSockets) -> None:
+    """Give the files that the server needs to the account that twistd changes to."""
+    from wampush.node.history import database_files
+
+    sockets.hand_over(account.user, account.group)
+    for path in (*node.pull.socket_files(), *database_files(settings)):
+        listeners.change_owner(path, account.user, account.group)
 
 
 def _stop_clients(node: Node, patience: float) -> Deferred[None]:
