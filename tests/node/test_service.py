@@ -364,6 +364,22 @@ def test_the_end_waits_for_applications(
     assert ended == [None]
 
 
+def test_topics_without_subscribers_are_vacated_before_applications_end(
+    slow: tuple[WampushService, Deferred[None]],
+) -> None:
+    started, all_lost = slow
+    occupancy = node_of(started).broker.occupancy
+    assert occupancy is not None
+    seen: list[tuple[str, bool]] = []
+    occupancy.watch(("a",), lambda *change: seen.append(change))
+    occupancy.on_first("a")
+    started.stopService()
+    occupancy.on_last("a")
+    assert seen == [("a", True)]
+    all_lost.callback(None)
+    assert seen == [("a", True), ("a", False)]
+
+
 def test_a_part_that_does_not_stop_is_reported(
     slow: tuple[WampushService, Deferred[None]],
 ) -> None:

@@ -34,7 +34,7 @@ class WebhookSettings:
     :param connect_timeout: The same for ``connect``; with ``callback.timeout`` less than
         ``websocket.handshake_timeout``.
     :param at_once: A web application answers about as many in parallel; disconnects have one more
-        slot.
+        slot, and so have occupied and vacated topics.
     :param waiting: Requests that wait for a free slot; any more are answered according to
         ``when_down``.
     :param breaker_failures: After failures of this many sessions in a row, requests for their event
