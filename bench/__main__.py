@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench import (
+    catch_up,
     closings,
     connections,
     crowded,
@@ -38,6 +39,7 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "latency": fanout.latency,
     "connects": connections.connects,
     "stalled": pressure.stalled,
+    "stalled-catch-up": catch_up.stalled_catch_up,
     "pressure": pressure.pressure,
     "churn": connections.churn,
     "tls": encrypted.tls,
@@ -55,7 +57,7 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
 
 def _arguments() -> argparse.Namespace:
     listed = "\n".join(
-        f"  {name:9} {(function.__doc__ or '').splitlines()[0]}"
+        f"  {name:16} {(function.__doc__ or '').splitlines()[0]}"
         for name, function in SCENARIOS.items()
     )
     parser = argparse.ArgumentParser(

@@ -90,6 +90,7 @@ def publish(
     pushes: Pushes,
     *,
     stalled: int = 0,
+    stalled_for: float = 0.0,
     seconds: float = 60.0,
     options: Sequence[str] = (),
     idle: bool = True,
@@ -101,13 +102,14 @@ def publish(
     :param clients: how many, including stalled ones.
     :param pushes: what is published.
     :param stalled: how many clients stop reading once all are open.
+    :param stalled_for: seconds after which they read again and shall get everything; 0 for never.
     :param seconds: time limit, after which the run ends with what was received.
     :param options: further ones of the load generator, see ``native/load.c``.
     :param idle: whether to wait for the server to be idle before the first push.
     :param before: called when all are open and the server is idle.
     :param during: called repeatedly during the run.
     """
-    options = ["-e", str(pushes.count), "-z", str(stalled), *options]
+    options = ["-e", str(pushes.count), "-z", str(stalled), "-Z", str(stalled_for), *options]
     with Load(run.programs, server, clients, *options, seconds=seconds) as load:
         load.ready(clients)
         if idle:
@@ -123,7 +125,8 @@ def publish(
             received = load.wait(during)
             used = server.cpu() - cpu
             took = time.monotonic() - begun
-    faults = _faults(server, received, clients - stalled, pushes.count)
+    whole = clients if stalled_for else clients - stalled
+    faults = _faults(server, received, whole, pushes.count)
     return Outcome(received, used, took, faults)
 
 

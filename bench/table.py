@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 
 COLUMNS = ("scenario", "measured", "wampush", "floor", "ratio", "remark")
-_WIDTHS = (9, 42, 16, 16, 6, 0)
+_WIDTHS = (16, 42, 16, 16, 6, 0)
 
 
 @dataclass(frozen=True, slots=True)

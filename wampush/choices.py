@@ -35,9 +35,23 @@ class DefaultPermission(StrEnum):
 class SlowClient(StrEnum):
     """What happens to an event for which a slow client has no room, as its topic's rule says."""
 
+    #: Only in the settings: :attr:`CATCH_UP` for topics that keep events, otherwise
+    #: :attr:`DISCONNECT`.
+    AUTO = "auto"
     DISCONNECT = "disconnect"
     DROP_NEWEST = "drop-newest"
     LATEST = "latest"
+    #: It is read from the history later.
+    CATCH_UP = "catch-up"
+
+
+@unique
+class CatchUpGap(StrEnum):
+    """What happens to a client that has not read an event before the history has lost it."""
+
+    DISCONNECT = "disconnect"
+    #: Clients that see positions, and so the gap, go on with the oldest event that is kept.
+    SKIP = "skip"
 
 
 @unique

@@ -7,6 +7,8 @@
  *   -e N     events that each client shall get; ends when all have them
  *   -t S     seconds from "ready" at most (30)
  *   -z K     the last K clients stop reading once all are open; they are left out of the counts
+ *   -Z S     they read again S seconds later, and shall then get all events like the others; what
+ *            they get from then on is left out of the latencies
  *   -r N     read N bytes per second and client once all are open, with little room in the kernel
  *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
  *   -m TEXT  send this message instead of SUBSCRIBE, such as a call of wampush.subscribe
@@ -33,7 +35,7 @@ enum { HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
 
 typedef struct {
 	int fd, state, number;
-	int stalled;
+	int stalled, resumed;
 	uint32_t have; /* bytes in head */
 	uint64_t skip; /* bytes of the frame in hand that need not be looked at */
 	int64_t received, last, sequence;
@@ -44,7 +46,7 @@ typedef struct {
 static struct {
 	int port, clients, at_once, stalled, spread;
 	long expected, cycles, rate;
-	double seconds;
+	double seconds, resume;
 	const char *topic, *message;
 } opt = {.clients = 1, .at_once = 64, .expected = -1, .seconds = 30, .topic = "bench"};
 
@@ -200,7 +202,7 @@ static void finish_event(client *c, uint64_t now)
 	if (!first_sent || c->sent_at < first_sent)
 		first_sent = c->sent_at;
 	last_received = now;
-	if (now > c->sent_at) {
+	if (now > c->sent_at && !c->resumed) {
 		uint64_t took = now - c->sent_at;
 		histogram[bucket_of(took / 1000)]++;
 		measured++;
@@ -367,6 +369,22 @@ static void read_slowly(uint64_t elapsed_ns)
 	}
 }
 
+/* The clients that have stopped reading go on. */
+static void resume(void)
+{
+	for (int i = opt.clients - opt.stalled; i < opt.clients; i++) {
+		client *c = &clients[i];
+		c->stalled = 0;
+		c->resumed = 1;
+		struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+		/* One that got nothing meanwhile is still watched. */
+		if (c->state == OPEN && epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) &&
+		    errno != EEXIST)
+			die("epoll_ctl");
+	}
+	opt.stalled = 0;
+}
+
 static void say_open(double seconds)
 {
 	printf("{\"open\":%ld,\"failed\":%ld,\"seconds\":%.4f,\"per_second\":%.0f}\n", opened, failed,
@@ -392,7 +410,7 @@ static void say_result(double seconds)
 
 static void read_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:r:C:m:L")) != -1;)
+	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:Z:r:C:m:L")) != -1;)
 		switch (o) {
 		case 'n': opt.clients = atoi(optarg); break;
 		case 'c': opt.at_once = atoi(optarg); break;
@@ -400,6 +418,7 @@ static void read_options(int argc, char **argv)
 		case 'e': opt.expected = atol(optarg); break;
 		case 't': opt.seconds = atof(optarg); break;
 		case 'z': opt.stalled = atoi(optarg); break;
+		case 'Z': opt.resume = atof(optarg); break;
 		case 'r': opt.rate = atol(optarg); break;
 		case 'C': opt.cycles = atol(optarg); break;
 		case 'm': opt.message = optarg; break;
@@ -470,6 +489,8 @@ int main(int argc, char **argv)
 			if (opt.cycles)
 				break;
 		}
+		if (ready && opt.resume > 0 && opt.stalled && since > opt.resume)
+			resume();
 		if (!more || since > opt.seconds)
 			break;
 		if (ready && opt.expected >= 0 && complete >= opt.clients - opt.stalled)

@@ -61,6 +61,8 @@ class RecordingFormat:
     :param made: gets the text of every frame with the name.
     """
 
+    any_order = True
+
     def __init__(self, name: str, made: list[tuple[bytes, str]]) -> None:
         self.name = name
         self.made = made
@@ -164,7 +166,9 @@ class DirectOutbox(FakeOutbox):
             self.emptied()
 
     def emptied(self) -> None:
-        data = self.take(SLICE) if self.chunks else b""
+        data = self.take_next(SLICE)
+        if data is None:
+            return
         self.on_progress(len(data))
         self.buffer = data
         if not data:
@@ -189,6 +193,14 @@ class BufferedOutbox(FakeOutbox):
             self.buffer = b""
 
     def emptied(self) -> None:
+        if self.catch_up is not None:
+            data = self.take_next(SLICE)
+            if data is None:
+                return
+            if data:
+                self.on_progress(len(data))
+                self.buffer = data
+                return
         self.on_progress(0)
         self.unblock()
         if self.chunks:

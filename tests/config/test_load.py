@@ -118,7 +118,7 @@ def test_description_names_value_and_origin(toml):
     rows = {row.key: row for row in describe(load(path, {}, {}))}
     assert rows["websocket.ping_interval"] == ("websocket.ping_interval", 20.0, f"file {path}")
     assert rows["topics[1].match"][1:3] == ("a", f"file {path}")
-    assert rows["topics[1].slow_client"].value == "disconnect"
+    assert rows["topics[1].slow_client"].value == "auto"
     without = describe(load(None, {}, {}))
     lists = [row for row in without if row.key in LISTS]
     assert lists == [(table, (), "default") for table in LISTS]

@@ -59,11 +59,13 @@ def test_what_is_off_by_default(tmp_path: Path) -> None:
 def test_rules_for_topics(tmp_path: Path) -> None:
     node = node_of(
         tmp_path,
-        '[[topics]]\nmatch = "chat.*"\npresence = true\nslow_client = "latest"\n',
+        '[[topics]]\nmatch = "chat.*"\npresence = true\nslow_client = "latest"\n'
+        '[[topics]]\nmatch = "log"\nhistory = 10\n',
     )
     rules = node.broker._router.topic_rules
     assert rules.has_presence("chat.a")
     assert rules.slow_client("chat.a").value == "latest"
+    assert rules.slow_client("log").value == "catch-up"
     assert rules.slow_client("news").value == "disconnect"
 
 

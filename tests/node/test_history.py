@@ -9,6 +9,7 @@ from typing import Any
 from tests.edges.websocket.in_memory import MemoryNode, Peer, frames, masked
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.history.rule import HistoryRule
+from wampush.choices import CatchUpGap
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import HistorySettings, TopicSettings
 from wampush.edges.storage.sqlite_database import SqliteDatabase
@@ -25,6 +26,7 @@ def test_the_rules() -> None:
             TopicSettings("c", history=9, replay=3, max_bytes=5000),
             TopicSettings("d", presence=True),
             TopicSettings("e", history=9, gap_replay=True),
+            TopicSettings("f", history=9, catch_up_gap=CatchUpGap.SKIP),
         ]
     )
     assert rules.any_gap_replay
@@ -33,6 +35,7 @@ def test_the_rules() -> None:
     assert rules.of("b2") == HistoryRule(last_by="id", tombstone="gone", keys=7, version_by="rev")
     assert rules.of("c") == HistoryRule(events=9, replay=3, max_bytes=5000)
     assert rules.of("d") is None
+    assert rules.of("f") == HistoryRule(events=9, skips_gaps=True)
 
 
 def test_without_a_topic_that_keeps_anything_there_is_no_history() -> None:

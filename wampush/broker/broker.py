@@ -244,6 +244,7 @@ class Broker:
         was_last = self.subscriptions.discard(subscriber, topic)
         if was_last and self.occupancy is not None:
             self.occupancy.on_last(topic)
+        subscriber.outbox.end_catch_up(topic)
         self.memory.release(subscriber, self._subscription_bytes(topic))
         if self.gaps is not None:
             self.gaps.on_unsubscribe(subscriber, topic)

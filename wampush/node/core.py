@@ -143,7 +143,10 @@ def _ingest(settings: Settings) -> Ingest:
 
 def _topic_rules(settings: Settings) -> TopicRules:
     return TopicRules(
-        [TopicRule(each.match, each.slow_client, each.presence) for each in settings.topics]
+        [
+            TopicRule(each.match, each.slow_client_in_force, each.presence)
+            for each in settings.topics
+        ]
     )
 
 

@@ -22,6 +22,7 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.requests.history import HistoryProcedures
 from wampush.broker.requests.procedures import MayLearn, Procedures
 from wampush.broker.router import Router
+from wampush.choices import CatchUpGap
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 
@@ -153,4 +154,5 @@ def _rule(topic: TopicSettings) -> HistoryRule | None:
         version_by=topic.version_by,
         durable=topic.durable,
         gap_replay=topic.gap_replay,
+        skips_gaps=topic.catch_up_gap is CatchUpGap.SKIP,
     )

@@ -119,8 +119,8 @@ def _unheard(state: NodeState) -> Samples:
 
 def _dropped(state: NodeState) -> Samples:
     dropped = state.broker.ledger.dropped_events
-    policies = [each.value for each in SlowClient if each is not SlowClient.DISCONNECT]
-    policies.append(REPLAY)
+    choices = (SlowClient.DROP_NEWEST, SlowClient.LATEST, SlowClient.CATCH_UP)
+    policies = [*(each.value for each in choices), REPLAY]
     return [((policy,), dropped.get(policy, 0)) for policy in policies]
 
 

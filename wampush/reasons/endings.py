@@ -184,7 +184,8 @@ class CloseReason(Enum):
         "slow-client",
         Fault.CLIENT,
         "The client reads too slowly: more than clients.queue_bytes were queued for it, or more "
-        "than limits.queued_bytes_per_address for the clients of its address.",
+        "than limits.queued_bytes_per_address for the clients of its address, or its topic no "
+        "longer keeps an event that it has not received.",
     )
     FLOODING = Ending(
         "flooding",

@@ -25,6 +25,8 @@ class MemoryFormat:
     :param writes_positions: whether events that have a position carry its offset.
     """
 
+    any_order: Final = True
+
     def __init__(self, *, writes_positions: bool = False) -> None:
         self._writes_positions = writes_positions
 

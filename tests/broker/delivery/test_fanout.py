@@ -507,7 +507,8 @@ def test_a_free_client_is_never_counted(world):
 
 
 def test_the_policies_are_those_of_the_settings():
-    assert [policy.value for policy in SlowClient] == ["disconnect", "drop-newest", "latest"]
+    values = [policy.value for policy in SlowClient]
+    assert values == ["auto", "disconnect", "drop-newest", "latest", "catch-up"]
     assert [hold.value for hold in Hold] == ["flushing", "total", "crowd", "storing"]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, RecordingFormat, Wire
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.catch_up import Refill
+from wampush.broker.publication import Position
 
 LIMIT = 100
 
@@ -192,3 +194,37 @@ def test_a_chunk_may_be_sent_without_waiting_for_the_end_of_the_turn(outbox):
     outbox.send(b"now")
     assert outbox.wire.received == b"now"
     assert (outbox.queued, outbox.chunks) == (0, [])
+
+
+def test_a_client_that_is_behind_stays_blocked_until_it_has_caught_up(blocked, pressure):
+    slices = [b"a" * 30, b"", b"b" * 30]
+
+    def read_on(topic, position, size):
+        assert (topic, position.epoch, size) == ("t", "e", LIMIT // 4)
+        more = Position("e", position.offset + 1) if len(slices) > 1 else None
+        return Refill(slices.pop(0), more)
+
+    blocked.begin_catch_up("t", Position("e", 0), read_on)
+    blocked.begin_catch_up("u", Position("e", 5), read_on)
+    blocked.end_catch_up("u")
+    blocked.end_catch_up("other")
+    blocked.wire.room = None
+    while blocked.blocked:
+        assert blocked.queued
+        blocked.drain(10)
+    assert blocked.wire.received == b"x" * 80 + b"a" * 30 + b"b" * 30
+    assert (blocked.catch_up, blocked.queued, pressure.total) == (None, 0, 0)
+
+
+def test_the_last_topic_ends_the_catching_up(blocked):
+    blocked.end_catch_up("t")
+    blocked.begin_catch_up("t", Position("e", 0), lambda *_: None)
+    blocked.end_catch_up("t")
+    assert blocked.catch_up is None
+
+
+def test_when_events_are_gone_the_client_is_dropped(blocked, pressure):
+    blocked.begin_catch_up("t", Position("e", 0), lambda *_: None)
+    blocked.drain(80)
+    assert blocked.take_next(10) is None
+    assert (blocked.overflows, blocked.closed, pressure.total) == (1, True, 0)

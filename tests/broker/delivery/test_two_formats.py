@@ -16,6 +16,8 @@ from wampush.broker.publication import Position, Publication
 class EventStream:
     """A format like that of ``text/event-stream``: a line for each field, ended by an empty one."""
 
+    any_order = True
+
     def __init__(self) -> None:
         self.made: list[bytes] = []
 

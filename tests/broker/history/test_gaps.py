@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.broker.world import Client, World
+from tests.broker.world import Client, World, frames
 from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Position, Publication
+from wampush.broker.topic_rules import TopicRule
+from wampush.choices import SlowClient
 
 ANN, BOB = Identity("ann"), Identity("bob")
 
@@ -83,6 +86,67 @@ def test_a_session_that_was_cut_off_and_seems_open_counts() -> None:
     pong(node, one)
     publish(node, 2, 3)
     assert got(client(node)) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("policy", "in_one_turn"),
+    [
+        (SlowClient.CATCH_UP, False),
+        (SlowClient.CATCH_UP, True),
+        (SlowClient.DROP_NEWEST, False),
+        (SlowClient.LATEST, False),
+    ],
+)
+def test_a_pong_proves_nothing_about_events_that_were_not_queued_before_the_ping(
+    policy: SlowClient, in_one_turn: bool
+) -> None:
+    node = World(
+        history=[("t", HistoryRule(events=100, gap_replay=True))], rules=[TopicRule("*", policy)]
+    )
+    one = client(node)
+    publish(node, 1)
+    pong(node, one)
+    one.outbox.limit = 200
+    one.wire.room = 0
+    publish(node, *range(10, 13))
+    for number in range(13, 30):
+        node.broker.publish(Publication("t", b"%d" % number))
+        if not in_one_turn:
+            node.end_turn()
+    # The client has received all that was queued before the ping.
+    mark = gaps(node).mark(one.subscriber)
+    gaps(node).on_pong(one.subscriber, mark)
+    seen = set(got_whole(one))
+    lose(node, one)
+    again = got(client(node))
+    assert again == list(range(again[0], 30))
+    assert 2 <= again[0] <= 29
+    assert {*range(10, again[0])} <= seen
+
+
+def got_whole(client: Client) -> list[Any]:
+    """What has arrived, and what waits, of which none is lost on the way."""
+    data = bytes(client.wire.received) + client.outbox.buffer + b"".join(client.outbox.chunks)
+    return [json.loads(text)[2] for text in frames(data)[0] if text.startswith(b"[8,")]
+
+
+def test_a_session_that_has_caught_up_is_confirmed_again() -> None:
+    node = World(
+        history=[("t", HistoryRule(events=100, gap_replay=True))],
+        rules=[TopicRule("*", SlowClient.CATCH_UP)],
+    )
+    one = client(node)
+    one.outbox.limit = 200
+    one.wire.room = 0
+    for number in range(30):
+        publish(node, number)
+    one.wire.room = None
+    one.outbox.drain(10_000)
+    pong(node, one)
+    lose(node, one)
+    publish(node, 30)
+    assert got(one) == list(range(30))
+    assert got(client(node)) == [30]
 
 
 def test_of_several_sessions_the_smallest_position_counts() -> None:

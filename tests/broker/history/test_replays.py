@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from tests.broker.world import Client, World
+from tests.broker.world import Client, World, frames
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Position, Publication, Targets
@@ -296,3 +296,35 @@ class Sessions(RuleBasedStateMachine):
 
 TestSessions = Sessions.TestCase
 TestSessions.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+def test_a_slow_client_reads_on_in_slices(world: World) -> None:
+    client = world.client()
+    publish(world, "log", "a", "b", "c", "d")
+    epoch = world.history.position("log").epoch  # type: ignore[union-attr]
+    delivered = world.ledger.deliveries
+    first = world.replays.read_on(client.subscriber, "log", Position(epoch, 1), 6)
+    assert first is not None
+    assert first.position == Position(epoch, 3)
+    second = world.replays.read_on(client.subscriber, "log", first.position, 6)
+    assert second is not None
+    assert second.position is None
+    texts = frames(first.chunk + second.chunk)[0]
+    assert [json.loads(text)[2] for text in texts] == ["b", "c", "d"]
+    # They were counted when they were published.
+    assert world.ledger.deliveries == delivered
+    made = len(world.encoded)
+    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 1), 6) == first
+    assert len(world.encoded) == made
+    assert world.replays.read_on(client.subscriber, "log", Position("other", 1), 6) is None
+    assert world.replays.read_on(client.subscriber, "other", Position(epoch, 1), 6) is None
+    publish(world, "log", "e", "f")
+    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 1), 6) is None
+
+
+def test_a_slow_client_passes_over_what_it_may_not_see(world: World) -> None:
+    client = world.client()
+    publish(world, "log", 1, 2, audience=Audience(frozenset([client.id])))
+    epoch = world.history.position("log").epoch  # type: ignore[union-attr]
+    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 0), 1) == (b"", None)
+    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 2), 1) == (b"", None)

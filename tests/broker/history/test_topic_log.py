@@ -49,6 +49,32 @@ def test_what_came_since(since: int, offsets: list[int] | None) -> None:
     assert (None if found is None else [each.offset for each in found]) == offsets
 
 
+@pytest.mark.parametrize(
+    ("after", "count", "size", "offsets"),
+    [
+        (2, 9, 99, [3, 4, 5]),
+        (2, 2, 99, [3, 4]),
+        (2, 9, 2, [3, 4]),
+        (3, 9, 0, [4]),
+        (4, 9, 99, [5]),
+        (1, 9, 99, None),
+    ],
+)
+def test_the_next_slice(after: int, count: int, size: int, offsets: list[int] | None) -> None:
+    log = TopicLog(HistoryRule(events=3), "e")
+    for number in range(5):
+        append(log, number)
+    found = log.slice_after(after, count, size)
+    assert (None if found is None else [each.offset for each in found]) == offsets
+
+
+def test_there_is_no_slice_of_a_log_without_events() -> None:
+    log = TopicLog(HistoryRule(events=3, max_age=10), "e")
+    append(log, 1, seen=0.0)
+    log.expire(100.0)
+    assert log.slice_after(0, 9, 99) is None
+
+
 def test_the_newest_value_of_each_key_is_kept_in_order() -> None:
     log = TopicLog(HistoryRule(last_by="id", tombstone="gone", keys=3), "e")
     for value in ({"id": 1}, {"id": 2}, {"id": 1, "n": 2}, {"id": 3}, {"no": "key"}):

@@ -125,6 +125,7 @@ def test_positions(world: World) -> None:
         """A format that writes positions."""
 
         with_positions: Any = None
+        any_order = True
 
         def event(self, topic: str, payload: bytes, position: Any) -> bytes:
             return world.format("").event(topic, payload, position)

@@ -39,6 +39,13 @@ def test_topics_from_narrow_to_wide():
         ({"last": True, "last_by": "id"}, "last", "where last_by gives the values"),
         ({"history": 3, "replay": 4}, "replay", "at most history, which keeps 3 events"),
         ({"history": 3, "replay": 3, "last": True}, "replay", "where last or last_by says"),
+        ({"slow_client": "catch-up", "last": True}, "slow_client", "set history"),
+        ({"catch_up_gap": "skip", "last": True}, "catch_up_gap", "do not catch up"),
+        (
+            {"catch_up_gap": "skip", "history": 3, "slow_client": "latest"},
+            "catch_up_gap",
+            "do not catch up",
+        ),
         ({"tombstone": "gone", "last": True}, "tombstone", "where no last_by gives keys"),
         ({"version_by": "rev"}, "version_by", "where nothing is kept"),
         ({"durable": True}, "durable", "where nothing is kept"),
@@ -80,3 +87,20 @@ def test_options_that_fit():
     ]
     topics = load(None, {}, {"topics": entries}).settings.topics
     assert [each.keeps_something for each in topics] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("entry", "policy"),
+    [
+        ({}, "disconnect"),
+        ({"last": True}, "disconnect"),
+        ({"history": 1}, "catch-up"),
+        ({"history": 1, "catch_up_gap": "skip"}, "catch-up"),
+        ({"history": 1, "slow_client": "disconnect"}, "disconnect"),
+        ({"history": 1, "slow_client": "catch-up"}, "catch-up"),
+        ({"slow_client": "latest"}, "latest"),
+    ],
+)
+def test_the_policy_for_slow_clients_in_force(entry, policy):
+    (topic,) = load(None, {}, {"topics": [{"match": "t", **entry}]}).settings.topics
+    assert topic.slow_client_in_force.value == policy

@@ -35,10 +35,11 @@ from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import PATIENCE as PRESSURE_PATIENCE
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, Refill
 from wampush.broker.delivery.chunks import SLICE_BYTES
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
-from wampush.broker.publication import Publication
+from wampush.broker.publication import Position, Publication
 from wampush.edges.websocket.closing import Closing, WaitFor
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.lifecycle import Event
@@ -226,6 +227,49 @@ def test_a_newer_event_does_not_replace_the_rest_of_a_frame(kind: type[ClientOut
     assert not rig.outbox.replace_latest("t", small)
     rig.turn(10**9)
     assert rig.wire.sent == first + large + small
+
+
+def test_a_client_that_is_behind_reads_on_as_the_wire_takes_it(kind: type[ClientOutbox]) -> None:
+    rig = Rig(kind)
+    frames = [b"%05d" % number * 1000 for number in range(100)]
+    most = 0
+
+    def read_on(topic: str, position: Position, size: int) -> Refill | None:
+        nonlocal most
+        assert (topic, position.epoch, size) == ("t", "e", CATCH_UP_BYTES)
+        most = max(most, rig.outbox.queued)
+        after = position.offset + 1
+        return Refill(frames[position.offset], Position("e", after) if after < 100 else None)
+
+    while not rig.outbox.blocked:
+        rig.queue(b"f" * 70_000)
+        rig.turn()
+    rig.outbox.begin_catch_up("t", Position("e", 0), read_on)
+    while rig.outbox.blocked:
+        assert rig.outbox.queued
+        rig.turn(10_000)
+    # Twisted's transports keep some.
+    rig.turn(10**9)
+    assert rig.wire.sent == rig.queued + b"".join(frames)
+    assert rig.outbox.catch_up is None
+    assert rig.outbox.queued == rig.pressure.total == 0
+    assert most < 2 * 70_000 + 2 * SLICE_BYTES
+    rig.queue(b"end")
+    rig.turn(10)
+    assert rig.wire.sent.endswith(b"end")
+
+
+def test_a_client_that_cannot_read_on_is_dropped(kind: type[ClientOutbox]) -> None:
+    rig = Rig(kind)
+    while not rig.outbox.blocked:
+        rig.queue(b"f" * 70_000)
+        rig.turn()
+    rig.outbox.begin_catch_up("t", Position("e", 0), lambda *_: None)
+    rig.turn(10**9)
+    assert rig.overflows == 1
+    assert rig.outbox.closed
+    assert rig.pressure.total == 0
+    assert rig.wire.sent == rig.queued
 
 
 def test_over_the_limit_the_queue_is_freed(kind: type[ClientOutbox]) -> None:

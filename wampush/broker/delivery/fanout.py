@@ -13,11 +13,13 @@ ends the batch first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.batch import Batch, Receiver
+from wampush.broker.delivery.catch_up import Refill
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
@@ -39,6 +41,9 @@ BATCH_BYTES: Final = 128 * 1024
 OWN_BYTES: Final = 128 * 1024
 # Read once per flush; reading a member from its enumeration takes as long as a call.
 _DISCONNECT: Final = SlowClient.DISCONNECT
+_CATCH_UP: Final = SlowClient.CATCH_UP
+#: Reads events of a topic after a position for a receiver; see :data:`.catch_up.ReadOn`.
+ReadOnFor = Callable[[Any, str, Position, int], Refill | None]
 
 
 class Fanout:
@@ -72,6 +77,19 @@ class Fanout:
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
         self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
         self._batch = self._nothing
+        self._read_history: ReadOnFor | None = None
+        self._on_drop: Callable[[Any, str], None] | None = None
+
+    def read_on_by(self, read_on: ReadOnFor) -> None:
+        """Let slow clients read topics with the policy ``catch-up`` on from their history.
+
+        :param read_on: gets a receiver as it was passed to :meth:`deliver`.
+        """
+        self._read_history = read_on
+
+    def call_on_drop(self, on_drop: Callable[[Any, str], None]) -> None:
+        """Call a function with a receiver and a topic when the receiver misses an event of it."""
+        self._on_drop = on_drop
 
     def send(self, outbox: Outbox, frame: bytes) -> None:
         """Queue a frame for one client, after everything delivered before.
@@ -137,7 +155,8 @@ class Fanout:
             return
         self._batch = self._nothing
         self._count(batch)
-        if batch.slow_client is _DISCONNECT:
+        policy = batch.slow_client
+        if policy is _DISCONNECT or policy is _CATCH_UP:
             self._queue_batch(batch)
         else:
             self._put_by_policy(batch)
@@ -154,10 +173,11 @@ class Fanout:
         self._scheduled = False
         batch = self._batch
         receivers = len(batch.receivers)
+        policy = batch.slow_client
         if (
             receivers > DIRECT_RECEIVERS
             or receivers * batch.size > DIRECT_BYTES
-            or batch.slow_client is not _DISCONNECT
+            or (policy is not _DISCONNECT and policy is not _CATCH_UP)
         ):
             self.end_batch()
         elif batch is not self._nothing:
@@ -216,12 +236,12 @@ class Fanout:
         wire_format: Format | None = None
         chunk = b""
         size = 0
-        backlogged: list[Outbox] = []
+        backlogged: list[Receiver] = []
         touch = self._touched.append
         for receiver in batch.receivers:
             outbox = receiver.outbox
             if outbox.queued:
-                backlogged.append(outbox)
+                backlogged.append(receiver)
                 continue
             # Most receivers have the format of the one before, so this is one comparison each.
             if outbox.format is not wire_format:
@@ -241,11 +261,11 @@ class Fanout:
         """
         wire_format: Format | None = None
         chunk = b""
-        backlogged: list[Outbox] = []
+        backlogged: list[Receiver] = []
         for receiver in batch.receivers:
             outbox = receiver.outbox
             if outbox.queued:
-                backlogged.append(outbox)
+                backlogged.append(receiver)
             else:
                 if outbox.format is not wire_format:
                     wire_format = outbox.format
@@ -258,20 +278,53 @@ class Fanout:
         self._ledger.deliveries += receivers * len(batch.publications)
         self._ledger.delivered_bytes += receivers * batch.size
 
-    def _put_behind(self, batch: Batch, outboxes: list[Outbox]) -> None:
+    def _put_behind(self, batch: Batch, receivers: list[Receiver]) -> None:
         """Put a batch into outboxes that have something queued."""
-        if not outboxes:
+        if not receivers:
             return
         crowd: list[Outbox] = []
-        for outbox in outboxes:
+        reads_later = batch.slow_client is _CATCH_UP and self._read_history is not None
+        for receiver in receivers:
+            outbox = receiver.outbox
+            if reads_later and outbox.format.any_order:
+                self._put_or_read_later(batch, receiver)
+                continue
             self._put(outbox, batch.chunk(outbox.format))
             if outbox.blocked and self._is_crowded(outbox):
                 crowd.append(outbox)
-        if self._late and not all(outbox.blocked for outbox in outboxes):
+        if self._late and not all(each.outbox.blocked for each in receivers):
             # These clients are published to faster than flushes reach them.
             self._backpressure.hold(Hold.FLUSHING)
         if len(crowd) * 2 > len(batch.receivers):
             self._backpressure.hold_for(crowd)
+
+    def _put_or_read_later(self, batch: Batch, receiver: Receiver) -> None:
+        """Put a batch into an outbox, or only note from where its client has to read on."""
+        outbox = receiver.outbox
+        if outbox.catch_up is not None and batch.topic in outbox.catch_up:
+            return
+        chunk = batch.chunk(outbox.format)
+        # Asking may send what is queued, so it can block or close the outbox.
+        has_room = outbox.room_for(len(chunk))
+        if outbox.closed:
+            return
+        first = batch.publications[0].position
+        if outbox.blocked and first is not None:
+            waiting = outbox.queued - outbox.in_flight + len(chunk)
+            if not has_room or waiting > outbox.catch_up_bytes:
+                before = Position(first.epoch, first.offset - 1)
+                outbox.begin_catch_up(batch.topic, before, partial(self._read_on, receiver))
+                return
+        self._put(outbox, chunk)
+
+    def _read_on(
+        self, receiver: Receiver, topic: str, position: Position, size: int
+    ) -> Refill | None:
+        # What the batch holds is in the history already; it must not be queued after that again.
+        self.end_batch()
+        if self._read_history is None or receiver.outbox.closed:
+            return Refill(b"", None)
+        return self._read_history(receiver, topic, position, size)
 
     def _put_by_policy(self, batch: Batch) -> None:
         frames: dict[Format, list[bytes]] = {}
@@ -283,26 +336,32 @@ class Fanout:
             if wire_format not in frames:
                 frames[wire_format] = batch.frames(wire_format)
             for frame in frames[wire_format]:
-                self._put_or_drop(batch, outbox, frame)
+                self._put_or_drop(batch, receiver, frame)
         if self._late:
             self._backpressure.hold(Hold.FLUSHING)
 
-    def _put_or_drop(self, batch: Batch, outbox: Outbox, frame: bytes) -> None:
-        policy = batch.slow_client
+    def _put_or_drop(self, batch: Batch, receiver: Receiver, frame: bytes) -> None:
+        outbox = receiver.outbox
         # Asking may send what is queued, so it can block or close the outbox.
         has_room = outbox.room_for(len(frame))
         if outbox.closed:
             return
-        if policy is SlowClient.LATEST and outbox.blocked:
+        if batch.slow_client is SlowClient.LATEST and outbox.blocked:
             if outbox.replace_latest(batch.topic, frame):
-                self._ledger.drop_event(policy.value)
+                self._drop(batch, receiver)
             if outbox.queued > outbox.limit and outbox.queued - outbox.in_flight > len(frame):
                 # The newest events of its topics alone are too much for this client.
                 outbox.overflow()
         elif has_room:
             self._put(outbox, frame)
         else:
-            self._ledger.drop_event(policy.value)
+            self._drop(batch, receiver)
+
+    def _drop(self, batch: Batch, receiver: Receiver) -> None:
+        """Count an event of the batch's topic that a receiver misses."""
+        self._ledger.drop_event(batch.slow_client.value)
+        if self._on_drop is not None:
+            self._on_drop(receiver, batch.topic)
 
     def _put(self, outbox: Outbox, chunk: bytes) -> None:
         if outbox.closed:

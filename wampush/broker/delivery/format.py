@@ -21,6 +21,10 @@ class Format(Protocol):
     def with_positions(self) -> Format:
         """The format that differs by the positions of events; itself where it writes them."""
 
+    @property
+    def any_order(self) -> bool:
+        """Whether events may be written later than others that were published after them."""
+
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an event.
 

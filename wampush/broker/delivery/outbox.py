@@ -11,7 +11,8 @@ free
     The wire takes data. What is queued leaves with one send at the end of the reactor turn.
 blocked
     The wire is full. What is queued waits for the wire's own signal; ``queued`` counts it and the
-    part that the transport holds.
+    part that the transport holds. A client that is behind on topics with a history stays blocked
+    until it has caught up, so that nothing overtakes what is still to be read from there.
 closed
     Nothing is accepted any more, and nothing is held.
 """
@@ -23,10 +24,26 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, CatchUp, ReadOn
 from wampush.broker.delivery.chunks import Chunk, own_bytes, take_front
 from wampush.broker.delivery.format import Format
+from wampush.broker.publication import Position
 
 _COUNT_EVERY: Final = 64
+
+
+class _Replaceable:
+    """The events that newer ones of their topics may replace.
+
+    :ivar places: the absolute index of the newest event of each topic.
+    :ivar gone: how many chunks have left since; makes the indexes absolute.
+    """
+
+    __slots__ = ("gone", "places")
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self.gone = 0
 
 
 class Outbox(ABC):
@@ -41,9 +58,9 @@ class Outbox(ABC):
 
     __slots__ = (
         "_backpressure",
-        "_gone",
         "_latest",
         "blocked",
+        "catch_up",
         "chunks",
         "closed",
         "format",
@@ -66,9 +83,9 @@ class Outbox(ABC):
         #: Whether the client did not catch up during a pause of the sources, and has not since.
         self.stalled = False
         self._backpressure = backpressure
-        self._latest: dict[str, int] | None = None
-        # The number of chunks that have left; makes the indexes in _latest absolute.
-        self._gone = 0
+        self._latest: _Replaceable | None = None
+        #: What is read from the history; None while the client is not behind.
+        self.catch_up: CatchUp | None = None
 
     @property
     def address_name(self) -> str | None:
@@ -121,10 +138,11 @@ class Outbox(ABC):
 
         :returns: whether an older event was removed.
         """
-        if self._latest is None:
-            self._latest = {}
+        latest = self._latest
+        if latest is None:
+            latest = self._latest = _Replaceable()
         replaced = False
-        position = self._latest.get(topic, -1) - self._gone
+        position = latest.places.get(topic, -1) - latest.gone
         if position >= 0:
             old = self.chunks[position]
             self.chunks[position] = b""
@@ -134,8 +152,8 @@ class Outbox(ABC):
             size = len(self.chunks)
             # Counting takes time proportional to the queue, so it is done only now and then.
             if not size % _COUNT_EVERY and self.chunks.count(b"") * 2 > size:
-                self._compact()
-        self._latest[topic] = self._gone + len(self.chunks)
+                self._compact(latest)
+        latest.places[topic] = latest.gone + len(self.chunks)
         self.append(chunk)
         return replaced
 
@@ -145,13 +163,64 @@ class Outbox(ABC):
         :param size: in bytes; see :func:`take_front`.
         """
         data, count = take_front(self.chunks, size)
-        self._gone += count
-        if not count and self._latest:
-            # The rest of this chunk is the rest of a frame, so no newer event may replace it.
-            self._latest = {
-                topic: index for topic, index in self._latest.items() if index != self._gone
-            }
+        latest = self._latest
+        if latest is not None:
+            latest.gone += count
+            if not count:
+                # The rest of this chunk is the rest of a frame, so no newer event may replace it.
+                latest.places = {
+                    topic: index for topic, index in latest.places.items() if index != latest.gone
+                }
         return data
+
+    @property
+    def catch_up_bytes(self) -> int:
+        """Bytes that wait before events of topics with a history are no longer queued."""
+        return min(CATCH_UP_BYTES, self.limit // 4)
+
+    def begin_catch_up(self, topic: str, position: Position, read_on: ReadOn) -> None:
+        """Queue no more events of a topic, and read them from its history later; while blocked.
+
+        :param position: of the event before the first that is not queued.
+        :param read_on: reads the history for this client.
+        """
+        if self.catch_up is None:
+            self.catch_up = CatchUp(read_on)
+        self.catch_up.begin(topic, position)
+
+    def end_catch_up(self, topic: str) -> None:
+        """Read nothing more from the history of a topic; what is queued already stays."""
+        if self.catch_up is not None:
+            self.catch_up.forget(topic)
+            if not self.catch_up:
+                self.catch_up = None
+
+    def take_next(self, size: int) -> bytes | None:
+        """Remove and return what the wire gets next.
+
+        Called while blocked, once the transport has sent what it had. If little else waits, events
+        that the client is behind on are queued first.
+
+        :param size: in bytes; see :func:`take_front`.
+        :returns: empty if nothing is left; None if the outbox is closed.
+        """
+        if self.catch_up is not None:
+            self._read_on(self.catch_up)
+        if self.closed:
+            return None
+        return self.take(size) if self.chunks else b""
+
+    def _read_on(self, catch_up: CatchUp) -> None:
+        size = self.catch_up_bytes
+        while catch_up and not self.closed and self.queued - self.in_flight <= size:
+            chunk = catch_up.next(size)
+            if chunk is None:
+                self.overflow()
+                return
+            if chunk:
+                self.append(chunk)
+        if not catch_up:
+            self.catch_up = None
 
     def block(self, in_flight: int) -> None:
         """Note that the wire takes nothing for now.
@@ -180,7 +249,6 @@ class Outbox(ABC):
         self.blocked = False
         self.stalled = False
         self._latest = None
-        self._gone = 0
         # From now on the queue is sent at the end of the turn, and does not count as waiting.
         self._backpressure.on_unblocked(self)
         self._backpressure.on_dequeued(self.queued)
@@ -210,18 +278,19 @@ class Outbox(ABC):
         self.blocked = True
         self.chunks.clear()
         self._latest = None
+        self.catch_up = None
         # Keeps a closed outbox off the fast path, which tests for an empty queue.
         self.queued = sys.maxsize
 
-    def _compact(self) -> None:
-        latest = {index: topic for topic, index in (self._latest or {}).items()}
+    def _compact(self, latest: _Replaceable) -> None:
+        topics = {index: topic for topic, index in latest.places.items()}
         kept: list[Chunk] = []
         moved: dict[str, int] = {}
-        for index, chunk in enumerate(self.chunks, self._gone):
+        for index, chunk in enumerate(self.chunks, latest.gone):
             if chunk:
-                if index in latest:
-                    moved[latest[index]] = len(kept)
+                if index in topics:
+                    moved[topics[index]] = len(kept)
                 kept.append(chunk)
         self.chunks = kept
-        self._latest = moved
-        self._gone = 0
+        latest.places = moved
+        latest.gone = 0

@@ -35,14 +35,17 @@ class _Tracked:
     :ivar confirmed: by topic: everything up to this position has arrived.
     :ivar mark: of the newest ping.
     :ivar marked: the positions when that ping was sent; None when it is answered.
+    :ivar holes: the topics of which it has missed an event because it was too slow; what has
+        arrived before is all that counts.
     """
 
-    __slots__ = ("confirmed", "mark", "marked")
+    __slots__ = ("confirmed", "holes", "mark", "marked")
 
     def __init__(self) -> None:
         self.confirmed: dict[str, Position] = {}
         self.mark = 0
         self.marked: dict[str, Position] | None = None
+        self.holes: frozenset[str] = frozenset()
 
 
 class GapReplays:
@@ -59,6 +62,7 @@ class GapReplays:
         self._users = users
         self._kept = kept
         self._sessions: dict[Subscriber, _Tracked] = {}
+        replays.fanout.call_on_drop(self.on_drop)
         #: Subscriptions that began with what their users had missed.
         self.replayed = 0
 
@@ -131,10 +135,28 @@ class GapReplays:
         if tracked is None:
             return b""
         if tracked.marked is None:
+            # What is not queued before the ping is not proved by its answer.
+            self._replays.fanout.end_batch()
             tracked.mark = (tracked.mark + 1) % 256**_MARK_BYTES
-            positions = [(topic, self._history.position(topic)) for topic in tracked.confirmed]
+            topics = [topic for topic in tracked.confirmed if topic not in tracked.holes]
+            positions = [(topic, self._queued(subscriber, topic)) for topic in topics]
             tracked.marked = {topic: each for topic, each in positions if each is not None}
         return tracked.mark.to_bytes(_MARK_BYTES)
+
+    def _queued(self, subscriber: Subscriber, topic: str) -> Position | None:
+        """Return up to where a session has been sent a topic; None for one without history."""
+        catch_up = subscriber.outbox.catch_up
+        behind = None if catch_up is None else catch_up.position(topic)
+        return self._history.position(topic) if behind is None else behind
+
+    def on_drop(self, subscriber: Subscriber, topic: str) -> None:
+        """Note that a session misses an event of a topic, by its policy for slow clients."""
+        tracked = self._sessions.get(subscriber)
+        if tracked is None or topic not in tracked.confirmed:
+            return
+        tracked.holes |= {topic}
+        if tracked.marked is not None:
+            tracked.marked.pop(topic, None)
 
     def on_pong(self, subscriber: Subscriber, payload: bytes) -> None:
         """Handle the answer to a ping."""
@@ -162,6 +184,7 @@ class GapReplays:
         if tracked is None:
             tracked = self._sessions[subscriber] = _Tracked()
         tracked.confirmed[topic] = position
+        tracked.holes -= {topic}
         if tracked.marked is not None:
             # A ping that was sent before proves nothing about events that are queued now.
             tracked.marked.pop(topic, None)

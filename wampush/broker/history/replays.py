@@ -13,16 +13,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, Refill
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.shared_runs import Run, RunKey, SharedRuns
 from wampush.broker.history.stored_event import StoredEvent
+from wampush.broker.history.topic_log import TopicLog
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import EVERYONE, Audience, Position
 from wampush.broker.receiver_selection import select
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
+from wampush.choices import SlowClient
 
+#: Events that are read at once for a slow client. A slice ends at a multiple of this, so that
+#: clients that stopped at different events come to share their frames.
+_SLICE_EVENTS: Final = 128
+#: Bytes of such slices that are kept for the next client.
+_SLICES_BYTES: Final = 8 * CATCH_UP_BYTES
 #: The policy under which the ledger counts events that a replay leaves out.
 REPLAY: Final = "replay"
 
@@ -60,12 +68,14 @@ class Replays:
         max_bytes: int,
     ) -> None:
         self.history: Final = history
-        self._fanout = fanout
+        self.fanout: Final = fanout
         self._ledger = ledger
         self._users = users
         self._sessions = sessions
         self._max_bytes = max_bytes
         self._runs: Final = SharedRuns()
+        self._slices: Final = SharedRuns(_SLICES_BYTES)
+        fanout.read_on_by(self.read_on)
 
     def on_subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """Queue what a topic keeps for its new subscribers: its values, or its newest events."""
@@ -92,6 +102,8 @@ class Replays:
         :param on_gap: called before the latter is queued.
         :returns: None for a topic without history.
         """
+        # What follows is all that a slow client has to read of this topic.
+        subscriber.outbox.end_catch_up(topic)
         log = self.history.log(topic)
         key = None
         if log is not None and log.epoch == since.epoch:
@@ -109,6 +121,57 @@ class Replays:
         on_gap()
         self.on_subscribe(subscriber, topic)
         return Recovery(False, missed.position)
+
+    def read_on(
+        self, subscriber: Subscriber, topic: str, position: Position, size: int
+    ) -> Refill | None:
+        """Return the next events for a client that was too slow for them when they were published.
+
+        They were counted as delivered then.
+
+        :param position: of the last event that it has got or was not to get.
+        :param size: of the payloads in bytes, if it is more than one event.
+        :returns: None if the client must not go on, because events are gone.
+        """
+        log = self.history.log(topic)
+        if log is None or log.epoch != position.epoch:
+            return None
+        offset = position.offset
+        while offset < log.offset:
+            events = log.slice_after(offset, _SLICE_EVENTS - offset % _SLICE_EVENTS, size)
+            if events is None:
+                oldest = self._skip_gap(subscriber, log, offset)
+                if oldest is None:
+                    return None
+                offset = oldest
+                continue
+            offset = events[-1].offset
+            shown = self.visible(subscriber, events)
+            if shown:
+                after = None if offset == log.offset else Position(log.epoch, offset)
+                return Refill(self._slice(subscriber, topic, log.epoch, shown), after)
+        return Refill(b"", None)
+
+    def _slice(
+        self, subscriber: Subscriber, topic: str, epoch: str, shown: Sequence[StoredEvent]
+    ) -> bytes:
+        """Return the joined frames of events that a session may see."""
+        offsets = tuple([each.offset for each in shown])
+        key = RunKey(topic, epoch, 0, offsets, subscriber.outbox.format)
+        run = self._slices.get(key, subscriber.session_id)
+        if run is None:
+            run = Run(_chunk(key, shown), len(shown), 0, frozenset())
+            self._slices.keep(key, run)
+        return run.chunk
+
+    def _skip_gap(self, subscriber: Subscriber, log: TopicLog, offset: int) -> int | None:
+        """Return the offset before the oldest event for a client that sees the gap by positions."""
+        wire_format = subscriber.outbox.format
+        if not log.rule.skips_gaps or wire_format.with_positions is not wire_format:
+            return None
+        oldest = log.events[0].offset - 1 if log.events else log.offset
+        self._ledger.drop_event(SlowClient.CATCH_UP.value, oldest - offset)
+        return oldest
 
     def visible(self, subscriber: Subscriber, events: Sequence[StoredEvent]) -> list[StoredEvent]:
         """Return the events that a session may see, as the user that it is now."""
@@ -152,7 +215,7 @@ class Replays:
             self._ledger.drop_event(REPLAY, run.left_out)
         if run.events:
             self._ledger.deliveries += run.events
-            self._fanout.send(subscriber.outbox, run.chunk)
+            self.fanout.send(subscriber.outbox, run.chunk)
 
     def _fitting(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Return the newest events that fit into one replay."""

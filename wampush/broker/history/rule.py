@@ -28,6 +28,8 @@ class HistoryRule:
     :param version_by: the field of events with a number that must not become smaller; "" for none.
     :param durable: whether events are stored before anyone gets them, and survive a restart.
     :param gap_replay: whether a new session of a user gets what earlier ones have not received.
+    :param skips_gaps: whether a slow client that sees positions goes on with the oldest event that
+        is kept when earlier ones are gone; all others are disconnected.
     """
 
     last: bool = False
@@ -41,6 +43,7 @@ class HistoryRule:
     version_by: str = ""
     durable: bool = False
     gap_replay: bool = False
+    skips_gaps: bool = False
 
     @property
     def reads_payload(self) -> bool:

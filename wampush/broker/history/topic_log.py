@@ -135,6 +135,27 @@ class TopicLog:
             return None
         return tuple(islice(self.events, offset + 1 - self.events[0].offset, None))
 
+    def slice_after(self, offset: int, count: int, size: int) -> Sequence[StoredEvent] | None:
+        """Return the next events after an offset, at least one; None if some of them are gone.
+
+        :param offset: less than that of the newest event.
+        :param count: at most so many.
+        :param size: of their payloads in bytes, if it is more than one event.
+        """
+        events = self.events
+        if not events or events[0].offset > offset + 1:
+            return None
+        # Access by index takes a deque less time than to pass over everything before.
+        start = offset + 1 - events[0].offset
+        found = [events[start]]
+        size -= len(found[0].payload)
+        for index in range(start + 1, min(start + count, len(events))):
+            size -= len(events[index].payload)
+            if size < 0:
+                break
+            found.append(events[index])
+        return found
+
     def newest(self, count: int) -> Sequence[StoredEvent]:
         """Return the newest events, in their order.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from wampush.choices import SlowClient
+from wampush.choices import CatchUpGap, SlowClient
 from wampush.config.checks.check import OptionalText, TopicPattern, number, whole
 from wampush.config.checks.files import DatabaseFile
 from wampush.config.rules import Conflict, never_reached, rule, too_long
@@ -20,8 +20,12 @@ class TopicSettings:
 
     :param match: The topics of the entry: one topic, or all topics that begin with the text before
         ``*``.
-    :param slow_client: A page that reconnects is right again; a page that missed events is wrong
-        without noticing.
+    :param slow_client: What happens to events that a client is too slow for. ``auto``: ``catch-up``
+        where ``history`` keeps events, otherwise ``disconnect``, because a page that reconnects is
+        right again, and one that missed events is wrong without noticing.
+    :param catch_up_gap: With ``catch-up``, what happens to a client that is so slow that events
+        which it has not got are no longer kept. ``skip`` goes on with the oldest event that is
+        kept, for sessions that see the gap by positions; others are disconnected.
     :param presence: Whether joins and leaves are announced; who subscribes to a topic may be
         private.
     :param last: Whether the newest event is kept and sent to new subscribers; costs memory.
@@ -44,7 +48,8 @@ class TopicSettings:
     """
 
     match: TopicPattern
-    slow_client: SlowClient = SlowClient.DISCONNECT
+    slow_client: SlowClient = SlowClient.AUTO
+    catch_up_gap: CatchUpGap = CatchUpGap.DISCONNECT
     presence: bool = False
     last: bool = False
     last_by: OptionalText = ""
@@ -62,6 +67,13 @@ class TopicSettings:
     def keeps_something(self) -> bool:
         """Whether the topics have a history."""
         return self.last or bool(self.last_by) or self.history > 0
+
+    @property
+    def slow_client_in_force(self) -> SlowClient:
+        """What happens to events that a client is too slow for; never ``AUTO``."""
+        if self.slow_client is not SlowClient.AUTO:
+            return self.slow_client
+        return SlowClient.CATCH_UP if self.history else SlowClient.DISCONNECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +110,14 @@ def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conf
         if topic.replay and (topic.last or topic.last_by):
             problem = "must be left out where last or last_by says what new subscribers get"
             yield Conflict(index, "replay", problem)
+        if topic.slow_client is SlowClient.CATCH_UP and not topic.history:
+            problem = "must not be catch-up where no events are kept: set history"
+            yield Conflict(index, "slow_client", problem)
+        if topic.catch_up_gap is CatchUpGap.SKIP and (
+            topic.slow_client_in_force is not SlowClient.CATCH_UP
+        ):
+            problem = "must be left out where slow clients do not catch up"
+            yield Conflict(index, "catch_up_gap", problem)
         if topic.tombstone and not topic.last_by:
             yield Conflict(index, "tombstone", "must be left out where no last_by gives keys")
         if topic.version_by and not topic.keeps_something:

@@ -41,6 +41,9 @@ class EventStreamFormat:
 
     __slots__ = ("__weakref__", "_only", "_positions")
 
+    #: Ids would be wrong. A slow client is disconnected, and continues from its last id.
+    any_order: Final = False
+
     def __init__(
         self, topics: Sequence[str], positions: Sequence[Position | None] | None = None
     ) -> None:

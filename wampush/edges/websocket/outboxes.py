@@ -164,9 +164,9 @@ class SocketOutbox(_BaseOutbox):
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty: write the next slice, or be free again."""
-        if self.closed:
+        data = self.take_next(SLICE_BYTES)
+        if data is None:
             return
-        data = self.take(SLICE_BYTES) if self.chunks else b""
         self.on_progress(len(data))
         if data:
             self._transport.write(data)
@@ -219,8 +219,10 @@ class TransportOutbox(_BaseOutbox):
     def resumeProducing(self) -> None:
         """The transport is empty: write slices until it is full, or be free again."""
         self._full = False
-        while self.blocked and not self.closed and not self._full:
-            data = self.take(TRANSPORT_SLICE_BYTES) if self.chunks else b""
+        while self.blocked and not self._full:
+            data = self.take_next(TRANSPORT_SLICE_BYTES)
+            if data is None:
+                return
             self.on_progress(len(data))
             if data:
                 self._transport.write(data)

@@ -42,6 +42,8 @@ class WampV1Format:
 
     __slots__ = ("_frames", "with_positions")
 
+    any_order: Final = True
+
     def __init__(self, frames: Framing) -> None:
         self._frames = frames
         #: The format of sessions that have asked for positions.
@@ -70,6 +72,8 @@ class PositionFormat:
     """
 
     __slots__ = ("_frames",)
+
+    any_order: Final = True
 
     def __init__(self, frames: Framing) -> None:
         self._frames = frames
