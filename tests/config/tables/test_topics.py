@@ -51,11 +51,6 @@ def test_topics_from_narrow_to_wide():
         ({"durable": True}, "durable", "where nothing is kept"),
         ({"durable": True, "last": True}, "durable", "needs history.database"),
         ({"last": True, "gap_replay": True}, "gap_replay", "where no events are kept"),
-        (
-            {"history": 9, "gap_replay": True, "slow_client": "latest"},
-            "gap_replay",
-            "where slow_client is latest, which drops events",
-        ),
     ],
 )
 def test_options_of_history_that_do_not_fit(entry, name, expected):

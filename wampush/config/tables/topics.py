@@ -129,11 +129,6 @@ def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conf
         if topic.gap_replay and not topic.history:
             problem = "must be left out where no events are kept: set history"
             yield Conflict(index, "gap_replay", problem)
-        if topic.gap_replay and topic.slow_client in (SlowClient.LATEST, SlowClient.DROP_NEWEST):
-            problem = (
-                f"must be left out where slow_client is {topic.slow_client}, which drops events"
-            )
-            yield Conflict(index, "gap_replay", problem)
         if topic.keeps_something and is_reserved(topic.match):
             name = "last" if topic.last else "last_by" if topic.last_by else "history"
             problem = "must be left out: the topics of wampush itself have no history"
