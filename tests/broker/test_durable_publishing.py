@@ -139,7 +139,7 @@ def test_a_store_that_does_not_get_on_holds_up_nobody_and_refuses_what_exceeds_t
         world.push(b"1")
     assert refused.value.refusal is Refusal.NOT_STORED
     (line,) = world.lines
-    assert line.startswith("could not store 5 publications of durable topics: ")
+    assert line.startswith("could not store publications of durable topics (5): ")
     assert line.endswith(f"the database has stored nothing for {PATIENCE:g} s")
     world.journal.answer(5)
     for _ in range(10):
@@ -162,7 +162,7 @@ def test_what_is_not_stored_is_refused_counted_and_logged_once() -> None:
     assert world.broker.ledger.received[Source.ZEROMQ] == 3
     assert world.durable.failed == 4
     assert world.lines[0] == (
-        "could not store 4 publications of durable topics: database or disk is full"
+        "could not store publications of durable topics (4): database or disk is full"
     )
     assert world.seen == []
 

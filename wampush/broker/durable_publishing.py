@@ -249,7 +249,7 @@ class DurablePublishing:
         suffix = self._limiter.suffix()
         if suffix is not None:
             self._ledger.warn(
-                "could not store {count} publications of durable topics: {problem}{suffix}",
+                "could not store publications of durable topics ({count}): {problem}{suffix}",
                 count=count,
                 problem=problem,
                 suffix=suffix,

@@ -281,7 +281,7 @@ def test_a_full_disk_refuses_with_a_reason_and_leaves_no_gap(open_database: Open
     assert "disk is full" in refused.detail
     assert [each.topic for each in world.seen] == ["log.a", "plain.a"]
     assert world.broker.ledger.refusals() == {"not-stored": 1}
-    assert "could not store 1 publications of durable topics" in lines[0]
+    assert "could not store publications of durable topics (1)" in lines[0]
     connection.execute("PRAGMA max_page_count = 1000000")
     assert [each and each.offset for each in world.published("log.a", b"3")] == [2]
     assert open_database().kept("log.a") == [(1, b"1"), (2, b"3")]
