@@ -13,13 +13,18 @@ import pytest
 
 from tests.broker.world import World
 from wampush.broker.access.policy import Publishing
+from wampush.broker.history.journal import Outcome
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import EVERYONE, Audience, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import CloseReason
+from wampush.config.settings import Settings
+from wampush.config.tables.topics import TopicSettings
+from wampush.errors import CloseReason, Refusal
+from wampush.node.core import make_core
+from wampush.testing.clock import ThreadedClock
 
 
 @pytest.fixture
@@ -235,3 +240,49 @@ def test_the_open_sessions_of_a_user_end(world):
     assert first.peer.ends == [(CloseReason.ENDED_BY_OPERATOR, "asked")]
     assert (second.peer.ends, other.peer.ends) == ([], [])
     assert world.broker.end_user_sessions("9", CloseReason.ENDED_BY_OPERATOR) == 0
+
+
+def test_a_push_to_a_durable_topic_is_counted_once_it_is_stored():
+    clock = ThreadedClock()
+    topics = (TopicSettings("d", last=True, durable=True),)
+    broker = make_core(Settings(topics=topics), clock).broker
+    outcomes: list[Any] = []
+    assert broker.push(Source.HTTP, Publication("d", b"1"), outcomes.append) is None
+    assert broker.push(Source.ZEROMQ, Publication("d", b"2")) is None
+    assert broker.publish(Publication("d", b"3")) is None
+    assert broker.push(Source.HTTP, Publication("other", b"4"), outcomes.append) == 0
+    assert (outcomes, broker.ledger.accepted[Source.ZEROMQ]) == ([], 0)
+    clock.advance(0)
+    assert outcomes == [0]
+    assert (broker.ledger.accepted[Source.HTTP], broker.ledger.unheard[Source.HTTP]) == (2, 2)
+    assert broker.ledger.accepted[Source.ZEROMQ] == 1
+
+
+def test_a_push_that_is_not_stored_is_refused_with_its_topic():
+    clock = ThreadedClock()
+    topics = (TopicSettings("d", last=True, durable=True),)
+    broker = make_core(Settings(topics=topics), clock).broker
+    outcomes: list[Any] = []
+    broker.push(Source.HTTP, Publication("d", b"1"), outcomes.append)
+    assert broker.durable is not None
+    broker.durable._on_written([Outcome((), "disk full")])
+    (outcome,) = outcomes
+    assert outcome.refusal is Refusal.NOT_STORED
+    (refused,) = broker.ledger.recent
+    assert (refused.origin, refused.excerpt) == ("topic 'd'", b"1")
+
+
+def test_the_end_of_the_process_stores_and_delivers_what_is_in_flight():
+    broker = make_core(
+        Settings(topics=(TopicSettings("d", last=True, durable=True),)), ThreadedClock()
+    ).broker
+    outcomes: list[Any] = []
+    broker.push(Source.HTTP, Publication("d", b"1"), outcomes.append)
+    broker.flush()
+    assert outcomes == [0]
+    broker.push(Source.HTTP, Publication("d", b"2"), outcomes.append)
+    broker.stop()
+    assert outcomes == [0, 0]
+    without = World().broker
+    without.flush()
+    without.stop()

@@ -8,8 +8,11 @@ import pytest
 
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.durable_publishing import (
+    HARD_LIMIT,
     MAX_BYTES,
     PATIENCE,
+    SPARE_ROWS,
+    SWEEP_INTERVAL,
     TURN_BYTES,
     DurablePublishing,
 )
@@ -72,14 +75,19 @@ class World:
     def __init__(self, stored: Sequence[StoredTopic] = ()) -> None:
         self.clock = ThreadedClock()
         self.journal = ManualJournal(stored)
-        topics = (TopicSettings("d", history=10_000, max_bytes=2**30, durable=True),)
+        topics = (
+            TopicSettings("d", history=10_000, max_bytes=2**30, durable=True),
+            TopicSettings("v", last=True, version_by="rev", durable=True),
+        )
         core = make_core(
             Settings(topics=topics), self.clock, now=self.clock.now, journal=self.journal
         )
         self.broker = core.broker
         self.pressure = core.backpressure
         self.seen: list[bytes] = []
+        self.topics: list[str] = []
         self.broker.watch(lambda publication: self.seen.append(publication.payload))
+        self.broker.watch(lambda publication: self.topics.append(publication.topic))
         self.outcomes: list[int | PublicationRefused] = []
         assert core.broker.durable is not None
         self.durable: DurablePublishing = core.broker.durable
@@ -90,6 +98,9 @@ class World:
 
     def paused(self) -> bool:
         return self.pressure.paused
+
+    def publish(self, topic: str, payload: bytes, *further: str) -> None:
+        self.broker.publish(Publication(topic, payload, further_topics=further))
 
     def push(self, payload: bytes) -> None:
         publication = Publication("d", payload)
@@ -198,3 +209,32 @@ def test_what_was_stored_is_loaded_and_what_is_too_old_is_removed() -> None:
     assert log.position == Position("e", 5)
     assert world.journal.forgotten == ["other"]
     assert world.durable.size == 0
+
+
+def test_versions_in_flight_several_topics_and_the_limit_of_what_no_pause_reaches() -> None:
+    world = World()
+    versioned = b'{"rev":%d}'
+    world.publish("v", versioned % 5)
+    with pytest.raises(PublicationRefused) as refused:
+        world.publish("v", versioned % 4)
+    assert refused.value.refusal is Refusal.STALE
+    world.publish("plain", b"1", "d")
+    assert [len(each) for each in world.journal.written] == [1, 1]
+    world.journal.answer(2)
+    assert world.topics == ["v", "plain", "d"]
+    world.durable.size = HARD_LIMIT + 1
+    with pytest.raises(PublicationRefused, match="Too much waits"):
+        world.publish("d", b"1")
+
+
+def test_rows_that_are_not_kept_are_trimmed_and_a_topic_that_is_gone_is_not() -> None:
+    world = World()
+    for _ in range(SPARE_ROWS + 5):
+        world.publish("v", b"1")
+    world.journal.answer(SPARE_ROWS + 5)
+    world.clock.advance(0)
+    assert world.journal.trimmed == [("v", SPARE_ROWS + 5, [SPARE_ROWS + 5])]
+    assert world.broker.replays is not None
+    world.broker.replays.history._logs.clear()
+    world.clock.advance(SWEEP_INTERVAL)
+    assert len(world.journal.trimmed) == 1

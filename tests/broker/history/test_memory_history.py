@@ -10,9 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from wampush.broker.history.journal import StoredRow, StoredTopic
 from wampush.broker.history.memory_history import TOPIC_BYTES, MemoryHistory
 from wampush.broker.history.rule import HistoryRule, HistoryRules
-from wampush.broker.publication import Audience, Position, Publication, Targets
+from wampush.broker.publication import EVERYONE, Audience, Position, Publication, Targets
 from wampush.errors import PublicationRefused, Refusal
 
 RULES = HistoryRules(
@@ -227,3 +228,62 @@ class AgainstAModel(RuleBasedStateMachine):
 
 TestAgainstAModel = AgainstAModel.TestCase
 TestAgainstAModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+DURABLE = HistoryRules(
+    [("d*", HistoryRule(events=3, durable=True, max_age=50)), ("log", HistoryRule(events=3))]
+)
+
+
+def test_stored_publications_keep_their_positions_and_go_on() -> None:
+    clock = Clock()
+    memory = MemoryHistory(DURABLE, 1_000_000, lambda: clock.now, lambda: clock.now)
+    epoch = memory.epoch("d")
+    kept = memory.append_stored(Publication("d", b"1"), Position(epoch, 1), 90.0)
+    assert kept.position == memory.position("d") == Position(epoch, 1)
+    memory.append_stored(Publication("d", b"2"), Position(epoch, 2), 91.0)
+    log = memory.log("d")
+    assert log is not None
+    assert [(each.offset, each.time) for each in log.events] == [(1, 90.0), (2, 91.0)]
+    # Another epoch, or a gap: what is known does not belong to it.
+    memory.append_stored(Publication("d", b"3"), Position("new", 1), 92.0)
+    assert memory.epoch("d") == "new"
+    memory.append_stored(Publication("d", b"4"), Position("new", 3), 93.0)
+    missed = memory.missed("d", Position("new", 1))
+    assert missed is not None
+    assert not missed.is_complete
+    none = Publication("none", b"1")
+    assert memory.append_stored(none, Position("new", 1), 92.0) is none
+
+
+def test_what_was_stored_is_restored_with_its_age() -> None:
+    clock = Clock()
+    memory = MemoryHistory(DURABLE, 1_000_000, lambda: clock.now, lambda: clock.now)
+    rows = [
+        StoredRow(1, clock.now - 60, b"1", EVERYONE),
+        StoredRow(2, clock.now - 40, b"2", EVERYONE),
+        StoredRow(3, clock.now + 40, b"3", EVERYONE),
+    ]
+    assert memory.restore(StoredTopic("d", Position("e", 3), rows))
+    assert not memory.restore(StoredTopic("log", Position("e", 3), rows))
+    assert not memory.restore(StoredTopic("none", Position("e", 3), rows))
+    log = memory.log("d")
+    assert log is not None
+    assert [each.offset for each in log.events] == [2, 3]
+    assert memory.size == TOPIC_BYTES + log.size
+    clock.now += 11
+    assert [each.offset for each in (memory.log("d") or log).events] == [3]
+
+
+def test_durable_topics_that_are_evicted_are_reported() -> None:
+    clock = Clock()
+    forgotten: list[str] = []
+    limit = TOPIC_BYTES + 100
+    memory = MemoryHistory(DURABLE, limit, lambda: clock.now, lambda: clock.now, forgotten.append)
+    rows = [StoredRow(1, clock.now, b"1" * 200, EVERYONE)]
+    memory.restore(StoredTopic("d1", Position("e", 1), rows))
+    assert memory.position("d1") == Position("e", 1)
+    publish(memory, "log")
+    assert forgotten == ["d1"]
+    memory.append_stored(Publication("d2", b"1"), Position("f", 1), clock.now)
+    assert memory.topic_count == 1

@@ -164,3 +164,29 @@ def test_each_change_is_a_revision() -> None:
     log.expire(50)
     revisions.append(log.revision)
     assert revisions == sorted(set(revisions))
+
+
+def test_only_the_newest_events_without_a_gap_are_restored_as_events() -> None:
+    def entries(*offsets: int) -> list[Any]:
+        found = []
+        for offset in offsets:
+            payload = orjson.dumps({"id": offset})
+            event = StoredEvent(offset, 0.0, payload, EVERYONE, 0.0)
+            found.append((event, fields_of(payload, rule), True))
+        return found
+
+    rule = HistoryRule(last_by="id", events=3)
+    log = TopicLog(rule, "e")
+    log.restore(7, entries(1, 2, 4, 6, 7))
+    assert kept(log) == (
+        [{"id": 6}, {"id": 7}],
+        [{"id": each} for each in (1, 2, 4, 6, 7)],
+    )
+    assert log.position == Position("e", 7)
+    # The newest events are gone.
+    log = TopicLog(rule, "e")
+    log.restore(9, entries(6, 7))
+    assert kept(log) == ([], [{"id": 6}, {"id": 7}])
+    assert log.since(8) is None
+    append(log, {"id": 1})
+    assert log.events[0].offset == 10
