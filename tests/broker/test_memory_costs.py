@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 
 from wampush.broker import memory_costs
 from wampush.broker.memory_costs import (
+    audience_bytes,
     component_message_bytes,
     decoded_bytes,
     handshake_bytes,
+    named_bytes,
     pending_bytes,
     prefix_bytes,
     request_bytes,
     subscription_bytes,
     unfinished_bytes,
 )
+from wampush.broker.publication import Audience, Targets
 from wampush.broker.subscription_index import SubscriptionIndex
 from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.websocket import WebSocketSettings
@@ -169,3 +172,23 @@ def test_nothing_unfinished_costs_nothing() -> None:
     assert unfinished_bytes(0) == 0
     assert unfinished_bytes(1) > 1000
     assert unfinished_bytes(65_536) >= 131_072
+
+
+@pytest.mark.parametrize("filling", ["", "x" * 100, "x" * 100 + ASTRAL])
+@pytest.mark.parametrize("count", [1, 20, 1000])
+def test_audiences(filling: str, count: int) -> None:
+    def audience(number: int) -> Audience:
+        names = frozenset(f"{number:08}{each:08}{filling}" for each in range(count))
+        return Audience(names, None, Targets(users=frozenset(["somebody" + str(number)])))
+
+    audiences = 1000 // count
+    taken = measured(lambda: [audience(number) for number in range(audiences)]) / audiences
+    estimate = audience_bytes(audience(0))
+    assert taken <= estimate, f"{taken} bytes each"
+    assert estimate <= taken * 4
+
+
+@pytest.mark.parametrize("count", [100, 1000, 10_923])
+def test_names_in_a_table(count: int) -> None:
+    taken = measured(lambda: {f"{each:040}": each / 7 for each in range(count)})
+    assert taken <= count * named_bytes("0" * 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import orjson
@@ -142,7 +143,7 @@ def test_age_counts_by_a_clock_that_never_goes_back() -> None:
     assert missed is not None
     assert not missed.is_complete
     assert memory.size < size
-    assert memory.size == TOPIC_BYTES
+    assert memory.size == TOPIC_BYTES + len("aged")
 
 
 def test_the_topic_published_to_longest_ago_loses_its_oldest_events_first() -> None:
@@ -172,6 +173,32 @@ def test_a_topic_that_is_gone_begins_another_epoch() -> None:
     missed = memory.missed("log.a", gone)
     assert missed is not None
     assert not missed.is_complete
+
+
+@pytest.mark.parametrize("kind", ["audience", "key", "topic"])
+def test_memory_keeps_to_the_limit_whatever_a_publisher_sends(kind: str) -> None:
+    memory = history(max_bytes=400_000)
+    wide = "\N{GRINNING FACE}"
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(200):
+            topic, audience = "table", Audience()
+            value: dict[str, object] = {"id": number, "rev": 1}
+            if kind == "audience":
+                audience = Audience(frozenset(f"{number}-{each}" for each in range(300)))
+            elif kind == "key":
+                value["id"] = f"{number}{wide * 5000}"
+            else:
+                topic = f"log.{number}{wide}{'x' * 1000}"
+            # The bytes of a message; those of orjson have room for more.
+            payload = bytes(memoryview(orjson.dumps(value)))
+            memory.append(Publication(topic, payload, audience))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert memory.size <= 400_000
+    assert taken <= 440_000
 
 
 class AgainstAModel(RuleBasedStateMachine):
@@ -221,7 +248,12 @@ class AgainstAModel(RuleBasedStateMachine):
     @invariant()
     def the_size_is_right_and_limited(self) -> None:
         logs = [self.memory.log(topic) for topic in ("log.a", "log.b", "table", "aged")]
-        sizes = [TOPIC_BYTES + log.size for log in logs if log is not None]
+        names = ("log.a", "log.b", "table", "aged")
+        sizes = [
+            TOPIC_BYTES + len(name) + log.size
+            for name, log in zip(names, logs, strict=True)
+            if log is not None
+        ]
         assert self.memory.size == sum(sizes)
         assert self.memory.size <= 3 * TOPIC_BYTES + 1500
 

@@ -44,6 +44,16 @@ def test_the_run_that_was_used_longest_ago_goes() -> None:
     assert runs.size <= 5000
 
 
+def test_what_says_who_gets_a_run_counts() -> None:
+    runs = SharedRuns(max_bytes=50_000)
+    for number in range(3):
+        runs.keep(key(number)._replace(events=tuple(range(1000))), run(10))
+    assert len(runs._runs) == 1
+    for number in range(3):
+        runs.keep(key(number), run(10, *[str(each) for each in range(200)]))
+    assert len(runs._runs) == 1
+
+
 def test_one_run_is_kept_however_long_it_is() -> None:
     runs = SharedRuns(max_bytes=5000)
     runs.keep(key(1), run(10))

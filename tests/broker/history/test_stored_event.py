@@ -8,6 +8,7 @@ import pytest
 
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.history.stored_event import (
+    MAX_KEY,
     ONLY,
     OVERHEAD_BYTES,
     EventFields,
@@ -49,6 +50,14 @@ def test_fields_of_keyed_events(payload: bytes, fields: EventFields) -> None:
 )
 def test_fields_without_keys(payload: bytes, fields: EventFields) -> None:
     assert fields_of(payload, HistoryRule(last=True, version_by="rev")) == fields
+
+
+def test_of_a_long_key_a_digest_is_kept() -> None:
+    kept = fields_of(b'{"id": "%b"}' % (b"k" * MAX_KEY), BY_ID).key
+    assert kept == "k" * MAX_KEY
+    long = [fields_of(b'{"id": "%b%d"}' % (b"k" * 999, end), BY_ID).key for end in (1, 2)]
+    assert [len(each or "") for each in long] == [2 * MAX_KEY] * 2
+    assert len(set(long)) == 2
 
 
 def test_nothing_is_decoded_without_need() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import process_time
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.history.stored_event import StoredEvent, fields_of
 from wampush.broker.history.topic_log import TopicLog
+from wampush.broker.memory_costs import named_bytes
 from wampush.broker.publication import EVERYONE, Position
 
 
@@ -23,7 +25,8 @@ def kept(log: TopicLog) -> tuple[list[Any], list[Any]]:
     """The events and the values."""
     events = [orjson.loads(each.payload) for each in log.events]
     values = [orjson.loads(each.payload) for each in log.values.values()]
-    assert log.size == sum(each.size for each in [*log.events, *log.values.values()])
+    keys = sum(map(named_bytes, [*log.values, *log._versions]))
+    assert log.size == keys + sum(each.size for each in [*log.events, *log.values.values()])
     return events, values
 
 
@@ -115,6 +118,7 @@ def test_versions_go_up() -> None:
     append(log, {"id": 1, "rev": 6, "gone": True})
     assert newer({"id": 1, "rev": 5}) == 6
     # As many versions are known as keys may be.
+    assert kept(log) == ([], [])
     append(log, {"id": 2, "rev": 1})
     append(log, {"id": 3, "rev": 1})
     assert newer({"id": 1, "rev": 1}) is None
@@ -153,6 +157,30 @@ def test_the_limit_in_bytes_takes_the_oldest_events_first() -> None:
         assert log.drop_oldest()
     assert not log.drop_oldest()
     assert log.size == 0
+
+
+def test_versions_count_and_take_a_part_of_the_bytes_at_most() -> None:
+    log = TopicLog(HistoryRule(last_by="id", version_by="rev", max_bytes=8000), "e")
+    for number in range(100):
+        append(log, {"id": f"{number:060}", "rev": 1})
+    assert 0 < sum(map(named_bytes, log._versions)) <= 2000
+    assert kept(log)[1]
+    assert log.size <= 8000
+    while log.drop_oldest():
+        pass
+    assert (log.size, log._versions) == (0, {})
+
+
+def test_the_newest_are_found_without_a_look_at_the_others() -> None:
+    log = TopicLog(HistoryRule(events=300_000), "e")
+    log.events.extend([StoredEvent(n + 1, 0.0, b"1", EVERYONE, 0.0) for n in range(300_000)])
+    log.offset = 300_000
+    begun = process_time()
+    for _ in range(1000):
+        assert [each.offset for each in log.since(299_998) or ()] == [299_999, 300_000]
+        assert len(log.newest(2)) == 2
+    # Steps through all events take more than a second.
+    assert process_time() - begun < 0.5
 
 
 def test_each_change_is_a_revision() -> None:

@@ -18,10 +18,12 @@ from wampush.broker.history.journal import StoredRow, StoredTopic
 from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.history.stored_event import EventFields, StoredEvent, fields_of
 from wampush.broker.history.topic_log import TopicLog
+from wampush.broker.memory_costs import string_bytes
 from wampush.broker.publication import Position, Publication
 from wampush.errors import PublicationRefused, Refusal
 
-#: Bytes that a topic with history takes besides its events; measured with tracemalloc.
+#: Bytes that a topic with history takes besides its events and the characters of its name; measured
+#: with tracemalloc.
 TOPIC_BYTES: Final = 1500
 
 
@@ -91,7 +93,7 @@ class MemoryHistory:
                 return publication
             log = TopicLog(rule, self._epoch)
             self._logs[topic] = log
-            self.size += TOPIC_BYTES
+            self.size += _topic_bytes(topic)
         else:
             self._logs.move_to_end(topic)
         before = log.size
@@ -208,9 +210,9 @@ class MemoryHistory:
         """Begin the log of a topic in an epoch; the log of another epoch goes."""
         before = self._logs.pop(topic, None)
         if before is not None:
-            self.size -= before.size + TOPIC_BYTES
+            self.size -= before.size + _topic_bytes(topic)
         log = self._logs[topic] = TopicLog(rule, epoch)
-        self.size += TOPIC_BYTES
+        self.size += _topic_bytes(topic)
         return log
 
     def _evict(self) -> None:
@@ -222,12 +224,17 @@ class MemoryHistory:
                 self.size += log.size - before
             else:
                 del self._logs[topic]
-                self.size -= TOPIC_BYTES
+                self.size -= _topic_bytes(topic)
                 # Whoever knows a position of this topic must not mistake it for one of its next
                 # log, whose offsets begin at 1 again.
                 self._epoch = _new_epoch()
                 if log.rule.durable and self._on_forgotten is not None:
                     self._on_forgotten(topic)
+
+
+def _topic_bytes(topic: str) -> int:
+    """Return what a topic takes besides what it keeps."""
+    return TOPIC_BYTES + string_bytes(topic)
 
 
 def _check_version(log: TopicLog, fields: EventFields) -> None:

@@ -12,11 +12,14 @@ from collections import OrderedDict
 from typing import Final, NamedTuple
 
 from wampush.broker.delivery.format import Format
+from wampush.broker.memory_costs import named_bytes
 
 #: Bytes of runs that are kept for the next session; a single run may be longer.
 MAX_BYTES: Final = 4 * 1024 * 1024
 #: Bytes that a run takes besides its frames; measured with tracemalloc.
 _RUN_BYTES: Final = 700
+#: Bytes per offset of a run whose events sessions see only in part: an integer and its place.
+_OFFSET_BYTES: Final = 40
 
 
 class RunKey(NamedTuple):
@@ -77,13 +80,14 @@ class SharedRuns:
         """Keep a run for the next session; those used longest ago go if it is too much."""
         before = self._runs.pop(key, None)
         if before is not None:
-            self.size -= _size(before)
+            self.size -= _size(key, before)
         self._runs[key] = run
-        self.size += _size(run)
+        self.size += _size(key, run)
         while self.size > self._max_bytes and len(self._runs) > 1:
-            _, oldest = self._runs.popitem(last=False)
-            self.size -= _size(oldest)
+            self.size -= _size(*self._runs.popitem(last=False))
 
 
-def _size(run: Run) -> int:
-    return len(run.chunk) + _RUN_BYTES
+def _size(key: RunKey, run: Run) -> int:
+    offsets = len(key.events) if isinstance(key.events, tuple) else 0
+    excluded = sum(map(named_bytes, run.excluded))
+    return len(run.chunk) + _RUN_BYTES + _OFFSET_BYTES * offsets + excluded

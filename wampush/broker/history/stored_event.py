@@ -6,15 +6,20 @@ Must not import: Twisted, the edges.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, NamedTuple
 
 import orjson
 
 from wampush.broker.history.rule import HistoryRule
-from wampush.broker.publication import Audience
+from wampush.broker.memory_costs import audience_bytes
+from wampush.broker.publication import EVERYONE, Audience
 
 #: Bytes that a stored event takes besides its payload; measured with tracemalloc.
 OVERHEAD_BYTES: Final = 250
+#: Characters of the longest key that is kept as it is. Of a longer one, a digest is the key:
+#: publishers choose the keys, and a version stays longer than its event.
+MAX_KEY: Final = 64
 
 
 class StoredEvent(NamedTuple):
@@ -36,7 +41,8 @@ class StoredEvent(NamedTuple):
     @property
     def size(self) -> int:
         """How many bytes of memory it takes."""
-        return len(self.payload) + OVERHEAD_BYTES
+        size = len(self.payload) + OVERHEAD_BYTES
+        return size if self.audience is EVERYONE else size + audience_bytes(self.audience)
 
 
 class EventFields(NamedTuple):
@@ -84,7 +90,12 @@ def fields_of(payload: bytes, rule: HistoryRule) -> EventFields:
 def _key_of(value: object) -> str | None:
     """Return a string or number as a key; 7 and "7" are the same, as in PHP applications."""
     if isinstance(value, str):
-        return value
+        return value if len(value) <= MAX_KEY else _digest(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return str(value)
+
+
+def _digest(key: str) -> str:
+    # No other key has as many characters.
+    return hashlib.blake2b(key.encode()).hexdigest()

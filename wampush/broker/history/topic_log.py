@@ -9,10 +9,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import Final
 
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.history.stored_event import EventFields, StoredEvent
+from wampush.broker.memory_costs import named_bytes
 from wampush.broker.publication import Position
+
+#: The part of the bytes of a topic that versions may take; beyond it, those that were published
+#: longest ago are forgotten.
+_PART_OF_VERSIONS: Final = 4
 
 
 class TopicLog:
@@ -26,7 +32,17 @@ class TopicLog:
     :param epoch: see :class:`~wampush.broker.publication.Position`.
     """
 
-    __slots__ = ("_versions", "epoch", "events", "offset", "revision", "rule", "size", "values")
+    __slots__ = (
+        "_versions",
+        "_versions_size",
+        "epoch",
+        "events",
+        "offset",
+        "revision",
+        "rule",
+        "size",
+        "values",
+    )
 
     def __init__(self, rule: HistoryRule, epoch: str) -> None:
         self.rule = rule
@@ -35,11 +51,13 @@ class TopicLog:
         self.offset = 0
         #: How often something was added or removed.
         self.revision = 0
-        #: Bytes of memory that events and values take.
+        #: Bytes of memory that events, values and versions take.
         self.size = 0
         self.events: deque[StoredEvent] = deque()
         self.values: dict[str, StoredEvent] = {}
-        self._versions: dict[str | None, int | float] = {}
+        # The one that was published longest ago comes first.
+        self._versions: dict[str, int | float] = {}
+        self._versions_size = 0
 
     @property
     def position(self) -> Position:
@@ -48,7 +66,7 @@ class TopicLog:
 
     def newer_version(self, fields: EventFields) -> int | float | None:
         """Return the known version that is newer than an event; None if the event is no older."""
-        known = self._versions.get(fields.key)
+        known = None if fields.key is None else self._versions.get(fields.key)
         if known is None or fields.version is None or fields.version >= known:
             return None
         return known
@@ -62,11 +80,8 @@ class TopicLog:
         rule = self.rule
         self.offset = event.offset
         self.revision += 1
-        if fields.version is not None:
-            self._versions.pop(fields.key, None)
-            self._versions[fields.key] = fields.version
-            if len(self._versions) > rule.keys:
-                del self._versions[next(iter(self._versions))]
+        if fields.version is not None and fields.key is not None:
+            self._set_version(fields.key, fields.version)
         if is_value and (rule.last or rule.last_by):
             self._set_value(event, fields)
         if rule.events:
@@ -107,7 +122,7 @@ class TopicLog:
             self._drop_value(next(iter(self.values)))
 
     def drop_oldest(self) -> bool:
-        """Drop the oldest event, or the oldest value when there is no event left.
+        """Drop the oldest event; the oldest value when there is no event left, then versions.
 
         :returns: whether there was anything.
         """
@@ -115,6 +130,8 @@ class TopicLog:
             self.drop_event()
         elif self.values:
             self._drop_value(next(iter(self.values)))
+        elif self._versions:
+            self._drop_version(next(iter(self._versions)))
         else:
             return False
         return True
@@ -133,7 +150,7 @@ class TopicLog:
             return ()
         if offset > self.offset or not self.events or self.events[0].offset > offset + 1:
             return None
-        return tuple(islice(self.events, offset + 1 - self.events[0].offset, None))
+        return self.newest(self.offset - offset)
 
     def slice_after(self, offset: int, count: int, size: int) -> Sequence[StoredEvent] | None:
         """Return the next events after an offset, at least one; None if some of them are gone.
@@ -161,7 +178,8 @@ class TopicLog:
 
         :param count: at most so many.
         """
-        return tuple(islice(self.events, max(len(self.events) - count, 0), None))
+        # From the end: going there from the beginning would take a step for each event.
+        return tuple(islice(reversed(self.events), count))[::-1]
 
     def _drop_events(self) -> None:
         while self.events:
@@ -179,10 +197,27 @@ class TopicLog:
         if not fields.removes:
             # At the end: the order of a dictionary is that of insertion.
             self.values[key] = event
-            self.size += event.size
+            self.size += event.size + named_bytes(key)
             if len(self.values) > self.rule.keys:
                 self._drop_value(next(iter(self.values)))
 
     def _drop_value(self, key: str) -> None:
-        self.size -= self.values.pop(key).size
+        self.size -= self.values.pop(key).size + named_bytes(key)
         self.revision += 1
+
+    def _set_version(self, key: str, version: float) -> None:
+        if key in self._versions:
+            self._drop_version(key)
+        self._versions[key] = version
+        self._resize_versions(named_bytes(key))
+        most = self.rule.max_bytes // _PART_OF_VERSIONS
+        while len(self._versions) > self.rule.keys or self._versions_size > most:
+            self._drop_version(next(iter(self._versions)))
+
+    def _drop_version(self, key: str) -> None:
+        del self._versions[key]
+        self._resize_versions(-named_bytes(key))
+
+    def _resize_versions(self, change: int) -> None:
+        self._versions_size += change
+        self.size += change
