@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -315,3 +316,22 @@ def test_a_database_that_becomes_corrupt_refuses_and_other_topics_go_on(
     assert isinstance(refused, PublicationRefused)
     assert refused.refusal is Refusal.NOT_STORED
     assert [each.topic for each in world.seen] == ["log.a", "plain.a"]
+
+
+def test_a_disk_that_hangs_does_not_keep_the_process(
+    open_database: Open, clock: ThreadedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wampush.broker.durable_publishing.STOP_PATIENCE", 0.01)
+    world = open_database()
+    assert world.database is not None
+    answers = Event()
+    begin = world.database.begin
+    monkeypatch.setattr(world.database, "begin", lambda: (answers.wait(), begin()))
+    world.push("log.a", b"1")
+    world.stop()
+    (refused,) = world.outcomes
+    assert isinstance(refused, PublicationRefused)
+    answers.set()
+    assert clock.run_one()
+    assert world.outcomes == [refused]
+    assert world.seen == []

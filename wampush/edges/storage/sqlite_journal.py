@@ -113,6 +113,8 @@ class SqliteJournal:
         else:
             self._thread.join(max(ends_at - monotonic(), 0.0))
         self._hand_over()
+        # What a disk that hangs still takes after that has been refused.
+        self._on_written = None
 
     def _add(self, request: _Request) -> None:
         with self._changed:
