@@ -150,13 +150,20 @@ def test_an_unmodified_page_gets_the_present_state_before_newer_events(
 def test_procedures_of_the_guide_to_state(
     keeper: Daemon, backend: Backend, browser: Browser, pages: PageServer
 ) -> None:
-    ask, follow = blocks_in(STATE, "js")
+    ask, fetch, follow = blocks_in(STATE, "js")
     backend.push("orders", {"id": 1}, {"id": 2})
     with scripted(browser, pages, keeper) as page:
         page.evaluate("code => { window.conn = sessions.A; (0, eval)(code); }", ask)
         page.wait_for_function("shown.length === 2")
         state = page.evaluate("sessions.A.call('wampush.last', 'orders')")
         assert [event["data"] for event in state["events"]] == [{"id": 1}, {"id": 2}]
+        page.evaluate("window.connect = (...position) => { window.fetched = position; }")
+        here = fetch.replace("//push.example.org:8080", f"//127.0.0.1:{keeper.websocket_port}")
+        assert here != fetch
+        page.evaluate("code => { (0, eval)(code); }", here)
+        page.wait_for_function("window.fetched !== undefined")
+        assert page.evaluate("fetched") == [state["epoch"], state["offset"]]
+        assert page.evaluate("shown.splice(2)") == [{"id": 1}, {"id": 2}]
         backend.push("orders", {"id": 3})
         page.evaluate("code => { (0, eval)(code); }", follow)
         page.evaluate("state => follow(sessions.A, state)", state)
