@@ -302,7 +302,7 @@ def test_what_was_stored_is_restored_with_its_age() -> None:
     log = memory.log("d")
     assert log is not None
     assert [each.offset for each in log.events] == [2, 3]
-    assert memory.size == TOPIC_BYTES + log.size
+    assert memory.size == TOPIC_BYTES + len("d") + log.size
     clock.now += 11
     assert [each.offset for each in (memory.log("d") or log).events] == [3]
 
