@@ -11,7 +11,7 @@ from tests.broker.world import World
 from wampush.broker import receiver_selection
 from wampush.broker.identity import Identity
 from wampush.broker.ingest import Ingest
-from wampush.broker.publication_options import audience_of
+from wampush.broker.push_options import audience_of
 from wampush.broker.receiver_selection import includes_identity
 from wampush.broker.users import UserIndex
 

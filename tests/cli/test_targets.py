@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.puller import Puller
 from wampush.broker.publication import EVERYONE, Audience, Targets
-from wampush.broker.publication_options import audience_of
+from wampush.broker.push_options import audience_of
 from wampush.cli import main
 
 

@@ -15,10 +15,10 @@ from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
-from twisted.internet.testing import StringTransport
 
 from wampush.errors import ListenError
 from wampush.net import listeners
+from wampush.net.rejected_connection import RejectedConnection
 
 reactor: Any = installed
 
@@ -219,19 +219,13 @@ def test_any_failure_has_a_remedy(cause: Exception, problem: str) -> None:
     assert problem in str(listeners.listen_error("tcp:80", cause))
 
 
-def test_a_rejected_connection_ends_at_once() -> None:
-    transport = StringTransport()
-    listeners.RejectedConnection().makeConnection(transport)
-    assert transport.disconnected
-
-
 def test_a_crowd_is_accepted_over_several_turns(opened: list[Any]) -> None:
     made: list[Any] = []
 
     class Counting(Factory):
         def buildProtocol(self, addr: Any) -> Any:  # noqa: N802 - Twisted's name
             made.append(addr)
-            return listeners.RejectedConnection()
+            return RejectedConnection()
 
     port = listeners.listen(reactor, "tcp:0:interface=127.0.0.1", Counting())
     opened.append(port)

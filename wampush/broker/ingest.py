@@ -5,7 +5,7 @@ Must not import: Twisted, ZeroMQ, the edges.
 
 One part: a JSON object that names its topic under a key (``category`` by default); the whole object
 is the payload. Two parts: the topic as UTF-8 text, the payload as JSON. Three parts: the same and
-the options, a JSON object that ``audience`` reads.
+the options, a JSON object that ``push_options`` reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import orjson
 
 from wampush.broker.publication import Publication
-from wampush.broker.publication_options import audience_of, further_topics_of
+from wampush.broker.push_options import audience_of, further_topics_of
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.topics import is_reserved

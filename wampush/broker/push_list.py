@@ -13,14 +13,14 @@ import orjson
 
 from wampush.broker.ingest import Ingest
 from wampush.broker.publication import Publication
+from wampush.broker.push_options import PUSH_OPTIONS
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.wamp.json_slices import raw_elements, raw_members
 
 #: Publications in one list.
 MAX_PUBLICATIONS: Final = 1000
-_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
-_KEYS: Final = ("topic", "data", *_OPTIONS, "id")
+_KEYS: Final = ("topic", "data", *PUSH_OPTIONS, "id")
 
 
 class ListedPush(NamedTuple):
@@ -76,7 +76,7 @@ def _listed(value: object, text: bytes, ingest: Ingest) -> ListedPush:
         raise PushRefused(Refusal.BAD_ID, f"It is {shown_json(push_id)}.")
     members = raw_members(text)
     parts = [topic.encode(), members["data"]]
-    options = [(key, members[key]) for key in _OPTIONS if key in value]
+    options = [(key, members[key]) for key in PUSH_OPTIONS if key in value]
     if options:
         parts.append(
             b"{%s}" % b",".join([b'"%s":%s' % (key.encode(), raw) for key, raw in options])

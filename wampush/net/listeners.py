@@ -21,7 +21,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IReactorCore
-from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
@@ -199,15 +198,3 @@ def describe(port: ListeningPort) -> str:
         return f"unix:{printable(name)}:"
     host = f"[{address.host}]" if ":" in address.host else address.host
     return f"{host}:{address.port}"
-
-
-class RejectedConnection(Protocol):
-    """Ends its connection at once.
-
-    A factory for TCP may return None instead, but Twisted's TLS needs a protocol.
-    """
-
-    def connectionMade(self) -> None:
-        """Abort the connection."""
-        transport: Any = self.transport
-        transport.abortConnection()

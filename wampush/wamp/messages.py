@@ -1,6 +1,7 @@
 """The nine messages of WAMP v1.
 
-Owns: one dataclass per message. Must not import: anything of wampush.
+Owns: one dataclass per message; ``codec`` reads and writes their text, and ``session`` has replies
+written. Must not import: anything of wampush.
 
 Each message is one JSON list in one WebSocket text frame. Its first element is the type, an
 integer. C is the client, S the server (WAMP v1 specification, "Messages")::

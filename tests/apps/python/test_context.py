@@ -10,7 +10,7 @@ from tests.apps.python.fake_server import FakeServer
 from wampush.apps.python.context import Exclusion, Selection
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.publication import EVERYONE, Targets
-from wampush.broker.publication_options import _KINDS, _TARGETS
+from wampush.broker.push_options import _KINDS, _TARGETS
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
 

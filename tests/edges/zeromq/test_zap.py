@@ -9,7 +9,7 @@ import zmq
 from twisted.internet.task import Clock
 from txzmq import ZmqFactory
 
-from wampush.edges.zeromq.bounded_reader import TURN_MESSAGES
+from wampush.edges.zeromq.control_reader import TURN_MESSAGES
 from wampush.edges.zeromq.zap import ZapHandler
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from wampush.apps.python import json_values
 from wampush.apps.python.presence import Presence
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
-from wampush.broker.publication_options import targets_of
+from wampush.broker.push_options import targets_of
 from wampush.errors import CloseReason
 
 if TYPE_CHECKING:

@@ -1,7 +1,8 @@
 """Publishing over HTTP: from a request to the parts of a push, and the response.
 
 Owns: how a request maps to the parts of a push, and the status of each refusal.
-Must not import: wampush.wamp, wampush.broker, the other edges; what publishes is handed in.
+Must not import: wampush.wamp, the other edges, of wampush.broker anything but the names of the
+options; what publishes is handed in.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
+from wampush.broker.push_options import PUSH_OPTIONS
 from wampush.edges.http.responses import respond_json, respond_refused
 from wampush.edges.problems import refused_input
 from wampush.edges.push_excerpts import EXCERPT_BYTES
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from wampush.edges.http.operator_access import HttpAccess
     from wampush.edges.http.site import BoundedRequest
 
-_KEYS: Final = ("to", "exclude", "eligible", "topics", "id")
+_KEYS: Final = (*PUSH_OPTIONS, "id")
 #: Of JSON.
 _WHITE_SPACE: Final = b" \t\r\n"
 

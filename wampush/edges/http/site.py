@@ -20,7 +20,7 @@ from wampush.edges.http.connection_places import ConnectionPlaces
 from wampush.edges.http.responses import host_asked_for, respond_problem
 from wampush.edges.problems import RequestRefused
 from wampush.net.addresses import counting_key
-from wampush.net.listeners import RejectedConnection
+from wampush.net.rejected_connection import RejectedConnection
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.shared_parts import SharedParts
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
-from wampush.net.listeners import RejectedConnection
+from wampush.net.rejected_connection import RejectedConnection
 
 SERVER: Final = f"wampush/{__version__}"
 

@@ -22,7 +22,7 @@ from txzmq import ZmqFactory
 from wampush.broker.ledger import Ledger
 from wampush.edges.zeromq.accept_gate import Gate
 from wampush.edges.zeromq.borrowed_sockets import BorrowedSockets, accepted_by
-from wampush.edges.zeromq.bounded_reader import BoundedReader
+from wampush.edges.zeromq.control_reader import ControlReader
 from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.peers import EVENTS, Peers
 
@@ -31,7 +31,7 @@ _LISTENING: Final = int(zmq.EVENT_LISTENING)
 _EVENT: Final = struct.Struct("=Hi")
 
 
-class MonitorReader(BoundedReader):
+class MonitorReader(ControlReader):
     """Reads the events of one socket.
 
     :param factory: txzmq's factory, with the context of the socket.

@@ -16,12 +16,12 @@ from typing import Final
 import zmq
 from txzmq import ZmqFactory
 
-from wampush.edges.zeromq.bounded_reader import BoundedReader
+from wampush.edges.zeromq.control_reader import ControlReader
 
 _ADDRESS: Final = "inproc://zeromq.zap.01"
 
 
-class ZapHandler(BoundedReader):
+class ZapHandler(ControlReader):
     """Answers libzmq's questions about peers.
 
     :param factory: txzmq's factory, with the context of the sockets that are asked about.

@@ -1,7 +1,8 @@
-"""The options of a publication, as JSON, and the audience that they ask for.
+"""The options of a push, as JSON, and the audience that they ask for.
 
 Owns: the options that backends, the command line and applications may give with a publication, and
-the error messages for them. Must not import: Twisted, the edges.
+the error messages for them. A PUBLISH of a client has lists of sessions instead, which
+``wamp.codec`` reads. Must not import: Twisted, the edges.
 
 The number of ids is limited only by the length of the message that contains them.
 """
@@ -16,7 +17,8 @@ from wampush.broker.publication import EVERYONE, Audience, Targets
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 
-_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
+#: The keys of the options.
+PUSH_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
 #: Topics that one push may name besides its own.
 MAX_FURTHER_TOPICS: Final = 100
 _KINDS: Final = ("users", "groups", "sessions")
@@ -36,7 +38,7 @@ def audience_of(options: object) -> Audience:
     :returns: :data:`EVERYONE` if nothing restricts it.
     :raises PushRefused: BAD_OPTIONS, with the key at fault and what it must be.
     """
-    table = _table(options, "", _OPTIONS, '{"to": {"users": ["7"]}}')
+    table = _table(options, "", PUSH_OPTIONS, '{"to": {"users": ["7"]}}')
     exclude = _sessions(table.get("exclude"), "exclude")
     eligible = _sessions(table.get("eligible"), "eligible")
     to = targets_of(table.get("to"))

@@ -1,4 +1,4 @@
-"""Which options of a publication make which audience, and why others are refused."""
+"""Which options of a push make which audience, and why others are refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.wamp.json_text import texts, values
 from wampush.broker.publication import EVERYONE, Audience, Targets
-from wampush.broker.publication_options import (
+from wampush.broker.push_options import (
     MAX_FURTHER_TOPICS,
     audience_of,
     further_topics_of,

@@ -1,6 +1,7 @@
-"""A ZeroMQ socket of which a bounded number of messages is read per reactor turn.
+"""A ZeroMQ socket for what libzmq itself sends, the events of a monitor and ZAP, and no pushes.
 
-Owns: the read loop that the sockets for libzmq's own questions and events share.
+Owns: the read loop of these sockets, a bounded number of messages per reactor turn. Pushes are read
+by ``pull_socket``.
 Must not import: Autobahn, the broker; of the edges nothing.
 """
 
@@ -17,7 +18,7 @@ from txzmq import ZmqConnection
 TURN_MESSAGES: Final = 100
 
 
-class BoundedReader(ZmqConnection):
+class ControlReader(ZmqConnection):
     """Reads whole messages; the descriptor is edge-triggered, so reading goes on in later turns."""
 
     read_scheduled: Any

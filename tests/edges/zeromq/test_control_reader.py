@@ -9,10 +9,10 @@ import zmq
 from txzmq import ZmqFactory
 
 from tests.edges.zeromq.test_zap import ManualReactor
-from wampush.edges.zeromq.bounded_reader import TURN_MESSAGES, BoundedReader
+from wampush.edges.zeromq.control_reader import TURN_MESSAGES, ControlReader
 
 
-class Collector(BoundedReader):
+class Collector(ControlReader):
     """Keeps what it reads."""
 
     socketType = zmq.PAIR  # noqa: N815 (txzmq's name)
