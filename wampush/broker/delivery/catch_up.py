@@ -17,8 +17,9 @@ from typing import Final, NamedTuple
 from wampush.broker.publication import Position
 
 #: Bytes that may wait in a queue before events are no longer added, or as many are read for it.
-#: Small, because slow clients that stopped at different times share no frames.
-CATCH_UP_BYTES: Final = 32 * 1024
+#: Small, because slow clients that stopped at different times share no frames, and because the
+#: transports of clients that read again hold a copy of each slice until it has left.
+CATCH_UP_BYTES: Final = 8 * 1024
 
 
 class Refill(NamedTuple):

@@ -206,6 +206,8 @@ class Outbox(ABC):
         """
         if self.catch_up is not None:
             self._read_on(self.catch_up)
+            # The transport copies what it gets, and many clients may catch up at once.
+            size = min(size, self.catch_up_bytes)
         if self.closed:
             return None
         return self.take(size) if self.chunks else b""

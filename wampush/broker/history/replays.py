@@ -28,9 +28,9 @@ from wampush.choices import SlowClient
 
 #: Events that are read at once for a slow client. A slice ends at a multiple of this, so that
 #: clients that stopped at different events come to share their frames.
-_SLICE_EVENTS: Final = 128
+_SLICE_EVENTS: Final = 64
 #: Bytes of such slices that are kept for the next client.
-_SLICES_BYTES: Final = 8 * CATCH_UP_BYTES
+_SLICES_BYTES: Final = 16 * CATCH_UP_BYTES
 #: The policy under which the ledger counts events that a replay leaves out.
 REPLAY: Final = "replay"
 
