@@ -11,7 +11,6 @@ from typing import Final
 from wampush.broker.broker import Broker
 from wampush.broker.identity import Identity
 from wampush.broker.subscriber import Subscriber
-from wampush.choices import Action
 
 _NOTHING: Final[frozenset[str]] = frozenset()
 
@@ -65,15 +64,11 @@ def _renew_automatic(broker: Broker, subscriber: Subscriber, before: Identity) -
 
 def _end_forbidden(broker: Broker, subscriber: Subscriber, automatic: AbstractSet[str]) -> None:
     """End the subscriptions that are not permitted any more."""
-    permissions = broker.policy.permissions
-    if permissions is None:
-        return
-    identity = subscriber.identity
+    policy, identity = broker.policy, subscriber.identity
     forbidden = [
         topic
         for topic in broker.subscriptions.topics(subscriber)
-        if topic not in automatic
-        and not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
+        if topic not in automatic and not policy.may_subscribe(identity, topic)
     ]
     for topic in forbidden:
         broker.unsubscribe(subscriber, topic)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from wampush.broker.identity import AWAITING
-from wampush.choices import Action
 from wampush.edges.problems import PROBLEM_TYPE, RequestRefused
 from wampush.edges.topic_requests import PREFIX, TopicAnswers, topic_request
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, shared_with
@@ -101,11 +100,7 @@ class TopicRoute:
             return error.status, headers, orjson.dumps(error.as_json()) + b"\n"
 
     def _permit(self, identity: Identity, topic: str) -> None:
-        permissions = self._broker.policy.permissions
-        if self._judges_subscribing() or (
-            permissions is not None
-            and not permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
-        ):
+        if self._judges_subscribing() or not self._broker.policy.may_subscribe(identity, topic):
             refusal = Refusal.SUBSCRIBE_FORBIDDEN
             raise RequestRefused(403, refusal.sentence, refusal.code)
 

@@ -1,6 +1,7 @@
 """The access policy: the permissions in force, and which clients may publish where none decides.
 
-Owns: whether permissions are asked at all, and who may publish by default.
+Owns: the decision about one action, whether permissions are asked at all, and who may publish by
+default.
 Must not import: Twisted, the edges.
 """
 
@@ -12,8 +13,12 @@ from enum import Enum, unique
 from time import monotonic
 from typing import Final
 
+from wampush.broker.access.permission_rule import AccessDecision
 from wampush.broker.access.permissions import Permissions, default_decisions
+from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import Identity
+from wampush.choices import Action
+from wampush.errors import Refusal
 
 
 @unique
@@ -49,6 +54,46 @@ class Policy:
         """Return the same policy, with other clients that may publish by default."""
         return replace(self, publishing=publishing)
 
+    def decide(
+        self,
+        identity: Identity,
+        action: Action,
+        topic: str,
+        size: int = 0,
+        *,
+        is_local: bool = False,
+    ) -> AccessDecision:
+        """Return whether an identity may do something, apart from the rate, see :meth:`spend`.
+
+        :param topic: the resolved topic, or the URI of a procedure.
+        :param size: of the payload in bytes; for a call, of the whole message.
+        :param is_local: whether the client counts as one on this machine; only publishing depends
+            on it.
+        """
+        permissions = self.permissions
+        if permissions is None:
+            decision = _ALLOWED
+        else:
+            decision = permissions.decide(identity, action, topic, size)
+        if action is not Action.PUBLISH or decision.rule is not None:
+            return decision
+        return _ALLOWED if self.publishing.includes(is_local) else _REFUSED[self.publishing]
+
+    def may_subscribe(self, identity: Identity, topic: str) -> bool:
+        """Return whether an identity may subscribe to a topic."""
+        permissions = self.permissions
+        return permissions is None or permissions.decide(identity, Action.SUBSCRIBE, topic).allowed
+
+    def spend(self, decision: AccessDecision, buckets: dict[int, TokenBucket]) -> AccessDecision:
+        """Count one allowed action against the rate of its rule.
+
+        :param decision: the result of :meth:`decide`.
+        :param buckets: those of the session, by number of the rule; one is added when needed.
+        :returns: the same decision, or a refusal when the rate is exceeded.
+        """
+        permissions = self.permissions
+        return decision if permissions is None else permissions.spend(decision, buckets)
+
     def effective(self, identity: Identity, is_local: bool) -> Mapping[str, object]:
         """Return what an identity may do on a client, as the permissions object of WAMP-CRA.
 
@@ -58,4 +103,8 @@ class Policy:
         return permissions.effective(identity, self.publishing.includes(is_local))
 
 
+_ALLOWED: Final = AccessDecision(True, None, "allowed where no permission decides")
+_REFUSED: Final = {
+    each: AccessDecision(False, None, each.value, Refusal.PUBLISH_FORBIDDEN) for each in Publishing
+}
 _NO_RULES: Final = Permissions((), default_decisions(), monotonic)

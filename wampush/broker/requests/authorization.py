@@ -121,14 +121,11 @@ class RequestChecks:
 
         If the application decides that, it has done so once the session is subscribed.
         """
-        permissions, application = self._broker.policy.permissions, self._application
+        application = self._application
         judged = application is not None and application.judges_subscribing
         if judged and topic not in self._broker.subscriptions.topics(subscriber):
             return False
-        return (
-            permissions is None
-            or permissions.decide(subscriber.identity, Action.SUBSCRIBE, topic).allowed
-        )
+        return self._broker.policy.may_subscribe(subscriber.identity, topic)
 
     def _check_subscribe(self, subscriber: Subscriber, request: Subscribe) -> None:
         self._check_topic(request.topic)
@@ -152,10 +149,7 @@ class RequestChecks:
             return
         if is_reserved(topic) or topic in self._reserved:
             raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
-        if self._broker.policy.permissions is None:
-            self._check_publishing(subscriber, topic)
-        else:
-            self._permit(subscriber, Action.PUBLISH, topic, size)
+        self._permit(subscriber, Action.PUBLISH, topic, size)
 
     def _check_topic(self, topic: str) -> None:
         if not topic:
@@ -168,26 +162,15 @@ class RequestChecks:
             )
 
     def _permit(self, subscriber: Subscriber, action: Action, topic: str, size: int) -> None:
-        permissions = self._broker.policy.permissions
-        if permissions is None:
-            return
-        decision = permissions.decide(subscriber.identity, action, topic, size)
-        if decision.rule is None and action is Action.PUBLISH:
-            self._check_publishing(subscriber, topic)
-            return
+        policy, identity = self._broker.policy, subscriber.identity
+        decision = policy.decide(identity, action, topic, size, is_local=subscriber.is_local)
         if decision.per_second and decision.allowed:
             if subscriber.buckets is None:
                 subscriber.buckets = {}
-            decision = permissions.spend(decision, subscriber.buckets)
-        if decision.refusal is not None:
-            user = shown(subscriber.identity.user)
-            what = "Procedure or action" if action is Action.CALL else "Topic"
-            detail = f"{what} {shown(topic)}, user {user}: {decision.why}."
-            raise MessageRefused(decision.refusal, detail)
-
-    def _check_publishing(self, subscriber: Subscriber, topic: str) -> None:
-        """Check a PUBLISH about which no permission decides."""
-        publishing = self._broker.policy.publishing
-        if not publishing.includes(subscriber.is_local):
-            detail = f"Topic {shown(topic)}: {publishing.value}."
-            raise MessageRefused(Refusal.PUBLISH_FORBIDDEN, detail)
+            decision = policy.spend(decision, subscriber.buckets)
+        if decision.refusal is None:
+            return
+        what = "Procedure or action" if action is Action.CALL else "Topic"
+        is_about_user = action is not Action.PUBLISH or decision.rule is not None
+        user = f", user {shown(identity.user)}" if is_about_user else ""
+        raise MessageRefused(decision.refusal, f"{what} {shown(topic)}{user}: {decision.why}.")
