@@ -4,8 +4,8 @@
 place.
 """
 
-from wampush.reasons.endings import CloseReason, Ending
+from wampush.reasons.close_reasons import CloseReason, Ending
 from wampush.reasons.fault import Fault
-from wampush.reasons.refusals import Reason, Refusal
+from wampush.reasons.input_refusals import Reason, Refusal
 
 __all__ = ["CloseReason", "Ending", "Fault", "Reason", "Refusal"]

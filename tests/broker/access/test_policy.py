@@ -6,6 +6,7 @@ import pytest
 
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
+from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import ANONYMOUS
 from wampush.choices import Action
 from wampush.config.tables.permissions import PermissionSettings
@@ -56,7 +57,7 @@ def test_without_permissions_everybody_may_subscribe_and_call():
     for action in (Action.SUBSCRIBE, Action.CALL):
         decision = policy.decide(ANONYMOUS, action, "orders.7")
         assert (decision.allowed, decision.refusal) == (True, None)
-        buckets = {}
+        buckets: dict[int, TokenBucket] = {}
         assert policy.spend(decision, buckets) is decision
         assert not buckets
 
@@ -79,7 +80,7 @@ def test_a_permission_decides_whatever_the_default_is():
     policy = Policy(Publishing.NOBODY, Permissions(rules, default_decisions(), lambda: 0.0))
     decision = policy.decide(ANONYMOUS, Action.PUBLISH, "chat")
     assert (decision.allowed, decision.rule) == (True, 1)
-    buckets = {}
+    buckets: dict[int, TokenBucket] = {}
     assert policy.spend(decision, buckets).allowed
     assert policy.spend(decision, buckets).refusal is Refusal.RATE_EXCEEDED
     assert not policy.may_subscribe(ANONYMOUS, "orders.7")

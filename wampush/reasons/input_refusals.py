@@ -1,7 +1,9 @@
-"""The reasons why inputs are refused.
+"""The reasons why inputs are refused: pushes, messages of clients, backends that connect.
 
 Owns: this table; code, log lines, metrics and ``docs/reference/reasons.md`` use its codes.
 Must not import: anything of wampush but ``fault``.
+
+Refused handshakes of clients are in ``close_reasons``.
 """
 
 from __future__ import annotations
