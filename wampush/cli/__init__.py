@@ -1,4 +1,7 @@
-"""The ``wampush`` command."""
+"""The ``wampush`` command.
+
+Owns: the subcommands. Must not import: the node.
+"""
 
 from wampush.cli.command import main
 

@@ -1,6 +1,6 @@
 """``wampush config-schema``: the JSON Schema of the configuration file.
 
-Must not import: Twisted, ZeroMQ.
+Owns: the subcommand. Must not import: Twisted, ZeroMQ.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""A WAMP v1 client that stays connected, for the command line, tests and Python backends."""
+"""A WAMP v1 client that stays connected, for the command line, tests and Python backends.
+
+Owns: the connection, its retries, and requests that wait for answers.
+Must not import: the broker, the settings, ZeroMQ.
+"""
 
 from wampush.client.client import (
     WELCOME_TIMEOUT,

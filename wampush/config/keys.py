@@ -1,4 +1,7 @@
-"""The keys of settings: how they are written, which exist, and which one was meant."""
+"""The keys of settings: how they are written, which exist, and which one was meant.
+
+Owns: names and paths of keys, and suggestions for unknown ones. Must not import: Twisted, ZeroMQ.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 ``tomllib`` gives no positions. It has parsed the text before, so this scanner need not find
 mistakes: it only follows tables, keys and the extent of values. It recurses less than ``tomllib``.
-Must not import: anything of wampush.
+Owns: the scanner. Must not import: anything of wampush.
 """
 
 from __future__ import annotations

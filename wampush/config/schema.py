@@ -1,4 +1,7 @@
-"""The JSON Schema of the configuration file, by which editors complete and check it."""
+"""The JSON Schema of the configuration file, by which editors complete and check it.
+
+Owns: how a setting and its checks are written as a schema. Must not import: Twisted, ZeroMQ.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
 """The reasons why inputs are refused and connections end, and who can fix them.
 
+Owns: the two tables. Must not import: anything else of wampush.
+
 ``errors`` hands these names on, so that code that raises an error imports its reason from the same
 place.
 """

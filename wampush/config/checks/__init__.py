@@ -1,4 +1,4 @@
 """Checks of the values of settings, one per kind of value.
 
-Must not import: Twisted, the settings.
+Owns: what values are valid by themselves. Must not import: Twisted, the settings.
 """

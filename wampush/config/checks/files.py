@@ -1,5 +1,7 @@
 """Checks of settings that name a file, by the kind of file.
 
+Owns: the kinds of files. Must not import: Twisted, the settings.
+
 Whether a file can be read is found out by its reader; ``wampush check`` has one for each kind.
 """
 

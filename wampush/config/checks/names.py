@@ -1,5 +1,7 @@
 """Checks of names, URLs and paths of HTTP, and of the names of application code.
 
+Owns: their forms. Must not import: Twisted, the settings.
+
 Whether a Python module exists is the business of ``apps/loader.py``.
 """
 

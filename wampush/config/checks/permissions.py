@@ -1,4 +1,7 @@
-"""Checks of patterns, topics and receivers of permissions and automatic subscriptions."""
+"""Checks of patterns, topics and receivers of permissions and automatic subscriptions.
+
+Owns: their forms. Must not import: Twisted, the settings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Checks of ZeroMQ addresses and of the mode of their socket files."""
+"""Checks of ZeroMQ addresses and of the mode of their socket files.
+
+Owns: their forms. Must not import: Twisted, ZeroMQ, the settings.
+"""
 
 from __future__ import annotations
 

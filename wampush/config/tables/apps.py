@@ -1,4 +1,7 @@
-"""The table ``[application]``: application code in Python."""
+"""The table ``[application]``: application code in Python.
+
+Owns: how long handlers may take, and how many threads they have. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

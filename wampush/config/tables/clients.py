@@ -1,4 +1,8 @@
-"""The tables ``[clients]`` and ``[presence]``: clients, online users."""
+"""The tables ``[clients]`` and ``[presence]``: clients, online users.
+
+Owns: what clients may do by default, the size of their queues, and the times of presence.
+Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table ``[http]``: the HTTP port."""
+"""The table ``[http]``: the HTTP port.
+
+Owns: its address, its token and how many connections it takes. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``: authentication."""
+"""The tables ``[auth]``, ``[token]``, ``[callback]`` and ``[cra]``: authentication.
+
+Owns: the sources of identities, and their order. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

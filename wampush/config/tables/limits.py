@@ -1,4 +1,7 @@
-"""The table ``[limits]``: limits of the node, of a session, user or address."""
+"""The table ``[limits]``: limits of the node, of a session, user or address.
+
+Owns: how much clients may cost. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

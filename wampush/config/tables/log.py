@@ -1,4 +1,7 @@
-"""The table ``[log]``: which events are logged, and in which form."""
+"""The table ``[log]``: which events are logged, and in which form.
+
+Owns: the levels and the formats. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

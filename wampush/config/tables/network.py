@@ -1,4 +1,7 @@
-"""The tables ``[proxy]`` and ``[tls]``: reverse proxies and TLS."""
+"""The tables ``[proxy]`` and ``[tls]``: reverse proxies and TLS.
+
+Owns: which proxies are trusted, and the certificates. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The list of tables ``[[permissions]]``: which clients may do what."""
+"""The list of tables ``[[permissions]]``: which clients may do what.
+
+Owns: the form of an entry, and entries that no client reaches. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

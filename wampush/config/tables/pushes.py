@@ -1,4 +1,7 @@
-"""The table ``[pushes]``: pushes from every source."""
+"""The table ``[pushes]``: pushes from every source.
+
+Owns: how a push names its topic, and how long it may be. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The list of tables ``[[redis_source]]``: pushes from Redis."""
+"""The list of tables ``[[redis_source]]``: pushes from Redis.
+
+Owns: the form of an entry. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

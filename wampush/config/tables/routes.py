@@ -1,4 +1,7 @@
-"""The list of tables ``[[routes]]``: plain WebSocket components."""
+"""The list of tables ``[[routes]]``: plain WebSocket components.
+
+Owns: the form of an entry. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The tables ``[[topics]]`` and ``[history]``: options of topics, and what topics keep."""
+"""The tables ``[[topics]]`` and ``[history]``: options of topics, and what topics keep.
+
+Owns: the form of an entry, and the limits of all histories. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table ``[webhooks]``: an application that is called over HTTP."""
+"""The table ``[webhooks]``: an application that is called over HTTP.
+
+Owns: which requests are sent, and limits on them. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table ``[websocket]``: the WebSocket listeners."""
+"""The table ``[websocket]``: the WebSocket listeners.
+
+Owns: the addresses, and what connections may take there. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The table ``[zmq]``: the ZeroMQ PULL sockets."""
+"""The table ``[zmq]``: the ZeroMQ PULL sockets.
+
+Owns: the addresses, and which backends may connect. Must not import: the other tables.
+"""
 
 from __future__ import annotations
 
