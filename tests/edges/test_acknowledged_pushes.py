@@ -14,6 +14,7 @@ from wampush.broker.ledger import Source
 from wampush.config.tables.topics import TopicSettings
 from wampush.edges.acknowledged_pushes import MAX_WAIT, Published
 from wampush.errors import PushRefused, Refusal
+from wampush.net.turn_budget import TurnBudget
 
 
 @pytest.fixture
@@ -249,6 +250,24 @@ def test_a_list_that_takes_long_is_published_in_several_turns(
         node.turn()
     assert len(outcomes) == 4
     assert counts(node) == (4, 4, {})
+
+
+def test_lists_that_wait_share_the_time_of_a_turn(
+    node: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node.pressure.hold(Hold.CROWD)
+    pushes = [{"topic": "t", "data": number} for number in range(4)]
+    outcomes = [publish_list(node, *pushes) for _ in range(5)]
+    shares: list[TurnBudget] = []
+
+    def begin(budget: TurnBudget) -> None:
+        shares.append(budget)
+
+    monkeypatch.setattr(TurnBudget, "begin", begin)
+    node.pressure.release(Hold.CROWD)
+    node.turn()
+    assert [len(each) for each in outcomes] == [4] * 5
+    assert len(shares) == 1
 
 
 def test_a_list_is_refused_while_the_server_stops(node: MemoryNode) -> None:

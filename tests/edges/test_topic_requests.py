@@ -202,6 +202,23 @@ def test_few_responses_are_kept(history: MemoryHistory) -> None:
     assert len(answers._shared) == 8
 
 
+def test_long_bodies_are_shared_too_but_few_are_kept() -> None:
+    rules = HistoryRules([("log", HistoryRule(events=5, max_bytes=20_000_000))])
+    history = MemoryHistory(rules, 20_000_000, lambda: 1e9, lambda: 1.0)
+    publish_to_all(history, "log", b'"%b"' % (b"x" * 3_000_000))
+    answers = TopicAnswers(HistoryReader(history, 1000))
+    requests = [topic_request(f"/topics/log/history?limit={number}") for number in range(1, 5)]
+    for each in requests:
+        first = answers.respond(each, ANONYMOUS, "")
+        assert answers.respond(each, SEVEN, "").body is first.body
+    assert len(answers._shared) == 2
+    assert answers._shared_bytes == sum(len(each.body) for each in answers._shared.values())
+    publish_to_all(history, "log", b'"%b"' % (b"x" * 9_000_000))
+    first = answers.respond(requests[0], ANONYMOUS, "")
+    assert answers.respond(requests[0], SEVEN, "").body is first.body
+    assert len(answers._shared) == 1
+
+
 def publish_to_all(history: MemoryHistory, topic: str, *payloads: bytes) -> None:
     for payload in payloads:
         history.append(Publication(topic, payload))

@@ -23,9 +23,11 @@ from wampush.broker.delivery.backpressure import Backpressure, Hold, Timer
 from wampush.broker.history.journal import Journal, Outcome, Record
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.stored_audience import check_storable
 from wampush.broker.history.stored_event import fields_of
 from wampush.broker.ledger import Ledger
-from wampush.broker.publication import Position, Publication
+from wampush.broker.memory_costs import audience_bytes
+from wampush.broker.publication import EVERYONE, Position, Publication
 from wampush.broker.router import Router
 from wampush.errors import PublicationRefused, Refusal
 from wampush.log_limit import LogLimiter
@@ -156,6 +158,8 @@ class DurablePublishing:
         for each in parts:
             self._check(each)
         size = len(publication.payload) + OVERHEAD_BYTES
+        if publication.audience is not EVERYONE:
+            size += audience_bytes(publication.audience)
         entry = _InFlight(parts, self._ledger.time(), durable, size, on_done)
         self._writing.append(entry)
         self.size += size
@@ -211,8 +215,7 @@ class DurablePublishing:
             raise PublicationRefused(Refusal.NOT_STORED, detail)
 
     def _check(self, publication: Publication) -> None:
-        if not publication.topic.isascii():
-            _check_text(publication.topic)
+        check_storable(publication)
         self._history.check(publication)
         pending = self._versions.get(publication.topic)
         if pending is not None:
@@ -342,13 +345,6 @@ class DurablePublishing:
         for topic in [topic for topic, rows in self._rows.items() if rows]:
             self._trim(topic)
         self._next_sweep = self._call_later(SWEEP_INTERVAL, self._sweep)
-
-
-def _check_text(topic: str) -> None:
-    try:
-        topic.encode()
-    except UnicodeEncodeError as error:
-        raise PublicationRefused(Refusal.NOT_STORED, "Its topic is not valid text.") from error
 
 
 class _PendingVersions:

@@ -107,6 +107,8 @@ class AcknowledgedPushes:
             clock.seconds, lambda published: published._replace(is_repeated=True)
         )
         self._held: deque[_HeldPush] = deque()
+        #: Whether a turn that publishes held pushes is to come.
+        self._is_scheduled = False
         self._stopping = False
         backpressure.call_on_release(self._on_release)
 
@@ -153,8 +155,7 @@ class AcknowledgedPushes:
             one_id = each.push_id or (f"{push_id}#{index}" if push_id else "")
             one = self._publish_once(each.publication, each.parts, origin, one_id)
             done.append(one.addErrback(_trapped))
-        if self._held:
-            self._call_later(0, self._publish_held)
+        self._publish_held_soon()
         # A Deferred of its own: when the sender goes away, the pushes go on.
         outcomes: Deferred[list[Published | PushRefused]] = Deferred()
         gatherResults(done).chainDeferred(outcomes)
@@ -244,14 +245,20 @@ class AcknowledgedPushes:
 
     def _on_release(self) -> None:
         # In a turn of its own: the pause may have ended in the middle of a flush.
-        if self._held:
+        self._publish_held_soon()
+
+    def _publish_held_soon(self) -> None:
+        # Once per turn: each call has the time of a whole turn.
+        if self._held and not self._is_scheduled:
+            self._is_scheduled = True
             self._call_later(0, self._publish_held)
 
     def _publish_held(self) -> None:
+        self._is_scheduled = False
         self._budget.begin()
         while self._held and not self._backpressure.paused:
             if self._budget.is_late():
-                self._call_later(0, self._publish_held)
+                self._publish_held_soon()
                 return
             first = self._held[0]
             try:

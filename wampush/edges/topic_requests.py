@@ -30,9 +30,10 @@ PREFIX: Final = "/topics/"
 _HISTORY: Final = "/history"
 _MAX_OFFSET: Final = 2**53
 _MAX_SINCE: Final = 100
-#: Responses that are kept for the next client, and the longest body among them, in bytes.
+#: Responses that are kept for the next client, and the bytes of their bodies; a single body may be
+#: longer, because long bodies are those that take long to write.
 _MAX_SHARED: Final = 8
-_MAX_SHARED_BYTES: Final = 1_048_576
+_MAX_SHARED_BYTES: Final = 8_388_608
 #: The response depends on the identity, and must be asked for again each time.
 _HEADERS: Final = {
     "Content-Type": "application/json",
@@ -109,6 +110,7 @@ class TopicAnswers:
     def __init__(self, reader: HistoryReader | None) -> None:
         self._reader = reader
         self._shared: OrderedDict[tuple[TopicRequest, tuple[Position, int]], Answer] = OrderedDict()
+        self._shared_bytes = 0
 
     def respond(
         self, request: TopicRequest, identity: Identity | None, if_none_match: str
@@ -131,13 +133,20 @@ class TopicAnswers:
         if answer is None:
             view = _View(identity)
             answer = _answer(reader, request, view)
-            if view.is_for_all and len(answer.body) <= _MAX_SHARED_BYTES:
-                self._shared[(request, version)] = answer
-                if len(self._shared) > _MAX_SHARED:
-                    self._shared.popitem(last=False)
+            if view.is_for_all:
+                self._share((request, version), answer)
         if _matches(if_none_match, answer.headers["ETag"]):
             return Answer(304, answer.headers, b"")
         return answer
+
+    def _share(self, key: tuple[TopicRequest, tuple[Position, int]], answer: Answer) -> None:
+        """Keep a response; the oldest ones go if that is too much."""
+        self._shared[key] = answer
+        self._shared_bytes += len(answer.body)
+        while len(self._shared) > 1 and (
+            len(self._shared) > _MAX_SHARED or self._shared_bytes > _MAX_SHARED_BYTES
+        ):
+            self._shared_bytes -= len(self._shared.popitem(last=False)[1].body)
 
 
 class _View:

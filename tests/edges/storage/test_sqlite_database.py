@@ -111,6 +111,28 @@ def test_a_corrupt_row_is_an_error_at_the_start(path: Path) -> None:
             list(database.load())
 
 
+@pytest.mark.parametrize(
+    ("statement", "problem"),
+    [
+        ("UPDATE publications SET payload = 'x'", "are float, str, NoneType"),
+        ("UPDATE publications SET payload = CAST('{' AS BLOB)", "is not JSON"),
+        ("UPDATE publications SET offset = 5", "has the offset 5; the newest is 1"),
+        ("UPDATE topics SET newest = 'many'", "has the position 'e':'many'"),
+        ("UPDATE topics SET newest = 9223372036854775807", "has the offset 9223372036854775807"),
+    ],
+)
+def test_values_that_cannot_be_are_an_error_at_the_start(
+    path: Path, statement: str, problem: str
+) -> None:
+    with closing(SqliteDatabase(path)) as database:
+        database.begin()
+        database.append([record("t")])
+        database._connection.execute(statement)
+        database.commit()
+    with pytest.raises(OperatorError, match=problem), closing(SqliteDatabase(path)) as database:
+        list(database.load())
+
+
 def test_the_check_of_the_path(path: Path) -> None:
     check_file(str(path))
     path.touch()

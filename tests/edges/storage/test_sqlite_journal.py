@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,16 @@ def test_the_end_stores_what_is_in_flight_and_takes_no_more(world: DurableWorld)
     with pytest.raises(PublicationRefused) as refused:
         world.push("log.a", b"3")
     assert refused.value.refusal is Refusal.NOT_STORED
+
+
+@pytest.mark.parametrize("name", ["\ud800", 2**70])
+def test_an_audience_that_cannot_be_stored_is_refused_alone(world: DurableWorld, name: Any) -> None:
+    with pytest.raises(PublicationRefused) as refused:
+        world.push("log.a", b"1", Audience(frozenset([name])))
+    assert refused.value.refusal is Refusal.NOT_STORED
+    world.push("log.a", b"2")
+    world.settle()
+    assert world.kept("log.a") == [(1, b"2")]
 
 
 # A restart.

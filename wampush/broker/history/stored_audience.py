@@ -1,6 +1,7 @@
 """The audience of a stored publication, as JSON.
 
-Owns: both directions. Must not import: Twisted, the edges.
+Owns: both directions, and whether a publication can be stored at all.
+Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any
 
 import orjson
 
-from wampush.broker.publication import EVERYONE, Audience, Targets
+from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
+from wampush.errors import PublicationRefused, Refusal
 
 
 def audience_text(audience: Audience) -> bytes | None:
@@ -25,6 +27,22 @@ def audience_text(audience: Audience) -> bytes | None:
     return orjson.dumps(found)
 
 
+def check_storable(publication: Publication) -> None:
+    """Check that topic and audience are text; applications can name anything.
+
+    :raises PublicationRefused: NOT_STORED.
+    """
+    if publication.audience is EVERYONE and publication.topic.isascii():
+        return
+    try:
+        publication.topic.encode()
+        audience_text(publication.audience)
+    except UnicodeEncodeError as error:
+        raise PublicationRefused(Refusal.NOT_STORED, "Its topic is not valid text.") from error
+    except TypeError as error:
+        raise PublicationRefused(Refusal.NOT_STORED, f"Its audience: {error}.") from error
+
+
 def audience_from(text: bytes | None) -> Audience:
     """Return the audience of :func:`audience_text`.
 
@@ -37,11 +55,11 @@ def audience_from(text: bytes | None) -> Audience:
         eligible = found.get("eligible")
         to = found.get("to")
         return Audience(
-            frozenset(found["exclude"]),
-            None if eligible is None else frozenset(eligible),
+            _names(found["exclude"]),
+            None if eligible is None else _names(eligible),
             None if to is None else _targets_from(to),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"this is not a stored audience: {text[:100]!r}") from error
 
 
@@ -56,7 +74,14 @@ def _targets_as_json(targets: Targets) -> dict[str, object]:
 
 def _targets_from(found: dict[str, Any]) -> Targets:
     values: dict[str, Any] = {
-        name: frozenset(value) if isinstance(value, list) else value
+        name: value is True if name == "registered" else _names(value)
         for name, value in found.items()
     }
     return Targets(**values)
+
+
+def _names(values: list[object]) -> frozenset[str]:
+    names = [each for each in values if isinstance(each, str)]
+    if not isinstance(values, list) or len(names) < len(values):
+        raise ValueError("names must be a list of strings")
+    return frozenset(names)

@@ -19,8 +19,9 @@ from typing import Final, NamedTuple
 import orjson
 
 from wampush.broker.history.journal import Record, StoredRow, StoredTopic
-from wampush.broker.history.stored_audience import audience_from, audience_text
+from wampush.broker.history.stored_audience import audience_text
 from wampush.broker.publication import Position
+from wampush.edges.storage.stored_values import check_topic, stored_row
 from wampush.errors import OperatorError
 
 #: ``PRAGMA user_version`` of the schema below.
@@ -107,7 +108,7 @@ class SqliteDatabase:
         )
         try:
             self._prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             self._connection.close()
             raise self._unusable(error) from error
         except OperatorError:
@@ -126,7 +127,7 @@ class SqliteDatabase:
         """
         try:
             for topic, known in self._topics.items():
-                yield StoredTopic(topic, known.position, self._rows(known.key))
+                yield StoredTopic(topic, known.position, self._rows(known))
         except (sqlite3.Error, ValueError) as error:
             raise self._unusable(error) from error
 
@@ -217,6 +218,7 @@ class SqliteDatabase:
         execute("COMMIT")
         with closing(execute("SELECT id, topic, epoch, newest FROM topics")) as found:
             for key, topic, epoch, newest in found:
+                check_topic(topic, epoch, newest)
                 self._topics[topic] = _Topic(key, Position(epoch, newest))
 
     def _insert(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -244,16 +246,13 @@ class SqliteDatabase:
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
 
-    def _rows(self, key: int) -> list[StoredRow]:
+    def _rows(self, topic: _Topic) -> list[StoredRow]:
         found = self._connection.execute(
             "SELECT offset, time, payload, audience FROM publications WHERE topic_id = ?"
             " ORDER BY offset",
-            (key,),
+            (topic.key,),
         )
-        return [
-            StoredRow(offset, time, payload, audience_from(audience))
-            for offset, time, payload, audience in found
-        ]
+        return [stored_row(row, topic.position.offset) for row in found]
 
     def _find(self, topic: str) -> _Topic | None:
         known = self._topics.get(topic)
