@@ -37,7 +37,7 @@ class Bridge:
         )
         self.node: Node = build(settings, reactor, 10)
         self.seen: list[Publication] = []
-        self.node.broker.publish = self._publish  # type: ignore[method-assign]
+        self.node.broker._router.publish = self._publish  # type: ignore[method-assign]
         self.lines: list[str] = []
         self.node.broker.ledger._report = reporting_to(self.lines.append)
         self.addresses = self.node.pull.start()
