@@ -133,6 +133,27 @@ def test_values_that_cannot_be_are_an_error_at_the_start(
         list(database.load())
 
 
+def test_corrupt_pages_are_an_error_and_not_the_end_of_the_rows(path: Path) -> None:
+    with closing(SqliteDatabase(path)) as database:
+        database.begin()
+        database.append([record("t")] * 5000)
+        database.commit()
+        (root, size) = database._connection.execute(
+            "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size"
+            " WHERE name = 'sqlite_autoindex_publications_1'"
+        ).fetchone()
+    content = bytearray(path.read_bytes())
+    # An empty leaf, see "B-tree Pages" in the file format of SQLite.
+    begin = (root - 1) * size
+    content[begin : begin + 8] = b"\x0a\0\0\0\0" + size.to_bytes(2) + b"\0"
+    path.write_bytes(content)
+    with (
+        closing(SqliteDatabase(path)) as database,
+        pytest.raises(OperatorError, match="restore it from a backup"),
+    ):
+        list(database.load())
+
+
 def test_the_check_of_the_path(path: Path) -> None:
     check_file(str(path))
     path.touch()

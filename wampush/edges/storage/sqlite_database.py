@@ -126,6 +126,7 @@ class SqliteDatabase:
         :raises OperatorError: the database is corrupt.
         """
         try:
+            self._check_pages()
             for topic, known in self._topics.items():
                 yield StoredTopic(topic, known.position, self._rows(known))
         except (sqlite3.Error, ValueError) as error:
@@ -245,6 +246,13 @@ class SqliteDatabase:
         self._connection.executescript(
             f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
         )
+
+    def _check_pages(self) -> None:
+        # A corrupt page of an index looks like the end of the rows, and what is not found is
+        # removed as too old. Everything is read anyway.
+        (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(" ".join(found.split()))
 
     def _rows(self, topic: _Topic) -> list[StoredRow]:
         found = self._connection.execute(
