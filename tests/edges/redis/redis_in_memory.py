@@ -153,7 +153,7 @@ class RedisWorld:
         self.pressure = self.node.backpressure
         self.redis = self.node.redis
         self.seen: list[Publication] = []
-        self.node.broker.publish = self._publish  # type: ignore[method-assign]
+        self.node.broker._router.publish = self._publish  # type: ignore[method-assign]
         self.refused_lines: list[str] = []
         self.node.broker.ledger._report = reporting_to(self.refused_lines.append)
         self.on_publish: Callable[[], None] = lambda: None

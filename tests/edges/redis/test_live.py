@@ -40,7 +40,7 @@ class Subscribed:
             Settings(zmq=ZmqSettings(pull=()), redis_source=entries), reactor, 10
         )
         self.seen: list[Publication] = []
-        self.node.broker.publish = self._publish  # type: ignore[method-assign]
+        self.node.broker._router.publish = self._publish  # type: ignore[method-assign]
         self.node.redis.start()
 
     def _publish(self, publication: Publication) -> int:

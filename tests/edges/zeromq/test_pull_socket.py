@@ -256,7 +256,7 @@ def test_a_publication_that_pauses_in_the_middle_of_a_share() -> None:
             reactor.callLater(0, running.pressure.release, Hold.FLUSHING)
             return publish(publication)
 
-        running.node.broker.publish = pausing  # type: ignore[method-assign]
+        running.node.broker._router.publish = pausing  # type: ignore[method-assign]
         for number in range(5000):
             backend.send_multipart([b"t", str(number).encode()])
             if number % 500 == 0:
