@@ -1,9 +1,9 @@
-"""Choices in the configuration that the broker acts on.
+"""Choices that operators and backends have, and that the broker acts on.
 
-Owns: slow-client policies, who may publish by default, and the actions and receivers of
-permissions. Must not import: anything of wampush.
+Owns: slow-client policies, who may publish by default, the actions and receivers of permissions,
+and the names of a push's options. Must not import: anything of wampush.
 
-The settings check values against these, and the code decides by them, so that each choice has one
+What comes in is checked against these, and the code decides by them, so that each choice has one
 definition.
 """
 
@@ -63,6 +63,8 @@ class Action(StrEnum):
     CALL = "call"
 
 
+#: The keys of the options of a push.
+PUSH_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
 #: Receivers of a permission: every session, and every session that has a user.
 ANYONE: Final = "anyone"
 AUTHENTICATED: Final = "authenticated"

@@ -69,13 +69,16 @@ def assert_quiet(log: str) -> None:
 
 @pytest.mark.parametrize("kind", ["tcp", "ipc"])
 def test_more_backends_than_descriptors(tmp_path: Path, kind: str) -> None:
-    with reserved_ports(1) as (port,):
-        tcp = f"tcp://127.0.0.1:{port}"
-    address = tcp if kind == "tcp" else f"ipc://{tmp_path}/pushes"
     context = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 2000)
+    addresses = {"tcp": "tcp://127.0.0.1:{port}", "ipc": f"ipc://{tmp_path}/pushes"}
     with (
-        small_daemon(tmp_path, address) as (process, websocket, http),
+        reserved_ports(1) as (port,),
+        small_daemon(tmp_path, address := addresses[kind].format(port=port)) as (
+            process,
+            websocket,
+            http,
+        ),
         RawClient(websocket) as page,
     ):
         page.subscribe("t")
@@ -120,9 +123,14 @@ def backends(port: int) -> float:
 
 def test_silent_connections_to_a_port_with_keys(tmp_path: Path) -> None:
     keys = Keys(tmp_path / "keys")
-    with reserved_ports(1) as (port,):
-        address = f"tcp://127.0.0.1:{port}"
-    with small_daemon(tmp_path, address, keys.lines()) as (process, websocket, http):
+    with (
+        reserved_ports(1) as (port,),
+        small_daemon(tmp_path, f"tcp://127.0.0.1:{port}", keys.lines()) as (
+            process,
+            websocket,
+            http,
+        ),
+    ):
         strangers = []
         for _ in range(STRANGERS):
             stranger = socket.socket()

@@ -13,7 +13,7 @@ import orjson
 
 from wampush.broker.ingest import Ingest
 from wampush.broker.publication import Publication
-from wampush.broker.push_options import PUSH_OPTIONS
+from wampush.choices import PUSH_OPTIONS
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.wamp.json_slices import raw_elements, raw_members

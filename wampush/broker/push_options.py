@@ -14,11 +14,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from wampush.broker.publication import EVERYONE, Audience, Targets
+from wampush.choices import PUSH_OPTIONS
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 
-#: The keys of the options.
-PUSH_OPTIONS: Final = ("to", "exclude", "eligible", "topics")
 #: Topics that one push may name besides its own.
 MAX_FURTHER_TOPICS: Final = 100
 _KINDS: Final = ("users", "groups", "sessions")

@@ -19,6 +19,8 @@ from wampush.choices import SlowClient
 
 LIMIT = 1600
 WINDOW = 20
+#: More than a frame takes besides the text in its payload.
+OVERHEAD = 70
 TOPICS = ("a", "b", "log")
 HISTORY = (("big", HistoryRule(events=1)), ("log", None), ("*", HistoryRule(events=WINDOW)))
 RULES = (TopicRule("log", SlowClient.DROP_NEWEST), TopicRule("*", SlowClient.CATCH_UP))
@@ -47,6 +49,12 @@ class CatchingUp(RuleBasedStateMachine):
         self.living: list[Client] = []
         self.expected: dict[tuple[str, str], Heard] = {}
         self.number = 0
+        self.in_turn = 0
+
+    def end_turn(self) -> None:
+        """Let a turn end, so that what it has published is in the queues."""
+        self.world.end_turn()
+        self.in_turn = 0
 
     @rule(
         target=clients,
@@ -74,15 +82,22 @@ class CatchingUp(RuleBasedStateMachine):
 
     @rule(client=clients, topic=topics)
     def subscribes(self, client, topic):
+        if client.outbox.closed:
+            return
         if topic not in self.world.subscriptions.topics(client.subscriber):
             self.expected[client.id, topic].periods.append([])
         self.world.says(client, f'[5,"{topic}"]')
 
     @rule(client=clients, topic=topics)
     def unsubscribes(self, client, topic):
-        self.world.says(client, f'[6,"{topic}"]')
+        if not client.outbox.closed:
+            self.world.says(client, f'[6,"{topic}"]')
 
     def publish(self, topic: str, size: int, audience: Audience, kept_from: set[str]) -> None:
+        # What a turn publishes is one chunk, and one alone may be longer than the limit.
+        self.in_turn += size + OVERHEAD
+        if self.in_turn > LIMIT:
+            self.end_turn()
         self.number += 1
         payload = json.dumps([self.number, "x" * size]).encode()
         self.world.broker.publish(Publication(topic, payload, audience))
@@ -118,13 +133,13 @@ class CatchingUp(RuleBasedStateMachine):
 
     @rule()
     def turn_ends(self):
-        self.world.end_turn()
+        self.end_turn()
 
     @rule(topic=topics, count=st.integers(1, 8))
     def turns_with_an_event_pass(self, topic, count):
         for _ in range(count):
             self.publish(topic, 60, EVERYONE, set())
-            self.world.end_turn()
+            self.end_turn()
 
     @rule(client=clients, size=st.integers(50, 1000))
     def reads(self, client, size):

@@ -1,8 +1,7 @@
 """Publishing over HTTP: from a request to the parts of a push, and the response.
 
 Owns: how a request maps to the parts of a push, and the status of each refusal.
-Must not import: wampush.wamp, the other edges, of wampush.broker anything but the names of the
-options; what publishes is handed in.
+Must not import: wampush.wamp, wampush.broker, the other edges; what publishes is handed in.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from urllib.parse import parse_qsl
 import orjson
 from werkzeug.routing import BaseConverter
 
-from wampush.broker.push_options import PUSH_OPTIONS
+from wampush.choices import PUSH_OPTIONS
 from wampush.edges.http.responses import respond_json, respond_refused
 from wampush.edges.problems import refused_input
 from wampush.edges.push_excerpts import EXCERPT_BYTES
