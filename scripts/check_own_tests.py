@@ -66,7 +66,10 @@ def own_test(module: Path) -> Path:
 
 
 def function_lines(source: str) -> set[int]:
-    """Return the numbers of the executable lines inside functions, without docstrings."""
+    """Return the numbers of the executable lines inside functions.
+
+    Docstrings and bodies that are only ``...``, such as those of overloads, are left out.
+    """
     # The parser refuses an empty text.
     parser = PythonParser(text=source or "\n")
     parser.parse_source()
@@ -74,9 +77,14 @@ def function_lines(source: str) -> set[int]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
-            if body:
+            if body and not _is_ellipsis(body[0]):
                 inside.update(range(body[0].lineno, (node.end_lineno or node.lineno) + 1))
     return inside & parser.statements
+
+
+def _is_ellipsis(statement: ast.stmt) -> bool:
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(value, ast.Constant) and value.value is ...
 
 
 def findings(root: Path, data: CoverageData, least: int) -> Iterator[Finding]:

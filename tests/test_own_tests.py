@@ -100,6 +100,8 @@ def test_lines_inside_functions_count_and_docstrings_do_not(checkout: Path) -> N
     (checkout / "tests" / "test_words.py").write_text(TEST, "utf-8")
     data = measured(checkout, "tests")
     assert check_own_tests.function_lines(MODULE) == {11, 12, 13}
+    overloads = "@overload\ndef count(text: str) -> int: ...\n\n\ndef named():\n    ...\n"
+    assert check_own_tests.function_lines(overloads) == set()
     assert listed(checkout, data, 66) == []
     assert listed(checkout, data, 67) == [
         "wampush/words.py: tests/test_words.py covers 67 %; lines 13"

@@ -33,9 +33,15 @@ def test_a_decorator_gives_the_function_back():
         app.on_subscribe("a.*", timeout=2),
         app.on_publish,
         app.on_publish("a.*"),
+        app.on_occupied,
+        app.on_occupied("a.*", threaded=True),
+        app.on_vacated,
+        app.on_vacated("a.*"),
         app.cra_key(seed=b"x"),
     ):
         assert decorate(function) is function
+    assert [each.match for each in app.registered.occupied] == ["*", "a.*"]
+    assert [each.match for each in app.registered.vacated] == ["*", "a.*"]
     assert [each.match for each in app.registered.subscribe] == ["*", "a.*"]
     assert [each.timeout for each in app.registered.connect] == [None, 1]
 
