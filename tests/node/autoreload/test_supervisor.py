@@ -62,6 +62,8 @@ class Script:
 
     def run(self) -> None:
         self.supervisor.run()
+        # A server that ends at once needs no more waiting.
+        assert next(self.steps, self.ended) == self.ended
         assert next(self.steps, None) is None
         assert self.supervisor._process == 0
 
