@@ -78,6 +78,7 @@ class World:
         topics = (
             TopicSettings("d", history=10_000, max_bytes=2**30, durable=True),
             TopicSettings("v", last=True, version_by="rev", durable=True),
+            TopicSettings("memory", last=True, version_by="rev"),
         )
         core = make_core(
             Settings(topics=topics), self.clock, now=self.clock.now, journal=self.journal
@@ -225,6 +226,17 @@ def test_versions_in_flight_several_topics_and_the_limit_of_what_no_pause_reache
     world.durable.size = HARD_LIMIT + 1
     with pytest.raises(PublicationRefused, match="Too much waits"):
         world.publish("d", b"1")
+
+
+def test_a_topic_that_is_overtaken_while_another_is_stored_is_left_out_with_a_line() -> None:
+    world = World()
+    world.publish("d", b'{"rev":1}', "memory")
+    world.publish("memory", b'{"rev":2}')
+    world.journal.answer(1)
+    assert world.topics == ["memory", "d"]
+    (line,) = world.lines
+    assert line.startswith("left out topic 'memory' of a publication to several topics: ")
+    assert "rev is 1; 2 was published before." in line
 
 
 def test_rows_that_are_not_kept_are_trimmed_and_a_topic_that_is_gone_is_not() -> None:

@@ -30,6 +30,7 @@ from wampush.broker.memory_costs import audience_bytes
 from wampush.broker.publication import EVERYONE, Position, Publication
 from wampush.broker.router import Router
 from wampush.errors import PublicationRefused, Refusal
+from wampush.excerpts import shown
 from wampush.log_limit import LogLimiter
 
 #: Bytes of payloads in flight at which the sources pause.
@@ -323,8 +324,17 @@ class DurablePublishing:
             return self._router.deliver(stored)
         try:
             return self._router.deliver(publication)
-        except PublicationRefused:
-            # A newer version of a topic that is not durable has overtaken it meanwhile.
+        except PublicationRefused as error:
+            # A newer version of a topic that is not durable has overtaken it meanwhile. The push as
+            # a whole is accepted, so that the ledger cannot count this part as refused.
+            suffix = self._limiter.suffix(error.refusal)
+            if suffix is not None:
+                self._ledger.warn(
+                    "left out topic {topic} of a publication to several topics: {problem}{suffix}",
+                    topic=shown(publication.topic),
+                    problem=str(error),
+                    suffix=suffix,
+                )
             return 0
 
     def _trim(self, topic: str) -> None:

@@ -98,12 +98,11 @@ class MemoryHistory:
             self._logs.move_to_end(topic)
         before = log.size
         seen = self._seconds()
-        fields = fields_of(publication.payload, log.rule)
-        _check_version(log, fields)
         audience = publication.audience
-        event = StoredEvent(log.offset + 1, self._now(), publication.payload, audience, seen)
-        is_for_all = audience.eligible is None and audience.to is None
-        log.append(event, fields, is_value=is_for_all)
+        row = StoredRow(log.offset + 1, self._now(), publication.payload, audience)
+        event, fields, is_value = _entry(log, row, seen)
+        _check_version(log, fields)
+        log.append(event, fields, is_value=is_value)
         log.expire(seen)
         self.size += log.size - before
         if self.size > self._max_bytes:
@@ -245,7 +244,7 @@ def _check_version(log: TopicLog, fields: EventFields) -> None:
 
 
 def _entry(log: TopicLog, row: StoredRow, seen: float) -> tuple[StoredEvent, EventFields, bool]:
-    """Return what a log takes of a stored publication.
+    """Return what a log takes of a publication.
 
     :param seen: when it was published, in seconds of a clock that never goes back.
     """
