@@ -59,12 +59,16 @@ lint: $(VENV)/.test
 # two cores of a small machine, because many tests wait for other processes.
 WORKERS ?= 3
 
+# Seconds after which the tests are ended; they take about 300.
+PYTEST_SECONDS ?= 2400
+
 # The tests start hundreds of processes. Each would compile Twisted and wampush anew where the
 # environment keeps Python from writing bytecode, as images for containers often do.
 pytest: export PYTHONDONTWRITEBYTECODE =
 pytest: export PYTHONPYCACHEPREFIX = $(CURDIR)/.cache/bytecode
 pytest: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report=term $(PYTEST_ARGS)
+	timeout --foreground --signal=INT --kill-after=60 $(PYTEST_SECONDS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
+		--max-worker-restart=0 --durations=20 --cov --cov-report=term $(PYTEST_ARGS)
 
 # Reads what the last full run of pytest has recorded.
 own-tests: $(VENV)/.test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
         # A shell starts what runs in the background so; programs that tests start would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(OwnTestCoverage(ROOT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
+    """Show a failure at once; whoever ends a run that hangs would never see the summary."""
+    yield
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}", flush=True)
 
 
 @pytest.fixture(scope="session")
