@@ -25,7 +25,7 @@ from wampush.config.tables.identity import (
     TokenSettings,
 )
 from wampush.config.tables.limits import LimitSettings
-from wampush.config.tables.log import LogSettings
+from wampush.config.tables.log import LogLevelSettings, LogSettings
 from wampush.config.tables.network import ProxySettings, TlsSettings
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.config.tables.pushes import PushSettings
@@ -63,6 +63,7 @@ class Settings:
     presence: PresenceSettings = field(default_factory=PresenceSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
     log: LogSettings = field(default_factory=LogSettings)
+    log_levels: LogLevelSettings = field(default_factory=LogLevelSettings)
     topics: tuple[TopicSettings, ...] = ()
     permissions: tuple[PermissionSettings, ...] = ()
     redis_source: tuple[RedisSourceSettings, ...] = ()

@@ -31,8 +31,8 @@ from wampush.node import reloading
 from wampush.node.default_publishing import decide_publishing
 from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
-from wampush.node.log_output import LogOutput, choose_output
-from wampush.node.log_writer import LogWriter
+from wampush.node.log.output import LogOutput, choose_output
+from wampush.node.log.writer import LogWriter
 from wampush.node.options import Account, Options, account, message_of
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
@@ -68,7 +68,7 @@ def makeService(options: Options) -> WampushService:
         loaded,
         account(options),
         load_again=options["load_again"],
-        log_output=choose_output(twistd, loaded.settings.log),
+        log_output=choose_output(twistd, loaded.settings),
     )
 
 

@@ -1,15 +1,20 @@
-"""The table ``[log]``: which events are logged, and in which form.
+"""The tables ``[log]`` and ``[log_levels]``: which events are logged, and in which form.
 
-Owns: the levels and the formats. Must not import: the other tables.
+Owns: the levels, the parts that have one of their own, and the forms. Must not import: the other
+tables.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
-LogFormat = Literal["text", "json"]
+PartLevel = Literal["default", "debug", "info", "warn", "error", "critical"]
+LogFormat = Literal["text", "json", "auto"]
+
+#: A part has the level of ``log.level``.
+DEFAULT_LEVEL: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +22,36 @@ class LogSettings:
     """``[log]``: the log that twistd's options send to a file, standard output or syslog.
 
     :param level: Events of this level and above are logged; ``warn`` leaves out what is normal.
-    :param format: For people; ``json`` is one JSON object per line, for a log collector.
+    :param format: For people; ``json`` is one JSON object per line, for a log collector, and
+        ``auto`` is text on a terminal and JSON everywhere else.
     """
 
     level: LogLevelName = "info"
     format: LogFormat = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLevelSettings:
+    """``[log_levels]``: the level of single parts; ``default`` is the one of ``log.level``.
+
+    :param node: Start, stop and reload of the server.
+    :param broker: Refused inputs, ends of connections, durable topics.
+    :param websocket: Defects while connections open.
+    :param zeromq: ZeroMQ sockets, their keys and backends.
+    :param redis: Connections to Redis.
+    :param auth: Keys of tokens and of WAMP-CRA, the callback to the web application.
+    :param apps: Errors in Python applications and components, and what these log themselves with
+        ``ctx.log`` or a logger named like their package.
+    :param webhooks: Requests to the web application.
+    :param net: TLS certificates and handshakes, errors about accepting.
+    """
+
+    node: PartLevel = "default"
+    broker: PartLevel = "default"
+    websocket: PartLevel = "default"
+    zeromq: PartLevel = "default"
+    redis: PartLevel = "default"
+    auth: PartLevel = "default"
+    apps: PartLevel = "default"
+    webhooks: PartLevel = "default"
+    net: PartLevel = "default"

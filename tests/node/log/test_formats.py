@@ -9,7 +9,7 @@ import pytest
 from twisted.logger import LogEvent, LogLevel, formatTime
 from twisted.python.failure import Failure
 
-from wampush.node.log_formats import json_line, text_line, text_without_time
+from wampush.node.log.formats import json_line, text_line, text_without_time
 
 AT = 1_700_000_000.5
 

@@ -17,11 +17,12 @@ import pytest
 from twisted.logger import LogLevel
 
 from tests.support.waiting import PATIENCE
+from wampush.config.settings import Settings
 from wampush.config.tables.log import LogSettings
 from wampush.errors import OperatorError
-from wampush.node.log_output import LogOutput, choose_output, write_all
+from wampush.node.log.output import LogOutput, choose_output, write_all
 
-TEXT = LogSettings()
+TEXT = Settings()
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,25 @@ def test_standard_output(logfile: str | None, capfd: pytest.CaptureFixture[str])
     assert line.endswith(" [a#info] caf\u00e9\n")
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_text_on_a_terminal_only(is_terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.openpty() if is_terminal else os.pipe()
+    with os.fdopen(writer, "w", encoding="utf-8") as stdout:
+        monkeypatch.setattr(sys, "stdout", stdout)
+        settings = Settings(log=LogSettings(format="auto"))
+        log(choose_output({"nodaemon": True}, settings), "started")
+        line = os.read(reader, 1000).decode()
+    os.close(reader)
+    assert line.startswith("{") is not is_terminal
+    assert "started" in line
+
+
+def test_json_in_a_file_by_auto(tmp_path: Path) -> None:
+    settings = Settings(log=LogSettings(format="auto"))
+    log(choose_output({"logfile": str(tmp_path / "log")}, settings), "started")
+    assert json.loads((tmp_path / "log").read_text(encoding="utf-8"))["message"] == "started"
+
+
 def test_a_standard_output_without_descriptor_is_left_to_twistd(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -67,7 +87,7 @@ def test_a_standard_output_without_descriptor_is_left_to_twistd(
 
 def test_the_level(tmp_path: Path) -> None:
     name = tmp_path / "log"
-    output = choose_output({"logfile": str(name)}, LogSettings(level="warn"))
+    output = choose_output({"logfile": str(name)}, Settings(log=LogSettings(level="warn")))
     log(output, "usual")
     log(output, "unusual", LogLevel.warn)
     assert "unusual" in name.read_text(encoding="utf-8")
@@ -76,7 +96,7 @@ def test_the_level(tmp_path: Path) -> None:
 
 def test_json_and_what_was_lost(tmp_path: Path) -> None:
     name = tmp_path / "log"
-    output = choose_output({"logfile": str(name)}, LogSettings(format="json"))
+    output = choose_output({"logfile": str(name)}, Settings(log=LogSettings(format="json")))
     assert output is not None
 
     def fail() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.support.waiting import PATIENCE, eventually
-from wampush.node.log_writer import LogWriter
+from wampush.node.log.writer import LogWriter
 
 
 class Output:

@@ -23,14 +23,14 @@ from twisted.logger import (
     FilteringLogObserver,
     LogEvent,
     LogLevel,
-    LogLevelFilterPredicate,
 )
 from twisted.python.logfile import LogFile
 
-from wampush.config.tables.log import LogSettings
+from wampush.config.settings import Settings
 from wampush.errors import OperatorError
-from wampush.node.log_formats import json_line, text_line, text_without_time
-from wampush.node.log_writer import LogWriter
+from wampush.node.log.formats import json_line, text_line, text_without_time
+from wampush.node.log.levels import level_filter
+from wampush.node.log.writer import LogWriter
 
 #: twistd's name for the log of a daemon.
 _DEFAULT_FILE: Final = "twistd.log"
@@ -60,10 +60,11 @@ class LogOutput:
     writer: LogWriter
 
 
-def choose_output(twistd: Mapping[str, Any], settings: LogSettings) -> LogOutput | None:
+def choose_output(twistd: Mapping[str, Any], settings: Settings) -> LogOutput | None:
     """Return the destination that the options of twistd name.
 
     :param twistd: its options; empty in a program that makes its own service.
+    :param settings: all of them.
     :returns: None where the log is not ours: without options, with ``--logger``, and where twistd
         refuses the options.
     :raises OperatorError: the file of the log cannot be opened.
@@ -79,12 +80,16 @@ def choose_output(twistd: Mapping[str, Any], settings: LogSettings) -> LogOutput
     return _to_file(name or _DEFAULT_FILE, settings)
 
 
-def _output(write: Write, settings: LogSettings, text: Callable[[LogEvent], str]) -> LogOutput:
+def _output(
+    write: Write, settings: Settings, text: Callable[[LogEvent], str], *, is_terminal: bool = False
+) -> LogOutput:
     """Return an output.
 
-    :param text: makes the line of an event when ``log.format`` is "text".
+    :param text: makes the line of an event that people read.
+    :param is_terminal: whether ``log.format`` "auto" means people.
     """
-    line_of = json_line if settings.format == "json" else text
+    chosen = settings.log.format
+    line_of = json_line if chosen == "json" or (chosen == "auto" and not is_terminal) else text
 
     def report(lost: int) -> None:
         event = _lost(lost)
@@ -98,9 +103,8 @@ def _output(write: Write, settings: LogSettings, text: Callable[[LogEvent], str]
         if line:
             writer.submit(partial(write, line, event), len(line))
 
-    level = LogLevel.levelWithName(settings.level)
     # Twisted's types do not say that the class implements the interface.
-    is_logged: Any = LogLevelFilterPredicate(defaultLogLevel=level)
+    is_logged: Any = level_filter(settings)
     observer: Any = observe
     return LogOutput(FilteringLogObserver(observer, [is_logged]), writer)
 
@@ -116,13 +120,18 @@ def _lost(count: int) -> LogEvent:
     }
 
 
-def _to_standard_output(settings: LogSettings) -> LogOutput | None:
+def _to_standard_output(settings: Settings) -> LogOutput | None:
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):
         # It was replaced or closed.
         return None
-    return _output(lambda line, _: write_all(descriptor, line), settings, text_line)
+    return _output(
+        lambda line, _: write_all(descriptor, line),
+        settings,
+        text_line,
+        is_terminal=os.isatty(descriptor),
+    )
 
 
 def write_all(descriptor: int, text: str) -> None:
@@ -142,7 +151,7 @@ def write_all(descriptor: int, text: str) -> None:
             poll.poll()
 
 
-def _to_syslog(prefix: str, settings: LogSettings) -> LogOutput:
+def _to_syslog(prefix: str, settings: Settings) -> LogOutput:
     syslog.openlog(prefix)
 
     def write(text: str, event: LogEvent) -> None:
@@ -153,7 +162,7 @@ def _to_syslog(prefix: str, settings: LogSettings) -> LogOutput:
     return _output(write, settings, text_without_time)
 
 
-def _to_file(name: str, settings: LogSettings) -> LogOutput:
+def _to_file(name: str, settings: Settings) -> LogOutput:
     try:
         file = LogFile.fromFullPath(name)
     except OSError as error:
