@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
     """Show a failure at once; whoever ends a run that hangs would never see the summary."""
     yield
     if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
-        print(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}", flush=True)
+        sys.stdout.write(f"\nFAILED {report.nodeid} ({report.when})\n{report.longreprtext}\n")
+        sys.stdout.flush()
 
 
 @pytest.fixture(scope="session")
