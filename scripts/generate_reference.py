@@ -27,7 +27,7 @@ from wampush.config.load import as_toml
 from wampush.config.schema import schema
 from wampush.config.setting import Setting, settings_of
 from wampush.config.settings import FIELDS, LIST_FIELDS, SECTIONS, Settings
-from wampush.node.metrics import METRICS
+from wampush.node.monitoring.metrics import METRICS
 from wampush.reasons import CloseReason, Refusal
 
 ROOT: Final = Path(__file__).resolve().parents[1]

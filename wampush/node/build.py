@@ -47,7 +47,7 @@ from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
 from wampush.node.core import Core, make_core, make_requests
 from wampush.node.history import history_reader
-from wampush.node.inspection import Inspection
+from wampush.node.monitoring.inspection import Inspection
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS

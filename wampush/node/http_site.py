@@ -23,8 +23,8 @@ from wampush.net.addresses import counting_key
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.build import Node
 from wampush.node.history import history_reader
-from wampush.node.metrics import NodeState
-from wampush.node.scrape import Metrics
+from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.scrape import Metrics
 
 
 def make_site(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.edges.websocket.in_memory import MemoryNode
-from wampush.node.metrics import METRICS, NodeState
-from wampush.node.scrape import Metrics
+from wampush.node.monitoring.metrics import METRICS
+from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.scrape import Metrics
 
 
 def test_values_are_read_when_they_are_scraped() -> None:

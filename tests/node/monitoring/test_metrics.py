@@ -25,10 +25,11 @@ from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 from wampush.errors import CloseReason
 from wampush.node.core import make_core
-from wampush.node.metrics import METRICS, NodeState, _of_durable
-from wampush.node.scrape import Metrics
+from wampush.node.monitoring.metrics import METRICS, _of_durable
+from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.scrape import Metrics
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 

@@ -14,7 +14,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from wampush.node.metrics import METRICS, NodeState
+from wampush.node.monitoring.metrics import METRICS
+from wampush.node.monitoring.node_state import NodeState
 
 
 class _Scrape(Collector):

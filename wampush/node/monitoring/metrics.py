@@ -1,95 +1,25 @@
 """The metrics of a node, in the text format of Prometheus.
 
-Owns: the names, types, labels and help texts of the metrics. Their text is made by ``scrape``.
-Must not import: Twisted, ZeroMQ, the edges; values that the broker does not have are handed in.
+Owns: the names, types, labels and help texts of the metrics, and how each is read. Their text is
+made by ``scrape``. Must not import: Twisted, ZeroMQ, the edges.
 
 Values are read when they are scraped, so that counting costs nothing in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, unique
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.metrics_core import Metric as Family
-
 from wampush import __version__
-from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.replays import REPLAY
 from wampush.broker.ledger import PUSH_SOURCES, Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
-
-#: The samples of a metric: the values of its labels, in their order, and the number.
-Samples = Iterable[tuple[Sequence[str], float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeState:
-    """What the metrics are read from.
-
-    :param broker: sessions, topics, and its ledger.
-    :param backpressure: the backlog of all clients.
-    :param queued_limit: bytes that may be queued for all clients together.
-    :param connections: returns the number of connections to the WebSocket listeners.
-    :param http_connections: returns the number of connections to the HTTP port.
-    :param backends: returns the number of connections to the bound ZeroMQ sockets.
-    :param failed_tls_handshakes: returns how many TLS handshakes have failed.
-    :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
-    """
-
-    broker: Broker
-    backpressure: Backpressure
-    queued_limit: int
-    connections: Callable[[], int]
-    http_connections: Callable[[], int]
-    backends: Callable[[], int]
-    redis: Callable[[], Sequence[Mapping[str, object]]]
-    failed_tls_handshakes: Callable[[], int]
-
-
-@unique
-class MetricKind(Enum):
-    """How a value changes: a gauge goes up and down, a counter only goes up until a restart."""
-
-    GAUGE = "gauge"
-    COUNTER = "counter"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.
-
-    :param name: as Prometheus stores it, with its unit; a counter's name ends with ``_total``.
-    :param kind: gauge or counter.
-    :param labels: the names of its labels.
-    :param documentation: its help text: one sentence.
-    :param read: returns its samples.
-    """
-
-    name: str
-    kind: MetricKind
-    labels: tuple[str, ...]
-    documentation: str
-    read: Callable[[NodeState], Samples]
-
-    def family(self, state: NodeState) -> Family:
-        """Return the metric with its current samples, for prometheus_client to write."""
-        family: CounterMetricFamily | GaugeMetricFamily
-        if self.kind is MetricKind.COUNTER:
-            name = self.name.removesuffix("_total")
-            family = CounterMetricFamily(name, self.documentation, labels=self.labels)
-        else:
-            family = GaugeMetricFamily(self.name, self.documentation, labels=self.labels)
-        for labels, value in self.read(state):
-            family.add_metric(labels, value)
-        return family
+from wampush.node.monitoring.metric import Metric, MetricKind, Samples
+from wampush.node.monitoring.node_state import NodeState
 
 
 def _single(read: Callable[[NodeState], float]) -> Callable[[NodeState], Samples]:

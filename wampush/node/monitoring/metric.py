@@ -1,0 +1,56 @@
+"""The kinds of metrics, and how each becomes samples.
+
+Owns: gauges and counters. Must not import: Twisted, ZeroMQ, the edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, unique
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from wampush.node.monitoring.node_state import NodeState
+
+#: The samples of a metric: the values of its labels, in their order, and the number.
+Samples = Iterable[tuple[Sequence[str], float]]
+
+
+@unique
+class MetricKind(Enum):
+    """How a value changes: a gauge goes up and down, a counter only goes up until a restart."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    :param name: as Prometheus stores it, with its unit; a counter's name ends with ``_total``.
+    :param kind: gauge or counter.
+    :param labels: the names of its labels.
+    :param documentation: its help text: one sentence.
+    :param read: returns its samples.
+    """
+
+    name: str
+    kind: MetricKind
+    labels: tuple[str, ...]
+    documentation: str
+    read: Callable[[NodeState], Samples]
+
+    def family(self, state: NodeState) -> Family:
+        """Return the metric with its current samples, for prometheus_client to write."""
+        family: CounterMetricFamily | GaugeMetricFamily
+        if self.kind is MetricKind.COUNTER:
+            name = self.name.removesuffix("_total")
+            family = CounterMetricFamily(name, self.documentation, labels=self.labels)
+        else:
+            family = GaugeMetricFamily(self.name, self.documentation, labels=self.labels)
+        for labels, value in self.read(state):
+            family.add_metric(labels, value)
+        return family

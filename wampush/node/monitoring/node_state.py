@@ -1,0 +1,37 @@
+"""What the metrics of a node are read from.
+
+Owns: the parts that the readers of metrics see. Must not import: Twisted, ZeroMQ, the edges; values
+that the broker does not have are handed in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wampush.broker.broker import Broker
+from wampush.broker.delivery.backpressure import Backpressure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeState:
+    """What the metrics are read from.
+
+    :param broker: sessions, topics, and its ledger.
+    :param backpressure: the backlog of all clients.
+    :param queued_limit: bytes that may be queued for all clients together.
+    :param connections: returns the number of connections to the WebSocket listeners.
+    :param http_connections: returns the number of connections to the HTTP port.
+    :param backends: returns the number of connections to the bound ZeroMQ sockets.
+    :param failed_tls_handshakes: returns how many TLS handshakes have failed.
+    :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
+    """
+
+    broker: Broker
+    backpressure: Backpressure
+    queued_limit: int
+    connections: Callable[[], int]
+    http_connections: Callable[[], int]
+    backends: Callable[[], int]
+    redis: Callable[[], Sequence[Mapping[str, object]]]
+    failed_tls_handshakes: Callable[[], int]
