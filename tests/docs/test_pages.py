@@ -37,7 +37,7 @@ from wampush.testing.process import Process
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 EXAMPLE = DOCS / "reference" / "wampush.example.toml"
-PAGES = ("README.md", "PACKAGE.md", "SECURITY.md", "CHANGELOG.md")
+PAGES = ("README.md", "PACKAGE.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")
 DOCUMENTS = [*(ROOT / name for name in PAGES), *sorted(DOCS.rglob("*.md"))]
 LANGUAGES = {"sh", "toml", "python", "php", "js", "html", "ini", "nginx", "json", "text", ""}
 ACCOUNT = {"--uid", "--gid"}
@@ -417,7 +417,7 @@ def test_every_dependency_is_explained() -> None:
     text = (DOCS / "explanation" / "dependencies.md").read_text(encoding="utf-8").lower()
     rows = re.findall(r"^\| (.+?) \|", text, re.MULTILINE)
     explained = {re.sub(r"\[.*?\]", "", name) for row in rows for name in row.split(", ")}
-    assert required("runtime.in") | required("test.in") <= explained
+    assert required("runtime.in") | required("test.in") | required("release.in") <= explained
     assert all(name in text for name in required("build.in"))
 
 

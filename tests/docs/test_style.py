@@ -16,7 +16,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: Folders and files whose texts are checked.
-FOLDERS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs", "static", "examples")
+FOLDERS = (
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs",
+    "static",
+    "examples",
+)
 SUFFIXES = {".md", ".html", ".js", ".py", ".php", ".toml"}
 #: Files in these folders that are not checked yet.
 LATER = frozenset(
