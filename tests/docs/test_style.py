@@ -125,7 +125,9 @@ def test_the_exceptions_exist() -> None:
     assert {name for name in LATER if not (ROOT / name).exists()} == set()
 
 
-@pytest.mark.parametrize("file", checked(), ids=lambda file: file.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "file", list(checked()), ids=lambda file: file.relative_to(ROOT).as_posix()
+)
 def test_texts_are_plain_technical_english(file: Path) -> None:
     text = prose(file)
     problems = [
