@@ -36,6 +36,7 @@ SOURCES = (
     "PACKAGE.md",
     "README.md",
     "SECURITY.md",
+    "deploy",
     "requirements",
     "wampush",
     "twisted",
@@ -146,7 +147,9 @@ def test_the_sdist_holds_what_a_build_needs_and_the_documents(sdist: Path) -> No
         names = {name.partition("/")[2] for name in archive.getnames()}
     files = {name for name in SOURCES if (ROOT / name).is_file()}
     locks = {f"requirements/{path.name}" for path in (ROOT / "requirements").iterdir()}
-    assert files | locks <= names
+    folder = ROOT / "deploy"
+    deploy = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files | locks | deploy <= names
     assert not {name for name in names if name.startswith("tests")}
 
 
