@@ -6,6 +6,7 @@ import re
 from abc import abstractmethod
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from tests.support.limits import PREFIX_LIMITS, request_limits
 from tests.support.log_lines import reporting_to
@@ -21,6 +22,7 @@ from wampush.broker.history.kept_positions import KeptPositions
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule, HistoryRules
+from wampush.broker.history.visitors import Visitors
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
@@ -54,14 +56,30 @@ def encode(text: bytes, name: str = "") -> bytes:
     return (b"z" if name else b"") + b"%d:" % len(text) + text
 
 
-class RecordingFormat:
+class InAnyOrder:
+    """What formats have in common whose events say nothing about those of other topics."""
+
+    is_shared = True
+    shows_gaps = True
+
+    def for_catching_up(self, topic: str, position: Position) -> Self:
+        """The same: it does not matter what the client gets later."""
+        assert topic
+        assert position
+        return self
+
+    def caught_up(self, position_of: Callable[[str], Position | None]) -> Self:
+        """The same."""
+        assert callable(position_of)
+        return self
+
+
+class RecordingFormat(InAnyOrder):
     """A format that notes what it makes frames of.
 
     :param name: "" for the plain one.
     :param made: gets the text of every frame with the name.
     """
-
-    any_order = True
 
     def __init__(self, name: str, made: list[tuple[bytes, str]]) -> None:
         self.name = name
@@ -253,6 +271,7 @@ class FakePeer:
     address_name: str | None = "192.0.2.1"
     is_local: bool = False
     answers_pings: bool = True
+    visitor: str | None = None
     ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
     ends: list[tuple[CloseReason, str]] = field(default_factory=list)
@@ -362,7 +381,8 @@ class World:
         if not self.history.rules.any_gap_replay:
             return None
         kept = KeptPositions(100.0, 1_000_000, lambda: self.clock.now)
-        return GapReplays(self.replays, self.router.users, kept)
+        visitors = Visitors(KeptPositions(100.0, 1_000_000, lambda: self.clock.now, per_address=10))
+        return GapReplays(self.replays, self.router.users, kept, visitors)
 
     def serve(
         self,

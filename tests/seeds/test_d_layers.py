@@ -193,6 +193,7 @@ class Shouting:
     stage = None
     ping = b"\x89\0"
     pings_when_heard = False
+    cookie = ""
     subscriber = None
 
     def __init__(self, connection: Any, identity: Any) -> None:

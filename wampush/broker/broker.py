@@ -129,8 +129,7 @@ class Broker:
     ) -> None:
         if isinstance(outcome, PublicationRefused):
             origin = f"topic {shown(publication.topic)}"
-            about = publication.topic
-            self.ledger.refuse(source, origin, outcome, publication.payload, topic=about)
+            self.ledger.refuse(source, origin, outcome, publication.payload)
         else:
             self.ledger.accept(source)
             if not outcome:
@@ -219,6 +218,13 @@ class Broker:
     def position(self, topic: str) -> Position | None:
         """Return the position of the newest event of a topic; None for one without history."""
         return None if self.replays is None else self.replays.history.position(topic)
+
+    def sent_up_to(self, subscriber: Subscriber, topic: str) -> Position | None:
+        """Return the position in a topic up to which a session has been sent everything.
+
+        :returns: None for a topic without history, and where that is nothing yet.
+        """
+        return None if self.replays is None else self.replays.sent_up_to(subscriber, topic)
 
     def _add(self, subscriber: Subscriber, topic: str) -> bool:
         """Add a subscription; return whether it is new."""

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from wampush.broker.delivery.backpressure import Backpressure, Hold, Timer
+from wampush.broker.delivery.backlog import Timer
+from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.history.journal import Journal, Outcome, Record
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.rule import HistoryRule

@@ -84,6 +84,10 @@ class Peer(Protocol):
     def answers_pings(self) -> bool:
         """Whether pings go to the client, and its answers to the broker."""
 
+    @property
+    def visitor(self) -> str | None:
+        """The name of the browser for gap replay, if it has no user; see ``history.visitors``."""
+
     def accept_identity(self, identity: Identity) -> bool:
         """Count the connection for the user of this identity, and no longer for the one before.
 

@@ -120,6 +120,7 @@ class TopicConversation:
     #: The response ends before one would be due.
     ping = b""
     pings_when_heard = False
+    cookie = ""
     #: The broker does not know a client of one request.
     subscriber = None
 

@@ -201,7 +201,7 @@ def _plain_routes(core: Core, requests: RequestHandler, apps: NodeApps) -> Mappi
     application, settings = apps.application, core.settings
     retry = settings.websocket.event_stream_retry
     return {
-        PATH: EventStreamRoute(requests, retry, core.reactor.callLater),
+        PATH: EventStreamRoute(requests, retry),
         PATHS: TopicRoute(
             requests.broker,
             history_reader(settings, requests.broker),

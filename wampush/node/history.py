@@ -7,17 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from wampush.broker.broker import Broker
-from wampush.broker.delivery.backpressure import Backpressure, Timer
+from wampush.broker.delivery.backlog import Timer
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.journal import Journal
-from wampush.broker.history.kept_positions import KeptPositions
+from wampush.broker.history.kept_positions import KEY_BYTES, POSITION_BYTES, KeptPositions
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.reading import HistoryReader
 from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule, HistoryRules
+from wampush.broker.history.visitors import Visitors
 from wampush.broker.ledger import Ledger
 from wampush.broker.requests.history import HistoryProcedures
 from wampush.broker.requests.procedures import MayLearn, Procedures
@@ -25,6 +28,9 @@ from wampush.broker.router import Router
 from wampush.choices import CatchUpGap
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
+
+#: Addresses that together may use up what is kept for browsers without a user.
+_ADDRESSES: Final = 8
 
 
 def history_rules(topics: Sequence[TopicSettings]) -> HistoryRules:
@@ -108,8 +114,12 @@ def gap_replays(
     if replays is None or not replays.history.rules.any_gap_replay:
         return None
     history = settings.history
-    kept = KeptPositions(history.gap_grace, history.gap_bytes, seconds)
-    return GapReplays(replays, router.users, kept)
+    # Anyone can be as many browsers as they like, so these have a part for themselves.
+    part = history.gap_bytes // 2
+    per_address = max(1, part // _ADDRESSES // (KEY_BYTES + POSITION_BYTES))
+    kept = KeptPositions(history.gap_grace, history.gap_bytes - part, seconds)
+    of_visitors = KeptPositions(history.gap_grace, part, seconds, per_address)
+    return GapReplays(replays, router.users, kept, Visitors(of_visitors))
 
 
 def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) -> Procedures:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.delivery.format import PositionOf
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Position
@@ -25,7 +26,7 @@ class MemoryFormat:
     :param writes_positions: whether events that have a position carry its offset.
     """
 
-    any_order: Final = True
+    is_shared: Final = True
 
     def __init__(self, *, writes_positions: bool = False) -> None:
         self._writes_positions = writes_positions
@@ -34,6 +35,19 @@ class MemoryFormat:
     def with_positions(self) -> MemoryFormat:
         """The format that writes positions."""
         return _FORMAT_WITH_POSITIONS
+
+    @property
+    def shows_gaps(self) -> bool:
+        """Whether events carry their offsets."""
+        return self._writes_positions
+
+    def for_catching_up(self, topic: str, position: Position) -> MemoryFormat:  # noqa: ARG002
+        """Return this format."""
+        return self
+
+    def caught_up(self, position_of: PositionOf) -> MemoryFormat:  # noqa: ARG002
+        """Return this format."""
+        return self
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return an EVENT."""
@@ -105,6 +119,7 @@ class MemoryPeer:
         self.detail = ""
         self._on_end = on_end
         self.answers_pings: Final = False
+        self.visitor: Final = None
 
     def accept_identity(self, identity: Identity) -> bool:  # noqa: ARG002 - of the protocol
         """Take every identity while the connection is open."""

@@ -4,51 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from tests.broker.delivery.backlogs import Queue, grow_fast
 from tests.broker.world import FakeClock
 from wampush.broker.delivery.backpressure import (
     CROWD_PATIENCE,
     CROWD_REST,
-    LONE_PATIENCE,
     PATIENCE,
     TOTAL_FREE,
     Backpressure,
     Hold,
 )
-
-
-class Queue:
-    """A backlog that a test fills by hand."""
-
-    def __init__(
-        self, pressure: Backpressure, queued: int = 0, address_name: str | None = None
-    ) -> None:
-        self.address_name = address_name
-        self.pressure = pressure
-        self.queued = queued
-        self.stalled = False
-        self.dropped = False
-        self.chunks = [object()]
-        pressure.on_blocked(self)
-        pressure.on_queued(queued)
-
-    def add(self, size: int) -> None:
-        self.queued += size
-        self.pressure.on_queued(size)
-
-    def read(self, size: int) -> None:
-        self.queued -= size
-        self.chunks = [object()]
-        self.pressure.on_dequeued(size)
-
-    def own_bytes(self, samples: int) -> int:
-        assert samples
-        return self.queued
-
-    def overflow(self) -> None:
-        self.dropped = True
-        self.pressure.on_unblocked(self)
-        self.pressure.on_dequeued(self.queued)
-        self.queued = 0
 
 
 @pytest.fixture
@@ -186,101 +151,6 @@ def test_clients_that_trickle_can_not_hold_the_sources_all_the_time(pressure, cl
     assert clock.pending == []
     pressure.hold_for([Queue(pressure, 10), Queue(pressure, 10)])
     assert (pressure.paused, pressure.pauses) == (True, 2)
-
-
-def grow_fast(pressure: Backpressure, queue: Queue) -> None:
-    pressure.hold_for([queue])
-    assert not pressure.paused
-    queue.add(16)
-    pressure.hold_for([queue])
-
-
-def test_one_client_alone_that_reads_nothing_of_a_moderate_topic_holds_nobody(pressure, clock):
-    lone = Queue(pressure, 64)
-    for _ in range(2):
-        pressure.hold_for([lone])
-        lone.add(4)
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, pressure.pauses, lone.stalled) == (False, 0, True)
-
-
-def test_one_client_alone_that_reads_a_moderate_topic_is_waited_for_later(pressure, clock):
-    lone = Queue(pressure, 64)
-    pressure.hold_for([lone])
-    lone.add(4)
-    lone.read(2)
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, lone.stalled) == (False, False)
-    pressure.hold_for([lone])
-    assert pressure.paused
-    clock.advance(CROWD_PATIENCE * 0.9)
-    assert pressure.paused
-
-
-def test_one_client_alone_that_has_caught_up_is_not_judged(pressure, clock):
-    lone = Queue(pressure, 64)
-    pressure.hold_for([lone])
-    pressure.on_unblocked(lone)
-    assert clock.pending == []
-    clock.advance(LONE_PATIENCE)
-    assert not lone.stalled
-
-
-def test_nothing_is_judged_after_the_stop(pressure, clock):
-    pressure.hold_for([Queue(pressure, 64)])
-    pressure.stop()
-    assert clock.pending == []
-
-
-def test_one_client_alone_that_reads_nothing_holds_for_a_moment(pressure, clock):
-    lone = Queue(pressure, 48)
-    grow_fast(pressure, lone)
-    clock.advance(0)
-    assert pressure.paused
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, lone.stalled) == (False, True)
-    pressure.hold_for([Queue(pressure, 10)])
-    assert not pressure.paused, "there is a rest"
-    pressure.hold_for([Queue(pressure, 1), Queue(pressure, 1)])
-    assert pressure.paused, "a crowd is protected nevertheless"
-
-
-def test_one_client_alone_is_awaited_as_long_as_it_reads_fast(pressure, clock):
-    lone = Queue(pressure, 48)
-    grow_fast(pressure, lone)
-    clock.advance(0)
-    for _ in range(round(CROWD_PATIENCE / LONE_PATIENCE) - 1):
-        lone.read(2)
-        clock.advance(LONE_PATIENCE)
-        assert pressure.paused
-    lone.read(2)
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, lone.stalled) == (False, True)
-
-
-def test_one_client_alone_that_has_caught_up_gets_more_patience_until_it_is_empty(pressure, clock):
-    lone = Queue(pressure, 48)
-    grow_fast(pressure, lone)
-    pressure.on_relieved(lone)
-    pressure.hold_for([lone])
-    clock.advance(CROWD_PATIENCE * 0.9)
-    assert pressure.paused
-    pressure.on_unblocked(lone)
-    assert not pressure.paused
-    pressure.on_blocked(lone)
-    grow_fast(pressure, lone)
-    clock.advance(0)
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, lone.stalled) == (False, True)
-
-
-def test_one_client_alone_that_trickles_holds_for_a_moment(pressure, clock):
-    lone = Queue(pressure, 48)
-    grow_fast(pressure, lone)
-    clock.advance(0)
-    lone.read(1)
-    clock.advance(LONE_PATIENCE)
-    assert (pressure.paused, lone.stalled) == (False, True)
 
 
 def test_a_crowd_that_caught_up_needs_no_rest(pressure):

@@ -228,26 +228,13 @@ def test_with_skip_the_positions_show_the_gap(world: World) -> None:
 
 def test_with_skip_a_client_without_positions_is_disconnected(world: World) -> None:
     class WithoutPositions(type(world.format(""))):  # type: ignore[misc]
-        with_positions = world.format("p")
+        shows_gaps = False
 
     client = stalled(world, "shown", wire_format=WithoutPositions("w", world.encoded))
     publish(world, "shown", range(100))
     resume(client)
     assert client.outbox.overflows == 1
     assert world.ledger.dropped_events == {}
-
-
-def test_a_client_whose_format_needs_the_order_of_publications_is_disconnected(
-    world: World,
-) -> None:
-    class InOrder(type(world.format(""))):  # type: ignore[misc]
-        any_order = False
-
-    client = stalled(world, "t", wire_format=InOrder("o", world.encoded))
-    publish(world, "t", range(5))
-    assert not is_behind(client)
-    publish(world, "t", range(100))
-    assert client.outbox.overflows == 1
 
 
 def test_clients_that_are_behind_share_frames(world: World) -> None:

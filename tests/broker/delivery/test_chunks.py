@@ -10,8 +10,10 @@ from wampush.broker.delivery.chunks import (
     LARGE_BYTES,
     SLICE_BYTES,
     Chunk,
+    SharedChunk,
     own_bytes,
     rest_of,
+    shared_of,
     take_front,
 )
 
@@ -85,3 +87,14 @@ def test_the_rest_of_a_large_chunk_is_shared_too(sent: int) -> None:
         if sent:
             take_front(queue, 1)
     assert sum(own_bytes(queue, 10) for queue in queues) <= 8 * SLICE_BYTES
+
+
+def test_what_is_left_of_a_shared_chunk_is_a_view_of_it() -> None:
+    whole = SharedChunk(b"abcdef")
+    rest = rest_of(whole, 2)
+    assert shared_of(whole) is shared_of(rest) is whole
+    assert rest == b"cdef"
+    assert rest_of(whole, 0) is whole
+    assert shared_of(b"abc") is shared_of(memoryview(b"abc")) is None
+    data, count = take_front([whole], 10)
+    assert (type(data), data, count) == (bytes, b"abcdef", 1)

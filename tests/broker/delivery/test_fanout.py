@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.broker.world import World, encode
-from wampush.broker.delivery.backpressure import CROWD_PATIENCE, LONE_PATIENCE, PATIENCE, Hold
+from wampush.broker.delivery.backpressure import CROWD_PATIENCE, PATIENCE, Hold
 from wampush.broker.delivery.fanout import (
     BATCH_BYTES,
     DIRECT_BYTES,
@@ -15,6 +15,7 @@ from wampush.broker.delivery.fanout import (
     FLUSH_SECONDS,
     FLUSH_STEP,
 )
+from wampush.broker.delivery.lone_client import LONE_PATIENCE
 from wampush.broker.publication import Position, Publication
 from wampush.broker.topic_rules import TopicRule
 from wampush.choices import SlowClient
@@ -175,28 +176,6 @@ def test_a_quiet_topic_overtakes_a_flush_that_goes_on(slow_world):
     for _ in steps:
         pass
     assert reached(clients) == len(clients)
-
-
-def test_a_quiet_topic_is_flushed_before_a_crowded_one_of_the_same_turn(slow_world):
-    clients = [slow_world.client("t") for _ in range(DIRECT_RECEIVERS + 1)]
-    quiet = slow_world.client("quiet")
-    slow_world.fanout.flush_all()
-    publish(slow_world, "t", "a")
-    publish(slow_world, "quiet", "q")
-    publish(slow_world, "t", "b")
-    next(turns(slow_world))
-    assert values(quiet) == ["q"]
-    assert reached(clients) < len(clients)
-    slow_world.fanout.flush_all()
-    assert [values(client) for client in clients] == [["a", "b"]] * len(clients)
-
-
-def test_the_clock_is_looked_at_after_each_large_send(slow_world):
-    clients = [slow_world.client("t", limit=8 * DIRECT_BYTES) for _ in range(FLUSH_STEP)]
-    slow_world.fanout.flush_all()
-    publish(slow_world, "t", "x" * (DIRECT_BYTES // len(clients) + 1))
-    next(turns(slow_world))
-    assert reached(clients) == 2
 
 
 @pytest.mark.parametrize("policy", list(SlowClient))

@@ -9,6 +9,7 @@ import pytest
 from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, RecordingFormat, Wire
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.catch_up import Refill
+from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, SharedChunk
 from wampush.broker.publication import Position
 
 LIMIT = 100
@@ -228,3 +229,53 @@ def test_when_events_are_gone_the_client_is_dropped(blocked, pressure):
     blocked.drain(80)
     assert blocked.take_next(10) is None
     assert (blocked.overflows, blocked.closed, pressure.total) == (1, True, 0)
+
+
+def shared_by(pressure: Backpressure, whole: SharedChunk, count: int) -> list[DirectOutbox]:
+    """Blocked outboxes with a few bytes of their own and all of a shared chunk."""
+    outboxes = []
+    for _ in range(count):
+        outbox = DirectOutbox(LIMIT, pressure, Wire(room=0), RecordingFormat("", []))
+        outbox.append(b"x" * 5)
+        outbox.flush()
+        outbox.append(whole)
+        outboxes.append(outbox)
+    return outboxes
+
+
+@pytest.mark.parametrize("size", [40, 2 * LARGE_BYTES + 7])
+def test_a_shared_chunk_counts_once_and_not_for_the_limit(pressure, size):
+    whole = SharedChunk(b"y" * size)
+    outboxes = shared_by(pressure, whole, 3)
+    assert pressure.total == 15 + size
+    for outbox in outboxes:
+        assert (outbox.queued, outbox.own_queued) == (5 + size, 5)
+        assert outbox.room_for(LIMIT - 5)
+        assert not outbox.room_for(LIMIT - 4)
+    first, second, third = outboxes
+    first.wire.room = None
+    while first.blocked:
+        first.drain(1_000_000)
+        # What the transport has got is a copy.
+        assert pressure.total == 10 + size + first.own_queued * first.blocked
+    assert first.wire.received == b"xxxxx" + whole
+    second.close()
+    assert pressure.total == 5 + size
+    chunks, in_flight = third.hand_over()
+    assert pressure.total == in_flight + sum(map(len, chunks)) == 5 + size
+    assert whole.holders == 0
+
+
+def test_what_is_left_of_a_shared_chunk_after_a_send_counts_once(pressure):
+    whole = SharedChunk(b"y" * (LARGE_BYTES + 99))
+    outboxes = [BufferedOutbox(LIMIT, pressure, Wire(), RecordingFormat("", [])) for _ in range(3)]
+    for outbox in outboxes:
+        outbox.chunks.append(memoryview(whole)[9:])
+        outbox.block(0)
+    assert pressure.total == len(whole)
+    assert outboxes[0].take(1) == whole[:SLICE_BYTES]
+    assert pressure.total == len(whole) + SLICE_BYTES
+    for outbox in outboxes:
+        outbox.unblock()
+    # That slice still counted as queued.
+    assert (pressure.total, whole.holders) == (0, 0)

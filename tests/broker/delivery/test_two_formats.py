@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.broker.world import Client, World
+from tests.broker.world import Client, InAnyOrder, World
 from wampush.broker.publication import Position, Publication
 
 
-class EventStream:
+class EventStream(InAnyOrder):
     """A format like that of ``text/event-stream``: a line for each field, ended by an empty one."""
-
-    any_order = True
 
     def __init__(self) -> None:
         self.made: list[bytes] = []

@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.broker.world import Client, World, frames
 from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.visitors import MOST_SESSIONS
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Position, Publication
 from wampush.broker.topic_rules import TopicRule
@@ -302,6 +303,107 @@ def test_nothing_is_kept_where_it_is_not_wanted() -> None:
         lose(node, each)
     assert gaps(node)._kept.size == 0
     assert gaps(node).bytes_of("other") == 0
+
+
+def browser(world: World, name: str, *topics: str) -> Client:
+    """A session of a browser whose user is not known."""
+    made = world.client(limit=1_000_000)
+    made.peer.visitor = name
+    for topic in topics or ("t",):
+        world.broker.subscribe(made.subscriber, topic)
+    world.end_turn()
+    return made
+
+
+def test_a_browser_without_a_user_gets_what_it_has_missed() -> None:
+    node = world()
+    one = browser(node, "ann")
+    publish(node, 1)
+    pong(node, one)
+    publish(node, 2)
+    lose(node, one)
+    publish(node, 3)
+    # A user of the same name is somebody else.
+    assert got(client(node, ANN)) == []
+    assert got(client(node, Identity())) == []
+    two = browser(node, "ann")
+    assert got(two) == [2, 3]
+    # One that seems open counts.
+    assert got(browser(node, "ann")) == [2, 3]
+    assert two.subscriber.identity.user is None
+    assert node.broker.users.user_count == 1
+
+
+def test_a_browser_that_becomes_a_user_begins_anew_and_leaves_its_gap_behind() -> None:
+    node = world()
+    one = browser(node, "x")
+    publish(node, 1)
+    one.become(ANN)
+    publish(node, 2)
+    lose(node, one)
+    assert got(client(node, ANN)) == [2]
+    assert got(browser(node, "x")) == [1, 2]
+    assert gaps(node).visitors.sessions("x")
+
+
+def test_nothing_is_left_of_the_sessions_of_a_browser() -> None:
+    node = world()
+    one = browser(node, "x", "t", "t2")
+    assert gaps(node).visitors.sessions("x") == {one.subscriber}
+    for topic in ("t", "t2"):
+        node.broker.unsubscribe(one.subscriber, topic)
+    assert not gaps(node).visitors.sessions("x")
+    lose(node, one)
+    assert gaps(node).visitors.kept.size == 0
+    for _ in range(MOST_SESSIONS + 1):
+        last = browser(node, "x")
+    assert not gaps(node).is_tracking(last.subscriber)
+    assert len(gaps(node).visitors.sessions("x")) == MOST_SESSIONS
+
+
+def test_browsers_of_one_address_push_out_their_own_positions_only() -> None:
+    node = world()
+    other = browser(node, "other")
+    other.peer.address_name = "198.51.100.1"
+    lose(node, other)
+    size = gaps(node).visitors.kept.size
+    for number in range(50):
+        lose(node, browser(node, f"new {number}"))
+    assert gaps(node).visitors.kept.size < 12 * size
+    publish(node, 1)
+    assert got(browser(node, "other")) == [1]
+    assert got(browser(node, "new 0")) == []
+    assert got(browser(node, "new 49")) == [1]
+
+
+def test_values_come_before_missed_events_where_both_wait_for_room() -> None:
+    node = world(last_by="id")
+    first = client(node)
+    for number in range(5):
+        node.broker.publish(Publication("t", b'{"id":%d}' % number))
+    lose(node, first)
+    second = client(node)
+    pong(node, second)
+    lose(node, second)
+    node.broker.publish(Publication("t", b'{"id":0,"n":1}'))
+    again = node.client(identity=ANN, limit=200, room=0)
+    node.fanout.reply(again.outbox, b"[3]")
+    node.end_turn()
+    node.broker.subscribe(again.subscriber, "t")
+    # Nothing is proved as long as nothing is sent.
+    mark = gaps(node).mark(again.subscriber)
+    gaps(node).on_pong(again.subscriber, mark)
+    again.wire.room = None
+    again.outbox.drain(10_000)
+    node.end_turn()
+    events = got_events(again)
+    state = {event["id"]: event.get("n", 0) for event in events}
+    assert state == {0: 1, 1: 0, 2: 0, 3: 0, 4: 0}
+    assert len(events) == 6
+
+
+def got_events(client: Client) -> list[Any]:
+    return [json.loads(text)[2] for text in client.texts if text.startswith(b"[8,")]
 
 
 def test_memory_of_sessions_is_counted_and_released() -> None:

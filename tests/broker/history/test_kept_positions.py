@@ -7,12 +7,19 @@ from wampush.broker.publication import Position
 
 
 class Kept:
-    def __init__(self, max_bytes: int = 1_000_000) -> None:
+    def __init__(self, max_bytes: int = 1_000_000, per_address: int = 1000) -> None:
         self.now = 1000.0
-        self.positions = KeptPositions(100.0, max_bytes, lambda: self.now)
+        self.positions = KeptPositions(100.0, max_bytes, lambda: self.now, per_address)
 
-    def keep(self, offset: int, user: str = "7", topic: str = "t", epoch: str = "e") -> None:
-        self.positions.keep(user, topic, Position(epoch, offset))
+    def keep(
+        self,
+        offset: int,
+        user: str = "7",
+        topic: str = "t",
+        epoch: str = "e",
+        address: str | None = None,
+    ) -> None:
+        self.positions.keep(user, topic, Position(epoch, offset), address)
 
     def offsets(self, user: str = "7", topic: str = "t") -> list[int]:
         return [each.offset for each in self.positions.of(user, topic)]
@@ -68,3 +75,21 @@ def test_memory_is_limited_and_the_oldest_go_first() -> None:
     kept.now += 101
     kept.keep(1)
     assert kept.positions.size == one
+
+
+def test_an_address_has_so_many_entries() -> None:
+    kept = Kept(per_address=2)
+    kept.keep(1, user="local")
+    for number, user in enumerate("abcb"):
+        kept.keep(number, user=user, address="x")
+    kept.keep(1, user="d", address="y")
+    assert [kept.offsets(user) for user in "abcd"] == [[], [1, 3], [2], [1]]
+    assert kept.offsets("local") == [1]
+    # Somebody moves to another address.
+    kept.keep(2, user="c", address="y")
+    kept.keep(3, user="e", address="y")
+    assert [kept.offsets(user) for user in "bcde"] == [[1, 3], [2], [], [3]]
+    kept.now += 200
+    kept.keep(1, user="f", address="z")
+    assert set(kept.positions._of_address) == {"z"}
+    assert len(kept.positions._address_of) == 1

@@ -14,6 +14,8 @@ from tests.broker.world import Client, World, frames
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Position, Publication, Targets
+from wampush.broker.topic_rules import TopicRule
+from wampush.choices import SlowClient
 
 HISTORY = (
     ("table", HistoryRule(last_by="id", tombstone="gone")),
@@ -296,6 +298,142 @@ class Sessions(RuleBasedStateMachine):
 
 TestSessions = Sessions.TestCase
 TestSessions.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+
+
+POLICIES = [each for each in SlowClient if each is not SlowClient.AUTO]
+TOPICS = [f"big{number}" for number in range(20)]
+
+
+def big_world(policy: SlowClient, **rule: Any) -> World:
+    """Each topic keeps a fifth of what a queue takes."""
+    world = World(
+        history=[("*", HistoryRule(**rule))], rules=[TopicRule("*", policy)], replay_bytes=500
+    )
+    for topic in TOPICS:
+        publish(world, topic, *[{"id": number, "x": "y" * 30} for number in range(5)])
+    return world
+
+
+def drain(client: Client) -> None:
+    while client.outbox.blocked:
+        client.outbox.drain(100)
+        assert client.outbox.queued <= client.outbox.limit
+    client.world.end_turn()
+
+
+def by_topic(client: Client) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for text in client.texts:
+        event = json.loads(text)
+        if event[0] == 8:
+            found.setdefault(event[1], []).append(event[2]["id"])
+    return found
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize(
+    "rule", [{"last_by": "id"}, {"events": 9, "replay": 5}, {"events": 9, "last_by": "id"}]
+)
+def test_a_client_is_never_dropped_for_what_the_topics_keep(
+    policy: SlowClient, rule: dict[str, Any]
+) -> None:
+    if policy is SlowClient.CATCH_UP and "events" not in rule:
+        return
+    world = big_world(policy, **rule)
+    client = world.client(limit=2000, room=300)
+    for topic in TOPICS:
+        world.says(client, f'[5,"{topic}"]')
+    world.end_turn()
+    assert client.outbox.queued <= client.outbox.limit
+    waiting = client.outbox.catch_up
+    assert waiting is not None
+    # What is published meanwhile comes after what was kept, once.
+    for topic in TOPICS[-2:]:
+        publish(world, topic, {"id": 5})
+    drain(client)
+    assert not client.outbox.closed
+    events = by_topic(client)
+    assert set(events) == set(TOPICS)
+    for topic in TOPICS[:-2]:
+        assert events[topic] == [0, 1, 2, 3, 4]
+    for topic in TOPICS[-2:]:
+        assert events[topic] == ([1, 2, 3, 4, 5] if "replay" in rule else [0, 1, 2, 3, 4, 5])
+    assert client.outbox.catch_up is None
+    assert world.pressure.total == 0
+
+
+@pytest.mark.parametrize("policy", [SlowClient.CATCH_UP, SlowClient.DISCONNECT])
+def test_what_a_client_has_missed_waits_for_room_and_the_result_says_so(
+    policy: SlowClient,
+) -> None:
+    world = big_world(policy, events=9)
+    client = world.client(limit=2000, room=300)
+    results = []
+    for topic in TOPICS:
+        since = Position(world.history.position(topic).epoch, 1)  # type: ignore[union-attr]
+        results.append(world.broker.subscribe_since(client.subscriber, topic, since))
+    world.end_turn()
+    for topic in TOPICS:
+        publish(world, topic, {"id": 5})
+    assert all(each is not None and each.is_complete for each in results)
+    # Everything up to the position in the result is sent before the result.
+    offsets = {each.position.offset for each in results if each is not None}
+    assert offsets == {5, 1}
+    drain(client)
+    assert by_topic(client) == {topic: [1, 2, 3, 4, 5] for topic in TOPICS}
+    assert world.ledger.deliveries == 20 * 5
+
+
+def test_a_single_event_that_was_missed_is_replaced_by_a_newer_one_while_it_waits() -> None:
+    world = big_world(SlowClient.DISCONNECT, events=1, last=True)
+    client = world.client(limit=700, room=100)
+    for topic in TOPICS:
+        since = Position(world.history.position(topic).epoch, 4)  # type: ignore[union-attr]
+        world.broker.subscribe_since(client.subscriber, topic, since)
+    world.end_turn()
+    publish(world, TOPICS[-1], *[{"id": number} for number in range(5, 50)])
+    drain(client)
+    assert by_topic(client) == {**{topic: [4] for topic in TOPICS}, TOPICS[-1]: [49]}
+
+
+def test_a_topic_that_is_given_up_while_it_waits_is_not_sent() -> None:
+    world = big_world(SlowClient.DISCONNECT, last_by="id")
+    client = world.client(limit=2000, room=300)
+    for topic in TOPICS:
+        world.says(client, f'[5,"{topic}"]')
+    world.says(client, f'[6,"{TOPICS[-1]}"]')
+    world.says(client, '[2,"c","none"]')
+    drain(client)
+    assert set(by_topic(client)) == set(TOPICS[:-1])
+
+
+def test_many_clients_that_stall_on_one_state_pause_nobody() -> None:
+    world = World(history=[("t", HistoryRule(last_by="id"))], total=20_000, replay_bytes=9000)
+    publish(world, "t", *[{"id": number, "x": "y" * 50} for number in range(100)])
+    clients = [world.client(limit=40_000, wire_format=world.format("")) for _ in range(30)]
+    for client in clients:
+        client.wire.room = 0
+        # The fakes copy what they cannot send, real outboxes keep a view.
+        client.outbox.block(0)
+        world.says(client, '[5,"t"]')
+    world.end_turn()
+    waiting = sum(client.outbox.queued for client in clients)
+    assert waiting > 200_000
+    assert world.pressure.total < 10_000
+    assert not world.pressure.paused
+    publish(world, "t", {"id": 0})
+    assert world.pressure.pauses == 0
+    # Another state is other memory.
+    late = world.client(limit=40_000)
+    late.outbox.block(0)
+    before = world.pressure.total
+    world.says(late, '[5,"t"]')
+    assert world.pressure.total > before + 5000
+    for client in [*clients, late]:
+        client.outbox.emptied()
+        client.outbox.drain(1_000_000)
+        assert len(by_topic(client)["t"]) >= 100
+    assert world.pressure.total == 0
 
 
 def test_a_slow_client_reads_on_in_slices(world: World) -> None:

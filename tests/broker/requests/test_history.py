@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.broker.world import Client, World
+from tests.broker.world import Client, InAnyOrder, World
 from wampush.broker.history.reading import MAX_EVENTS
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.publication import Publication
@@ -121,11 +121,10 @@ def test_subscribe_goes_on_where_the_session_was(world: World) -> None:
 
 
 def test_positions(world: World) -> None:
-    class Positioned:
+    class Positioned(InAnyOrder):
         """A format that writes positions."""
 
         with_positions: Any = None
-        any_order = True
 
         def event(self, topic: str, payload: bytes, position: Any) -> bytes:
             return world.format("").event(topic, payload, position)

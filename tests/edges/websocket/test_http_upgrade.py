@@ -89,6 +89,7 @@ def test_valid_requests_open(data: bytes) -> None:
 def test_accept_is_the_value_of_the_rfc() -> None:
     parsed = http_upgrade.parse(request().removesuffix(b"\r\n\r\n"))
     assert isinstance(parsed, UpgradeRequest)
+    assert http_upgrade.accept(KEY, None, cookie="a=b").endswith(b"Set-Cookie: a=b\r\n\r\n")
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in http_upgrade.accept(
         parsed.key, None
     )

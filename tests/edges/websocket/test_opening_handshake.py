@@ -69,6 +69,8 @@ class PlainRoute(RecordingRoute):
 class Conversation:
     """One that is not begun."""
 
+    cookie = ""
+
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.subscriber = f"subscriber of {identity.user}"

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.edges.websocket.in_memory import Frame, MemoryNode, Peer, frames, masked
-from wampush.broker.identity import ANONYMOUS, Identity
+from tests.edges.websocket.in_memory import Frame, MemoryNode, Peer, frames, masked, request
+from wampush.broker.history.visitors import COOKIE
+from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.topics import TopicSettings
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
@@ -186,3 +187,64 @@ def test_pings_tell_what_a_user_has_received() -> None:
     page.lose()
     node.publish("t", b"2")
     assert events(user("t"))[-1:] == [b'[8,"t",2]']
+
+
+PAGE = "Origin: http://127.0.0.1"
+GAPS = (TopicSettings("t", history=9, gap_replay=True),)
+
+
+def cookie_of(peer: Peer, *more: str) -> str:
+    """Open a connection; the value of Set-Cookie in the response, or ""."""
+    peer.send(request(*more))
+    head = peer.take().partition(b"\r\n\r\n")[0].decode()
+    lines = [each for each in head.split("\r\n") if each.lower().startswith("set-cookie:")]
+    assert len(lines) <= 1
+    return lines[0].partition(": ")[2] if lines else ""
+
+
+def test_a_browser_without_a_user_gets_a_cookie_and_then_what_it_has_missed() -> None:
+    node = MemoryNode(topics=GAPS)
+    page = node.connect()
+    cookie = cookie_of(page, PAGE)
+    assert cookie.startswith(f"{COOKIE}=")
+    assert "Secure" not in cookie
+    page.subscribe("t")
+    node.publish("t", b"1")
+    page.lose()
+    value = cookie.partition(";")[0]
+    again = node.connect()
+    assert cookie_of(again, PAGE, f"Cookie: a=b; {value}") == ""
+    again.subscribe("t")
+    assert [each.payload for each in frames(again.take())] == [b'[8,"t",1]']
+    # It is nobody, and has the permissions of anybody.
+    assert again.subscriber.identity is ANONYMOUS
+    assert node.broker.users.user_count == 0
+    other = node.connect()
+    assert cookie_of(other, PAGE, "Cookie: wampush_gap=made.up") not in ("", cookie)
+    other.subscribe("t")
+    assert frames(other.take()) == []
+
+
+def test_the_cookie_is_secure_over_tls() -> None:
+    node = MemoryNode(topics=GAPS, trusted=("127.0.0.1",))
+    forwarded = ("X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https")
+    assert cookie_of(node.connect(), PAGE, *forwarded).endswith("; Secure")
+
+
+@pytest.mark.parametrize(
+    ("topics", "lines"), [(GAPS, []), ((), [PAGE]), ((TopicSettings("t", history=9),), [PAGE])]
+)
+def test_there_is_no_cookie_where_none_is_needed(
+    topics: tuple[TopicSettings, ...], lines: list[str]
+) -> None:
+    assert cookie_of(MemoryNode(topics=topics).connect(), *lines) == ""
+
+
+@pytest.mark.parametrize("identity", [Identity("7"), Identity(source=AWAITING)])
+def test_users_get_no_cookie(identity: Identity) -> None:
+    node = MemoryNode(topics=GAPS)
+    line: Any = RecordingLine()
+    asked = ConnectRequest("/", {"origin": "http://127.0.0.1"}, line.address, "ws")
+    outbox: Any = object()
+    begun = route(node.node.requests).begin(line, outbox, asked, identity, "wamp")
+    assert (begun.cookie, begun.visitor) == ("", None)

@@ -19,90 +19,25 @@ Four things pause the sources, and each ends by an event:
 * Much waits to be stored, see ``durable_publishing``. Only this does not pause the delivery of what
   is stored already.
 
-A client that is the only receiver of its topic is not waited for until its queue grows by
-:data:`LONE_GROWTH` within :data:`LONE_PATIENCE` seconds. If it grows more slowly, the client is
-stalled if it has taken nothing meanwhile, and otherwise gets the patience of a crowd. So a client
-that reads nothing of a moderate topic holds up nobody.
-
-If the queue of such a client grows fast, it is a crowd only as long as it reads fast: every
-:data:`LONE_PATIENCE` seconds its queue must have become shorter by :data:`LONE_PROGRESS`. After a
-pause in which it had not, there is none for a crowd of one for :data:`LONE_REST` seconds. A single
-client that reads nothing would otherwise hold up all pushes. One that has caught up once gets the
-patience of a crowd, until its queue has been empty.
+A client that is the only receiver of its topic is no crowd; see :mod:`.lone_client`.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum, unique
-from typing import Final, Protocol
+from typing import Final
 
 from wampush.broker.delivery.address_shares import LOOKS, queues_to_drop
+from wampush.broker.delivery.backlog import Awaitable, Backlog, Timer
+from wampush.broker.delivery.lone_client import LoneClient
 
 PATIENCE: Final = 1.0
 #: A small part, so that the pauses are short and publications to other topics wait hardly at all.
 TOTAL_FREE: Final = 1 / 128
 CROWD_PATIENCE: Final = 0.5
 CROWD_REST: Final = 2.0
-LONE_PATIENCE: Final = 0.1
-#: A part of the queue; of half a queue of 4 MiB in this time, 0.7 MB per second.
-LONE_PROGRESS: Final = 1 / 32
-LONE_REST: Final = 10.0
-#: A part of the queue; of half a queue of 4 MiB in that time, 2.6 MB per second.
-LONE_GROWTH: Final = 1 / 8
-
-
-class Backlog(Protocol):
-    """An outbox, as far as backpressure needs it."""
-
-    queued: int
-    stalled: bool
-
-    @property
-    def address_name(self) -> str | None:
-        """The name under which the client's address is counted; None for one without limits."""
-
-    def own_bytes(self, samples: int) -> int:
-        """Return an estimate of what only this outbox keeps in memory, in bytes.
-
-        :param samples: chunks to look at.
-        """
-
-    def overflow(self) -> None:
-        """End the connection of this client: it is too slow."""
-
-
-class Timer(Protocol):
-    """A scheduled call that can be cancelled."""
-
-    def cancel(self) -> None:
-        """Cancel the call."""
-
-
-class Awaitable(Backlog, Protocol):
-    """An outbox that sources may wait for."""
-
-    @property
-    def chunks(self) -> Sequence[object]:
-        """What waits; the first one is another object once something has been sent."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Suspicion:
-    """A client alone whose queue is long, as it was when that was noticed.
-
-    :param backlog: its outbox.
-    :param head: the first chunk; None if there was none.
-    :param most: bytes up to which the queue may grow without a pause.
-    :param timer: ends the suspicion.
-    """
-
-    backlog: Awaitable
-    head: object
-    most: float
-    timer: Timer
 
 
 @unique
@@ -139,12 +74,10 @@ class Backpressure:
         self._awaited: set[Backlog] = set()
         self._half = 0.0
         self._deadline: Timer | None = None
-        # Running rests from pauses for crowds, by whether it was a crowd of one.
-        self._rests: dict[bool, Timer] = {}
+        # Runs while there is no pause for a crowd.
+        self._rest: Timer | None = None
         self._is_lone = False
-        # Blocked clients that were alone and have caught up.
-        self._proven: set[Backlog] = set()
-        self._suspicion: _Suspicion | None = None
+        self._lone = LoneClient(call_later)
         self._blocked: set[Backlog] = set()
         self._total_deadline: Timer | None = None
         self._per_address = per_address
@@ -204,9 +137,7 @@ class Backpressure:
         """Note that an outbox can send again, or is closed."""
         self._blocked.discard(backlog)
         self.on_relieved(backlog)
-        self._proven.discard(backlog)
-        if self._suspicion is not None and self._suspicion.backlog is backlog:
-            self._end_suspicion()
+        self._lone.forget(backlog)
 
     def hold(self, reason: Hold) -> None:
         """Pause the sources for a reason until it is released."""
@@ -226,21 +157,21 @@ class Backpressure:
     def hold_for(self, crowd: Iterable[Awaitable]) -> None:
         """Pause until the whole crowd has caught up, or patience ends."""
         awaited = set(crowd)
-        is_lone = len(awaited) == 1
-        if Hold.CROWD in self._holds or is_lone in self._rests:
+        alone = next(iter(awaited)) if len(awaited) == 1 else None
+        if Hold.CROWD in self._holds:
             return
-        if is_lone and awaited.isdisjoint(self._proven) and not self._grows_fast(*awaited):
+        if alone is not None:
+            if not self._lone.may_hold(alone):
+                return
+        elif self._rest is not None:
             return
-        self._end_suspicion()
+        self._lone.end_suspicion()
         self.pauses += 1
         self._awaited = set(awaited)
         self._half = len(awaited) / 2
-        self._is_lone = is_lone
-        if is_lone and awaited.isdisjoint(self._proven):
-            (backlog,) = awaited
-            renewals = round(CROWD_PATIENCE / LONE_PATIENCE) - 1
-            # What this turn still queues is no lack of progress.
-            self._deadline = self._call_later(0, lambda: self._watch_lone(backlog, renewals))
+        self._is_lone = alone is not None
+        if alone is not None and not self._lone.is_proven(alone):
+            self._lone.watch(alone, CROWD_PATIENCE, self._patience_ended)
         else:
             self._deadline = self._call_later(CROWD_PATIENCE, self._patience_ended)
         self.hold(Hold.CROWD)
@@ -251,20 +182,20 @@ class Backpressure:
             return
         self._awaited.discard(backlog)
         if self._is_lone:
-            self._proven.add(backlog)
+            self._lone.prove(backlog)
         if not self._awaited:
             if self._deadline is not None:
                 self._deadline.cancel()
+            self._lone.end_watch()
             self._end_crowd()
 
     def stop(self) -> None:
         """Cancel the timers; for the end of the process."""
-        for timer in (self._deadline, self._total_deadline, self._look, *self._rests.values()):
+        for timer in (self._deadline, self._total_deadline, self._look, self._rest):
             if timer is not None:
                 timer.cancel()
-        self._deadline = self._total_deadline = self._look = None
-        self._rests.clear()
-        self._end_suspicion()
+        self._deadline = self._total_deadline = self._look = self._rest = None
+        self._lone.stop()
 
     def _look_soon(self) -> None:
         """Look at the queues at the end of the turn, or now if this turn queues too much."""
@@ -298,54 +229,16 @@ class Backpressure:
     def _patience_ended(self) -> None:
         for backlog in self._awaited:
             backlog.stalled = True
-            self._proven.discard(backlog)
+            self._lone.refute(backlog)
         if len(self._awaited) >= self._half:
-            is_lone = self._is_lone
-            rest = LONE_REST if is_lone else CROWD_REST
-            self._rests[is_lone] = self._call_later(rest, lambda: self._rested(is_lone))
+            if self._is_lone:
+                self._lone.rest()
+            else:
+                self._rest = self._call_later(CROWD_REST, self._rested)
         self._end_crowd()
 
-    def _grows_fast(self, backlog: Awaitable) -> bool:
-        """Return whether a queue has grown much since it was noticed; notice it if it is new."""
-        suspicion = self._suspicion
-        if suspicion is None:
-            head = backlog.chunks[0] if backlog.chunks else None
-            most = backlog.queued * (1 + LONE_GROWTH)
-            timer = self._call_later(LONE_PATIENCE, self._judge)
-            self._suspicion = _Suspicion(backlog, head, most, timer)
-            return False
-        return suspicion.backlog is backlog and backlog.queued > suspicion.most
-
-    def _judge(self) -> None:
-        """Decide about a client alone whose queue did not grow fast."""
-        suspicion, self._suspicion = self._suspicion, None
-        if suspicion is None:
-            return
-        backlog = suspicion.backlog
-        if backlog.chunks and backlog.chunks[0] is suspicion.head:
-            backlog.stalled = True
-        else:
-            self._proven.add(backlog)
-
-    def _end_suspicion(self) -> None:
-        if self._suspicion is not None:
-            self._suspicion.timer.cancel()
-            self._suspicion = None
-
-    def _rested(self, is_lone: bool) -> None:
-        del self._rests[is_lone]
-
-    def _watch_lone(self, backlog: Backlog, renewals: int) -> None:
-        """Wait for a client that is alone as long as it reads fast."""
-        before = backlog.queued
-
-        def check() -> None:
-            if renewals and before - backlog.queued >= before * LONE_PROGRESS:
-                self._watch_lone(backlog, renewals - 1)
-            else:
-                self._patience_ended()
-
-        self._deadline = self._call_later(LONE_PATIENCE, check)
+    def _rested(self) -> None:
+        self._rest = None
 
     def _end_crowd(self) -> None:
         self._deadline = None

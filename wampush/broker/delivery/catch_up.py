@@ -7,6 +7,9 @@ Once the wire of a client is full and a certain amount waits, further events of 
 queued. Only the position before the first of them is kept, and whenever the queue has become short,
 the next events are read from the history. A client that is behind thus keeps as much memory as one
 that is not, however long it does not read.
+
+The same holds for what a topic keeps for new subscribers, if their queues have no room for it: it
+is read as it is when there is room.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from wampush.broker.publication import Position
 #: Small, because slow clients that stopped at different times share no frames, and because the
 #: transports of clients that read again hold a copy of each slice until it has left.
 CATCH_UP_BYTES: Final = 8 * 1024
+#: Instead of a position: a client has to get what a topic keeps for new subscribers.
+FOR_NEWCOMERS: Final = Position("", -1)
 
 
 class Refill(NamedTuple):
@@ -47,8 +52,9 @@ class CatchUp:
 
     def __init__(self, read_on: ReadOn) -> None:
         self._read_on = read_on
-        # The topic whose turn it is comes first.
-        self._positions: dict[str, Position] = {}
+        # The topic whose turn it is comes first. What it keeps for new subscribers comes before the
+        # events after a position.
+        self._positions: dict[str, tuple[Position, ...]] = {}
 
     def __bool__(self) -> bool:
         """Return whether the client is behind on any topic."""
@@ -58,16 +64,30 @@ class CatchUp:
         """Return whether the client is behind on a topic."""
         return topic in self._positions
 
+    def ends_with(self, topic: str) -> bool:
+        """Return whether nothing is left once what is read next of a topic is the last of it."""
+        return list(self._positions) == [topic] and len(self._positions[topic]) == 1
+
     def position(self, topic: str) -> Position | None:
-        """Return up to where everything is queued; None if the client is not behind on a topic."""
-        return self._positions.get(topic)
+        """Return up to where everything of a topic is queued that the client is behind on.
+
+        :returns: None if that is nothing yet.
+        """
+        first = self._positions[topic][0]
+        return None if first is FOR_NEWCOMERS else first
 
     def begin(self, topic: str, position: Position) -> None:
         """Note that the client is behind on a topic.
 
-        :param position: after which events are read from the history.
+        :param position: after which events are read from the history; or :data:`FOR_NEWCOMERS`.
         """
-        self._positions[topic] = position
+        before = self._positions.get(topic, ())
+        if position is FOR_NEWCOMERS:
+            others = [each for each in before if each is not FOR_NEWCOMERS]
+            self._positions[topic] = (FOR_NEWCOMERS, *others)
+        else:
+            others = [each for each in before if each is FOR_NEWCOMERS]
+            self._positions[topic] = (*others, position)
 
     def forget(self, topic: str) -> None:
         """Read nothing more of a topic; does nothing if the client is not behind on it."""
@@ -80,11 +100,12 @@ class CatchUp:
         :returns: empty if the client has caught up with this topic, and None if events are gone
             that it would have to get.
         """
-        topic, position = next(iter(self._positions.items()))
+        topic, (position, *others) = next(iter(self._positions.items()))
         refill = self._read_on(topic, position, size)
         if refill is None:
             return None
         del self._positions[topic]
-        if refill.position is not None:
-            self._positions[topic] = refill.position
+        left = others if refill.position is None else (refill.position, *others)
+        if left:
+            self._positions[topic] = tuple(left)
         return refill.chunk

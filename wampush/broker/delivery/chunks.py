@@ -16,6 +16,24 @@ from typing import Final
 Chunk = bytes | memoryview
 """Whole frames, or what is left of some; a view keeps the shared bytes instead of a copy."""
 
+
+class SharedChunk(bytes):
+    """A chunk that many queues hold for long, and that is to count once for all of them.
+
+    What is left of it is always a view.
+
+    :ivar holders: how often blocked queues have it, or what is left of it.
+    """
+
+    holders: int = 0
+
+
+def shared_of(chunk: Chunk) -> SharedChunk | None:
+    """Return the shared chunk that a chunk is, or is left of; None for any other."""
+    whole = chunk.obj if isinstance(chunk, memoryview) else chunk
+    return whole if isinstance(whole, SharedChunk) else None
+
+
 #: Bytes of a large chunk that are handed over at a time.
 SLICE_BYTES: Final = 128 * 1024
 #: A chunk with more bytes is large. Chunks of usual events do not reach this size.
@@ -52,13 +70,13 @@ def take_front(chunks: list[Chunk], size: int) -> tuple[bytes, int]:
 
 
 def rest_of(chunk: Chunk, sent: int) -> Chunk:
-    """Return what is left of a chunk; of a large one a view, because copies add up.
+    """Return what is left of a chunk; of a large or shared one a view, because copies add up.
 
     :param sent: bytes that have left.
     """
     if not sent:
         return chunk
-    if len(chunk) > LARGE_BYTES:
+    if len(chunk) > LARGE_BYTES or isinstance(chunk, SharedChunk):
         return memoryview(chunk)[sent:]
     return chunk[sent:]
 

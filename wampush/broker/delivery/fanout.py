@@ -13,27 +13,24 @@ ends the batch first.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from functools import partial
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.batch import Batch, Receiver
-from wampush.broker.delivery.catch_up import Refill
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.delivery.slow_clients import SlowClients
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
 
 #: Seconds of sends before the reactor may look at its other descriptors.
-FLUSH_SECONDS: Final = 0.002
+FLUSH_SECONDS: Final = 0.003
 #: Of these, what outboxes get at least that an earlier flush has not reached.
 _LATE_SECONDS: Final = 0.001
-#: Outboxes flushed between two looks at the clock, and about how many bytes at most: the kernel
-#: takes up to 1 ms for 100 KB on a busy machine.
+#: Outboxes flushed between two looks at the clock.
 FLUSH_STEP: Final = 32
-FLUSH_STEP_BYTES: Final = 64 * 1024
 #: Receivers, and bytes for all of them, up to which a batch is sent without queueing it; 7 ms.
 DIRECT_RECEIVERS: Final = 1024
 DIRECT_BYTES: Final = 4 * 1024 * 1024
@@ -44,8 +41,6 @@ OWN_BYTES: Final = 128 * 1024
 # Read once per flush; reading a member from its enumeration takes as long as a call.
 _DISCONNECT: Final = SlowClient.DISCONNECT
 _CATCH_UP: Final = SlowClient.CATCH_UP
-#: Reads events of a topic after a position for a receiver; see :data:`.catch_up.ReadOn`.
-ReadOnFor = Callable[[Any, str, Position, int], Refill | None]
 
 
 class Fanout:
@@ -74,27 +69,15 @@ class Fanout:
         self._seconds = seconds
         #: Outboxes with something queued since the last flush.
         self._touched: list[Outbox] = []
-        #: Those of them that have a publication to few clients. They are flushed before the others:
-        #: this delays the others by little, while waiting for them would take a turn or more.
-        self._touched_by_few: list[Outbox] = []
         #: Those that a flush has not reached in its time.
         self._late: list[Outbox] = []
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
         self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
         self._batch = self._nothing
-        self._read_history: ReadOnFor | None = None
-        self._on_drop: Callable[[Any, str], None] | None = None
-
-    def read_on_by(self, read_on: ReadOnFor) -> None:
-        """Let slow clients read topics with the policy ``catch-up`` on from their history.
-
-        :param read_on: gets a receiver as it was passed to :meth:`deliver`.
-        """
-        self._read_history = read_on
-
-    def call_on_drop(self, on_drop: Callable[[Any, str], None]) -> None:
-        """Call a function with a receiver and a topic when the receiver misses an event of it."""
-        self._on_drop = on_drop
+        #: Decides about clients for which something waits already.
+        self.slow_clients: Final = SlowClients(
+            backpressure, ledger, touch=self._touch, end_batch=self.end_batch
+        )
 
     def send(self, outbox: Outbox, frame: bytes) -> None:
         """Queue a frame for one client, after everything delivered before.
@@ -103,10 +86,8 @@ class Fanout:
         clients may ask for much in one turn.
         """
         self.end_batch()
-        self._put(outbox, frame)
-        if outbox.queued > OWN_BYTES and not outbox.blocked:
-            outbox.flush()
-        self._wake()
+        self.slow_clients.put(outbox, frame)
+        self._wake_for(outbox)
 
     def reply(self, outbox: Outbox, text: bytes) -> None:
         """Queue a message for one client, after everything delivered before.
@@ -123,6 +104,20 @@ class Fanout:
         :param payload: JSON text.
         """
         self.send(outbox, outbox.format.event(topic, payload, position))
+
+    def replay(self, receiver: Receiver, topic: str, since: Position, chunk: bytes) -> bool:
+        """Queue stored events for one client, after everything delivered before.
+
+        If much waits for the client already, they are read from the history later.
+
+        :param since: after which they are read then; see :meth:`SlowClients.read_later`.
+        :param chunk: their frames.
+        :returns: whether they are queued.
+        """
+        self.end_batch()
+        is_queued = self.slow_clients.put_replay(receiver, topic, since, chunk)
+        self._wake_for(receiver.outbox)
+        return is_queued
 
     def deliver(
         self,
@@ -164,7 +159,9 @@ class Fanout:
         if policy is _DISCONNECT or policy is _CATCH_UP:
             self._queue_batch(batch)
         else:
-            self._put_by_policy(batch)
+            self.slow_clients.put_by_policy(batch)
+            if self._late:
+                self._backpressure.hold(Hold.FLUSHING)
 
     def defer_flush(self) -> None:
         """Schedule no flush: the caller publishes now and calls :meth:`flush` itself."""
@@ -189,15 +186,15 @@ class Fanout:
             self._batch = self._nothing
             self._count(batch)
             self._send_batch(batch)
-        if self._touched_by_few:
-            self._touched, self._touched_by_few = self._touched_by_few + self._touched, []
         if self._touched or self._late:
             self._flush_touched()
 
     def _flush_touched(self) -> None:
         touched, self._touched = self._touched, []
-        if len(touched) == 1 and not self._late:
-            self.flush_one(touched[0])
+        if len(touched) <= FLUSH_STEP and not self._late:
+            for outbox in touched:
+                if outbox.queued and not outbox.blocked:
+                    outbox.flush()
             return
         deadline = self._seconds() + FLUSH_SECONDS
         rest = self._flush_until(touched, deadline)
@@ -217,11 +214,8 @@ class Fanout:
 
     def _flush_until(self, outboxes: list[Outbox], deadline: float) -> list[Outbox]:
         """Flush outboxes until the time is up; returns those that are left."""
-        end = 0
-        while end < len(outboxes):
-            start = end
-            # Most have as much queued as the first one.
-            end += min(FLUSH_STEP, FLUSH_STEP_BYTES // (outboxes[start].queued or 1)) or 1
+        for start in range(0, len(outboxes), FLUSH_STEP):
+            end = start + FLUSH_STEP
             for outbox in outboxes[start:end]:
                 if outbox.queued and not outbox.blocked:
                     outbox.flush()
@@ -232,8 +226,17 @@ class Fanout:
     def flush_all(self) -> None:
         """Flush everything now; for the end of the process."""
         self.flush()
-        while self._touched or self._touched_by_few or self._late:
+        while self._touched or self._late:
             self.flush()
+
+    def _touch(self, outbox: Outbox) -> None:
+        self._touched.append(outbox)
+
+    def _wake_for(self, outbox: Outbox) -> None:
+        """Have what is queued for one client sent, at once if it is much."""
+        if outbox.queued > OWN_BYTES and not outbox.blocked:
+            outbox.flush()
+        self._wake()
 
     def _wake(self) -> None:
         if not self._scheduled:
@@ -245,8 +248,7 @@ class Fanout:
         chunk = b""
         size = 0
         backlogged: list[Receiver] = []
-        is_for_few = len(batch.receivers) <= FLUSH_STEP
-        touch = (self._touched_by_few if is_for_few else self._touched).append
+        touch = self._touched.append
         for receiver in batch.receivers:
             outbox = receiver.outbox
             if outbox.queued:
@@ -291,98 +293,7 @@ class Fanout:
         """Put a batch into outboxes that have something queued."""
         if not receivers:
             return
-        crowd: list[Outbox] = []
-        reads_later = batch.slow_client is _CATCH_UP and self._read_history is not None
-        for receiver in receivers:
-            outbox = receiver.outbox
-            if reads_later and outbox.format.any_order:
-                self._put_or_read_later(batch, receiver)
-                continue
-            self._put(outbox, batch.chunk(outbox.format))
-            if outbox.blocked and self._is_crowded(outbox):
-                crowd.append(outbox)
+        self.slow_clients.put_behind(batch, receivers)
         if self._late and not all(each.outbox.blocked for each in receivers):
             # These clients are published to faster than flushes reach them.
             self._backpressure.hold(Hold.FLUSHING)
-        if len(crowd) * 2 > len(batch.receivers):
-            self._backpressure.hold_for(crowd)
-
-    def _put_or_read_later(self, batch: Batch, receiver: Receiver) -> None:
-        """Put a batch into an outbox, or only note from where its client has to read on."""
-        outbox = receiver.outbox
-        if outbox.catch_up is not None and batch.topic in outbox.catch_up:
-            return
-        chunk = batch.chunk(outbox.format)
-        # Asking may send what is queued, so it can block or close the outbox.
-        has_room = outbox.room_for(len(chunk))
-        if outbox.closed:
-            return
-        first = batch.publications[0].position
-        if outbox.blocked and first is not None:
-            waiting = outbox.queued - outbox.in_flight + len(chunk)
-            if not has_room or waiting > outbox.catch_up_bytes:
-                before = Position(first.epoch, first.offset - 1)
-                outbox.begin_catch_up(batch.topic, before, partial(self._read_on, receiver))
-                return
-        self._put(outbox, chunk)
-
-    def _read_on(
-        self, receiver: Receiver, topic: str, position: Position, size: int
-    ) -> Refill | None:
-        # What the batch holds is in the history already; it must not be queued after that again.
-        self.end_batch()
-        if self._read_history is None or receiver.outbox.closed:
-            return Refill(b"", None)
-        return self._read_history(receiver, topic, position, size)
-
-    def _put_by_policy(self, batch: Batch) -> None:
-        frames: dict[Format, list[bytes]] = {}
-        for receiver in batch.receivers:
-            outbox = receiver.outbox
-            if outbox.closed:
-                continue
-            wire_format = outbox.format
-            if wire_format not in frames:
-                frames[wire_format] = batch.frames(wire_format)
-            for frame in frames[wire_format]:
-                self._put_or_drop(batch, receiver, frame)
-        if self._late:
-            self._backpressure.hold(Hold.FLUSHING)
-
-    def _put_or_drop(self, batch: Batch, receiver: Receiver, frame: bytes) -> None:
-        outbox = receiver.outbox
-        # Asking may send what is queued, so it can block or close the outbox.
-        has_room = outbox.room_for(len(frame))
-        if outbox.closed:
-            return
-        if batch.slow_client is SlowClient.LATEST and outbox.blocked:
-            if outbox.replace_latest(batch.topic, frame):
-                self._drop(batch, receiver)
-            if outbox.queued > outbox.limit and outbox.queued - outbox.in_flight > len(frame):
-                # The newest events of its topics alone are too much for this client.
-                outbox.overflow()
-        elif has_room:
-            self._put(outbox, frame)
-        else:
-            self._drop(batch, receiver)
-
-    def _drop(self, batch: Batch, receiver: Receiver) -> None:
-        """Count an event of the batch's topic that a receiver misses."""
-        self._ledger.drop_event(batch.slow_client.value)
-        if self._on_drop is not None:
-            self._on_drop(receiver, batch.topic)
-
-    def _put(self, outbox: Outbox, chunk: bytes) -> None:
-        if outbox.closed:
-            return
-        if not outbox.room_for(len(chunk)):
-            if not outbox.closed:
-                outbox.overflow()
-            return
-        if not outbox.queued:
-            self._touched.append(outbox)
-        outbox.append(chunk)
-
-    @staticmethod
-    def _is_crowded(outbox: Outbox) -> bool:
-        return not outbox.closed and not outbox.stalled and outbox.queued * 2 > outbox.limit

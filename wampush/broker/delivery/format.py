@@ -5,9 +5,13 @@ Owns: the protocol between fan-out and the edges. Must not import: Twisted, the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from wampush.broker.publication import Position
+
+PositionOf = Callable[[str], Position | None]
+"""Returns the position of the newest event of a topic; None for a topic without history."""
 
 
 class Format(Protocol):
@@ -22,8 +26,23 @@ class Format(Protocol):
         """The format that differs by the positions of events; itself where it writes them."""
 
     @property
-    def any_order(self) -> bool:
-        """Whether events may be written later than others that were published after them."""
+    def is_shared(self) -> bool:
+        """Whether other clients may have it, too."""
+
+    @property
+    def shows_gaps(self) -> bool:
+        """Whether a client notices by the next event that earlier ones are missing."""
+
+    def for_catching_up(self, topic: str, position: Position) -> Format:
+        """Return the format of a client that gets events of a topic later than others.
+
+        :param topic: whose events it gets later.
+        :param position: of the newest event that it has been sent;
+            :data:`.catch_up.FOR_NEWCOMERS` if there is none.
+        """
+
+    def caught_up(self, position_of: PositionOf) -> Format:
+        """Return the format of a client that has been sent everything that others have."""
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an event.

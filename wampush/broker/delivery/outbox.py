@@ -21,11 +21,18 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, CatchUp, ReadOn
-from wampush.broker.delivery.chunks import Chunk, own_bytes, take_front
+from wampush.broker.delivery.chunks import (
+    Chunk,
+    SharedChunk,
+    own_bytes,
+    shared_of,
+    take_front,
+)
 from wampush.broker.delivery.format import Format
 from wampush.broker.publication import Position
 
@@ -49,8 +56,8 @@ class _Replaceable:
 class Outbox(ABC):
     """The queue of one client.
 
-    :param limit: bytes that may wait while the client does not read; one chunk more than the limit
-        is accepted if nothing else waits.
+    :param limit: bytes that may wait while the client does not read, but for shared chunks; one
+        chunk more than the limit is accepted if nothing else waits.
     :param backpressure: counts every byte that waits in a blocked outbox.
     :param wire_format: how frames for this client are written; ``format`` may become another one
         as long as the client has got no frame.
@@ -67,6 +74,7 @@ class Outbox(ABC):
         "in_flight",
         "limit",
         "queued",
+        "shared",
         "stalled",
     )
 
@@ -76,6 +84,8 @@ class Outbox(ABC):
         #: Bytes that wait, in ``chunks`` and, while blocked, in the transport.
         self.queued = 0
         self.chunks: list[Chunk] = []
+        #: Those of them that are in shared chunks; 0 unless blocked.
+        self.shared = 0
         #: Bytes that the transport got and has not reported as sent.
         self.in_flight = 0
         self.blocked = False
@@ -91,6 +101,11 @@ class Outbox(ABC):
     def address_name(self) -> str | None:
         """The name under which the client's address is counted; None for one without limits."""
         return None
+
+    @property
+    def own_queued(self) -> int:
+        """Bytes that wait for this client alone, which is what its limit is about."""
+        return self.queued - self.shared
 
     def own_bytes(self, samples: int) -> int:
         """Return an estimate of what only this outbox keeps in memory, in bytes.
@@ -117,19 +132,19 @@ class Outbox(ABC):
 
         :param size: of the chunk, in bytes.
         """
-        if self.queued + size <= self.limit or not self.queued:
+        if self.own_queued + size <= self.limit or not self.queued:
             return True
         if not self.blocked:
             # Exceeding the limit within one turn says nothing about the client; the wire decides.
             self.flush()
-        return not self.closed and (self.queued + size <= self.limit or not self.queued)
+        return not self.closed and (self.own_queued + size <= self.limit or not self.queued)
 
     def append(self, chunk: Chunk) -> None:
         """Queue a chunk that there is room for."""
         self.chunks.append(chunk)
         self.queued += len(chunk)
         if self.blocked:
-            self._backpressure.on_queued(len(chunk))
+            self._backpressure.on_queued(len(chunk) - self._hold(chunk))
 
     def replace_latest(self, topic: str, chunk: bytes) -> bool:
         """Queue an event in place of the one of the same topic that waits; only while blocked.
@@ -162,7 +177,10 @@ class Outbox(ABC):
 
         :param size: in bytes; see :func:`take_front`.
         """
+        before = self.chunks[:] if self.shared else self.chunks
         data, count = take_front(self.chunks, size)
+        if self.shared:
+            self._copied(before[:count] or before[:1], data, count)
         latest = self._latest
         if latest is not None:
             latest.gone += count
@@ -233,7 +251,7 @@ class Outbox(ABC):
         self.in_flight = in_flight
         self.queued = in_flight + sum(map(len, self.chunks))
         self._backpressure.on_blocked(self)
-        self._backpressure.on_queued(self.queued)
+        self._backpressure.on_queued(self.queued - sum(map(self._hold, self.chunks)))
 
     def on_progress(self, in_flight: int) -> None:
         """Note that the transport has sent what it had.
@@ -243,7 +261,7 @@ class Outbox(ABC):
         self.queued -= self.in_flight
         self._backpressure.on_dequeued(self.in_flight)
         self.in_flight = in_flight
-        if self.queued * 2 <= self.limit:
+        if self.own_queued * 2 <= self.limit:
             self._backpressure.on_relieved(self)
 
     def unblock(self) -> None:
@@ -253,7 +271,7 @@ class Outbox(ABC):
         self._latest = None
         # From now on the queue is sent at the end of the turn, and does not count as waiting.
         self._backpressure.on_unblocked(self)
-        self._backpressure.on_dequeued(self.queued)
+        self._backpressure.on_dequeued(self.queued - self._let_go())
 
     def hand_over(self) -> tuple[list[Chunk], int]:
         """Close, and return what waits in a blocked outbox, which stays counted as waiting.
@@ -263,6 +281,8 @@ class Outbox(ABC):
         if self.closed or not self.blocked:
             self.close()
             return [], 0
+        # Each client's part counts from here on; it has seconds to take it.
+        self._backpressure.on_queued(self._let_go())
         chunks, self.chunks = self.chunks, []
         # Keeps close() from counting these bytes as gone.
         self.blocked = False
@@ -275,7 +295,7 @@ class Outbox(ABC):
             return
         self._backpressure.on_unblocked(self)
         if self.blocked:
-            self._backpressure.on_dequeued(self.queued)
+            self._backpressure.on_dequeued(self.queued - self._let_go())
         self.closed = True
         self.blocked = True
         self.chunks.clear()
@@ -283,6 +303,54 @@ class Outbox(ABC):
         self.catch_up = None
         # Keeps a closed outbox off the fast path, which tests for an empty queue.
         self.queued = sys.maxsize
+
+    def _hold(self, chunk: Chunk) -> int:
+        """Count a chunk of this queue once for all blocked queues if it is shared.
+
+        :returns: how many of its bytes do not count for this queue.
+        """
+        whole = shared_of(chunk)
+        if whole is None:
+            return 0
+        self.shared += len(chunk)
+        whole.holders += 1
+        if whole.holders == 1:
+            self._backpressure.on_queued(len(whole))
+        return len(chunk)
+
+    def _copied(self, chunks: Sequence[Chunk], data: bytes, count: int) -> None:
+        """Count what the transport has got of shared chunks: it is a copy for this client alone.
+
+        :param chunks: of which it has got something.
+        :param data: what it has got.
+        :param count: how many chunks it has got as a whole.
+        """
+        for chunk in chunks:
+            whole = shared_of(chunk)
+            if whole is not None:
+                size = len(chunk) if count else len(data)
+                self.shared -= size
+                self._backpressure.on_queued(size)
+                if count:
+                    self._release(whole)
+
+    def _release(self, whole: SharedChunk) -> None:
+        whole.holders -= 1
+        if not whole.holders:
+            self._backpressure.on_dequeued(len(whole))
+
+    def _let_go(self) -> int:
+        """Let the shared chunks count for other queues only.
+
+        :returns: how many of their bytes wait here.
+        """
+        size, self.shared = self.shared, 0
+        if size:
+            for chunk in self.chunks:
+                whole = shared_of(chunk)
+                if whole is not None:
+                    self._release(whole)
+        return size
 
     def _compact(self, latest: _Replaceable) -> None:
         topics = {index: topic for topic, index in latest.places.items()}

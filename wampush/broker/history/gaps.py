@@ -3,6 +3,8 @@
 Owns: what each session is known to have received, and where a new session of its user continues.
 Must not import: Twisted, the edges.
 
+A user here is also a browser whose user is not known; see ``visitors``.
+
 A ping carries a mark, and the pong with the same mark proves that everything sent before has
 arrived. Nothing tells which of a user's sessions a new one replaces, if any, and one that looks
 open may be gone already. So a new session continues at the smallest position of all of them: it may
@@ -12,11 +14,13 @@ get events twice, but misses none.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Final, NamedTuple
 
 from wampush.broker.history.kept_positions import KeptPositions
 from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.visitors import Visitors
 from wampush.broker.publication import Position
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
@@ -48,21 +52,38 @@ class _Tracked:
         self.holes: frozenset[str] = frozenset()
 
 
+class _User(NamedTuple):
+    """Whose session it is.
+
+    :ivar name: of the user or browser.
+    :ivar kept: where the positions of its ended sessions are.
+    :ivar sessions: the live set of its open ones.
+    """
+
+    name: str
+    kept: KeptPositions
+    sessions: AbstractSet[Subscriber]
+
+
 class GapReplays:
     """Queues for new sessions what earlier ones of the same user have not received.
 
     :param replays: queue stored events.
     :param users: sessions by user.
     :param kept: positions of sessions that have ended.
+    :param visitors: browsers without a user.
     """
 
-    def __init__(self, replays: Replays, users: UserIndex, kept: KeptPositions) -> None:
+    def __init__(
+        self, replays: Replays, users: UserIndex, kept: KeptPositions, visitors: Visitors
+    ) -> None:
+        self.visitors: Final = visitors
         self._replays = replays
         self._history = replays.history
         self._users = users
         self._kept = kept
         self._sessions: dict[Subscriber, _Tracked] = {}
-        replays.fanout.call_on_drop(self.on_drop)
+        replays.fanout.slow_clients.call_on_drop(self.on_drop)
         #: Subscriptions that began with what their users had missed.
         self.replayed = 0
 
@@ -100,15 +121,16 @@ class GapReplays:
         if tracked.marked is not None:
             tracked.marked.pop(topic, None)
         if not tracked.confirmed:
-            del self._sessions[subscriber]
+            self._forget(subscriber)
 
     def on_lost(self, subscriber: Subscriber) -> None:
         """Keep what a session has received; it is still indexed under its user."""
-        tracked = self._sessions.pop(subscriber, None)
-        user = self._users.user_of(subscriber)
+        user, tracked = self._user_of(subscriber), self._forget(subscriber)
         if tracked is not None and user is not None:
+            is_visitor = user.kept is self.visitors.kept
+            address = subscriber.address_name if is_visitor else None
             for topic, position in tracked.confirmed.items():
-                self._kept.keep(user, topic, position)
+                user.kept.keep(user.name, topic, position, address)
 
     def on_identity_changed(self, subscriber: Subscriber, topics: Iterable[str]) -> None:
         """Begin anew with a session that is another user now.
@@ -139,15 +161,9 @@ class GapReplays:
             self._replays.fanout.end_batch()
             tracked.mark = (tracked.mark + 1) % 256**_MARK_BYTES
             topics = [topic for topic in tracked.confirmed if topic not in tracked.holes]
-            positions = [(topic, self._queued(subscriber, topic)) for topic in topics]
+            positions = [(each, self._replays.sent_up_to(subscriber, each)) for each in topics]
             tracked.marked = {topic: each for topic, each in positions if each is not None}
         return tracked.mark.to_bytes(_MARK_BYTES)
-
-    def _queued(self, subscriber: Subscriber, topic: str) -> Position | None:
-        """Return up to where a session has been sent a topic; None for one without history."""
-        catch_up = subscriber.outbox.catch_up
-        behind = None if catch_up is None else catch_up.position(topic)
-        return self._history.position(topic) if behind is None else behind
 
     def on_drop(self, subscriber: Subscriber, topic: str) -> None:
         """Note that a session misses an event of a topic, by its policy for slow clients."""
@@ -169,12 +185,17 @@ class GapReplays:
 
     # Replays.
 
-    def _user_of(self, subscriber: Subscriber) -> str | None:
+    def _user_of(self, subscriber: Subscriber) -> _User | None:
         """Return the user of a session whose client answers pings; None for any other session."""
         peer = subscriber.peer
         if peer is None or not peer.answers_pings:
             return None
-        return self._users.user_of(subscriber)
+        name = self._users.user_of(subscriber)
+        if name is not None:
+            return _User(name, self._kept, self._users.of_user(name))
+        if peer.visitor is None:
+            return None
+        return _User(peer.visitor, self.visitors.kept, self.visitors.sessions(peer.visitor))
 
     def _is_tracked(self, subscriber: Subscriber, topic: str) -> bool:
         return bool(self.bytes_of(topic)) and self._user_of(subscriber) is not None
@@ -182,6 +203,8 @@ class GapReplays:
     def _track(self, subscriber: Subscriber, topic: str, position: Position) -> None:
         tracked = self._sessions.get(subscriber)
         if tracked is None:
+            if not self._is_counted(subscriber):
+                return
             tracked = self._sessions[subscriber] = _Tracked()
         tracked.confirmed[topic] = position
         tracked.holes -= {topic}
@@ -189,10 +212,23 @@ class GapReplays:
             # A ping that was sent before proves nothing about events that are queued now.
             tracked.marked.pop(topic, None)
 
-    def _candidates(self, user: str, topic: str) -> list[Position]:
+    def _is_counted(self, subscriber: Subscriber) -> bool:
+        """Index a session if it is that of a browser; return False if that has too many."""
+        peer = subscriber.peer
+        if peer is None or peer.visitor is None or self._users.user_of(subscriber) is not None:
+            return True
+        return self.visitors.add(peer.visitor, subscriber)
+
+    def _forget(self, subscriber: Subscriber) -> _Tracked | None:
+        peer = subscriber.peer
+        if peer is not None and peer.visitor is not None:
+            self.visitors.discard(peer.visitor, subscriber)
+        return self._sessions.pop(subscriber, None)
+
+    def _candidates(self, user: _User, topic: str) -> list[Position]:
         """Return where the sessions of a user are that have ended not long ago, or seem open."""
-        found = self._kept.of(user, topic)
-        for each in self._users.of_user(user):
+        found = user.kept.of(user.name, topic)
+        for each in user.sessions:
             tracked = self._sessions.get(each)
             if tracked is not None and topic in tracked.confirmed:
                 found.append(tracked.confirmed[topic])

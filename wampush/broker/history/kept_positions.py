@@ -6,6 +6,7 @@ Must not import: Twisted, the edges. The clock is handed in.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
@@ -19,6 +20,8 @@ POSITION_BYTES: Final = 250
 #: Positions of one user on one topic; of more, the oldest are joined.
 MOST_POSITIONS: Final = 16
 
+_Key = tuple[str, str]
+
 
 class KeptPositions:
     """Positions of ended sessions, by user and topic.
@@ -26,22 +29,39 @@ class KeptPositions:
     :param seconds: how long they are kept.
     :param max_bytes: of memory for all of them; beyond it, those that were kept longest go.
     :param now: the time in seconds of a clock that never goes back.
+    :param per_address: users' topics that are kept for clients of one address; beyond it, those
+        that were kept longest go.
     """
 
-    def __init__(self, seconds: float, max_bytes: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        max_bytes: int,
+        now: Callable[[], float],
+        per_address: int = sys.maxsize,
+    ) -> None:
         self._seconds = seconds
         self._max_bytes = max_bytes
         self._now = now
+        self._per_address = per_address
+        # The address that each entry counts for, and the entries of each, oldest first.
+        self._address_of: dict[_Key, str] = {}
+        self._of_address: dict[str, OrderedDict[_Key, None]] = {}
         # Those that were added to longest ago come first. Each entry is in the order of its ends.
-        self._kept: OrderedDict[tuple[str, str], deque[tuple[float, Position]]] = OrderedDict()
+        self._kept: OrderedDict[_Key, deque[tuple[float, Position]]] = OrderedDict()
         #: Bytes of memory that all of them take.
         self.size = 0
 
-    def keep(self, user: str, topic: str, position: Position) -> None:
-        """Keep a position of a session that has ended."""
+    def keep(
+        self, user: str, topic: str, position: Position, address_name: str | None = None
+    ) -> None:
+        """Keep a position of a session that has ended.
+
+        :param address_name: the name under which its address is counted; None for one that is not.
+        """
         now = self._now()
         while self._kept and next(iter(self._kept.values()))[-1][0] < now:
-            self._drop_oldest()
+            self._drop(next(iter(self._kept)))
         key = (user, topic)
         entries = self._kept.get(key)
         if entries is None:
@@ -59,8 +79,9 @@ class KeptPositions:
             ends, _ = entries.popleft()
             entries.appendleft((ends, oldest))
             self.size -= POSITION_BYTES
+        self._count_for(address_name, key)
         while self.size > self._max_bytes and self._kept:
-            self._drop_oldest()
+            self._drop(next(iter(self._kept)))
 
     def of(self, user: str, topic: str) -> list[Position]:
         """Return the positions of a user's sessions that have ended not long ago."""
@@ -70,12 +91,30 @@ class KeptPositions:
         now = self._now()
         return [position for ends, position in entries if ends >= now]
 
-    def _drop_oldest(self) -> None:
-        key, entries = self._kept.popitem(last=False)
+    def _count_for(self, address_name: str | None, key: _Key) -> None:
+        self._count_for_none(key)
+        if address_name is not None:
+            self._address_of[key] = address_name
+            keys = self._of_address.setdefault(address_name, OrderedDict())
+            keys[key] = None
+            if len(keys) > self._per_address:
+                self._drop(next(iter(keys)))
+
+    def _count_for_none(self, key: _Key) -> None:
+        address_name = self._address_of.pop(key, None)
+        if address_name is not None:
+            keys = self._of_address[address_name]
+            del keys[key]
+            if not keys:
+                del self._of_address[address_name]
+
+    def _drop(self, key: _Key) -> None:
+        entries = self._kept.pop(key)
         self.size -= _key_bytes(key) + POSITION_BYTES * len(entries)
+        self._count_for_none(key)
 
 
-def _key_bytes(key: tuple[str, str]) -> int:
+def _key_bytes(key: _Key) -> int:
     return KEY_BYTES + len(key[0]) + len(key[1])
 
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, Refill
+from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, FOR_NEWCOMERS, Refill
+from wampush.broker.delivery.chunks import SharedChunk
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.shared_runs import Run, RunKey, SharedRuns
@@ -75,19 +76,13 @@ class Replays:
         self._max_bytes = max_bytes
         self._runs: Final = SharedRuns()
         self._slices: Final = SharedRuns(_SLICES_BYTES)
-        fanout.read_on_by(self.read_on)
+        fanout.slow_clients.read_on_by(self.read_on)
 
     def on_subscribe(self, subscriber: Subscriber, topic: str) -> None:
         """Queue what a topic keeps for its new subscribers: its values, or its newest events."""
-        log = self.history.log(topic)
-        if log is None:
-            return
-        key = RunKey(topic, log.epoch, log.revision, None, subscriber.outbox.format)
-        if self._send_shared(subscriber, key):
-            return
-        rule = log.rule
-        events = log.newest(rule.replay) if rule.replay else tuple(log.values.values())
-        self._send(subscriber, key, events)
+        run = self._run_for_newcomers(subscriber, topic)
+        if run is not None:
+            self._queue(subscriber, topic, FOR_NEWCOMERS, run)
 
     def recover(
         self,
@@ -105,22 +100,44 @@ class Replays:
         # What follows is all that a slow client has to read of this topic.
         subscriber.outbox.end_catch_up(topic)
         log = self.history.log(topic)
-        key = None
+        key = run = None
         if log is not None and log.epoch == since.epoch:
             wire_format = subscriber.outbox.format
             key = RunKey(topic, log.epoch, log.revision, since.offset, wire_format)
-            if self._send_shared(subscriber, key):
-                return Recovery(True, log.position)
-        missed = self.history.missed(topic, since)
-        if missed is None:
-            return None
-        if missed.is_complete and _size(missed.events) <= self._max_bytes:
-            if key is not None:
-                self._send(subscriber, key, missed.events)
-            return Recovery(True, missed.position)
-        on_gap()
-        self.on_subscribe(subscriber, topic)
-        return Recovery(False, missed.position)
+            # What another session has got before need not be looked up.
+            run = self._runs.get(key, subscriber.session_id)
+        if run is None:
+            missed = self.history.missed(topic, since)
+            if missed is None:
+                return None
+            if not missed.is_complete or _size(missed.events) > self._max_bytes:
+                on_gap()
+                self.on_subscribe(subscriber, topic)
+                return Recovery(False, missed.position)
+            run = None if key is None else self._make_run(subscriber, key, missed.events)
+            if run is None:
+                return Recovery(True, missed.position)
+        return Recovery(True, self._queue_missed(subscriber, topic, since, run))
+
+    def _queue_missed(
+        self, subscriber: Subscriber, topic: str, since: Position, run: Run
+    ) -> Position:
+        """Queue the events after a position; return the position up to which all are queued."""
+        rule, newest = self.history.rules.of(topic), self.history.position(topic)
+        # Where one event is kept, it is also what new subscribers get.
+        later = FOR_NEWCOMERS if rule is not None and rule.events == 1 else since
+        is_queued = self._queue(subscriber, topic, later, run)
+        return newest if is_queued and newest is not None else since
+
+    def sent_up_to(self, subscriber: Subscriber, topic: str) -> Position | None:
+        """Return the position in a topic up to which a session has been sent everything.
+
+        :returns: None for a topic without history, and where that is nothing yet.
+        """
+        catch_up = subscriber.outbox.catch_up
+        if catch_up is not None and topic in catch_up:
+            return catch_up.position(topic)
+        return self.history.position(topic)
 
     def read_on(
         self, subscriber: Subscriber, topic: str, position: Position, size: int
@@ -129,10 +146,29 @@ class Replays:
 
         They were counted as delivered then.
 
-        :param position: of the last event that it has got or was not to get.
+        :param position: of the last event that it has got or was not to get; FOR_NEWCOMERS if it
+            is to get what the topic keeps for new subscribers.
         :param size: of the payloads in bytes, if it is more than one event.
         :returns: None if the client must not go on, because events are gone.
         """
+        if position is FOR_NEWCOMERS:
+            run = self._run_for_newcomers(subscriber, topic)
+            if run is not None:
+                self._count(run)
+            refill = Refill(b"" if run is None else run.chunk, None)
+        else:
+            found = self._next_events(subscriber, topic, position, size)
+            if found is None:
+                return None
+            refill = found
+        outbox = subscriber.outbox
+        if refill.position is None and outbox.catch_up and outbox.catch_up.ends_with(topic):
+            outbox.format = outbox.format.caught_up(self.history.position)
+        return refill
+
+    def _next_events(
+        self, subscriber: Subscriber, topic: str, position: Position, size: int
+    ) -> Refill | None:
         log = self.history.log(topic)
         if log is None or log.epoch != position.epoch:
             return None
@@ -158,6 +194,8 @@ class Replays:
         """Return the joined frames of events that a session may see."""
         offsets = tuple([each.offset for each in shown])
         key = RunKey(topic, epoch, 0, offsets, subscriber.outbox.format)
+        if not key.wire_format.is_shared:
+            return _chunk(key, shown)
         run = self._slices.get(key, subscriber.session_id)
         if run is None:
             run = Run(_chunk(key, shown), len(shown), 0, frozenset())
@@ -166,8 +204,7 @@ class Replays:
 
     def _skip_gap(self, subscriber: Subscriber, log: TopicLog, offset: int) -> int | None:
         """Return the offset before the oldest event for a client that sees the gap by positions."""
-        wire_format = subscriber.outbox.format
-        if not log.rule.skips_gaps or wire_format.with_positions is not wire_format:
+        if not log.rule.skips_gaps or not subscriber.outbox.format.shows_gaps:
             return None
         oldest = log.events[0].offset - 1 if log.events else log.offset
         self._ledger.drop_event(SlowClient.CATCH_UP.value, oldest - offset)
@@ -186,36 +223,59 @@ class Replays:
             return bool(select(audience, {subscriber}, self._users, self._sessions))
         return subscriber.session_id not in audience.exclude
 
-    def _send_shared(self, subscriber: Subscriber, key: RunKey) -> bool:
-        """Queue a run that another session has got before; return whether there is one."""
+    def _run_for_newcomers(self, subscriber: Subscriber, topic: str) -> Run | None:
+        """Return what a topic keeps for its new subscribers, as far as a session may see it."""
+        log = self.history.log(topic)
+        if log is None:
+            return None
+        key = RunKey(topic, log.epoch, log.revision, None, subscriber.outbox.format)
         run = self._runs.get(key, subscriber.session_id)
-        if run is None:
-            return False
-        self._queue(subscriber, run)
-        return True
+        if run is not None:
+            return run
+        rule = log.rule
+        events = log.newest(rule.replay) if rule.replay else tuple(log.values.values())
+        return self._make_run(subscriber, key, events)
 
-    def _send(self, subscriber: Subscriber, key: RunKey, events: Sequence[StoredEvent]) -> None:
+    def _make_run(
+        self, subscriber: Subscriber, key: RunKey, events: Sequence[StoredEvent]
+    ) -> Run | None:
+        """Return the events that a session may see, and keep them for others; None if it is none.
+
+        :param key: of all events.
+        """
         audiences = {each.audience for each in events if each.audience is not EVERYONE}
         excluded = frozenset[str]().union(*[each.exclude for each in audiences])
         shown = self.visible(subscriber, events) if audiences else events
         if not shown:
-            return
+            return None
         if len(shown) < len(events) or any(each.is_limited for each in audiences):
             offsets = tuple([each.offset for each in shown])
             key, excluded = key._replace(revision=0, events=offsets), frozenset()
-            if self._send_shared(subscriber, key):
-                return
+            run = self._runs.get(key, subscriber.session_id)
+            if run is not None:
+                return run
         fitting = self._fitting(shown)
-        run = Run(_chunk(key, fitting), len(fitting), len(shown) - len(fitting), excluded)
-        self._runs.keep(key, run)
-        self._queue(subscriber, run)
+        left_out = len(shown) - len(fitting)
+        run = Run(SharedChunk(_chunk(key, fitting)), len(fitting), left_out, excluded)
+        if key.wire_format.is_shared:
+            self._runs.keep(key, run)
+        return run
 
-    def _queue(self, subscriber: Subscriber, run: Run) -> None:
+    def _queue(self, subscriber: Subscriber, topic: str, since: Position, run: Run) -> bool:
+        """Queue a run, or have it read later.
+
+        :param since: after which it is read later.
+        :returns: whether it is queued.
+        """
+        is_queued = not run.events or self.fanout.replay(subscriber, topic, since, run.chunk)
+        if is_queued or since is not FOR_NEWCOMERS:
+            self._count(run)
+        return is_queued
+
+    def _count(self, run: Run) -> None:
         if run.left_out:
             self._ledger.drop_event(REPLAY, run.left_out)
-        if run.events:
-            self._ledger.deliveries += run.events
-            self.fanout.send(subscriber.outbox, run.chunk)
+        self._ledger.deliveries += run.events
 
     def _fitting(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         """Return the newest events that fit into one replay."""

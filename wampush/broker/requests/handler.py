@@ -178,23 +178,9 @@ class RequestHandler:
         except MessageRefused as refusal:
             self._refuse_request(subscriber, request, refusal, text)
 
-    def refuse(
-        self, subscriber: Subscriber, error: MessageRefused, raw: bytes, **about: str
-    ) -> None:
-        """Count a client's input that was not carried out.
-
-        :param about: further fields of the log line.
-        """
-        peer = subscriber.peer
-        self.broker.ledger.refuse(
-            Source.CLIENT,
-            self.origin_of(subscriber),
-            error,
-            raw,
-            session=subscriber.session_id,
-            address="" if peer is None else peer.address,
-            **about,
-        )
+    def refuse(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+        """Count a client's input that was not carried out."""
+        self.broker.ledger.refuse(Source.CLIENT, self.origin_of(subscriber), error, raw)
 
     @staticmethod
     def origin_of(subscriber: Subscriber) -> str:
@@ -237,10 +223,7 @@ class RequestHandler:
                 details = {"reason": refusal.code}
                 reply = session.error(request.call_id, ERROR_FORBIDDEN, refusal.sentence, details)
             self.broker.fanout.reply(subscriber.outbox, reply)
-        if isinstance(request, Call):
-            self.refuse(subscriber, error, text, procedure=request.procedure)
-        else:
-            self.refuse(subscriber, error, text, topic=request.topic)
+        self.refuse(subscriber, error, text)
         if isinstance(request, StreamSubscribe):
             request.listener.on_outcome(request.topic, error)
 

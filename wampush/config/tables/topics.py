@@ -91,7 +91,7 @@ class HistorySettings:
         out. Never more than a quarter of ``clients.queue_bytes``.
     :param gap_grace: For ``gap_replay``: a page that was cut off is back by then.
     :param gap_bytes: Of memory for what is known of ended sessions; beyond it, those that ended
-        longest ago are forgotten.
+        longest ago are forgotten. Half of it is for browsers without a user.
     """
 
     max_bytes: Annotated[int, whole(65_536, 1024 * GIB, "bytes")] = 67_108_864

@@ -13,27 +13,29 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.broker.requests.streams import StreamSubscribe
 from wampush.edges.sse import formats
-from wampush.edges.sse.formats import EventStreamFormat, JoiningFormat, notice, shared_format
+from wampush.edges.sse.formats import (
+    CatchingUpFormat,
+    EventStreamFormat,
+    JoiningFormat,
+    OwnFormat,
+    notice,
+    shared_format,
+)
 from wampush.edges.sse.stream_ids import UNKNOWN
 from wampush.edges.websocket.conversation import ClientPeer
 from wampush.errors import CloseReason
 from wampush.wamp.session import new_session_id
 
 if TYPE_CHECKING:
-    from wampush.broker.delivery.outbox import Outbox
+    from wampush.broker.publication import Position
     from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.sse.stream_request import StreamRequest
     from wampush.edges.websocket.conversation import Line
     from wampush.errors import MessageRefused
 
-#: Seconds until it is looked again whether a client has taken what the topics before keep.
-_PAUSE: Final = 0.1
 #: Bytes that a client may send after its request; they are ignored.
 _MOST_UNREAD: Final = 16_384
 _NO_PREFIXES: Final[Mapping[str, str]] = MappingProxyType({})
-
-CallLater = Callable[[float, Callable[[], None]], object]
-"""Calls a function after some seconds."""
 
 
 class EventStreamSession:
@@ -88,10 +90,9 @@ class EventStreamConversation(ClientPeer):
     :param line: the connection.
     :param is_local: whether the client is on this machine, and not a page of another host.
     :param request: what it asked for.
-    :param call_later: calls a function after some seconds.
     """
 
-    __slots__ = ("_asked", "_call_later", "_request", "_undecided", "_unread")
+    __slots__ = ("_request", "_undecided", "_unread")
 
     ping = formats.PING
 
@@ -102,13 +103,9 @@ class EventStreamConversation(ClientPeer):
         *,
         is_local: bool,
         request: StreamRequest,
-        call_later: CallLater,
     ) -> None:
         super().__init__(handler, line, is_local)
         self._request = request
-        self._call_later = call_later
-        # How many topics have been asked for.
-        self._asked = 0
         self._undecided = len(request.topics)
         self._unread = 0
 
@@ -128,33 +125,14 @@ class EventStreamConversation(ClientPeer):
             subscriber.outbox.format = shared_format(topics)
         else:
             known = [None if each is UNKNOWN else each for each in since or ()]
-            subscriber.outbox.format = EventStreamFormat(topics, known)
+            subscriber.outbox.format = OwnFormat(topics, known)
         # The URL says which topics there are.
         self._handler.on_open(subscriber, automatic=False)
-        self._subscribe()
-
-    def _subscribe(self) -> None:
-        """Subscribe to the remaining topics, as long as the client takes what they keep.
-
-        What one topic keeps fits into the queue of a client, but what all of them keep may not.
-        """
-        topics, since = self._request
-        while self._asked < len(topics):
-            subscriber = self.subscriber
-            if subscriber is None or self.ended is not None:
+        for number, topic in enumerate(topics):
+            if self.subscriber is None or self.ended is not None:
                 return
-            if self._is_crowded(subscriber.outbox):
-                self._call_later(_PAUSE, self._subscribe)
-                return
-            number, self._asked = self._asked, self._asked + 1
             position = None if since is None else since[number]
-            self._handler.on_stream(subscriber, StreamSubscribe(topics[number], position, self))
-
-    def _is_crowded(self, outbox: Outbox) -> bool:
-        """Return whether much waits for a client; first have its wire take what it can."""
-        if outbox.queued * 4 > outbox.limit:
-            self._handler.broker.fanout.flush_one(outbox)
-        return outbox.blocked and outbox.queued * 4 > outbox.limit
+            self._handler.on_stream(subscriber, StreamSubscribe(topic, position, self))
 
     def on_text(self, text: bytes) -> None:
         """Ignore a message; a stream has none."""
@@ -196,9 +174,9 @@ class EventStreamConversation(ClientPeer):
     def on_outcome(self, topic: str, error: MessageRefused | None) -> None:
         """Note what became of one subscription."""
         if len(self._request.topics) > 1:
-            changed = self._change_format(EventStreamFormat)
+            changed = self._change_format(OwnFormat)
             if changed is not None and error is None:
-                changed.know(topic, self._handler.broker.position(topic))
+                changed.know(topic, self._sent_up_to(topic))
         if error is not None:
             refusal = error.refusal
             details = {"topic": topic, "reason": refusal.code, "text": refusal.sentence}
@@ -220,17 +198,29 @@ class EventStreamConversation(ClientPeer):
         subscriber.outbox.format = changed
         return changed
 
+    def _sent_up_to(self, topic: str) -> Position | None:
+        """Return the position in a topic up to which the client has been sent everything."""
+        subscriber, broker = self.subscriber, self._handler.broker
+        return None if subscriber is None else broker.sent_up_to(subscriber, topic)
+
     def _share_format(self) -> None:
         """Go on with the shared format; the client learns where it is in all topics."""
         subscriber, broker, topics = self.subscriber, self._handler.broker, self._request.topics
         if subscriber is None:
             return
         broker.fanout.end_batch()
-        shared = shared_format(topics)
-        for topic in topics:
-            shared.know(topic, broker.position(topic))
-        subscriber.outbox.format = shared
-        self._send(shared.current_id())
+        outbox = subscriber.outbox
+        if outbox.catch_up is None:
+            outbox.format = shared = shared_format(topics)
+            for topic in topics:
+                shared.know(topic, broker.position(topic))
+            self._send(shared.current_id())
+            return
+        # The client has not been sent all yet that its topics keep.
+        own = CatchingUpFormat(topics, list(map(self._sent_up_to, topics)))
+        if len(topics) > 1:
+            outbox.format = own
+        self._send(own.current_id())
 
     def _send(self, block: bytes) -> None:
         if self.subscriber is not None:

@@ -17,6 +17,8 @@ from weakref import WeakValueDictionary
 
 import orjson
 
+from wampush.broker.delivery.catch_up import FOR_NEWCOMERS
+from wampush.broker.delivery.format import PositionOf
 from wampush.broker.publication import Position
 from wampush.edges.sse.stream_ids import write_id
 
@@ -41,8 +43,10 @@ class EventStreamFormat:
 
     __slots__ = ("__weakref__", "_only", "_positions")
 
-    #: Ids would be wrong. A slow client is disconnected, and continues from its last id.
-    any_order: Final = False
+    #: Several streams may have it.
+    is_shared = True
+    #: A page is notified of a gap when it reconnects.
+    shows_gaps: Final = False
 
     def __init__(
         self, topics: Sequence[str], positions: Sequence[Position | None] | None = None
@@ -69,6 +73,22 @@ class EventStreamFormat:
         """
         self._positions[topic] = position
 
+    def for_catching_up(self, topic: str, position: Position) -> EventStreamFormat:
+        """Return a format of its own for a client that gets events of a topic later than others.
+
+        With a single topic it is this one, because no id says anything about other events.
+
+        :param position: of the newest event of the topic that the client has been sent.
+        """
+        if self._only is not None:
+            return self
+        own = CatchingUpFormat(list(self._positions), self.positions)
+        return own.for_catching_up(topic, position)
+
+    def caught_up(self, position_of: PositionOf) -> EventStreamFormat:
+        """Return this format."""
+        return self
+
     def current_id(self) -> bytes:
         """Return a block that is no event: the id of a client that has got all of them."""
         return b"id: %b\n\n" % write_id(self._positions.values())
@@ -94,7 +114,38 @@ class EventStreamFormat:
         return text
 
 
-class JoiningFormat(EventStreamFormat):
+class OwnFormat(EventStreamFormat):
+    """The format of one client that has not joined the others."""
+
+    __slots__ = ()
+
+    is_shared = False
+
+    def for_catching_up(self, topic: str, position: Position) -> OwnFormat:
+        """Return this format, which knows that the client has been sent less of a topic."""
+        self.know(topic, None if position is FOR_NEWCOMERS else position)
+        return self
+
+
+class CatchingUpFormat(OwnFormat):
+    """The format of one client that gets events later than others that have the same topics.
+
+    Its events are written in the order in which this client gets them, so their ids are right.
+    """
+
+    __slots__ = ()
+
+    def caught_up(self, position_of: PositionOf) -> EventStreamFormat:
+        """Return the shared format of these topics: the client is where the others are."""
+        topics = list(self._positions)
+        shared = shared_format(topics)
+        for topic in topics:
+            # Perhaps no other client has it, so that it has not been kept up to date.
+            shared.know(topic, position_of(topic))
+        return shared
+
+
+class JoiningFormat(OwnFormat):
     """The format of one client while it gets what a topic keeps.
 
     Formats are equal that begin at the same positions: clients that were lost together get the same
@@ -103,6 +154,8 @@ class JoiningFormat(EventStreamFormat):
     """
 
     __slots__ = ("_begin",)
+
+    is_shared = True
 
     def __init__(self, topics: Sequence[str], positions: Sequence[Position | None]) -> None:
         super().__init__(topics, positions)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from wampush.broker.identity import AWAITING
 from wampush.broker.subscriber import Subscriber
-from wampush.edges.sse.conversation import CallLater, EventStreamConversation, EventStreamSession
+from wampush.edges.sse.conversation import EventStreamConversation, EventStreamSession
 from wampush.edges.sse.stream_request import read_stream_request
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import CloseReason, MessageRefused
@@ -33,18 +33,16 @@ class EventStreamRoute:
 
     :param handler: carries out the subscriptions of clients.
     :param retry: seconds after which browsers are to reconnect, on average.
-    :param call_later: calls a function after some seconds.
     """
 
-    __slots__ = ("_call_later", "_handler", "_retry")
+    __slots__ = ("_handler", "_retry")
 
     #: The pages of ``[websocket]`` may connect.
     origins = None
 
-    def __init__(self, handler: RequestHandler, retry: float, call_later: CallLater) -> None:
+    def __init__(self, handler: RequestHandler, retry: float) -> None:
         self._handler = handler
         self._retry = retry
-        self._call_later = call_later
 
     def subprotocol(self, offered: Sequence[str]) -> None:
         """Choose no subprotocol; an ordinary request has none."""
@@ -87,7 +85,6 @@ class EventStreamRoute:
             line,
             is_local=is_from_this_machine(line.peer, request.headers),
             request=asked,
-            call_later=self._call_later,
         )
         subscriber = Subscriber(EventStreamSession(self._retry), outbox, identity, conversation)
         self._check(subscriber, asked.topics)

@@ -108,6 +108,7 @@ class ComponentConversation:
     stage = None
     ping = PING
     pings_when_heard = False
+    cookie = ""
     #: The broker does not know clients of components.
     subscriber = None
 

@@ -338,9 +338,7 @@ class Connection(FrameReader):
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        subscriber = None if self.conversation is None else self.conversation.subscriber
-        session = "" if subscriber is None else subscriber.session_id
-        self.shared.ledger.end(reason, self.address, detail, session)
+        self.shared.ledger.end(reason, self.address, detail)
 
     def _finish(self, reason: CloseReason, detail: str, wait_for: WaitFor) -> None:
         wheel = self.shared.timer_wheel

@@ -96,6 +96,10 @@ class Conversation(Protocol):
         """The client's identity; the connection ends when it expires."""
 
     @property
+    def cookie(self) -> str:
+        """The value of Set-Cookie in the response to a handshake; "" for none."""
+
+    @property
     def subscriber(self) -> Subscriber | None:
         """The client as the broker knows it; None for conversations without the broker."""
 
@@ -127,6 +131,10 @@ class ClientPeer:
 
     #: Whether pings go to the client, and its answers to the broker.
     answers_pings = False
+    #: The name of the browser for gap replay; None if it has a user, or none is needed.
+    visitor: str | None = None
+    #: The value of Set-Cookie in the response to the handshake; "" for none.
+    cookie: str = ""
 
     def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
         self._handler = handler

@@ -257,12 +257,13 @@ def subprotocol(offered: Sequence[str], required: bool) -> str | None:
     return None
 
 
-def accept(key: str, chosen: str | None, extension: str = "") -> bytes:
+def accept(key: str, chosen: str | None, extension: str = "", cookie: str = "") -> bytes:
     """Return the response that opens the WebSocket.
 
     :param key: the client's ``Sec-WebSocket-Key``.
     :param chosen: the subprotocol, None for none.
     :param extension: the value of Sec-WebSocket-Extensions, "" for none.
+    :param cookie: the value of Set-Cookie, "" for none.
     """
     digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
     lines = [
@@ -275,6 +276,8 @@ def accept(key: str, chosen: str | None, extension: str = "") -> bytes:
         lines.append(b"Sec-WebSocket-Protocol: " + chosen.encode())
     if extension:
         lines.append(b"Sec-WebSocket-Extensions: " + extension.encode())
+    if cookie:
+        lines.append(b"Set-Cookie: " + cookie.encode())
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 

@@ -290,7 +290,7 @@ class OpeningHandshake:
         if self._rules.settings.compression:
             agreement = agree(asked.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
-        response = http_upgrade.accept(asked.key, subprotocol, extension)
+        response = http_upgrade.accept(asked.key, subprotocol, extension, conversation.cookie)
         self._on_open(conversation, response, agreement, self._data)
 
     def _refuse(self, error: HandshakeRefused) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from wampush.broker.identity import AWAITING
 from wampush.broker.subscriber import Subscriber
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.conversation import ClientPeer
@@ -78,17 +79,36 @@ class WampRoute:
         is_local = is_from_this_machine(line.peer, request.headers)
         conversation = WampConversation(self._handler, line, is_local)
         conversation.subscriber = Subscriber(session, outbox, identity, conversation)
+        self._greet_visitor(conversation, request, identity)
         return conversation
+
+    def _greet_visitor(
+        self, conversation: WampConversation, request: ConnectRequest, identity: Identity
+    ) -> None:
+        """Give a browser without a user a name, if that is needed to know what it misses."""
+        if identity.user is not None or identity.source == AWAITING:
+            return
+        gaps = self._handler.broker.gaps
+        # Programs send no Origin, and keep no cookies.
+        if gaps is not None and request.headers.get("origin"):
+            is_secure = request.scheme == "wss"
+            arrival = gaps.visitors.arrive(request.cookies, is_secure=is_secure)
+            conversation.visitor, conversation.cookie = arrival
 
 
 class WampConversation(ClientPeer):
     """What one WAMP v1 client says; also the client's connection as the broker knows it."""
 
-    __slots__ = ()
+    __slots__ = ("cookie", "visitor")
 
     #: The client sends frames.
     stage = None
     answers_pings = True
+
+    def __init__(self, handler: RequestHandler, line: Line, is_local: bool) -> None:
+        super().__init__(handler, line, is_local)
+        self.visitor: str | None = None
+        self.cookie = ""
 
     @property
     def ping(self) -> bytes:
@@ -112,6 +132,7 @@ class WampConversation(ClientPeer):
 
     def on_open(self) -> None:
         """The handshake is answered: the session begins with WELCOME."""
+        self.cookie = ""
         if self.subscriber is not None:
             self._handler.on_open(self.subscriber)
 

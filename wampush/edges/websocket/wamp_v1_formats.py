@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final, Protocol
 
-from wampush.broker.delivery.format import Format
+from wampush.broker.delivery.format import Format, PositionOf
 from wampush.broker.publication import Position
 from wampush.edges.websocket import framing
 from wampush.edges.websocket.framing import Deflate
@@ -42,12 +42,21 @@ class WampV1Format:
 
     __slots__ = ("_frames", "with_positions")
 
-    any_order: Final = True
+    is_shared: Final = True
+    shows_gaps: Final = False
 
     def __init__(self, frames: Framing) -> None:
         self._frames = frames
         #: The format of sessions that have asked for positions.
         self.with_positions: Final = PositionFormat(frames)
+
+    def for_catching_up(self, topic: str, position: Position) -> WampV1Format:
+        """Return this format: events of several topics can be in any order."""
+        return self
+
+    def caught_up(self, position_of: PositionOf) -> WampV1Format:
+        """Return this format."""
+        return self
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:
         """Return the frame of an EVENT, which has no place for a position."""
@@ -73,7 +82,8 @@ class PositionFormat:
 
     __slots__ = ("_frames",)
 
-    any_order: Final = True
+    is_shared: Final = True
+    shows_gaps: Final = True
 
     def __init__(self, frames: Framing) -> None:
         self._frames = frames
@@ -81,6 +91,14 @@ class PositionFormat:
     @property
     def with_positions(self) -> PositionFormat:
         """This format."""
+        return self
+
+    def for_catching_up(self, topic: str, position: Position) -> PositionFormat:
+        """Return this format: events of several topics can be in any order."""
+        return self
+
+    def caught_up(self, position_of: PositionOf) -> PositionFormat:
+        """Return this format."""
         return self
 
     def event(self, topic: str, payload: bytes, position: Position | None) -> bytes:

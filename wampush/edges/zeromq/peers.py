@@ -163,5 +163,4 @@ class Peers:
             self._decided = max(0, self._decided - 1)
 
     def _refuse(self, origin: str, reason: Refusal, detail: str) -> None:
-        error = PushRefused(reason, detail)
-        self._ledger.refuse(Source.CONNECTION, origin, error, b"", address=origin)
+        self._ledger.refuse(Source.CONNECTION, origin, PushRefused(reason, detail), b"")
