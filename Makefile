@@ -17,7 +17,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint pytest own-tests bench fuzz lock reference clean help example-chat example-orders example-php
+.PHONY: run test lint pytest own-tests bench fuzz lock reference release clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -33,6 +33,8 @@ help:
 	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
 	@echo "make reference"
 	@echo "            write the generated parts of docs/reference anew"
+	@echo "make release"
+	@echo "            build sdist, wheel, software bill of materials and checksums in dist/, and try the wheel"
 	@echo "make clean  remove $(VENV), .cache and build results"
 
 run: $(VENV)/.runtime
@@ -102,6 +104,11 @@ lock:
 
 reference: $(VENV)/.runtime
 	$(BIN)/python scripts/generate_reference.py
+
+# The generator of the bill of materials has an environment of its own, and so has the wheel that is tried.
+release: $(VENV)/.runtime requirements/release.lock
+	scripts/install_locked.sh .cache/release requirements/release.lock
+	$(BIN)/python scripts/build_release.py --sbom-tool .cache/release/bin/cyclonedx-py --check-in .cache/installed
 
 clean:
 	rm -rf $(VENV) .cache build dist wampush.egg-info

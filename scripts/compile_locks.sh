@@ -7,7 +7,7 @@
 # no package of this machine gets locked.
 set -euo pipefail
 cd "$(dirname "$0")/../requirements"
-for name in bootstrap build runtime test; do
+for name in bootstrap build runtime test release; do
     env --unset=PIP_FIND_LINKS --unset=PIP_EXTRA_INDEX_URL --unset=PIP_CONSTRAINT \
         --unset=UV_FIND_LINKS --unset=UV_INDEX --unset=UV_EXTRA_INDEX_URL \
         --unset=UV_CONSTRAINT --unset=UV_OVERRIDE --unset=UV_EXCLUDE_NEWER \

@@ -37,6 +37,11 @@ test)
     need_c_compiler
     need curl curl
     need nginx nginx
+    need apache2 apache2-bin
+    need haproxy haproxy
+    need caddy caddy
+    need supervisord supervisor
+    need systemd-analyze systemd
     need redis-server redis-server
     ;;
 *)

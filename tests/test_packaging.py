@@ -1,4 +1,4 @@
-"""What a user installs: the wheel alone, in an empty environment, run from another folder."""
+"""What a user installs: sdist and wheel, the wheel alone, in an empty environment."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import urllib.request
 import zipfile
 from importlib import metadata
@@ -16,7 +17,10 @@ from pathlib import Path
 
 import pytest
 import zmq
+from build_release import build, lock_of
+from check_installation import InstallationError, check_installation, clean_environment
 
+import wampush
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.locks import locked
 from tests.support.raw_client import RawClient
@@ -26,13 +30,22 @@ SOURCES = (
     "pyproject.toml",
     "setup.cfg",
     "MANIFEST.in",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "LICENSE",
     "PACKAGE.md",
+    "README.md",
+    "SECURITY.md",
+    "deploy",
     "requirements",
     "wampush",
     "twisted",
     "static",
+    "tests",
 )
+UV = ROOT / "scripts" / "uv.sh"
+#: The versions of Python that the package page promises.
+VERSIONS = ("3.11", "3.12", "3.13", "3.14")
 RUN_TWISTD = "from twisted.scripts.twistd import run; run()"
 LIST_PLUGINS = """
 from twisted.application.service import IServiceMaker
@@ -57,18 +70,9 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def clean_environment() -> dict[str, str]:
-    """This environment without what would lead Python to the checkout or to its coverage."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("PYTHON", "COV", "WAMPUSH_", "VIRTUAL_ENV"))
-    }
-
-
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from a copy so that the checkout stays as it is."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The sdist and the wheel, built from a copy so that the checkout stays as it is."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "source"
     source.mkdir()
@@ -76,12 +80,21 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=leave_out)
-        elif (ROOT / name).is_file():
+        else:
             shutil.copy(ROOT / name, source / name)
-    pip = [sys.executable, "-m", "pip", "wheel", "--no-index", "--no-deps", "--no-build-isolation"]
-    run(*pip, "--wheel-dir", folder, source, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build(source, folder / "dist")
+
+
+@pytest.fixture(scope="module")
+def sdist(built: tuple[Path, Path]) -> Path:
+    """The sdist."""
+    return built[0]
+
+
+@pytest.fixture(scope="module")
+def wheel(built: tuple[Path, Path]) -> Path:
+    """The wheel, which was built from the sdist."""
+    return built[1]
 
 
 def copy_distribution(name: str, site_packages: Path) -> None:
@@ -129,6 +142,17 @@ def test_the_wheel_holds_plugin_and_static_files(wheel: Path) -> None:
     assert not any(name.startswith("twisted/") and "__init__" in name for name in names)
 
 
+def test_the_sdist_holds_what_a_build_needs_and_the_documents(sdist: Path) -> None:
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    files = {name for name in SOURCES if (ROOT / name).is_file()}
+    locks = {f"requirements/{path.name}" for path in (ROOT / "requirements").iterdir()}
+    folder = ROOT / "deploy"
+    deploy = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert files | locks | deploy <= names
+    assert not {name for name in names if name.startswith("tests")}
+
+
 def test_the_package_page_stands_by_itself(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
@@ -143,12 +167,64 @@ def test_the_package_page_stands_by_itself(wheel: Path) -> None:
         for value in page.get_all("Classifier") or ()
         if re.fullmatch(r"Programming Language :: Python :: 3\.\d+", value)
     }
-    assert versions == {"3.11", "3.12", "3.13", "3.14"}
+    assert versions == set(VERSIONS)
+    assert page["Version"] == wampush.__version__
     assert page["Requires-Python"] == ">=3.11"
 
 
-def test_the_plugin_is_found(python: Path, tmp_path: Path) -> None:
-    assert "'wampush'" in run(python, "-c", LIST_PLUGINS, cwd=tmp_path)
+def test_the_installation_is_complete(python: Path) -> None:
+    check_installation(python, wampush.__version__)
+
+
+def test_what_an_installation_lacks_is_named(python: Path) -> None:
+    with pytest.raises(InstallationError, match=r"expected 0\.0\.7$"):
+        check_installation(python, "0.0.7")
+    (static,) = python.parents[1].glob("lib/python3*/site-packages/wampush/static")
+    page = static / "index.html"
+    text = page.read_bytes()
+    page.unlink()
+    try:
+        with pytest.raises(InstallationError, match=r"missing: index\.html$"):
+            check_installation(python, wampush.__version__)
+    finally:
+        page.write_bytes(text)
+
+
+def interpreter_of(version: str) -> str:
+    """The path of an interpreter of this machine; skips the test where there is none."""
+    found = shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip(f"this machine has no Python {version}")
+    shown = subprocess.run(
+        [found, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if shown.stdout.strip() != version:
+        # Such as a placeholder of a version manager.
+        pytest.skip(f"{found} does not start Python {version}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "version", [each for each in VERSIONS if each != f"3.{sys.version_info.minor}"]
+)
+def test_other_versions_of_python_run_the_wheel(
+    wheel: Path, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = interpreter_of(version)
+    for name in set(os.environ) - set(clean_environment()):
+        monkeypatch.delenv(name)
+    environment = tmp_path / "environment"
+    python = environment / "bin" / "python"
+    lock = ROOT / "requirements" / "runtime.lock"
+    run(UV, "venv", "--quiet", "--python", interpreter, environment, cwd=tmp_path)
+    sync = (UV, "pip", "sync", "--quiet", "--python", python)
+    locks = (lock, lock_of(wheel, tmp_path))
+    run(*sync, "--require-hashes", "--no-build", *locks, cwd=tmp_path)
+    check_installation(python, wampush.__version__)
 
 
 def test_the_modules_come_from_the_wheel(python: Path, tmp_path: Path) -> None:
@@ -156,15 +232,9 @@ def test_the_modules_come_from_the_wheel(python: Path, tmp_path: Path) -> None:
     assert where.startswith(str(python.parents[1]))
 
 
-def test_the_console_script_is_installed(python: Path, tmp_path: Path) -> None:
-    text = run(python.with_name("wampush"), "--help", cwd=tmp_path)
-    for command in ("push", "listen", "check"):
-        assert command in text
-
-
 def test_the_installed_daemon_brings_a_push_to_a_client(python: Path, tmp_path: Path) -> None:
     twistd = [str(python), "-c", RUN_TWISTD, "-n", "--pidfile="]
-    with running_daemon(tmp_path, twistd=twistd, environment=clean_environment()) as daemon:
+    with running_daemon(tmp_path, twistd=twistd, environment=dict(clean_environment())) as daemon:
         push_and_receive(daemon)
         with urllib.request.urlopen(f"{daemon.http_url}/demo/", timeout=10) as response:
             assert b"demo.js" in response.read()

@@ -133,6 +133,38 @@ def test_which_ends_are_is_logged(book, reason):
     assert len(book.lines) == int(reason.value.is_logged)
 
 
+def test_lines_carry_what_they_are_about_in_fields() -> None:
+    logged: list[dict[str, object]] = []
+
+    def report(message: str, **fields: object) -> None:
+        assert message.format(**fields)
+        logged.append(fields)
+
+    ledger = Ledger(lambda: 0.0, report)
+    token = f"eyJ{'x' * 20}"
+    error = MessageRefused(Refusal.PUBLISH_FORBIDDEN)
+    ledger.refuse(
+        *(Source.CLIENT, "session s1", error, b"[7]"),
+        session="s1",
+        address="192.0.2.1",
+        topic=f"news {token} " + "n" * 300,
+        push_id="",
+    )
+    ledger.end(CloseReason.SLOW_CLIENT, "192.0.2.1", session="s1")
+    ledger.end(CloseReason.BAD_HANDSHAKE, "192.0.2.1")
+    refused, slow, handshake = logged
+    assert refused["session"] == "s1"
+    assert refused["address"] == "192.0.2.1"
+    assert refused["reason"] == "publish-forbidden"
+    topic = str(refused["topic"])
+    assert topic.startswith("news [token] n")
+    assert len(topic) <= 200
+    # What is not known is left out.
+    assert "push_id" not in refused
+    assert (slow["address"], slow["session"]) == ("192.0.2.1", "s1")
+    assert "session" not in handshake
+
+
 def test_dropped_events(book):
     book.ledger.drop_event("latest")
     book.ledger.drop_event("latest", 3)

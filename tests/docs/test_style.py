@@ -16,7 +16,15 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 #: Folders and files whose texts are checked.
-FOLDERS = ("README.md", "SECURITY.md", "CHANGELOG.md", "docs", "static", "examples")
+FOLDERS = (
+    "README.md",
+    "SECURITY.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs",
+    "static",
+    "examples",
+)
 SUFFIXES = {".md", ".html", ".js", ".py", ".php", ".toml"}
 #: Files in these folders that are not checked yet.
 LATER = frozenset(
@@ -117,7 +125,9 @@ def test_the_exceptions_exist() -> None:
     assert {name for name in LATER if not (ROOT / name).exists()} == set()
 
 
-@pytest.mark.parametrize("file", checked(), ids=lambda file: file.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "file", list(checked()), ids=lambda file: file.relative_to(ROOT).as_posix()
+)
 def test_texts_are_plain_technical_english(file: Path) -> None:
     text = prose(file)
     problems = [

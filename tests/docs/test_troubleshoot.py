@@ -111,7 +111,7 @@ def log_words() -> Iterator[str]:
         yield from (word.rstrip(" …") for word in first_cells(section(heading)))
 
 
-@pytest.mark.parametrize("words", log_words())
+@pytest.mark.parametrize("words", list(log_words()))
 def test_lines_of_the_log_exist(words: str) -> None:
     assert any(words in text for text in texts_of_the_code()), words
 

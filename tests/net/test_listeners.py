@@ -5,16 +5,19 @@ from __future__ import annotations
 import contextlib
 import errno
 import ipaddress
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet import endpoints
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
+from twisted.python.systemd import ListenFDs
 
 from wampush.errors import ListenError
 from wampush.net import listeners
@@ -99,7 +102,8 @@ UNUSABLE = {
     "tcp:0:interface=127.0.0.1:backlog=x": "are not valid",
     "tcp:0:bogus=1": "are not valid",
     "nonsense:0": "unknown endpoint type 'nonsense'",
-    "systemd:domain=INET:index=99": "are not valid",
+    "systemd:domain=INET:index=99": "systemd has passed no socket to this process",
+    "systemd:domain=NOWHERE:index=0": "systemd has passed no socket",
     "ssl:0:privateKey=/nowhere/key.pem": "No such file",
     "tcp:70000:interface=127.0.0.1": "0-65535",
     "tcp:-1:interface=127.0.0.1": "",
@@ -182,6 +186,63 @@ def test_files_are_those_of_unix_sockets(opened: list[Any], tmp_path: Path) -> N
     tcp = listen(opened, "tcp:0:interface=127.0.0.1")
     unix = listen(opened, f"unix:{tmp_path}/socket")
     assert listeners.socket_files([tcp, unix]) == [f"{tmp_path}/socket"]
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> Callable[[socket.socket], None]:
+    """Passes a socket to this process as systemd does, under the name "web"."""
+
+    def pass_on(listening: socket.socket) -> None:
+        # What adopts a descriptor closes it.
+        found = ListenFDs([os.dup(listening.fileno())], ["web"])
+        monkeypatch.setattr(endpoints._SystemdParser, "_sddaemon", found)
+        monkeypatch.setenv("LISTEN_FDNAMES", "web")
+
+    return pass_on
+
+
+@pytest.mark.parametrize(
+    ("address", "endpoint"),
+    [("127.0.0.1", "systemd:domain=INET:name=web"), ("::1", "systemd:INET6:0")],
+)
+def test_a_socket_of_systemd(
+    opened: list[Any], passed: Callable[[socket.socket], None], address: str, endpoint: str
+) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.create_server((address, 0), family=family) as listening:
+        number = listening.getsockname()[1]
+        passed(listening)
+        port = listen(opened, endpoint)
+    assert port.getHost().port == number
+    assert listeners.is_loopback(port)
+    assert listeners.describe(port) in (f"127.0.0.1:{number}", f"[::1]:{number}")
+    with socket.create_connection((address, number), 5):
+        port.doRead()
+
+
+def test_a_socket_of_systemd_that_is_not_there(passed: Callable[[socket.socket], None]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        passed(listening)
+        with pytest.raises(ListenError, match="systemd has passed only 'web'; start wampush"):
+            listeners.listen(reactor, "haproxy:systemd:INET:name=other", Factory())
+
+
+def test_a_socket_of_another_domain(
+    passed: Callable[[socket.socket], None], tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        passed(listening)
+        with pytest.raises(ListenError, match=r"is of domain INET; write domain=INET$"):
+            listeners.listen(reactor, "systemd:INET6:name=web", Factory())
+    path = tmp_path / "socket"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        passed(listening)
+        with pytest.raises(ListenError, match="is of domain UNIX; write ListenStream="):
+            listeners.listen(reactor, "systemd:INET:name=web", Factory())
+    reactor.iterate(0)
+    assert path.is_socket()
 
 
 class Endpoint:

@@ -74,6 +74,18 @@ def test_loopback(reactor: Any, endpoints: list[str], only_loopback: bool) -> No
     assert opened.only_loopback is only_loopback
 
 
+def test_sockets_that_no_listener_uses(reactor: Any, log: list[str]) -> None:
+    opened = sockets(reactor)
+    opened.open_websocket("tcp:8080:interface=127.0.0.1", FACTORY)
+    opened.warn_of_unused({"LISTEN_FDNAMES": "web"})
+    (line,) = log
+    assert line.startswith("systemd passes the socket web, but no listener uses it")
+    assert line.endswith("listen on systemd:domain=INET:name=web, or disable its .socket unit")
+    log.clear()
+    opened.warn_of_unused({})
+    assert log == []
+
+
 def test_an_endpoint_that_cannot_be_used(reactor: Any) -> None:
     with pytest.raises(ListenError, match="cannot listen on nonsense:1"):
         sockets(reactor).open_websocket("nonsense:1", FACTORY)
@@ -177,7 +189,7 @@ def test_a_table_that_no_listener_uses(
 ) -> None:
     opened = sockets(reactor, certificate)
     opened.open_websocket(endpoint, FACTORY)
-    opened.warn_of_unused_tls()
+    opened.warn_of_unused({})
     warning = (
         "[tls] is filled in, but no listener uses it; listen on an ssl: endpoint such as ssl:8443"
     )
@@ -185,7 +197,7 @@ def test_a_table_that_no_listener_uses(
 
 
 def test_an_empty_table_needs_no_listener(reactor: Any, log: list[str]) -> None:
-    sockets(reactor).warn_of_unused_tls()
+    sockets(reactor).warn_of_unused({})
     assert log == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,13 @@ from twisted.internet.base import ReactorBase
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.task import Clock
 
-from wampush.node.reactor_setup import TURN_EVENTS, bound_turns, use_monotonic_clock
+from wampush.node.reactor_setup import (
+    LEAST_TURN_EVENTS,
+    LONG_TURN_SECONDS,
+    TURN_EVENTS,
+    bound_turns,
+    use_monotonic_clock,
+)
 
 HOUR = 3600.0
 
@@ -87,43 +94,76 @@ def test_a_clock_in_memory_stays() -> None:
     assert clock.seconds() == 5
 
 
-def test_a_turn_handles_a_bounded_number_of_descriptors(reactor: Any) -> None:
-    busy: list[int] = []
-    handled: list[int] = []
+class Ready:
+    """One end of a pair of sockets that has something to read.
 
-    class Ready:
-        """One end of a pair of sockets that has something to read."""
+    :param handled: gets its descriptor each time it is read.
+    :param read: called meanwhile.
+    """
 
-        def __init__(self) -> None:
-            self.near, self.far = socket.socketpair()
-            self.far.send(b"x")
+    def __init__(self, handled: list[int], read: Callable[[], object] = lambda: None) -> None:
+        self.near, self.far = socket.socketpair()
+        self.far.send(b"x")
+        self._handled = handled
+        self._read = read
 
-        def fileno(self) -> int:
-            return self.near.fileno()
+    def fileno(self) -> int:
+        return self.near.fileno()
 
-        def doRead(self) -> None:  # noqa: N802 - Twisted's name
-            handled.append(self.near.fileno())
-            self.near.recv(1)
+    def doRead(self) -> None:  # noqa: N802 - Twisted's name
+        self._handled.append(self.near.fileno())
+        self._read()
 
-        def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
-            return "ready"
+    def logPrefix(self) -> str:  # noqa: N802 - Twisted's name
+        return "ready"
 
-        def close(self) -> None:
-            self.near.close()
-            self.far.close()
+    def close(self) -> None:
+        self.near.close()
+        self.far.close()
 
-    bound_turns(reactor, lambda: busy.append(len(handled)))
-    sockets = [Ready() for _ in range(TURN_EVENTS + 5)]
+
+@contextlib.contextmanager
+def ready_sockets(reactor: Any, sockets: list[Ready]) -> Iterator[None]:
+    """Has the reactor read sockets until the block ends."""
     for each in sockets:
         reactor.addReader(each)
-    reactor.doPoll(1)
-    assert (len(handled), busy) == (TURN_EVENTS, [0])
-    reactor.doPoll(1)
-    assert set(handled) >= {each.fileno() for each in sockets}
-    assert len(busy) == 1
+    yield
     for each in sockets:
         reactor.removeReader(each)
         each.close()
+
+
+def test_a_turn_handles_a_bounded_number_of_descriptors(reactor: Any) -> None:
+    busy: list[int] = []
+    handled: list[int] = []
+    bound_turns(reactor, lambda: busy.append(len(handled)))
+    sockets = [Ready(handled) for _ in range(TURN_EVENTS + 5)]
+    with ready_sockets(reactor, sockets):
+        reactor.doPoll(1)
+        assert (len(handled), busy) == (TURN_EVENTS, [0])
+        reactor.doPoll(1)
+        assert set(handled) >= {each.fileno() for each in sockets}
+
+
+def test_long_turns_handle_fewer_descriptors_and_all_get_their_turn(reactor: Any) -> None:
+    clock = Clock()
+    handled: list[int] = []
+    bound_turns(reactor, lambda: None, clock.seconds)
+    cost = LONG_TURN_SECONDS / 9
+    sockets = [Ready(handled, lambda: clock.advance(cost)) for _ in range(TURN_EVENTS)]
+
+    def turn() -> int:
+        before = len(handled)
+        reactor.doPoll(1)
+        return len(handled) - before
+
+    with ready_sockets(reactor, sockets):
+        assert [turn() for _ in range(4)] == [TURN_EVENTS, TURN_EVENTS // 2, 8, 8]
+        cost = LONG_TURN_SECONDS
+        assert [turn() for _ in range(4)] == [8, 4, 4, LEAST_TURN_EVENTS]
+        assert set(handled[-TURN_EVENTS:]) == {each.fileno() for each in sockets}
+        cost = 0.0
+        assert [turn() for _ in range(6)] == [4, 8, 16, TURN_EVENTS, TURN_EVENTS, TURN_EVENTS]
 
 
 def test_turns_of_another_reactor_are_left_alone() -> None:

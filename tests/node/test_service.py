@@ -17,6 +17,7 @@ import pytest
 from twisted.internet.defer import Deferred, FirstError
 
 from tests.node.local_reactor import LocalReactor
+from tests.support.service_manager import notify_socket
 from wampush import __version__
 from wampush.broker.access.policy import Publishing
 from wampush.config.load import load
@@ -266,6 +267,42 @@ def test_hangup_reloads_the_secret_of_webhooks(
     signal.raise_signal(signal.SIGHUP)
     reactor.run_calls()
     assert "webhooks: secret reloaded" in log
+
+
+def test_the_service_manager_is_notified(
+    service: Start, reactor: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with notify_socket(tmp_path) as systemd:
+        monkeypatch.setenv("NOTIFY_SOCKET", systemd.name)
+        monkeypatch.setenv("WATCHDOG_USEC", "8000000")
+        started = service('[http]\nlisten = "off"\n')
+        started.startService()
+        assert "NOTIFY_SOCKET" not in os.environ
+        reactor.begin()
+        status = f"STATUS=wampush {__version__} on ws://127.0.0.1:8080/"
+        assert systemd.receive() == ["READY=1", status]
+        assert systemd.receive() == ["WATCHDOG=1"]
+        # The reactor feeds it from its turns.
+        reactor.advance(4)
+        assert systemd.receive() == ["WATCHDOG=1"]
+        os.kill(os.getpid(), signal.SIGHUP)
+        reactor.run_calls()
+        assert systemd.receive()[0] == "RELOADING=1"
+        assert systemd.receive() == ["READY=1"]
+        started.stopService()
+        assert systemd.receive() == ["STOPPING=1", "STATUS=stopping"]
+        reactor.advance(10)
+
+
+def test_a_service_manager_that_is_gone_is_logged(
+    service: Start, reactor: Any, log: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/notify")
+    service('[http]\nlisten = "off"\n').startService()
+    reactor.begin()
+    assert log[-1] == (
+        "systemd: cannot send READY=1 to NOTIFY_SOCKET '/nowhere/notify': No such file or directory"
+    )
 
 
 def test_hangup_during_the_end_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:

@@ -103,9 +103,12 @@ def running_chromium(driver: Playwright) -> Iterator[Chromium]:
 
 
 @contextlib.contextmanager
-def new_user(running: Chromium) -> Iterator[Browser]:
-    """Use a running browser as somebody whose cookies, storage and cache are empty."""
-    context = running.new_context()
+def new_user(running: Chromium, *, any_certificate: bool = False) -> Iterator[Browser]:
+    """Use a running browser as somebody whose cookies, storage and cache are empty.
+
+    :param any_certificate: whether it takes certificates that no authority has signed.
+    """
+    context = running.new_context(ignore_https_errors=any_certificate)
     try:
         yield Browser(context)
     finally:

@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ class RawClient:
     :param path: with the query, if there is one.
     :param cookie: value of the Cookie header; "" for none.
     :param source: the local address to connect from, in 127.0.0.0/8.
+    :param headers: further lines of the request.
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class RawClient:
         path: str = "/",
         cookie: str = "",
         source: str = "127.0.0.1",
+        headers: Sequence[str] = (),
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), patience, (source, 0))
         # Otherwise a second message waits for the acknowledgement of the first, for 40 ms.
@@ -39,11 +42,12 @@ class RawClient:
             self._socket = tls.wrap_socket(self._socket, server_hostname="localhost")
         self._stream = self._socket.makefile("rb")
         key = base64.b64encode(os.urandom(16)).decode()
-        line = f"Cookie: {cookie}\r\n" if cookie else ""
+        cookies = [f"Cookie: {cookie}"] if cookie else []
+        lines = "".join(f"{line}\r\n" for line in (*cookies, *headers))
         self._socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
             f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n"
-            f"{line}Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
+            f"{lines}Sec-WebSocket-Protocol: wamp\r\n\r\n".encode()
         )
         status = self._stream.readline().decode()
         assert " 101 " in status, status

@@ -129,7 +129,8 @@ class Broker:
     ) -> None:
         if isinstance(outcome, PublicationRefused):
             origin = f"topic {shown(publication.topic)}"
-            self.ledger.refuse(source, origin, outcome, publication.payload)
+            about = publication.topic
+            self.ledger.refuse(source, origin, outcome, publication.payload, topic=about)
         else:
             self.ledger.accept(source)
             if not outcome:

@@ -173,12 +173,16 @@ class Ledger:
         """Count an input that was carried out."""
         self.accepted[source] += 1
 
-    def refuse(self, source: Source, origin: str, error: InputRefused, raw: bytes) -> None:
+    def refuse(
+        self, source: Source, origin: str, error: InputRefused, raw: bytes, **about: str
+    ) -> None:
         """Count an input that was refused, keep it for inspection, and log it.
 
         :param origin: see :class:`RefusedInput`.
         :param error: the reason.
         :param raw: the input; only its first 200 bytes are kept, without signed tokens.
+        :param about: further fields of the log line, such as ``session``, ``address``, ``topic``
+            and ``push_id``; empty ones are left out.
         """
         refusal = error.refusal
         self.refused[source, refusal] += 1
@@ -202,27 +206,34 @@ class Ledger:
             sentence=refusal.sentence,
             detail=detail,
             beginning=beginning,
+            **{
+                name: _TOKEN.sub("[token]", value[:EXCERPT_BYTES])
+                for name, value in about.items()
+                if value
+            },
         )
 
-    def end(self, reason: CloseReason, peer: str, detail: str = "") -> None:
+    def end(self, reason: CloseReason, address: str, detail: str = "", session: str = "") -> None:
         """Count a connection that ended or whose handshake was refused; log it if that matters.
 
-        :param peer: the client's address.
+        :param address: of the client.
         :param detail: what exactly was found.
+        :param session: its id, for the log; "" for none.
         """
         self.ended[reason] += 1
         if reason.refuses_handshake:
-            self.recent_handshakes.append(RefusedHandshake(self._now(), peer, reason, detail))
+            self.recent_handshakes.append(RefusedHandshake(self._now(), address, reason, detail))
         if not reason.value.is_logged:
             return
         suffix = self._log_limiter.suffix(reason)
         if suffix is not None:
             self._report(
-                "{peer}: {reason}: {sentence}" + (" {detail}" if detail else "") + suffix,
-                peer=peer,
+                "{address}: {reason}: {sentence}" + (" {detail}" if detail else "") + suffix,
+                address=address,
                 reason=reason.code,
                 sentence=reason.sentence,
                 detail=detail,
+                **({"session": session} if session else {}),
             )
 
     def drop_event(self, policy: str, count: int = 1) -> None:

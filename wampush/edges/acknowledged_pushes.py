@@ -126,7 +126,7 @@ class AcknowledgedPushes:
             check_id(push_id)
             publication = self._publication(parts)
         except PushRefused as error:
-            return self._refused(error, origin, parts)
+            return self._refused(error, origin, parts, push_id=push_id)
         self._budget.begin()
         return self._publish_once(publication, parts, origin, push_id)
 
@@ -148,7 +148,7 @@ class AcknowledgedPushes:
             for each in pushes:
                 check_id(each.push_id)
         except PushRefused as error:
-            return self._refused(error, origin, [body])
+            return self._refused(error, origin, [body], push_id=push_id)
         self._budget.begin()
         done = []
         for index, each in enumerate(pushes):
@@ -161,14 +161,17 @@ class AcknowledgedPushes:
         gatherResults(done).chainDeferred(outcomes)
         return outcomes
 
-    def refuse(self, error: InputRefused, origin: str, parts: Sequence[bytes]) -> None:
+    def refuse(
+        self, error: InputRefused, origin: str, parts: Sequence[bytes], **about: str
+    ) -> None:
         """Count a push that is refused.
 
         :param error: why.
         :param origin: who sent it.
         :param parts: as it came; only the beginning is kept.
+        :param about: ``topic`` and ``push_id`` for the log, as far as they are known.
         """
-        self._broker.ledger.refuse(self._source, origin, error, excerpt(parts))
+        self._broker.ledger.refuse(self._source, origin, error, excerpt(parts), **about)
 
     def stop(self) -> None:
         """Refuse all pushes that wait or are still to come, because the process ends."""
@@ -193,7 +196,8 @@ class AcknowledgedPushes:
         try:
             return self._ids.once(push_id, parts, publish)
         except PushRefused as error:
-            return self._refused(error, origin, parts)
+            topic = publication.topic
+            return self._refused(error, origin, parts, topic=topic, push_id=push_id)
 
     def _publish_or_hold(
         self, publication: Publication, parts: Sequence[bytes], origin: str
@@ -202,7 +206,7 @@ class AcknowledgedPushes:
             try:
                 return self._publish_now(publication)
             except PushRefused as error:
-                return self._refused(error, origin, parts)
+                return self._refused(error, origin, parts, topic=publication.topic)
         # The push stays valid when its sender disconnects meanwhile: all of it was received.
         done: Deferred[Published] = Deferred()
         timer = self._call_later(MAX_WAIT, self._refuse_late_push)
@@ -239,8 +243,10 @@ class AcknowledgedPushes:
         known = [(topic, position(topic)) for topic in topics]
         return Published(receivers, [(topic, at) for topic, at in known if at is not None])
 
-    def _refused(self, error: PushRefused, origin: str, parts: Sequence[bytes]) -> Deferred[Any]:
-        self.refuse(error, origin, parts)
+    def _refused(
+        self, error: PushRefused, origin: str, parts: Sequence[bytes], **about: str
+    ) -> Deferred[Any]:
+        self.refuse(error, origin, parts, **about)
         return fail(error)
 
     def _on_release(self) -> None:
@@ -278,7 +284,7 @@ class AcknowledgedPushes:
         first = self._held.popleft()
         if first.timer.active():
             first.timer.cancel()
-        self.refuse(error, first.origin, first.parts)
+        self.refuse(error, first.origin, first.parts, topic=first.publication.topic)
         first.done.errback(error)
 
 

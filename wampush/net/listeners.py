@@ -26,6 +26,7 @@ from twisted.python.failure import Failure
 from wampush.errors import ListenError
 from wampush.excerpts import printable
 from wampush.net.accept_errors import limit_accept_errors
+from wampush.systemd.passed_sockets import problem_of
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
@@ -45,6 +46,9 @@ UNSENT_BYTES: Final = 128 * 1024
 # tcp(7); Python's socket module has the constant from 3.12 on.
 _TCP_NOTSENT_LOWAT: Final = 25
 
+_SYSTEMD_REMEDY: Final = (
+    "start wampush through a .socket unit whose FileDescriptorName= is the name in the endpoint"
+)
 _SHAPE: Final = (
     "an endpoint is like tcp:8080:interface=127.0.0.1 or unix:/run/wampush.sock "
     "(Twisted endpoint strings)"
@@ -63,23 +67,7 @@ def listen(
         for, such as TLS.
     :raises ListenError: the string is not an endpoint, or its address cannot be used.
     """
-    try:
-        endpoint = serverFromString(reactor, carrier or text)
-    # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
-    except OSError as error:
-        raise ListenError(
-            text,
-            f"{str(error.filename)!r} cannot be read: {error.strerror}",
-            "name an existing file that this user may read",
-        ) from error
-    except (ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
-        raise ListenError(text, _not_understood(text, error), _SHAPE) from error
-    except (SSL.Error, crypto.Error) as error:
-        raise ListenError(
-            text,
-            "its key or certificate cannot be used",
-            "privateKey and certKey must name PEM files with a key and its certificate",
-        ) from error
+    endpoint = _endpoint(reactor, text, carrier)
     outcome: list[Any] = []
     try:
         waiting: Deferred[Any] = endpoint.listen(factory)
@@ -91,11 +79,41 @@ def listen(
     port = outcome[0]
     if isinstance(port, Failure):
         raise listen_error(text, port.value or RuntimeError(str(port)))
+    _require_domain(port, text)
     _tune(port, text)
     limit_accept_errors(port)
     if isinstance(port, tcp.Port):
         _limit_accepts(port)
     return port
+
+
+def _endpoint(reactor: IReactorCore, text: str, carrier: str | None) -> Any:
+    """Return the endpoint of a string; the parameters are those of :func:`listen`.
+
+    :raises ListenError: the string is not an endpoint, or names files that cannot be used.
+    """
+    try:
+        return serverFromString(reactor, carrier or text)
+    # Endpoint parsers raise whatever their int(), lookups and keyword arguments raise.
+    except OSError as error:
+        raise ListenError(
+            text,
+            f"{str(error.filename)!r} cannot be read: {error.strerror}",
+            "name an existing file that this user may read",
+        ) from error
+    except LookupError as error:
+        if not text.removeprefix("haproxy:").startswith("systemd:"):
+            raise ListenError(text, _not_understood(text, error), _SHAPE) from error
+        problem = problem_of(text, os.environ)
+        raise ListenError(text, problem, _SYSTEMD_REMEDY) from error
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        raise ListenError(text, _not_understood(text, error), _SHAPE) from error
+    except (SSL.Error, crypto.Error) as error:
+        raise ListenError(
+            text,
+            "its key or certificate cannot be used",
+            "privateKey and certKey must name PEM files with a key and its certificate",
+        ) from error
 
 
 def _not_understood(text: str, error: Exception) -> str:
@@ -125,6 +143,27 @@ def _remedy(text: str, error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         return "choose a port from 1024 on, or start as root with --uid and --gid"
     return "interface= must be an address of this machine"
+
+
+def _require_domain(port: ListeningPort, text: str) -> None:
+    """Refuse a socket from systemd of another domain than its endpoint says.
+
+    Addresses would be read wrongly: those of the clients, too.
+
+    :raises ListenError: it is of another domain.
+    """
+    adopted: Any = getattr(port, "socket", None)
+    if not isinstance(adopted, socket.socket):
+        return
+    domain = socket.AddressFamily(adopted.getsockopt(socket.SOL_SOCKET, socket.SO_DOMAIN))
+    if domain == adopted.family:
+        return
+    port.stopListening()
+    name = domain.name.removeprefix("AF_")
+    remedy = f"write domain={name}"
+    if domain == socket.AF_UNIX:
+        remedy = "write ListenStream=127.0.0.1:8080 in the .socket unit, or listen on unix:"
+    raise ListenError(text, f"the socket that systemd passes is of domain {name}", remedy)
 
 
 def _tune(port: ListeningPort, text: str) -> None:

@@ -15,9 +15,9 @@ from typing import Final
 
 #: What one source may read in a turn, whichever limit is reached first.
 TURN_MESSAGES: Final = 1000
-TURN_SECONDS: Final = 0.005
+TURN_SECONDS: Final = 0.003
 #: Seconds that a turn of one source may take, its sends included, before its next share is smaller.
-BUSY_SECONDS: Final = 0.004
+BUSY_SECONDS: Final = 0.003
 #: The smallest part of a share: below it, more turns would cost more than they help others.
 _LEAST_PART: Final = 1 / 32
 #: A reader asks :meth:`TurnBudget.is_late` only after messages whose number has none of these bits,

@@ -6,6 +6,7 @@ Must not import: the broker, the edges; what answers on a socket is handed in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
@@ -14,6 +15,7 @@ from twisted.logger import Logger
 from wampush.config.tables.network import TlsSettings
 from wampush.net import listeners, tls
 from wampush.net.tls_handshakes import FailedHandshakes
+from wampush.systemd.passed_sockets import unused_names
 
 _log = Logger(namespace="wampush.node")
 
@@ -33,6 +35,7 @@ class ListeningSockets:
         #: Each with its URL scheme.
         self._websocket: list[tuple[str, listeners.ListeningPort]] = []
         self._http: list[tuple[str, listeners.ListeningPort]] = []
+        self._endpoints: list[str] = []
 
     def open_websocket(self, endpoint: str, factory: Any) -> None:
         """Listen for WebSocket clients.
@@ -50,8 +53,17 @@ class ListeningSockets:
         scheme = "https" if tls.is_tls(endpoint) else "http"
         self._http.append((scheme, self._open(endpoint, factory)))
 
-    def warn_of_unused_tls(self) -> None:
-        """Log that no listener uses ``[tls]`` although it is filled in; call it after opening."""
+    def warn_of_unused(self, environment: Mapping[str, str]) -> None:
+        """Log what no listener uses: ``[tls]``, sockets from systemd; call it after opening.
+
+        :param environment: of the process.
+        """
+        for name in unused_names(environment, self._endpoints):
+            _log.warn(
+                "systemd passes the socket {name}, but no listener uses it, so its clients wait "
+                "forever; listen on systemd:domain=INET:name={name}, or disable its .socket unit",
+                name=name,
+            )
         settings = self._tls_settings
         if self._tls is None and (settings.certificate or settings.key):
             _log.warn(
@@ -60,6 +72,7 @@ class ListeningSockets:
             )
 
     def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
+        self._endpoints.append(endpoint)
         if not tls.uses_tls_table(endpoint):
             watching: Any = tls.WatchingReactor(self._reactor, self._failed_handshakes)
             return listeners.listen(watching, endpoint, factory)

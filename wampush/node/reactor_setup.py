@@ -13,8 +13,12 @@ from typing import Any, Final
 
 from twisted.internet.base import DelayedCall, ReactorBase
 
-#: Descriptors that are handled in one turn; each may take up to some tenths of a millisecond.
+#: Descriptors that are handled in one turn, at most and at least; each may take some tenths of a
+#: millisecond.
 TURN_EVENTS: Final = 32
+LEAST_TURN_EVENTS: Final = 4
+#: Seconds that a turn may take before the next ones handle fewer descriptors.
+LONG_TURN_SECONDS: Final = 0.004
 
 
 def use_monotonic_clock(reactor: Any) -> None:
@@ -40,15 +44,23 @@ def use_monotonic_clock(reactor: Any) -> None:
 class _BoundedPoller:
     """An epoll object that reports at most :data:`TURN_EVENTS` descriptors at a time.
 
-    The others come first the next time: the kernel keeps them in a queue.
+    The others come first the next time: the kernel keeps them in a queue. It reports fewer, as long
+    as turns with as many as it may report take long.
 
     :param poller: the real one.
     :param on_busy: called when there may be more.
+    :param seconds: returns the time in seconds; a clock that never goes back.
     """
 
-    def __init__(self, poller: select.epoll, on_busy: Callable[[], object]) -> None:
+    def __init__(
+        self, poller: select.epoll, on_busy: Callable[[], object], seconds: Callable[[], float]
+    ) -> None:
         self._poll = poller.poll
+        self._seconds = seconds
         self._on_busy = on_busy
+        self._most = TURN_EVENTS
+        #: When the last turn began, if it had as many descriptors as it may have.
+        self._full_since: float | None = None
         self.register = poller.register
         self.modify = poller.modify
         self.unregister = poller.unregister
@@ -56,13 +68,27 @@ class _BoundedPoller:
 
     def poll(self, timeout: float, most: int) -> list[tuple[int, int]]:
         """Wait for descriptors that are ready."""
-        events = self._poll(timeout, min(most, TURN_EVENTS))
-        if len(events) == TURN_EVENTS:
+        if self._full_since is not None:
+            self._adapt(self._seconds() - self._full_since)
+        events = self._poll(timeout, min(most, self._most))
+        if len(events) >= self._most:
+            self._full_since = self._seconds()
             self._on_busy()
+        else:
+            self._full_since = None
         return events
 
+    def _adapt(self, seconds: float) -> None:
+        """Choose how many descriptors the next turn may have, after a full one."""
+        if seconds > LONG_TURN_SECONDS:
+            self._most = max(LEAST_TURN_EVENTS, self._most // 2)
+        elif seconds < LONG_TURN_SECONDS / 2:
+            self._most = min(TURN_EVENTS, self._most * 2)
 
-def bound_turns(reactor: Any, on_busy: Callable[[], object]) -> None:
+
+def bound_turns(
+    reactor: Any, on_busy: Callable[[], object], seconds: Callable[[], float] = monotonic
+) -> None:
     """Make a reactor with epoll handle a bounded number of descriptors per turn.
 
     By default Twisted handles all that are ready before it looks at timers and pushes again: with
@@ -76,4 +102,4 @@ def bound_turns(reactor: Any, on_busy: Callable[[], object]) -> None:
     # Twisted has no public way to do this.
     poller = vars(reactor).get("_poller")
     if epoll is not None and isinstance(poller, epoll):
-        vars(reactor)["_poller"] = _BoundedPoller(poller, on_busy)
+        vars(reactor)["_poller"] = _BoundedPoller(poller, on_busy, seconds)

@@ -32,10 +32,10 @@ from wampush.node.default_publishing import decide_publishing
 from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
 from wampush.node.log.output import LogOutput, choose_output
-from wampush.node.log.writer import LogWriter
 from wampush.node.options import Account, Options, account, message_of
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
+from wampush.systemd.service_manager import ServiceManager
 
 if TYPE_CHECKING:
     from wampush.node.build import Node
@@ -97,10 +97,12 @@ class _Running:
 
     :param node: the parts of the node.
     :param sockets: what it listens on.
+    :param manager: is notified of its state.
     """
 
     node: Node
     sockets: ListeningSockets
+    manager: ServiceManager
 
 
 class WampushService(Service):
@@ -162,7 +164,8 @@ class WampushService(Service):
         settings = _fit_descriptors(self._loaded.settings)
         node = build(settings, reactor, settings.websocket.max_connections, self._loaded.folder)
         sockets = ListeningSockets(reactor, settings.tls)
-        self._running_node = _Running(node, sockets)
+        manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
+        self._running_node = _Running(node, sockets, manager)
         for endpoint in settings.websocket.listen:
             sockets.open_websocket(endpoint, node.websocket)
         pulled = node.pull.start()
@@ -174,7 +177,7 @@ class WampushService(Service):
             self._open_http(settings, reactor, node, sockets)
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
-        sockets.warn_of_unused_tls()
+        sockets.warn_of_unused(os.environ)
         decision = decide_publishing(settings.clients.publish, sockets.only_loopback)
         node.set_publishing(decision.publishing)
         _log.info(
@@ -219,9 +222,17 @@ class WampushService(Service):
         gc.collect()
         gc.freeze()
         if self._log_output is not None:
-            _write_in_thread(self._log_output.writer)
+            self._log_output.write_in_thread(reactor)
         # Until the reactor runs, a signal would end the process at once.
-        reactor.callWhenRunning(_log_ready)
+        reactor.callWhenRunning(self._on_ready)
+
+    def _on_ready(self) -> None:
+        _log.info(
+            "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
+        )
+        if self._running_node is not None:
+            urls = ", ".join(self._running_node.sockets.websocket_urls)
+            self._running_node.manager.ready(f"wampush {__version__} on {urls}")
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and pulling, deliver what was pulled, then end the connections.
@@ -240,6 +251,7 @@ class WampushService(Service):
             connections=len(node.websocket.connections),
             patience=STOP_PATIENCE,
         )
+        running.manager.stopping("stopping")
         begun = monotonic()
         node.pull.drain()
         node.acknowledged_pushes.stop()
@@ -297,6 +309,7 @@ class WampushService(Service):
             "stopped: {summary}",
             summary=summary(running.node.broker.ledger, monotonic() - self._started_at),
         )
+        running.manager.close()
         stopped.callback(result)
         return None
 
@@ -318,15 +331,14 @@ class WampushService(Service):
             _log.info("SIGHUP: nothing to reload, because wampush is stopping")
             return
         _log.info("SIGHUP: reloading keys and certificates")
-        reloading.reload_files(running.node, running.sockets)
-        if self._load_again is not None:
-            reloading.compare_settings(self._loaded, self._load_again)
+        with running.manager.reloading():
+            reloading.reload_files(running.node, running.sockets)
+            if self._load_again is not None:
+                reloading.compare_settings(self._loaded, self._load_again)
 
 
-def _log_ready() -> None:
-    _log.info(
-        "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
-    )
+def _report_to_log(problem: str) -> None:
+    _log.warn("systemd: {problem}", problem=problem)
 
 
 def _hand_over(account: Account, settings: Settings, node: Node, sockets: ListeningSockets) -> None:
@@ -345,19 +357,6 @@ def _stop_clients(node: Node, patience: float) -> Deferred[None]:
     """
     node.broker.flush()
     return node.websocket.stop(patience)
-
-
-def _write_in_thread(writer: LogWriter) -> None:
-    """Write the log in a thread until the reactor has stopped; twistd logs two lines after that.
-
-    Not earlier than the start is complete: what a start that fails has logged must be written
-    before the exit.
-    """
-    from twisted.internet import reactor
-
-    writer.start()
-    stopping: Any = reactor
-    stopping.addSystemEventTrigger("after", "shutdown", writer.finish)
 
 
 def _fit_descriptors(settings: Settings) -> Settings:

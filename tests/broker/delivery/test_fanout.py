@@ -178,6 +178,28 @@ def test_a_quiet_topic_overtakes_a_flush_that_goes_on(slow_world):
     assert reached(clients) == len(clients)
 
 
+def test_a_quiet_topic_is_flushed_before_a_crowded_one_of_the_same_turn(slow_world):
+    clients = [slow_world.client("t") for _ in range(DIRECT_RECEIVERS + 1)]
+    quiet = slow_world.client("quiet")
+    slow_world.fanout.flush_all()
+    publish(slow_world, "t", "a")
+    publish(slow_world, "quiet", "q")
+    publish(slow_world, "t", "b")
+    next(turns(slow_world))
+    assert values(quiet) == ["q"]
+    assert reached(clients) < len(clients)
+    slow_world.fanout.flush_all()
+    assert [values(client) for client in clients] == [["a", "b"]] * len(clients)
+
+
+def test_the_clock_is_looked_at_after_each_large_send(slow_world):
+    clients = [slow_world.client("t", limit=8 * DIRECT_BYTES) for _ in range(FLUSH_STEP)]
+    slow_world.fanout.flush_all()
+    publish(slow_world, "t", "x" * (DIRECT_BYTES // len(clients) + 1))
+    next(turns(slow_world))
+    assert reached(clients) == 2
+
+
 @pytest.mark.parametrize("policy", list(SlowClient))
 def test_who_publishes_faster_than_flushes_waits(policy):
     world = World(rules=[TopicRule("t", slow_client=policy)])

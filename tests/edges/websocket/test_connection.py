@@ -338,7 +338,7 @@ def test_the_answer_may_come_in_the_read_that_ends_the_connection(kind: str) -> 
     def end(_: bytes) -> None:
         connection.end(CloseReason.ENDED_BY_APPLICATION, "why")
 
-    conversation: Any = SimpleNamespace(on_text=end, on_lost=lambda: None)
+    conversation: Any = SimpleNamespace(subscriber=None, on_text=end, on_lost=lambda: None)
     connection.conversation = conversation
     first = (
         masked(b"[7]") if kind == "fast" else masked(b"[7", first=0x01) + masked(b"]", first=0x80)

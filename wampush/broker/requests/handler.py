@@ -178,9 +178,23 @@ class RequestHandler:
         except MessageRefused as refusal:
             self._refuse_request(subscriber, request, refusal, text)
 
-    def refuse(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
-        """Count a client's input that was not carried out."""
-        self.broker.ledger.refuse(Source.CLIENT, self.origin_of(subscriber), error, raw)
+    def refuse(
+        self, subscriber: Subscriber, error: MessageRefused, raw: bytes, **about: str
+    ) -> None:
+        """Count a client's input that was not carried out.
+
+        :param about: further fields of the log line.
+        """
+        peer = subscriber.peer
+        self.broker.ledger.refuse(
+            Source.CLIENT,
+            self.origin_of(subscriber),
+            error,
+            raw,
+            session=subscriber.session_id,
+            address="" if peer is None else peer.address,
+            **about,
+        )
 
     @staticmethod
     def origin_of(subscriber: Subscriber) -> str:
@@ -223,7 +237,10 @@ class RequestHandler:
                 details = {"reason": refusal.code}
                 reply = session.error(request.call_id, ERROR_FORBIDDEN, refusal.sentence, details)
             self.broker.fanout.reply(subscriber.outbox, reply)
-        self.refuse(subscriber, error, text)
+        if isinstance(request, Call):
+            self.refuse(subscriber, error, text, procedure=request.procedure)
+        else:
+            self.refuse(subscriber, error, text, topic=request.topic)
         if isinstance(request, StreamSubscribe):
             request.listener.on_outcome(request.topic, error)
 

@@ -88,6 +88,7 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
         "tcp6": _Kind(_WITHOUT_KEY, r"tcp6:8080:interface=\:\:1"),
         "ssl": _Kind(_TLS.split(), "ssl:8443:interface=127.0.0.1"),
         "unix": _Kind(("address", "mode", "backlog", "lockfile"), "unix:/run/wampush.sock"),
+        "systemd": _Kind(("domain", "index", "name"), "systemd:domain=INET:name=wampush"),
     }
 )
 
@@ -103,6 +104,10 @@ _FORMS: Final[Mapping[str, tuple[Callable[[str], object], str]]] = MappingProxyT
         "backlog": (re.compile("[0-9]{1,9}").fullmatch, "a whole number"),
         "mode": (re.compile("[0-7]{1,4}").fullmatch, "an octal number such as 660"),
         "lockfile": (re.compile("[01]").fullmatch, "0 or 1"),
+        # Twisted would change the mode of a UNIX socket of systemd, and remove its file at the end.
+        "domain": (re.compile("INET6?").fullmatch, "INET or INET6 (for a UNIX socket use unix:)"),
+        "index": (re.compile("[0-9]{1,4}").fullmatch, "a whole number"),
+        "name": (bool, "the FileDescriptorName= of a .socket unit"),
         "address": (bool, "a path"),
     }
 )
@@ -163,6 +168,8 @@ def _fault_of_arguments(parts: Parts, kind: _Kind, is_inner: bool) -> str | None
         is_usable, words = _FORMS[name]
         if not is_usable(values[name]):
             return f"an endpoint whose {name} is {words}, such as {kind.example}"
+    if parts.kind == "systemd" and ("index" in values) == ("name" in values):
+        return f"an endpoint with either index or name, such as {kind.example}"
     if parts.kind != "ssl" or "privateKey" in values:
         return None
     if is_inner or values.keys() - set(_WITHOUT_KEY):

@@ -338,7 +338,9 @@ class Connection(FrameReader):
 
     def _count(self, reason: CloseReason, detail: str = "") -> None:
         self.reason = reason
-        self.shared.ledger.end(reason, self.address, detail)
+        subscriber = None if self.conversation is None else self.conversation.subscriber
+        session = "" if subscriber is None else subscriber.session_id
+        self.shared.ledger.end(reason, self.address, detail, session)
 
     def _finish(self, reason: CloseReason, detail: str, wait_for: WaitFor) -> None:
         wheel = self.shared.timer_wheel

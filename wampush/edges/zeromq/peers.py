@@ -163,4 +163,5 @@ class Peers:
             self._decided = max(0, self._decided - 1)
 
     def _refuse(self, origin: str, reason: Refusal, detail: str) -> None:
-        self._ledger.refuse(Source.CONNECTION, origin, PushRefused(reason, detail), b"")
+        error = PushRefused(reason, detail)
+        self._ledger.refuse(Source.CONNECTION, origin, error, b"", address=origin)

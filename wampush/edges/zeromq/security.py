@@ -191,7 +191,7 @@ class ZmqSecurity:
             status = b"200"
         except PushRefused as error:
             origin = address.decode("ascii", "backslashreplace")
-            self._ledger.refuse(Source.CONNECTION, origin, error, b"")
+            self._ledger.refuse(Source.CONNECTION, origin, error, b"", address=origin)
         # The peer gets no reason.
         return [_VERSION, request_id, status, b"", user, b""]
 

@@ -59,6 +59,15 @@ class LogOutput:
     observer: Any
     writer: LogWriter
 
+    def write_in_thread(self, reactor: Any) -> None:
+        """Write the log in a thread until the reactor has stopped.
+
+        Call it when the start is complete: what a start that fails has logged must be written
+        before the exit. twistd logs two lines after the reactor has stopped.
+        """
+        self.writer.start()
+        reactor.addSystemEventTrigger("after", "shutdown", self.writer.finish)
+
 
 def choose_output(twistd: Mapping[str, Any], settings: Settings) -> LogOutput | None:
     """Return the destination that the options of twistd name.
