@@ -16,6 +16,7 @@ from bench.native import BenchError, build
 from bench.run import Run
 from bench.stress_client import Watch
 from bench.table import Row, head, line
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 SCENARIOS = (
@@ -44,7 +45,7 @@ def run_bench(*arguments: str, **environment: str) -> subprocess.CompletedProces
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=2 * PATIENCE,
         check=False,
     )
 
@@ -123,7 +124,7 @@ def test_programs_compile_without_warnings(tmp_path):
     assert programs.floor.exists()
     for options in ([], ["-x"], ["1", "2", "3", "4"]):
         result = subprocess.run(
-            [programs.load, *options], capture_output=True, text=True, timeout=10, check=False
+            [programs.load, *options], capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert result.returncode == 1
 

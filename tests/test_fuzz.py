@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fuzz.__main__ import run
 from fuzz.targets import TARGETS
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
 
@@ -18,7 +19,7 @@ def test_every_target_stands_a_short_run():
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -11,6 +11,8 @@ import check_own_tests
 import pytest
 from coverage import CoverageData
 
+from tests.support.waiting import PATIENCE
+
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 MODULE = '''\
 """A module."""
@@ -67,6 +69,7 @@ def measured(checkout: Path, *arguments: str) -> CoverageData:
         env={"COVERAGE_FILE": str(data), "PYTHONPATH": path, "PATH": ""},
         capture_output=True,
         text=True,
+        timeout=2 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -24,6 +24,7 @@ import wampush
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.locks import locked
 from tests.support.raw_client import RawClient
+from tests.support.waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (
@@ -236,9 +237,11 @@ def test_the_installed_daemon_brings_a_push_to_a_client(python: Path, tmp_path: 
     twistd = [str(python), "-c", RUN_TWISTD, "-n", "--pidfile="]
     with running_daemon(tmp_path, twistd=twistd, environment=dict(clean_environment())) as daemon:
         push_and_receive(daemon)
-        with urllib.request.urlopen(f"{daemon.http_url}/demo/", timeout=10) as response:
+        with urllib.request.urlopen(f"{daemon.http_url}/demo/", timeout=PATIENCE) as response:
             assert b"demo.js" in response.read()
-        with urllib.request.urlopen(f"{daemon.http_url}/static/demo/demo.js", timeout=10) as answer:
+        with urllib.request.urlopen(
+            f"{daemon.http_url}/static/demo/demo.js", timeout=PATIENCE
+        ) as answer:
             assert answer.read() == (ROOT / "static" / "demo" / "demo.js").read_bytes()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.puller import one_line
+from tests.support.waiting import PATIENCE
 from wampush.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ def test_check_survives_a_reader_that_has_gone() -> None:
     assert process.stderr is not None
     with process.stderr:
         assert process.stderr.read() == b""
-    assert process.wait(20) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_check_names_every_missing_module(

@@ -15,6 +15,7 @@ import pytest
 
 from tests.cli.puller import one_line
 from tests.support.daemon import Daemon, running_daemon
+from tests.support.waiting import PATIENCE
 from wampush.cli import events, http_port, main
 from wampush.testing.ports import reserved_ports
 
@@ -149,7 +150,7 @@ def test_a_daemon(daemon: Daemon) -> None:
         assert main(["push", "nobody", '{"n": 1.0}', "--http", daemon.http_url]) == 0
         assert process.stdout.readline() == b'nobody\t{"n": 1.0}\n'
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_a_server_that_is_not_there() -> None:

@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from tests.cli.puller import one_line
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.cli import main
 from wampush.cli.listen import Printer
 from wampush.client import ClientState
@@ -172,7 +172,7 @@ class Listener:
     def interrupt(self) -> tuple[int, str]:
         """Press Ctrl-C; the exit status and what else it said."""
         self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(20)
+        status = self.process.wait(PATIENCE)
         return status, self.err.read().decode()
 
     def close(self) -> None:
@@ -203,7 +203,7 @@ def test_it_ends_when_it_is_refused_for_good_and_shows_no_token(tmp_path: Path) 
             ("/?token=not.a.token", "The token was not accepted"),
         ):
             with contextlib.closing(Listener(daemon.websocket_url + query, "a")) as listener:
-                assert listener.process.wait(20) == 1
+                assert listener.process.wait(PATIENCE) == 1
                 first, second = listener.err.read().decode().splitlines()
                 assert first.startswith("wampush: connecting to ")
                 assert second.startswith("wampush: the server refused the WebSocket [401]: ")
@@ -286,7 +286,7 @@ def test_the_command_ends_when_its_reader_has_gone(daemon: Daemon) -> None:
         wait_for_topics(daemon, 1)
         listener.out.close()
         push(daemon, "a", "1")
-        assert listener.process.wait(20) == 0
+        assert listener.process.wait(PATIENCE) == 0
         assert b"Traceback" not in listener.err.read()
 
 

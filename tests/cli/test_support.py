@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.cli.puller import one_line
+from tests.support.waiting import PATIENCE
 from wampush.cli.support import Parser, complain, give_up_stdout, topic_text
 
 
@@ -72,4 +73,4 @@ def test_a_program_without_a_reader_ends_with_its_own_status() -> None:
     process.stdout.close()
     with process.stderr:
         assert process.stderr.read() == b""
-    assert process.wait(20) == 7
+    assert process.wait(PATIENCE) == 7

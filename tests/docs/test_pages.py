@@ -11,7 +11,6 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
@@ -28,7 +27,7 @@ from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.cli import command
 from wampush.config.load import load
 from wampush.testing.ports import reserved_ports
@@ -69,7 +68,7 @@ def run(*command: str | Path, text: str = "") -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout
@@ -257,7 +256,7 @@ def test_the_page_of_the_tutorial_shows_the_last_push_at_once(
 
         def kept() -> int:
             url = f"{daemon.http_url}/topics/{push[2]}"
-            with urllib.request.urlopen(url, timeout=10) as response:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as response:
                 return len(json.load(response)["events"])
 
         run(program("wampush"), *push[1:], "--to", daemon.zmq_address)
@@ -278,12 +277,9 @@ def test_the_example_of_the_python_client_runs(daemon: Daemon) -> None:
 
 
 def page_at(port: int) -> str:
-    """What a browser is shown at a port; nothing while nobody listens."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
-            return str(response.read().decode())
-    except OSError:
-        return ""
+    """What a browser is shown at a port."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=PATIENCE) as response:
+        return str(response.read().decode())
 
 
 def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
@@ -307,7 +303,7 @@ def test_clients_come_through_nginx_as_described(tmp_path: Path) -> None:
         assert path in servers
         with running_nginx(tmp_path / "nginx", block_in(more, "nginx", 0), servers):
             for port in (tcp, unix):
-                eventually(partial(page_at, port), lambda page: "WAMP" in page)
+                assert "WAMP" in page_at(port)
                 with RawClient(port) as client:
                     client.subscribe("MainCategory")
                     event = {"category": "MainCategory", "title": "hello"}
@@ -339,7 +335,7 @@ for ($number = 1; $number <= 1000; $number++) {
     }
 }
 $before = microtime(true);
-echo push_once() === false ? 'false' : 'sent', ' after ', round(microtime(true) - $before), ' s';
+echo push_once() === false ? 'false' : 'sent', ' after ', microtime(true) - $before, ' s';
 
 function push_once()
 {
@@ -359,7 +355,10 @@ def test_php_goes_on_while_wampush_is_down(tmp_path: Path) -> None:
     with reserved_ports(1) as (port,):
         code = WHILE_DOWN.replace("SNIPPET", snippet).replace("5555", str(port))
         path.write_text(code, encoding="utf-8")
-        assert run(*php_command(str(path))) == "false after 1 s"
+        outcome, seconds = run(*php_command(str(path))).removesuffix(" s").split(" after ")
+        # It gives up after SNDTIMEO, on a busy machine a little later.
+        assert outcome == "false"
+        assert float(seconds) > 0.9
 
 
 # Between documents

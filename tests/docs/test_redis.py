@@ -18,7 +18,7 @@ from tests.support.pages import PageServer
 from tests.support.php import php_program
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, redis_program, running_redis
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 GUIDE = "docs/howto/redis-as-a-source.md"
 EVENT = {"id": 17, "state": "paid"}
@@ -49,7 +49,7 @@ def on(redis: RedisServer, code: str) -> str:
 
 
 def run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

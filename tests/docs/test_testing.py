@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.guides import ROOT, blocks_in
+from tests.support.waiting import PATIENCE
 from wampush import testing
 
 GUIDE = "docs/howto/test-an-app.md"
@@ -39,7 +40,7 @@ def output_of(folder: Path, *command: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

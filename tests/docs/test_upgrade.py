@@ -12,7 +12,7 @@ import zmq
 from tests.support.daemon import Daemon
 from tests.support.guides import blocks_in
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.config.keys import MOVED, dotted
 from wampush.config.load import load
 from wampush.errors import OperatorError
@@ -52,7 +52,7 @@ def test_the_message_about_an_old_key(tmp_path: Path) -> None:
 def metrics_of(daemon: Daemon) -> str:
     """What a scrape receives."""
     url = f"http://127.0.0.1:{daemon.http_port}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
         return str(response.read().decode())
 
 

@@ -12,6 +12,7 @@ import pytest
 import zmq
 
 from tests.support.php import PhpServer, php_server
+from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 
 PUSH = """<?php
@@ -66,7 +67,7 @@ def push(
         }
     )
     before = time.monotonic()
-    with urllib.request.urlopen(f"{server.url}/push.php?{query}", timeout=20) as response:
+    with urllib.request.urlopen(f"{server.url}/push.php?{query}", timeout=PATIENCE) as response:
         sent = response.read() == b"true"
     return sent, time.monotonic() - before
 

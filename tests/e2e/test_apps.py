@@ -22,7 +22,7 @@ from tests.support.guides import ROOT, blocks_in
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.cli import main
 from wampush.wamp.cra import Salting, derive
 
@@ -119,7 +119,7 @@ def test_the_test_of_the_guide_passes(tmp_path: Path) -> None:
         [sys.executable, "-c", "import def_test_add; def_test_add.test_add()"],
         cwd=tmp_path,
         env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0
@@ -168,7 +168,9 @@ def handshake(daemon: Daemon, **headers: str) -> tuple[int, str]:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Protocol": "wamp",
     }
-    with contextlib.closing(HTTPConnection("127.0.0.1", daemon.websocket_port, 20)) as connection:
+    with contextlib.closing(
+        HTTPConnection("127.0.0.1", daemon.websocket_port, PATIENCE)
+    ) as connection:
         connection.request("GET", "/", headers={**upgrade, **headers})
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
@@ -398,7 +400,7 @@ def test_what_stops_the_start_is_one_line(tmp_path: Path, code: str | None, word
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode != 0

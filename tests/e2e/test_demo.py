@@ -58,13 +58,14 @@ def test_the_demo_page_is_fed(browser: Browser, tmp_path: Path) -> None:
             expect(page.locator("#price-value")).to_have_text(re.compile("[0-9]"))
             expect(page.locator("#load-value")).to_have_text(re.compile("[0-9]+%"))
             expect(page.locator("#price-title")).to_have_text("WMP")
-            expect(page.locator("#log li")).to_have_count(20, timeout=PATIENCE * 1000)
+            expect(page.locator("#log li")).to_have_count(20)
             # The lines to copy work as they are, though ZeroMQ is not at its usual port.
             for line in page.locator("#examples code").all():
                 expect(line).to_have_text(re.compile(f" --to tcp://127.0.0.1:{zmq}$"))
             # Pages that are opened later are filled at once.
             for topic in ("demo.price", "demo.load"):
-                with urllib.request.urlopen(f"http://127.0.0.1:{http}/topics/{topic}") as answer:
+                url = f"http://127.0.0.1:{http}/topics/{topic}"
+                with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                     assert len(json.load(answer)["events"]) == 1
             pictures = ROOT / ".cache" / "screenshots"
             page.screenshot(path=pictures / "demo.png", full_page=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import signal
 import socket
@@ -18,8 +17,9 @@ import zmq
 
 from tests.edges.zeromq.key_files import Keys
 from tests.support.daemon import twistd_command
+from tests.support.processor import cpu_seconds
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
 from wampush.testing.running_server import READY
@@ -46,15 +46,8 @@ def small_daemon(folder: Path, address: str, lines: str = "") -> Iterator[tuple[
 
 
 def health(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as response:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE) as response:
         return int(response.status)
-
-
-def cpu_seconds(process: Process) -> float:
-    fields = (
-        Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    )
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def assert_quiet(log: str) -> None:
@@ -90,9 +83,9 @@ def test_more_backends_than_descriptors(tmp_path: Path, kind: str) -> None:
             pushers.append(pusher)
         process.wait_for_line("32 backends are connected, which is the limit")
         assert health(http) == 200
-        before = cpu_seconds(process)
+        before = cpu_seconds(process.pid)
         time.sleep(2)
-        assert cpu_seconds(process) - before < 1.0
+        assert cpu_seconds(process.pid) - before < 1.0
         assert health(http) == 200
         with RawClient(websocket):
             pass
@@ -115,7 +108,7 @@ def test_more_backends_than_descriptors(tmp_path: Path, kind: str) -> None:
 
 def backends(port: int) -> float:
     url = f"http://127.0.0.1:{port}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as response:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as response:
         found = re.search(rb"^wampush_backend_connections (\S+)$", response.read(), re.MULTILINE)
     assert found is not None
     return float(found[1])

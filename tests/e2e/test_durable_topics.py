@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.raw_client import RawClient
+from tests.support.waiting import PATIENCE
 from wampush.cli import main
 from wampush.testing.ports import reserved_ports
 
@@ -24,7 +25,7 @@ durable = true
 
 def push(daemon: Daemon, number: int) -> dict[str, object]:
     request = urllib.request.Request(f"{daemon.http_url}/publish/orders", b"%d" % number)
-    with urllib.request.urlopen(request) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         answer = json.load(response)
     assert isinstance(answer, dict)
     return answer

@@ -19,7 +19,7 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.delay import DelayingProxy
 from tests.support.guides import blocks_in
 from tests.support.pages import PageServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 CUTS = 20
 PER_SECOND = 500
@@ -82,6 +82,9 @@ class Pusher:
 
     def _run(self) -> None:
         with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+            # Bounded, so that a test that fails ends also where nobody pulls any more.
+            socket.set(zmq.LINGER, int(PATIENCE * 1000))
+            socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
             socket.connect(f"tcp://127.0.0.1:{self._port}")
             begin = time.monotonic()
             for number in count():

@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
 from tests.support.looks import check_looks
+from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
 
@@ -197,7 +198,7 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
         expect(alice.locator("#mine li span").first).to_have_text("For you.")
         # A page that was refused finds out why.
         assert refusal(example) is None
-        foreign = http.client.HTTPConnection("127.0.0.1", example.websocket_port, timeout=10)
+        foreign = http.client.HTTPConnection("127.0.0.1", example.websocket_port, timeout=PATIENCE)
         foreign.request("GET", "/", headers=FOREIGN_HANDSHAKE)
         assert foreign.getresponse().status == 403
         assert (refusal(example) or {})["reason"] == "origin-forbidden"
@@ -220,14 +221,14 @@ def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
 
 def refusal(example: Example) -> dict[str, str] | None:
     """What the pages get when they ask why they were refused."""
-    with urllib.request.urlopen(f"{example.url}refusal.json", timeout=10) as answer:
+    with urllib.request.urlopen(f"{example.url}refusal.json", timeout=PATIENCE) as answer:
         found: dict[str, str] | None = json.load(answer)["refusal"]
     return found
 
 
 def push(command: list[str]) -> None:
     """Run what a page or the README of the examples says to type, in the project's folder."""
-    subprocess.run(command, cwd=ROOT, check=True, timeout=30)
+    subprocess.run(command, cwd=ROOT, check=True, timeout=PATIENCE)
 
 
 def test_a_push_that_nobody_takes_fails() -> None:
@@ -237,7 +238,7 @@ def test_a_push_that_nobody_takes_fails() -> None:
             ["php", EXAMPLES / "php" / "push.php", "--to", address, "news", "{}"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=PATIENCE,
             check=False,
         )
     assert done.returncode == 1

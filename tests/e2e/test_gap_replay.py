@@ -19,7 +19,7 @@ from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.delay import DelayingProxy
 from tests.support.pages import PageServer
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 CUTS = 8
 PER_SECOND = 200
@@ -84,6 +84,9 @@ class Pusher:
 
     def _run(self) -> None:
         with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+            # Bounded, so that a test that fails ends also where nobody pulls any more.
+            socket.set(zmq.LINGER, int(PATIENCE * 1000))
+            socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
             socket.connect(f"tcp://127.0.0.1:{self._port}")
             begin = time.monotonic()
             for number in count():
@@ -141,10 +144,11 @@ def test_a_page_gets_little_twice(browser: Browser, pages: PageServer, keeping: 
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
         (tab,) = open_tabs(browser, pages, proxy, 1)
         with Pusher(keeping.zmq_port) as pusher:
-            tab.wait_for_function(f"seen.length > {PER_SECOND}")
+            tab.wait_for_function(f"seen.length > {5 * PER_SECOND}")
             proxy.cut()
-            tab.wait_for_function(f"seen.length > {2 * PER_SECOND}")
+            tab.wait_for_function(f"seen.length > {6 * PER_SECOND}")
             pusher.end()
-            # What was sent since the ping that was answered last, of ten per second.
-            assert check(tab, pusher.last) < PER_SECOND
+            # What was sent since the ping that was answered last, of ten per second: a few dozen,
+            # on a busy machine hundreds, but not all of it.
+            assert check(tab, pusher.last) < 4 * PER_SECOND
         tab.close()

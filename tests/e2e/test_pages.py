@@ -16,6 +16,7 @@ from examples.run import python_pages
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon
 from tests.support.looks import check_looks, contrast
+from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -26,8 +27,6 @@ LOST = re.compile("^Connection lost – reconnecting in [0-9]+ s$")
 UNREACHABLE = re.compile("^Server not reachable – retrying in [0-9]+ s$")
 REFUSED = re.compile("^Refused – retrying in [0-9]+ s$")
 NO_CREDENTIALS = 'The request carries no credentials, and auth.order does not include "anonymous".'
-#: A page that uses ab.connect tries again after 5 s.
-AGAIN = 15_000
 
 
 class Site:
@@ -73,8 +72,8 @@ def stack() -> Iterator[ExitStack]:
         yield made
 
 
-def state(page: Page, text: str | re.Pattern[str], timeout: float = AGAIN) -> None:
-    expect(page.locator("#state")).to_have_text(text, timeout=timeout)
+def state(page: Page, text: str | re.Pattern[str]) -> None:
+    expect(page.locator("#state")).to_have_text(text)
 
 
 def test_states_of_the_connection_on_every_page(
@@ -121,7 +120,7 @@ def test_states_of_the_connection_on_every_page(
 
     # Ended by the server: the page waits for its reader.
     request = urllib.request.Request(f"{orders.http}/sessions?user=carol", method="DELETE")
-    with urllib.request.urlopen(request, timeout=10):
+    with urllib.request.urlopen(request, timeout=PATIENCE):
         state(carol, "Closed by the server")
     expect(carol.locator("#reason")).to_contain_text(
         "The server ended the connection with code 3000."

@@ -19,7 +19,6 @@ from tests.support.guides import blocks_in, on
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
-from tests.support.waiting import PATIENCE
 from wampush.testing.process import Process
 
 GUIDE = "docs/howto/presence.md"
@@ -96,7 +95,7 @@ def example_of_the_list() -> dict[str, Any]:
 def shows(page: Page, online: int, clients: int) -> None:
     """Wait until the page of the guide shows these numbers."""
     for name, number in (("online", online), ("clients", clients)):
-        expect(page.locator(f"#{name}")).to_have_text(str(number), timeout=1000 * PATIENCE)
+        expect(page.locator(f"#{name}")).to_have_text(str(number))
 
 
 def test_the_page_of_the_guide_shows_how_many_are_here(

@@ -9,7 +9,7 @@ from pathlib import Path
 import zmq
 
 from tests.support.daemon import Daemon
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.ports import reserved_ports
 
 REQUEST = (
@@ -22,7 +22,7 @@ SUBSCRIBE = b"\x81\x8a\0\0\0\0" + b'[5,"news"]'
 
 
 def through_the_proxy(port: int, client: str) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), 20)
+    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
     connection.sendall(f"PROXY TCP4 {client} 127.0.0.1 50000 8080\r\n{REQUEST}".encode())
     return connection
 

@@ -18,7 +18,7 @@ from tests.support.pages import page_server
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 GUIDE = "docs/howto/publish-over-http.md"
 
@@ -33,7 +33,9 @@ def client(daemon: Daemon) -> Iterator[RawClient]:
 
 
 def run(command: list[str], cwd: Path) -> str:
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -97,7 +99,7 @@ def test_the_php_of_the_guide(daemon: Daemon, client: RawClient, tmp_path: Path)
     refused = on(daemon, code).replace("'orders/7'", "''")
     script.write_text(refused, encoding="utf-8")
     done = subprocess.run(
-        php_command(str(script)), capture_output=True, text=True, timeout=30, check=False
+        php_command(str(script)), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (
         "wampush refused: The topic is an empty string; name a topic." in done.stdout + done.stderr
@@ -206,6 +208,6 @@ def test_the_pages_of_the_port_may_publish(
 def assert_nothing_came(daemon: Daemon, client: RawClient) -> None:
     """What is published last is what arrives first."""
     request = urllib.request.Request(f"{daemon.http_url}/publish/after", data=b"1")
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=PATIENCE) as response:
         assert json.load(response) == {"receivers": 1}
     assert client.receive() == [8, "after", 1]

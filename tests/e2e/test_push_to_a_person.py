@@ -18,6 +18,7 @@ from tests.support.pages import PageServer
 from tests.support.php import php_command
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
+from tests.support.waiting import PATIENCE
 from wampush.cli import main
 
 GUIDE = "docs/howto/push-to-a-person.md"
@@ -68,7 +69,7 @@ def run_php(code: str, folder: Path) -> None:
     script = folder / "push.php"
     script.write_text(code, encoding="utf-8")
     done = subprocess.run(
-        php_command(str(script)), capture_output=True, text=True, timeout=30, check=False
+        php_command(str(script)), capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -122,7 +123,7 @@ def test_the_commands(daemon: Daemon) -> None:
         assert seven.receive() == [8, "news", {"title": "for one user"}]
         program, *arguments = shlex.split(on(daemon, by_curl))
         command = [program, "--silent", "--show-error", "--noproxy", "*", *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
         assert json.loads(done.stdout) == {"receivers": 1}
         assert seven.receive() == [8, "news", {"title": "for one user"}]
         assert main(["push", "news", "1", "--to", daemon.zmq_address]) == 0

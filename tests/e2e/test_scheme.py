@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon
+from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 
 REQUEST = (
@@ -52,7 +53,7 @@ def web_application() -> Iterator[tuple[str, list[str]]]:
 
 def connect(port: int, context: ssl.SSLContext | None, more: str = "") -> None:
     """Make a handshake and see that it is answered."""
-    with socket.create_connection(("127.0.0.1", port), 20) as plain:
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as plain:
         stream = context.wrap_socket(plain, server_hostname="localhost") if context else plain
         with stream:
             stream.sendall(REQUEST.format(more=more).encode())
@@ -92,7 +93,7 @@ def test_a_client_without_tls_on_a_port_with_tls_is_logged(tmp_path: Path) -> No
         daemon = Daemon(ports, cwd=tmp_path, extra=extra)
         try:
             daemon.wait_until_ready()
-            with socket.create_connection(("127.0.0.1", tls_port), 20) as plain:
+            with socket.create_connection(("127.0.0.1", tls_port), PATIENCE) as plain:
                 plain.sendall(REQUEST.format(more="").encode())
                 daemon.wait_for_log(
                     lambda log: "the client sent plain HTTP; clients of this port use" in log

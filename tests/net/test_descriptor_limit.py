@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from wampush.net import descriptor_limit
 from wampush.net.descriptor_limit import RESERVED_DESCRIPTORS, Shares, needed_for_ipc, share_out
 
@@ -27,7 +28,7 @@ def test_the_limit_of_descriptors_is_raised_as_far_as_allowed(soft: int, hard: i
         [sys.executable, "-c", PROGRAM, str(soft), str(hard)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE,
         check=True,
     )
     assert json.loads(done.stdout) == [[soft, hard], [hard, hard]]
@@ -76,7 +77,7 @@ def test_host_names_can_be_handled_without_a_free_descriptor() -> None:
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
         "'example.org'.encode('idna')\n"
     )
-    subprocess.run([sys.executable, "-c", program], timeout=20, check=True)
+    subprocess.run([sys.executable, "-c", program], timeout=PATIENCE, check=True)
 
 
 @pytest.mark.parametrize(

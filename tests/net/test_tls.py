@@ -27,7 +27,7 @@ from tests.support.certificates import Certificate, make_certificate
 from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net.tls import (
@@ -77,7 +77,7 @@ def serial(port: int) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     with (
-        socket.create_connection(("127.0.0.1", port), 20) as plain,
+        socket.create_connection(("127.0.0.1", port), PATIENCE) as plain,
         context.wrap_socket(plain) as secure,
     ):
         shown = secure.getpeercert(binary_form=True)
@@ -315,13 +315,15 @@ def test_events_come_over_tls_and_the_demo_is_told_so(daemon: Daemon, server: Ce
         push(daemon, "t", 1, "x" * 200_000)
         assert client.receive() == [8, "t", 1]
         assert client.receive() == [8, "t", "x" * 200_000]
-    with urllib.request.urlopen(f"{daemon.http_url}/demo/settings.json", timeout=10) as answer:
+    with urllib.request.urlopen(
+        f"{daemon.http_url}/demo/settings.json", timeout=PATIENCE
+    ) as answer:
         assert json.load(answer)["websocket"] == f"{daemon.websocket_url}/"
 
 
 def connect(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSocket:
     """A connection that has had an answer, so that a ticket is there."""
-    plain = socket.create_connection(("127.0.0.1", port), 20)
+    plain = socket.create_connection(("127.0.0.1", port), PATIENCE)
     secure = context.wrap_socket(plain, server_hostname="localhost", session=session)
     secure.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert secure.recv(4096).startswith(b"HTTP/1.1 200")
@@ -378,7 +380,7 @@ def test_client_certificates(tmp_path: Path, server: Certificate, wanted: str) -
 
 
 def test_plain_text_on_a_tls_port_ends_quietly(daemon: Daemon, server: Certificate) -> None:
-    with socket.create_connection(("127.0.0.1", daemon.websocket_port), 20) as plain:
+    with socket.create_connection(("127.0.0.1", daemon.websocket_port), PATIENCE) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         while plain.recv(4096):
             pass
@@ -482,8 +484,8 @@ def test_who_is_far_beyond_the_limit_is_cut_off_without_a_traceback(
         address = ("127.0.0.1", daemon.websocket_port)
         with contextlib.ExitStack() as stack:
             for _ in range(1 + 64):
-                stack.enter_context(socket.create_connection(address, 20))
-            late = stack.enter_context(socket.create_connection(address, 20))
+                stack.enter_context(socket.create_connection(address, PATIENCE))
+            late = stack.enter_context(socket.create_connection(address, PATIENCE))
             with contextlib.suppress(ConnectionResetError):
                 assert late.recv(1) == b""
         assert "Traceback" not in daemon.log

@@ -15,7 +15,7 @@ from tests.support.daemon import Daemon
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_push
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 NASTY = "\"double\" 'single' \\back\\ </script><b>bold</b> & \u2028 \u0000 \t"
 
@@ -39,7 +39,7 @@ def test_the_shortest_backend_reaches_the_page(
 ) -> None:
     page = browser.open(seed_page("MainCategory"))
     wait_for_topics(daemon, 1)
-    subprocess.run(php_command("seed.php", daemon.zmq_address), check=True, timeout=30)
+    subprocess.run(php_command("seed.php", daemon.zmq_address), check=True, timeout=PATIENCE)
     page.wait_for_function("document.getElementById('count').textContent === '1'")
     assert page.inner_text("#category") == "MainCategory"
     assert page.inner_text("#title") == "Grüße aus Köln"

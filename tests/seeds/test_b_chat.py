@@ -241,7 +241,7 @@ def test_the_examples_page_in_two_windows(browser: Browser, tmp_path: Path) -> N
             expect(page.get_by_role("button", name="Send")).to_be_disabled()
         with chat(ports, tmp_path):
             for page in (first, second):
-                expect(page.locator("#state")).to_contain_text("Connected as", timeout=20_000)
+                expect(page.locator("#state")).to_contain_text("Connected as")
             say(first, "again")
             expect(second.locator("#messages .message").last.locator("p")).to_have_text("again")
 

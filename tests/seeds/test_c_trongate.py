@@ -11,10 +11,11 @@ from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
-from tests.support.php import php_program, php_server
+from tests.support.php import UNHURRIED, php_program, php_server
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
 from tests.support.tokens import KEY, token
+from tests.support.waiting import PATIENCE
 from tests.support.webhooks import shop
 from wampush.testing.ports import reserved_ports
 
@@ -42,7 +43,7 @@ def instance(folder: Path, redis: RedisServer) -> Iterator[Daemon]:
 def published(redis: RedisServer, channel: str) -> int:
     """Publish as the web application does; how many subscribers Redis found."""
     command = [php_program(), "-r", PUBLISH, str(redis.port), channel]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return int(done.stdout)
 
@@ -195,7 +196,7 @@ def with_handlers(folder: Path, more: str = "") -> Iterator[Daemon]:
             f'[callback]\nurl = "{web.url}/trongate_token.php"\n{more}',
             encoding="utf-8",
         )
-        with running_daemon(folder, extra=["--config", str(path)]) as daemon:
+        with running_daemon(folder, extra=["--config", str(path), *UNHURRIED]) as daemon:
             yield daemon
 
 

@@ -30,6 +30,7 @@ from tests.support.daemon import running_daemon
 from tests.support.limits import PREFIX_LIMITS
 from tests.support.pages import page_server
 from tests.support.raw_client import RawClient
+from tests.support.waiting import PATIENCE
 from wampush.apps.component import ComponentConnection
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
@@ -262,7 +263,7 @@ def test_io_can_be_swapped(tmp_path: Path) -> None:
     path = tmp_path / "ws.sock"
     extra = ["--listen", f"unix:{path}"]
     with running_daemon(tmp_path, extra=extra) as daemon, socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(20)
+        client.settimeout(PATIENCE)
         client.connect(str(path))
         client.sendall(request())
         assert client.recv(1000).startswith(b"HTTP/1.1 101 ")
@@ -294,7 +295,8 @@ def handshake_of_wamp() -> bytes:
 CONFIGURATION = """
 [websocket]
 ping_interval = 0.2
-silence_timeout = 0.5
+# As long as a browser on a busy machine may take for a pong.
+silence_timeout = 4
 
 [[routes]]
 path = "/chat"
@@ -306,7 +308,7 @@ class Pinged:
     """A client on a bare socket that answers pings as long as the test wants."""
 
     def __init__(self, port: int, path: str) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), 20)
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE)
         self._socket.sendall(request(target=path))
         self._stream = self._socket.makefile("rb")
         while self._stream.readline() not in (b"\r\n", b""):
@@ -340,11 +342,11 @@ def test_ping_and_pong_are_kept_going(path: str, browser: Browser, tmp_path: Pat
     ):
         tab = browser.open(f"{pages.url}/p.html")
         tab.evaluate(
-            "url => new Promise(open => {"
-            " window.conn = new WebSocket(url, 'wamp'); conn.onopen = open; })"
+            "url => new Promise((open, fail) => {"
+            " window.conn = new WebSocket(url, 'wamp'); conn.onopen = open; conn.onerror = fail; })"
             if path == "/"
-            else "url => new Promise(open => {"
-            " window.conn = new WebSocket(url); conn.onopen = open; })",
+            else "url => new Promise((open, fail) => {"
+            " window.conn = new WebSocket(url); conn.onopen = open; conn.onerror = fail; })",
             f"{daemon.websocket_url}{path}",
         )
         client = Pinged(daemon.websocket_port, path)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.php import php_server
+from tests.support.php import UNHURRIED, php_server
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
+from tests.support.waiting import PATIENCE
 
 SCRIPTS = Path(__file__).with_name("php")
 ACTION = "Deferred_tasks/done"
@@ -84,7 +85,7 @@ def send_to_clients(daemon: Daemon, tmp_path: Path) -> Iterator[Callable[..., No
 
         def send(*sent: list[object]) -> None:
             body = json.dumps([*sent, [ACTION, "end", ALL]]).encode()
-            with urllib.request.urlopen(url, body, timeout=20) as response:
+            with urllib.request.urlopen(url, body, timeout=PATIENCE) as response:
                 assert response.read() == b"sent"
 
         yield send
@@ -196,7 +197,7 @@ def with_actions(folder: Path) -> Iterator[Daemon]:
             '[clients]\npublish = "always"\n',
             encoding="utf-8",
         )
-        extra = ["--config", "wampush.toml"]
+        extra = ["--config", "wampush.toml", *UNHURRIED]
         with running_daemon(folder, extra=extra, traceback_expected=True) as daemon:
             yield daemon
 

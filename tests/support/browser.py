@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, expect
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 FLAGS = (
     "--headless",
@@ -24,6 +24,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+MILLISECONDS = PATIENCE * 1000
+# Five seconds otherwise, in which a browser on a busy machine may not even have drawn the page.
+expect.set_options(timeout=MILLISECONDS)
 
 
 class Browser:
@@ -34,6 +37,7 @@ class Browser:
     """
 
     def __init__(self, context: BrowserContext) -> None:
+        context.set_default_timeout(MILLISECONDS)
         self._context = context
         self.errors: list[str] = []
         self.logged: list[str] = []
@@ -94,7 +98,7 @@ def chromium() -> str:
 def running_chromium(driver: Playwright) -> Iterator[Chromium]:
     """Start a browser for several users one after the other, and end it after the block."""
     chromium_process = driver.chromium.launch(
-        executable_path=chromium(), headless=True, args=[*FLAGS]
+        executable_path=chromium(), headless=True, args=[*FLAGS], timeout=MILLISECONDS
     )
     try:
         yield chromium_process
@@ -131,6 +135,7 @@ def running_browser(
         executable_path=chromium(),
         headless=True,
         args=[*FLAGS, *rules],
+        timeout=MILLISECONDS,
         ignore_https_errors=any_certificate,
     )
     browser = BrowserProcess(context, profile)

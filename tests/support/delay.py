@@ -8,6 +8,8 @@ import socket
 import threading
 from collections.abc import Iterator
 
+from tests.support.waiting import PATIENCE
+
 _End = bytes | None
 
 
@@ -34,13 +36,13 @@ class DelayingProxy:
         """Pass connections on in a thread of its own, until the block ends."""
         self._thread.start()
         starting = asyncio.start_server(self._pass_on, sock=self._listening)
-        server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(10)
+        server = asyncio.run_coroutine_threadsafe(starting, self._loop).result(PATIENCE)
         try:
             yield self
         finally:
-            asyncio.run_coroutine_threadsafe(self._stop(server), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(self._stop(server), self._loop).result(PATIENCE)
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(10)
+            self._thread.join(PATIENCE)
             self._loop.close()
 
     def cut(self) -> None:

@@ -12,9 +12,17 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.ports import reserved_ports
 
+#: Options of a daemon that waits for PHP however busy the machine is; the usual limits are those of
+#: people who wait.
+UNHURRIED = (
+    "--set=websocket.handshake_timeout=100",
+    "--set=callback.timeout=40",
+    "--set=webhooks.connect_timeout=40",
+    "--set=webhooks.timeout=40",
+)
 SCRIPTS = Path(__file__).resolve().parents[1] / "e2e" / "php"
 WEB = SCRIPTS / "web"
 
@@ -42,7 +50,7 @@ def php_push(address: str, *messages: Mapping[str, object]) -> None:
         input=text,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -85,7 +93,7 @@ class PhpServer:
     def log_in(self, user: str) -> str:
         """Log in as a user; the cookie that a browser would send from then on."""
         address = f"{self.url}/login.php?{urllib.parse.urlencode({'user': user})}"
-        with urllib.request.urlopen(address, timeout=10) as response:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as response:
             cookie: str = response.read().decode()
         return cookie
 

@@ -10,6 +10,8 @@ import struct
 from types import TracebackType
 from typing import Self
 
+from tests.support.waiting import PATIENCE
+
 
 class PlainClient:
     """One connection (RFC 6455), opened.
@@ -25,7 +27,7 @@ class PlainClient:
         port: int,
         path: str = "/",
         tls: ssl.SSLContext | None = None,
-        patience: float = 20.0,
+        patience: float = PATIENCE,
     ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), patience)
         if tls is not None:

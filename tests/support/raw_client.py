@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.waiting import PATIENCE
+
 
 class RawClient:
     """One open connection to the WebSocket port (RFC 6455) that has received WELCOME.
@@ -28,7 +30,7 @@ class RawClient:
     def __init__(
         self,
         port: int,
-        patience: float = 20.0,
+        patience: float = PATIENCE,
         tls: ssl.SSLContext | None = None,
         path: str = "/",
         cookie: str = "",

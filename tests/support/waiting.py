@@ -9,8 +9,10 @@ from typing import TypeVar
 
 Seen = TypeVar("Seen")
 
-#: Seconds after which something that should have happened counts as not happening.
-PATIENCE = 20.0
+#: Seconds after which something that should have happened counts as not happening. Less than the
+#: ``timeout`` of a test, so that a wait ends first and says what it waited for; many times what a
+#: busy machine needs.
+PATIENCE = 50.0
 
 
 def eventually(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.php import PhpServer, php_server
+from tests.support.php import UNHURRIED, PhpServer, php_server
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "webhooks.md"
 LOGIN = (
@@ -64,5 +64,5 @@ def shop(folder: Path, more: str = "") -> Iterator[Shop]:
         settings = settings.replace('"hooks.key"', json.dumps(str(key)))
         path = folder / "wampush.toml"
         path.write_text(f"{settings}{more}\n", encoding="utf-8")
-        with running_daemon(folder, extra=["--config", str(path)]) as daemon:
+        with running_daemon(folder, extra=["--config", str(path), *UNHURRIED]) as daemon:
             yield Shop(php, daemon, online, key)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from wampush.apps import App, Context
 
 ROOT = Path(__file__).parents[3]
@@ -225,7 +226,7 @@ def test_an_editor_sees_the_right_types(tmp_path):
         env={"MYPYPATH": str(ROOT), "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=55,
+        timeout=PATIENCE,
         check=False,
     )
     lines = done.stdout.splitlines()

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 from twisted.logger import globalLogPublisher
 
 from tests.support.php import php_server
+from tests.support.waiting import PATIENCE
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
@@ -360,14 +361,14 @@ def test_secrets_are_in_no_representation():
 # Over HTTP, with PHP as the web application.
 
 
-def ask(url: str, *cookies: str, timeout: float = 3.0) -> tuple[list[Any], str]:
+def ask(url: str, *cookies: str, timeout: float = PATIENCE) -> tuple[list[Any], str]:
     """What comes of handshakes with these cookies, and what was logged."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.ask_callback", url, str(timeout), *cookies],
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=2 * PATIENCE,
         check=True,
     )
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
@@ -388,20 +389,20 @@ def test_a_php_session_is_who_logged_in(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("page", "words"),
+    ("page", "words", "timeout"),
     [
-        ("/broken.php", "status 500"),
-        ("/redirect.php", "status 302"),
-        ("/missing.php", "status 404"),
-        ("/html.php", "not JSON"),
-        ("/long.php", "longer than 65536 bytes"),
-        ("/half.php", "the request failed"),
-        ("/slow.php", "no response within 0.5 s"),
+        ("/broken.php", "status 500", PATIENCE),
+        ("/redirect.php", "status 302", PATIENCE),
+        ("/missing.php", "status 404", PATIENCE),
+        ("/html.php", "not JSON", PATIENCE),
+        ("/long.php", "longer than 65536 bytes", PATIENCE),
+        ("/half.php", "the request failed", PATIENCE),
+        ("/slow.php", "no response within 0.5 s", 0.5),
     ],
 )
-def test_a_php_page_that_does_not_answer_as_agreed(tmp_path, page, words):
+def test_a_php_page_that_does_not_answer_as_agreed(tmp_path, page, words, timeout):
     with php_server(tmp_path) as php:
-        outcomes, log = ask(php.url + page, "PHPSESSID=secret7", timeout=0.5)
+        outcomes, log = ask(php.url + page, "PHPSESSID=secret7", timeout=timeout)
         assert outcomes == ["authentication-unavailable"]
         assert words in log
         assert "secret7" not in log

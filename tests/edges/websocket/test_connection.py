@@ -26,6 +26,7 @@ from tests.edges.websocket.in_memory import (
     masked,
     request,
 )
+from tests.support.waiting import PATIENCE
 from wampush.broker.identity import Identity
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.closing import LINGER_SECONDS, Closing
@@ -611,6 +612,7 @@ def test_a_connection_needs_no_dictionary_of_its_own() -> None:
         cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.stdout == "0\n", done.stderr

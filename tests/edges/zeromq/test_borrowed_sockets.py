@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
 from wampush.edges.zeromq.borrowed_sockets import BorrowedSockets, accepted_by
 
 
@@ -37,7 +38,7 @@ def test_the_connection_ends_when_the_library_closes_it(borrowed: BorrowedSocket
         with borrowed.borrow(ours.fileno()):
             pass
         ours.close()
-        theirs.settimeout(5)
+        theirs.settimeout(PATIENCE)
         assert theirs.recv(1) == b""
 
 

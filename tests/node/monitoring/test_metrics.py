@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from tests.edges.websocket.in_memory import MemoryNode, masked
 from tests.support.daemon import Daemon
 from tests.support.raw_client import RawClient
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 from wampush import __version__
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.identity import Identity
@@ -221,7 +221,7 @@ def test_nothing_comes_from_or_gets_into_the_global_registry(measuring: Measured
 def test_a_scrape_of_a_daemon(daemon: Daemon) -> None:
     with RawClient(daemon.websocket_port) as client:
         client.subscribe("t")
-        with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as response:
+        with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=PATIENCE) as response:
             assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             text = response.read().decode()
     values = {
