@@ -62,7 +62,12 @@ class PlainClient:
 
     def send(self, data: str | bytes) -> None:
         """Send a text or binary message in one masked frame."""
-        first, payload = (0x81, data.encode()) if isinstance(data, str) else (0x82, data)
+        if isinstance(data, str):
+            self._send(0x81, data.encode())
+        else:
+            self._send(0x82, data)
+
+    def _send(self, first: int, payload: bytes) -> None:
         mask = os.urandom(4)
         size = len(payload)
         length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack("!H", size)
@@ -70,10 +75,13 @@ class PlainClient:
         self._socket.sendall(bytes([first]) + length + mask + masked)
 
     def receive(self) -> str | bytes:
-        """The next message; pings and the like are passed over."""
+        """The next message; pings that come before it are answered."""
         while True:
             opcode, payload = self._frame()
             assert opcode != 8, f"the server closed: {payload!r}"
+            if opcode == 9:
+                # A client that is silent for a minute is dropped, and tests may take longer.
+                self._send(0x8A, payload)
             if opcode in (1, 2):
                 return payload.decode() if opcode == 1 else payload
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-#: Seconds after which something that should have happened counts as not happening.
-PATIENCE: Final = 20.0
+#: Seconds after which something that should have happened counts as not happening; a server may
+#: take twenty to start where the machine is busy.
+PATIENCE: Final = 60.0
 
 
 class Process:

@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.waiting import PATIENCE
 from wampush.apps import App, Context
 
 ROOT = Path(__file__).parents[3]
@@ -121,116 +118,3 @@ def test_two_hooks_for_keys_in_an_app():
     app.cra_key(lambda ctx, name: None)
     with pytest.raises(ValueError, match="has a cra_key handler already"):
         app.cra_key(lambda ctx, name: None)
-
-
-# Types, as an editor and mypy see them.
-
-RIGHT = """
-from twisted.internet.defer import Deferred, succeed
-from wampush.apps import App, ConnectContext, Context, CraSecret, Identity, Refuse, Rewrite
-
-app = App()
-
-
-@app.procedure("add", timeout=2.5)
-def add(ctx: Context, a: int, b: int = 2) -> int:
-    ctx.publish("t", {"a": a}, to={"users": ["7"]})
-    users = [str(a), str(b)]
-    without = {3, 4}
-    ctx.publish("t", a, to={"users": users, "registered": False, "exclude": {"users": without}})
-    return a + b
-
-
-@app.procedure("later")
-async def later(ctx: Context) -> str:
-    return await succeed("x")
-
-
-@app.procedure("deferred", threaded=False)
-def deferred(ctx: Context) -> Deferred[int]:
-    return succeed(1)
-
-
-@app.on_connect
-def connect(ctx: ConnectContext) -> None:
-    room: str = ctx.request.parameters.get("room", "")
-    raise Refuse(room)
-
-
-@app.on_connect(timeout=1)
-async def connect_later(ctx: ConnectContext) -> None:
-    ctx.session.send("t", 1)
-
-
-@app.on_subscribe
-def subscribe(ctx: Context, topic: str) -> None:
-    reveal_type(ctx.session.user)
-
-
-@app.on_subscribe("a.*")
-async def subscribe_some(ctx: Context, topic: str) -> None:
-    pass
-
-
-@app.on_publish("a.*", timeout=1)
-def publish(ctx: Context, topic: str, data: object) -> Rewrite | None:
-    return Rewrite(None)
-
-
-@app.action("a")
-def act(ctx: Context, details: object) -> object:
-    return None
-
-
-@app.cra_key
-async def key(ctx: Context, name: str) -> CraSecret | None:
-    return CraSecret("secret", Identity(user=name))
-
-
-total: int = add(Context.__new__(Context), 1)
-"""
-
-WRONG = [
-    "@app.procedure('p')\ndef f(ctx: int) -> int:\n    return 1",
-    "@app.on_connect\ndef f(ctx: ConnectContext) -> int:\n    return 1",
-    "@app.on_connect\ndef f(ctx: ConnectContext, more: int) -> None: ...",
-    "@app.on_subscribe\ndef f(ctx: Context, topic: int) -> None: ...",
-    "@app.on_publish('t')\ndef f(ctx: Context, topic: str, data: object) -> int:\n    return 1",
-    "@app.cra_key\ndef f(ctx: Context, name: str) -> str:\n    return ''",
-    "def f(ctx: Context) -> None:\n    ctx.publish('t', 1, to={'user': ['7']})",
-    "def f(ctx: Context) -> None:\n    ctx.publish('t', 1, to={'registered': 'yes'})",
-    "@app.action('a', wait=2)\ndef f(ctx: Context, details: object) -> None: ...",
-]
-
-
-def test_an_editor_sees_the_right_types(tmp_path):
-    (tmp_path / "right.py").write_text(RIGHT, encoding="utf-8")
-    names = []
-    for number, code in enumerate(WRONG):
-        name = f"wrong{number}.py"
-        names.append(name)
-        head = RIGHT.split("\n\n\n", 1)[0]
-        (tmp_path / name).write_text(f"{head}\n\n\n{code}\n", encoding="utf-8")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "mypy",
-            "--strict",
-            f"--cache-dir={tmp_path / 'cache'}",
-            f"--config-file={ROOT / 'setup.cfg'}",
-            "right.py",
-            *names,
-        ],
-        cwd=tmp_path,
-        env={"MYPYPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    lines = done.stdout.splitlines()
-    assert [line for line in lines if line.startswith("right.py") and "error" in line] == []
-    assert any("str | None" in line for line in lines if "Revealed" in line), done.stdout
-    for name in names:
-        assert any(line.startswith(f"{name}:") and "error" in line for line in lines), name
