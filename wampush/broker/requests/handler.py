@@ -28,6 +28,7 @@ from wampush.broker.requests.procedures import (
     Procedures,
     answer,
 )
+from wampush.broker.requests.refusals import refuse
 from wampush.broker.requests.streams import StreamSubscribe
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal
@@ -178,28 +179,9 @@ class RequestHandler:
         except MessageRefused as refusal:
             self._refuse_request(subscriber, request, refusal, text)
 
-    def refuse(
-        self, subscriber: Subscriber, error: MessageRefused, raw: bytes, **about: str
-    ) -> None:
-        """Count a client's input that was not carried out.
-
-        :param about: further fields of the log line.
-        """
-        peer = subscriber.peer
-        self.broker.ledger.refuse(
-            Source.CLIENT,
-            self.origin_of(subscriber),
-            error,
-            raw,
-            session=subscriber.session_id,
-            address="" if peer is None else peer.address,
-            **about,
-        )
-
-    @staticmethod
-    def origin_of(subscriber: Subscriber) -> str:
-        """Return the name of a client in refusals."""
-        return f"session {subscriber.session_id}"
+    def refuse(self, subscriber: Subscriber, error: MessageRefused, raw: bytes) -> None:
+        """Count a client's input that was not carried out."""
+        refuse(self.broker.ledger, subscriber, error, raw)
 
     def _arrive(self, subscriber: Subscriber, request: Request, text: bytes) -> None:
         """Check a request; let it take effect, or wait.
@@ -237,10 +219,7 @@ class RequestHandler:
                 details = {"reason": refusal.code}
                 reply = session.error(request.call_id, ERROR_FORBIDDEN, refusal.sentence, details)
             self.broker.fanout.reply(subscriber.outbox, reply)
-        if isinstance(request, Call):
-            self.refuse(subscriber, error, text, procedure=request.procedure)
-        else:
-            self.refuse(subscriber, error, text, topic=request.topic)
+        refuse(self.broker.ledger, subscriber, error, text, request)
         if isinstance(request, StreamSubscribe):
             request.listener.on_outcome(request.topic, error)
 

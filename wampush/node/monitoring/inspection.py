@@ -12,6 +12,7 @@ from typing import Final
 
 from wampush.broker.ledger import RefusedHandshake, RefusedInput
 from wampush.broker.requests.handler import RequestHandler
+from wampush.broker.requests.refusals import origin_of
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
 
@@ -145,7 +146,7 @@ class Inspection:
         if subscriber is None:
             return None
         identity = subscriber.identity
-        origin = self._requests.origin_of(subscriber)
+        origin = origin_of(subscriber)
         return {
             "session": session_id,
             "user": identity.user,
