@@ -1,7 +1,7 @@
-"""The daemon under systemd, as far as that can be without it as process 1.
+"""The daemon under systemd, with the units of deploy/.
 
-Notifications go to a real socket, a real systemd-socket-activate passes a listening socket, and
-systemd-analyze checks the units of deploy/.
+Where namespaces are permitted, a systemd of its own runs them. Everywhere notifications go to a
+real socket, systemd-socket-activate passes a listening socket, and systemd-analyze checks units.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from tests.support.daemon import running_daemon, twistd_command
 from tests.support.proxies import adapted, program
 from tests.support.raw_client import RawClient
 from tests.support.service_manager import notify_socket
+from tests.support.systemd import ROOT, running_systemd, why_not
+from tests.support.waiting import eventually
 from wampush import __version__
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
@@ -133,3 +136,62 @@ def test_the_units_are_valid(units: list[str]) -> None:
 def test_the_service_is_confined(units: list[str]) -> None:
     said = analyze("security", "--offline=true", "--threshold=20", "--no-pager", units[0])
     assert re.search(r"Overall exposure level for wampush\.service: \d", said)
+
+
+def test_a_real_systemd_starts_reloads_watches_and_stops_it(tmp_path: Path) -> None:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    settings = (
+        '[websocket]\nlisten = ["systemd:domain=INET:name=wampush"]\n'
+        '[history]\ndatabase = "/var/lib/wampush/history.sqlite"\n'
+        '[[topics]]\nmatch = "kept"\ndurable = true\nhistory = 1\n'
+    )
+    # The programs of the tests are elsewhere, perhaps where the unit hides them.
+    needed = dict.fromkeys((str(ROOT), sys.prefix, sys.base_prefix))
+    service = adapted(
+        "systemd/wampush.service",
+        {
+            TWISTD: twistd_command()[0],
+            "/etc/wampush.toml": "/run/systemd/system/wampush.toml",
+            "User=wampush": "User=www-data",
+            "ProtectHome=true": "ProtectHome=tmpfs",
+            "WatchdogSec=30": "WatchdogSec=4",
+            "RestartSec=2": "RestartSec=100ms",
+            "[Unit]\n": "[Unit]\nDefaultDependencies=no\n",
+            "[Service]\n": f"[Service]\nBindReadOnlyPaths={' '.join(needed)}\n"
+            f"Environment=PYTHONPATH={ROOT} PYTHONDONTWRITEBYTECODE=1\n"
+            "StandardOutput=append:/run/wampush.log\nStandardError=inherit\n",
+        },
+    )
+    socket_unit = adapted(
+        "systemd/wampush.socket", {"[Unit]\n": "[Unit]\nDefaultDependencies=no\n"}
+    )
+    files = {
+        "wampush.service": service,
+        "wampush.socket": socket_unit,
+        "wampush.toml": settings,
+    }
+    with running_systemd(tmp_path / "units", files) as systemd:
+        systemd.systemctl("start", "wampush.socket")
+        assert systemd.property("wampush", "ActiveState") == "inactive"
+        page = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/').status)"
+        assert systemd.run_python(page) == "200\n"
+        # The answer may be faster than the notification.
+        systemd.systemctl("start", "wampush")
+        status = systemd.property("wampush", "StatusText")
+        assert status == f"wampush {__version__} on ws://127.0.0.1:8080/"
+        systemd.systemctl("reload", "wampush")
+        assert "SIGHUP: reloading" in systemd.log("wampush.log")
+        assert systemd.property("wampush", "NRestarts") == "0"
+        # A process that does nothing any more is replaced after WatchdogSec=.
+        systemd.systemctl("kill", "--kill-whom=main", "--signal=STOP", "wampush")
+        eventually(lambda: systemd.property("wampush", "NRestarts"), lambda count: count == "1")
+        assert systemd.run_python(page) == "200\n"
+        systemd.systemctl("start", "wampush")
+        systemd.systemctl("stop", "wampush.socket", "wampush")
+        assert systemd.property("wampush", "Result") == "success"
+        log = systemd.log("wampush.log")
+        assert log.count(" ready: ") == 2
+        assert log.count(" stopped: ") == 1
+        assert "Traceback" not in log
