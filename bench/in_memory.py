@@ -12,6 +12,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from time import monotonic
 from typing import Any, Final
 
 import orjson
@@ -120,7 +121,8 @@ class Node:
         parts = (push,)
         receivers: int | None = 0
         for _ in range(count):
-            fanout.defer_flush()
+            # As a source does, whose budget begins with this time.
+            fanout.defer_flush(monotonic())
             receivers = broker.push(Source.ZEROMQ, ingest.publication(parts))
             fanout.flush()
         return receivers or 0

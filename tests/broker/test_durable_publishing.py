@@ -250,3 +250,20 @@ def test_rows_that_are_not_kept_are_trimmed_and_a_topic_that_is_gone_is_not() ->
     world.broker.replays.history._logs.clear()
     world.clock.advance(SWEEP_INTERVAL)
     assert len(world.journal.trimmed) == 1
+
+
+def test_a_push_is_timed_until_it_is_delivered() -> None:
+    world = World()
+    fanout = world.broker.fanout
+    now = [100.0]
+    fanout._seconds = lambda: now[0]
+    fanout.defer_flush(99.0)
+    world.push(b"1")
+    fanout.flush()
+    world.publish("d", b"2")
+    now[0] += 2
+    # Stands for receivers, whose sessions are not what this is about.
+    world.broker.watch(lambda _: fanout.expect())
+    world.journal.answer(2)
+    fanout.flush()
+    assert (fanout.push_timer.durations.count, fanout.push_timer.durations.total) == (2, 6.0)

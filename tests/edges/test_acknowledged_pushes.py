@@ -298,3 +298,23 @@ def test_ids_that_are_too_long_are_refused_before_anything_is_published(node: Me
         assert [each.refusal for each in refused] == [Refusal.BAD_ID]
     assert len(publish_list(node, *pushes, push_id=most)) == 2
     assert counts(node) == (5, 2, {"bad-id": 3})
+
+
+def test_a_push_is_timed_from_its_arrival_whether_it_is_held_or_not(node: MemoryNode) -> None:
+    node.open().subscribe("t")
+    fanout, pushes = node.broker.fanout, node.node.acknowledged_pushes
+    now = [100.0]
+    fanout._seconds = lambda: now[0]
+    publish(node, b"t", b"1")
+    now[0] += 0.25
+    node.turn()
+    assert (fanout.push_timer.durations.count, fanout.push_timer.durations.total) == (1, 0.25)
+    node.pressure.hold(Hold.TOTAL)
+    publish(node, b"t", b"2")
+    node.turn()
+    assert (pushes.held, fanout.push_timer.durations.count) == (1, 1)
+    now[0] += 5
+    node.pressure.release(Hold.TOTAL)
+    node.turn()
+    assert pushes.held == 0
+    assert (fanout.push_timer.durations.count, fanout.push_timer.durations.total) == (2, 5.25)

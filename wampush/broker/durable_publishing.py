@@ -67,6 +67,7 @@ class _InFlight:
     :param durable: the indexes of the parts that are stored.
     :param size: what it counts in the queue, in bytes.
     :param on_done: learns the outcome.
+    :param arrived: when its push has arrived, by the clock of the fan-out; 0 without one.
     :param outcome: of storing; None until it is known.
     """
 
@@ -75,6 +76,7 @@ class _InFlight:
     durable: Sequence[int]
     size: int
     on_done: OnDone
+    arrived: float
     outcome: Outcome | None = None
 
 
@@ -162,7 +164,8 @@ class DurablePublishing:
         size = len(publication.payload) + OVERHEAD_BYTES
         if publication.audience is not EVERYONE:
             size += audience_bytes(publication.audience)
-        entry = _InFlight(parts, self._ledger.time(), durable, size, on_done)
+        arrived = self._router.fanout.push_timer.arrived
+        entry = _InFlight(parts, self._ledger.time(), durable, size, on_done, arrived)
         self._writing.append(entry)
         self.size += size
         for each in parts:
@@ -308,6 +311,8 @@ class DurablePublishing:
         positions: list[Position | None] = [None] * len(entry.parts)
         for index, stored_at in zip(entry.durable, outcome.positions, strict=True):
             positions[index] = stored_at
+        if entry.arrived:
+            self._router.fanout.note_pushes(entry.arrived)
         receivers = 0
         for each, position in zip(entry.parts, positions, strict=True):
             receivers += self._deliver_part(each, position, entry.time)

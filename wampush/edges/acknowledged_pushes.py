@@ -69,6 +69,7 @@ class _HeldPush:
     :param origin: who sent it, for refusals.
     :param done: fires when it is published.
     :param timer: ends the waiting.
+    :param arrived: when it has arrived, by the clock of the fan-out.
     """
 
     publication: Publication
@@ -76,6 +77,7 @@ class _HeldPush:
     origin: str
     done: Deferred[Published]
     timer: Any
+    arrived: float
 
 
 class AcknowledgedPushes:
@@ -112,6 +114,11 @@ class AcknowledgedPushes:
         self._stopping = False
         backpressure.call_on_release(self._on_release)
 
+    @property
+    def held(self) -> int:
+        """The number of pushes that wait for their turn, or for the end of a pause."""
+        return len(self._held)
+
     def publish(
         self, parts: Sequence[bytes], origin: str, push_id: str = ""
     ) -> Deferred[Published]:
@@ -127,7 +134,7 @@ class AcknowledgedPushes:
             publication = self._publication(parts)
         except PushRefused as error:
             return self._refused(error, origin, parts, push_id=push_id)
-        self._budget.begin()
+        self._begin_turn()
         return self._publish_once(publication, parts, origin, push_id)
 
     def publish_list(
@@ -149,7 +156,7 @@ class AcknowledgedPushes:
                 check_id(each.push_id)
         except PushRefused as error:
             return self._refused(error, origin, [body], push_id=push_id)
-        self._budget.begin()
+        self._begin_turn()
         done = []
         for index, each in enumerate(pushes):
             one_id = each.push_id or (f"{push_id}#{index}" if push_id else "")
@@ -187,6 +194,10 @@ class AcknowledgedPushes:
         if self._stopping:
             raise PushRefused(Refusal.STOPPING)
 
+    def _begin_turn(self) -> None:
+        self._budget.begin()
+        self._broker.fanout.note_pushes()
+
     def _publish_once(
         self, publication: Publication, parts: Sequence[bytes], origin: str, push_id: str
     ) -> Deferred[Published]:
@@ -210,7 +221,8 @@ class AcknowledgedPushes:
         # The push stays valid when its sender disconnects meanwhile: all of it was received.
         done: Deferred[Published] = Deferred()
         timer = self._call_later(MAX_WAIT, self._refuse_late_push)
-        self._held.append(_HeldPush(publication, parts, origin, done, timer))
+        arrived = self._broker.fanout.push_timer.arrived
+        self._held.append(_HeldPush(publication, parts, origin, done, timer, arrived))
         return done
 
     def _publish_now(self, publication: Publication) -> Deferred[Published]:
@@ -267,6 +279,7 @@ class AcknowledgedPushes:
                 self._publish_held_soon()
                 return
             first = self._held[0]
+            self._broker.fanout.note_pushes(first.arrived)
             try:
                 published = self._publish_now(first.publication)
             except PushRefused as error:

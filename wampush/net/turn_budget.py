@@ -62,12 +62,12 @@ class TurnBudget:
     """
 
     __slots__ = (
-        "_begun",
         "_bytes",
         "_max_bytes",
         "_max_messages",
         "_max_seconds",
         "_now",
+        "begun",
         "part",
         "steps",
     )
@@ -84,7 +84,8 @@ class TurnBudget:
         self._max_messages = max_messages
         self._max_seconds = max_seconds
         self._now = now
-        self._begun = 0.0
+        #: When this turn began, by the clock that was handed in.
+        self.begun = 0.0
         #: The part of the whole share that the source gets now.
         self.part = 1.0
         #: The messages of a turn, numbered.
@@ -92,12 +93,12 @@ class TurnBudget:
 
     def begin(self) -> int:
         """Begin a turn; return the bytes that may be read in it."""
-        self._begun = self._now()
+        self.begun = self._now()
         return self._bytes
 
     def is_late(self) -> bool:
         """Return whether the time of this turn is up."""
-        return self._now() - self._begun > self._max_seconds
+        return self._now() - self.begun > self._max_seconds
 
     def adapt(self, has_more: bool, is_held: bool = False) -> None:
         """Choose the next share, once everything that was read is sent.
@@ -108,7 +109,7 @@ class TurnBudget:
         :param is_held: whether sources must pause after it, because clients read too slowly; then
             the turn says nothing about the time that its sends take.
         """
-        took = self._now() - self._begun
+        took = self._now() - self.begun
         if is_held:
             part = max(_LEAST_PART, self.part / 2)
         elif has_more and took > BUSY_SECONDS:

@@ -47,7 +47,9 @@ from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
 from wampush.node.core import Core, make_core, make_requests
 from wampush.node.history import history_reader
+from wampush.node.monitoring.collector_pauses import CollectorPauses
 from wampush.node.monitoring.inspection import Inspection
+from wampush.node.monitoring.loop_lag import LoopLag
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -73,6 +75,8 @@ class Node:
     :param apps: application code in Python.
     :param webhooks: requests to the web application; None where none are configured.
     :param inspection: what operators may see.
+    :param loop_lag: measures how late the event loop is.
+    :param collector_pauses: measures the pauses of the garbage collector.
     """
 
     broker: Broker
@@ -88,6 +92,18 @@ class Node:
     apps: NodeApps
     webhooks: NodeWebhooks | None
     inspection: Inspection
+    loop_lag: LoopLag
+    collector_pauses: CollectorPauses
+
+    def start_measuring(self) -> None:
+        """Measure the event loop and the garbage collector from now on."""
+        self.loop_lag.start()
+        self.collector_pauses.start()
+
+    def stop_measuring(self) -> None:
+        """Measure no longer."""
+        self.loop_lag.stop()
+        self.collector_pauses.stop()
 
     def set_publishing(self, publishing: Publishing) -> None:
         """Set which clients may PUBLISH where no permission decides."""
@@ -129,6 +145,8 @@ def build(
         apps=apps,
         webhooks=webhooks,
         inspection=_inspection(requests, websocket, redis, webhooks),
+        loop_lag=LoopLag(reactor.seconds, reactor.callLater),
+        collector_pauses=CollectorPauses(),
     )
 
 

@@ -56,6 +56,9 @@ def make_site(
             backends=lambda: node.pull.connections,
             redis=node.redis.status,
             failed_tls_handshakes=failed_tls_handshakes,
+            held_pushes=lambda: node.acknowledged_pushes.held,
+            loop_lag=node.loop_lag.durations,
+            collector_pauses=node.collector_pauses.durations,
         )
     )
     view = _view(settings, node, metrics, websocket_url, is_stopping)

@@ -216,6 +216,7 @@ class WampushService(Service):
         if self._running_node is not None:
             self._running_node.node.websocket.start()
             self._running_node.node.redis.start()
+            self._running_node.node.start_measuring()
             bound_turns(reactor, self._running_node.node.pull.read_next)
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
@@ -282,6 +283,7 @@ class WampushService(Service):
         node.pull.stop()
         node.authenticator.close()
         node.backpressure.stop()
+        node.stop_measuring()
         if node.broker.occupancy is not None:
             node.broker.occupancy.stop()
         ended = [running.sockets.close_http(), node.components.stop(), node.apps.stop(patience)]

@@ -212,3 +212,12 @@ def test_an_address_with_more_than_its_share_loses_the_longest_queues(clock: Fak
     clock.advance(0)
     pressure.stop()
     assert not clock.pending
+
+
+def test_blocked_clients_and_what_waits_for_them_are_counted(pressure):
+    assert (pressure.blocked_clients, pressure.queued_chunks) == (0, 0)
+    first, second = Queue(pressure, 1), Queue(pressure, 1)
+    first.chunks = [object(), object()]
+    assert (pressure.blocked_clients, pressure.queued_chunks) == (2, 3)
+    pressure.on_unblocked(first)
+    assert (pressure.blocked_clients, pressure.queued_chunks) == (1, len(second.chunks))

@@ -16,6 +16,7 @@ from wampush.broker.delivery.fanout import (
     FLUSH_STEP,
 )
 from wampush.broker.delivery.lone_client import LONE_PATIENCE
+from wampush.broker.delivery.push_timer import TIMED_EVERY
 from wampush.broker.publication import Position, Publication
 from wampush.broker.topic_rules import TopicRule
 from wampush.choices import SlowClient
@@ -543,3 +544,75 @@ def test_an_event_for_one_client_is_sent_in_order(world):
     world.end_turn()
     assert client.texts == [b'[8,"t","a"]', b'[8,"u","b","e",1]', b'[8,"t","c"]']
     assert values(other) == ["a", "c"]
+
+
+# How long pushes take
+
+
+@pytest.fixture
+def timed(world):
+    """A world whose fan-out has the clock of the test."""
+    world.clock.now = 100.0
+    world.fanout._seconds = lambda: world.clock.now
+    return world
+
+
+def flush_after(world, seconds):
+    world.clock.now += seconds
+    world.fanout.flush()
+
+
+def times(world):
+    """How many pushes there were, and how long they took together."""
+    return world.fanout.push_timer.durations.count, pytest.approx(
+        world.fanout.push_timer.durations.total
+    )
+
+
+def test_pushes_are_timed_from_their_arrival_to_the_flush(timed):
+    timed.client("t")
+    timed.fanout.defer_flush(99.5)
+    publish(timed, "t", *"abc")
+    flush_after(timed, 0.25)
+    assert times(timed) == (3, 2.25)
+    publish(timed, "t", "a publication of a client")
+    flush_after(timed, 1)
+    assert times(timed) == (3, 2.25)
+
+
+def test_pushes_without_receivers_are_not_timed_nor_count_later(timed):
+    timed.client("t")
+    timed.fanout.note_pushes()
+    publish(timed, "nobody", "a")
+    assert len(timed.turn) == 1
+    timed.end_turn()
+    publish(timed, "t", "a publication of a client")
+    flush_after(timed, 5)
+    assert times(timed) == (0, 0)
+
+
+def test_the_oldest_push_of_a_turn_counts(timed):
+    timed.client("t")
+    timed.fanout.note_pushes()
+    publish(timed, "t", "a")
+    timed.fanout.note_pushes(98.0)
+    timed.fanout.note_pushes(99.0)
+    timed.fanout.note_pushes()
+    timed.fanout.defer_flush(99.0)
+    publish(timed, "t", "b")
+    flush_after(timed, 0.5)
+    assert times(timed) == (2, 5.0)
+
+
+def test_sources_that_read_in_every_turn_are_timed_now_and_then(timed):
+    timed.client("t")
+    for _ in range(10):
+        timed.fanout.defer_flush(timed.clock.now)
+        publish(timed, "t", "a")
+        flush_after(timed, TIMED_EVERY * 0.3)
+    assert timed.fanout.push_timer.durations.count == 3
+    timed.clock.now += TIMED_EVERY
+    timed.fanout.defer_flush(timed.clock.now)
+    publish(timed, "t", "a")
+    timed.fanout.flush()
+    assert timed.fanout.push_timer.durations.count == 4

@@ -307,3 +307,24 @@ def test_a_connection_that_was_closed_twice_ends_once(monkeypatch: pytest.Monkey
     attempt.protocol.close()
     assert sent
     assert attempt.sent() == b""
+
+
+def test_messages_are_timed_from_the_beginning_of_their_share(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = RedisWorld(monkeypatch)
+    attempt = world.subscribe()
+    fanout = world.node.broker.fanout
+
+    def publish_to_one() -> None:
+        # Stands for a receiver.
+        fanout.expect()
+        world.clock.advance(0.001)
+
+    world.on_publish = publish_to_one
+    world.clock.advance(1)
+    fanout._seconds = world.clock.seconds
+    attempt.says(message(b"orders", b"1") + message(b"orders", b"2"))
+    durations = fanout.push_timer.durations
+    assert durations.count == 2
+    assert durations.total == pytest.approx(0.004)

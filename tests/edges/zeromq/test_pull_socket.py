@@ -408,3 +408,20 @@ def test_states_follow_each_other_without_return() -> None:
     for before, successors in MOVES.items():
         assert all(order.index(after) > order.index(before) for after in successors)
     assert MOVES[SocketState.CLOSED] == frozenset()
+
+
+def test_pushes_are_timed_from_the_beginning_of_their_share() -> None:
+    with bridge() as running, push_socket(running.addresses[0]) as backend:
+        fanout = running.node.broker.fanout
+        publish = running._publish
+
+        def publish_to_one(publication: Publication) -> int:
+            # Stands for a receiver.
+            fanout.expect()
+            return publish(publication)
+
+        running.node.broker._router.publish = publish_to_one  # type: ignore[method-assign]
+        backend.send_multipart([b"t", b"1"])
+        running.until(lambda: bool(running.seen))
+        assert fanout.push_timer.durations.count == 1
+        assert 0 <= fanout.push_timer.durations.total < PATIENCE

@@ -23,8 +23,10 @@ from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
+from wampush.durations import Durations
 from wampush.errors import CloseReason
 from wampush.node.core import make_core
+from wampush.node.monitoring.metric import Histogram
 from wampush.node.monitoring.metrics import METRICS, _of_durable
 from wampush.node.monitoring.node_state import NodeState
 from wampush.node.monitoring.scrape import Metrics
@@ -40,6 +42,7 @@ class MeasuredNode:
     def __init__(self, *topics: TopicSettings) -> None:
         self.node = MemoryNode(topics=topics)
         self.redis: list[dict[str, object]] = []
+        self.loop_lag, self.collector_pauses = Durations(), Durations()
         self.metrics = Metrics(
             NodeState(
                 broker=self.node.broker,
@@ -50,6 +53,9 @@ class MeasuredNode:
                 backends=lambda: 4,
                 redis=lambda: self.redis,
                 failed_tls_handshakes=lambda: 4,
+                held_pushes=lambda: self.node.node.acknowledged_pushes.held,
+                loop_lag=self.loop_lag,
+                collector_pauses=self.collector_pauses,
             )
         )
 
@@ -102,8 +108,12 @@ def test_a_scrape_has_type_and_help_of_each_metric(measuring: MeasuredNode) -> N
         assert (family.type, family.documentation) == (each.kind.value, each.documentation)
         assert family.samples
         for sample in family.samples:
-            assert sample.name == each.name
-            assert set(sample.labels) == set(each.labels)
+            if isinstance(each, Histogram):
+                assert sample.name.removeprefix(each.name) in ("_bucket", "_sum", "_count")
+                assert set(sample.labels) <= {"le"}
+            else:
+                assert sample.name == each.name
+                assert set(sample.labels) == set(each.labels)
 
 
 def test_sessions_connections_and_topics(measuring: MeasuredNode) -> None:
@@ -199,6 +209,48 @@ def test_backlog_and_pauses(measuring: MeasuredNode) -> None:
     assert measuring.value("wampush_pauses_total") == 1
 
 
+def test_queues_of_clients_that_read_slowly(measuring: MeasuredNode) -> None:
+    names = ("wampush_blocked_clients", "wampush_queued_chunks", "wampush_queued_bytes")
+    slow, fast = measuring.node.open(), measuring.node.open()
+    for peer in (slow, fast):
+        peer.subscribe("t")
+    slow.subscriber.outbox.block(in_flight=1)
+    for number in range(3):
+        measuring.node.publish("t", b"%d" % number)
+    blocked, chunks, size = (measuring.value(name) for name in names)
+    assert (blocked, chunks) == (1, len(slow.subscriber.outbox.chunks))
+    assert chunks
+    assert size == slow.subscriber.outbox.queued
+    slow.lose()
+    assert [measuring.value(name) for name in names] == [0, 0, 0]
+
+
+def test_pushes_that_are_held(measuring: MeasuredNode) -> None:
+    assert measuring.value("wampush_held_pushes") == 0
+    measuring.node.pressure.hold(Hold.FLUSHING)
+    measuring.node.node.acknowledged_pushes.publish([b"t", b"1"], "127.0.0.1")
+    assert measuring.value("wampush_held_pushes") == 1
+    measuring.node.pressure.release(Hold.FLUSHING)
+    measuring.node.clock.advance(0)
+    assert measuring.value("wampush_held_pushes") == 0
+
+
+def test_durations(measuring: MeasuredNode) -> None:
+    names = {
+        "wampush_push_to_flush_seconds": measuring.node.broker.fanout.push_timer.durations,
+        "wampush_loop_lag_seconds": measuring.loop_lag,
+        "wampush_gc_pause_seconds": measuring.collector_pauses,
+    }
+    for name, durations in names.items():
+        assert measuring.value(f"{name}_count") == 0
+        durations.add(0.02, 3)
+        durations.add(99)
+        assert measuring.value(f"{name}_count") == 4
+        assert measuring.value(f"{name}_sum") == pytest.approx(99.06)
+        for bound, count in (("0.0001", 0), ("0.01", 0), ("0.025", 3), ("25", 3), ("+Inf", 4)):
+            assert measuring.value(f"{name}_bucket", le=bound) == count
+
+
 def test_redis_sources(measuring: MeasuredNode) -> None:
     states = ("a", "connected"), ("b", "connecting"), ("c", "connected"), ("c", "connecting")
     measuring.redis = [{"redis": redis, "state": state} for redis, state in states]
@@ -211,7 +263,12 @@ def test_nothing_comes_from_or_gets_into_the_global_registry(measuring: Measured
     try:
         stranger.inc()
         names = {name for name, _ in measuring.samples()}
-        assert names <= {each.name for each in METRICS}
+        stored = {
+            f"{each.name}{suffix}"
+            for each in METRICS
+            for suffix in (("_bucket", "_sum", "_count") if isinstance(each, Histogram) else ("",))
+        }
+        assert names <= stored
         of_all = prometheus_client.generate_latest(prometheus_client.REGISTRY)
         assert b"wampush" not in of_all
     finally:

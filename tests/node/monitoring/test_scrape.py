@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.edges.websocket.in_memory import MemoryNode
+from wampush.durations import Durations
 from wampush.node.monitoring.metrics import METRICS
 from wampush.node.monitoring.node_state import NodeState
 from wampush.node.monitoring.scrape import Metrics
@@ -28,6 +29,9 @@ def test_values_are_read_when_they_are_scraped() -> None:
             backends=lambda: 4,
             redis=lambda: [{"redis": "a", "state": "connected"}],
             failed_tls_handshakes=lambda: 4,
+            held_pushes=lambda: 0,
+            loop_lag=Durations(),
+            collector_pauses=Durations(),
         )
     )
     assert reads == []

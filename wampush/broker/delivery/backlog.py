@@ -23,6 +23,10 @@ class Backlog(Protocol):
     stalled: bool
 
     @property
+    def chunks(self) -> Sequence[object]:
+        """What waits; the first one is another object once something has been sent."""
+
+    @property
     def address_name(self) -> str | None:
         """The name under which the client's address is counted; None for one without limits."""
 
@@ -34,11 +38,3 @@ class Backlog(Protocol):
 
     def overflow(self) -> None:
         """End the connection of this client: it is too slow."""
-
-
-class Awaitable(Backlog, Protocol):
-    """A queue that sources may wait for."""
-
-    @property
-    def chunks(self) -> Sequence[object]:
-        """What waits; the first one is another object once something has been sent."""

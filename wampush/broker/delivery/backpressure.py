@@ -30,7 +30,7 @@ from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.delivery.address_shares import LOOKS, queues_to_drop
-from wampush.broker.delivery.backlog import Awaitable, Backlog, Timer
+from wampush.broker.delivery.backlog import Backlog, Timer
 from wampush.broker.delivery.lone_client import LoneClient
 
 PATIENCE: Final = 1.0
@@ -100,6 +100,16 @@ class Backpressure:
         """Whether sources pause because of clients."""
         return bool(self._holds) and self._holds != {Hold.STORING}
 
+    @property
+    def blocked_clients(self) -> int:
+        """The number of clients whose connections take nothing for now."""
+        return len(self._blocked)
+
+    @property
+    def queued_chunks(self) -> int:
+        """The number of chunks that wait for these clients; added up at each call."""
+        return sum([len(backlog.chunks) for backlog in self._blocked])
+
     def call_on_release(self, callback: Callable[[], None]) -> None:
         """Call a function whenever the last reason to pause has ended."""
         self._release_callbacks.append(callback)
@@ -154,7 +164,7 @@ class Backpressure:
                 for callback in self._release_callbacks:
                     callback()
 
-    def hold_for(self, crowd: Iterable[Awaitable]) -> None:
+    def hold_for(self, crowd: Iterable[Backlog]) -> None:
         """Pause until the whole crowd has caught up, or patience ends."""
         awaited = set(crowd)
         alone = next(iter(awaited)) if len(awaited) == 1 else None

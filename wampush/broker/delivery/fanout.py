@@ -20,6 +20,7 @@ from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.batch import Batch, Receiver
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
+from wampush.broker.delivery.push_timer import PushTimer
 from wampush.broker.delivery.slow_clients import SlowClients
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position, Publication
@@ -69,6 +70,8 @@ class Fanout:
         #: How many publications there have been, those included that the application decides about.
         self.published = 0
         self._seconds = seconds
+        #: How long pushes take from their arrival to the flush that follows.
+        self.push_timer: Final = PushTimer()
         #: Outboxes with something queued since the last flush.
         self._touched: list[Outbox] = []
         #: Those of them that have a publication to few clients. They are flushed before the others:
@@ -168,9 +171,23 @@ class Fanout:
             if self._late:
                 self._backpressure.hold(Hold.FLUSHING)
 
-    def defer_flush(self) -> None:
-        """Schedule no flush: the caller publishes now and calls :meth:`flush` itself."""
+    def defer_flush(self, arrived: float = 0.0) -> None:
+        """Schedule no flush: the caller publishes now and calls :meth:`flush` itself.
+
+        :param arrived: when the pushes have arrived, by the clock of the fan-out; 0 for no pushes.
+        """
         self._scheduled = True
+        if arrived > self.push_timer.next_at:
+            self.push_timer.begin(arrived, self.published)
+
+    def note_pushes(self, arrived: float | None = None) -> None:
+        """Note that pushes are published now, whose flush is not deferred.
+
+        :param arrived: when the oldest has arrived, by the clock of the fan-out; now if omitted.
+        """
+        self.push_timer.begin(self._seconds() if arrived is None else arrived, self.published)
+        # A push without receivers queues nothing, and must not count in a later turn.
+        self._wake()
 
     def flush(self) -> None:
         """Send what is queued, with one send per outbox; stop when the time is up.
@@ -195,6 +212,8 @@ class Fanout:
             self._touched, self._touched_by_few = self._touched_by_few + self._touched, []
         if self._touched or self._late:
             self._flush_touched()
+        if self.push_timer.arrived:
+            self.push_timer.end(self._seconds(), self.published)
 
     def _flush_touched(self) -> None:
         touched, self._touched = self._touched, []

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from wampush.broker.delivery.backlog import Awaitable, Backlog, Timer
+from wampush.broker.delivery.backlog import Backlog, Timer
 
 LONE_PATIENCE: Final = 0.1
 #: A part of the queue; of half a queue of 4 MiB in this time, 0.7 MB per second.
@@ -41,7 +41,7 @@ class _Suspicion:
     :param timer: ends the suspicion.
     """
 
-    backlog: Awaitable
+    backlog: Backlog
     head: object
     most: float
     timer: Timer
@@ -65,7 +65,7 @@ class LoneClient:
         """Return whether a client gets the patience of a crowd."""
         return backlog in self._proven
 
-    def may_hold(self, backlog: Awaitable) -> bool:
+    def may_hold(self, backlog: Backlog) -> bool:
         """Return whether sources may wait for a client; notice how long its queue is."""
         if self._rest is not None:
             return False
@@ -119,7 +119,7 @@ class LoneClient:
             self._rest.cancel()
             self._rest = None
 
-    def _grows_fast(self, backlog: Awaitable) -> bool:
+    def _grows_fast(self, backlog: Backlog) -> bool:
         """Return whether a queue has grown much since it was noticed; notice it if it is new."""
         suspicion = self._suspicion
         if suspicion is None:

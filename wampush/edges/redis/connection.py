@@ -261,7 +261,6 @@ class RedisConnection(SubscriberProtocol):
         reading = self._reading
         is_empty = False
         if self._may_read():
-            reading.fanout.defer_flush()
             try:
                 is_empty = self._read_share()
             except BrokenReply as error:
@@ -294,7 +293,7 @@ class RedisConnection(SubscriberProtocol):
         return self._state is ConnectionState.LOGGING_IN or self._reading.may_read()
 
     def _read_share(self) -> bool:
-        """Take replies until none is complete or this turn's share is used up.
+        """Take replies until none is complete or this turn's share is used up; the caller flushes.
 
         :returns: whether no complete reply is left.
         :raises BrokenReply: the data is not what a subscriber can get.
@@ -302,6 +301,7 @@ class RedisConnection(SubscriberProtocol):
         reader = self._reader
         budget = self._reading.budget
         least = reader.waiting - budget.begin()
+        self._reading.fanout.defer_flush(budget.begun)
         for count in budget.steps:
             reply = reader.next_reply()
             if reply is NeedData.NEED_DATA:

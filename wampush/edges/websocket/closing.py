@@ -90,7 +90,6 @@ class Closing(ABC):
     __slots__ = (
         "_answer",
         "_backpressure",
-        "_chunks",
         "_discardable",
         "_in_flight",
         "_on_event",
@@ -100,6 +99,7 @@ class Closing(ABC):
         "_transport",
         "_wait_for",
         "address_name",
+        "chunks",
         "queued",
         "stalled",
         "timer_slot",
@@ -124,11 +124,11 @@ class Closing(ABC):
         self._discardable = DISCARD_BYTES
         self._registered = False
         self._sent = False
-        self._chunks = leftover.chunks
+        self.chunks = leftover.chunks
         self._in_flight = leftover.in_flight
         self.address_name = leftover.address_name
         #: Bytes that wait, here and in the transport.
-        self.queued = self._in_flight + sum(map(len, self._chunks))
+        self.queued = self._in_flight + sum(map(len, self.chunks))
 
     def start(self) -> None:
         """Begin to send what is left; called once."""
@@ -164,7 +164,7 @@ class Closing(ABC):
         self._backpressure.on_unblocked(self)
         self._backpressure.on_dequeued(self.queued)
         self.queued = self._in_flight = 0
-        self._chunks = []
+        self.chunks = []
         self._registered = False
         self._answer = None
         self._sent = True
@@ -174,7 +174,7 @@ class Closing(ABC):
 
         :param samples: chunks to look at.
         """
-        return self._in_flight + own_bytes(self._chunks, samples)
+        return self._in_flight + own_bytes(self.chunks, samples)
 
     def overflow(self) -> None:
         """Abort the connection: the client reads nothing and others wait for the memory."""
@@ -217,9 +217,9 @@ class Closing(ABC):
 
     def _hand_over(self, size: int) -> int:
         """Write the next slice; returns its size in bytes, 0 when nothing is left."""
-        if not self._chunks:
+        if not self.chunks:
             return 0
-        data, _ = take_front(self._chunks, size)
+        data, _ = take_front(self.chunks, size)
         self._in_flight += len(data)
         self._transport.write(data)
         return len(data)

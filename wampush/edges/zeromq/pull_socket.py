@@ -199,7 +199,6 @@ class PullSocket(ZmqPullConnection):
             # The descriptor stays readable until the socket is asked, so the reactor would spin.
             self.factory.reactor.removeReader(self)
             return
-        self._fanout.defer_flush()
         try:
             is_empty = self.read_share()
         finally:
@@ -211,12 +210,13 @@ class PullSocket(ZmqPullConnection):
             self._schedule()
 
     def read_share(self) -> bool:
-        """Read until no message waits or this turn's share is used up.
+        """Read until no message waits or this turn's share is used up; the caller flushes then.
 
         :returns: whether no message waits.
         """
         budget = self._budget
         bytes_left = budget.begin()
+        self._fanout.defer_flush(budget.begun)
         receive = self.socket.recv
         on_message = self._on_message
         for count in budget.steps:

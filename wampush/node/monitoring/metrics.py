@@ -18,7 +18,7 @@ from wampush.broker.history.replays import REPLAY
 from wampush.broker.ledger import PUSH_SOURCES, Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
-from wampush.node.monitoring.metric import Metric, MetricKind, Samples
+from wampush.node.monitoring.metric import Histogram, Metric, MetricKind, Samples
 from wampush.node.monitoring.node_state import NodeState
 
 
@@ -257,6 +257,27 @@ METRICS: Final = (
         _single(lambda state: state.backpressure.total),
     ),
     Metric(
+        "wampush_queued_chunks",
+        MetricKind.GAUGE,
+        (),
+        "Parts of these bytes: one event each, or events of one topic and one turn together.",
+        _single(lambda state: state.backpressure.queued_chunks),
+    ),
+    Metric(
+        "wampush_blocked_clients",
+        MetricKind.GAUGE,
+        (),
+        "Clients whose connections take no more data for now.",
+        _single(lambda state: state.backpressure.blocked_clients),
+    ),
+    Metric(
+        "wampush_held_pushes",
+        MetricKind.GAUGE,
+        (),
+        "Pushes over HTTP that wait for the end of a pause, or for their turn.",
+        _single(lambda state: state.held_pushes()),
+    ),
+    Metric(
         "wampush_queued_limit_bytes",
         MetricKind.GAUGE,
         (),
@@ -298,6 +319,21 @@ METRICS: Final = (
         ("redis",),
         "1 while every source in this Redis is connected, otherwise 0.",
         _redis_connected,
+    ),
+    Histogram(
+        "wampush_push_to_flush_seconds",
+        "Time from the arrival of pushes until their events were handed to the sockets.",
+        lambda state: state.broker.fanout.push_timer.durations,
+    ),
+    Histogram(
+        "wampush_loop_lag_seconds",
+        "How late the event loop fired a timer, measured every 0.25 s.",
+        lambda state: state.loop_lag,
+    ),
+    Histogram(
+        "wampush_gc_pause_seconds",
+        "How long collections of older generations by the garbage collector took.",
+        lambda state: state.collector_pauses,
     ),
 )
 """All metrics; the table in ``docs/reference/metrics.md`` is generated from them."""

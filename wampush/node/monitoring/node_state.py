@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.durations import Durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,9 @@ class NodeState:
     :param backends: returns the number of connections to the bound ZeroMQ sockets.
     :param failed_tls_handshakes: returns how many TLS handshakes have failed.
     :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
+    :param held_pushes: returns how many pushes over HTTP wait.
+    :param loop_lag: how late the event loop was.
+    :param collector_pauses: how long the garbage collector has stopped the process.
     """
 
     broker: Broker
@@ -35,3 +39,6 @@ class NodeState:
     backends: Callable[[], int]
     redis: Callable[[], Sequence[Mapping[str, object]]]
     failed_tls_handshakes: Callable[[], int]
+    held_pushes: Callable[[], int]
+    loop_lag: Durations
+    collector_pauses: Durations
