@@ -381,7 +381,8 @@ class World:
         if not self.history.rules.any_gap_replay:
             return None
         kept = KeptPositions(100.0, 1_000_000, lambda: self.clock.now)
-        visitors = Visitors(KeptPositions(100.0, 1_000_000, lambda: self.clock.now, per_address=10))
+        of_visitors = KeptPositions(100.0, 1_000_000, lambda: self.clock.now, per_address=10)
+        visitors = Visitors(of_visitors, lambda: self.clock.now)
         return GapReplays(self.replays, self.router.users, kept, visitors)
 
     def serve(

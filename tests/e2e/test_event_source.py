@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import zmq
 from playwright.sync_api import Page
 
 from tests.support.browser import Browser
@@ -19,7 +14,8 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.delay import DelayingProxy
 from tests.support.guides import blocks_in
 from tests.support.pages import PageServer
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.steady_pusher import SteadyPusher
+from tests.support.waiting import eventually
 
 CUTS = 20
 PER_SECOND = 500
@@ -55,47 +51,6 @@ def keeping(tmp_path: Path) -> Iterator[Daemon]:
         yield running
 
 
-class Pusher:
-    """Pushes numbers at a steady rate, in a thread.
-
-    :param topics: in turn.
-    """
-
-    def __init__(self, port: int, topics: list[str]) -> None:
-        self._topics = topics
-        self._port = port
-        self._ending = threading.Event()
-        self.sent: list[tuple[str, int]] = []
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Stop pushing."""
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
-            # Bounded, so that a test that fails ends also where nobody pulls any more.
-            socket.set(zmq.LINGER, int(PATIENCE * 1000))
-            socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
-            socket.connect(f"tcp://127.0.0.1:{self._port}")
-            begin = time.monotonic()
-            for number in count():
-                pause = begin + number / PER_SECOND - time.monotonic()
-                if self._ending.wait(max(0.0, pause)):
-                    return
-                topic = self._topics[number % len(self._topics)]
-                socket.send_multipart([topic.encode(), json.dumps(number).encode()])
-                self.sent.append((topic, number))
-
-
 def open_page(browser: Browser, pages: PageServer, proxy: DelayingProxy, script: str) -> Page:
     text = FRAME.replace("SERVER", f"http://127.0.0.1:{proxy.port}").replace("SCRIPT", script)
     pages.files["/stream.html"] = text.encode()
@@ -128,7 +83,7 @@ def test_a_page_that_is_cut_off_often_gets_every_event_once(
     (script,) = blocks_in("docs/howto/server-sent-events.md", "js")[:1]
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
         page = open_page(browser, pages, proxy, script)
-        with Pusher(keeping.zmq_port, ["orders"]) as pusher:
+        with SteadyPusher(keeping.zmq_port, ["orders"], PER_SECOND) as pusher:
             cut_often(page, proxy, CUTS)
             pusher.end()
             assert seen(page, len(pusher.sent)) == [number for _, number in pusher.sent]
@@ -142,7 +97,7 @@ def test_a_page_with_several_topics_gets_every_event_of_each_once(
     topics = ["orders", "log.a", "log.b"]
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
         page = open_page(browser, pages, proxy, SEVERAL)
-        with Pusher(keeping.zmq_port, topics) as pusher:
+        with SteadyPusher(keeping.zmq_port, topics, PER_SECOND) as pusher:
             cut_often(page, proxy, CUTS // 4)
             pusher.end()
             found = seen(page, len(pusher.sent))

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import Self
 
 import pytest
-import zmq
 from playwright.sync_api import Page
 
 from tests.support import tokens
@@ -19,7 +13,8 @@ from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.delay import DelayingProxy
 from tests.support.pages import PageServer
-from tests.support.waiting import PATIENCE, eventually
+from tests.support.steady_pusher import SteadyPusher
+from tests.support.waiting import eventually
 
 CUTS = 8
 PER_SECOND = 200
@@ -36,7 +31,7 @@ ab.connect("URL", function (session) {
 """
 SETTINGS = """
 [auth]
-order = ["token"]
+order = ["token", "anonymous"]
 [token]
 key_file = "token.key"
 [websocket]
@@ -61,44 +56,15 @@ def keeping(tmp_path: Path) -> Iterator[Daemon]:
         yield running
 
 
-class Pusher:
-    """Pushes 0, 1, 2, … at a steady rate, in a thread."""
+def open_tabs(
+    browser: Browser, pages: PageServer, proxy: DelayingProxy, number: int, *, is_user: bool = True
+) -> list[Page]:
+    """Open the page in several tabs.
 
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.last = -1
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Stop pushing."""
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
-            # Bounded, so that a test that fails ends also where nobody pulls any more.
-            socket.set(zmq.LINGER, int(PATIENCE * 1000))
-            socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
-            socket.connect(f"tcp://127.0.0.1:{self._port}")
-            begin = time.monotonic()
-            for number in count():
-                pause = begin + number / PER_SECOND - time.monotonic()
-                if self._ending.wait(max(0.0, pause)):
-                    return
-                socket.send_multipart([b"orders", json.dumps(number).encode()])
-                self.last = number
-
-
-def open_tabs(browser: Browser, pages: PageServer, proxy: DelayingProxy, number: int) -> list[Page]:
-    url = f"ws://127.0.0.1:{proxy.port}/?token={tokens.token('7')}"
+    :param is_user: whether the browser has the token of a user; else it has a cookie.
+    """
+    query = f"?token={tokens.token('7')}" if is_user else ""
+    url = f"ws://127.0.0.1:{proxy.port}/{query}"
     pages.files["/orders.html"] = PAGE.replace("URL", url).encode()
     tabs = [browser.open(f"{pages.url}/orders.html") for _ in range(number)]
     for tab in tabs:
@@ -118,13 +84,14 @@ def check(tab: Page, last: int) -> int:
     return len(seen) - last - 1
 
 
+@pytest.mark.parametrize("is_user", [True, False], ids=["user", "anonymous"])
 @pytest.mark.parametrize("number", [1, 2])
 def test_tabs_that_are_cut_off_often_miss_nothing(
-    browser: Browser, pages: PageServer, keeping: Daemon, number: int
+    browser: Browser, pages: PageServer, keeping: Daemon, number: int, is_user: bool
 ) -> None:
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
-        tabs = open_tabs(browser, pages, proxy, number)
-        with Pusher(keeping.zmq_port) as pusher:
+        tabs = open_tabs(browser, pages, proxy, number, is_user=is_user)
+        with SteadyPusher(keeping.zmq_port, ["orders"], PER_SECOND) as pusher:
             for _ in range(CUTS):
                 for tab in tabs:
                     size = tab.evaluate("seen.length")
@@ -134,7 +101,7 @@ def test_tabs_that_are_cut_off_often_miss_nothing(
                 eventually(lambda: proxy.connections, (connections + number).__le__)
             pusher.end()
             for tab in tabs:
-                check(tab, pusher.last)
+                check(tab, len(pusher.sent) - 1)
         assert proxy.connections > CUTS * number
         for tab in tabs:
             tab.close()
@@ -143,12 +110,12 @@ def test_tabs_that_are_cut_off_often_miss_nothing(
 def test_a_page_gets_little_twice(browser: Browser, pages: PageServer, keeping: Daemon) -> None:
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
         (tab,) = open_tabs(browser, pages, proxy, 1)
-        with Pusher(keeping.zmq_port) as pusher:
-            tab.wait_for_function(f"seen.length > {5 * PER_SECOND}")
+        with SteadyPusher(keeping.zmq_port, ["orders"], PER_SECOND) as pusher:
+            tab.wait_for_function(f"seen.length > {PER_SECOND}")
             proxy.cut()
             tab.wait_for_function(f"seen.length > {6 * PER_SECOND}")
             pusher.end()
             # What was sent since the ping that was answered last, of ten per second: a few dozen,
             # on a busy machine hundreds, but not all of it.
-            assert check(tab, pusher.last) < 4 * PER_SECOND
+            assert check(tab, len(pusher.sent) - 1) < 4 * PER_SECOND
         tab.close()

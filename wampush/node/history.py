@@ -119,7 +119,7 @@ def gap_replays(
     per_address = max(1, part // _ADDRESSES // (KEY_BYTES + POSITION_BYTES))
     kept = KeptPositions(history.gap_grace, history.gap_bytes - part, seconds)
     of_visitors = KeptPositions(history.gap_grace, part, seconds, per_address)
-    return GapReplays(replays, router.users, kept, Visitors(of_visitors))
+    return GapReplays(replays, router.users, kept, Visitors(of_visitors, seconds))
 
 
 def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) -> Procedures:

@@ -220,7 +220,8 @@ def test_a_browser_without_a_user_gets_a_cookie_and_then_what_it_has_missed() ->
     assert again.subscriber.identity is ANONYMOUS
     assert node.broker.users.user_count == 0
     other = node.connect()
-    assert cookie_of(other, PAGE, "Cookie: wampush_gap=made.up") not in ("", cookie)
+    made_up = "Cookie: wampush_gap=made.up"
+    assert cookie_of(other, PAGE, "User-Agent: other", made_up) not in ("", cookie)
     other.subscribe("t")
     assert frames(other.take()) == []
 

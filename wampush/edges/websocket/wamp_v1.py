@@ -92,7 +92,8 @@ class WampRoute:
         # Programs send no Origin, and keep no cookies.
         if gaps is not None and request.headers.get("origin"):
             is_secure = request.scheme == "wss"
-            arrival = gaps.visitors.arrive(request.cookies, is_secure=is_secure)
+            looks = f"{request.address} {request.headers.get('user-agent', '')}"
+            arrival = gaps.visitors.arrive(request.cookies, looks, is_secure=is_secure)
             conversation.visitor, conversation.cookie = arrival
 
 
