@@ -111,7 +111,7 @@ def test_a_page_gets_little_twice(browser: Browser, pages: PageServer, keeping: 
     with DelayingProxy(keeping.websocket_port, 0.0).running() as proxy:
         (tab,) = open_tabs(browser, pages, proxy, 1)
         with SteadyPusher(keeping.zmq_port, ["orders"], PER_SECOND) as pusher:
-            tab.wait_for_function(f"seen.length > {PER_SECOND}")
+            tab.wait_for_function(f"seen.length > {5 * PER_SECOND}")
             proxy.cut()
             tab.wait_for_function(f"seen.length > {6 * PER_SECOND}")
             pusher.end()
