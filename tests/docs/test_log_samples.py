@@ -12,6 +12,7 @@ import zmq.auth
 from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.guides import blocks_in
+from tests.support.raw_client import RawClient
 from wampush.cli import main
 
 
@@ -58,6 +59,24 @@ def test_a_backend_with_another_key(tmp_path: Path) -> None:
         backend.set(zmq.CURVE_SECRETKEY, secret)
         backend.connect(daemon.zmq_address)
         daemon.wait_for_log(lambda log: line in log)
+
+
+def test_the_access_log(tmp_path: Path) -> None:
+    page = "docs/howto/logging.md"
+    over_websocket, over_http = sample(page, "WebSocket /ws"), sample(page, "GET /healthz")
+    with running_daemon(tmp_path, extra=["--set", "log.access=true"]) as daemon:
+        daemon.health()
+        with RawClient(daemon.websocket_port):
+            pass
+        # The client does not say who it is, and asks for another path.
+        line = over_websocket.replace(" user anna,", "").replace("/ws", "/")
+        line = line.replace("192.0.2.7", "127.0.0.1").replace("peer-closed", "REASON")
+        line = line.partition("] ")[2].partition("session ")[0]
+        expected = with_any_number(line).pattern.replace("REASON", "peer-(closed|lost)")
+        daemon.wait_for_log(lambda log: re.search(expected, log) is not None)
+        http = with_any_number(over_http.partition("] ")[2])
+        daemon.wait_for_log(lambda log: http.search(log) is not None)
+        assert "[wampush.access#info]" in daemon.log
 
 
 def test_what_check_says_about_files(

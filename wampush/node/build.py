@@ -26,6 +26,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.handler import RequestHandler
 from wampush.config.settings import Settings
+from wampush.edges.access_log import AccessLog
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.redis.sources import RedisSources
@@ -77,6 +78,7 @@ class Node:
     :param inspection: what operators may see.
     :param loop_lag: measures how late the event loop is.
     :param collector_pauses: measures the pauses of the garbage collector.
+    :param access_log: gets a line for each ended connection; None where it is off.
     """
 
     broker: Broker
@@ -94,6 +96,7 @@ class Node:
     inspection: Inspection
     loop_lag: LoopLag
     collector_pauses: CollectorPauses
+    access_log: AccessLog | None
 
     def start_measuring(self) -> None:
         """Measure the event loop and the garbage collector from now on."""
@@ -129,7 +132,10 @@ def build(
     others = () if webhooks is None else (webhooks.application,)
     apps, requests = make_requests(core, loaded_apps, others, authenticator)
     routes = _routes(core, requests, apps, components)
-    websocket = _websocket(core, max_connections, authenticator, apps, routes)
+    access_log = AccessLog(reactor.callLater) if settings.log.access else None
+    websocket = _websocket(
+        core, max_connections, authenticator, apps, routes, access_log=access_log
+    )
     redis = _redis(core)
     return Node(
         broker=core.broker,
@@ -147,6 +153,7 @@ def build(
         inspection=_inspection(requests, websocket, redis, webhooks),
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
         collector_pauses=CollectorPauses(),
+        access_log=access_log,
     )
 
 
@@ -234,6 +241,8 @@ def _websocket(
     authenticator: Authenticator,
     apps: NodeApps,
     routes: Routes,
+    *,
+    access_log: AccessLog | None,
 ) -> WebSocketEdge:
     settings, limits = core.settings, core.settings.limits
     application = apps.application
@@ -261,6 +270,7 @@ def _websocket(
         ledger=core.broker.ledger,
         now=time,
         reactor=core.reactor,
+        access_log=access_log,
     )
 
 

@@ -69,6 +69,7 @@ def make_site(
         on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
         on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
         on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
+        access_log=node.access_log,
     )
     return site
 

@@ -307,6 +307,8 @@ class WampushService(Service):
         if running is None or stopped is None or stopped.called:
             return result
         running.node.broker.stop()
+        if running.node.access_log is not None:
+            running.node.access_log.flush()
         _log.info(
             "stopped: {summary}",
             summary=summary(running.node.broker.ledger, monotonic() - self._started_at),

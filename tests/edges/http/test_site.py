@@ -9,9 +9,11 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionAborted
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from tests.edges.http.http_in_memory import LIMITS, MAX_BYTES, ask, complete_edge, edge_with, run
+from wampush.edges.access_log import AccessLog
 from wampush.edges.http.routes import HttpEdge
 from wampush.edges.http.site import MAX_DROPPED_BYTES, BoundedSite, HttpLimits
 
@@ -176,3 +178,35 @@ def test_starting_and_stopping_leave_nothing_behind(site: BoundedSite) -> None:
     clock: Any = site.reactor
     assert clock.getDelayedCalls() == []
     site.doStop()
+
+
+def access_lines(data: bytes) -> list[tuple[str, str, int, int]]:
+    """What the access log says about the requests of a connection that then ends."""
+    clock = Clock()
+    log = AccessLog(clock.callLater, clock.seconds)
+    site = complete_edge().site(clock, print, print, print, log)
+    with capturedLogs() as events:
+        channel, _ = connect(site, far(1))
+        channel.dataReceived(data)
+        # One request per turn.
+        clock.advance(0)
+        clock.advance(0)
+        channel.connectionLost(Failure(ConnectionAborted()))
+        clock.advance(0)
+    lines = [each for each in events if each["log_namespace"] == "wampush.access"]
+    assert {each["address"] for each in lines} <= {"192.0.2.1"}
+    return [(each["request"], each["reason"], each["received"], each["sent"]) for each in lines]
+
+
+def test_the_access_log_has_a_line_for_each_request() -> None:
+    post = b"POST /healthz?token=secret HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab"
+    first, second = access_lines(REQUEST + post)
+    assert first[:3] == ("GET /healthz", "200", 0)
+    assert first[3] > 0
+    assert second[:3] == ("POST /healthz", "405", 2)
+
+
+def test_the_access_log_has_a_line_for_a_request_that_is_cut_off() -> None:
+    cut = b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"
+    assert access_lines(cut) == [("no request", "peer-lost", 2, 0)]
+    assert access_lines(b"GET /heal") == []

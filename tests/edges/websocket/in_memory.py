@@ -23,6 +23,7 @@ from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.config.tables.clients import ClientSettings
 from wampush.config.tables.limits import LimitSettings
+from wampush.config.tables.log import LogSettings
 from wampush.config.tables.network import ProxySettings
 from wampush.config.tables.topics import TopicSettings
 from wampush.config.tables.websocket import WebSocketSettings
@@ -196,6 +197,8 @@ class MemoryNode:
     #: Limits of ``[limits]`` on memory, by name.
     kept: dict[str, int] = field(default_factory=dict)
     topics: tuple[TopicSettings, ...] = ()
+    #: Whether there is an access log.
+    access: bool = False
 
     def __post_init__(self) -> None:
         self.clock = Clock()
@@ -212,6 +215,7 @@ class MemoryNode:
             ),
             proxy=ProxySettings(trusted=self.trusted),
             topics=self.topics,
+            log=LogSettings(access=self.access),
         )
         node = build(settings, self.clock, self.most)
         node.set_publishing(Publishing.EVERYBODY)

@@ -769,3 +769,19 @@ def test_the_kind_of_outbox_depends_on_the_handle() -> None:
     with socket.socket() as plain:
         wire.getHandle = lambda: plain  # type: ignore[method-assign, assignment, return-value]
         assert type(outbox_for(wire, 1000, pressure, owner)) is SocketOutbox
+
+
+def test_what_is_sent_can_be_counted(kind: type[ClientOutbox]) -> None:
+    rig = Rig(kind)
+    counted: list[int] = []
+    rig.outbox.count_sent(counted.append)
+    rig.wire.capacity = 4
+    rig.queue(b"abcdef")
+    rig.turn()
+    rig.queue(b"while it is blocked")
+    rig.turn(3)
+    rig.finish()
+    for _ in range(10):
+        rig.turn(10)
+    assert rig.wire.sent == rig.queued
+    assert sum(counted) == len(rig.queued)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
+from twisted.logger import LogEvent, capturedLogs
+
 from tests.edges.websocket.in_memory import (
     ADDRESS,
     Frame,
     MemoryNode,
     MemoryTransport,
     frames,
+    masked,
     request,
 )
+from wampush.broker.identity import Identity
 from wampush.broker.publication import Publication
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.errors import CloseReason
@@ -129,3 +134,71 @@ def test_a_socket_without_an_address_is_a_unix_socket() -> None:
     rejected.makeConnection(MemoryTransport())
     (line,) = node.lines
     assert line.startswith("unix socket: too-many-connections: ")
+
+
+def fields(event: LogEvent) -> dict[str, object]:
+    """The fields of a line of the access log, without those that depend on time."""
+    names = ("address", "request", "reason", "received", "sent", "user", "session")
+    return {name: event[name] for name in names if name in event}
+
+
+def test_the_access_log_has_a_line_for_an_ended_connection() -> None:
+    node = MemoryNode(SETTINGS, access=True)
+    handshake, message = request(target="/ws?token=secret"), masked(b'[5,"t"]')
+    peer = node.connect("192.0.2.7")
+    with capturedLogs() as events:
+        peer.send(handshake)
+        peer.send(message)
+        peer.become(Identity(user="anna", source="callback"))
+        session = peer.subscriber.session_id
+        node.publish("t", b"1")
+        sent = len(peer.take())
+        peer.lose()
+    (event,) = (each for each in events if each["log_namespace"] == "wampush.access")
+    assert fields(event) == {
+        "address": "192.0.2.7",
+        "request": "WebSocket /ws",
+        "reason": "peer-lost",
+        "received": len(handshake) + len(message),
+        "sent": sent,
+        "user": "anna",
+        "session": session,
+    }
+    # Nothing refers to the transport any more.
+    assert "write" not in vars(peer.transport)
+
+
+@pytest.mark.parametrize(
+    ("sent", "asked", "reason"),
+    [
+        (b"nonsense\r\n\r\n", "no request", "bad-handshake"),
+        (b"GET /x?y HTTP/1.1\r\nHost: a\r\n\r\n", "GET /x", "plain-request"),
+        (b"", "no request", "peer-lost"),
+    ],
+)
+def test_the_access_log_has_a_line_without_a_session(sent: bytes, asked: str, reason: str) -> None:
+    node = MemoryNode(SETTINGS, access=True)
+    peer = node.connect()
+    with capturedLogs() as events:
+        peer.send(sent)
+        peer.lose()
+    (event,) = (each for each in events if each["log_namespace"] == "wampush.access")
+    assert (event["request"], event["reason"]) == (asked, reason)
+    assert not {"user", "session"} & event.keys()
+
+
+def test_the_access_log_has_a_line_for_a_socket_far_beyond_the_limit() -> None:
+    node = MemoryNode(SETTINGS, access=True, most=0)
+    node.edge.shared.admission.connections = 64
+    with capturedLogs() as events:
+        node.edge.buildProtocol(ADDRESS)
+        node.turn()
+    (event,) = (each for each in events if each["log_namespace"] == "wampush.access")
+    assert (event["address"], event["reason"]) == (ADDRESS.host, "too-many-connections")
+
+
+def test_there_is_no_access_log_by_default() -> None:
+    node = MemoryNode(SETTINGS)
+    with capturedLogs() as events:
+        node.open().lose()
+    assert not [each for each in events if each["log_namespace"] == "wampush.access"]

@@ -46,6 +46,12 @@ def test_the_level_of_a_part(namespace: str, level: Any, expected: bool) -> None
     assert is_logged(SETTINGS, namespace, level) is expected
 
 
+def test_the_access_log_does_not_depend_on_the_level() -> None:
+    settings = Settings(log=LogSettings(level="critical"))
+    assert is_logged(settings, "wampush.access", LogLevel.info)
+    assert not is_logged(settings, "wampush.node", LogLevel.error)
+
+
 def test_one_level_for_all_by_default() -> None:
     for namespace in ("wampush.node", "wampush.apps", "shop"):
         assert is_logged(Settings(), namespace, LogLevel.info)

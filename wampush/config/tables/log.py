@@ -24,10 +24,13 @@ class LogSettings:
     :param level: Events of this level and above are logged; ``warn`` leaves out what is normal.
     :param format: For people; ``json`` is one JSON object per line, for a log collector, and
         ``auto`` is text on a terminal and JSON everywhere else.
+    :param access: Health checks and pages that reconnect would fill the log; ``true`` adds a line
+        for each ended connection and each HTTP request, whatever the level.
     """
 
     level: LogLevelName = "info"
     format: LogFormat = "text"
+    access: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from klein import Klein
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
+from wampush.edges.access_log import AccessLog
 from wampush.edges.http.event_stream import EventStreams
 from wampush.edges.http.files import NotFound, StaticFiles, static_folder
 from wampush.edges.http.listings import ListingRoutes
@@ -122,6 +123,7 @@ class HttpEdge:
         on_rejected: Callable[[str], None],
         on_wrong_protocol: Callable[[str, str], None],
         on_websocket: Callable[[str, str], None],
+        access_log: AccessLog | None = None,
     ) -> BoundedSite:
         """Return the factory that an endpoint listens with.
 
@@ -131,6 +133,7 @@ class HttpEdge:
             sentence about what it does.
         :param on_websocket: gets the address of a client that tried to open a WebSocket, and a
             sentence with the right URL or "".
+        :param access_log: gets a line for each request; None for no access log.
         """
         refuse_websocket = partial(self._refuse_websocket, on_websocket)
         return BoundedSite(
@@ -141,6 +144,7 @@ class HttpEdge:
             on_rejected=on_rejected,
             on_wrong_protocol=on_wrong_protocol,
             reactor=reactor,
+            access_log=access_log,
         )
 
     def _refuse_unreadable_path(self, request: Request) -> bytes:

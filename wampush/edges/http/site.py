@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
+from wampush.edges.access_log import AccessLog, AccessRecord
 from wampush.edges.http.channel import BoundedChannel
 from wampush.edges.http.connection_places import ConnectionPlaces
 from wampush.edges.http.responses import host_asked_for, respond_problem
 from wampush.edges.problems import RequestRefused
+from wampush.errors import CloseReason
 from wampush.net.addresses import counting_key
 from wampush.net.rejected_connection import RejectedConnection
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twisted.internet.interfaces import IAddress
+    from twisted.python.failure import Failure
     from twisted.web.http import Request as HttpRequest
 
 #: Bytes of a request body after which the connection ends, however little of it is kept; a sender
@@ -34,6 +37,7 @@ MAX_DROPPED_BYTES: Final = 1_048_576
 #: The same limit for a body of which more is kept: a multiple of the bytes kept.
 DROPPED_FACTOR: Final = 16
 
+_LOGGED_METHOD: Final = 20
 _METHOD: Final = re.compile(rb"[A-Z]{1,20}")
 
 _SECURITY_HEADERS: Final = {
@@ -111,6 +115,8 @@ class BoundedRequest(Request):
     body_bytes = 0
     _kept = 0
     _max_body_bytes = MAX_DROPPED_BYTES
+    #: For the access log, until it has its line; None where there is none.
+    record: AccessRecord | None = None
 
     def gotLength(self, length: int | None) -> None:
         """Decide how much of the body is kept, once the header is complete."""
@@ -119,6 +125,8 @@ class BoundedRequest(Request):
         channel: Any = self.channel
         site = cast("BoundedSite", channel.site)
         channel.on_header(self)
+        if site.access_log is not None:
+            self.record = site.access_log.begin(channel.address)
         self._kept = site.body_limit(self)
         self._max_body_bytes = max(MAX_DROPPED_BYTES, self._kept * DROPPED_FACTOR)
         self.content = BytesIO()
@@ -132,6 +140,12 @@ class BoundedRequest(Request):
         if self.body_bytes > self._max_body_bytes:
             channel: Any = self.channel
             channel.transport.abortConnection()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Take note that the connection ended before the response was complete."""
+        channel: Any = self.channel
+        cast("BoundedSite", channel.site).log_end(self, CloseReason.PEER_LOST.code)
+        Request.connectionLost(self, reason)
 
     def body(self) -> bytes:
         """Return what was kept of the body."""
@@ -155,7 +169,7 @@ class HttpLimits:
 
 
 class BoundedSite(Site):
-    """A site with limits, and without an access log, which health checks would fill.
+    """A site with limits.
 
     :param root: responds to the requests.
     :param limits: the limits of the port.
@@ -166,6 +180,7 @@ class BoundedSite(Site):
     :param on_wrong_protocol: gets the address of a client that does not speak HTTP, and a sentence
         about what it does.
     :param reactor: for timers (``IReactorTime``).
+    :param access_log: gets a line for each request; None for no access log.
     """
 
     noisy = False
@@ -182,8 +197,10 @@ class BoundedSite(Site):
         on_rejected: Callable[[str], None],
         on_wrong_protocol: Callable[[str, str], None],
         reactor: Any,
+        access_log: AccessLog | None = None,
     ) -> None:
         Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
+        self.access_log = access_log
         self.body_limit = body_limit
         self.is_permitted = permits
         self.channels: ConnectionPlaces[BoundedChannel] = ConnectionPlaces(
@@ -230,4 +247,20 @@ class BoundedSite(Site):
         """Do nothing, because nothing was started."""
 
     def log(self, request: HttpRequest) -> None:
-        """Write no access log."""
+        """Log a request whose response is complete."""
+        if isinstance(request, BoundedRequest):
+            self.log_end(request, str(request.code))
+
+    def log_end(self, request: BoundedRequest, reason: str) -> None:
+        """Log a request once, if there is an access log.
+
+        :param reason: the status of the response, or why there is none.
+        """
+        record, request.record = request.record, None
+        if record is not None and self.access_log is not None:
+            # Where the connection ends in the middle of the body, Twisted does not know it yet.
+            if request.uri is not Request.uri:
+                method = request.method[:_LOGGED_METHOD].decode("latin-1")
+                record.on_request(method, request.uri.decode("latin-1"))
+            record.received, record.sent = request.body_bytes, request.sentLength
+            self.access_log.end(record, reason)

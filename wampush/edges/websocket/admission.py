@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
+from wampush.edges.access_log import AccessRecord
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
@@ -199,6 +200,7 @@ class Ticket:
         "_user",
         "address",
         "peer",
+        "record",
     )
 
     def __init__(self, admission: Admission, peer: str, socket_name: str | None) -> None:
@@ -213,6 +215,8 @@ class Ticket:
         self.peer = peer
         #: The client's address: the peer's until a trusted proxy reports another one.
         self.address = peer
+        #: For the access log; None where there is none.
+        self.record: AccessRecord | None = None
 
     @property
     def name(self) -> str | None:
@@ -241,6 +245,15 @@ class Ticket:
         self.address, self._address_name = admission.enter_address(
             peer, headers, origins, is_plain=is_plain
         )
+
+    def on_request(self, method: str, target: str) -> None:
+        """Note for the access log what the client asks for.
+
+        :param method: of the request, or "WebSocket".
+        :param target: path and query as sent.
+        """
+        if self.record is not None:
+            self.record.on_request(method, target)
 
     def scheme(self, headers: Mapping[str, str], secure: bool) -> str:
         """Return how the client connected: ``ws``, or ``wss`` through TLS.

@@ -170,8 +170,10 @@ class OpeningHandshake:
             return 0
         upgrade = http_upgrade.parse(head)
         if isinstance(upgrade, PageRequest):
+            self._ticket.on_request(upgrade.method, upgrade.target)
             self._read_page_request(upgrade)
             return len(upgrade.headers)
+        self._ticket.on_request("WebSocket", upgrade.target)
         route = rules.routes.find(upgrade.target)
         subprotocol = route.subprotocol(upgrade.subprotocols)
         ticket, transport = self._ticket, self._transport

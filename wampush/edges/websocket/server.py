@@ -1,6 +1,7 @@
 """All WebSocket connections of a node.
 
-Owns: the factory that listeners use, the set of connections, the end of all of them.
+Owns: the factory that listeners use, the set of connections, the end of all of them, and what the
+access log has of each.
 Must not import: the composition root, any conversation. Routes decide what is said over
 connections.
 """
@@ -12,7 +13,8 @@ from typing import Any, Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
 
 from wampush import __version__
 from wampush.broker.delivery.backpressure import Backpressure
@@ -20,6 +22,7 @@ from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import Memory
 from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.access_log import AccessLog, AccessRecord
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.connection import Connection
@@ -33,6 +36,50 @@ from wampush.errors import CloseReason
 from wampush.net.rejected_connection import RejectedConnection
 
 SERVER: Final = f"wampush/{__version__}"
+
+
+class LoggedConnection(Connection):
+    """A connection whose end gets a line in the access log.
+
+    A class of its own, so that others pay nothing for it.
+
+    :param shared: what all connections share.
+    :param access_log: gets the line.
+    """
+
+    def __init__(self, shared: SharedParts[Connection], access_log: AccessLog) -> None:
+        super().__init__(shared)
+        self._access_log: Final = access_log
+        self._record: AccessRecord | None = None
+
+    def connectionMade(self) -> None:
+        """The socket is accepted; count from now on."""
+        super().connectionMade()
+        if self.ticket is not None and self.outbox is not None:
+            self.ticket.record = self._record = self._access_log.begin(self.peer)
+            self.outbox.count_sent(self._record.on_sent)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Count and read bytes of the client."""
+        if self._record is not None:
+            self._record.received += len(data)
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The socket is gone: log the end."""
+        record, self._record = self._record, None
+        conversation = self.conversation
+        if record is not None:
+            record.address = self.address
+            if conversation is not None:
+                record.user = conversation.identity.user
+                subscriber = conversation.subscriber
+                record.session = "" if subscriber is None else subscriber.session_id
+            # The function that counts refers to the transport, and the transport to it.
+            del self.transport.write
+        super().connectionLost(reason)
+        if record is not None:
+            self._access_log.end(record, (self.reason or CloseReason.PEER_LOST).code)
 
 
 class WebSocketEdge(Factory):
@@ -50,6 +97,7 @@ class WebSocketEdge(Factory):
     :param ledger: counts how connections end.
     :param now: returns the time in seconds since the epoch, for the expiry of identities.
     :param reactor: for timers.
+    :param access_log: gets a line for each ended connection; None for no access log.
     """
 
     noisy = False
@@ -69,7 +117,9 @@ class WebSocketEdge(Factory):
         ledger: Ledger,
         now: Callable[[], float],
         reactor: Any,
+        access_log: AccessLog | None = None,
     ) -> None:
+        self._access_log = access_log
         self.connections: set[Connection] = set()
         shortest = min(
             settings.handshake_timeout,
@@ -112,7 +162,11 @@ class WebSocketEdge(Factory):
         reason = self.shared.admission.rejects(peer)
         if reason is not None:
             self.shared.ledger.end(reason, peer)
+            if self._access_log is not None:
+                self._access_log.end(self._access_log.begin(peer), reason.code)
             return RejectedConnection()
+        if self._access_log is not None:
+            return LoggedConnection(self.shared, self._access_log)
         return Connection(self.shared)
 
     def stop(self, patience: float) -> Deferred[None]:

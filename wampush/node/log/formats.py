@@ -28,7 +28,9 @@ def text_line(event: LogEvent) -> str:
     Further lines of a message, such as of a traceback, are indented. Control characters, which a
     terminal would obey, are escaped.
     """
-    return printable_lines(formatEventAsClassicLogText(event, formatTime=formatTime) or "")
+    line = formatEventAsClassicLogText(event, formatTime=formatTime)
+    # Without the last line break, most lines are seen to be printable at once.
+    return printable_lines(line.removesuffix("\n")) + "\n" if line else ""
 
 
 def text_without_time(event: LogEvent) -> str:

@@ -14,6 +14,7 @@ from twisted.logger import LogLevel, LogLevelFilterPredicate
 
 from wampush.config.settings import Settings
 from wampush.config.tables.log import DEFAULT_LEVEL
+from wampush.edges.access_log import NAMESPACE as ACCESS
 
 _PACKAGE: Final = "wampush"
 
@@ -29,6 +30,8 @@ def level_filter(settings: Settings) -> LogLevelFilterPredicate:
         if name != DEFAULT_LEVEL:
             for namespace in _namespaces(field.name, settings):
                 chosen.setLogLevelForNamespace(namespace, _level(name))
+    # The access log is on or off, whatever the level.
+    chosen.setLogLevelForNamespace(ACCESS, LogLevel.info)
     return chosen
 
 
