@@ -156,7 +156,6 @@ def test_a_real_systemd_starts_reloads_watches_and_stops_it(tmp_path: Path) -> N
             "/etc/wampush.toml": "/run/systemd/system/wampush.toml",
             "User=wampush": "User=www-data",
             "ProtectHome=true": "ProtectHome=tmpfs",
-            "WatchdogSec=30": "WatchdogSec=4",
             "RestartSec=2": "RestartSec=100ms",
             "[Unit]\n": "[Unit]\nDefaultDependencies=no\n",
             "[Service]\n": f"[Service]\nBindReadOnlyPaths={' '.join(needed)}\n"
@@ -184,14 +183,15 @@ def test_a_real_systemd_starts_reloads_watches_and_stops_it(tmp_path: Path) -> N
         systemd.systemctl("reload", "wampush")
         assert "SIGHUP: reloading" in systemd.log("wampush.log")
         assert systemd.property("wampush", "NRestarts") == "0"
-        # A process that does nothing any more is replaced after WatchdogSec=.
-        systemd.systemctl("kill", "--kill-whom=main", "--signal=STOP", "wampush")
-        eventually(lambda: systemd.property("wampush", "NRestarts"), lambda count: count == "1")
-        assert systemd.run_python(page) == "200\n"
-        systemd.systemctl("start", "wampush")
         systemd.systemctl("stop", "wampush.socket", "wampush")
         assert systemd.property("wampush", "Result") == "success"
         log = systemd.log("wampush.log")
-        assert log.count(" ready: ") == 2
-        assert log.count(" stopped: ") == 1
+        assert log.count(" ready: ") == log.count(" stopped: ") == 1
         assert "Traceback" not in log
+        # A process that does nothing any more is replaced. On a busy machine that may also happen
+        # before it is stopped, after so short a time.
+        systemd.write("wampush.service.d/trial.conf", "[Service]\nWatchdogSec=2\n")
+        systemd.systemctl("daemon-reload")
+        systemd.systemctl("start", "wampush.socket", "wampush")
+        systemd.systemctl("kill", "--kill-whom=main", "--signal=STOP", "wampush")
+        eventually(lambda: int(systemd.property("wampush", "NRestarts")), bool)

@@ -85,7 +85,6 @@ class Systemd:
     """
 
     def __init__(self, process: Process) -> None:
-        self._process = process
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         # The child of unshare is process 1 of the namespaces.
         self.pid = int(eventually(children.read_text, lambda text: bool(text.strip())))
@@ -95,7 +94,7 @@ class Systemd:
     def systemctl(self, *arguments: str) -> str:
         """Run a command of systemctl that must succeed; return what it printed."""
         done = self._run("systemctl", *arguments)
-        assert done.returncode == 0, f"{done.stdout}{done.stderr}{self.log('')}"
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"
         return done.stdout
 
     def property(self, unit: str, name: str) -> str:
@@ -103,9 +102,14 @@ class Systemd:
         return self.systemctl("show", "--value", f"--property={name}", unit).strip()
 
     def log(self, name: str) -> str:
-        """A file of /run inside, or what systemd itself has written."""
-        path = Path(f"/proc/{self.pid}/root/run") / name
-        return path.read_text(encoding="utf-8") if name else self._process.log
+        """A file of /run inside."""
+        return Path(f"/proc/{self.pid}/root/run", name).read_text(encoding="utf-8")
+
+    def write(self, name: str, text: str) -> None:
+        """Write a unit, or a drop-in for one."""
+        path = Path(f"/proc/{self.pid}/root/run/systemd/system") / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
     def run_python(self, code: str) -> str:
         """Run Python in the namespaces; return what it printed."""
