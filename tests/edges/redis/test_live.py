@@ -307,7 +307,10 @@ def test_a_redis_that_is_down_at_the_start_is_found_later(redis: RedisServer) ->
         running.until_connected()
 
 
-def test_what_redis_has_taken_before_the_end_is_delivered(redis: RedisServer) -> None:
+def test_what_redis_has_taken_before_the_end_is_delivered(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wampush.edges.redis.connection.DRAIN_SECONDS", PATIENCE)
     with subscribed(entry(redis.url, "live_*")) as running:
         flood(redis, 2000)
         running.stop()

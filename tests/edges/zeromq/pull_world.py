@@ -58,9 +58,12 @@ class Bridge:
         }
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE
+        """Run the reactor until a condition holds, as long as publications keep coming."""
+        count, deadline = len(self.seen), time.monotonic() + PATIENCE
         while not condition():
-            assert time.monotonic() < deadline, f"{len(self.seen)} publications so far"
+            if len(self.seen) > count:
+                count, deadline = len(self.seen), time.monotonic() + PATIENCE
+            assert time.monotonic() < deadline, f"{count} publications so far"
             reactor.iterate(0.001)
 
     def turns(self, count: int) -> None:
