@@ -87,7 +87,8 @@ def test_it_is_started_restarted_after_a_crash_and_stopped(supervised: Supervise
         second = supervised.wait_for_start(2)
     assert second != first
     with RawClient(supervised.port):
-        assert supervised.supervisord.terminate() == 0
+        pass
+    assert supervised.supervisord.terminate() == 0
     log = supervised.log.read_text(encoding="utf-8")
     assert log.count("stopped: ") == 1
     assert "Traceback" not in log

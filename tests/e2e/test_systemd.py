@@ -181,7 +181,8 @@ def test_a_real_systemd_starts_reloads_watches_and_stops_it(tmp_path: Path) -> N
         status = systemd.property("wampush", "StatusText")
         assert status == f"wampush {__version__} on ws://127.0.0.1:8080/"
         systemd.systemctl("reload", "wampush")
-        assert "SIGHUP: reloading" in systemd.log("wampush.log")
+        # With Type=notify it does not wait for the service.
+        eventually(lambda: systemd.log("wampush.log"), lambda log: "SIGHUP: reloading" in log)
         assert systemd.property("wampush", "NRestarts") == "0"
         systemd.systemctl("stop", "wampush.socket", "wampush")
         assert systemd.property("wampush", "Result") == "success"
