@@ -206,6 +206,20 @@ def test_the_access_log_has_a_line_for_each_request() -> None:
     assert second[:3] == ("POST /healthz", "405", 2)
 
 
+def test_the_access_log_has_one_line_for_a_request_whose_connection_is_lost_at_once() -> None:
+    clock = Clock()
+    log = AccessLog(clock.callLater, clock.seconds)
+    site = complete_edge().site(clock, print, print, print, log)
+    with capturedLogs() as events:
+        channel, _ = connect(site)
+        # The next request waits for a turn of its own.
+        channel.dataReceived(REQUEST * 2)
+        channel.connectionLost(Failure(ConnectionAborted()))
+        clock.advance(0)
+    lines = [each for each in events if each["log_namespace"] == "wampush.access"]
+    assert [each["reason"] for each in lines] == ["200"]
+
+
 def test_the_access_log_has_a_line_for_a_request_that_is_cut_off() -> None:
     cut = b"POST /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"
     assert access_lines(cut) == [("no request", "peer-lost", 2, 0)]

@@ -143,8 +143,10 @@ class BoundedRequest(Request):
 
     def connectionLost(self, reason: Failure) -> None:
         """Take note that the connection ended before the response was complete."""
-        channel: Any = self.channel
-        cast("BoundedSite", channel.site).log_end(self, CloseReason.PEER_LOST.code)
+        # A request that is answered has its line, and no channel any more.
+        if self.record is not None:
+            channel: Any = self.channel
+            cast("BoundedSite", channel.site).log_end(self, CloseReason.PEER_LOST.code)
         Request.connectionLost(self, reason)
 
     def body(self) -> bytes:
