@@ -20,9 +20,11 @@ from bench import (
     crowded,
     durable,
     encrypted,
+    event_source,
     fairness,
     fanout,
     history,
+    kills,
     pressure,
     push_path,
     readers,
@@ -49,10 +51,14 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "crowded": crowded.crowded,
     "push-path": push_path.push_path,
     "durable": durable.durable,
+    "kills": kills.kills,
     "history": history.history,
     "recovery": history.recovery,
     "state": state.state,
+    "event-source": event_source.event_source,
 }
+#: They count faults and measure no time, and take minutes or need Chromium.
+ON_REQUEST = frozenset(("kills", "event-source"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,7 +72,12 @@ def _arguments() -> argparse.Namespace:
         epilog=f"scenarios:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="by default all of them")
+    parser.add_argument(
+        "scenarios",
+        nargs="*",
+        metavar="SCENARIO",
+        help=f"by default all of them but {' and '.join(sorted(ON_REQUEST))}",
+    )
     parser.add_argument(
         "--rounds",
         type=int,
@@ -95,7 +106,8 @@ def main() -> int:
             print(f"server on core {server}, load and publisher on core {load}", end="")
             print("" if server != load else ": only one core, so the figures mean little", end="")
             print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}\n\n{table.head()}")
-            for name in arguments.scenarios or SCENARIOS:
+            usual = [name for name in SCENARIOS if name not in ON_REQUEST]
+            for name in arguments.scenarios or usual:
                 begun = time.monotonic()
                 for row in SCENARIOS[name](run):
                     print(table.line(row.cells()), flush=True)
