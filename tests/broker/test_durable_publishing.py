@@ -267,3 +267,16 @@ def test_a_push_is_timed_until_it_is_delivered() -> None:
     world.journal.answer(2)
     fanout.flush()
     assert (fanout.push_timer.durations.count, fanout.push_timer.durations.total) == (2, 6.0)
+
+
+def test_the_problem_is_known_until_something_is_stored_again() -> None:
+    world = World()
+    assert world.durable.problem == ""
+    world.push(b"1")
+    world.clock.advance(PATIENCE)
+    assert world.durable.problem == "the database has stored nothing for 1 s"
+    world.journal.answer(1, "disk full")
+    assert world.durable.problem == "disk full"
+    world.push(b"2")
+    world.journal.answer(1)
+    assert world.durable.problem == ""

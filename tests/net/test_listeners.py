@@ -7,6 +7,7 @@ import errno
 import ipaddress
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -301,3 +302,30 @@ def test_a_crowd_is_accepted_over_several_turns(opened: list[Any]) -> None:
             port.doRead()
             counts.append(len(made) - before)
     assert counts == [listeners.ACCEPTS_PER_TURN] * 3
+
+
+def test_a_port_says_why_it_takes_no_connections(opened: list[Any], tmp_path: Path) -> None:
+    path = tmp_path / "socket"
+    ports = [listen(opened, text) for text in ("tcp:0:interface=127.0.0.1", f"unix:{path}")]
+    assert list(map(listeners.listening_problem, ports)) == ["", ""]
+    path.unlink()
+    assert listeners.listening_problem(ports[1]) == "its file has been removed"
+    # A port removes its file when it is closed.
+    path.touch()
+    ports[0].stopListening()
+    reactor.iterate(0)
+    opened.remove(ports[0])
+    assert listeners.listening_problem(ports[0]) == listeners.CLOSED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux says whether a socket listens")
+def test_a_socket_that_does_not_listen_is_noticed() -> None:
+    class Port:
+        connected = True
+
+        def __init__(self, held: socket.socket) -> None:
+            self.socket = held
+
+    with socket.socket() as held:
+        assert listeners.listening_problem(Port(held)) == "it does not listen"
+    assert listeners.listening_problem(Port(held)) == listeners.CLOSED

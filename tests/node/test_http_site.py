@@ -14,13 +14,17 @@ from twisted.internet.testing import StringTransport
 
 from tests.node.local_reactor import LocalReactor
 from wampush import __version__
+from wampush.config.checks.redis import RedisUrl
 from wampush.config.settings import Settings
 from wampush.config.tables.http import HttpSettings
-from wampush.config.tables.topics import TopicSettings
+from wampush.config.tables.redis import RedisSourceSettings
+from wampush.config.tables.routes import RouteSettings
+from wampush.config.tables.topics import HistorySettings, TopicSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.errors import CloseReason, OperatorError
 from wampush.node.build import Node, build
 from wampush.node.http_site import make_site
+from wampush.node.monitoring.serving import Serving
 
 HERE: Any = IPv4Address("TCP", "127.0.0.1", 50000)
 
@@ -30,26 +34,31 @@ class Site:
 
     :param http: the table ``[http]``.
     :param topics: the table ``[[topics]]``.
+    :param others: other tables.
     """
 
     def __init__(
         self,
         http: HttpSettings = HttpSettings(),  # noqa: B008
         topics: tuple[TopicSettings, ...] = (),
+        **others: Any,
     ) -> None:
         settings = dataclasses.replace(
-            Settings(), zmq=ZmqSettings(pull=()), http=http, topics=topics
+            Settings(), zmq=ZmqSettings(pull=()), http=http, topics=topics, **others
         )
         self.reactor: Any = LocalReactor()
         self.node: Node = build(settings, self.reactor, 10)
-        self.is_stopping = False
+        self.serving = Serving()
+        #: The WebSocket listeners, with their problems.
+        self.listeners = [("ws://127.0.0.1:1/", "")]
         self.site = make_site(
             settings,
             self.node,
             self.reactor,
             websocket_url=lambda host: f"ws://{host}:1/",
             failed_tls_handshakes=lambda: 2,
-            is_stopping=lambda: self.is_stopping,
+            listeners=lambda: self.listeners,
+            serving=self.serving,
         )
 
     def connect(self) -> Any:
@@ -85,7 +94,7 @@ def test_health_says_whether_the_daemon_is_stopping(site: Site) -> None:
     assert json.loads(body)["sessions"] == 0
     assert json.loads(body)["version"] == __version__
     assert 0 <= json.loads(body)["uptime"] < 60
-    site.is_stopping = True
+    site.serving.stop()
     status, body = site.request("GET /healthz")
     assert status == 503
     assert json.loads(body)["status"] == "stopping"
@@ -186,3 +195,58 @@ def test_a_page_that_connects_to_the_http_port_is_counted() -> None:
     (kept,) = site.node.broker.ledger.recent_handshakes
     assert (kept.reason, kept.peer) == (CloseReason.WRONG_PORT, "127.0.0.1")
     assert kept.detail == "The WebSocket is at ws://a:1/."
+
+
+def test_a_node_is_ready_when_all_its_parts_are(site: Site) -> None:
+    status, body = site.request("GET /readyz")
+    assert status == 200
+    listener = {"part": "websocket", "name": "ws://127.0.0.1:1/", "ready": True, "problem": None}
+    assert json.loads(body) == {"status": "ready", "parts": [listener]}
+    assert b'wampush_ready{part="websocket"} 1.0' in site.request("GET /metrics")[1]
+    site.listeners = [("ws://127.0.0.1:1/", "it is closed")]
+    status, body = site.request("GET /readyz")
+    assert status == 503
+    assert json.loads(body)["parts"] == [listener | {"ready": False, "problem": "it is closed"}]
+    assert b'wampush_ready{part="websocket"} 0.0' in site.request("GET /metrics")[1]
+
+
+def test_draining_and_stopping_nodes_are_not_ready_however_their_parts_are(site: Site) -> None:
+    site.serving.drain()
+    assert site.request("GET /readyz")[0] == 503
+    assert json.loads(site.request("GET /readyz")[1])["status"] == "draining"
+    assert site.request("GET /healthz")[0] == 200
+    site.serving.resume()
+    assert site.request("GET /readyz")[0] == 200
+    site.serving.stop()
+    assert site.request("GET /readyz")[0] == 503
+    assert json.loads(site.request("GET /readyz")[1])["status"] == "stopping"
+    assert site.request("GET /livez") == (200, b'{"status":"ok"}\n')
+
+
+def test_sources_the_database_and_applications_are_parts(tmp_path: Path) -> None:
+    redis = RedisSourceSettings(url=RedisUrl("redis.example.com"), channels=("orders",))
+    database = tmp_path / "history.sqlite"
+    site = Site(
+        topics=(TopicSettings("t", history=5, durable=True),),
+        history=HistorySettings(database=str(database)),
+        redis_source=(redis,),
+        routes=(RouteSettings(path="/chat", component="wampush.examples.chat:Chat"),),
+    )
+    status, body = site.request("GET /readyz")
+    assert status == 503
+    found = {each["part"]: (each["name"], each["problem"]) for each in json.loads(body)["parts"]}
+    assert found == {
+        "websocket": ("ws://127.0.0.1:1/", None),
+        "redis": ("redis://redis.example.com:6379", "it is not connected yet"),
+        "journal": (str(database), None),
+        "applications": ("wampush.examples.chat:Chat", None),
+    }
+    assert site.request("GET /readyz?exclude=redis")[0] == 200
+    durable = site.node.broker.durable
+    assert durable is not None
+    durable.problem = "disk full"
+    _, body = site.request("GET /readyz?exclude=redis,websocket")
+    problems = {each["part"]: each["problem"] for each in json.loads(body)["parts"]}
+    assert problems == {"journal": "disk full", "applications": None}
+    site.node.apps.stop(0)
+    site.node.broker.stop()

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
@@ -17,6 +18,7 @@ from wampush.errors import ListenError, OperatorError
 from wampush.net import listeners
 from wampush.node.listening import ListeningSockets
 
+installed_reactor: Any = twisted_reactor
 FACTORY = Factory.forProtocol(Protocol)
 NO_TLS = TlsSettings()
 
@@ -215,3 +217,27 @@ def test_failed_handshakes_of_all_tls_listeners_are_counted(
         protocol.makeConnection(StringTransport())
         protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
     assert opened.failed_tls_handshakes == 2
+
+
+def test_listeners_say_what_is_wrong_with_them(tmp_path: Path) -> None:
+    path = tmp_path / "ws.sock"
+    opened = sockets(installed_reactor)
+    opened.open_websocket("tcp:0:interface=127.0.0.1", FACTORY)
+    opened.open_websocket(f"unix:{path}", FACTORY)
+    (tcp, _), (unix, _) = opened.problems()
+    assert opened.problems() == [(opened.websocket_urls[0], ""), (f"ws://unix:{path}:/", "")]
+    path.unlink()
+    assert opened.problems() == [(tcp, ""), (unix, "its file has been removed")]
+    # A port removes its file when it is closed.
+    path.touch()
+    ended: list[None] = []
+    opened.close_websocket().addCallback(ended.append)
+    while not ended:
+        installed_reactor.iterate(0.1)
+    assert opened.problems() == [("ws:///", listeners.CLOSED)] * 2
+
+
+def test_listeners_in_memory_have_no_problem(reactor: Any) -> None:
+    opened = sockets(reactor)
+    opened.open_websocket("tcp:8080:interface=127.0.0.1", FACTORY)
+    assert opened.problems() == [("ws://127.0.0.1:8080/", "")]

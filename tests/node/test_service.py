@@ -26,6 +26,7 @@ from wampush.errors import ListenError, OperatorError
 from wampush.net import descriptor_limit, listeners
 from wampush.node.build import Node
 from wampush.node.listening import ListeningSockets
+from wampush.node.monitoring.serving import ServingState
 from wampush.node.options import Account, Options
 from wampush.node.service import WampushService, makeService
 
@@ -223,6 +224,7 @@ def test_the_order_of_the_end(
     ended: list[Any] = []
     started.stopService().addCallback(ended.append)
     assert node.inspection.status()["connections"] == 0
+    assert started.serving.state is ServingState.STOPPING
     reactor.advance(10)
     assert ended == [None]
     assert calls == [

@@ -121,8 +121,8 @@ class DurablePublishing:
         self.is_stuck = False
         #: Bytes of publications that are not delivered yet.
         self.size = 0
-        #: Publications that could not be stored.
-        self.failed = 0
+        #: Publications that could not be stored, and why the last ones could not; "" if they could.
+        self.failed, self.problem = 0, ""
         backpressure.call_when_ready(self._deliver_soon)
 
     def start(self) -> None:
@@ -233,23 +233,22 @@ class DurablePublishing:
     def _note_version(self, publication: Publication) -> None:
         rule = self._rule(publication.topic)
         if rule is not None and rule.version_by:
-            pending = self._versions.setdefault(publication.topic, _PendingVersions(rule))
-            pending.add(publication)
+            self._versions.setdefault(publication.topic, _PendingVersions(rule)).add(publication)
 
     # After the store.
 
     def _on_written(self, outcomes: Sequence[Outcome]) -> None:
-        problem, failed = "", 0
+        self.problem, failed = "", 0
         for outcome in outcomes:
             entry = self._writing.popleft()
             entry.outcome = outcome
             self._written.append(entry)
             if outcome.problem:
-                problem = outcome.problem
+                self.problem = outcome.problem
                 failed += 1
         if failed:
             self.failed += failed
-            self._report(problem, failed)
+            self._report(self.problem, failed)
         self._note_progress()
         self._deliver_ready()
 
@@ -274,7 +273,8 @@ class DurablePublishing:
     def _on_no_progress(self) -> None:
         self._timer = None
         self.is_stuck = True
-        self._report(f"the database has stored nothing for {PATIENCE:g} s", len(self._writing))
+        self.problem = f"the database has stored nothing for {PATIENCE:g} s"
+        self._report(self.problem, len(self._writing))
         self._backpressure.release(Hold.STORING)
 
     def _deliver_soon(self) -> None:

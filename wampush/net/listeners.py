@@ -36,6 +36,9 @@ BACKLOG: Final = 4096
 #: ``descriptors.RESERVED_DESCRIPTORS``. A crowd that connects delays others less, too.
 ACCEPTS_PER_TURN: Final = 16
 
+#: Why a port takes no connections when it has been closed.
+CLOSED: Final = "it is closed"
+
 #: ``IListeningPort``; mypy does not accept zope interfaces as types.
 ListeningPort = Any
 
@@ -213,6 +216,23 @@ def socket_files(ports: Iterable[ListeningPort]) -> list[str]:
     """Return the paths of ports that are UNIX sockets in the file system."""
     names = [port.getHost().name for port in ports if isinstance(port.getHost(), UNIXAddress)]
     return [os.fsdecode(name) for name in names if name and not name.startswith(b"\0")]
+
+
+def listening_problem(port: ListeningPort) -> str:
+    """Return why a port takes no connections; "" if it does."""
+    if not getattr(port, "connected", True):
+        return CLOSED
+    listening: Any = getattr(port, "socket", None)
+    if isinstance(listening, socket.socket):
+        if listening.fileno() < 0:
+            return CLOSED
+        if sys.platform == "linux" and not listening.getsockopt(
+            socket.SOL_SOCKET, socket.SO_ACCEPTCONN
+        ):
+            return "it does not listen"
+        if not all(map(os.path.exists, socket_files([port]))):
+            return "its file has been removed"
+    return ""
 
 
 def is_loopback(port: ListeningPort) -> bool:

@@ -24,7 +24,9 @@ from wampush.net.trusted_proxies import Proxies
 from wampush.node.build import Node
 from wampush.node.history import history_reader
 from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.readiness import Problems, Readiness
 from wampush.node.monitoring.scrape import Metrics
+from wampush.node.monitoring.serving import Serving, ServingState
 
 
 def make_site(
@@ -34,7 +36,8 @@ def make_site(
     *,
     websocket_url: Callable[[str], str | None],
     failed_tls_handshakes: Callable[[], int],
-    is_stopping: Callable[[], bool],
+    listeners: Problems,
+    serving: Serving,
 ) -> BoundedSite:
     """Return what an endpoint serves: publishing, health, metrics, demo and static files.
 
@@ -43,9 +46,11 @@ def make_site(
     :param reactor: for timers (``IReactorTime``).
     :param websocket_url: returns the URL that pages of a host connect to.
     :param failed_tls_handshakes: returns how many have failed.
-    :param is_stopping: returns whether the daemon is stopping.
+    :param listeners: returns the WebSocket listeners, each with its problem.
+    :param serving: whether the node drains or stops.
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
+    readiness = Readiness(serving, _parts(settings, node, listeners))
     metrics = Metrics(
         NodeState(
             broker=node.broker,
@@ -59,9 +64,10 @@ def make_site(
             held_pushes=lambda: node.acknowledged_pushes.held,
             loop_lag=node.loop_lag.durations,
             collector_pauses=node.collector_pauses.durations,
+            ready=readiness.by_part,
         )
     )
-    view = _view(settings, node, metrics, websocket_url, is_stopping)
+    view = _view(settings, node, metrics, readiness, serving, websocket_url)
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
     site = edge.site(
@@ -74,16 +80,36 @@ def make_site(
     return site
 
 
+def _parts(settings: Settings, node: Node, listeners: Problems) -> Mapping[str, Problems]:
+    """Return the parts that must be ready, by the names of ``/readyz``."""
+    # What cannot be loaded stops the start.
+    applications = [*settings.apps, *(route.component for route in settings.routes)]
+    return {
+        "websocket": listeners,
+        "zeromq": node.pull.problems,
+        "redis": node.redis.problems,
+        "journal": lambda: _journal_problems(settings, node),
+        "applications": lambda: [(name, "") for name in applications],
+    }
+
+
+def _journal_problems(settings: Settings, node: Node) -> list[tuple[str, str]]:
+    durable = node.broker.durable
+    return [] if durable is None else [(settings.history.database, durable.problem)]
+
+
 def _view(
     settings: Settings,
     node: Node,
     metrics: Metrics,
+    readiness: Readiness,
+    serving: Serving,
     websocket_url: Callable[[str], str | None],
-    is_stopping: Callable[[], bool],
 ) -> HttpView:
     """Return what the port shows of a node."""
     return HttpView(
-        status=_status(node, is_stopping),
+        status=_status(node, serving),
+        probed=readiness,
         refusals=node.inspection.refusals,
         refused_handshake=node.inspection.refused_handshake,
         session=node.inspection.session,
@@ -116,13 +142,13 @@ def _limits(settings: Settings) -> HttpLimits:
     )
 
 
-def _status(node: Node, is_stopping: Callable[[], bool]) -> Callable[[], Mapping[str, object]]:
+def _status(node: Node, serving: Serving) -> Callable[[], Mapping[str, object]]:
     """Return the function that makes the body of ``/healthz``."""
     started = monotonic()
 
     def status() -> Mapping[str, object]:
         return {
-            "status": "stopping" if is_stopping() else "ok",
+            "status": "stopping" if serving.state is ServingState.STOPPING else "ok",
             "version": __version__,
             "uptime": round(monotonic() - started, 3),
             **node.inspection.status(),

@@ -91,6 +91,16 @@ class ListeningSockets:
         """Where WebSocket clients can connect, for the log; of UNIX sockets the path."""
         return [f"{scheme}://{listeners.describe(port)}/" for scheme, port in self._websocket]
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Return each WebSocket listener, with why it takes no connections or ""."""
+        found = []
+        for scheme, port in self._websocket:
+            problem = listeners.listening_problem(port)
+            # A closed port does not know its address any longer.
+            where = "" if problem == listeners.CLOSED else listeners.describe(port)
+            found.append((f"{scheme}://{where}/", problem))
+        return found
+
     @property
     def http_urls(self) -> list[str]:
         """Where HTTP is served, for the log, without a last slash."""

@@ -32,6 +32,7 @@ from wampush.node.default_publishing import decide_publishing
 from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
 from wampush.node.log.output import LogOutput, choose_output
+from wampush.node.monitoring.serving import Serving
 from wampush.node.options import Account, Options, account, message_of
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
@@ -132,6 +133,7 @@ class WampushService(Service):
         self._running_node: _Running | None = None
         self._started_at = monotonic()
         self._stopped: Deferred[None] | None = None
+        self.serving = Serving()
 
     def setServiceParent(self, parent: Any) -> None:
         """Belong to twistd's application, which begins to log next."""
@@ -200,7 +202,8 @@ class WampushService(Service):
             reactor,
             websocket_url=sockets.websocket_url,
             failed_tls_handshakes=lambda: sockets.failed_tls_handshakes,
-            is_stopping=lambda: self._stopped is not None,
+            listeners=sockets.problems,
+            serving=self.serving,
         )
         sockets.open_http(settings.http.listen, site)
         for url in sockets.http_urls:
@@ -245,6 +248,7 @@ class WampushService(Service):
         if running is None:
             return succeed(None)
         self._stopped = stopped = Deferred[None]()
+        self.serving.stop()
         node = running.node
         _log.info(
             "stopping: {connections} connections have {patience:g} s to read what was published; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +78,17 @@ class RecordedListing:
     def end_user_sessions(self, user: str) -> int:
         self.ended.append(user)
         return 2
+
+
+@dataclass
+class RecordedProbes:
+    """Says what a test wants, and what was left out."""
+
+    status: str = "ready"
+    parts: Collection[str] = ("websocket", "redis")
+
+    def report(self, excluded: Collection[str]) -> Mapping[str, object]:
+        return {"status": self.status, "parts": [], "excluded": list(excluded)}
 
 
 @dataclass
@@ -158,6 +169,7 @@ def edge_with(
     *,
     publisher: RecordedPushes | None = None,
     listed: RecordedListing | None = None,
+    probed: RecordedProbes | None = None,
     topic: Callable[[str, str], Answer] = no_topic,
     watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]] = watch_nothing,
     token: bytes | None = None,
@@ -167,6 +179,7 @@ def edge_with(
     """An edge that knows little."""
     view = HttpView(
         status=status,
+        probed=probed or RecordedProbes(),
         refusals=list,
         refused_handshake=lambda _: None,
         session=lambda _: None,
@@ -184,6 +197,7 @@ def complete_edge() -> HttpEdge:
     """An edge that has something to show at every address."""
     view = HttpView(
         status=lambda: {"status": "ok", "sessions": 3, "topics": 2, "connections": 4},
+        probed=RecordedProbes(),
         refusals=lambda: [{"reason": "no-topic"}],
         refused_handshake=lambda address: (
             {"reason": "token-refused"} if address == "192.0.2.7" else None

@@ -9,6 +9,7 @@ import pytest
 from tests.edges.http.http_in_memory import (
     LIMITS,
     RecordedListing,
+    RecordedProbes,
     RecordedPushes,
     ask,
     complete_edge,
@@ -78,6 +79,7 @@ def test_demo_settings_tell_where_to_push(
 ) -> None:
     view = HttpView(
         status=lambda: {"status": "ok"},
+        probed=RecordedProbes(),
         refusals=list,
         refused_handshake=lambda _: None,
         session=lambda _: None,

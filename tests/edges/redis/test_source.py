@@ -354,3 +354,12 @@ def test_a_source_leaves_a_server_that_is_not_the_master_any_more(
     other.attempts[-1].lose()
     assert outcome == [[None]]
     assert world.timers == []
+
+
+def test_a_source_says_why_it_gets_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = RedisWorld(monkeypatch)
+    assert world.redis.problems() == [(ADDRESS, "it is not connected yet")]
+    attempt = world.subscribe()
+    assert world.redis.problems() == [(ADDRESS, "")]
+    attempt.lose()
+    assert world.redis.problems() == [(ADDRESS, "Redis closed the connection")]

@@ -22,10 +22,13 @@ from tests.edges.zeromq.pull_world import (
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.publication import Publication
+from wampush.config.settings import Settings
+from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.zeromq.pull_socket import MAX_PARTS, MOVES, SocketState
 from wampush.edges.zeromq.pull_sockets import TURN_BYTES
 from wampush.errors import ListenError, Refusal
 from wampush.net.turn_budget import TURN_MESSAGES
+from wampush.node.build import build
 
 
 def test_a_turn_reads_a_bounded_share() -> None:
@@ -426,3 +429,22 @@ def test_pushes_are_timed_from_the_beginning_of_their_share() -> None:
         running.until(lambda: bool(running.seen))
         assert fanout.push_timer.durations.count == 1
         assert 0 <= fanout.push_timer.durations.total < PATIENCE
+
+
+def test_a_socket_says_why_it_takes_no_pushes(tmp_path: Path) -> None:
+    path = tmp_path / "push"
+    with bridge(ANY, f"ipc://{path}", "connect:tcp://127.0.0.1:9") as running:
+        pull = running.node.pull
+        names = [ANY, f"ipc://{path}", "connect:tcp://127.0.0.1:9"]
+        assert pull.problems() == [(name, "") for name in names]
+        path.unlink()
+        assert [problem for _, problem in pull.problems()] == ["", "its file has been removed", ""]
+        pull.drain()
+        assert {problem for _, problem in pull.problems()} == {"it takes nothing new"}
+    assert {problem for _, problem in pull.problems()} == {"it is closed"}
+
+
+def test_a_socket_that_is_not_open_yet_says_so() -> None:
+    node = build(Settings(zmq=ZmqSettings(pull=(ANY,))), reactor, 10)
+    assert node.pull.problems() == [(ANY, "it is not open yet")]
+    node.pull.stop()

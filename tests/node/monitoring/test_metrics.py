@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import urllib.request
 from pathlib import Path
@@ -54,6 +55,7 @@ class MeasuredNode:
                 redis=lambda: self.redis,
                 failed_tls_handshakes=lambda: 4,
                 held_pushes=lambda: self.node.node.acknowledged_pushes.held,
+                ready=lambda: {"websocket": True, "redis": False},
                 loop_lag=self.loop_lag,
                 collector_pauses=self.collector_pauses,
             )
@@ -273,6 +275,22 @@ def test_nothing_comes_from_or_gets_into_the_global_registry(measuring: Measured
         assert b"wampush" not in of_all
     finally:
         prometheus_client.REGISTRY.unregister(stranger)
+
+
+def test_the_parts_of_a_daemon_are_ready(daemon: Daemon) -> None:
+    with urllib.request.urlopen(f"{daemon.http_url}/readyz", timeout=10) as response:
+        report = json.load(response)
+    assert report["status"] == "ready"
+    parts = [(each["part"], each["name"]) for each in report["parts"]]
+    assert parts == [("websocket", f"{daemon.websocket_url}/"), ("zeromq", daemon.zmq_address)]
+    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as response:
+        text = response.read().decode()
+    for part in ("websocket", "zeromq", "redis", "journal", "applications"):
+        assert f'wampush_ready{{part="{part}"}} 1.0' in text
+    eventually(
+        lambda: urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10).read(),
+        lambda scrape: b"wampush_loop_lag_seconds_count 0.0" not in scrape,
+    )
 
 
 def test_a_scrape_of_a_daemon(daemon: Daemon) -> None:

@@ -28,6 +28,8 @@ There is nothing at this address. Available are:
   /publish/TOPIC  publishes the body of a POST, JSON, to a topic
   /publish        publishes the body of a POST, a JSON object that names its topic
   /healthz        health and counts, JSON
+  /livez          answers while the process is alive, JSON
+  /readyz         whether all parts are ready, JSON
   /metrics        metrics for Prometheus
   /refusals       the last refused inputs, JSON
   /events         every publication from now on, one JSON line each

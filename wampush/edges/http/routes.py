@@ -19,6 +19,7 @@ from wampush.edges.access_log import AccessLog
 from wampush.edges.http.event_stream import EventStreams
 from wampush.edges.http.files import NotFound, StaticFiles, static_folder
 from wampush.edges.http.listings import ListingRoutes
+from wampush.edges.http.probes import ProbeRoutes
 from wampush.edges.http.publish import PublishRoute, TopicConverter
 from wampush.edges.http.responses import (
     host_asked_for,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 
     from wampush.edges.http.listings import Listed
     from wampush.edges.http.operator_access import HttpAccess
+    from wampush.edges.http.probes import Probed
     from wampush.edges.http.publish import Publisher
     from wampush.edges.http.site import BoundedRequest, HttpLimits
     from wampush.edges.topic_requests import Answer
@@ -59,6 +61,7 @@ class HttpView:
 
     :param status: returns the body of ``/healthz``; its ``status`` is "ok", or a word such as
         "stopping" with which the response is a 503.
+    :param probed: says whether the node is ready.
     :param refusals: returns the last refused inputs, newest first, as ``/refusals`` shows them.
     :param refused_handshake: returns why a handshake of an address was refused just now; None when
         none was.
@@ -75,6 +78,7 @@ class HttpView:
     """
 
     status: Callable[[], Mapping[str, object]]
+    probed: Probed
     refusals: Callable[[], Sequence[Mapping[str, object]]]
     refused_handshake: Callable[[str], Mapping[str, object] | None]
     session: Callable[[str], Mapping[str, object] | None]
@@ -112,6 +116,7 @@ class HttpEdge:
         self._access = access
         self._publishing = PublishRoute(access, publisher, limits.body_bytes)
         self._listings = ListingRoutes(access, view.listed)
+        self._probes = ProbeRoutes(access, view.probed)
         self._streams = EventStreams(access, view.watch)
         self._limits = limits
         self._folder = static_folder() if folder is None else folder
@@ -204,6 +209,16 @@ class HttpEdge:
         if not self._access.permits(request):
             status = {"status": status.get("status")}
         return respond_json(request, 200 if status.get("status") == "ok" else 503, status)
+
+    @app.route("/livez", methods=["GET"])
+    def livez(self, request: Request) -> bytes:
+        """Say that the process is alive."""
+        return self._probes.live(request)
+
+    @app.route("/readyz", methods=["GET"])
+    def readyz(self, request: Request) -> bytes:
+        """Say whether the node is ready, and which part is not."""
+        return self._probes.ready(request)
 
     @app.route("/refusals", methods=["GET"])
     def refusals(self, request: Request) -> bytes:

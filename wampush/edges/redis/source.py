@@ -136,6 +136,11 @@ class RedisSource:
             "messages": self._messages,
         }
 
+    @property
+    def problem(self) -> str:
+        """Why it gets no messages; "" if it does."""
+        return "" if self._state in _SUBSCRIBED else self._problem or "it is not connected yet"
+
     def _mark_change(self) -> None:
         """Take the time of a change; operators read the time of day, which may be set back."""
         self._since = time()

@@ -112,6 +112,10 @@ class RedisSources:
         """Return the state of each source, in the order of the configuration."""
         return [source.status() for source in self._sources]
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Return the address of each source, with why it gets no messages or ""."""
+        return [(source.address, source.problem) for source in self._sources]
+
     def _wake(self) -> None:
         for source in self._sources:
             source.wake()

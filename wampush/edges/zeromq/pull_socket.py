@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, unique
+from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
 from typing import Any, Final
@@ -68,6 +69,16 @@ MOVES: Final[Mapping[SocketState, frozenset[SocketState]]] = MappingProxyType(
     }
 )
 """The legal moves of a socket."""
+
+
+PROBLEMS: Final[Mapping[SocketState, str]] = MappingProxyType(
+    {
+        SocketState.NEW: "it is not open yet",
+        SocketState.DRAINING: "it takes nothing new",
+        SocketState.CLOSED: "it is closed",
+    }
+)
+"""Why a socket takes no pushes, in all states but OPEN."""
 
 
 class PullSocket(ZmqPullConnection):
@@ -154,6 +165,15 @@ class PullSocket(ZmqPullConnection):
             return self.address
         last: Any = self.socket.get(zmq.LAST_ENDPOINT)
         return str(last.rstrip(b"\0").decode())
+
+    @property
+    def problem(self) -> str:
+        """Why it takes no pushes; "" if it does."""
+        if self._state is not SocketState.OPEN:
+            return PROBLEMS[self._state]
+        path = self.bound_address().removeprefix("ipc://")
+        is_file = self.bound_address() != path and not path.startswith("@")
+        return "its file has been removed" if is_file and not Path(path).exists() else ""
 
     def wake(self) -> None:
         """Read on in the next turn, after a pause."""

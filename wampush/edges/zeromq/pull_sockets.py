@@ -98,6 +98,10 @@ class PullSockets:
         """The number of backends that are connected to bound sockets."""
         return self._limit.count
 
+    def problems(self) -> list[tuple[str, str]]:
+        """Return the address of each socket as configured, with why it takes no pushes or ""."""
+        return [(each.address, each.problem) for each in self._sockets]
+
     def local_address(self) -> str | None:
         """Return where programs on this machine can push to; None when no socket is bound."""
         for each in self._sockets:

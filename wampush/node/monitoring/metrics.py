@@ -82,6 +82,13 @@ METRICS: Final = (
         lambda _: [((__version__,), 1)],
     ),
     Metric(
+        "wampush_ready",
+        MetricKind.GAUGE,
+        ("part",),
+        "1 while a part of the node is ready, otherwise 0; /readyz says why.",
+        lambda state: [((part,), float(ready)) for part, ready in state.ready().items()],
+    ),
+    Metric(
         "wampush_sessions",
         MetricKind.GAUGE,
         (),

@@ -27,6 +27,7 @@ class NodeState:
     :param failed_tls_handshakes: returns how many TLS handshakes have failed.
     :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
     :param held_pushes: returns how many pushes over HTTP wait.
+    :param ready: returns for each part of the node whether it is ready, as ``/readyz`` shows it.
     :param loop_lag: how late the event loop was.
     :param collector_pauses: how long the garbage collector has stopped the process.
     """
@@ -40,5 +41,6 @@ class NodeState:
     redis: Callable[[], Sequence[Mapping[str, object]]]
     failed_tls_handshakes: Callable[[], int]
     held_pushes: Callable[[], int]
+    ready: Callable[[], Mapping[str, bool]]
     loop_lag: Durations
     collector_pauses: Durations
