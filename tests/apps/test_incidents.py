@@ -47,6 +47,13 @@ def failure(place: int = 0) -> Failure:
     raise AssertionError
 
 
+def test_a_line_has_further_fields(clock, logged):
+    number = Incidents(clock).report("x", failure(), "app:echo", session="s1", address="192.0.2.1")
+    (event,) = logged
+    found = [event[name] for name in ("incident", "code", "session", "address")]
+    assert found == [number, "app:echo", "s1", "192.0.2.1"]
+
+
 def test_failures_of_one_place_share_a_number_for_a_second(clock, logged):
     incidents = Incidents(clock)
     first = incidents.report("one", failure())

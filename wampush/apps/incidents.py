@@ -40,11 +40,12 @@ class Incidents:
     def __init__(self, now: Callable[[], float] = monotonic) -> None:
         self._limiter = LogLimiter(now)
 
-    def report(self, action: str, failure: Failure, code: str = "") -> str:
+    def report(self, action: str, failure: Failure, code: str = "", **about: str) -> str:
         """Log an error.
 
         :param action: what the code was called for, and for whom.
         :param code: the name of the code.
+        :param about: further fields of the log line, such as ``session`` and ``address``.
         :returns: the number of the incident.
         """
         kind = f"{code} {type(failure.value).__qualname__} {_place(failure)}"
@@ -59,6 +60,8 @@ class Incidents:
             suffix=suffix,
             # The texts of errors often quote what a client has sent.
             traceback=printable_lines(_traceback(failure) + _hint(failure.value)),
+            code=code,
+            **about,
         )
         return incident
 

@@ -300,7 +300,8 @@ class ConnectionRunner:
         conn = self._conn
         code = f"{self._host.name}.{name}"
         action = f"{code} for client {conn.id} from {conn.request.address}"
-        incident = self._host.incidents.report(action, failure, code)
+        address = conn.request.address
+        incident = self._host.incidents.report(action, failure, code, address=address)
         if self._line.reason is None:
             self._line.end(CloseReason.COMPONENT_FAILED, f"incident {incident}")
 

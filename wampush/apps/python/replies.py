@@ -41,7 +41,9 @@ class Replies:
     def incident(self, handler: Handler, session: Session, failure: Failure) -> str:
         """Log an error, and return the description that clients may see."""
         action = f"{handler.name} for session {session.id} from {session.address}"
-        number = self._incidents.report(action, failure, handler.name)
+        number = self._incidents.report(
+            action, failure, handler.name, session=session.id, address=session.address
+        )
         return f"internal error, incident {number}"
 
     def to_call(
