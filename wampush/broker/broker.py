@@ -32,6 +32,9 @@ from wampush.broker.unreceived_pushes import UnreceivedPushes
 from wampush.errors import CloseReason, MessageRefused, PublicationRefused
 from wampush.excerpts import shown
 
+Elsewhere = Callable[[Source | None, Publication], None]
+"""Takes a publication that is not published here; None as source means that it is no push."""
+
 
 class Broker:
     """Connects publishers and subscribers.
@@ -74,6 +77,7 @@ class Broker:
         self.sessions: Final = router.sessions
         self.users: Final = router.users
         self._unheard: Final = UnreceivedPushes(router.subscriptions, ledger)
+        self._elsewhere: Elsewhere | None = None
 
     @property
     def policy(self) -> Policy:
@@ -93,10 +97,30 @@ class Broker:
             durable topic, whose publications are stored first.
         :raises PublicationRefused: the history of a topic does not take it.
         """
+        if self._elsewhere is not None:
+            self._elsewhere(None, publication)
+            return 0
         if self.durable is not None and self.durable.takes(publication):
             self.durable.publish(publication, _nobody_waits)
             return None
         return self._router.publish(publication)
+
+    def follow(self, publication: Publication) -> None:
+        """Keep and deliver what another process has published, at the position that it has."""
+        history, position = self._router.history, publication.position
+        if history is not None and position is not None:
+            publication = history.append_stored(publication, position, self.ledger.time())
+        self._router.deliver(publication)
+
+    def divert(self, elsewhere: Elsewhere | None) -> None:
+        """Publish nothing from now on, because another process does, or this one later.
+
+        Only :meth:`Router.deliver` still delivers. Nothing is counted as accepted here.
+
+        :param elsewhere: gets each publication instead; None to publish here again.
+        """
+        self._elsewhere = elsewhere
+        self._router.divert(None if elsewhere is None else partial(elsewhere, None))
 
     def push(
         self, source: Source, publication: Publication, on_done: OnDone | None = None
@@ -109,6 +133,9 @@ class Broker:
         :returns: as :meth:`publish`.
         :raises PublicationRefused: the history of a topic does not take it; it is not counted.
         """
+        if self._elsewhere is not None:
+            self._elsewhere(source, publication)
+            return 0
         if self.durable is not None and self.durable.takes(publication):
             self.durable.publish(
                 publication, partial(self._on_stored, source, publication, on_done)

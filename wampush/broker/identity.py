@@ -1,6 +1,7 @@
 """The identity of a session.
 
-Owns: Identity, and the two that need no credentials. Must not import: anything of wampush.
+Owns: Identity, its form as JSON, and the two that need no credentials.
+Must not import: anything of wampush.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,5 +36,36 @@ class Identity:
 
 
 ANONYMOUS: Final = Identity()
+
+
+def identity_as_json(identity: Identity) -> Mapping[str, object] | None:
+    """Return an identity as JSON values; None for the anonymous one."""
+    if identity == ANONYMOUS:
+        return None
+    return {
+        "user": identity.user,
+        "groups": sorted(identity.groups),
+        "web_session": identity.web_session,
+        "language": identity.language,
+        "data": dict(identity.data),
+        "expires": identity.expires,
+        "source": identity.source,
+    }
+
+
+def identity_from_json(values: Mapping[str, Any] | None) -> Identity:
+    """Return the identity of :func:`identity_as_json`; fields that are not known are ignored."""
+    if values is None:
+        return ANONYMOUS
+    return Identity(
+        user=values.get("user"),
+        groups=frozenset(values.get("groups") or ()),
+        web_session=values.get("web_session"),
+        language=values.get("language"),
+        data=MappingProxyType(dict(values.get("data") or {})),
+        expires=values.get("expires"),
+        source=values.get("source") or ANONYMOUS.source,
+    )
+
 
 AWAITING: Final = "awaiting-cra"

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -132,6 +132,21 @@ class RefusedHandshake:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerState:
+    """What a ledger has counted, as JSON values; see :class:`Ledger`."""
+
+    accepted: Mapping[str, int] = field(default_factory=dict)
+    refused: Sequence[tuple[str, str, int]] = ()
+    ended: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    unheard: Mapping[str, int] = field(default_factory=dict)
+    connections_opened: int = 0
+    sessions_opened: int = 0
+    deliveries: int = 0
+    delivered_bytes: int = 0
+
+
 class Ledger:
     """Counts inputs and their outcomes, connections and their ends.
 
@@ -235,6 +250,48 @@ class Ledger:
                 detail=detail,
                 **({"session": session} if session else {}),
             )
+
+    # Another process goes on counting.
+
+    def snapshot(self) -> LedgerState:
+        """Return what has been counted so far."""
+        return LedgerState(
+            accepted={source.value: count for source, count in self.accepted.items()},
+            refused=[
+                (source.value, refusal.code, count)
+                for (source, refusal), count in self.refused.items()
+            ],
+            ended={reason.code: count for reason, count in self.ended.items()},
+            dropped=dict(self.dropped_events),
+            unheard={source.value: count for source, count in self.unheard.items()},
+            connections_opened=self.connections_opened,
+            sessions_opened=self.sessions_opened,
+            deliveries=self.deliveries,
+            delivered_bytes=self.delivered_bytes,
+        )
+
+    def resume(self, state: LedgerState) -> None:
+        """Go on from what another process has counted, deliveries to the sessions here included."""
+        sources = {source.value: source for source in Source}
+        refusals = {refusal.code: refusal for refusal in Refusal}
+        reasons = {reason.code: reason for reason in CloseReason}
+        for name, count in state.accepted.items():
+            if name in sources:
+                self.accepted[sources[name]] += count
+        for name, count in state.unheard.items():
+            if name in sources:
+                self.unheard[sources[name]] += count
+        for name, code, count in state.refused:
+            if name in sources and code in refusals:
+                self.refused[sources[name], refusals[code]] += count
+        for code, count in state.ended.items():
+            if code in reasons:
+                self.ended[reasons[code]] += count
+        self.dropped_events.update(state.dropped)
+        self.connections_opened += state.connections_opened
+        self.sessions_opened += state.sessions_opened
+        self.deliveries = state.deliveries
+        self.delivered_bytes = state.delivered_bytes
 
     def drop_event(self, policy: str, count: int = 1) -> None:
         """Count events that a slow client does not get.

@@ -122,6 +122,14 @@ class Memory:
             return self._keep(owner, size, self._with_reserve) if size else None
         return self._keep(owner, size - account.size, self._with_reserve)
 
+    def restore(self, owner: Owner, size: int) -> None:
+        """Count bytes that another process kept for an owner, whatever the limits are here."""
+        if size > 0:
+            account = self._accounts.get(owner)
+            if account is None:
+                account = self._accounts[owner] = _Account(owner.address_name)
+            self._add(owner, account, size)
+
     def release(self, owner: Owner, size: int) -> None:
         """Count bytes less for an owner; does nothing once it is forgotten.
 

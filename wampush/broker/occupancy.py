@@ -9,7 +9,7 @@ period.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from wampush.broker.presence.delay_queue import Clock, DelayQueue
@@ -69,6 +69,25 @@ class Occupancy:
         else:
             self._waiting[topic] = waiting = _Waiting(self, topic)
             self._delay.add(waiting)
+
+    # Sessions that move to another process.
+
+    @property
+    def waiting(self) -> Collection[str]:
+        """The topics within their grace period."""
+        return self._waiting.keys()
+
+    def is_watched(self, topic: str) -> bool:
+        """Whether a listener learns of a topic."""
+        return self._is_watched(topic)
+
+    def resume(self, topic: str, is_vacant: bool) -> None:
+        """Begin the grace period of a topic that counted as occupied in another process.
+
+        :param is_vacant: whether it has no subscriber here.
+        """
+        if is_vacant and self._is_watched(topic) and topic not in self._waiting:
+            self.on_last(topic)
 
     def stop(self) -> None:
         """End all grace periods: no client is left, and none will come."""

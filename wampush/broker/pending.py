@@ -115,11 +115,13 @@ class PendingRequests:
     ``size`` is how many bytes of text both have.
     """
 
-    __slots__ = ("calls", "requests", "size")
+    __slots__ = ("calls", "open_calls", "requests", "size")
 
     def __init__(self) -> None:
         self.requests: deque[PendingRequest] = deque()
         self.calls = 0
+        #: The ids of calls without an answer; actions have none.
+        self.open_calls: list[str] = []
         self.size = 0
 
     def __len__(self) -> int:
@@ -130,21 +132,27 @@ class PendingRequests:
         self.requests.append(request)
         self.size += len(request.text)
 
-    def add_call(self, size: int) -> None:
+    def add_call(self, size: int, call_id: str = "") -> None:
         """Count one more call without an answer.
 
         :param size: of its text, in bytes.
+        :param call_id: "" for an action, which gets no answer.
         """
         self.calls += 1
         self.size += size
+        if call_id:
+            self.open_calls.append(call_id)
 
-    def remove_call(self, size: int) -> None:
+    def remove_call(self, size: int, call_id: str = "") -> None:
         """Count one call less: it is answered.
 
         :param size: as when it was added.
+        :param call_id: likewise.
         """
         self.calls -= 1
         self.size -= size
+        if call_id in self.open_calls:
+            self.open_calls.remove(call_id)
 
     def take(self) -> PendingRequest | None:
         """Remove and return the first request if it is decided, else None; it has ended then."""
@@ -154,6 +162,11 @@ class PendingRequests:
             request.end()
             return request
         return None
+
+    @property
+    def kept(self) -> int:
+        """The bytes of memory that are counted for the requests."""
+        return sum([each.kept for each in self.requests])
 
     def take_all(self) -> list[PendingRequest]:
         """Remove and return all requests; they have ended then. Calls stay counted."""

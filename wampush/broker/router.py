@@ -50,6 +50,7 @@ class Router:
         self.sessions: Final[dict[str, Subscriber]] = {}
         self.users: Final = UserIndex()
         self._watchers: tuple[Callable[[Publication], None], ...] = ()
+        self._elsewhere: Callable[[Publication], None] | None = None
 
     def publish(self, publication: Publication) -> int:
         """Publish on behalf of anyone who may.
@@ -59,6 +60,9 @@ class Router:
         :raises PublicationRefused: when the history of a topic does not take it; then nobody gets
             it on any topic.
         """
+        if self._elsewhere is not None:
+            self._elsewhere(publication)
+            return 0
         if publication.further_topics:
             publications = list(publication.by_topic())
             if self.history is not None:
@@ -88,6 +92,13 @@ class Router:
         if receivers:
             self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))
         return len(receivers)
+
+    def divert(self, elsewhere: Callable[[Publication], None] | None) -> None:
+        """Publish nothing from now on, and assign no positions; see :meth:`Broker.divert`.
+
+        :param elsewhere: gets each publication instead; None to publish here again.
+        """
+        self._elsewhere = elsewhere
 
     def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:
         """Hand over each publication on this node from now on.

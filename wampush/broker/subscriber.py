@@ -100,6 +100,13 @@ class Peer(Protocol):
         """End the connection once what is queued for it is sent."""
 
 
+class Attempt(Protocol):
+    """An attempt to authenticate."""
+
+    def snapshot(self) -> Mapping[str, object] | None:
+        """Return what another process needs to judge it; None if it cannot go on there."""
+
+
 class Subscriber:
     """One client of the broker.
 
@@ -111,6 +118,7 @@ class Subscriber:
 
     __slots__ = (
         "__weakref__",
+        "attempt",
         "buckets",
         "handle",
         "identity",
@@ -135,6 +143,8 @@ class Subscriber:
         self.buckets: dict[int, TokenBucket] | None = None
         #: Requests that wait for the application; None while there are none.
         self.pending: PendingRequests | None = None
+        #: To authenticate by WAMP-CRA; None while there is none.
+        self.attempt: Attempt | None = None
         #: Kept here for the application; None until it needs something.
         self.handle: object = None
 

@@ -8,6 +8,7 @@ handed out are live; a caller must not keep one across a change.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
 from typing import Final
 
@@ -36,6 +37,11 @@ class UserIndex:
     def user_count(self) -> int:
         """The number of users that have a session."""
         return len(self._of_user)
+
+    @property
+    def names(self) -> Collection[str]:
+        """The live view of the users that have a session."""
+        return self._of_user.keys()
 
     def of_user(self, user: str) -> AbstractSet[Subscriber]:
         """Return the live set of a user's sessions; empty if there are none."""

@@ -262,6 +262,19 @@ class CloseReason(Enum):
     INTERNAL_ERROR = Ending(
         "internal-error", Fault.WAMPUSH, "A defect in wampush itself; the log has the traceback."
     )
+    NOT_MOVED = Ending(
+        "not-moved",
+        None,
+        "An upgrade ended the connection, because it cannot go on in another process: TLS, event"
+        " streams, components, and messages that were not complete in time.",
+        is_logged=False,
+    )
+    MOVE_FAILED = Ending(
+        "move-failed",
+        Fault.OPERATOR,
+        "The new process ended while it took the sessions over, and with it the connections that it"
+        " had already; the log says why the upgrade failed.",
+    )
     SERVER_STOPPED = Ending(
         "server-stopped",
         None,

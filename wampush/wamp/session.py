@@ -70,6 +70,16 @@ class WampSession:
         # Most pages define no prefix; the shared empty mapping keeps an idle session small.
         self._prefixes: Mapping[str, str] = _NO_PREFIXES
 
+    def resume(self, session_id: str, prefixes: Mapping[str, str]) -> None:
+        """Go on as a session that another process had.
+
+        :param session_id: that its WELCOME carried.
+        :param prefixes: that the client has defined.
+        """
+        self.session_id = session_id
+        if prefixes:
+            self._prefixes = dict(prefixes)
+
     @property
     def prefixes(self) -> Mapping[str, str]:
         """The prefixes that this client has defined."""

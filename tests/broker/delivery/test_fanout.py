@@ -533,7 +533,13 @@ def test_a_free_client_is_never_counted(world):
 def test_the_policies_are_those_of_the_settings():
     values = [policy.value for policy in SlowClient]
     assert values == ["auto", "disconnect", "drop-newest", "latest", "catch-up"]
-    assert [hold.value for hold in Hold] == ["flushing", "total", "crowd", "storing"]
+    assert [hold.value for hold in Hold] == [
+        "flushing",
+        "total",
+        "crowd",
+        "storing",
+        "handing over",
+    ]
 
 
 def test_an_event_for_one_client_is_sent_in_order(world):

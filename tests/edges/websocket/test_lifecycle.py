@@ -21,6 +21,8 @@ from wampush.state_machine import IllegalEvent
         (State.OPEN, Event.ENDED, State.ENDING),
         (State.OPEN, Event.DROPPED, State.DROPPED),
         (State.OPEN, Event.LOST, State.CLOSED),
+        (State.OPEN, Event.MOVED, State.MOVED),
+        (State.CONNECTING, Event.MOVED, State.MOVED),
         (State.STREAMING, Event.ENDED, State.ENDING),
         (State.STREAMING, Event.DROPPED, State.DROPPED),
         (State.STREAMING, Event.LOST, State.CLOSED),
@@ -64,6 +66,8 @@ def test_every_other_move_is_a_defect() -> None:
         (State.CLOSED, Event.SENT),
         (State.CLOSED, Event.DROPPED),
         (State.CLOSED, Event.LOST),
+        *[(state, Event.MOVED) for state in set(State) - {State.OPEN, State.CONNECTING}],
+        *[(State.MOVED, event) for event in Event],
     }
     for state, event in illegal:
         with pytest.raises(IllegalEvent) as raised:

@@ -103,6 +103,24 @@ class Permissions:
         why = f"{decision.why}, {decision.per_second:g} per second in one session"
         return replace(decision, allowed=False, why=why, refusal=Refusal.RATE_EXCEEDED)
 
+    def rates(self, buckets: Mapping[int, TokenBucket]) -> list[tuple[int, float, float]]:
+        """Return number of the rule, rate, and what is left of it, for another process."""
+        now = self._now()
+        return [(number, each.rate, each.left(now)) for number, each in buckets.items()]
+
+    def restore_rates(self, rates: Iterable[Sequence[float]]) -> dict[int, TokenBucket]:
+        """Return the buckets for the rates of another process.
+
+        A rule that has another rate here is another rule, whose rate is not used yet.
+        """
+        now = self._now()
+        per_second = {rule.number: rule.entry.per_second for rule in self.rules}
+        return {
+            int(number): TokenBucket.with_left(rate, left, now)
+            for number, rate, left in rates
+            if per_second.get(int(number)) == rate
+        }
+
     def effective(
         self, identity: Identity, publish_by_default: bool | None = None
     ) -> Mapping[str, object]:

@@ -21,6 +21,30 @@ class TokenBucket:
         self._tokens = self._burst
         self._at = now
 
+    @property
+    def rate(self) -> float:
+        """Actions per second."""
+        return self._rate
+
+    def left(self, now: float) -> float:
+        """Return how many actions fit, with fractions.
+
+        :param now: the time, in seconds.
+        """
+        return min(self._burst, self._tokens + max(0.0, now - self._at) * self._rate)
+
+    @classmethod
+    def with_left(cls, rate: float, left: float, now: float) -> TokenBucket:
+        """Return a bucket into which so many actions fit.
+
+        :param rate: actions per second.
+        :param left: how many actions fit, with fractions.
+        :param now: the time, in seconds.
+        """
+        bucket = cls(rate, now)
+        bucket._tokens = min(bucket._burst, max(0.0, left))
+        return bucket
+
     def take(self, now: float) -> bool:
         """Count one action if it fits.
 

@@ -3,7 +3,7 @@
 Owns: the total of bytes that wait for slow clients, the reasons to pause, the wake-up afterwards.
 Must not import: Twisted, the edges. The timer is handed in.
 
-Four things pause the sources, and each ends by an event:
+Five things pause the sources, and each ends by an event:
 
 * Clients that a flush has not reached yet are published to again. It ends when the flush is
   finished.
@@ -16,6 +16,7 @@ Four things pause the sources, and each ends by an event:
   dropped when their queues are full. If they were half of the crowd, there is no other such pause
   for :data:`CROWD_REST` seconds, so that clients that deliberately read a trickle cannot keep the
   backends waiting.
+* Much waits for the process that takes the sessions over, see ``node.handover``.
 * Much waits to be stored, see ``durable_publishing``. Only this does not pause the delivery of what
   is stored already.
 
@@ -48,6 +49,7 @@ class Hold(Enum):
     TOTAL = "total"
     CROWD = "crowd"
     STORING = "storing"
+    HANDING_OVER = "handing over"
 
 
 class Backpressure:

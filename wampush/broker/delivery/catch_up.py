@@ -14,7 +14,7 @@ is read as it is when there is room.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from wampush.broker.publication import Position
@@ -67,6 +67,11 @@ class CatchUp:
     def ends_with(self, topic: str) -> bool:
         """Return whether nothing is left once what is read next of a topic is the last of it."""
         return list(self._positions) == [topic] and len(self._positions[topic]) == 1
+
+    @property
+    def positions(self) -> Mapping[str, Sequence[Position]]:
+        """Where the client is in each topic that it is behind on; see :meth:`begin`."""
+        return self._positions
 
     def position(self, topic: str) -> Position | None:
         """Return up to where everything of a topic is queued that the client is behind on.

@@ -86,6 +86,8 @@ class Fanout:
         self.slow_clients: Final = SlowClients(
             backpressure, ledger, touch=self._touch, end_batch=self.end_batch
         )
+        # Outboxes whose clients another process has now, with what takes frames for them there.
+        self._moved: dict[Outbox, Callable[[bytes], None]] = {}
 
     def send(self, outbox: Outbox, frame: bytes) -> None:
         """Queue a frame for one client, after everything delivered before.
@@ -94,8 +96,23 @@ class Fanout:
         clients may ask for much in one turn.
         """
         self.end_batch()
+        if outbox.closed and (forward := self._moved.get(outbox)) is not None:
+            forward(frame)
+            return
         self.slow_clients.put(outbox, frame)
         self._wake_for(outbox)
+
+    def forward(self, outbox: Outbox, forward: Callable[[bytes], None]) -> None:
+        """Have the frames for one client sent by another process, which has its connection now.
+
+        :param outbox: closed; batches are not forwarded.
+        :param forward: takes a frame.
+        """
+        self._moved[outbox] = forward
+
+    def forget_moved(self) -> None:
+        """Forward nothing any more: the other process is gone."""
+        self._moved.clear()
 
     def reply(self, outbox: Outbox, text: bytes) -> None:
         """Queue a message for one client, after everything delivered before.

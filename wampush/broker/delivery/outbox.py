@@ -34,23 +34,10 @@ from wampush.broker.delivery.chunks import (
     take_front,
 )
 from wampush.broker.delivery.format import Format
+from wampush.broker.delivery.waiting import Replaceable, Waiting
 from wampush.broker.publication import Position
 
 _COUNT_EVERY: Final = 64
-
-
-class _Replaceable:
-    """The events that newer ones of their topics may replace.
-
-    :ivar places: the absolute index of the newest event of each topic.
-    :ivar gone: how many chunks have left since; makes the indexes absolute.
-    """
-
-    __slots__ = ("gone", "places")
-
-    def __init__(self) -> None:
-        self.places: dict[str, int] = {}
-        self.gone = 0
 
 
 class Outbox(ABC):
@@ -93,7 +80,7 @@ class Outbox(ABC):
         #: Whether the client did not catch up during a pause of the sources, and has not since.
         self.stalled = False
         self._backpressure = backpressure
-        self._latest: _Replaceable | None = None
+        self._latest: Replaceable | None = None
         #: What is read from the history; None while the client is not behind.
         self.catch_up: CatchUp | None = None
 
@@ -155,7 +142,7 @@ class Outbox(ABC):
         """
         latest = self._latest
         if latest is None:
-            latest = self._latest = _Replaceable()
+            latest = self._latest = Replaceable()
         replaced = False
         position = latest.places.get(topic, -1) - latest.gone
         if position >= 0:
@@ -289,6 +276,41 @@ class Outbox(ABC):
         self.close()
         return chunks, self.in_flight
 
+    def detach(self, unsent: bytes) -> Waiting:
+        """Close, and return what waits for an outbox in another process.
+
+        :param unsent: bytes that the transport had got and has not sent.
+        """
+        latest, behind = self._latest, self.catch_up
+        chunks = [unsent, *self.chunks] if unsent else list(self.chunks)
+        waiting = Waiting(
+            chunks=chunks,
+            latest={} if latest is None else latest.indexes(1 if unsent else 0),
+            behind={} if behind is None else dict(behind.positions),
+            stalled=self.stalled,
+            shared=[index for index, each in enumerate(chunks) if shared_of(each) is not None],
+        )
+        self.close()
+        return waiting
+
+    def restore(self, waiting: Waiting) -> bool:
+        """Take what waited for the client in another process; called while new.
+
+        :returns: whether anything waits, so that the outbox is blocked now; topics that the client
+            is behind on follow with :meth:`begin_catch_up`.
+        """
+        self.chunks = list(waiting.chunks)
+        if not (waiting.chunks or waiting.behind):
+            return False
+        for index in waiting.shared:
+            self.chunks[index] = SharedChunk(self.chunks[index])
+        if waiting.latest:
+            self._latest = Replaceable()
+            self._latest.places.update(waiting.latest)
+        self.block(0)
+        self.stalled = waiting.stalled
+        return True
+
     def close(self) -> None:
         """Free the queue at once; nothing is accepted any more."""
         if self.closed:
@@ -352,7 +374,7 @@ class Outbox(ABC):
                     self._release(whole)
         return size
 
-    def _compact(self, latest: _Replaceable) -> None:
+    def _compact(self, latest: Replaceable) -> None:
         topics = {index: topic for topic, index in latest.places.items()}
         kept: list[Chunk] = []
         moved: dict[str, int] = {}

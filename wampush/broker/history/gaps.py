@@ -13,9 +13,10 @@ get events twice, but misses none.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Final, NamedTuple
+from dataclasses import astuple, dataclass
+from typing import Any, Final, NamedTuple
 
 from wampush.broker.history.kept_positions import KeptPositions
 from wampush.broker.history.replays import Replays
@@ -63,6 +64,36 @@ class _User(NamedTuple):
     name: str
     kept: KeptPositions
     sessions: AbstractSet[Subscriber]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackedState:
+    """What one session is known to have received, for another process; see :class:`_Tracked`.
+
+    :param confirmed: epoch and offset by topic.
+    :param mark: of the newest ping.
+    :param marked: epoch and offset by topic.
+    :param holes: topics.
+    """
+
+    confirmed: Mapping[str, Sequence[Any]]
+    mark: int = 0
+    marked: Mapping[str, Sequence[Any]] | None = None
+    holes: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptState:
+    """What is kept of sessions that have ended, for another process.
+
+    :param users: see :meth:`KeptPositions.snapshot`.
+    :param visitors: likewise, of browsers without a user.
+    :param key: with which their cookies are signed.
+    """
+
+    users: Sequence[Sequence[Any]] = ()
+    visitors: Sequence[Sequence[Any]] = ()
+    key: str = ""
 
 
 class GapReplays:
@@ -182,6 +213,57 @@ class GapReplays:
         if payload == tracked.mark.to_bytes(_MARK_BYTES):
             tracked.confirmed.update(tracked.marked)
             tracked.marked = None
+
+    # Sessions that move to another process.
+
+    def snapshot(self, subscriber: Subscriber) -> TrackedState | None:
+        """Return what a session is known to have received; None if it is not tracked."""
+        tracked = self._sessions.get(subscriber)
+        if tracked is None:
+            return None
+        marked = tracked.marked
+        return TrackedState(
+            confirmed={topic: list(astuple(each)) for topic, each in tracked.confirmed.items()},
+            mark=tracked.mark,
+            marked=None
+            if marked is None
+            else {topic: list(astuple(each)) for topic, each in marked.items()},
+            holes=sorted(tracked.holes),
+        )
+
+    def restore(self, subscriber: Subscriber, state: TrackedState) -> None:
+        """Go on with a session that another process had; it is subscribed already."""
+        confirmed = {
+            topic: Position(*position)
+            for topic, position in state.confirmed.items()
+            if self._is_tracked(subscriber, topic)
+        }
+        if not confirmed or not self._is_counted(subscriber):
+            return
+        tracked = self._sessions[subscriber] = _Tracked()
+        tracked.confirmed = confirmed
+        tracked.mark = state.mark
+        tracked.holes = frozenset(state.holes)
+        if state.marked is not None:
+            tracked.marked = {
+                topic: Position(*position)
+                for topic, position in state.marked.items()
+                if topic in confirmed
+            }
+
+    def snapshot_kept(self) -> KeptState:
+        """Return what is kept of sessions that have ended."""
+        visitors = self.visitors
+        return KeptState(
+            users=self._kept.snapshot(), visitors=visitors.kept.snapshot(), key=visitors.key
+        )
+
+    def restore_kept(self, state: KeptState) -> None:
+        """Keep what another process has kept."""
+        self._kept.restore(state.users)
+        self.visitors.kept.restore(state.visitors)
+        if state.key:
+            self.visitors.take_key(state.key)
 
     # Replays.
 

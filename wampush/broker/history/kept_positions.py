@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
 
 from wampush.broker.publication import Position
 
@@ -62,7 +62,9 @@ class KeptPositions:
         now = self._now()
         while self._kept and next(iter(self._kept.values()))[-1][0] < now:
             self._drop(next(iter(self._kept)))
-        key = (user, topic)
+        self._add((user, topic), now + self._seconds, position, address_name)
+
+    def _add(self, key: _Key, ends_at: float, position: Position, address_name: str | None) -> None:
         entries = self._kept.get(key)
         if entries is None:
             entries = self._kept[key] = deque()
@@ -72,7 +74,7 @@ class KeptPositions:
         while entries and _is_covered(entries[-1][1], position):
             entries.pop()
             self.size -= POSITION_BYTES
-        entries.append((now + self._seconds, position))
+        entries.append((ends_at, position))
         self.size += POSITION_BYTES
         if len(entries) > MOST_POSITIONS:
             _, oldest = entries.popleft()
@@ -107,6 +109,23 @@ class KeptPositions:
             del keys[key]
             if not keys:
                 del self._of_address[address_name]
+
+    def snapshot(self) -> list[tuple[str, str, float, str, int, str | None]]:
+        """Return user, topic, seconds left, epoch, offset and address, for another process."""
+        now = self._now()
+        return [
+            (*key, ends - now, position.epoch, position.offset, self._address_of.get(key))
+            for key, entries in self._kept.items()
+            for ends, position in entries
+            if ends >= now
+        ]
+
+    def restore(self, states: Iterable[Sequence[Any]]) -> None:
+        """Keep what another process has kept, as long as it would have."""
+        now = self._now()
+        for user, topic, left, epoch, offset, address_name in states:
+            ends_at = now + min(left, self._seconds)
+            self._add((user, topic), ends_at, Position(epoch, offset), address_name)
 
     def _drop(self, key: _Key) -> None:
         entries = self._kept.pop(key)

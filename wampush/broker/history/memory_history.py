@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from wampush.broker.history.journal import StoredRow, StoredTopic
@@ -25,6 +26,7 @@ from wampush.errors import PublicationRefused, Refusal
 #: Bytes that a topic with history takes besides its events and the characters of its name; measured
 #: with tracemalloc.
 TOPIC_BYTES: Final = 1500
+_NO_VERSIONS: Final[Mapping[str, int | float]] = MappingProxyType({})
 
 
 class Missed(NamedTuple):
@@ -38,6 +40,17 @@ class Missed(NamedTuple):
     events: Sequence[StoredEvent]
     position: Position
     is_complete: bool
+
+
+class KeptTopic(NamedTuple):
+    """What is kept of one topic, for another process.
+
+    :ivar stored: its position, events and values.
+    :ivar versions: by key; those of events that are gone as well.
+    """
+
+    stored: StoredTopic
+    versions: Mapping[str, int | float]
 
 
 class MemoryHistory:
@@ -145,6 +158,15 @@ class MemoryHistory:
         rule = self.rules.of(stored.topic)
         if rule is None or not rule.durable:
             return False
+        self._fill(stored, rule)
+        return True
+
+    def _fill(
+        self,
+        stored: StoredTopic,
+        rule: HistoryRule,
+        versions: Mapping[str, int | float] = _NO_VERSIONS,
+    ) -> None:
         log = self._begin(stored.topic, rule, stored.position.epoch)
         now, seconds = self._now(), self._seconds()
         # A clock that was set back makes nothing older than it is.
@@ -152,11 +174,42 @@ class MemoryHistory:
             stored.position.offset,
             [_entry(log, row, seconds - max(now - row.time, 0.0)) for row in stored.rows],
         )
+        log.restore_versions(versions)
         log.expire(seconds)
         self.size += log.size
         if self.size > self._max_bytes:
             self._evict()
-        return True
+
+    # Another process goes on with what is kept.
+
+    @property
+    def topics(self) -> list[str]:
+        """The topics that have a log; the one that was published to longest ago comes first."""
+        return list(self._logs)
+
+    @property
+    def next_epoch(self) -> str:
+        """The epoch of topics that have no log."""
+        return self._epoch
+
+    def snapshot(self, topic: str) -> KeptTopic | None:
+        """Return everything that is kept of a topic; None where it has no log any more."""
+        log = self._logs.get(topic)
+        if log is None:
+            return None
+        rows = {each.offset: each for each in (*log.values.values(), *log.events)}
+        stored = [StoredRow(*rows[offset][:4]) for offset in sorted(rows)]
+        return KeptTopic(StoredTopic(topic, log.position, stored), log.versions)
+
+    def take(self, kept: KeptTopic) -> None:
+        """Go on with what another process has kept of a topic, as far as the rules keep it."""
+        rule = self.rules.of(kept.stored.topic)
+        if rule is not None:
+            self._fill(kept.stored, rule, kept.versions)
+
+    def take_epoch(self, epoch: str) -> None:
+        """Begin logs in the epoch of another process."""
+        self._epoch = epoch
 
     def check(self, publication: Publication) -> None:
         """Check that :meth:`append` takes a publication.

@@ -7,7 +7,7 @@ Must not import: Twisted, the edges.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final
 
@@ -107,6 +107,17 @@ class TopicLog:
         if self.offset != offset:
             self._drop_events()
             self.offset = offset
+
+    @property
+    def versions(self) -> Mapping[str, int | float]:
+        """The newest version of each key, the one that was published longest ago first."""
+        return self._versions
+
+    def restore_versions(self, versions: Mapping[str, int | float]) -> None:
+        """Take versions whose events may be gone; call it after :meth:`restore`."""
+        for key, version in versions.items():
+            if self.rule.version_by:
+                self._set_version(key, version)
 
     def expire(self, seen: float) -> None:
         """Drop what is too old.

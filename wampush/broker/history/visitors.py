@@ -52,7 +52,8 @@ class Arrival(NamedTuple):
 class Visitors:
     """Knows browsers without a user by a cookie.
 
-    Only cookies of this process count: what others have received is not known here.
+    Only cookies of this process count, and of the one that it has taken over: what others have
+    received is not known here.
 
     :param kept: positions of their sessions that have ended.
     :param now: the time in seconds of a clock that never goes back.
@@ -65,6 +66,18 @@ class Visitors:
         self._recent: OrderedDict[bytes, tuple[str, float, int]] = OrderedDict()
         self._key = secrets.token_bytes(32)
         self._open: dict[str, set[Subscriber]] = {}
+
+    @property
+    def key(self) -> str:
+        """The key of the signatures, in hexadecimal digits."""
+        return self._key.hex()
+
+    def take_key(self, key: str) -> None:
+        """Sign with the key of another process, whose cookies count from now on.
+
+        :param key: see :attr:`key`.
+        """
+        self._key = bytes.fromhex(key)
 
     def arrive(self, cookies: Mapping[str, str], looks: str, *, is_secure: bool) -> Arrival:
         """Return the name of a browser, a new one if it does not have one.

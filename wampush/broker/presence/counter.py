@@ -23,7 +23,7 @@ class CounterTopic(RateLimitedPublisher):
     :param interval: the shortest time between two publications.
     """
 
-    __slots__ = ("_host", "_published", "_read", "_topic")
+    __slots__ = ("_host", "_read", "_topic", "published")
 
     def __init__(
         self, topic: str, read: Callable[[], int], host: PresenceHost, interval: DelayQueue
@@ -32,8 +32,8 @@ class CounterTopic(RateLimitedPublisher):
         self._topic = topic
         self._read = read
         self._host = host
-        # The number that all subscribers know; None while they know different ones.
-        self._published: int | None = None
+        #: The number that all subscribers know; None while they know different ones.
+        self.published: int | None = None
 
     def on_change(self) -> None:
         """Handle a change of the number."""
@@ -44,22 +44,22 @@ class CounterTopic(RateLimitedPublisher):
         """Send the number to a session that has subscribed."""
         number = self._read()
         if len(self._host.subscriptions.subscribers(self._topic)) == 1:
-            self._published = number
-        elif number != self._published:
-            self._published = None
+            self.published = number
+        elif number != self.published:
+            self.published = None
         self._host.send(subscriber, self._topic, b"%d" % number)
 
     @property
     def has_news(self) -> bool:
         """Whether there are subscribers that know another number."""
-        return self._read() != self._published and bool(
+        return self._read() != self.published and bool(
             self._host.subscriptions.subscribers(self._topic)
         )
 
     def publish(self) -> int:
         """Publish the number."""
-        self._published = self._read()
-        return self._host.publish(Publication(self._topic, b"%d" % self._published))
+        self.published = self._read()
+        return self._host.publish(Publication(self._topic, b"%d" % self.published))
 
     def idle(self) -> None:
         """Do nothing: the topic stays."""

@@ -6,7 +6,7 @@ Owns: who is within the period, and whose has expired. Must not import: anything
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from wampush.broker.presence.delay_queue import DelayQueue
 
@@ -31,6 +31,11 @@ class GracePeriod:
 
     def __contains__(self, user: str) -> bool:
         return user in self._periods
+
+    @property
+    def users(self) -> Collection[str]:
+        """The users within their period."""
+        return self._periods.keys()
 
     def start(self, user: str) -> None:
         """Start a new period for a user."""

@@ -53,6 +53,12 @@ class TopicMembers:
         if not self._count_less(user):
             self._grace.start(user)
 
+    def expect(self, user: str) -> None:
+        """Begin the grace period of a user who has left another process, if there is none here."""
+        if user not in self.users:
+            self.users[user] = 0
+            self._grace.start(user)
+
     def remove(self, user: str) -> None:
         """Remove a user whose grace period has expired."""
         del self.users[user]

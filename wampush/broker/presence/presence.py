@@ -11,8 +11,9 @@ is not a leave.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
@@ -49,6 +50,20 @@ class PresenceView(Protocol):
         """Return the users on a topic, with the number of their subscriptions."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresenceState:
+    """What a process that goes on with the sessions of another needs besides them.
+
+    :param absent: users without a session there who may come back.
+    :param members: likewise, by topic.
+    :param published: the numbers that all subscribers of a counter know, or None.
+    """
+
+    absent: Sequence[str] = ()
+    members: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    published: Sequence[int | None] = ()
+
+
 class Presence:
     """Who is online, and who is on which topic.
 
@@ -75,6 +90,7 @@ class Presence:
         self._changing: Subscriber | None = None
         self._is_used = host.topic_rules.uses_presence
         self._stopped = False
+        self._is_held = False
 
     # Reading, for application code.
 
@@ -207,7 +223,74 @@ class Presence:
                     members = self._members.get(topic)
                     if members is not None:
                         members.lose(user)
-        self._num_clients.on_change()
+        if not self._is_held:
+            self._num_clients.on_change()
+
+    # Sessions that move to another process.
+
+    def hold(self) -> None:
+        """Publish no numbers until :meth:`resume`: another process still has sessions."""
+        self._is_held = True
+
+    def take(self, subscriber: Subscriber) -> None:
+        """Count a session that another process had; it is indexed, and nobody is notified."""
+        user = self._host.users.user_of(subscriber)
+        if user and self._is_used:
+            for topic in self._host.subscriptions.topics(subscriber):
+                if self.is_on(topic):
+                    self._members_of(topic).join(user)
+
+    def publish_pending(self) -> None:
+        """Publish now what waits for the end of an interval."""
+        for changes in list(self._changes.values()):
+            while changes.has_news:
+                changes.publish()
+        for counter in self._counters.values():
+            if counter.has_news:
+                counter.publish()
+
+    def snapshot(self, is_moved: Callable[[Subscriber], bool]) -> PresenceState:
+        """Return who is present without a session that has moved, and what watchers know.
+
+        :param is_moved: whether another process has a session now.
+        """
+        host = self._host
+        absent = [each for each in self._lost_users.users if not host.users.of_user(each)]
+        absent += [
+            user for user in host.users.names if not any(map(is_moved, host.users.of_user(user)))
+        ]
+        members: dict[str, list[str]] = {}
+        for topic, each in self._members.items():
+            moved = {
+                host.users.user_of(session)
+                for session in host.subscriptions.subscribers(topic)
+                if is_moved(session)
+            }
+            waiting = [user for user in each.users if user not in moved]
+            if waiting:
+                members[topic] = waiting
+        return PresenceState(
+            absent=absent,
+            members=members,
+            published=[counter.published for counter in self._counters.values()],
+        )
+
+    def resume(self, state: PresenceState) -> None:
+        """Go on alone: the other process has told everything.
+
+        Users who are present there without a session here may come back within the grace period.
+        """
+        self._is_held = False
+        for user in state.absent:
+            if not self._host.users.of_user(user):
+                self._lost_users.start(user)
+        for topic, users in state.members.items():
+            if self.is_on(topic):
+                for user in users:
+                    self._members_of(topic).expect(user)
+        for counter, number in zip(self._counters.values(), state.published, strict=False):
+            counter.published = number
+            counter.on_change()
 
     def stop(self) -> None:
         """Publish nothing any more: the node stops, and all sessions are about to be lost."""
@@ -224,18 +307,22 @@ class Presence:
             self._num_online.on_change()
 
     def _on_user_gone(self, _: str) -> None:
-        self._num_online.on_change()
+        if not self._is_held:
+            self._num_online.on_change()
 
     def _join(self, subscriber: Subscriber, topic: str) -> None:
         user = self._host.users.user_of(subscriber)
         if not user or not self.is_on(topic):
             return
+        if self._members_of(topic).join(user):
+            self._announce(topic, user, here=True)
+
+    def _members_of(self, topic: str) -> TopicMembers:
         members = self._members.get(topic)
         if members is None:
             grace = GracePeriod(self._grace, partial(self._on_member_gone, topic))
             members = self._members[topic] = TopicMembers(grace)
-        if members.join(user):
-            self._announce(topic, user, here=True)
+        return members
 
     def _leave(self, subscriber: Subscriber, topic: str) -> None:
         user = self._host.users.user_of(subscriber)

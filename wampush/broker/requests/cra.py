@@ -1,6 +1,6 @@
 """The procedures of WAMP-CRA: ``authreq`` and ``auth``.
 
-Owns: the attempts of all sessions, and how calls advance them.
+Owns: how calls advance the attempts of sessions.
 Must not import: Twisted, the edges. Keys, clock and permissions are handed in.
 
 A name without a key looks like a wrong secret: it gets a challenge of the same shape as other
@@ -13,10 +13,9 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.requests.cra_attempt import AttemptState, CraAttempt
+from wampush.broker.requests.cra_attempt import AttemptState, CraAttempt, attempt_of
 from wampush.broker.requests.cra_key_store import CraKey, KeySource
 from wampush.broker.requests.procedures import (
     ERROR_INVALID_ARGUMENT,
@@ -75,18 +74,11 @@ class CraProcedures:
         self._now = now
         self._timeout = timeout
         self._anonymous = anonymous
-        # An attempt ends with its session; no notification is needed.
-        self._attempts: WeakKeyDictionary[Subscriber, CraAttempt] = WeakKeyDictionary()
 
     @property
     def procedures(self) -> Procedures:
         """The procedures by URI."""
         return {cra.PROCEDURE_AUTHREQ: self.authreq, cra.PROCEDURE_AUTH: self.auth}
-
-    @property
-    def pending(self) -> int:
-        """The number of sessions that have called ``authreq`` and not answered."""
-        return len(self._attempts)
 
     def authreq(self, subscriber: Subscriber, call: Call) -> object:
         """Answer ``authreq(authkey|null, extra|null)`` by a challenge, or by null for anonymous.
@@ -107,7 +99,7 @@ class CraProcedures:
         name, extra = self._arguments(call)
         self._check_not_authenticated(subscriber)
         now = self._now()
-        attempt = self._attempts.get(subscriber)
+        attempt = attempt_of(subscriber)
         if attempt is not None and attempt.check_time(now):
             raise CallRefused(cra.ERROR_ALREADY_REQUESTED, "answer the last challenge first")
         if name is None and not self._anonymous:
@@ -115,7 +107,7 @@ class CraProcedures:
                 cra.ERROR_ANONYMOUS_FORBIDDEN,
                 "anonymous sessions are not allowed; pass an authkey to authreq",
             )
-        attempt = self._attempts[subscriber] = CraAttempt(now + self._timeout)
+        attempt = subscriber.attempt = CraAttempt(now + self._timeout)
         if name is None:
             attempt.challenge(None, Identity(source="cra"), now + self._timeout)
             return None
@@ -125,7 +117,7 @@ class CraProcedures:
         """Give up a request for which no challenge can be made; does nothing once there is one."""
         if self._is_asked(subscriber, request):
             request.attempt.withdraw()
-            del self._attempts[subscriber]
+            subscriber.attempt = None
 
     def challenge(
         self, subscriber: Subscriber, request: ChallengeRequest, key: CraKey | None
@@ -176,10 +168,10 @@ class CraProcedures:
                 ERROR_INVALID_ARGUMENT, "auth takes one argument: the signature, a string, or null"
             )
         self._check_not_authenticated(subscriber)
-        attempt = self._attempts.get(subscriber)
+        attempt = attempt_of(subscriber)
         if attempt is None or attempt.state is AttemptState.ASKED:
             raise CallRefused(cra.ERROR_NOT_REQUESTED, "there is no challenge; call authreq first")
-        del self._attempts[subscriber]
+        subscriber.attempt = None
         if not attempt.check_time(self._now()):
             raise CallRefused(
                 cra.ERROR_NOT_REQUESTED, "the challenge has lapsed; call authreq again"
@@ -198,7 +190,7 @@ class CraProcedures:
     def _is_asked(self, subscriber: Subscriber, request: ChallengeRequest) -> bool:
         """Return whether a request is the session's latest and has no challenge yet."""
         attempt = request.attempt
-        return self._attempts.get(subscriber) is attempt and attempt.state is AttemptState.ASKED
+        return subscriber.attempt is attempt and attempt.state is AttemptState.ASKED
 
     @staticmethod
     def _check_not_authenticated(subscriber: Subscriber) -> None:

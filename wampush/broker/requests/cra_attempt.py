@@ -12,13 +12,17 @@ The challenge itself is not kept, only the signature that answers it::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum, auto, unique
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
-from wampush.broker.identity import Identity
+from wampush.broker.identity import Identity, identity_as_json, identity_from_json
 from wampush.state_machine import state_after
 from wampush.wamp import cra
+
+if TYPE_CHECKING:
+    from wampush.broker.subscriber import Subscriber
 
 
 @unique
@@ -112,5 +116,31 @@ class CraAttempt:
         self._move(AttemptEvent.RIGHT_SIGNATURE if proved else AttemptEvent.WRONG_SIGNATURE)
         return proved
 
+    def snapshot(self) -> Mapping[str, object] | None:
+        """Return what another process needs to judge the answer; None if there is no challenge."""
+        if self.state is not AttemptState.CHALLENGED:
+            return None
+        identity = self.identity
+        return {
+            "expected": self._expected,
+            "until": self._until,
+            "is_known": identity is not None,
+            "identity": None if identity is None else identity_as_json(identity),
+        }
+
+    @classmethod
+    def resume(cls, values: Mapping[str, Any]) -> CraAttempt:
+        """Return the attempt of :meth:`snapshot`, with its challenge."""
+        attempt = cls(float(values["until"]))
+        identity = identity_from_json(values["identity"]) if values["is_known"] else None
+        attempt.challenge(values["expected"], identity, float(values["until"]))
+        return attempt
+
     def _move(self, event: AttemptEvent) -> None:
         self.state = state_after(_MOVES, self.state, event)
+
+
+def attempt_of(subscriber: Subscriber) -> CraAttempt | None:
+    """Return the attempt of a session; None if there is none."""
+    attempt = subscriber.attempt
+    return attempt if isinstance(attempt, CraAttempt) else None

@@ -333,7 +333,7 @@ class RequestHandler:
     ) -> None:
         application = self.application
         if application is not None and application.has_action(request.topic):
-            done = self._begin_call(subscriber, text)
+            done = self._begin_call(subscriber, text, "")
             self.broker.fanout.expect()
             application.act(subscriber, request, done)
             return
@@ -354,7 +354,7 @@ class RequestHandler:
         if procedure is not None:
             reply(subscriber.outbox, answer(procedure, subscriber, request))
         elif application is not None and application.has_procedure(request.procedure):
-            done = self._begin_call(subscriber, text)
+            done = self._begin_call(subscriber, text, request.call_id)
             on_answer = partial(self._on_answer, subscriber.outbox, done)
             application.call(subscriber, request, on_answer)
         else:
@@ -365,20 +365,20 @@ class RequestHandler:
             )
             reply(subscriber.outbox, error)
 
-    def _begin_call(self, subscriber: Subscriber, text: bytes) -> Callable[[], None]:
-        """Count a call or an action that the application answers; return what ends this.
+    def _begin_call(self, subscriber: Subscriber, text: bytes, call_id: str) -> Callable[[], None]:
+        """Count a call or, without an id, an action; return what ends this.
 
         :raises MessageRefused: as :meth:`_pending_of`.
         """
         pending, kept = self._pending_of(subscriber, text)
         size = len(text)
-        pending.add_call(size)
-        return partial(self._end_call, subscriber, pending, size, kept)
+        pending.add_call(size, call_id)
+        return partial(self._end_call, subscriber, pending, size, kept, call_id)
 
     def _end_call(
-        self, subscriber: Subscriber, pending: PendingRequests, size: int, kept: int
+        self, subscriber: Subscriber, pending: PendingRequests, size: int, kept: int, call_id: str
     ) -> None:
-        pending.remove_call(size)
+        pending.remove_call(size, call_id)
         self._memory.release(subscriber, kept)
         self._release(subscriber, pending)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.edges.access_log import AccessRecord
@@ -20,6 +21,22 @@ from wampush.net.trusted_proxies import Proxies
 
 #: Sockets beyond a limit that are still accepted, so that their requests can be answered.
 _ANSWERED_BEYOND_LIMIT: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketState:
+    """What one connection counts for, as JSON values.
+
+    :param peer: the address at the other end of the connection.
+    :param address: the client's address.
+    :param user: None for nobody.
+    :param allowance: messages that it may send before it has earned more; None before it opens.
+    """
+
+    peer: str
+    address: str
+    user: str | None = None
+    allowance: float | None = None
 
 
 class Admission:
@@ -95,6 +112,28 @@ class Admission:
         if name is not None:
             self._sockets[name] += 1
         return Ticket(self, peer, name)
+
+    def resume(self, state: TicketState, now: float) -> Ticket:
+        """Count a connection that another process had, whatever the limits are here.
+
+        :param state: see :meth:`Ticket.snapshot`.
+        :param now: the time in seconds, as for tickets.
+        """
+        ticket = self.arrive(state.peer)
+        ticket.resume(state, now)
+        return ticket
+
+    def enter(self, address: str, user: str | None) -> str | None:
+        """Count a connection that is open already for its address and its user.
+
+        :returns: the name under which the address is counted, if it is.
+        """
+        name = self.counted_as(address)
+        if name is not None:
+            self._admitted[name] += 1
+        if user is not None:
+            self._users[user] += 1
+        return name
 
     def counted_as(self, address: str) -> str | None:
         """Return the name under which an address is counted; None where no limit applies to it.
@@ -300,6 +339,24 @@ class Ticket:
             allowance = self._admission.budgets.limits.renewed(allowance, now - self._renewed_at)
             self._renewed_at = now
         return allowance
+
+    def snapshot(self, now: float) -> TicketState:
+        """Return what the connection counts for, for another process.
+
+        :param now: the time in seconds, as for the other methods.
+        """
+        left = None if self._allowance is None else self._renewed(now)
+        return TicketState(peer=self.peer, address=self.address, user=self._user, allowance=left)
+
+    def resume(self, state: TicketState, now: float) -> None:
+        """Count for the same as in another process."""
+        self.address = state.address
+        self._address_name = self._admission.enter(state.address, state.user)
+        self._user = state.user
+        if state.allowance is not None:
+            most = float(self._admission.budgets.limits.message_burst)
+            self._allowance = min(most, state.allowance)
+        self._renewed_at = now
 
     def give_back(self, now: float) -> None:
         """Count for nothing any more; call it once, when the connection is lost."""

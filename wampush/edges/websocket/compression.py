@@ -99,6 +99,14 @@ class Agreement:
         return deflated(self.window_bits, min_bytes)
 
 
+def agreement_of(inflater: Any) -> Agreement | None:
+    """Return what was agreed with a client.
+
+    :param inflater: its decompressor; None for a client without compression.
+    """
+    return None if inflater is None else Agreement(inflater.server_max_window_bits)
+
+
 def _window_bits(parameters: list[str]) -> int | None:
     """Return the window that an offer asks of the server; None to decline the offer."""
     window_bits = _MAX_WINDOW_BITS

@@ -174,7 +174,7 @@ class Connection(FrameReader):
             return
         self.sendData(response)
         if agreement is not None:
-            self._perMessageCompress = agreement.inflater(shared.settings.max_message_bytes)
+            self.inflater = agreement.inflater(shared.settings.max_message_bytes)
             outbox.format = agreement.format(shared.settings.compression_min_bytes)
         self._move(Event.OPENED if conversation.stage is None else Event.STREAMED)
         self.stage = conversation.stage
@@ -303,6 +303,22 @@ class Connection(FrameReader):
         if self.lifecycle in _ANSWERED:
             self._schedule_check(identity)
         return True
+
+    # Another process.
+
+    def leave(self) -> None:
+        """Do nothing more: another process goes on with the connection."""
+        self.shared.timer_wheel.cancel(self)
+        self._move(Event.MOVED)
+        self.shared.rules.memory.forget(self)
+        self.shared.on_lost(self)
+
+    def resume(self, conversation: Conversation) -> None:
+        """Go on with a connection of another process; it has its ticket and its outbox."""
+        self.conversation = conversation
+        self._move(Event.OPENED)
+        self.last_heard = self.shared.timer_wheel.now
+        self._schedule_check(conversation.identity)
 
     # Ends.
 

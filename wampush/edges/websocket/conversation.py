@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from wampush.broker.identity import ANONYMOUS
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wampush.broker.requests.connect_request import ConnectRequest
     from wampush.broker.requests.handler import RequestHandler
     from wampush.broker.subscriber import Subscriber
+    from wampush.broker.transfer.session_transfer import SessionState
     from wampush.edges.websocket.lifecycle import Stage
     from wampush.errors import CloseReason
     from wampush.net.origins import Origins
@@ -117,6 +118,24 @@ class Conversation(Protocol):
 
     def on_lost(self) -> None:
         """The connection is lost; called once, if ``on_open`` was."""
+
+
+class MovableConversation(Conversation, Protocol):
+    """A conversation with which another process may go on; others end with this one."""
+
+    @property
+    def can_move(self) -> bool:
+        """Whether another process can go on now."""
+
+    def snapshot(self) -> SessionState:
+        """Return what another process needs to go on; this one must not, from then on."""
+
+
+def movable(conversation: Conversation | None) -> MovableConversation | None:
+    """Return a conversation with which another process can go on; None for any other."""
+    if conversation is None or not getattr(conversation, "can_move", False):
+        return None
+    return cast("MovableConversation", conversation)
 
 
 class ClientPeer:
@@ -226,6 +245,21 @@ class Route(Protocol):
         """
 
 
+class ResumingRoute(Route, Protocol):
+    """A route that goes on with conversations of another process."""
+
+    def resume(
+        self, line: Line, outbox: Outbox, state: SessionState, *, is_local: bool
+    ) -> Conversation:
+        """Go on with a conversation that another process had; its connection is open.
+
+        :param line: the connection.
+        :param outbox: the client's queue, with what waited for it there.
+        :param state: of the session.
+        :param is_local: whether the client is on this machine, and not a page of another host.
+        """
+
+
 class PlainRoute(Route, Protocol):
     """Begins the responses to ordinary GET requests for one path.
 
@@ -262,6 +296,11 @@ class Routes:
         self._others = others
         self._by_path = by_path
         self._plain = plain
+
+    @property
+    def resuming(self) -> ResumingRoute:
+        """The route that goes on with conversations of another process."""
+        return cast("ResumingRoute", self._others)
 
     def find_plain(self, target: str) -> PlainRoute | None:
         """Return the route of an ordinary request; None where there is none.

@@ -13,10 +13,10 @@ it in the same read, goes to Autobahn. Autobahn's options, statistics and future
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Any, Final
 
 from wampush.edges.websocket.closing import Closing
-from wampush.edges.websocket.framing import CLOSE_OPCODE, unmask
+from wampush.edges.websocket.framing import CLOSE_OPCODE, client_frame, unmask
 from wampush.edges.websocket.lifecycle import Stage, State
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.slim_autobahn import SlimServerProtocol
@@ -33,6 +33,7 @@ _NOT_COUNTED: Final = frozenset((1, 2, 8))
 _LAST_DATA_OPCODE: Final = 7
 #: Parts of a message after which they are joined: as many small ones take a hundred times as much.
 _MOST_PARTS: Final = 64
+_FIN: Final = 0x80
 
 
 def _joined(parts: list[bytes]) -> int:
@@ -135,6 +136,41 @@ class FrameReader(SlimServerProtocol, ABC):
             self.consumeData()
         if self.state != self.STATE_OPEN:
             self.pass_rest()
+
+    @property
+    def inflater(self) -> Any:
+        """Decompresses the client's messages; None for a client without compression."""
+        return self._perMessageCompress
+
+    @inflater.setter
+    def inflater(self, inflater: Any) -> None:
+        self._perMessageCompress = inflater
+
+    def unread(self) -> bytes | None:
+        """Return what was received and is no message yet, as another process may read it again.
+
+        :returns: None in the middle of a compressed message, whose parts are inflated already.
+        """
+        frame = self.current_frame
+        if frame is None and not self.inside_message:
+            return self.data
+        if self.inside_message and getattr(self, "_isMessageCompressed", False):
+            return None
+        parts = []
+        is_control = frame is not None and frame.opcode > _LAST_DATA_OPCODE
+        first = 0
+        if self.inside_message:
+            message = b"".join(self.message_data)
+            first = 2 if self.message_is_binary else 1
+            if message or frame is None or is_control:
+                parts.append(client_frame(first, len(message), message))
+                first = 0
+        if frame is not None:
+            received = self.control_frame_data if is_control else self.frame_data
+            first = (frame.opcode if is_control else first) | (_FIN if frame.fin else 0)
+            # With its mask, because the rest of the payload has that.
+            parts.append(client_frame(first, frame.length, b"".join(received), frame.mask))
+        return b"".join((*parts, self.data))
 
     def pass_rest(self) -> None:
         """Pass what is received and not read as messages to the current stage."""

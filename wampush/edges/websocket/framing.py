@@ -1,6 +1,7 @@
 """WebSocket frames of a server (RFC 6455 section 5).
 
-Owns: the bytes of unmasked, unfragmented frames, plain and compressed; the unmasking of payloads;
+Owns: the bytes of unmasked, unfragmented frames, plain and compressed; those of a client's frames
+that are read again; the unmasking of payloads;
 what the codes of Close frames mean; finding the client's answer to a Close frame.
 Must not import: Twisted, the broker.
 """
@@ -94,6 +95,19 @@ def text_frame(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
 def binary_frame(data: bytes) -> bytes:
     """Return the frame of a binary message."""
     return _frame(_BINARY, data)
+
+
+def client_frame(first: int, size: int, payload: bytes, key: bytes = bytes(_MASK_BYTES)) -> bytes:
+    """Return a client's frame, or the begin of one.
+
+    :param first: the first byte.
+    :param size: of the whole payload in bytes.
+    :param payload: as much of it as there is, without its mask.
+    :param key: the four bytes of the mask; by default, it changes nothing.
+    """
+    head = _header(first, size)
+    masked = unmask(key, payload)
+    return b"".join((head[:1], bytes((head[1] | _MASKED,)), head[2:], key, masked))
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -34,6 +34,8 @@ class State(Enum):
     DROPPED = "dropped"
     #: The socket is gone.
     CLOSED = "closed"
+    #: Another process has the socket.
+    MOVED = "moved"
 
     # Enum's own is written in Python, and every connect looks up several members.
     __hash__ = object.__hash__
@@ -55,6 +57,8 @@ class Event(Enum):
     DROPPED = "dropped"
     #: The reactor reports that the socket is gone.
     LOST = "lost"
+    #: Another process goes on with the connection.
+    MOVED = "moved"
 
     __hash__ = object.__hash__
 
@@ -76,9 +80,11 @@ MOVES: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
         (State.CONNECTING, Event.ENDED): State.ENDING,
         (State.CONNECTING, Event.DROPPED): State.DROPPED,
         (State.CONNECTING, Event.LOST): State.CLOSED,
+        (State.CONNECTING, Event.MOVED): State.MOVED,
         (State.OPEN, Event.ENDED): State.ENDING,
         (State.OPEN, Event.DROPPED): State.DROPPED,
         (State.OPEN, Event.LOST): State.CLOSED,
+        (State.OPEN, Event.MOVED): State.MOVED,
         (State.STREAMING, Event.ENDED): State.ENDING,
         (State.STREAMING, Event.DROPPED): State.DROPPED,
         (State.STREAMING, Event.LOST): State.CLOSED,

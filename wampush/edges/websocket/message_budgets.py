@@ -12,8 +12,9 @@ The debt shrinks as fast as the allowance of the connection would have grown.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 #: Addresses that are remembered; beyond that the one used least recently is forgotten.
 _CAPACITY: Final = 10_000
@@ -117,6 +118,19 @@ class MessageBudgets:
             return
         budget = self._budget(name, now)
         budget.debt = min(_MOST_BURSTS * self.limits.message_burst, budget.debt + used)
+
+    def snapshot(self, now: float) -> list[tuple[str, float, float]]:
+        """Return name, messages and debt of each address, for another process."""
+        for each in self._budgets.values():
+            self._renew(each, now)
+        return [(name, each.messages, each.debt) for name, each in self._budgets.items()]
+
+    def restore(self, states: Iterable[Sequence[Any]], now: float) -> None:
+        """Take the budgets of another process."""
+        for name, messages, debt in states:
+            budget = self._budget(name, now)
+            budget.messages = min(self._burst, messages)
+            budget.debt = debt
 
     def _budget(self, name: str, now: float) -> _Budget:
         budget = self._budgets.get(name)

@@ -154,6 +154,15 @@ class OpeningHandshake:
         except HandshakeRefused as error:
             self._refuse(error)
 
+    def unread(self) -> bytes | None:
+        """Return what has come of the request; None once it is complete."""
+        return None if self._done or self._waiting is not None else self._data
+
+    def refuse(self, reason: CloseReason) -> None:
+        """Answer the request, if it is not answered yet, with the refusal of this reason."""
+        if not self._done:
+            self._refuse(HandshakeRefused(reason))
+
     def cancel(self) -> None:
         """Give up: the connection has ended. Nothing is called any more."""
         self._done = True

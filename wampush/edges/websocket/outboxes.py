@@ -189,6 +189,10 @@ class SocketOutbox(_BaseOutbox):
             self.block(0)
             self._transport.registerProducer(self, False)
 
+    def resume(self) -> None:
+        """Send what waited in another process; call it after :meth:`restore`, if anything does."""
+        self._transport.registerProducer(self, False)
+
     def resumeProducing(self) -> None:
         """The transport's buffer is empty: write the next slice, or be free again."""
         data = self.take_next(SLICE_BYTES)

@@ -8,7 +8,7 @@ connections.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -32,6 +32,7 @@ from wampush.edges.websocket.opening_handshake import ConnectHook, OpeningRules
 from wampush.edges.websocket.read_turns import ReadTurns
 from wampush.edges.websocket.shared_parts import SharedParts
 from wampush.edges.websocket.timer_wheel import TimerWheel
+from wampush.edges.websocket.transfer.connection_state import Arrival, ConnectionState, arrive
 from wampush.errors import CloseReason
 from wampush.net.rejected_connection import RejectedConnection
 
@@ -168,6 +169,18 @@ class WebSocketEdge(Factory):
         if self._access_log is not None:
             return LoggedConnection(self.shared, self._access_log)
         return Connection(self.shared)
+
+    def arrive(self, descriptor: int, state: ConnectionState, body: memoryview) -> Arrival:
+        """Go on with a connection of another process; see :func:`.connection_state.arrive`."""
+        return arrive(self.shared, descriptor, state, body, self._reactor)
+
+    def snapshot_budgets(self) -> Sequence[Sequence[Any]]:
+        """Return how many messages addresses may send, for another process."""
+        return self.shared.admission.budgets.snapshot(self.timer_wheel.seconds)
+
+    def restore_budgets(self, budgets: Iterable[Sequence[Any]]) -> None:
+        """Take how many messages addresses may send from another process."""
+        self.shared.admission.budgets.restore(budgets, self.timer_wheel.seconds)
 
     def stop(self, patience: float) -> Deferred[None]:
         """End all connections once everything queued for them is sent.

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wampush.broker.identity import AWAITING
+from wampush.broker.identity import AWAITING, identity_from_json
+from wampush.broker.requests.cra_attempt import CraAttempt
 from wampush.broker.subscriber import Subscriber
+from wampush.broker.transfer.session_transfer import restore, snapshot
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.conversation import ClientPeer
 from wampush.edges.websocket.framing import PING, ping_frame
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from wampush.broker.identity import Identity
     from wampush.broker.requests.connect_request import ConnectRequest
     from wampush.broker.requests.handler import RequestHandler
+    from wampush.broker.transfer.session_transfer import SessionState
     from wampush.edges.websocket.conversation import Line
     from wampush.wamp.uris import Dialect
 
@@ -96,6 +99,28 @@ class WampRoute:
             arrival = gaps.visitors.arrive(request.cookies, looks, is_secure=is_secure)
             conversation.visitor, conversation.cookie = arrival
 
+    def resume(
+        self, line: Line, outbox: Outbox, state: SessionState, *, is_local: bool
+    ) -> WampConversation:
+        """Go on with a session that another process had; its connection is open.
+
+        :param line: the connection.
+        :param outbox: the client's queue, with what waited for it there.
+        :param state: of the session.
+        :param is_local: whether the client is on this machine, and not a page of another host.
+        """
+        session = WampSession(self._dialect, self._server, self._prefixes)
+        session.resume(state.session_id, state.prefixes)
+        conversation = WampConversation(self._handler, line, is_local)
+        identity = identity_from_json(state.identity)
+        subscriber = Subscriber(session, outbox, identity, conversation)
+        conversation.subscriber = subscriber
+        conversation.visitor = state.visitor
+        if state.attempt is not None:
+            subscriber.attempt = CraAttempt.resume(state.attempt)
+        restore(self._handler.broker, subscriber, state)
+        return conversation
+
 
 class WampConversation(ClientPeer):
     """What one WAMP v1 client says; also the client's connection as the broker knows it."""
@@ -130,6 +155,20 @@ class WampConversation(ClientPeer):
         gaps, subscriber = self._handler.broker.gaps, self.subscriber
         if gaps is not None and subscriber is not None:
             gaps.on_pong(subscriber, payload)
+
+    @property
+    def can_move(self) -> bool:
+        """Whether another process can go on with the session."""
+        return self.subscriber is not None
+
+    def snapshot(self) -> SessionState:
+        """Return the session, which has not ended.
+
+        :raises ValueError: it has.
+        """
+        if self.subscriber is None:
+            raise ValueError("the session has ended")
+        return snapshot(self._handler.broker, self.subscriber)
 
     def on_open(self) -> None:
         """The handshake is answered: the session begins with WELCOME."""

@@ -1,0 +1,17 @@
+"""The hand-over of a node to another process: its sessions, and what it knows.
+
+Owns: both sides, and the records between them.
+Must not import: ``node.service``, which calls :class:`HandingOver` and :class:`TakingOver` only.
+"""
+
+from wampush.node.handover.handing_over import HandedOver, HandingOver, HandOverFailed
+from wampush.node.handover.taking_over import TakenOver, TakeOverFailed, TakingOver
+
+__all__ = [
+    "HandOverFailed",
+    "HandedOver",
+    "HandingOver",
+    "TakeOverFailed",
+    "TakenOver",
+    "TakingOver",
+]

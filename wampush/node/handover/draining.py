@@ -1,0 +1,81 @@
+"""The end of the old node: what cannot move ends, and what still comes is forwarded.
+
+Owns: the pace, and when nothing is left to be done. Must not import: ``node.service``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+
+from wampush.errors import CloseReason
+
+if TYPE_CHECKING:
+    from wampush.edges.websocket.connection import Connection
+    from wampush.node.handover.node_parts import Parts
+    from wampush.node.handover.slices import Slices
+
+#: Seconds without a push after which no backend is taken to push here any more.
+SILENCE_SECONDS: Final = 0.5
+
+
+class Draining:
+    """Ends what has stayed in the old node.
+
+    Connections that stay get events until it is their turn, so that their clients do not all come
+    back at once. Then backends have time to fall silent: those that have pushed here go on until
+    the old node closes its sockets.
+
+    :param node: the node.
+    :param slices: the sessions that have moved.
+    :param reactor: for timers.
+    :param seconds: in which connections end, and calls are answered.
+    :param silence: see :data:`SILENCE_SECONDS`; at most ``seconds`` more are waited for it.
+    """
+
+    def __init__(
+        self,
+        node: Parts,
+        slices: Slices,
+        reactor: Any,
+        *,
+        seconds: float,
+        silence: float = SILENCE_SECONDS,
+    ) -> None:
+        self._websocket = node.websocket
+        self._slices = slices
+        self._reactor = reactor
+        self._seconds = seconds
+        self._silence = silence
+        self._last_push = self._give_up_at = 0.0
+        self._done: Deferred[None] = Deferred()
+
+    def start(self) -> Deferred[None]:
+        """Begin; the result fires when nothing is left but what the stream has not sent."""
+        self._last_push = now = self._reactor.seconds()
+        self._give_up_at = now + self._seconds + max(self._seconds, self._silence)
+        staying = list(self._websocket.connections)
+        step = self._seconds / max(1, len(staying))
+        for number, connection in enumerate(staying):
+            self._reactor.callLater(number * step, _end, connection)
+        self._reactor.callLater(self._seconds, self._look)
+        return self._done
+
+    def on_push(self) -> None:
+        """Note that a backend still pushes here."""
+        self._last_push = self._reactor.seconds()
+
+    def _look(self) -> None:
+        now = self._reactor.seconds()
+        left = min(self._silence - (now - self._last_push), self._give_up_at - now)
+        if left > 0:
+            self._reactor.callLater(left, self._look)
+            return
+        self._slices.end_calls()
+        self._done.callback(None)
+
+
+def _end(connection: Connection) -> None:
+    """End a connection that cannot move, once everything queued for it is sent."""
+    connection.end(CloseReason.NOT_MOVED)

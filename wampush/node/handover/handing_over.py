@@ -1,0 +1,349 @@
+"""The old node: it hands over what it knows and the sessions it has.
+
+Owns: the order of the records, the cut of each session, what happens if the stream breaks.
+Must not import: ``node.service``.
+
+The old node goes on as the broker of all sessions until :data:`Kind.END`. A session moves within
+one reactor turn: what was published before is in its outbox by then, and what is published after
+goes to the other node as a record after that of the session. So the place of a session in the
+stream is its cut. A session that has moved stays in all indexes, with a closed outbox; see
+``session_transfer``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wampush import __version__
+from wampush.broker.delivery.backpressure import Hold
+from wampush.broker.transfer.session_transfer import snapshot_node
+from wampush.node.handover.draining import SILENCE_SECONDS, Draining
+from wampush.node.handover.publications import history_values, publication_of, publication_values
+from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
+from wampush.node.handover.slices import SLICE_BYTES, Slices
+from wampush.node.handover.stream import Listener, RecordStream
+from wampush.state_machine import moved
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from wampush.broker.delivery.chunks import Chunk
+    from wampush.broker.ledger import Source
+    from wampush.broker.publication import Publication
+    from wampush.node.handover.node_parts import Parts
+
+_log = Logger(namespace="wampush.handover")
+
+#: Seconds that handshakes and compressed messages have to be completed.
+PATIENCE: Final = 1.0
+#: Seconds between two looks at these.
+LOOK_SECONDS: Final = 0.02
+#: Bytes that may wait for the other node before the sources of pushes pause.
+BACKLOG_BYTES: Final = 8 * 1024 * 1024
+#: Sessions that are ended in one turn when the other node is gone.
+_LOST_PER_TURN: Final = 500
+
+
+class HandOverFailed(StreamBroken):
+    """The other node has not taken everything over.
+
+    :param problem: why.
+    :param lost: sessions that had moved, and are lost.
+    :param goes_on: whether this node goes on with the others.
+    """
+
+    def __init__(self, problem: str, lost: int, *, goes_on: bool) -> None:
+        self.lost = lost
+        self.goes_on = goes_on
+        super().__init__(f"{problem}; {lost} sessions had moved and are lost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandedOver:
+    """What the other node has got.
+
+    :param sessions: that have moved.
+    :param staying: connections that have not, because they cannot.
+    :param publications: that were published meanwhile.
+    :param seconds: that it took.
+    """
+
+    sessions: int
+    staying: int
+    publications: int
+    seconds: float
+
+
+@unique
+class Phase(Enum):
+    """How far the old node is."""
+
+    NEW = "new"
+    HISTORIES = "histories"
+    SESSIONS = "sessions"
+    #: Everything is told; the other node has not confirmed it.
+    ENDING = "ending"
+    #: The other node publishes; what comes here is forwarded.
+    FORWARDING = "forwarding"
+    BROKEN = "broken"
+    CLOSED = "closed"
+
+
+_MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
+    {
+        Phase.NEW: frozenset({Phase.HISTORIES}),
+        Phase.HISTORIES: frozenset({Phase.SESSIONS, Phase.BROKEN}),
+        Phase.SESSIONS: frozenset({Phase.ENDING, Phase.BROKEN}),
+        Phase.ENDING: frozenset({Phase.FORWARDING, Phase.BROKEN}),
+        Phase.FORWARDING: frozenset({Phase.CLOSED}),
+        Phase.BROKEN: frozenset(),
+        Phase.CLOSED: frozenset(),
+    }
+)
+
+
+class HandingOver(Listener):
+    """Hands a node over to another one.
+
+    The node must not accept connections from now on.
+
+    :param stream_socket: leads to the other node; closed at the end.
+    :param node: the node.
+    :param reactor: for timers, and to watch the stream.
+    """
+
+    def __init__(self, stream_socket: socket.socket, node: Parts, reactor: Any) -> None:
+        self._node = node
+        self._broker = node.broker
+        self._backpressure = node.backpressure
+        self._websocket = node.websocket
+        self._reactor = reactor
+        self._stream = RecordStream(stream_socket, reactor, self)
+        self._slices = Slices(node, self._send)
+        self._phase = Phase.NEW
+        self._begun = self._deadline = 0.0
+        # Topics whose histories the other node does not have yet.
+        self._histories: dict[str, None] = {}
+        self._publications = 0
+        self._next_step: Any = None
+        self._stop_watching: Callable[[], None] = _nothing
+        self._done: Deferred[HandedOver] = Deferred()
+        self._draining: Draining | None = None
+        # Fires when everything is sent, after the old node has nothing left to do.
+        self._drained: Deferred[None] | None = None
+
+    def start(self) -> Deferred[HandedOver]:
+        """Begin.
+
+        :returns: fires when the other node has everything and publishes from now on; what is
+            published here is forwarded. Fails with HandOverFailed if the stream breaks before.
+        """
+        self._move(Phase.HISTORIES)
+        self._begun = self._reactor.seconds()
+        self._stream.start()
+        self._stream.send(Kind.HELLO, {"version": VERSION, "wampush": __version__})
+        history = self._history
+        if history is not None:
+            self._histories = dict.fromkeys(history.topics)
+        self._stop_watching = self._broker.watch(self._on_publication)
+        self._schedule(0)
+        return self._done
+
+    def drain(self, seconds: float, silence: float = SILENCE_SECONDS) -> Deferred[None]:
+        """End what cannot move; call it when the other node has everything.
+
+        :param seconds: see :class:`Draining`.
+        :param silence: likewise.
+        :returns: fires when nothing is left to be done here, and the stream has ended.
+        """
+        self._draining = Draining(
+            self._node, self._slices, self._reactor, seconds=seconds, silence=silence
+        )
+        return self._draining.start().addCallback(lambda _: self._close_when_sent())
+
+    def _close_when_sent(self) -> Deferred[None]:
+        self._drained = Deferred()
+        drained = self._drained
+        if not self._stream.backlog:
+            self.close()
+        return drained
+
+    def close(self) -> None:
+        """End the stream: nothing is forwarded any more."""
+        if self._phase is Phase.FORWARDING:
+            self._move(Phase.CLOSED)
+            self._stream.close()
+        drained, self._drained = self._drained, None
+        if drained is not None:
+            drained.callback(None)
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that wait for the other node."""
+        return self._stream.backlog
+
+    # The stream.
+
+    def on_record(self, record: Record, descriptors: Callable[[int], Sequence[int]]) -> None:  # noqa: ARG002 - none come
+        """Take a record of the other node."""
+        if record.kind == Kind.PUBLICATION and self._phase is Phase.FORWARDING:
+            self._broker.follow(publication_of(record))
+        elif record.kind == Kind.TAKEN and self._phase is Phase.ENDING:
+            self._move(Phase.FORWARDING)
+            seconds = self._reactor.seconds() - self._begun
+            self._done.callback(
+                HandedOver(
+                    sessions=len(self._slices),
+                    staying=len(self._websocket.connections),
+                    publications=self._publications,
+                    seconds=seconds,
+                )
+            )
+
+    def on_drained(self) -> None:
+        """Go on: the other node has got what was sent."""
+        self._backpressure.release(Hold.HANDING_OVER)
+        if self._phase in (Phase.HISTORIES, Phase.SESSIONS):
+            self._schedule(0)
+        elif self._drained is not None:
+            self.close()
+
+    def on_broken(self, problem: str) -> None:
+        """The other node is gone: go on with the sessions that are still here."""
+        if self._phase is Phase.FORWARDING:
+            _log.warn(
+                "the new process takes no pushes any more, those that still come here are lost: "
+                "{problem}",
+                problem=problem,
+            )
+            self._move(Phase.CLOSED)
+            self.close()
+            return
+        goes_on = self._phase is not Phase.ENDING
+        self._move(Phase.BROKEN)
+        self._stop_watching()
+        if self._next_step is not None and self._next_step.active():
+            self._next_step.cancel()
+        self._backpressure.release(Hold.HANDING_OVER)
+        self._broker.divert(None)
+        failed = HandOverFailed(problem, len(self._slices), goes_on=goes_on)
+        self._lose_moved()
+        self._done.errback(Failure(failed))
+
+    def _lose_moved(self) -> None:
+        """End the sessions that had moved, some in each turn."""
+        if self._slices.lose(_LOST_PER_TURN):
+            self._reactor.callLater(0, self._lose_moved)
+
+    def _send(self, kind: Kind, values: object, parts: Sequence[Chunk] = ()) -> None:
+        self._stream.send(kind, values, parts)
+        if self._stream.backlog > BACKLOG_BYTES:
+            self._backpressure.hold(Hold.HANDING_OVER)
+
+    # Publications.
+
+    def _on_publication(self, publication: Publication) -> None:
+        if publication.topic in self._histories:
+            # It will be told with the history; no session has moved before all histories have.
+            return
+        if self._phase is Phase.HISTORIES and publication.position is None:
+            return
+        self._publications += 1
+        self._send(Kind.PUBLICATION, publication_values(publication), (publication.payload,))
+
+    def _on_late_push(self, source: Source | None, publication: Publication) -> None:
+        if self._draining is not None:
+            self._draining.on_push()
+        values = publication_values(publication)
+        values["source"] = None if source is None else source.value
+        self._send(Kind.PUSH, values, (publication.payload,))
+
+    # Steps.
+
+    def _schedule(self, seconds: float) -> None:
+        if self._next_step is None or not self._next_step.active():
+            self._next_step = self._reactor.callLater(seconds, self._step)
+
+    def _step(self) -> None:
+        self._next_step = None
+        if self._stream.backlog:
+            # on_drained comes back here, so that only one slice waits in memory.
+            return
+        if self._phase is Phase.HISTORIES:
+            self._send_histories()
+        elif self._phase is Phase.SESSIONS:
+            self._send_slice()
+
+    @property
+    def _history(self) -> Any:
+        return None if self._broker.replays is None else self._broker.replays.history
+
+    def _send_histories(self) -> None:
+        sent = 0
+        while self._histories and sent < SLICE_BYTES:
+            topic = next(iter(self._histories))
+            del self._histories[topic]
+            kept = self._history.snapshot(topic)
+            if kept is not None:
+                values, parts = history_values(kept)
+                self._stream.send(Kind.HISTORY, values, parts)
+                sent = self._stream.backlog
+        if self._histories:
+            return
+        self._move(Phase.SESSIONS)
+        self._deadline = self._reactor.seconds() + PATIENCE
+        if not self._stream.backlog:
+            self._schedule(0)
+
+    def _send_slice(self) -> None:
+        """Hand over as many sessions as one message takes; end when there are none."""
+        taken = self._slices.take()
+        if taken is None:
+            may_come = self._slices.look()
+            taken = self._slices.take()
+            if taken is None and may_come and self._reactor.seconds() < self._deadline:
+                self._schedule(LOOK_SECONDS)
+            elif taken is None:
+                self._end()
+        if taken is not None:
+            values = {"sessions": taken.states}
+            self._stream.send(Kind.SESSIONS, values, taken.parts, taken.sockets)
+
+    def _end(self) -> None:
+        """Tell the rest; the other node publishes from now on."""
+        broker = self._broker
+        self._slices.end_late()
+        if broker.presence is not None:
+            broker.presence.publish_pending()
+        # Closes the database, which the other node opens next.
+        broker.stop()
+        broker.fanout.end_batch()
+        values = {
+            "node": snapshot_node(broker, self._slices.is_moved),
+            "ledger": broker.ledger.snapshot(),
+            "budgets": self._websocket.snapshot_budgets(),
+            "sessions": len(self._slices),
+            "staying": len(self._websocket.connections),
+        }
+        if broker.presence is not None:
+            broker.presence.stop()
+        self._stop_watching()
+        broker.divert(self._on_late_push)
+        self._move(Phase.ENDING)
+        self._stream.send(Kind.END, values)
+
+    def _move(self, phase: Phase) -> None:
+        self._phase = moved(_MOVES, self._phase, phase)
+
+
+def _nothing() -> None:
+    """Do nothing: nothing is watched yet."""

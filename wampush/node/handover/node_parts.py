@@ -1,0 +1,34 @@
+"""The parts of a node that a hand-over uses.
+
+Owns: the list of these parts. Must not import: ``node.build``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from wampush.broker.broker import Broker
+    from wampush.broker.delivery.backpressure import Backpressure
+    from wampush.broker.requests.handler import RequestHandler
+    from wampush.edges.websocket.server import WebSocketEdge
+
+
+class Parts(Protocol):
+    """The parts of a node that matter here."""
+
+    @property
+    def broker(self) -> Broker:
+        """Has the sessions."""
+
+    @property
+    def requests(self) -> RequestHandler:
+        """Learns of sessions that are lost."""
+
+    @property
+    def backpressure(self) -> Backpressure:
+        """Pauses sources while much waits for the other node."""
+
+    @property
+    def websocket(self) -> WebSocketEdge:
+        """Has the connections."""
