@@ -17,7 +17,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint pytest own-tests bench fuzz lock reference release clean help example-chat example-orders example-php
+.PHONY: run test lint style types pytest own-tests bench fuzz lock reference release clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -49,11 +49,18 @@ example-php: $(VENV)/.runtime
 
 test:
 	scripts/install_system_packages.sh test
-	$(MAKE) lint pytest $(if $(PYTEST_ARGS),,own-tests)
+	$(MAKE) style
+	$(MAKE) --jobs=2 types pytest
+	$(if $(PYTEST_ARGS),,$(MAKE) own-tests)
 
-lint: $(VENV)/.test
+lint: style types
+
+style: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+# mypy has one core to itself for half a minute; beside the tests, which wait often, it costs less.
+types: $(VENV)/.test
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Playwright, sync_playwright
 from tests.support.browser import Browser, new_user, running_chromium
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer, page_server
+from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "tests" / "e2e" / "pages"
@@ -50,6 +51,20 @@ def daemon(tmp_path: Path) -> Iterator[Daemon]:
     """A running daemon on free ports."""
     with running_daemon(tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A running daemon that the tests of a module use one after the other."""
+    with running_daemon(tmp_path_factory.mktemp("daemon")) as running:
+        yield running
+
+
+@pytest.fixture
+def shared_daemon(lasting_daemon: Daemon) -> Daemon:
+    """The daemon of the module, once nothing is left of the clients of the test before."""
+    eventually(lasting_daemon.counts, lambda counts: counts == (0, 0, 0))
+    return lasting_daemon
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,12 @@ def page(browser: Browser, pages: PageServer) -> Page:
     return browser.open(f"{pages.url}/plain.html")
 
 
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Daemon:
+    """One for all tests here; a start costs more than most of them."""
+    return shared_daemon
+
+
 class Clients:
     """Sessions of AutobahnJS in one page, by name."""
 

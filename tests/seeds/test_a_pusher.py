@@ -30,6 +30,12 @@ VALUES = {
 }
 
 
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Daemon:
+    """One for all tests here; a start costs more than most of them."""
+    return shared_daemon
+
+
 def wait_for_topics(daemon: Daemon, count: int) -> None:
     """Wait until the subscriptions of the pages have arrived; WAMP v1 does not confirm them."""
     eventually(lambda: daemon.health()["topics"], lambda topics: topics == count)

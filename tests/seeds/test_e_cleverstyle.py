@@ -44,16 +44,23 @@ def _until_end(client: RawClient) -> Iterator[object]:
         yield event[2]
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon that knows who its clients are by token, or not at all."""
-    (tmp_path / "token.key").write_text(KEY, encoding="utf-8")
-    (tmp_path / "wampush.toml").write_text(
+    folder = tmp_path_factory.mktemp("daemon")
+    (folder / "token.key").write_text(KEY, encoding="utf-8")
+    (folder / "wampush.toml").write_text(
         '[auth]\norder = ["token", "anonymous"]\n[token]\nkey_file = "token.key"\n',
         encoding="utf-8",
     )
-    with running_daemon(tmp_path, extra=["--config", "wampush.toml"]) as running:
+    with running_daemon(folder, extra=["--config", "wampush.toml"]) as running:
         yield running
+
+
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Daemon:
+    """One for all tests here; a start costs more than most of them."""
+    return shared_daemon
 
 
 @pytest.fixture
