@@ -231,4 +231,4 @@ def test_the_first_commands_work(daemon: Daemon) -> None:
     for line in lines:
         done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE, check=True)
         assert done.stdout.startswith("{"), line
-    assert len(lines) == 3
+    assert len(lines) == 4
