@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -171,6 +172,13 @@ def test_the_health_check_says_whether_the_server_works(daemon: Daemon) -> None:
     assert status(daemon.http_port) == 0
     with reserved_ports(1) as (port,):
         assert status(port) == 1
+
+
+def test_the_health_check_of_haproxy_has_an_answer(daemon: Daemon) -> None:
+    text = (DEPLOY / "haproxy" / "haproxy.cfg").read_text(encoding="utf-8")
+    (path,) = re.findall(r"^ *option httpchk GET (\S+)$", text, re.MULTILINE)
+    with urllib.request.urlopen(f"{daemon.http_url}{path}", timeout=20) as response:
+        assert response.status == 200
 
 
 def test_the_server_is_started_as_everywhere() -> None:
