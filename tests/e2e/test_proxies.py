@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import ssl
 import urllib.request
@@ -71,6 +73,14 @@ class Proxied:
     def is_subscribed(self) -> bool:
         """Whether the topic has a subscriber."""
         return self.topic in read(f"{self.daemon.http_url}/topics?prefix={self.topic}")
+
+    def is_subscribed_after_push(self) -> bool:
+        """Whether the topic has a subscriber after something has been sent to it.
+
+        Apache notices that a client is gone when it writes; wampush sends something at every ping.
+        """
+        self.push_now(title="to nobody")
+        return self.is_subscribed()
 
     def push_now(self, **fields: object) -> None:
         """Push to the topic, whether it has a subscriber or not."""
@@ -156,6 +166,30 @@ def test_the_address_of_a_client_is_that_of_its_connection(
     assert seen["host"].partition(":")[0] == "127.0.0.1"
 
 
+def test_the_address_of_an_event_stream_is_that_of_its_connection(proxied: Proxied) -> None:
+    # An ordinary request may take another way through a proxy than a WebSocket.
+    connection = http.client.HTTPSConnection(
+        "127.0.0.1",
+        proxied.port,
+        timeout=20,
+        context=proxied.certificate.context(),
+        source_address=(CLIENT, 0),
+    )
+    headers = {
+        "X-Forwarded-For": FORGED,
+        "Forwarded": f"for={FORGED}",
+        "Connection": "keep-alive, X-Forwarded-For",
+    }
+    connection.request("GET", f"/events?topic={proxied.topic}", headers=headers)
+    with contextlib.closing(connection), connection.getresponse() as stream:
+        assert stream.status == 200
+        line = next(line for line in stream if b'"session"' in line)
+        session = json.loads(line.partition(b":")[2])["session"]
+        listed = json.loads(read(f"{proxied.daemon.http_url}/sessions"))["sessions"]
+        assert {each["session"]: each["address"] for each in listed}[session] == CLIENT
+    eventually(proxied.is_subscribed_after_push, lambda subscribed: not subscribed)
+
+
 def test_an_event_stream_is_not_held_back(proxied: Proxied) -> None:
     url = f"https://127.0.0.1:{proxied.port}/events?topic={proxied.topic}"
     with urllib.request.urlopen(url, timeout=20, context=proxied.certificate.context()) as stream:
@@ -164,13 +198,7 @@ def test_an_event_stream_is_not_held_back(proxied: Proxied) -> None:
         # urlopen gives what has arrived, line by line; a proxy that buffers would give nothing.
         event = next(line for line in stream if b"streamed" in line)
         assert json.loads(event.partition(b":")[2])["title"] == "streamed"
-    # Apache notices that the client is gone when it writes; wampush sends something at every ping.
-
-    def is_subscribed_after_push() -> bool:
-        proxied.push_now(title="to nobody")
-        return proxied.is_subscribed()
-
-    eventually(is_subscribed_after_push, lambda subscribed: not subscribed)
+    eventually(proxied.is_subscribed_after_push, lambda subscribed: not subscribed)
 
 
 def test_the_http_port_cannot_be_reached(proxied: Proxied) -> None:
