@@ -35,5 +35,5 @@ def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         )
         assert finished.returncode == 0, finished.stdout + finished.stderr
         # It has asked for everything.
-        assert "Operations:       14 selected / 15 total" in finished.stdout
+        assert "Operations:       16 selected / 17 total" in finished.stdout
         assert daemon.health()["status"] == "ok"
