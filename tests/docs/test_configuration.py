@@ -32,7 +32,14 @@ def violations(value: Any, schema: dict[str, Any], place: str = "") -> Iterator[
     known = {"$schema", "title", "description", "default"}
     known |= {"type", "enum", "minimum", "maximum", "minLength", "minItems", "items"}
     known |= {"properties", "required", "additionalProperties"}
+    known |= {"anyOf", "pattern"}
     assert schema.keys() <= known
+    if "anyOf" in schema:
+        found = [list(violations(value, each, place)) for each in schema["anyOf"]]
+        if all(found):
+            yield f"{place}: {found}"
+    if "pattern" in schema and not re.search(schema["pattern"], str(value)):
+        yield f"{place}: {value!r} has another form"
     types: dict[str, Any] = {
         "boolean": bool,
         "integer": int,

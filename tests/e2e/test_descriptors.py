@@ -34,7 +34,7 @@ def small_daemon(folder: Path, address: str, lines: str = "") -> Iterator[tuple[
     with reserved_ports(2) as (websocket, http):
         command = ["/bin/sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *twistd_command()]
         listening = ["--listen", f"tcp:{websocket}:interface=127.0.0.1"]
-        listening += ["--http", f"tcp:{http}:interface=127.0.0.1"]
+        listening += ["--http", f"tcp:{http}:interface=127.0.0.1", "--set=process.parent=false"]
         process = Process([*command, "wampush", "--config", str(config), *listening], cwd=folder)
         try:
             process.wait_for_line(READY)

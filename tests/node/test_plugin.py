@@ -12,7 +12,7 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import IPlugin
 
-from wampush.node import service
+from wampush import twistd_service
 from wampush.node.options import Options
 
 PLUGIN = Path(__file__).parents[2] / "twisted" / "plugins" / "wampush_plugin.py"
@@ -35,7 +35,7 @@ def test_twistd_finds_what_it_needs(maker: Any) -> None:
     assert IPlugin.providedBy(maker)
     assert IServiceMaker.providedBy(maker)
     assert maker.tapname == "wampush"
-    assert maker.makeService is service.makeService
+    assert maker.makeService is twistd_service.makeService
 
 
 def test_a_hangup_is_ignored_once_wampush_is_chosen(maker: Any) -> None:

@@ -22,13 +22,13 @@ from wampush import __version__
 from wampush.broker.access.policy import Publishing
 from wampush.config.load import load
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
-from wampush.errors import ListenError, OperatorError
+from wampush.errors import ListenError
 from wampush.net import descriptor_limit, listeners
 from wampush.node.build import Node
 from wampush.node.listening import ListeningSockets
 from wampush.node.monitoring.serving import ServingState
-from wampush.node.options import Account, Options
-from wampush.node.service import WampushService, makeService
+from wampush.node.options import Account
+from wampush.node.service import WampushService
 
 LISTEN = 'listen = ["tcp:8080:interface=127.0.0.1"]'
 Start = Callable[..., WampushService]
@@ -428,21 +428,3 @@ def test_a_part_that_does_not_stop_is_reported(
     all_lost.errback(ValueError("a defect"))
     (failure,) = failures
     assert failure.check(FirstError)
-
-
-# What twistd asks for.
-
-
-def test_twistd_gets_the_service_and_one_line_for_operators(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "__stderr__", sys.stderr)
-    options = Options()
-    options.parseOptions(["--http", "off", "--pull", "tcp://127.0.0.1:*"])
-    assert isinstance(makeService(options), WampushService)
-    sys.excepthook(OperatorError, OperatorError("the key is missing"), None)
-    assert capsys.readouterr().err == "wampush: the key is missing\n"
-    sys.excepthook(OperatorError, OperatorError("first\nsecond"), None)
-    assert capsys.readouterr().err == "wampush: first\nwampush: second\n"
-    sys.excepthook(ValueError, ValueError("a defect"), None)
-    assert "ValueError: a defect" in capsys.readouterr().err

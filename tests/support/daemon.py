@@ -25,6 +25,7 @@ class Daemon(RunningServer):
     :param twistd: the twistd command with its own options.
     :param environment: see Process.
     :param tls: whether the WebSocket listener speaks TLS; the key comes from ``extra``.
+    :param has_parent: whether it has a parent process, whose id is the one of the daemon then.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Daemon(RunningServer):
         twistd: Sequence[str] | None = None,
         environment: Mapping[str, str] | None = None,
         tls: bool = False,
+        has_parent: bool = False,
     ) -> None:
         super().__init__(
             ports,
@@ -44,6 +46,7 @@ class Daemon(RunningServer):
             twistd=twistd_command() if twistd is None else twistd,
             environment=environment,
             tls=tls,
+            has_parent=has_parent,
         )
 
     def counts(self) -> tuple[int, int, int]:

@@ -26,7 +26,7 @@ class _Maker(ServiceMaker):
 
 wampush = _Maker(
     "wampush",
-    "wampush.node.service",
+    "wampush.twistd_service",
     "A push server: WAMP v1 over WebSocket for pages, ZeroMQ for backends.",
     "wampush",
 )

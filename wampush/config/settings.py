@@ -28,6 +28,7 @@ from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.log import LogLevelSettings, LogSettings
 from wampush.config.tables.network import ProxySettings, TlsSettings
 from wampush.config.tables.permissions import PermissionSettings
+from wampush.config.tables.process import ProcessSettings
 from wampush.config.tables.pushes import PushSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.routes import RouteSettings
@@ -64,6 +65,7 @@ class Settings:
     history: HistorySettings = field(default_factory=HistorySettings)
     log: LogSettings = field(default_factory=LogSettings)
     log_levels: LogLevelSettings = field(default_factory=LogLevelSettings)
+    process: ProcessSettings = field(default_factory=ProcessSettings)
     topics: tuple[TopicSettings, ...] = ()
     permissions: tuple[PermissionSettings, ...] = ()
     redis_source: tuple[RedisSourceSettings, ...] = ()

@@ -7,7 +7,7 @@ chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -114,7 +114,12 @@ class Node:
 
 
 def build(
-    settings: Settings, reactor: Any, max_connections: int, folder: Path | None = None
+    settings: Settings,
+    reactor: Any,
+    max_connections: int,
+    folder: Path | None = None,
+    *,
+    before_database: Callable[[], object] = lambda: None,
 ) -> Node:
     """Return a node; its clients may not publish until :meth:`Node.set_publishing` is called.
 
@@ -122,13 +127,15 @@ def build(
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param max_connections: of WebSocket clients at the same time.
     :param folder: of the configuration file; application code may be next to it.
+    :param before_database: is called before the database of durable topics is opened, which only
+        one process can have. What can fail for other reasons has been tried by then.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
-    core = make_core(settings, reactor, journal=_journal(settings, reactor))
-    components = _components(core, folder)
     loaded_apps = load_apps(settings.apps, folder)
-    webhooks = _webhooks(core)
     authenticator = Authenticator(settings, reactor, time)
+    core = make_core(settings, reactor, journal=_journal(settings, reactor, before_database))
+    components = _components(core, folder)
+    webhooks = _webhooks(core)
     others = () if webhooks is None else (webhooks.application,)
     apps, requests = make_requests(core, loaded_apps, others, authenticator)
     routes = _routes(core, requests, apps, components)
@@ -157,10 +164,13 @@ def build(
     )
 
 
-def _journal(settings: Settings, reactor: Any) -> Journal | None:
+def _journal(
+    settings: Settings, reactor: Any, before_database: Callable[[], object]
+) -> Journal | None:
     """Return what stores the publications of durable topics; None without such topics."""
     if not any(each.durable for each in settings.topics):
         return None
+    before_database()
     database = SqliteDatabase(Path(settings.history.database))
     _log.info(
         "durable topics: the database is {path}, with {topics} topics",

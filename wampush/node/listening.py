@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from wampush.config.tables.network import TlsSettings
 from wampush.net import listeners, tls
 from wampush.net.tls_handshakes import FailedHandshakes
+from wampush.node.under_parent.inherited_sockets import AdoptingReactor, carrier_of_passed
+from wampush.node.under_parent.link import ParentLink
 from wampush.systemd.passed_sockets import unused_names
 
 _log = Logger(namespace="wampush.node")
@@ -25,11 +27,16 @@ class ListeningSockets:
 
     :param reactor: that accepts their connections.
     :param tls_settings: for ``ssl:`` endpoints that name no key of their own.
+    :param link: to the parent that keeps the sockets open; None without one. Nothing is accepted
+        then before :meth:`accept`.
     """
 
-    def __init__(self, reactor: Any, tls_settings: TlsSettings) -> None:
+    def __init__(
+        self, reactor: Any, tls_settings: TlsSettings, link: ParentLink | None = None
+    ) -> None:
         self._reactor = reactor
         self._tls_settings = tls_settings
+        self._link = link
         self._failed_handshakes = FailedHandshakes()
         self._tls: tls.ServerContext | None = None
         #: Each with its URL scheme.
@@ -46,12 +53,17 @@ class ListeningSockets:
         :raises OperatorError: the files of ``[tls]`` cannot be used.
         """
         scheme = "wss" if tls.is_tls(endpoint) else "ws"
-        self._websocket.append((scheme, self._open(endpoint, factory)))
+        self._websocket.append((scheme, self._open("websocket", endpoint, factory)))
 
     def open_http(self, endpoint: str, factory: Any) -> None:
         """Listen for HTTP requests; otherwise like :meth:`open_websocket`."""
         scheme = "https" if tls.is_tls(endpoint) else "http"
-        self._http.append((scheme, self._open(endpoint, factory)))
+        self._http.append((scheme, self._open("http", endpoint, factory)))
+
+    def accept(self) -> None:
+        """Accept connections from now on."""
+        for _, port in (*self._websocket, *self._http):
+            port.startReading()
 
     def warn_of_unused(self, environment: Mapping[str, str]) -> None:
         """Log what no listener uses: ``[tls]``, sockets from systemd; call it after opening.
@@ -71,15 +83,34 @@ class ListeningSockets:
                 "ssl:8443"
             )
 
-    def _open(self, endpoint: str, factory: Any) -> listeners.ListeningPort:
+    def _open(self, use: str, endpoint: str, factory: Any) -> listeners.ListeningPort:
         self._endpoints.append(endpoint)
+        if self._link is None:
+            return self._listen(self._reactor, endpoint, factory)
+        try:
+            inherited = self._link.listening_socket(use, endpoint)
+        except OSError as error:
+            raise listeners.listen_error(endpoint, error) from error
+        if inherited is None:
+            port = self._listen(self._reactor, endpoint, factory)
+        else:
+            with inherited:
+                adopting = AdoptingReactor(self._reactor, inherited)
+                port = self._listen(adopting, endpoint, factory, carrier_of_passed(endpoint))
+        # Another node may be accepting still.
+        port.stopReading()
+        return port
+
+    def _listen(
+        self, reactor: Any, endpoint: str, factory: Any, carrier: str | None = None
+    ) -> listeners.ListeningPort:
         if not tls.uses_tls_table(endpoint):
-            watching: Any = tls.WatchingReactor(self._reactor, self._failed_handshakes)
-            return listeners.listen(watching, endpoint, factory)
+            watching: Any = tls.WatchingReactor(reactor, self._failed_handshakes)
+            return listeners.listen(watching, endpoint, factory, carrier)
         if self._tls is None:
             self._tls = tls.ServerContext(self._tls_settings, self._failed_handshakes)
         secured = self._tls.factory(factory)
-        return listeners.listen(self._reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
+        return listeners.listen(reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
 
     @property
     def failed_tls_handshakes(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +94,7 @@ class Options(usage.Options):
 
         :raises SystemExit: for a mistake, with one line instead of the usage.
         """
+        self["arguments"] = sys.argv[1:] if options is None else list(options)
         try:
             super().parseOptions(options)  # type: ignore[no-untyped-call]
         except usage.UsageError as error:
@@ -120,7 +122,7 @@ class Options(usage.Options):
             "http.listen": self["http"],
         }
         path = Path(self["config"]) if self["config"] else file_named_by(os.environ)
-        is_supervised = start_reporting(os.environ)
+        is_supervised = self["is_supervised"] = start_reporting(os.environ)
         if self["reload"] and not is_supervised:
             # The server is a child of this process, and reads the settings itself.
             self["supervise"] = partial(supervise, path)

@@ -7,7 +7,7 @@ Must not import: ``node.service``; ``node.build`` for its types only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from twisted.logger import Logger
 
@@ -34,23 +34,37 @@ def reload_files(node: Node, sockets: ListeningSockets) -> None:
     sockets.reload()
 
 
-def compare_settings(running: LoadedSettings, load_again: Callable[[], LoadedSettings]) -> None:
-    """Log which settings have changed since the start, and would apply after a restart only.
+class Comparison(NamedTuple):
+    """What a second look at the configuration has found.
+
+    :param changed: the names of settings that have changed, for people to read; "" for none.
+    :param problem: what is wrong with the configuration; "" for nothing.
+    """
+
+    changed: str = ""
+    problem: str = ""
+
+
+def compare_settings(
+    running: LoadedSettings, load_again: Callable[[], LoadedSettings], *, has_parent: bool = False
+) -> Comparison:
+    """Find, and log, which settings have changed since the start, and would apply after a restart.
 
     :param running: the settings in force.
     :param load_again: reads the same sources as at the start.
+    :param has_parent: whether a parent process carries out the restart.
     """
     try:
         found = load_again()
     except OperatorError as error:
         for line in str(error).splitlines():
             _log.error("SIGHUP: a restart would fail: {problem}", problem=line)
-        return
+        return Comparison(problem=str(error))
     changed = changed_keys(running, found)
-    if changed:
-        named = ", ".join(changed[:_MAX_NAMED])
-        more = len(changed) - _MAX_NAMED
-        _log.warn(
-            "SIGHUP: these settings have changed and need a restart: {keys}",
-            keys=f"{named} and {more} more" if more > 0 else named,
-        )
+    if not changed:
+        return Comparison()
+    more = len(changed) - _MAX_NAMED
+    named = ", ".join(changed[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
+    if not has_parent:
+        _log.warn("SIGHUP: these settings have changed and need a restart: {keys}", keys=named)
+    return Comparison(changed=named)

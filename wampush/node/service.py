@@ -1,20 +1,16 @@
 """The service that twistd runs: a node from its start to its end.
 
-Owns: the order of starting and stopping. ``makeService`` and ``Options`` are what the plugin of
-twistd names.
-May import everything; nothing but the plugin may import it.
+Owns: the order of starting and stopping.
+May import everything; only ``twistd_service`` may import it, and late.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.application.service import Service
@@ -29,19 +25,19 @@ from wampush.errors import OperatorError
 from wampush.net import descriptor_limit, listeners
 from wampush.node import reloading
 from wampush.node.default_publishing import decide_publishing
+from wampush.node.descriptors import fit_descriptors
 from wampush.node.exit_summary import summary
 from wampush.node.listening import ListeningSockets
-from wampush.node.log.output import LogOutput, choose_output
+from wampush.node.log.output import LogOutput
 from wampush.node.monitoring.serving import Serving
-from wampush.node.options import Account, Options, account, message_of
+from wampush.node.options import Account
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
+from wampush.node.under_parent.link import Handlers, ParentLink
 from wampush.systemd.service_manager import ServiceManager
 
 if TYPE_CHECKING:
     from wampush.node.build import Node
-
-__all__ = ["Options", "WampushService", "makeService"]
 
 _log = Logger(namespace="wampush.node")
 
@@ -51,45 +47,6 @@ STOP_SECONDS: Final = 5.0
 STOP_PATIENCE: Final = 4.5
 #: The least of these seconds that an application has for requests about sessions that have ended.
 MIN_PATIENCE: Final = 1.0
-
-
-def makeService(options: Options) -> WampushService:
-    """Return the service that twistd runs.
-
-    :raises SystemExit: this process has supervised a server instead, until it was asked to end.
-    """
-    if "supervise" in options:
-        options["supervise"]()
-        raise SystemExit(0)
-    twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}
-    is_daemon = bool(twistd) and not (twistd.get("nodaemon") or twistd.get("debug"))
-    sys.excepthook = partial(_show_error, is_daemon)
-    loaded: LoadedSettings = options["loaded"]
-    return WampushService(
-        loaded,
-        account(options),
-        load_again=options["load_again"],
-        log_output=choose_output(twistd, loaded.settings),
-    )
-
-
-def _show_error(
-    is_daemon: bool,
-    kind: type[BaseException],
-    error: BaseException,
-    traceback: TracebackType | None,
-) -> None:
-    """Print an error, without a traceback if the operator can fix it; twistd would print one.
-
-    :param is_daemon: whether nobody sees standard error, so that the log must tell it.
-    """
-    if not isinstance(error, OperatorError):
-        sys.__excepthook__(kind, error, traceback)
-        return
-    print(message_of(error), file=sys.__stderr__)
-    if is_daemon:
-        for line in str(error).splitlines():
-            _log.critical("wampush does not start: {problem}", problem=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +71,7 @@ class WampushService(Service):
     :param load_again: reads the settings from the same sources as at the start; None where SIGHUP
         need not compare them.
     :param log_output: takes the log; None where twistd decides that.
+    :param link: to the parent process; None without one.
     """
 
     name = "wampush"
@@ -125,11 +83,13 @@ class WampushService(Service):
         *,
         load_again: Callable[[], LoadedSettings] | None = None,
         log_output: LogOutput | None = None,
+        link: ParentLink | None = None,
     ) -> None:
         self._loaded = loaded
         self._account = account
         self._load_again = load_again
         self._log_output = log_output
+        self._link = link
         self._running_node: _Running | None = None
         self._started_at = monotonic()
         self._stopped: Deferred[None] | None = None
@@ -163,20 +123,19 @@ class WampushService(Service):
         # Twisted installs its own handlers when the reactor starts.
         reactor.callWhenRunning(signals.handle_ends)
         descriptor_limit.load_codecs()
-        settings = _fit_descriptors(self._loaded.settings)
-        node = build(settings, reactor, settings.websocket.max_connections, self._loaded.folder)
-        sockets = ListeningSockets(reactor, settings.tls)
+        settings = fit_descriptors(self._loaded.settings)
+        link = self._link
+        node = build(
+            settings,
+            reactor,
+            settings.websocket.max_connections,
+            self._loaded.folder,
+            before_database=(lambda: None) if link is None else link.wait_until_alone,
+        )
+        sockets = ListeningSockets(reactor, settings.tls, link)
         manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
         self._running_node = _Running(node, sockets, manager)
-        for endpoint in settings.websocket.listen:
-            sockets.open_websocket(endpoint, node.websocket)
-        pulled = node.pull.start()
-        for url in sockets.websocket_urls:
-            _log.info("WAMP v1 on {url}", url=url)
-        for address in pulled:
-            _log.info("pulling pushes from {address}", address=address)
-        if settings.http.listen != "off":
-            self._open_http(settings, reactor, node, sockets)
+        self._listen(settings, reactor, node, sockets)
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
         sockets.warn_of_unused(os.environ)
@@ -190,6 +149,20 @@ class WampushService(Service):
         )
         if self._account is not None:
             _hand_over(self._account, settings, node, sockets)
+
+    def _listen(
+        self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
+    ) -> None:
+        for endpoint in settings.websocket.listen:
+            sockets.open_websocket(endpoint, node.websocket)
+        for url in sockets.websocket_urls:
+            _log.info("WAMP v1 on {url}", url=url)
+        if self._link is None:
+            _pull(node)
+        else:
+            node.pull.inherit(self._link.pull_socket)
+        if settings.http.listen != "off":
+            self._open_http(settings, reactor, node, sockets)
 
     def _open_http(
         self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
@@ -217,10 +190,10 @@ class WampushService(Service):
         if self._running_node is None:
             self.privilegedStartService()
         if self._running_node is not None:
-            self._running_node.node.websocket.start()
-            self._running_node.node.redis.start()
             self._running_node.node.start_measuring()
             bound_turns(reactor, self._running_node.node.pull.read_next)
+            if self._link is None:
+                _serve(self._running_node)
         # What is loaded by now stays: the collector need not walk it again for every generation of
         # sessions.
         gc.collect()
@@ -228,15 +201,38 @@ class WampushService(Service):
         if self._log_output is not None:
             self._log_output.write_in_thread(reactor)
         # Until the reactor runs, a signal would end the process at once.
-        reactor.callWhenRunning(self._on_ready)
+        reactor.callWhenRunning(self._on_ready if self._link is None else self._wait_for_parent)
 
     def _on_ready(self) -> None:
         _log.info(
             "ready: wampush {version}, process {process}", version=__version__, process=os.getpid()
         )
         if self._running_node is not None:
-            urls = ", ".join(self._running_node.sockets.websocket_urls)
-            self._running_node.manager.ready(f"wampush {__version__} on {urls}")
+            self._running_node.manager.ready(_status(self._running_node))
+
+    def _wait_for_parent(self) -> None:
+        """Report to the parent that this node could serve, and serve when the parent says so."""
+        from twisted.internet import reactor
+
+        stopping: Any = reactor
+        if self._link is not None:
+            handlers = Handlers(self._on_serve, self._on_hangup, stopping.stop)
+            self._link.start(reactor, handlers)
+            self._link.ready()
+
+    def _on_serve(self) -> None:
+        running, link = self._running_node, self._link
+        if running is None or link is None or self._stopped is not None:
+            return
+        try:
+            _pull(running.node)
+        except OperatorError as error:
+            link.failed(str(error))
+            return
+        _serve(running)
+        running.sockets.accept()
+        self._on_ready()
+        link.serving(_status(running))
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and pulling, deliver what was pulled, then end the connections.
@@ -341,8 +337,31 @@ class WampushService(Service):
         _log.info("SIGHUP: reloading keys and certificates")
         with running.manager.reloading():
             reloading.reload_files(running.node, running.sockets)
-            if self._load_again is not None:
-                reloading.compare_settings(self._loaded, self._load_again)
+            if self._load_again is None:
+                return
+            outcome = reloading.compare_settings(
+                self._loaded, self._load_again, has_parent=self._link is not None
+            )
+        if self._link is not None:
+            self._link.reloaded(changed=outcome.changed, problem=outcome.problem)
+
+
+def _pull(node: Node) -> None:
+    """Bind and connect the ZeroMQ sockets."""
+    for address in node.pull.start():
+        _log.info("pulling pushes from {address}", address=address)
+
+
+def _serve(running: _Running) -> None:
+    """Start what clients and sources need besides sockets."""
+    running.node.websocket.start()
+    running.node.redis.start()
+
+
+def _status(running: _Running) -> str:
+    """Return what service managers show about a node that serves."""
+    urls = ", ".join(running.sockets.websocket_urls)
+    return f"wampush {__version__} on {urls}"
 
 
 def _report_to_log(problem: str) -> None:
@@ -365,38 +384,3 @@ def _stop_clients(node: Node, patience: float) -> Deferred[None]:
     """
     node.broker.flush()
     return node.websocket.stop(patience)
-
-
-def _fit_descriptors(settings: Settings) -> Settings:
-    """Raise the limit of open files, and return settings whose connections fit into it."""
-    before, allowed = descriptor_limit.raise_descriptor_limit()
-    websocket, http, zmq = settings.websocket, settings.http, settings.zmq
-    wanted = descriptor_limit.Shares(
-        clients=websocket.max_connections,
-        http=http.max_connections if http.listen != "off" else 0,
-        backends=zmq.max_connections if zmq.pull else 0,
-    )
-    shares = descriptor_limit.share_out(allowed, wanted)
-    _log.info(
-        "open descriptors: the limit is {allowed}, it was {before}; at most {clients} clients, "
-        "{http} HTTP connections and {backends} backends over ZeroMQ",
-        allowed=allowed,
-        before=before,
-        clients=shares.clients,
-        http=shares.http,
-        backends=shares.backends,
-    )
-    needed = descriptor_limit.needed_for_ipc(zmq.pull, int(zmq.ipc_mode, 8))
-    if allowed < needed:
-        _log.warn(
-            "open descriptors: {allowed} are too few for an ipc:// address; a local program that "
-            "opens hundreds of connections at once can end wampush; raise the limit to {needed}",
-            allowed=allowed,
-            needed=needed,
-        )
-    return replace(
-        settings,
-        websocket=replace(websocket, max_connections=shares.clients),
-        http=replace(http, max_connections=shares.http),
-        zmq=replace(zmq, max_connections=shares.backends),
-    )

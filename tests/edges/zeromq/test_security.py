@@ -333,7 +333,8 @@ def test_sockets_are_bound_before_the_account_changes(run: Path) -> None:
     listeners = [f"tcp:{port}:interface=127.0.0.1", f"unix:{run / 'ws'}"]
     options = [word for each in listeners for word in ("--listen", each)]
     address = f"ipc://{run / 'push'}"
-    daemon = Process([*command, *options, "--pull", address, "--http", "off"], cwd=run)
+    options += ["--pull", address, "--http", "off", "--set=process.parent=false"]
+    daemon = Process([*command, *options], cwd=run)
     try:
         daemon.wait_for_log(lambda log: "set uid/gid" in log or READY in log)
         eventually(lambda: Path(f"/proc/{daemon.pid}").stat().st_uid, lambda owner: owner == user)

@@ -93,6 +93,14 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
 )
 
 
+def arguments_of(parts: Parts) -> Mapping[str, str] | None:
+    """Return the arguments of an endpoint by name; None for a kind that is not known here."""
+    kind = _KINDS.get(parts.kind)
+    if kind is None:
+        return None
+    return {**dict(zip(kind.names, parts.values, strict=False)), **parts.named}
+
+
 def _is_port(text: str) -> bool:
     return bool(re.fullmatch("[0-9]{1,5}", text)) and int(text) <= _HIGHEST_PORT
 

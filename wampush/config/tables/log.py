@@ -38,6 +38,7 @@ class LogLevelSettings:
     """``[log_levels]``: the level of single parts; ``default`` is the one of ``log.level``.
 
     :param node: Start, stop and reload of the server.
+    :param parent: Start, end and replacement of the server's process.
     :param broker: Refused inputs, ends of connections, durable topics.
     :param websocket: Defects while connections open.
     :param zeromq: ZeroMQ sockets, their keys and backends.
@@ -50,6 +51,7 @@ class LogLevelSettings:
     """
 
     node: PartLevel = "default"
+    parent: PartLevel = "default"
     broker: PartLevel = "default"
     websocket: PartLevel = "default"
     zeromq: PartLevel = "default"

@@ -62,6 +62,15 @@ def _is_taken(address: str, path: str) -> bool:
     return True
 
 
+def listen_error(address: str, error: OSError) -> ListenError:
+    """Return the error about an address at which another process could not listen for this one.
+
+    :param error: what the system has reported there.
+    """
+    own = zmq.ZMQError(error.errno, error.strerror)
+    return ListenError(address, str(own), remedy_for(address, own))
+
+
 def remedy_for(address: str, error: zmq.ZMQError) -> str:
     """Return what an operator can do about an address that libzmq rejects."""
     if error.errno == zmq.EADDRINUSE:

@@ -11,6 +11,8 @@ that stopped early is continued by a call in the next turn, never by waiting for
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, unique
 from pathlib import Path
@@ -124,12 +126,24 @@ class PullSocket(ZmqPullConnection):
         self._state = SocketState.NEW
         #: Whether the next frame belongs to a message that was refused already.
         self._skipping = False
+        #: A listening socket that another process keeps open, too; None for one of its own.
+        self._inherited: socket.socket | None = None
         #: Watches the peers of a socket that is bound.
         self._monitor: PeerMonitor | None = None
         super().__init__(factory)
         self.socket.set(zmq.MAXMSGSIZE, hard_limit)
         # Only for IPv6 addresses: with this option, libzmq binds IPv4 addresses as mapped ones.
         self.socket.set(zmq.IPV6, int("[" in address))
+
+    def inherit(self, listening: socket.socket, security: ZmqSecurity) -> None:
+        """Use a socket that listens already in place of binding one.
+
+        :param listening: is closed when this socket is opened or shut down.
+        :param security: sets the mode of its file, for which it may be too late at :meth:`open`.
+        :raises OperatorError: the mode cannot be set.
+        """
+        self._inherited = listening
+        security.on_bound(_address_of(listening))
 
     def open(self, security: ZmqSecurity, limit: PeerLimit) -> None:
         """Bind or connect.
@@ -140,11 +154,12 @@ class PullSocket(ZmqPullConnection):
         """
         kind = ZmqEndpointType.bind
         address = self.address
+        is_inherited = self._inherited is not None
         if address.startswith(CONNECT):
             kind = ZmqEndpointType.connect
             address = address.removeprefix(CONNECT)
         else:
-            refuse_taken_file(address)
+            self._use_inherited(address)
             security.protect(self.socket, address)
             self._monitor = security.monitor(self.factory, self.socket, address, limit)
         try:
@@ -153,15 +168,27 @@ class PullSocket(ZmqPullConnection):
         except zmq.ZMQError as error:
             raise ListenError(self.address, str(error), remedy_for(address, error)) from error
         self._move(SocketState.OPEN)
-        if kind == ZmqEndpointType.bind:
+        if kind == ZmqEndpointType.bind and not is_inherited:
             security.on_bound(self.bound_address())
         if self._monitor is not None:
             # From here on, new connections can be kept away.
             self._monitor.read()
 
+    def _use_inherited(self, address: str) -> None:
+        """Give the inherited socket to libzmq; without one, see that no file is in the way."""
+        inherited, self._inherited = self._inherited, None
+        if inherited is None:
+            refuse_taken_file(address)
+        else:
+            # libzmq closes it.
+            self.socket.set(zmq.USE_FD, inherited.detach())
+
     def bound_address(self) -> str:
-        """Return the address in full: a port of ``*`` is replaced by the real one."""
-        if self.address.startswith(CONNECT):
+        """Return the address in full: a port of ``*`` is replaced by the real one.
+
+        Before the socket is open, it is the address as configured.
+        """
+        if self.address.startswith(CONNECT) or self._state is SocketState.NEW:
             return self.address
         last: Any = self.socket.get(zmq.LAST_ENDPOINT)
         return str(last.rstrip(b"\0").decode())
@@ -205,6 +232,8 @@ class PullSocket(ZmqPullConnection):
         """Close the socket; txzmq's factory calls this when it ends its context."""
         self._move(SocketState.CLOSED)
         self._stop_monitor()
+        if self._inherited is not None:
+            self._inherited.close()
         super().shutdown()
 
     def doRead(self) -> None:
@@ -300,3 +329,12 @@ class PullSocket(ZmqPullConnection):
         last: bytes = self.socket.get(zmq.LAST_ENDPOINT)
         if last and not self.address.startswith(CONNECT):
             self.socket.unbind(last.rstrip(b"\0").decode())
+
+
+def _address_of(listening: socket.socket) -> str:
+    """Return the ZeroMQ address of a socket that listens."""
+    name = listening.getsockname()
+    if listening.family == socket.AF_UNIX:
+        return f"ipc://{name}" if isinstance(name, str) else f"ipc://@{os.fsdecode(name[1:])}"
+    host, port = name[:2]
+    return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"

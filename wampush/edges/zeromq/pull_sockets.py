@@ -6,7 +6,8 @@ Must not import: Autobahn; the other edges.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Final
 
@@ -81,6 +82,17 @@ class PullSockets:
             for address in addresses
         ]
         backpressure.call_on_release(self._wake)
+
+    def inherit(self, listening: Callable[[str], socket.socket | None]) -> None:
+        """Use sockets that listen already; call it before :meth:`start`.
+
+        :param listening: returns the one for an address; None if it must be bound.
+        """
+        for each in self._sockets:
+            if not each.address.startswith(CONNECT):
+                inherited = listening(each.address)
+                if inherited is not None:
+                    each.inherit(inherited, self.security)
 
     def start(self) -> list[str]:
         """Bind and connect.

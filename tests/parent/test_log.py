@@ -1,0 +1,88 @@
+"""The lines of the parent, and where they go."""
+
+from __future__ import annotations
+
+import json
+import os
+import syslog
+from pathlib import Path
+
+import pytest
+
+from wampush.parent.log import Destination, Log, Output, flush_standard_streams, standard_log
+
+
+def test_text_has_the_form_of_the_node() -> None:
+    lines: list[tuple[str, str]] = []
+    log = Log(lambda *line: lines.append(line), now=lambda: 0.0)
+    log.info("process {process} serves", process=7)
+    log.warn("a {brace} stays without fields")
+    log.error("two\nlines with \x1b")
+    ((text, level), (brace, _), (more, _)) = lines
+    assert text.endswith("+0000 [wampush.parent#info] process 7 serves\n")
+    assert text.startswith("1970-01-01T00:00:00")
+    assert level == "info"
+    assert brace.endswith("[wampush.parent#warn] a {brace} stays without fields\n")
+    assert more.endswith("[wampush.parent#error] two\n\tlines with \\u001b\n")
+
+
+def test_json_has_the_form_of_the_node() -> None:
+    lines: list[str] = []
+    log = Log(lambda text, _: lines.append(text), is_json=True, level="warn")
+    log.info("left out")
+    log.error("process {process}", process=7)
+    log.log("error", "from the node", {}, "stderr")
+    first, second = map(json.loads, lines)
+    assert (first["level"], first["logger"], first["message"], first["fields"]) == (
+        "error",
+        "wampush.parent",
+        "process 7",
+        {"process": 7},
+    )
+    assert second["logger"] == "stderr"
+    assert "fields" not in second
+
+
+def test_a_file_is_rotated(tmp_path: Path) -> None:
+    path = tmp_path / "wampush.log"
+    destination = Destination("file", str(path))
+    assert destination.is_relayed
+    output = Output(destination)
+    output.write("first\n", "info")
+    output.rotate()
+    output.write("second\n", "info")
+    assert path.read_text(encoding="utf-8") == "second\n"
+    assert (tmp_path / "wampush.log.1").read_text(encoding="utf-8") == "first\n"
+    assert not output.is_terminal
+
+
+def test_syslog_gets_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[int, str]] = []
+    monkeypatch.setattr(syslog, "openlog", lambda _: None)
+    monkeypatch.setattr(syslog, "syslog", lambda *line: written.append(line))
+    _, log = standard_log(Destination("syslog", "wampush"), "info", "text")
+    log.warn("attention")
+    assert written == [(syslog.LOG_WARNING, "[wampush.parent#warn] attention")]
+
+
+def test_standard_output_is_json_where_nobody_reads_it(capfd: pytest.CaptureFixture[str]) -> None:
+    _, log = standard_log(Destination("stdout"), "info", "auto")
+    log.info("hello")
+    Output(Destination("stderr")).write("there\n", "info")
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["message"] == "hello"
+    assert captured.err == "there\n"
+
+
+def test_what_cannot_be_written_does_no_harm() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    kept = os.dup(1)
+    try:
+        os.dup2(write_end, 1)
+        Output(Destination("stdout")).write("lost\n", "info")
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(write_end)
+    flush_standard_streams()

@@ -1,0 +1,80 @@
+"""How long the parent waits for a node."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from tests.parent.node_processes import fake_node
+from wampush.parent.log import Log
+from wampush.parent.node_process import NodeState
+from wampush.parent.patience import END_SECONDS, LAST_WORDS_SECONDS, Limits, Patience
+
+
+@pytest.fixture
+def lines() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def patience(lines: list[str]) -> Patience:
+    return Patience(Limits(ready=60, hang=15, drain=10), Log(lambda line, _: lines.append(line)))
+
+
+def test_a_start_that_takes_too_long_is_ended(patience: Patience) -> None:
+    with fake_node() as node:
+        patience.expect_ready(node, 100.0)
+        patience.check(node, 159.9)
+        assert node.signals == []
+        patience.check(node, 160.0)
+        assert (node.signals, node.fault) == ([signal.SIGQUIT], "it was not ready within 60 s")
+        patience.check(node, 160.0 + LAST_WORDS_SECONDS)
+        assert node.signals == [signal.SIGQUIT, signal.SIGKILL]
+
+
+def test_a_node_that_waits_for_another_one_has_more_time(patience: Patience) -> None:
+    with fake_node() as node:
+        patience.expect_ready(node, 0.0, behind_another=True)
+        assert node.deadline == 70.0 + END_SECONDS
+
+
+def test_a_node_without_signs_of_life_is_ended(patience: Patience, lines: list[str]) -> None:
+    with fake_node(pid=7) as node:
+        node.move(NodeState.READY)
+        node.move(NodeState.SERVING)
+        patience.watch_for_hangs(node)
+        node.last_sign = 10.0
+        patience.check(node, 15.0)
+        assert node.deadline == 25.0
+        patience.check(node, 25.0)
+        assert node.signals == [signal.SIGQUIT]
+        assert "process 7 hangs: it gave no sign of life for 15 s" in lines[0]
+
+
+def test_hangs_may_be_allowed(lines: list[str]) -> None:
+    patience = Patience(Limits(1, 0, 1), Log(lambda line, _: lines.append(line)))
+    with fake_node() as node:
+        node.move(NodeState.READY)
+        node.move(NodeState.SERVING)
+        patience.watch_for_hangs(node)
+        patience.check(node, 1e9)
+        assert node.signals == []
+
+
+def test_the_end_is_asked_for_once_and_enforced(patience: Patience, lines: list[str]) -> None:
+    with fake_node(pid=7) as node:
+        patience.ask_to_end(node, 0.0)
+        patience.ask_to_end(node, 5.0)
+        assert (node.signals, node.deadline) == ([signal.SIGTERM], 10 + END_SECONDS)
+        patience.hurry(node, 6.0)
+        assert (node.signals, node.deadline) == ([signal.SIGTERM] * 2, 6 + END_SECONDS)
+        patience.check(node, 6 + END_SECONDS)
+        assert node.signals[2:] == [signal.SIGKILL]
+        assert "process 7 has not ended; killing it" in lines[0]
+
+
+def test_a_hurry_ends_nodes_that_were_not_asked(patience: Patience) -> None:
+    with fake_node() as node:
+        patience.hurry(node, 0.0)
+        assert (node.state, node.signals) == (NodeState.LEAVING, [signal.SIGTERM])

@@ -1,0 +1,424 @@
+"""When nodes are started, replaced and ended."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from tests.parent.node_processes import FakeNode
+from wampush.control_channel import Message
+from wampush.parent.listening_sockets import ListeningSockets
+from wampush.parent.log import Log
+from wampush.parent.node_process import NodeState
+from wampush.parent.patience import Limits
+from wampush.parent.supervision import Supervision
+
+
+class World:
+    """A parent without processes, and what it does.
+
+    :ivar events: what those that watch the parent are told.
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.nodes: list[FakeNode] = []
+        self.lines: list[str] = []
+        self.events: list[Any] = []
+        self.status = ""
+        self.cannot_launch = False
+        self._pids = count(101)
+        self.supervision = Supervision(
+            launch=self._launch,
+            sockets=ListeningSockets(),
+            limits=Limits(ready=60, hang=15, drain=10),
+            log=Log(lambda line, _: self.lines.append(line.partition("] ")[2].rstrip())),
+            now=lambda: self.now,
+            surroundings=self,
+        )
+
+    def _launch(self) -> FakeNode:
+        if self.cannot_launch:
+            raise OSError(12, "Cannot allocate memory")
+        self.nodes.append(FakeNode(next(self._pids), self.now))
+        return self.nodes[-1]
+
+    def on_serving(self, status: str) -> None:
+        self.events.append("serving")
+        self.status = status
+
+    def on_sign_of_life(self) -> None:
+        self.events.append("sign of life")
+
+    def on_reloading(self) -> None:
+        self.events.append("reloading")
+
+    def on_reloaded(self) -> None:
+        self.events.append("reloaded")
+
+    def on_stopping(self) -> None:
+        self.events.append("stopping")
+
+    def on_over(self, status: int) -> None:
+        self.events.append(status)
+
+    def say(self, node: FakeNode, kind: str, **fields: object) -> None:
+        """Have a node say something."""
+        self.supervision.on_message(node, Message(kind, fields))
+
+    def end(self, node: FakeNode, status: int) -> None:
+        """Have a node end."""
+        self.supervision.on_ended(node, status)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, in steps as the loop does."""
+        until = self.now + seconds
+        while (due := self.supervision.next_time()) is not None and due <= until:
+            self.now = max(due, self.now)
+            self.supervision.on_time(self.now)
+        self.now = until
+        self.supervision.on_time(until)
+
+    def serve(self, node: FakeNode) -> None:
+        """Have a node start and serve."""
+        self.say(node, "ready")
+        assert [each.kind for each in node.heard()] == ["serve"]
+        self.say(node, "serving", status=f"process {node.pid}")
+        assert self.status == f"process {node.pid}"
+        assert node.state is NodeState.SERVING
+
+    def served(self) -> FakeNode:
+        """Start, and have the first node serve."""
+        self.supervision.start()
+        self.serve(self.nodes[0])
+        return self.nodes[0]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    for node in made.nodes:
+        node.give_back()
+
+
+Answers = list[tuple[bool, str]]
+
+
+# The first start.
+
+
+def test_the_first_node_serves_as_soon_as_it_is_ready(world: World) -> None:
+    world.served()
+    assert world.supervision.serves
+    assert world.events == ["serving"]
+    world.say(world.nodes[0], "heartbeat")
+    world.say(world.nodes[0], "a kind of another release")
+    assert world.events == ["serving", "sign of life"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(1, 1), (3, 3), (0, 1), (-9, 1)])
+def test_a_first_start_that_fails_is_the_end(world: World, status: int, expected: int) -> None:
+    world.supervision.start()
+    world.end(world.nodes[0], status)
+    assert world.events == [expected]
+
+
+def test_a_first_start_that_takes_too_long_is_the_end(world: World) -> None:
+    world.supervision.start()
+    world.pass_time(60)
+    assert world.nodes[0].signals == [signal.SIGQUIT]
+    world.pass_time(1)
+    assert world.nodes[0].signals == [signal.SIGQUIT, signal.SIGKILL]
+    world.end(world.nodes[0], -9)
+    assert world.events == [1]
+    assert world.lines[-1] == "process 101 was ended: it was not ready within 60 s"
+
+
+def test_a_system_that_cannot_start_a_process(world: World) -> None:
+    world.cannot_launch = True
+    world.supervision.start()
+    assert world.events == [1]
+    assert "Cannot allocate memory" in world.lines[-1]
+
+
+def test_a_node_that_cannot_bind_says_so(world: World) -> None:
+    world.supervision.start()
+    (node,) = world.nodes
+    world.say(node, "ready")
+    world.say(node, "failed", reason="cannot listen on ipc://a")
+    assert node.signals == [signal.SIGTERM]
+    world.end(node, -15)
+    assert world.events == [1]
+    assert world.lines[-1] == "process 101 was ended: cannot listen on ipc://a"
+
+
+# Crashes.
+
+
+def test_a_crash_is_followed_by_a_new_node_later_and_later(world: World) -> None:
+    node = world.served()
+    world.pass_time(5)
+    world.say(node, "heartbeat")
+    world.end(node, -11)
+    assert len(world.nodes) == 2, "the first time at once"
+    assert world.lines[-1] == (
+        "process 101 has ended: it was ended by SIGSEGV; starting another one now"
+    )
+    for number, delay in enumerate((0.5, 1.0, 2.0), start=1):
+        world.serve(world.nodes[number])
+        world.end(world.nodes[number], 1)
+        assert world.lines[-1].endswith(f"starting another one in {delay:g} s")
+        world.pass_time(delay - 0.1)
+        assert len(world.nodes) == number + 1
+        world.pass_time(0.1)
+        assert len(world.nodes) == number + 2
+
+
+def test_a_node_that_does_not_start_again_is_tried_for_ever(world: World) -> None:
+    world.end(world.served(), -9)
+    for number in range(1, 12):
+        world.end(world.nodes[number], 1)
+        world.pass_time(30)
+        assert len(world.nodes) == number + 2
+    assert 1 not in world.events
+    world.cannot_launch = True
+    world.end(world.nodes[-1], 1)
+    world.pass_time(31)
+    assert world.lines[-1].startswith("cannot start a node: ")
+    world.cannot_launch = False
+    known = len(world.nodes)
+    world.pass_time(31)
+    assert len(world.nodes) == known + 1
+
+
+def test_a_node_that_hangs_is_killed_and_replaced(world: World) -> None:
+    node = world.served()
+    world.pass_time(14)
+    world.say(node, "heartbeat")
+    world.pass_time(14)
+    assert node.signals == []
+    world.pass_time(1)
+    assert node.signals == [signal.SIGQUIT]
+    world.pass_time(1)
+    assert node.signals == [signal.SIGQUIT, signal.SIGKILL]
+    world.end(node, -9)
+    assert len(world.nodes) == 2
+    assert "it gave no sign of life for 15 s; starting another one now" in world.lines[-1]
+
+
+def test_a_parent_that_was_stopped_itself_blames_no_node(world: World) -> None:
+    node = world.served()
+    world.now = 1000.0
+    world.supervision.on_time(world.now)
+    assert node.signals == []
+    world.pass_time(15)
+    assert node.signals == [signal.SIGQUIT]
+
+
+# Replacements.
+
+
+def test_an_upgrade_starts_a_new_node_and_ends_the_old_one(world: World) -> None:
+    old = world.served()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    new = world.nodes[1]
+    assert (old.state, old.signals) == (NodeState.SERVING, [])
+    world.pass_time(2)
+    world.serve(new)
+    assert old.signals == [signal.SIGTERM]
+    assert answers == [(True, "process 102 serves after 2.0 s")]
+    assert world.lines[-1] == "upgrade: process 102 serves after 2.0 s"
+    assert world.events == ["serving", "reloading", "serving", "reloaded"]
+    world.end(old, -15)
+    assert len(world.nodes) == 2
+    world.end(new, -9)
+    assert len(world.nodes) == 3, "the new one is the node now"
+
+
+def test_a_new_version_that_fails_changes_nothing(world: World) -> None:
+    old = world.served()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.nodes[1].say("Traceback\nImportError: no module named shop\n")
+    world.end(world.nodes[1], 1)
+    reason = "the new node has not become ready: ImportError: no module named shop"
+    assert answers == [(False, reason)]
+    assert world.lines[-1] == f"upgrade failed, the running one goes on: {reason}"
+    assert (old.state, old.signals, len(world.nodes)) == (NodeState.SERVING, [], 2)
+    world.supervision.upgrade()
+    assert len(world.nodes) == 3, "another one may be tried"
+
+
+def test_a_new_version_that_hangs_changes_nothing(world: World) -> None:
+    old = world.served()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    for _ in range(61):
+        world.say(old, "heartbeat")
+        world.pass_time(1)
+    assert world.nodes[1].signals == [signal.SIGQUIT, signal.SIGKILL]
+    world.end(world.nodes[1], -9)
+    assert answers == [(False, "the new node has not become ready: it was not ready within 60 s")]
+    assert old.signals == []
+
+
+def test_one_replacement_at_a_time(world: World) -> None:
+    world.supervision.start()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    assert answers[-1][1].startswith("no node serves yet")
+    world.serve(world.nodes[0])
+    world.supervision.upgrade()
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    assert answers[-1] == (False, "another upgrade is under way")
+    world.supervision.stop(signal.SIGTERM)
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    assert answers[-1] == (False, "wampush is stopping")
+
+
+def test_an_upgrade_for_which_no_process_can_be_started(world: World) -> None:
+    world.served()
+    world.cannot_launch = True
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    assert "Cannot allocate memory" in answers[0][1]
+    world.supervision.upgrade()
+    assert world.events[-2:] == ["reloading", "reloaded"]
+
+
+def test_the_old_node_crashes_while_the_new_one_starts(world: World) -> None:
+    old = world.served()
+    world.supervision.upgrade()
+    world.end(old, -11)
+    assert len(world.nodes) == 2
+    world.serve(world.nodes[1])
+    world.end(world.nodes[1], -11)
+    assert len(world.nodes) == 3
+
+
+def test_both_end_during_an_upgrade(world: World) -> None:
+    old = world.served()
+    world.supervision.upgrade()
+    world.end(old, -11)
+    world.end(world.nodes[1], 1)
+    assert len(world.nodes) == 3
+    assert "starting it again" in world.lines[-1]
+
+
+def test_a_node_that_needs_the_database_waits_for_the_end_of_the_old_one(world: World) -> None:
+    old = world.served()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    new = world.nodes[1]
+    world.say(new, "exclusive")
+    assert old.signals == [signal.SIGTERM]
+    assert new.heard() == []
+    world.end(old, -15)
+    assert [each.kind for each in new.heard()] == ["alone"]
+    world.serve(new)
+    assert answers[0][0]
+    assert not any("has ended" in line for line in world.lines)
+
+
+def test_the_only_node_need_not_wait_for_the_database(world: World) -> None:
+    world.supervision.start()
+    world.say(world.nodes[0], "exclusive")
+    assert [each.kind for each in world.nodes[0].heard()] == ["alone"]
+
+
+def test_there_is_no_way_back_once_the_old_node_was_asked_to_end(world: World) -> None:
+    old = world.served()
+    world.supervision.upgrade()
+    world.say(world.nodes[1], "exclusive")
+    world.end(old, -15)
+    world.end(world.nodes[1], 1)
+    assert "starting it again" in world.lines[-1]
+    assert len(world.nodes) == 3
+    world.serve(world.nodes[2])
+
+
+# Reloads.
+
+
+def test_a_reload_replaces_the_node_where_settings_have_changed(world: World) -> None:
+    node = world.served()
+    answers: Answers = []
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    assert [each.kind for each in node.heard()] == ["reload"]
+    world.say(node, "reloaded", changed="websocket.listen")
+    assert "reload: websocket.listen changed, so a new node starts" in world.lines
+    world.serve(world.nodes[1])
+    assert answers == [(True, "process 102 serves after 0.0 s")]
+
+
+def test_a_reload_without_new_settings_keeps_the_node(world: World) -> None:
+    node = world.served()
+    answers: Answers = []
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.say(node, "reloaded", changed="", problem="")
+    assert answers == [(True, "keys and certificates were read again; no setting has changed")]
+    world.supervision.reload()
+    world.say(node, "reloaded", problem="a.toml:3: websocket.listen is wrong")
+    assert len(world.nodes) == 1
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.say(node, "reloaded", problem="a.toml:3: websocket.listen is wrong")
+    assert answers[-1] == (False, "a.toml:3: websocket.listen is wrong")
+
+
+def test_a_reload_needs_a_node(world: World) -> None:
+    answers: Answers = []
+    world.supervision.start()
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    assert answers[0][0] is False
+
+
+# The end.
+
+
+def test_the_end_waits_for_the_node_and_repeats_the_signal(world: World) -> None:
+    node = world.served()
+    world.supervision.stop(signal.SIGTERM)
+    assert (node.signals, world.events) == ([signal.SIGTERM], ["serving", "stopping"])
+    world.end(node, -15)
+    assert world.events[-1] == -15
+    assert len(world.nodes) == 1
+
+
+def test_a_second_signal_is_passed_on(world: World) -> None:
+    node = world.served()
+    world.supervision.stop(signal.SIGINT)
+    world.supervision.stop(signal.SIGTERM)
+    assert node.signals == [signal.SIGTERM, signal.SIGTERM]
+    world.pass_time(8)
+    assert node.signals[-1] == signal.SIGKILL
+    world.end(node, -9)
+    assert world.events[-1] == -signal.SIGINT
+
+
+def test_the_end_during_an_upgrade_ends_both(world: World) -> None:
+    old = world.served()
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    new = world.nodes[1]
+    world.supervision.stop(signal.SIGTERM)
+    assert answers == [(False, "wampush is stopping")]
+    world.end(new, -15)
+    world.end(old, -15)
+    assert world.events[-1] == -15
+    assert len(world.nodes) == 2
+
+
+def test_the_end_while_no_node_runs(world: World) -> None:
+    world.end(world.served(), -9)
+    world.end(world.nodes[1], 1)
+    world.supervision.stop(signal.SIGTERM)
+    world.pass_time(60)
+    assert world.events[-1] == -15
+    assert len(world.nodes) == 2
+    assert list(world.supervision.living()) == []

@@ -1,0 +1,231 @@
+"""The node's end of the control channel.
+
+Owns: what a node asks of its parent and reports to it, and its signs of life.
+Must not import: the parts of a node, which install a reactor.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import signal
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from wampush.control_channel import MAX_TEXT, VARIABLE, ControlChannel, Message
+from wampush.edges.zeromq.binding import listen_error
+
+_log = Logger(namespace="wampush.node")
+
+#: Seconds between two signs of life.
+HEARTBEAT: Final = 1.0
+#: Seconds that the parent has to answer a question.
+PATIENCE: Final = 30.0
+
+
+class ParentGone(Exception):
+    """The parent has ended, or does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """What a node does when its parent says so.
+
+    :param serve: begins to accept connections and to pull pushes.
+    :param reload: reads files again, and calls :meth:`ParentLink.reloaded`.
+    :param stop: ends the node, because its parent is gone.
+    """
+
+    serve: Callable[[], object]
+    reload: Callable[[], object]
+    stop: Callable[[], object]
+
+
+@implementer(IReadDescriptor)
+class ParentLink:
+    """Talks to the parent: with blocking calls until the reactor runs, then as one of its readers.
+
+    :param channel: to the parent.
+    """
+
+    def __init__(self, channel: ControlChannel) -> None:
+        self._channel = channel
+        self._reactor: Any = None
+        self._handlers: Handlers | None = None
+        self._beat: Any = None
+        #: How often each address was asked for.
+        self._asked: Counter[tuple[str, str]] = Counter()
+
+    @classmethod
+    def of(cls, environment: MutableMapping[str, str]) -> Self | None:
+        """Return the link of this process; None for one without a parent.
+
+        :param environment: loses the variable that names the channel, so that no child of this
+            process has it.
+        """
+        name = environment.pop(VARIABLE, "")
+        return cls(ControlChannel.of_descriptor(int(name))) if name.isdecimal() else None
+
+    # Before the reactor runs.
+
+    def listening_socket(self, use: str, address: str) -> socket.socket | None:
+        """Return the socket that the parent keeps open for an address.
+
+        :param use: "websocket", "http" or "pull".
+        :param address: as configured.
+        :returns: None for an address that only this process can open.
+        :raises OSError: the address cannot be used.
+        :raises ParentGone: there is no answer.
+        """
+        number = self._asked[use, address]
+        self._asked[use, address] += 1
+        answer = self._ask("listen", "listening", use=use, address=address, number=number)
+        if answer.descriptors:
+            return socket.socket(fileno=answer.descriptors[0])
+        if answer.fields.get("is_unmanaged"):
+            return None
+        problem = answer.text("problem") or "the parent gives no reason"
+        if answer.fields.get("is_name"):
+            raise socket.gaierror(answer.number("errno"), problem)
+        raise OSError(answer.number("errno"), problem)
+
+    def pull_socket(self, address: str) -> socket.socket | None:
+        """Return the socket that the parent keeps open for an address of ``zmq.pull``.
+
+        :returns: None for an address that only libzmq can open.
+        :raises ListenError: the address cannot be used.
+        :raises ParentGone: there is no answer.
+        """
+        try:
+            return self.listening_socket("pull", address)
+        except OSError as error:
+            raise listen_error(address, error) from error
+
+    def wait_until_alone(self) -> None:
+        """Wait until no other node runs, because this one needs what only one can have.
+
+        :raises ParentGone: there is no answer.
+        """
+        # The parent ends nodes that do not become ready in time.
+        self._ask("exclusive", "alone", patience=None)
+
+    def _ask(
+        self, kind: str, answer: str, *, patience: float | None = PATIENCE, **fields: object
+    ) -> Message:
+        try:
+            self._channel.send(kind, fields)
+            while True:
+                message = self._channel.wait(PATIENCE if patience is None else patience)
+                if message is not None and message.kind == answer:
+                    return message
+                if message is None and patience is not None:
+                    raise ParentGone(f"the parent has not answered {kind!r}")
+        except ConnectionError as error:
+            raise ParentGone(f"the parent process has ended: {error}") from error
+
+    # With the reactor.
+
+    def start(self, reactor: Any, handlers: Handlers) -> None:
+        """Read what the parent says, and give signs of life.
+
+        :param reactor: that has begun to run.
+        """
+        self._reactor = reactor
+        self._handlers = handlers
+        # The parent has a node that hangs write where it is before it ends it.
+        faulthandler.register(signal.SIGQUIT, file=2, all_threads=True)
+        reactor.addReader(self)
+        self._send_heartbeat()
+
+    def ready(self) -> None:
+        """Report that this node could serve now."""
+        self._send("ready", {})
+
+    def serving(self, status: str) -> None:
+        """Report that this node serves.
+
+        :param status: what service managers show about it, in one line.
+        """
+        self._send("serving", {"status": status[:MAX_TEXT]})
+
+    def failed(self, reason: str) -> None:
+        """Report why this node cannot go on."""
+        self._send("failed", {"reason": reason[:MAX_TEXT]})
+
+    def reloaded(self, *, changed: str = "", problem: str = "") -> None:
+        """Report that files have been read again.
+
+        :param changed: the settings that have changed, for people to read.
+        :param problem: what is wrong with the configuration on disk.
+        """
+        self._send("reloaded", {"changed": changed[:MAX_TEXT], "problem": problem[:MAX_TEXT]})
+
+    def close(self) -> None:
+        """Say and hear nothing any more."""
+        if self._beat is not None and self._beat.active():
+            self._beat.cancel()
+        self._beat = None
+        if self._reactor is not None:
+            self._reactor.removeReader(self)
+            self._reactor = None
+        self._channel.close()
+
+    def fileno(self) -> int:
+        """Return the descriptor that is read."""
+        return self._channel.fileno()
+
+    def doRead(self) -> None:
+        """Handle what has arrived."""
+        try:
+            while self._reactor is not None and (message := self._channel.receive()) is not None:
+                self._on_message(message)
+                message.close_descriptors()
+        except ConnectionError:
+            self._on_gone()
+
+    def connectionLost(self, reason: object = None) -> None:
+        """Handle the end of the reactor."""
+
+    def logPrefix(self) -> str:
+        """Return the name for the log."""
+        return "parent"
+
+    def _on_message(self, message: Message) -> None:
+        handlers = self._handlers
+        if handlers is None:
+            return
+        if message.kind == "serve":
+            handlers.serve()
+        elif message.kind == "reload":
+            handlers.reload()
+
+    def _on_gone(self) -> None:
+        handlers = self._handlers
+        self.close()
+        if handlers is not None:
+            _log.error("the parent process has ended; stopping")
+            handlers.stop()
+
+    def _send_heartbeat(self) -> None:
+        if self._reactor is None:
+            return
+        self._beat = self._reactor.callLater(HEARTBEAT, self._send_heartbeat)
+        try:
+            self._channel.send("heartbeat", patience=0.0)
+        except ConnectionError:
+            # A parent that does not run will see those that wait; that it is gone shows in reading.
+            return
+
+    def _send(self, kind: str, fields: Mapping[str, object]) -> None:
+        if self._channel.fileno() < 0:
+            return
+        try:
+            self._channel.send(kind, fields)
+        except ConnectionError as error:
+            _log.error("the parent process cannot be reached: {error}", error=error)

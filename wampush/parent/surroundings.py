@@ -1,0 +1,36 @@
+"""Those that watch the parent: twistd's first process, a service manager, the pid file.
+
+Owns: what they are told. Must not import: Twisted; anything of wampush.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Surroundings(Protocol):
+    """What the parent tells those that watch it."""
+
+    def on_serving(self, status: str) -> None:
+        """Take note that a node serves.
+
+        :param status: what the node says about itself, in one line.
+        """
+
+    def on_sign_of_life(self) -> None:
+        """Take note that the node that serves has given a sign of life."""
+
+    def on_reloading(self) -> None:
+        """Take note that the node is being replaced, or reads its files again."""
+
+    def on_reloaded(self) -> None:
+        """Take note that this is over."""
+
+    def on_stopping(self) -> None:
+        """Take note that the end has begun."""
+
+    def on_over(self, status: int) -> None:
+        """Take note that everything has ended.
+
+        :param status: for the process to end with; negative for a signal.
+        """
