@@ -31,6 +31,8 @@ def test_events_with_positions() -> None:
     assert positions.with_positions is positions
     assert positions.event("a", b"1", position)[4:] == b'[8,"a",1,7]'
     assert positions.event("a", b"1", None)[4:] == b'[8,"a",1]'
+    assert [each.shows_gaps for each in (plain, positions)] == [False, True]
+    assert plain.for_catching_up("a", position) is plain.caught_up(lambda _: None) is plain
 
 
 def test_a_connection_ends_once() -> None:

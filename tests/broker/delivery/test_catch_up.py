@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.broker.world import Client, World
-from wampush.broker.delivery.catch_up import CatchUp, Refill
+from wampush.broker.delivery.catch_up import FOR_NEWCOMERS, CatchUp, Refill
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import EVERYONE, Audience, Position, Publication, Targets
@@ -74,6 +74,31 @@ def test_topics_take_turns() -> None:
     assert "b" not in catch_up
     catch_up.forget("b")
     catch_up.forget("a")
+    assert not catch_up
+
+
+def test_what_a_topic_keeps_comes_before_later_events() -> None:
+    asked = []
+
+    def read_on(topic: str, position: Position, size: int) -> Refill | None:
+        asked.append((topic, position))
+        return Refill(b"%d" % size, None)
+
+    catch_up = CatchUp(read_on)
+    since = Position("e", 7)
+    catch_up.begin("a", since)
+    assert catch_up.position("a") == since
+    catch_up.begin("a", FOR_NEWCOMERS)
+    assert catch_up.position("a") is None
+    assert not catch_up.ends_with("a")
+    assert catch_up.next(5) == b"5"
+    assert catch_up.ends_with("a")
+    # Another position takes the place of the one before.
+    catch_up.begin("a", Position("e", 8))
+    catch_up.begin("b", FOR_NEWCOMERS)
+    assert not catch_up.ends_with("a")
+    assert [catch_up.next(5), catch_up.next(5)] == [b"5", b"5"]
+    assert asked == [("a", FOR_NEWCOMERS), ("a", Position("e", 8)), ("b", FOR_NEWCOMERS)]
     assert not catch_up
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -394,6 +395,42 @@ def test_a_single_event_that_was_missed_is_replaced_by_a_newer_one_while_it_wait
     publish(world, TOPICS[-1], *[{"id": number} for number in range(5, 50)])
     drain(client)
     assert by_topic(client) == {**{topic: [4] for topic in TOPICS}, TOPICS[-1]: [49]}
+
+
+@pytest.mark.parametrize("buffered", [False, True])
+@pytest.mark.parametrize("policy", [SlowClient.CATCH_UP, SlowClient.DISCONNECT])
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_waits_and_whatever_comes_meanwhile_there_is_no_hole_and_no_double(
+    policy: SlowClient, seed: int, *, buffered: bool
+) -> None:
+    choice = random.Random(seed)
+    world = big_world(policy, events=1000, replay=5)
+    newest = dict.fromkeys(TOPICS, 4)
+    clients = [world.client(limit=4000, room=100, buffered=buffered) for _ in range(5)]
+    for _ in range(400):
+        client = choice.choice(clients)
+        if choice.random() < 0.4:
+            if not client.outbox.closed:
+                world.says(client, f'[5,"{choice.choice(TOPICS)}"]')
+        elif choice.random() < 0.6:
+            client.outbox.drain(choice.randint(1, 1500))
+        else:
+            topic = choice.choice(TOPICS[:3])
+            newest[topic] += 1
+            publish(world, topic, {"id": newest[topic], "x": "z" * choice.randint(0, 200)})
+    for client in clients:
+        client.wire.room = None
+        while client.outbox.blocked and not client.outbox.closed:
+            client.outbox.drain(1000)
+        world.end_turn()
+        if client.outbox.closed:
+            # By events of a topic that it read too slowly, not by what was kept.
+            assert policy is SlowClient.DISCONNECT
+            continue
+        for topic, numbers in by_topic(client).items():
+            assert numbers == list(range(numbers[0], newest[topic] + 1))
+        assert set(by_topic(client)) == world.subscriptions.topics(client.subscriber)
+    assert world.pressure.total == 0
 
 
 def test_a_topic_that_is_given_up_while_it_waits_is_not_sent() -> None:

@@ -7,8 +7,16 @@ import json
 import pytest
 
 from tests.edges.sse.event_source import EventSource
+from wampush.broker.delivery.catch_up import FOR_NEWCOMERS
 from wampush.broker.publication import Position
-from wampush.edges.sse.formats import PING, EventStreamFormat, JoiningFormat, notice, shared_format
+from wampush.edges.sse.formats import (
+    PING,
+    EventStreamFormat,
+    JoiningFormat,
+    OwnFormat,
+    notice,
+    shared_format,
+)
 
 
 def test_the_events_of_a_single_topic_have_no_name() -> None:
@@ -63,6 +71,37 @@ def test_clients_that_join_at_the_same_positions_have_equal_formats() -> None:
     assert JoiningFormat(["a", "b"], [Position("e", 8), None]) != first
     assert JoiningFormat(["a", "c"], positions) != first
     assert EventStreamFormat(["a", "b"], positions) != first
+
+
+def test_a_stream_of_one_topic_catches_up_in_the_shared_format() -> None:
+    wire = shared_format(["a"])
+    assert wire.for_catching_up("a", Position("e", 3)) is wire
+    assert wire.caught_up(lambda _: None) is wire
+    assert wire.is_shared
+    assert not wire.shows_gaps
+
+
+def test_a_stream_of_several_topics_catches_up_in_a_format_of_its_own() -> None:
+    shared = shared_format(["a", "b"])
+    shared.know("a", Position("e", 9))
+    shared.know("b", Position("e", 4))
+    own = shared.for_catching_up("a", Position("e", 6))
+    assert not own.is_shared
+    assert own.event("b", b"1", Position("e", 5)).startswith(b"id: e:6,5\n")
+    assert own.event("a", b"1", Position("e", 7)).startswith(b"id: e:7,5\n")
+    assert shared.current_id() == b"id: e:9,4\n\n"
+    # It falls behind on the other topic as well, and has nothing yet of that.
+    assert own.for_catching_up("b", FOR_NEWCOMERS) is own
+    assert own.current_id() == b"id: e:7,-\n\n"
+    assert own.caught_up({"a": Position("e", 10), "b": Position("f", 1)}.get) is shared
+    assert shared.current_id() == b"id: e:10,f:1\n\n"
+
+
+def test_a_stream_that_has_not_joined_the_others_keeps_its_format() -> None:
+    own = OwnFormat(["a", "b"], [Position("e", 7), None])
+    assert own.for_catching_up("a", Position("e", 5)) is own
+    assert own.caught_up(lambda _: Position("e", 9)) is own
+    assert own.current_id() == b"id: e:5,-\n\n"
 
 
 def test_notices_and_pings_are_blocks() -> None:

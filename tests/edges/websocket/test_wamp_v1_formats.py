@@ -52,6 +52,14 @@ def test_frames_with_positions(wire_format: WampV1Format, compressed: int) -> No
     assert parts(positions.binary(b"\x00" * 90)) == (0x82 | compressed, b"\x00" * 90)
 
 
+@pytest.mark.parametrize("wire_format", [PLAIN, PLAIN.with_positions])
+def test_a_client_that_catches_up_has_the_same_format(wire_format: WebSocketFormat) -> None:
+    assert wire_format.for_catching_up("t", Position("e", 7)) is wire_format
+    assert wire_format.caught_up(lambda _: None) is wire_format
+    assert wire_format.is_shared
+    assert wire_format.shows_gaps is (wire_format is not PLAIN)
+
+
 def test_clients_with_the_same_parameters_share_one_format() -> None:
     assert deflated(13, 77) is deflated(13, 77)
     assert len({deflated(13, 77), deflated(12, 77), deflated(13, 78), PLAIN}) == 4
