@@ -171,7 +171,7 @@ def test_a_real_systemd_starts_reloads_watches_and_stops_it(tmp_path: Path) -> N
         "wampush.socket": socket_unit,
         "wampush.toml": settings,
     }
-    with running_systemd(tmp_path / "units", files) as systemd:
+    with running_systemd(tmp_path / "units", files, needed) as systemd:
         systemd.systemctl("start", "wampush.socket")
         assert systemd.property("wampush", "ActiveState") == "inactive"
         page = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8080/').status)"

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -26,7 +26,7 @@ _UNSHARE: Final = (
 )
 
 #: What a process does in its new namespaces before it becomes systemd: nothing that systemd writes
-#: outside of /tmp is left.
+#: is left. Its arguments are the folder with units, and folders that have to be seen, also in /tmp.
 _SCRIPT: Final = f"""
 set -eu
 mount --make-rprivate /
@@ -39,6 +39,19 @@ mount -t tmpfs -o mode=755 tmpfs /var/lib
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/systemd/system
 cp "$1"/* /run/systemd/system
+shift
+mkdir -p /run/outside/tmp
+mount --rbind /tmp /run/outside/tmp
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+mount -t tmpfs -o mode=1777 tmpfs /var/tmp
+for folder in "$@"; do
+    case $folder in
+    /tmp/*)
+        mkdir -p "$folder"
+        mount --rbind "/run/outside$folder" "$folder"
+        ;;
+    esac
+done
 export container=lxc
 exec {_SYSTEMD} --system --unit=idle.target --log-target=console --show-status=false
 """
@@ -123,11 +136,14 @@ class Systemd:
 
 
 @contextlib.contextmanager
-def running_systemd(folder: Path, files: Mapping[str, str]) -> Iterator[Systemd]:
+def running_systemd(
+    folder: Path, files: Mapping[str, str], needed: Iterable[str]
+) -> Iterator[Systemd]:
     """Run a systemd for the length of the block.
 
     :param folder: is made, for its units.
     :param files: units, and other files for /run/systemd/system, by name.
+    :param needed: folders that its services need, if they are in /tmp.
     """
     folder.mkdir()
     for name, text in {"idle.target": _IDLE, **files}.items():
@@ -137,7 +153,7 @@ def running_systemd(folder: Path, files: Mapping[str, str]) -> Iterator[Systemd]
     own = cgroups / f"wampush-test-{uuid4()}"
     own.mkdir()
     enter = f'echo $$ > {own}/cgroup.procs; exec "$@"'
-    inside = ["sh", "-c", _SCRIPT, "sh", str(folder)]
+    inside = ["sh", "-c", _SCRIPT, "sh", str(folder), *needed]
     process = Process(["sh", "-c", enter, "sh", *_UNSHARE, *inside], cwd=folder)
     try:
         yield Systemd(process)
