@@ -14,6 +14,7 @@ from wampush.broker import memory_costs
 from wampush.broker.delivery.address_shares import LOOKS
 from wampush.broker.memory import RESERVE_SHARE
 from wampush.config.settings import Settings
+from wampush.edges.push_ids import MAX_BYTES
 
 MIB: Final = 2**20
 #: Bytes of the process before anybody connects.
@@ -117,6 +118,7 @@ def everybody(settings: Settings) -> list[Term]:
             "`websocket.max_connections` times 2.7 KiB",
             settings.websocket.max_connections * CONNECTION,
         ),
+        Term("ids of pushes over HTTP", "128 MiB", MAX_BYTES),
         Term(
             "HTTP bodies",
             "`http.max_connections` times `pushes.max_message_bytes`",

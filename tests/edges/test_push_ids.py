@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tracemalloc
+from functools import partial
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 
+from wampush.broker.memory_costs import positions_bytes, push_id_bytes
+from wampush.broker.publication import Position
 from wampush.edges import push_ids
+from wampush.edges.acknowledged_pushes import Published
 from wampush.edges.push_ids import KNOWN_SECONDS, MAX_LENGTH, PushIds, check_id
 from wampush.errors import PushRefused, Refusal
 
@@ -18,9 +23,15 @@ class Sender:
     def __init__(self) -> None:
         self.now = 100.0
         self.published = 0
-        self.ids: PushIds[str] = PushIds(lambda: self.now, lambda outcome: f"{outcome} again")
+        self.ids: PushIds[str] = PushIds(
+            lambda: self.now, lambda outcome: f"{outcome} again", self.size_of
+        )
         #: What publishing returns; None for its number.
         self.outcome: Deferred[str] | None = None
+
+    @staticmethod
+    def size_of(outcome: str) -> int:
+        return 1000 if outcome == "large" else 0
 
     def send(self, push_id: str, *parts: bytes) -> Deferred[str]:
         return self.ids.once(push_id, parts or (b"t", b"1"), self._publish)
@@ -127,3 +138,70 @@ def test_the_number_of_ids_is_limited(sender: Sender, monkeypatch: pytest.Monkey
     assert len(sender.ids) == 2
     assert result(sender.send("c")) == "3 again"
     assert result(sender.send("a")) == "4"
+    assert sender.ids.forgotten == 2
+
+
+def test_what_ids_and_outcomes_take_is_limited(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = push_id_bytes("a")
+    monkeypatch.setattr(push_ids, "MAX_BYTES", 3 * plain + 1000)
+    for push_id in "abc":
+        sender.send(push_id)
+    assert (len(sender.ids), sender.ids.size) == (3, 3 * plain)
+    large: Deferred[str] = Deferred()
+    sender.outcome = large
+    done = sender.send("d")
+    assert (len(sender.ids), sender.ids.size, sender.ids.forgotten) == (4, 4 * plain, 0)
+    large.callback("large")
+    assert result(done) == "large"
+    # The oldest is forgotten, so that the rest fits.
+    assert (len(sender.ids), sender.ids.size, sender.ids.forgotten) == (3, 3 * plain + 1000, 1)
+    sender.outcome = None
+    assert result(sender.send("b")) == "2 again"
+    assert result(sender.send("a")) == "5"
+
+
+def test_the_count_of_bytes_ends_at_nothing(sender: Sender) -> None:
+    sender.outcome = fail(PushRefused(Refusal.CLIENTS_BEHIND))
+    sender.send("refused").addErrback(lambda failure: failure.trap(PushRefused))
+    assert sender.ids.size == 0
+    waiting: Deferred[str] = Deferred()
+    sender.outcome = waiting
+    sender.send("a")
+    sender.now += KNOWN_SECONDS
+    sender.outcome = succeed("large")
+    sender.send("b")
+    # Its id is forgotten already.
+    waiting.callback("large")
+    assert sender.ids.size == push_id_bytes("b") + 1000
+    sender.now += KNOWN_SECONDS
+    sender.ids._forget(sender.now)
+    assert (len(sender.ids), sender.ids.size) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("push_id", "topics"),
+    [("x" * 20, 0), ("x" * 200, 1), ("x" * 199 + "\N{GRINNING FACE}", 0), ("x" * 20, 100)],
+)
+def test_the_estimate_is_an_upper_bound(push_id: str, topics: int) -> None:
+    count = 2000
+    ids: PushIds[Published] = PushIds(
+        lambda: 1.0,
+        lambda published: published,
+        lambda published: positions_bytes([topic for topic, _ in published.positions]),
+    )
+
+    def publish(number: int) -> Deferred[Published]:
+        positions = [(f"topic {number} {n}", Position("epoch", number + n)) for n in range(topics)]
+        return succeed(Published(number, positions))
+
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(count):
+            ids.once(f"{number:05}{push_id[5:]}", (b"t",), partial(publish, number))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert taken <= ids.size < 3 * taken

@@ -23,6 +23,7 @@ from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.history.reading import position_as_json
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
+from wampush.broker.memory_costs import positions_bytes
 from wampush.broker.publication import Position, Publication
 from wampush.broker.push_list import listed_pushes
 from wampush.edges.push_excerpts import excerpt
@@ -105,8 +106,11 @@ class AcknowledgedPushes:
         self._backpressure = backpressure
         self._call_later = clock.callLater
         self._budget = TurnBudget(0, clock.seconds)
-        self._ids: PushIds[Published] = PushIds(
-            clock.seconds, lambda published: published._replace(is_repeated=True)
+        #: The ids that are known.
+        self.ids: Final[PushIds[Published]] = PushIds(
+            clock.seconds,
+            lambda published: published._replace(is_repeated=True),
+            lambda published: positions_bytes([topic for topic, _ in published.positions]),
         )
         self._held: deque[_HeldPush] = deque()
         #: Whether a turn that publishes held pushes is to come.
@@ -205,7 +209,7 @@ class AcknowledgedPushes:
         if not push_id:
             return publish()
         try:
-            return self._ids.once(push_id, parts, publish)
+            return self.ids.once(push_id, parts, publish)
         except PushRefused as error:
             topic = publication.topic
             return self._refused(error, origin, parts, topic=topic, push_id=push_id)

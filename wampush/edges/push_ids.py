@@ -1,6 +1,7 @@
 """Pushes with an id, which are published once, however often they are sent.
 
-Owns: which ids are known, for how long, and the answer for a push that is sent again.
+Owns: which ids are known, for how long, what they take in memory, and the answer for a push that is
+sent again.
 Must not import: the other edges.
 
 A backend that gets no answer does not know whether its push was published. With an id it can send
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
+from wampush.broker.memory_costs import push_id_bytes
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 KNOWN_SECONDS: Final = 300.0
 #: Ids that are known at a time; beyond it, the oldest are forgotten early.
 MAX_IDS: Final = 200_000
+#: Bytes that they may take, with the outcomes of their pushes; beyond it as well.
+MAX_BYTES: Final = 128 * 1024 * 1024
 #: The longest id, in characters.
 MAX_LENGTH: Final = 200
 
@@ -39,12 +43,14 @@ class _Entry(Generic[Outcome]):
 
     :param expires: when it is forgotten.
     :param digest: of the push.
+    :param size: what it takes, in bytes.
     :param outcome: of the push; None while it waits.
     :param waiting: the same push, sent again meanwhile.
     """
 
     expires: float
     digest: bytes
+    size: int
     outcome: Outcome | None = None
     waiting: list[Deferred[Outcome]] = field(default_factory=list)
 
@@ -54,13 +60,22 @@ class PushIds(Generic[Outcome]):
 
     :param seconds: returns the time in seconds; a clock that never goes back.
     :param repeated: returns the outcome for a push that is sent again, from that of the first.
+    :param size_of: returns what an outcome takes more than the least, in bytes.
     """
 
     def __init__(
-        self, seconds: Callable[[], float], repeated: Callable[[Outcome], Outcome]
+        self,
+        seconds: Callable[[], float],
+        repeated: Callable[[Outcome], Outcome],
+        size_of: Callable[[Outcome], int],
     ) -> None:
         self._seconds = seconds
         self._repeated = repeated
+        self._size_of = size_of
+        #: What all ids take, in bytes.
+        self.size = 0
+        #: Ids that were forgotten early.
+        self.forgotten = 0
         # In the order in which they expire.
         self._entries: OrderedDict[str, _Entry[Outcome]] = OrderedDict()
 
@@ -83,10 +98,10 @@ class PushIds(Generic[Outcome]):
         digest = _digest(parts)
         entry = self._entries.get(push_id)
         if entry is None:
-            entry = _Entry(now + KNOWN_SECONDS, digest)
+            entry = _Entry(now + KNOWN_SECONDS, digest, push_id_bytes(push_id))
             self._entries[push_id] = entry
-            if len(self._entries) > MAX_IDS:
-                self._entries.popitem(last=False)
+            self.size += entry.size
+            self._make_room()
             # A Deferred of its own: when the sender goes away, the push goes on.
             first: Deferred[Outcome] = Deferred()
             self._publish(push_id, entry, publish, first)
@@ -108,6 +123,11 @@ class PushIds(Generic[Outcome]):
     ) -> None:
         def on_published(outcome: Outcome) -> None:
             entry.outcome = outcome
+            if self._entries.get(push_id) is entry:
+                size = self._size_of(outcome)
+                entry.size += size
+                self.size += size
+                self._make_room()
             first.callback(outcome)
             waiting, entry.waiting = entry.waiting, []
             for each in waiting:
@@ -116,6 +136,7 @@ class PushIds(Generic[Outcome]):
         def on_refused(failure: Failure) -> None:
             if self._entries.get(push_id) is entry:
                 del self._entries[push_id]
+                self.size -= entry.size
             waiting, entry.waiting = entry.waiting, []
             for each in (first, *waiting):
                 each.errback(failure)
@@ -128,6 +149,13 @@ class PushIds(Generic[Outcome]):
             if entry.expires > now:
                 return
             del self._entries[push_id]
+            self.size -= entry.size
+
+    def _make_room(self) -> None:
+        while len(self._entries) > MAX_IDS or self.size > MAX_BYTES:
+            _, entry = self._entries.popitem(last=False)
+            self.size -= entry.size
+            self.forgotten += 1
 
 
 def check_id(push_id: str) -> None:

@@ -64,6 +64,7 @@ def make_site(
             held_pushes=lambda: node.acknowledged_pushes.held,
             loop_lag=node.loop_lag.durations,
             collector_pauses=node.collector_pauses.durations,
+            push_ids=node.acknowledged_pushes.ids,
             ready=readiness.by_part,
         )
     )

@@ -25,6 +25,7 @@ from wampush.broker.publication import Publication
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 from wampush.durations import Durations
+from wampush.edges import push_ids
 from wampush.errors import CloseReason
 from wampush.node.core import make_core
 from wampush.node.monitoring.metric import Histogram
@@ -55,6 +56,7 @@ class MeasuredNode:
                 redis=lambda: self.redis,
                 failed_tls_handshakes=lambda: 4,
                 held_pushes=lambda: self.node.node.acknowledged_pushes.held,
+                push_ids=self.node.node.acknowledged_pushes.ids,
                 ready=lambda: {"websocket": True, "redis": False},
                 loop_lag=self.loop_lag,
                 collector_pauses=self.collector_pauses,
@@ -235,6 +237,18 @@ def test_pushes_that_are_held(measuring: MeasuredNode) -> None:
     measuring.node.pressure.release(Hold.FLUSHING)
     measuring.node.clock.advance(0)
     assert measuring.value("wampush_held_pushes") == 0
+
+
+def test_ids_of_pushes(measuring: MeasuredNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("wampush_push_ids", "wampush_push_ids_bytes", "wampush_push_ids_forgotten_total")
+    pushes = measuring.node.node.acknowledged_pushes
+    assert [measuring.value(name) for name in names] == [0, 0, 0]
+    pushes.publish([b"t", b"1"], "127.0.0.1", "one")
+    assert [measuring.value(name) for name in names] == [1, pushes.ids.size, 0]
+    assert pushes.ids.size > 0
+    monkeypatch.setattr(push_ids, "MAX_IDS", 1)
+    pushes.publish([b"t", b"1"], "127.0.0.1", "two")
+    assert [measuring.value(name) for name in names] == [1, pushes.ids.size, 1]
 
 
 def test_durations(measuring: MeasuredNode) -> None:

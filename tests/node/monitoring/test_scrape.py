@@ -30,6 +30,7 @@ def test_values_are_read_when_they_are_scraped() -> None:
             redis=lambda: [{"redis": "a", "state": "connected"}],
             failed_tls_handshakes=lambda: 4,
             held_pushes=lambda: 0,
+            push_ids=MemoryNode().node.acknowledged_pushes.ids,
             ready=lambda: {"websocket": True, "redis": False},
             loop_lag=Durations(),
             collector_pauses=Durations(),

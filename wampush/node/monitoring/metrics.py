@@ -285,6 +285,27 @@ METRICS: Final = (
         _single(lambda state: state.held_pushes()),
     ),
     Metric(
+        "wampush_push_ids",
+        MetricKind.GAUGE,
+        (),
+        "Ids of pushes over HTTP that are known, so that each push is published once.",
+        _single(lambda state: len(state.push_ids)),
+    ),
+    Metric(
+        "wampush_push_ids_bytes",
+        MetricKind.GAUGE,
+        (),
+        "Estimate of what these ids take, with the outcomes of their pushes.",
+        _single(lambda state: state.push_ids.size),
+    ),
+    Metric(
+        "wampush_push_ids_forgotten_total",
+        MetricKind.COUNTER,
+        (),
+        "Ids forgotten before their 5 minutes were over, because there were too many.",
+        _single(lambda state: state.push_ids.forgotten),
+    ),
+    Metric(
         "wampush_queued_limit_bytes",
         MetricKind.GAUGE,
         (),

@@ -8,10 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.durations import Durations
+
+
+class KnownPushIds(Protocol):
+    """The ids of pushes that are known, so that each is published once."""
+
+    size: int
+    forgotten: int
+
+    def __len__(self) -> int:
+        """Return how many there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +38,7 @@ class NodeState:
     :param failed_tls_handshakes: returns how many TLS handshakes have failed.
     :param redis: returns the state of each Redis source, as ``/healthz`` shows it.
     :param held_pushes: returns how many pushes over HTTP wait.
+    :param push_ids: the ids of pushes over HTTP.
     :param ready: returns for each part of the node whether it is ready, as ``/readyz`` shows it.
     :param loop_lag: how late the event loop was.
     :param collector_pauses: how long the garbage collector has stopped the process.
@@ -41,6 +53,7 @@ class NodeState:
     redis: Callable[[], Sequence[Mapping[str, object]]]
     failed_tls_handshakes: Callable[[], int]
     held_pushes: Callable[[], int]
+    push_ids: KnownPushIds
     ready: Callable[[], Mapping[str, bool]]
     loop_lag: Durations
     collector_pauses: Durations
