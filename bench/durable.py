@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -98,8 +97,7 @@ def durable(run: Run) -> Iterator[Row]:
     waits: list[float] = []
     syncs: list[float] = []
     for _ in range(run.rounds):
-        # The folder of the logs may be in memory.
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
+        with run.folder_on_disk() as folder:
             for rate, number in ((0, count), (_RATE, paced)):
                 publisher = _Publisher(Path(folder, f"{rate}.sqlite"))
                 seconds = publisher.run(number, rate)

@@ -15,7 +15,6 @@ import json
 import os
 import random
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -78,8 +77,7 @@ def kills(run: Run) -> Iterator[Row]:
     faults: list[float] = []
     acknowledged: list[float] = []
     for _ in range(run.rounds):
-        # The folder of the logs may be in memory.
-        with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        with run.folder_on_disk() as name:
             known = _Acknowledged()
             config = _config(Path(name))
             for _ in range(count):

@@ -203,6 +203,8 @@ def wampush(
         command = [*program, "-n", "--pidfile=", "wampush"]
         command += ["--listen", f"{scheme}:{port}:interface=127.0.0.1"]
         command += ["--pull", f"tcp://127.0.0.1:{feed}", "--http", endpoint]
+        # The process that is measured, or killed, is the one that serves.
+        command += ["--set=process.parent=false"]
         if config is not None:
             command += ["--config", str(config)]
         output = stack.enter_context(log.open("w"))

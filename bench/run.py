@@ -7,13 +7,14 @@ Must not import: the scenarios.
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.native import Programs
+from bench.native import ROOT, Programs
 from bench.processes import Load, Publisher, Server, floor, wampush
 
 
@@ -39,6 +40,13 @@ class Run:
         :param least: the smallest size with which the scenario makes sense.
         """
         return max(least, round(full * self.scale))
+
+    @staticmethod
+    def folder_on_disk() -> tempfile.TemporaryDirectory[str]:
+        """Return a folder that the block may write to; that of the logs may be in memory."""
+        cache = ROOT / ".cache"
+        cache.mkdir(exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix="bench-", dir=cache)
 
     @contextlib.contextmanager
     def server(self, kind: str, http: bool = False, watched: bool = False) -> Iterator[Server]:
