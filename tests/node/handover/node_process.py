@@ -75,8 +75,8 @@ class Orders(LineOnlyReceiver):
         elif order == "hand over":
             self.port.stopListening()
             self.begun = time.process_time()
-            giving = HandingOver(self.stream, self.node, reactor)
-            giving.start().addCallbacks(
+            self.giving = HandingOver(self.stream, self.node, reactor)
+            self.giving.start().addCallbacks(
                 lambda done: tell(
                     sessions=done.sessions,
                     staying=done.staying,
@@ -85,6 +85,9 @@ class Orders(LineOnlyReceiver):
                 ),
                 lambda failure: tell(problem=str(failure.value)),
             )
+
+        elif order == "drain":
+            self.giving.drain(0.0, silence=0.1).addCallback(lambda _: tell(drained=True))
 
     def connectionLost(self, reason: Any = None) -> None:  # noqa: N802, ARG002 - Twisted's
         if reactor.running:
