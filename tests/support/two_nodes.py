@@ -206,9 +206,9 @@ class TestNode:
 
     __test__ = False
 
-    def __init__(self, which: Settings) -> None:
+    def __init__(self, which: Settings, *, takes_over: bool = False) -> None:
         self.reactor = PumpedReactor()
-        self.node: Node = build(which, self.reactor, 1000)
+        self.node: Node = build(which, self.reactor, 1000, takes_over=takes_over)
         self.node.set_publishing(Publishing.EVERYBODY)
         self.node.websocket.start()
         self.broker = self.node.broker
@@ -240,7 +240,7 @@ class TwoNodes:
         self, before: Settings, after: Settings | None = None, buffer: int = 1 << 20
     ) -> None:
         self.old = TestNode(before)
-        self.new = TestNode(after or before)
+        self.new = TestNode(after or before, takes_over=True)
         self.clients: list[Client] = []
         self.buffer = buffer
         self.giving: HandingOver | None = None
@@ -336,6 +336,7 @@ class TwoNodes:
             node.node.websocket.timer_wheel.stop()
             node.node.backpressure.stop()
             node.node.pull.stop()
+            node.broker.stop()
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from wampush.broker.access.policy import Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.history.journal import Journal
+from wampush.broker.history.late_journal import LateJournal
 from wampush.broker.ledger import Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.handler import RequestHandler
@@ -79,6 +80,8 @@ class Node:
     :param loop_lag: measures how late the event loop is.
     :param collector_pauses: measures the pauses of the garbage collector.
     :param access_log: gets a line for each ended connection; None where it is off.
+    :param late_journal: stores the publications of durable topics once another process does not;
+        None where none does.
     """
 
     broker: Broker
@@ -97,6 +100,15 @@ class Node:
     loop_lag: LoopLag
     collector_pauses: CollectorPauses
     access_log: AccessLog | None
+    late_journal: LateJournal | None
+
+    def open_journal(self) -> None:
+        """Open the database of durable topics, which another process has closed.
+
+        :raises OperatorError: it cannot be used.
+        """
+        if self.late_journal is not None:
+            self.late_journal.open()
 
     def start_measuring(self) -> None:
         """Measure the event loop and the garbage collector from now on."""
@@ -120,6 +132,7 @@ def build(
     folder: Path | None = None,
     *,
     before_database: Callable[[], object] = lambda: None,
+    takes_over: bool = False,
 ) -> Node:
     """Return a node; its clients may not publish until :meth:`Node.set_publishing` is called.
 
@@ -129,11 +142,14 @@ def build(
     :param folder: of the configuration file; application code may be next to it.
     :param before_database: is called before the database of durable topics is opened, which only
         one process can have. What can fail for other reasons has been tried by then.
+    :param takes_over: whether another process has this database until this node takes its
+        sessions over.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
     loaded_apps = load_apps(settings.apps, folder)
     authenticator = Authenticator(settings, reactor, time)
-    core = make_core(settings, reactor, journal=_journal(settings, reactor, before_database))
+    journal = _journal(settings, reactor, before_database, takes_over=takes_over)
+    core = make_core(settings, reactor, journal=journal)
     components = _components(core, folder)
     webhooks = _webhooks(core)
     others = () if webhooks is None else (webhooks.application,)
@@ -161,16 +177,24 @@ def build(
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
         collector_pauses=CollectorPauses(),
         access_log=access_log,
+        late_journal=journal if isinstance(journal, LateJournal) else None,
     )
 
 
 def _journal(
-    settings: Settings, reactor: Any, before_database: Callable[[], object]
+    settings: Settings, reactor: Any, before_database: Callable[[], object], *, takes_over: bool
 ) -> Journal | None:
     """Return what stores the publications of durable topics; None without such topics."""
     if not any(each.durable for each in settings.topics):
         return None
+    if takes_over:
+        return LateJournal(lambda: _open_journal(settings, reactor))
     before_database()
+    return _open_journal(settings, reactor)
+
+
+def _open_journal(settings: Settings, reactor: Any) -> Journal:
+    """Return what stores the publications of durable topics, which nobody else may have open."""
     database = SqliteDatabase(Path(settings.history.database))
     _log.info(
         "durable topics: the database is {path}, with {topics} topics",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,8 +30,8 @@ from wampush.choices import Action, DefaultPermission, SlowClient
 from wampush.config.tables.clients import ClientSettings
 from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.permissions import PermissionSettings
-from wampush.config.tables.topics import TopicSettings
-from wampush.errors import CloseReason
+from wampush.config.tables.topics import HistorySettings, TopicSettings
+from wampush.errors import CloseReason, OperatorError
 from wampush.node.handover import TakeOverFailed, TakingOver
 from wampush.node.handover.records import VERSION, Kind, encode
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
@@ -199,6 +200,56 @@ def test_histories_travel_with_values_versions_and_positions() -> None:
         nodes.old.publish("table", {"id": 1, "rev": 4})
         nodes.settle(nodes.old, nodes.new)
         assert nodes.new.broker.ledger.refusals() == {"stale": 1}
+
+
+def test_durable_topics_are_stored_by_the_new_node(tmp_path: Path) -> None:
+    topic = TopicSettings(match="stored", history=100, durable=True)
+    history = HistorySettings(database=str(tmp_path / "wampush.sqlite"))
+    with two_nodes(topic, history=history) as nodes:
+        client = nodes.client(topics=["stored"])
+        for number in range(3):
+            nodes.old.publish("stored", number)
+        nodes.begin()
+        nodes.old.publish("stored", 3)
+        nodes.finish()
+        nodes.old.publish("stored", 4)
+        nodes.settle(nodes.old, nodes.new)
+        nodes.new.publish("stored", 5)
+        nodes.new.broker.flush()
+        nodes.read_all()
+        assert client.events("stored") == list(range(6))
+        assert history_of(nodes.new).position("stored") is not None
+        found = history_of(nodes.new).log("stored")
+        assert found is not None
+        assert [each.offset for each in found.events] == [1, 2, 3, 4, 5, 6]
+        nodes.new.broker.stop()
+        again = TestNode(settings(topic, history=history))
+        stored = history_of(again).log("stored")
+        assert stored is not None
+        assert (stored.epoch, stored.offset) == (found.epoch, 6)
+        again.broker.stop()
+        again.node.pull.stop()
+        again.node.websocket.timer_wheel.stop()
+
+
+def test_a_database_that_cannot_be_opened_ends_the_take_over(tmp_path: Path) -> None:
+    topic = TopicSettings(match="stored", history=100, durable=True)
+    history = HistorySettings(database=str(tmp_path / "wampush.sqlite"))
+    with two_nodes(topic, history=history) as nodes:
+        client = nodes.client()
+        late = nodes.new.node.late_journal
+        assert late is not None
+        nodes.begin()
+        late._make = unusable  # type: ignore[misc]
+        nodes.finish()
+        nodes.settle(nodes.new, client)
+        assert "the disk is gone" in str(nodes.outcomes["new"].value)
+        assert not nodes.outcomes["old"].value.goes_on
+        assert client.is_ended
+
+
+def unusable() -> Any:
+    raise OperatorError("the disk is gone")
 
 
 @pytest.mark.parametrize("more", [(), (DEFLATE,)], ids=["plain", "compressed"])

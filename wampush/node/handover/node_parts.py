@@ -32,3 +32,9 @@ class Parts(Protocol):
     @property
     def websocket(self) -> WebSocketEdge:
         """Has the connections."""
+
+    def open_journal(self) -> None:
+        """Open the store of durable topics, which the other node has closed.
+
+        :raises OperatorError: it cannot be used.
+        """

@@ -27,7 +27,7 @@ from wampush.edges.websocket.transfer.connection_state import (
     ConnectionState,
     connection_state,
 )
-from wampush.errors import CloseReason, PublicationRefused
+from wampush.errors import CloseReason, OperatorError, PublicationRefused
 from wampush.known_fields import known_fields
 from wampush.node.handover.publications import history_of, publication_of, publication_values
 from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
@@ -87,6 +87,7 @@ class TakingOver(Listener):
         self._broker = node.broker
         self._requests = node.requests
         self._websocket = node.websocket
+        self._open_journal = node.open_journal
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
         self._arrivals: deque[Arrival] = deque()
@@ -221,6 +222,10 @@ class TakingOver(Listener):
 
     def _on_end(self, record: Record) -> None:
         values, broker = record.values, self._broker
+        try:
+            self._open_journal()
+        except OperatorError as error:
+            raise StreamBroken(str(error)) from error
         self._has_everything = True
         broker.ledger.resume(LedgerState(**known_fields(LedgerState, values.get("ledger") or {})))
         self._websocket.restore_budgets(values.get("budgets") or ())
