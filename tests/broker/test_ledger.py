@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from tests.broker.world import World
 from tests.support.log_lines import reporting_to
 from wampush.broker.identity import AWAITING, Identity
-from wampush.broker.ledger import Ledger, Source
+from wampush.broker.ledger import Ledger, LedgerState, Source
 from wampush.errors import CloseReason, MessageRefused, PushRefused, Refusal
 
 
@@ -249,3 +250,36 @@ def test_values_are_fields_of_the_log_line_and_cannot_forge_one():
     assert of_end["detail"] == "{y}"
     assert "{x}" in refused.format(**fields)
     assert "{y}" in ended.format(**of_end)
+
+
+def test_another_process_goes_on_counting(book):
+    other = Book().ledger
+    book.push()
+    book.ledger.accept(Source.HTTP)
+    book.ledger.end(CloseReason.FLOODING, "192.0.2.1")
+    book.ledger.drop_event("latest", 2)
+    book.ledger.unheard[Source.HTTP] += 1
+    book.ledger.deliveries, book.ledger.delivered_bytes = 5, 50
+    book.ledger.connections_opened, book.ledger.sessions_opened = 3, 2
+    state = json.loads(json.dumps(asdict(book.ledger.snapshot())))
+    # Deliveries to sessions that had moved have been counted by the first process, too.
+    other.deliveries, other.delivered_bytes = 4, 40
+    other.end(CloseReason.FLOODING, "192.0.2.1")
+    other.resume(LedgerState(**state))
+    assert (other.accepted, other.refused) == (book.ledger.accepted, book.ledger.refused)
+    assert other.ends() == {"flooding": 2}
+    assert other.dropped_events == {"latest": 2}
+    assert other.unheard == {Source.HTTP: 1}
+    assert (other.deliveries, other.delivered_bytes) == (5, 50)
+    assert (other.connections_opened, other.sessions_opened) == (3, 2)
+
+
+def test_counts_of_another_version_are_left_out():
+    ledger = Book().ledger
+    unknown = {"new": 1}
+    ledger.resume(
+        LedgerState(
+            accepted=unknown, refused=[("zeromq", "new", 1)], ended=unknown, unheard=unknown
+        )
+    )
+    assert (ledger.received, ledger.ends(), ledger.unheard) == ({}, {}, {})

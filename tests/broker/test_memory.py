@@ -151,3 +151,15 @@ def test_the_sums_are_those_of_a_plain_model(steps: list[tuple[int, str, int]]) 
 
 def test_unlimited_is_larger_than_any_machine() -> None:
     assert Memory(UNLIMITED).keep(Keeper("a"), 2**50) is None
+
+
+def test_what_another_process_kept_is_counted_whatever_the_limits_are() -> None:
+    memory, owner = small(), Keeper("a")
+    memory.restore(owner, 0)
+    assert len(memory) == 0
+    memory.restore(owner, 30)
+    memory.restore(owner, 1)
+    assert (memory.of_owner(owner), memory.of_address("a"), memory.total) == (31, 31, 31)
+    assert memory.keep(owner, 1) is Refusal.SESSION_MEMORY
+    memory.forget(owner)
+    assert memory.total == 0

@@ -124,3 +124,14 @@ def test_at_the_end_no_grace_period_is_left() -> None:
     watched.occupancy.stop()
     assert set(watched.take()) == {("a", True), ("a", False)}
     assert watched.clock.pending == []
+
+
+def test_a_topic_that_was_occupied_elsewhere_has_a_grace_period_here() -> None:
+    watched = Watched(patterns=("w*",))
+    for topic, is_vacant in (("w1", True), ("w1", True), ("w2", False), ("other", True)):
+        watched.occupancy.resume(topic, is_vacant)
+    assert list(watched.occupancy.waiting) == ["w1"]
+    assert watched.occupancy.is_watched("w2")
+    assert not watched.occupancy.is_watched("other")
+    watched.clock.advance(10.0)
+    assert watched.take() == [("w1", False)]

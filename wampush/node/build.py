@@ -7,7 +7,7 @@ chosen its reactor and forked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic, time
@@ -16,6 +16,7 @@ from typing import Any
 from twisted.logger import Logger
 from txzmq import ZmqFactory
 
+from wampush.apps.chain import ChainLink
 from wampush.apps.components.registry import Components
 from wampush.apps.python.loading import load_apps
 from wampush.broker.access.policy import Publishing
@@ -140,10 +141,9 @@ def build(
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param max_connections: of WebSocket clients at the same time.
     :param folder: of the configuration file; application code may be next to it.
-    :param before_database: is called before the database of durable topics is opened, which only
-        one process can have. What can fail for other reasons has been tried by then.
-    :param takes_over: whether another process has this database until this node takes its
-        sessions over.
+    :param before_database: called before the database of durable topics is opened, which only one
+        process can have, and after everything else that can fail.
+    :param takes_over: whether another process has it until this node takes its sessions over.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
     loaded_apps = load_apps(settings.apps, folder)
@@ -152,13 +152,10 @@ def build(
     core = make_core(settings, reactor, journal=journal)
     components = _components(core, folder)
     webhooks = _webhooks(core)
-    others = () if webhooks is None else (webhooks.application,)
-    apps, requests = make_requests(core, loaded_apps, others, authenticator)
+    apps, requests = make_requests(core, loaded_apps, _others(webhooks), authenticator)
     routes = _routes(core, requests, apps, components)
-    access_log = AccessLog(reactor.callLater) if settings.log.access else None
-    websocket = _websocket(
-        core, max_connections, authenticator, apps, routes, access_log=access_log
-    )
+    access = AccessLog(reactor.callLater) if settings.log.access else None
+    websocket = _websocket(core, max_connections, authenticator, apps, routes, access_log=access)
     redis = _redis(core)
     return Node(
         broker=core.broker,
@@ -176,7 +173,7 @@ def build(
         inspection=_inspection(requests, websocket, redis, webhooks),
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
         collector_pauses=CollectorPauses(),
-        access_log=access_log,
+        access_log=access,
         late_journal=journal if isinstance(journal, LateJournal) else None,
     )
 
@@ -227,6 +224,11 @@ def _webhooks(core: Core) -> NodeWebhooks | None:
         broker=core.broker,
         backpressure=core.backpressure,
     )
+
+
+def _others(webhooks: NodeWebhooks | None) -> Sequence[ChainLink]:
+    """Return the applications that are asked after those in Python."""
+    return () if webhooks is None else (webhooks.application,)
 
 
 def _routes(core: Core, requests: RequestHandler, apps: NodeApps, components: Components) -> Routes:

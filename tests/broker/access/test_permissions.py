@@ -271,3 +271,15 @@ def test_the_permissions_object_is_made_once_for_sessions_with_the_same_rights()
     assert found.effective(person("7"), True) is not found.effective(person("7"), False)
     assert found.effective(person("7"), True) != found.effective(person("8"), True)
     assert found.effective(person("7"), True) is not found.effective(person("7", "x"), True)
+
+
+def test_rates_go_on_in_another_process_if_the_rule_has_the_same():
+    clock = Clock()
+    first = permissions(rule("a", per_second=2), rule("b", per_second=3), clock=clock)
+    buckets = {1: TokenBucket(2, clock.now), 2: TokenBucket(3, clock.now)}
+    assert buckets[1].take(clock.now)
+    rates = first.rates(buckets)
+    assert rates == [(1, 2, 1.0), (2, 3, 3.0)]
+    other = permissions(rule("a", per_second=2), rule("c", per_second=9), clock=clock)
+    restored = other.restore_rates(rates)
+    assert {number: each.left(clock.now) for number, each in restored.items()} == {1: 1.0}

@@ -45,3 +45,17 @@ def test_a_bucket_never_gives_more_than_burst_and_rate(rate, waits):
         taken += bucket.take(now)
     assert taken <= max(1.0, rate) + rate * now + 1e-6
     assert taken >= 1
+
+
+def test_a_bucket_goes_on_in_another_process():
+    bucket = TokenBucket(3.0, 0.0)
+    assert bucket.take(0.0)
+    assert bucket.take(0.0)
+    left = bucket.left(0.1)
+    assert left == 1.0 + 0.3
+    other = TokenBucket.with_left(bucket.rate, left, 77.0)
+    assert [other.take(77.0) for _ in range(2)] == [True, False]
+    assert other.take(77.3)
+    # Never more than a burst, whatever another process says.
+    assert [TokenBucket.with_left(1.0, 9.0, 0.0).take(0.0) for _ in range(1)] == [True]
+    assert TokenBucket.with_left(2.0, 9.0, 0.0).left(0.0) == 2.0

@@ -483,3 +483,33 @@ class TabsThatAreCut(RuleBasedStateMachine):
 
 TabsThatAreCut.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestTabsThatAreCut = TabsThatAreCut.TestCase
+
+
+def test_what_has_been_received_goes_on_in_another_process() -> None:
+    node, other = world(), world()
+    one, gone = client(node), client(node, BOB)
+    publish(node, 1, 2)
+    pong(node, one)
+    lose(node, gone)
+    publish(node, 3)
+    mark = gaps(node).mark(one.subscriber)
+    state = gaps(node).snapshot(one.subscriber)
+    assert state is not None
+    assert state.confirmed["t"][1] == 2
+    for number in range(1, 4):
+        other.broker.publish(Publication("t", b"%d" % number))
+    moved = other.client(identity=ANN, limit=1_000_000).subscriber
+    other.broker.subscriptions.add(moved, "t")
+    gaps(other).restore(moved, state)
+    gaps(other).restore_kept(gaps(node).snapshot_kept())
+    assert gaps(other).visitors.key == gaps(node).visitors.key
+    assert gaps(other).is_tracking(moved)
+    # The ping was sent by the other process, and answered here.
+    gaps(other).on_pong(moved, mark)
+    after = gaps(other).snapshot(moved)
+    assert after is not None
+    assert after.confirmed["t"][1] == 3
+    assert after.marked is None
+    nobody = other.client().subscriber
+    gaps(other).restore(nobody, state)
+    assert gaps(other).snapshot(nobody) is None

@@ -93,3 +93,23 @@ def test_an_address_has_so_many_entries() -> None:
     kept.keep(1, user="f", address="z")
     assert set(kept.positions._of_address) == {"z"}
     assert len(kept.positions._address_of) == 1
+
+
+def test_positions_go_on_in_another_process_as_long_as_before() -> None:
+    kept, other = Kept(), Kept(per_address=1)
+    kept.keep(5)
+    kept.now += 60
+    kept.keep(8, address="192.0.2.1")
+    kept.keep(1, user="8", address="192.0.2.1")
+    other.now = 7.0
+    other.positions.restore(kept.positions.snapshot())
+    assert other.offsets("8") == [1]
+    # The limit by address holds here as well.
+    assert other.offsets() == []
+    third = Kept()
+    third.now = 7.0
+    third.positions.restore(kept.positions.snapshot())
+    assert third.offsets() == [5, 8]
+    third.now += 41
+    assert third.offsets() == [8]
+    assert third.positions.size == kept.positions.size

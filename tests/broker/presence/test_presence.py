@@ -518,3 +518,41 @@ def test_application_code_reads_presence(world):
     assert view.users("news") == {"7": 1}
     assert view.is_online("7")
     assert not view.is_online("9")
+
+
+# Another process.
+
+
+def test_a_process_that_takes_over_announces_nobody_and_forgets_nobody(world):
+    other = PresenceWorld()
+    watcher = world.join(None, changes(ROOM))
+    world.join(None, ONLINE, CLIENTS)
+    moved, staying, leaving = (world.join(user, ROOM) for user in ("7", "8", "9"))
+    world.wait(1)
+    world.lose(leaving)
+    world.join("10", ROOM)
+    world.presence.publish_pending()
+    assert world.announced(watcher)[-1] == "+10"
+    sessions = {moved.subscriber, watcher.subscriber}
+    state = world.presence.snapshot(lambda each: each in sessions)
+    assert set(state.absent) == {"8", "9", "10"}
+    assert set(state.members[ROOM]) == {"8", "9", "10"}
+    other.presence.hold()
+    seen, numbers = other.join(None, changes(ROOM)), other.join(None, ONLINE)
+    other.wait(1)
+    here = other.join("7")
+    other.subscriptions.add(here.subscriber, ROOM)
+    other.presence.take(here.subscriber)
+    other.lose(other.join(None))
+    other.wait(1)
+    assert other.events(seen) == []
+    other.events(numbers)
+    other.presence.resume(state)
+    assert other.presence.users(ROOM) == {"7": 1, "8": 0, "9": 0, "10": 0}
+    assert other.presence.num_online == 4
+    other.join("8", ROOM)
+    other.wait(GRACE + 1)
+    assert other.presence.users(ROOM) == {"7": 1, "8": 1}
+    assert set(other.announced(seen)) == {"-9", "-10"}
+    assert other.events(numbers)[-1] == (ONLINE, other.presence.num_online)
+    assert staying.subscriber not in sessions

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
-from wampush.broker.identity import Identity
-from wampush.broker.requests.cra_attempt import AttemptState, CraAttempt
+from wampush.broker.identity import ANONYMOUS, Identity
+from wampush.broker.requests.cra_attempt import AttemptState, CraAttempt, attempt_of
 from wampush.state_machine import IllegalEvent
 
 ALICE = Identity(user="7", source="cra")
@@ -94,3 +98,21 @@ def test_moves_that_are_not_legal_change_nothing(state, move):
 
 def test_secrets_are_in_no_representation():
     assert "right" not in repr(challenged())
+
+
+@pytest.mark.parametrize("identity", [ALICE, None, Identity(source="cra"), ANONYMOUS])
+def test_a_challenge_goes_on_in_another_process(identity):
+    attempt = challenged(identity)
+    assert CraAttempt(10.0).snapshot() is None
+    other = CraAttempt.resume(json.loads(json.dumps(attempt.snapshot())))
+    assert other.identity == identity
+    assert other.check_time(19.9)
+    assert other.answer("right") is (identity is not None)
+    assert other.snapshot() is None
+
+
+def test_the_attempt_of_a_session():
+    subscriber: Any = SimpleNamespace(attempt=None)
+    assert attempt_of(subscriber) is None
+    subscriber.attempt = challenged()
+    assert attempt_of(subscriber) is subscriber.attempt

@@ -243,3 +243,26 @@ def test_sockets_are_no_longer_counted_when_they_are_gone():
         assert not transport.disconnecting
         connection.connectionLost()
     assert not node.edge.shared.admission._sockets
+
+
+def test_a_ticket_goes_on_in_another_process_whatever_the_limits_are_there():
+    judge, other = admission(), admission(most=1, per_address=1)
+    ticket = admitted(judge, "192.0.2.1")
+    ticket.belong_to("7")
+    ticket.on_open(0.0)
+    assert all(ticket.spend(0.0) for _ in range(1500))
+    state = ticket.snapshot(1.0)
+    assert (state.peer, state.address, state.user, state.allowance) == (
+        "192.0.2.1",
+        "192.0.2.1",
+        "7",
+        600,
+    )
+    moved = [other.resume(state, 50.0) for _ in range(3)]
+    assert other.connections == 3
+    assert refused(other, "192.0.2.1") is CloseReason.TOO_MANY_CONNECTIONS
+    assert [moved[0].spend(50.0) for _ in range(601)].count(False) == 1
+    for each in moved:
+        each.give_back(50.0)
+    assert other.connections == 0
+    admitted(other, "192.0.2.1").belong_to("7")

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.edges.websocket.in_memory import Frame, Recorded, masked, record
+from tests.edges.websocket.in_memory import Frame, MemoryNode, Recorded, masked, record
 from wampush.config.tables.websocket import WebSocketSettings
 
 SETTINGS = WebSocketSettings(max_message_bytes=300)
@@ -250,3 +251,37 @@ def test_both_parsers_agree_on_any_stream(stream: bytes, cuts: list[int]) -> Non
 def test_arbitrary_bytes_raise_nothing(stream: bytes, cuts: list[int]) -> None:
     seen = record(stream, at(*cuts), settings=SETTINGS, extensions="permessage-deflate")
     assert set(seen.ended) <= set(CLOSE_CODES)
+
+
+@given(
+    st.binary(min_size=1, max_size=200),
+    st.lists(st.integers(1, 50), max_size=4),
+    st.integers(0, 400),
+    st.booleans(),
+)
+def test_what_has_come_of_a_message_can_be_read_again(
+    payload: bytes, sizes: list[int], cut: int, ping: bool
+) -> None:
+    parts, rest = [], payload
+    for size in sizes:
+        parts.append(rest[:size])
+        rest = rest[size:]
+    parts.append(rest)
+    stream = b""
+    for number, part in enumerate(parts):
+        first = (0 if number else 2) | (0x80 if number == len(parts) - 1 else 0)
+        stream += masked(part, first=first)
+        if ping and number == 0 and len(parts) > 1:
+            stream += masked(b"ping", first=0x89)
+    cut = min(cut, len(stream) - 1)
+    nodes = [MemoryNode(), MemoryNode()]
+    one, other = (node.open() for node in nodes)
+    seen: list[bytes] = []
+    requests: Any = nodes[1].node.requests
+    requests.refuse = lambda *refused: seen.append(refused[2])
+    one.send(stream[:cut])
+    unread = one.connection.unread()
+    assert unread is not None
+    other.send(unread)
+    other.send(stream[cut:])
+    assert seen == [payload]

@@ -78,3 +78,15 @@ CLIENT = ClientLimits(queue_bytes=1, messages_per_second=10.0, message_burst=50)
 )
 def test_the_allowance_grows_with_time_up_to_the_burst(allowance, seconds, renewed):
     assert CLIENT.renewed(allowance, seconds) == renewed
+
+
+def test_budgets_go_on_in_another_process() -> None:
+    budgets, other = MessageBudgets(LIMITS, 20.0), MessageBudgets(LIMITS, 20.0)
+    budgets.on_open(ADDRESS, False, 0.0)
+    assert all(budgets.spend(ADDRESS, 0.0) for _ in range(150))
+    budgets.on_closed(ADDRESS, 40.0, 0.0)
+    states = budgets.snapshot(1.0)
+    assert states == [(ADDRESS, 70.0, 50.0)]
+    other.restore(states, 500.0)
+    assert other.snapshot(500.0) == states
+    assert other.on_open(ADDRESS, True, 500.0) == 50

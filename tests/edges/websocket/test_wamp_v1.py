@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,3 +250,27 @@ def test_users_get_no_cookie(identity: Identity) -> None:
     outbox: Any = object()
     begun = route(node.node.requests).begin(line, outbox, asked, identity, "wamp")
     assert (begun.cookie, begun.visitor) == ("", None)
+
+
+def test_a_session_goes_on_in_another_process() -> None:
+    first, second = MemoryNode(), MemoryNode()
+    peer, other = first.open(), second.connect()
+    peer.subscribe("t")
+    conversation: Any = peer.connection.conversation
+    assert conversation.can_move
+    state = conversation.snapshot()
+    assert state.topics == ["t"]
+    route: Any = second.edge.shared.rules.routes.resuming
+    outbox = other.connection.outbox
+    resumed = route.resume(other.connection, outbox, state, is_local=True)
+    assert resumed.subscriber.session_id == peer.subscriber.session_id
+    assert second.broker.subscriptions.topics(resumed.subscriber) == {"t"}
+    with_challenge = replace(
+        state, attempt={"expected": "x", "until": 9.0, "is_known": False, "identity": None}
+    )
+    again = route.resume(other.connection, outbox, with_challenge, is_local=False)
+    assert again.subscriber.attempt is not None
+    peer.lose()
+    assert not conversation.can_move
+    with pytest.raises(ValueError, match="has ended"):
+        conversation.snapshot()
