@@ -12,14 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from wampush.broker.broker import Broker
 from wampush.broker.history.gaps import KeptState, TrackedState
 from wampush.broker.identity import ANONYMOUS, identity_as_json
 from wampush.broker.presence.presence import PresenceState
 from wampush.broker.subscriber import Subscriber
 from wampush.known_fields import known_fields
+
+if TYPE_CHECKING:
+    from wampush.broker.broker import Broker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
