@@ -16,6 +16,10 @@ from typing import Final
 #: Topics and procedures that begin with this prefix belong to wampush.
 RESERVED_PREFIX: Final = "wampush."
 
+#: Topics for which tables of rules remember what they have found. Whoever publishes chooses topics,
+#: so this is also a limit on memory: 8 MiB with the longest topics, for each of two tables.
+REMEMBERED_TOPICS: Final = 2048
+
 _PLACEHOLDER: Final = re.compile(r"\{(user|group)\}")
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from wampush.broker import topic_rules
 from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.choices import SlowClient
+from wampush.topics import REMEMBERED_TOPICS, matches
 
 RULES = (
     TopicRule("prices.eur", SlowClient.DISCONNECT),
@@ -59,3 +61,25 @@ def test_presence_is_on_where_the_first_matching_rule_says_so(topic, expected):
     assert rules.uses_presence
     assert rules.has_presence(topic) is expected
     assert not TopicRules(RULES).uses_presence
+
+
+def test_what_was_found_is_remembered_for_a_bounded_number_of_topics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def recorded(pattern: str, topic: str) -> bool:
+        tried.append(topic)
+        return matches(pattern, topic)
+
+    monkeypatch.setattr(topic_rules, "matches", recorded)
+    rules = TopicRules([TopicRule("a*", SlowClient.LATEST)])
+    for _ in range(3):
+        assert rules.slow_client("a1") is SlowClient.LATEST
+        assert rules.slow_client("b1") is SlowClient.DISCONNECT
+    assert tried == ["a1", "b1"]
+    for number in range(REMEMBERED_TOPICS):
+        rules.slow_client(f"c{number}")
+    tried.clear()
+    rules.slow_client("a1")
+    assert tried == ["a1"]

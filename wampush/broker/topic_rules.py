@@ -5,15 +5,13 @@ Owns: which rule of ``[[topics]]`` decides about a topic. Must not import: Twist
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from wampush.choices import SlowClient
-from wampush.topics import matches
-
-# Read once per push; reading a member from its enumeration takes as long as a call.
-_DISCONNECT: Final = SlowClient.DISCONNECT
+from wampush.topics import REMEMBERED_TOPICS, matches
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +28,35 @@ class TopicRule:
     presence: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class TopicRules:
     """The rules for topics.
 
     :param rules: the first that matches a topic decides.
     """
 
-    rules: Sequence[TopicRule] = ()
+    def __init__(self, rules: Sequence[TopicRule] = ()) -> None:
+        self._rules: Final = tuple(rules)
+        #: Returns what happens to events of a topic for a slow client; without a rule, it is
+        #: disconnected. Asked for each push, and remembered because it takes as long as the rest of
+        #: a push to try ten rules.
+        self.slow_client: Final[Callable[[str], SlowClient]] = lru_cache(REMEMBERED_TOPICS)(
+            self._slow_client
+        )
 
-    def slow_client(self, topic: str) -> SlowClient:
-        """Return what happens to events for a slow client; without a rule, it is disconnected."""
-        for rule in self.rules:
+    def _slow_client(self, topic: str) -> SlowClient:
+        for rule in self._rules:
             if matches(rule.match, topic):
                 return rule.slow_client
-        return _DISCONNECT
+        return SlowClient.DISCONNECT
 
     @property
     def uses_presence(self) -> bool:
         """Whether any topic may have presence."""
-        return any(rule.presence for rule in self.rules)
+        return any(rule.presence for rule in self._rules)
 
     def has_presence(self, topic: str) -> bool:
         """Return whether joins and leaves of a topic are published."""
-        for rule in self.rules:
+        for rule in self._rules:
             if matches(rule.match, topic):
                 return rule.presence
         return False

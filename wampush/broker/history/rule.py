@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from wampush.topics import is_reserved, matches
+from wampush.topics import REMEMBERED_TOPICS, is_reserved, matches
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,6 @@ class HistoryRule:
         return bool(self.last_by or self.version_by)
 
 
-@dataclass(frozen=True, slots=True)
 class HistoryRules:
     """The rules for topics. Those of wampush itself have no history, whatever pattern they match.
 
@@ -59,28 +59,38 @@ class HistoryRules:
         None means that these topics have no history.
     """
 
-    rules: Sequence[tuple[str, HistoryRule | None]] = ()
+    def __init__(self, rules: Sequence[tuple[str, HistoryRule | None]] = ()) -> None:
+        self._rules: Final = tuple(rules)
+        # Topics without history. Those with one are not asked for again once they have a log.
+        self._without: set[str] = set()
 
     @property
     def any(self) -> bool:
         """Whether any topic can have a history."""
-        return any(rule is not None for _, rule in self.rules)
+        return any(rule is not None for _, rule in self._rules)
 
     @property
     def any_durable(self) -> bool:
         """Whether any topic is durable."""
-        return any(rule is not None and rule.durable for _, rule in self.rules)
+        return any(rule is not None and rule.durable for _, rule in self._rules)
 
     @property
     def any_gap_replay(self) -> bool:
         """Whether any topic has gap replay."""
-        return any(rule is not None and rule.gap_replay for _, rule in self.rules)
+        return any(rule is not None and rule.gap_replay for _, rule in self._rules)
 
     def of(self, topic: str) -> HistoryRule | None:
         """Return the rule of a topic; None where it has no history."""
-        if is_reserved(topic):
+        if topic in self._without:
             return None
-        for pattern, rule in self.rules:
-            if matches(pattern, topic):
-                return rule
+        if not is_reserved(topic):
+            for pattern, rule in self._rules:
+                if matches(pattern, topic):
+                    if rule is not None:
+                        return rule
+                    break
+        # To try ten patterns takes as long as the rest of a push.
+        if len(self._without) >= REMEMBERED_TOPICS:
+            self._without.clear()
+        self._without.add(topic)
         return None
