@@ -283,6 +283,27 @@ def test_a_client_that_does_not_read_gets_everything_later(more: tuple[str, ...]
         assert nodes.old.node.backpressure.total == nodes.new.node.backpressure.total == 0
 
 
+def test_what_a_topic_keeps_for_a_blocked_newcomer_is_read_by_the_new_node() -> None:
+    topic = TopicSettings(match="values", last=True)
+    with two_nodes(topic, clients=ClientSettings(queue_bytes=100_000)) as nodes:
+        client = nodes.client(topics=["a"], buffer=4608)
+        nodes.old.publish("values", "v" * 20_000)
+        nodes.old.publish("a", "x" * 60_000)
+        nodes.old.turn()
+        client.text(5, "values")
+        nodes.settle(nodes.old)
+        catch_up = at(nodes.old, client).outbox.catch_up
+        assert catch_up is not None
+        assert catch_up.position("values") is None
+        nodes.hand_over()
+        nodes.read_all()
+        assert client.events("a") == ["x" * 60_000]
+        assert client.events("values") == ["v" * 20_000]
+        nodes.new.publish("values", "next")
+        nodes.read_all()
+        assert client.events("values")[1:] == ["next"]
+
+
 def test_half_a_handshake_and_half_a_message_go_on() -> None:
     with two_nodes() as nodes:
         early, half, fragments = nodes.socket(), nodes.client(), nodes.client()

@@ -200,6 +200,14 @@ class HandingOver(Listener):
         elif record.kind == Kind.TAKEN and self._phase is Phase.ENDING:
             self._move(Phase.FORWARDING)
             seconds = self._reactor.seconds() - self._begun
+            _log.info(
+                "handed over {sessions} sessions in {seconds:.2f} s, with {publications} "
+                "publications meanwhile; {staying} connections stay",
+                sessions=len(self._slices),
+                seconds=seconds,
+                publications=self._publications,
+                staying=len(self._websocket.connections),
+            )
             self._done.callback(
                 HandedOver(
                     sessions=len(self._slices),
@@ -236,6 +244,7 @@ class HandingOver(Listener):
         self._backpressure.release(Hold.HANDING_OVER)
         self._broker.divert(None)
         failed = HandOverFailed(problem, len(self._slices), goes_on=goes_on)
+        _log.error("the hand-over has failed: {problem}", problem=str(failed))
         self._lose_moved()
         self._done.errback(Failure(failed))
 

@@ -238,6 +238,11 @@ class TakingOver(Listener):
         for source, publication in own:
             self._publish(source, publication)
         self._begin_some()
+        _log.info(
+            "took over {sessions} sessions; {lost} had lost their clients on the way",
+            sessions=self._sessions,
+            lost=self._lost,
+        )
         self._done.callback(
             TakenOver(
                 sessions=self._sessions,
