@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from wampush.node.monitoring.metric import Metric, MetricKind, Samples
+from wampush.durations import BOUNDS, Durations
+from wampush.node.monitoring.metric import Histogram, Metric, MetricKind, Samples
 
 
 @pytest.mark.parametrize(
@@ -25,3 +26,24 @@ def test_a_metric_reads_its_samples(kind: MetricKind, name: str) -> None:
         (name, {"of": "a"}, 3),
         (name, {"of": "b"}, 4),
     ]
+
+
+def test_a_histogram_has_buckets_a_sum_and_a_count() -> None:
+    state: Any = Durations()
+    for seconds in (0.0001, 0.3, 99.0):
+        state.add(seconds)
+
+    def read(durations: Any) -> Durations:
+        assert isinstance(durations, Durations)
+        return durations
+
+    histogram = Histogram("wampush_delay_seconds", "Delays.", read)
+    assert (histogram.kind, histogram.labels) == (MetricKind.HISTOGRAM, ())
+    family = histogram.family(state)
+    assert (family.name, family.type) == ("wampush_delay_seconds", "histogram")
+    found = {(each.name, each.labels.get("le")): each.value for each in family.samples}
+    assert len(found) == len(BOUNDS) + 3
+    name = "wampush_delay_seconds"
+    buckets = [found[f"{name}_bucket", le] for le in ("0.0001", "0.25", "0.5", "25", "+Inf")]
+    assert buckets == [1, 1, 2, 2, 3]
+    assert (found[f"{name}_sum", None], found[f"{name}_count", None]) == (99.3001, 3)
