@@ -139,12 +139,16 @@ def test_an_upgrade_that_fails_changes_nothing_and_one_that_works_serves(tmp_pat
             assert "the new version is broken" in line
             client.send(7, "t", 1, False)
             assert client.receive() == [8, "t", 1]
-        app.write_text("from wampush.apps import App\n\napp = App()\n", encoding="utf-8")
-        with connecting(daemon.websocket_port) as refusals:
-            os.kill(daemon.pid, signal.SIGUSR2)
-            daemon.wait_for_node(2)
-            assert_served(daemon)
-        assert refusals == []
+            app.write_text("from wampush.apps import App\n\napp = App()\n", encoding="utf-8")
+            with connecting(daemon.websocket_port) as refusals:
+                os.kill(daemon.pid, signal.SIGUSR2)
+                daemon.wait_for_node(2)
+                assert_served(daemon)
+            assert refusals == []
+            # The same connection, in another process.
+            client.send(7, "t", 2, False)
+            assert client.receive() == [8, "t", 1]
+            assert client.receive() == [8, "t", 2]
         daemon.wait_for_line("upgrade: process ", "Server Shut Down")
         eventually(lambda: Path(f"/proc/{daemon.nodes[0]}").exists(), lambda exists: not exists)
 

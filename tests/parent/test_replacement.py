@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.parent.node_processes import fake_node
+from wampush.parent.node_process import NodeState
 from wampush.parent.replacement import UPGRADE, Replacement
 
 
@@ -14,3 +15,20 @@ def test_everybody_who_asked_gets_one_answer() -> None:
         replacement.answer(True, "done")
         replacement.answer(False, "again")
     assert answers == [(True, "done")]
+
+
+def test_sessions_move_between_nodes_with_the_same_records() -> None:
+    with fake_node(1) as old, fake_node(2) as new:
+        replacement = Replacement(UPGRADE, new, 0.0)
+        assert not replacement.can_move_from(None)
+        old.move(NodeState.READY)
+        old.move(NodeState.SERVING)
+        assert not replacement.can_move_from(old)
+        old.hand_over_version = new.hand_over_version = 1
+        assert replacement.can_move_from(old)
+        replacement.move_from(old)
+        assert replacement.old is old
+        for node, kind in ((old, "hand_over"), (new, "take_over")):
+            (message,) = node.heard()
+            assert message.kind == kind
+            message.close_descriptors()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
@@ -343,6 +344,84 @@ def test_there_is_no_way_back_once_the_old_node_was_asked_to_end(world: World) -
     world.serve(world.nodes[2])
 
 
+# Hand-overs.
+
+
+def moving(world: World) -> tuple[FakeNode, FakeNode, Answers]:
+    """An upgrade in which the new node is taking the sessions of the old one over."""
+    world.supervision.start()
+    old = world.nodes[0]
+    world.say(old, "hello", hand_over=1)
+    assert old.heard()[0].fields["takes_over"] is False
+    world.serve(old)
+    answers: Answers = []
+    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    new = world.nodes[1]
+    world.say(new, "hello", hand_over=1)
+    assert new.heard()[0].fields["takes_over"] is True
+    world.say(new, "ready")
+    ((give,), (take,)) = (old.heard(), new.heard())
+    assert (give.kind, take.kind) == ("hand_over", "take_over")
+    with (
+        socket.socket(fileno=give.descriptors[0]) as one,
+        socket.socket(fileno=take.descriptors[0]) as other,
+    ):
+        one.send(b"x")
+        assert other.recv(1) == b"x"
+    assert old.signals == []
+    return old, new, answers
+
+
+def test_sessions_move_where_both_nodes_can(world: World) -> None:
+    old, new, answers = moving(world)
+    world.say(old, "handed_over", seconds=1)
+    world.say(new, "serving", status="new", report="7 sessions taken over")
+    assert answers == [(True, "process 102 serves after 0.0 s; 7 sessions taken over")]
+    assert (old.state, new.state) == (NodeState.LEAVING, NodeState.SERVING)
+    world.end(old, 0)
+    assert len(world.nodes) == 2
+    world.say(new, "heartbeat")
+    assert world.events[-1] == "sign of life"
+
+
+def test_a_hand_over_that_fails_leaves_the_old_node(world: World) -> None:
+    old, new, answers = moving(world)
+    world.say(old, "hand_over_failed", problem="the other end is closed", goes_on=True)
+    assert new.signals == [signal.SIGTERM]
+    world.end(new, -15)
+    assert answers == [(False, "the new node has not become ready: the other end is closed")]
+    assert (old.state, len(world.nodes)) == (NodeState.SERVING, 2)
+
+
+def test_a_new_node_that_hangs_in_a_hand_over_is_ended(world: World) -> None:
+    old, new, _ = moving(world)
+    for _ in range(61):
+        world.say(old, "heartbeat")
+        world.pass_time(1)
+    assert new.signals == [signal.SIGQUIT, signal.SIGKILL]
+
+
+def test_an_old_node_that_crashes_in_a_hand_over(world: World) -> None:
+    old, new, _ = moving(world)
+    world.end(old, -11)
+    world.say(new, "failed", reason="the stream is broken")
+    world.end(new, -15)
+    assert len(world.nodes) == 3
+    world.serve(world.nodes[2])
+
+
+def test_sessions_do_not_move_between_releases_that_write_other_records(world: World) -> None:
+    world.supervision.start()
+    world.say(world.nodes[0], "hello", hand_over=1)
+    world.nodes[0].heard()
+    world.serve(world.nodes[0])
+    world.supervision.upgrade()
+    world.say(world.nodes[1], "hello", hand_over=2)
+    world.nodes[1].heard()
+    world.serve(world.nodes[1])
+    assert world.nodes[0].signals == [signal.SIGTERM]
+
+
 # Reloads.
 
 
@@ -421,4 +500,4 @@ def test_the_end_while_no_node_runs(world: World) -> None:
     world.pass_time(60)
     assert world.events[-1] == -15
     assert len(world.nodes) == 2
-    assert list(world.supervision.living()) == []
+    assert world.supervision.nodes == []

@@ -1,4 +1,4 @@
-"""The ``wampush`` command: push, listen, check, config-schema, token.
+"""The ``wampush`` command: push, listen, check, config-schema, token, upgrade, reload.
 
 Owns: the command line and exit statuses; each command is a module of its own.
 Must not import at module level: Twisted's reactor or ZeroMQ, which would make ``wampush --help``
@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from wampush import __version__
-from wampush.cli import check, listen, push, schema, token
+from wampush.cli import check, listen, push, schema, token, upgrade
 from wampush.cli.support import Parser, complain, give_up_stdout
 from wampush.errors import OperatorError
 
@@ -46,6 +46,7 @@ def _parser() -> Parser:
     check.add(commands)
     schema.add(commands)
     token.add(commands)
+    upgrade.add(commands)
     return parser
 
 

@@ -60,6 +60,11 @@ class ListeningSockets:
         scheme = "https" if tls.is_tls(endpoint) else "http"
         self._http.append((scheme, self._open("http", endpoint, factory)))
 
+    def pause(self) -> None:
+        """Leave connections to others that listen on the same sockets, until :meth:`accept`."""
+        for _, port in (*self._websocket, *self._http):
+            port.stopReading()
+
     def accept(self) -> None:
         """Accept connections from now on."""
         for _, port in (*self._websocket, *self._http):

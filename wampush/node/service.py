@@ -22,18 +22,21 @@ from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
-from wampush.net import descriptor_limit, listeners
+from wampush.net import descriptor_limit
 from wampush.node import reloading
 from wampush.node.default_publishing import decide_publishing
 from wampush.node.descriptors import fit_descriptors
 from wampush.node.exit_summary import summary
+from wampush.node.file_owners import give_files
+from wampush.node.handover.records import VERSION
 from wampush.node.listening import ListeningSockets
 from wampush.node.log.output import LogOutput
 from wampush.node.monitoring.serving import Serving
+from wampush.node.moving import Moving
 from wampush.node.options import Account
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
-from wampush.node.under_parent.link import Handlers, ParentLink
+from wampush.node.under_parent.link import ParentLink
 from wampush.systemd.service_manager import ServiceManager
 
 if TYPE_CHECKING:
@@ -125,6 +128,7 @@ class WampushService(Service):
         descriptor_limit.load_codecs()
         settings = fit_descriptors(self._loaded.settings)
         link = self._link
+        _introduce(link, settings)
         node = build(
             settings,
             reactor,
@@ -148,7 +152,7 @@ class WampushService(Service):
             reason=decision.reason,
         )
         if self._account is not None:
-            _hand_over(self._account, settings, node, sockets)
+            give_files(self._account, settings, node, sockets)
 
     def _listen(
         self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
@@ -215,12 +219,17 @@ class WampushService(Service):
         from twisted.internet import reactor
 
         stopping: Any = reactor
-        if self._link is not None:
-            handlers = Handlers(self._on_serve, self._on_hangup, stopping.stop)
-            self._link.start(reactor, handlers)
-            self._link.ready()
+        running, link = self._running_node, self._link
+        if running is None or link is None:
+            return
+        drain = self._loaded.settings.process.drain
+        moving = Moving(
+            running.node, running.sockets, link, reactor, serving=self.serving, drain=drain
+        )
+        link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, stopping.stop))
+        link.ready()
 
-    def _on_serve(self) -> None:
+    def _on_serve(self, report: str = "") -> None:
         running, link = self._running_node, self._link
         if running is None or link is None or self._stopped is not None:
             return
@@ -232,7 +241,7 @@ class WampushService(Service):
         _serve(running)
         running.sockets.accept()
         self._on_ready()
-        link.serving(_status(running))
+        link.serving(_status(running), report)
 
     def stopService(self) -> Deferred[None]:
         """Stop listening and pulling, deliver what was pulled, then end the connections.
@@ -346,6 +355,14 @@ class WampushService(Service):
             self._link.reloaded(changed=outcome.changed, problem=outcome.problem)
 
 
+def _introduce(link: ParentLink | None, settings: Settings) -> None:
+    """Have the parent know whether sessions can move to this node, and from it."""
+    if link is not None:
+        # The database of durable topics does not move; it has one process at a time.
+        is_durable = any(each.durable for each in settings.topics)
+        link.takes_over(0 if is_durable else VERSION)
+
+
 def _pull(node: Node) -> None:
     """Bind and connect the ZeroMQ sockets."""
     for address in node.pull.start():
@@ -366,15 +383,6 @@ def _status(running: _Running) -> str:
 
 def _report_to_log(problem: str) -> None:
     _log.warn("systemd: {problem}", problem=problem)
-
-
-def _hand_over(account: Account, settings: Settings, node: Node, sockets: ListeningSockets) -> None:
-    """Give the files that the server needs to the account that twistd changes to."""
-    from wampush.node.history import database_files
-
-    sockets.hand_over(account.user, account.group)
-    for path in (*node.pull.socket_files(), *database_files(settings)):
-        listeners.change_owner(path, account.user, account.group)
 
 
 def _stop_clients(node: Node, patience: float) -> Deferred[None]:

@@ -73,6 +73,8 @@ class NodeProcess:
         self.deadline: float | None = None
         #: The addresses that it listens on.
         self.addresses: set[tuple[str, str, int]] = set()
+        #: The version of the records with which it moves sessions; 0 if it cannot.
+        self.hand_over_version = 0
         #: Whether it waits until no other node runs.
         self.waits_alone = False
         #: Why the parent ends it; "" for the parent's own end, or an order to end.

@@ -63,6 +63,12 @@ class Patience:
         node.deadline = now + self._limits.drain + END_SECONDS
         node.signal(signal.SIGTERM)
 
+    def expect_end(self, node: NodeProcess, now: float) -> None:
+        """Give a node that has handed its sessions over its time to end."""
+        if node.state is NodeState.SERVING:
+            node.move(NodeState.LEAVING)
+            node.deadline = now + 2 * self._limits.drain + END_SECONDS
+
     def hurry(self, node: NodeProcess, now: float) -> None:
         """Ask a node not to wait for its connections, or to end at all."""
         if node.state is NodeState.LEAVING:
@@ -75,7 +81,7 @@ class Patience:
         """End a node whose time is up."""
         if node.deadline is None or now < node.deadline:
             return
-        if node.state is NodeState.STARTING:
+        if node.state in (NodeState.STARTING, NodeState.READY):
             node.fault = f"it was not ready within {self._limits.ready:g} s"
             self._kill(node, now)
         elif node.state is NodeState.SERVING:

@@ -174,7 +174,7 @@ class ParentProcess:
             self._output.rotate()
 
     def _reap(self) -> None:
-        for node in self._supervision.living():
+        for node in list(self._supervision.nodes):
             process, status = os.waitpid(node.pid, os.WNOHANG)
             if process:
                 self._on_channel_of_ended(node)

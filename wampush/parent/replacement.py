@@ -5,11 +5,12 @@ Owns: who asked for it, and the answer. Must not import: Twisted.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from wampush.parent.node_process import NodeProcess
+from wampush.parent.node_process import NodeProcess, NodeState
 
 UPGRADE: Final = "upgrade"
 RELOAD: Final = "reload"
@@ -36,8 +37,22 @@ class Replacement:
     old: NodeProcess | None = None
     #: Whether the old node has been asked to end, so that there is no way back.
     is_irrevocable: bool = False
-    #: What the nodes reported about the hand-over.
-    report: str = ""
+
+    def can_move_from(self, old: NodeProcess | None) -> bool:
+        """Return whether the sessions of the old node can move to the new one."""
+        return (
+            old is not None
+            and old.state is NodeState.SERVING
+            and 0 != self.node.hand_over_version == old.hand_over_version
+        )
+
+    def move_from(self, old: NodeProcess) -> None:
+        """Have the old node hand its sessions over to the new one."""
+        self.old = old
+        one, other = socket.socketpair()
+        with one, other:
+            old.send("hand_over", {}, (one.fileno(),))
+            self.node.send("take_over", {}, (other.fileno(),))
 
     def answer(self, is_done: bool, text: str) -> None:
         """Give the outcome to everybody who asked."""

@@ -8,7 +8,8 @@ Must not import: Twisted; the event loop.
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from wampush.control_channel import Message
@@ -17,6 +18,7 @@ from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeProcess, NodeState
 from wampush.parent.patience import END_SECONDS, Limits, Patience
+from wampush.parent.reloads import Reloads
 from wampush.parent.replacement import RELOAD, UPGRADE, Answer, Replacement
 from wampush.parent.socket_requests import answer_request
 from wampush.parent.surroundings import Surroundings
@@ -60,13 +62,13 @@ class Supervision:
         self._current: NodeProcess | None = None
         self._replacement: Replacement | None = None
         #: All whose process has not ended.
-        self._nodes: list[NodeProcess] = []
+        self.nodes: list[NodeProcess] = []
         self._start_at: float | None = None
         self._has_served = False
         #: The signal that has begun the end; 0 before that.
         self._stopping = 0
         self._is_over = False
-        self._reload_answers: list[Answer] = []
+        self._reloads = Reloads(log, partial(self.replace, RELOAD))
 
     @property
     def serves(self) -> bool:
@@ -92,11 +94,18 @@ class Supervision:
         elif message.kind == "ready":
             self._on_ready(node)
         elif message.kind == "serving":
-            self._on_serving(node, message.text("status"))
+            self._on_serving(node, message)
         elif message.kind == "failed":
             self._on_failed(node, message.text("reason"))
         elif message.kind == "reloaded":
-            self._on_reloaded(message)
+            self._surroundings.on_reloaded()
+            self._reloads.on_reloaded(message)
+        elif message.kind == "hello":
+            self._on_hello(node, message.number("hand_over"))
+        elif message.kind == "handed_over":
+            self._patience.expect_end(node, self._now())
+        elif message.kind == "hand_over_failed":
+            self._on_hand_over_failed(node, message.text("problem"))
 
     def _on_exclusive(self, node: NodeProcess) -> None:
         """Make way for a node that needs what only one process can have, such as the database."""
@@ -111,9 +120,9 @@ class Supervision:
 
     def _let_in_alone(self) -> None:
         """Tell a node that waits for it that it is alone, once it is."""
-        if len(self._nodes) == 1 and self._nodes[0].waits_alone:
-            self._nodes[0].waits_alone = False
-            self._nodes[0].send("alone")
+        if len(self.nodes) == 1 and self.nodes[0].waits_alone:
+            self.nodes[0].waits_alone = False
+            self.nodes[0].send("alone")
 
     def _on_ready(self, node: NodeProcess) -> None:
         if node.state is not NodeState.STARTING:
@@ -126,34 +135,58 @@ class Supervision:
         else:
             self._let_serve(node)
 
+    def _on_hello(self, node: NodeProcess, version: int) -> None:
+        """Answer a node that asks whether it is going to take sessions over."""
+        node.hand_over_version = version
+        new = self._replacement
+        takes_over = new is not None and new.node is node and new.can_move_from(self._current)
+        node.send("role", {"takes_over": takes_over})
+
     def _take_turns(self, replacement: Replacement, old: NodeProcess) -> None:
         """Let the new node serve instead of the old one."""
+        if replacement.can_move_from(old):
+            self._patience.expect_ready(replacement.node, self._now())
+            replacement.move_from(old)
+            return
         replacement.is_irrevocable = True
         self._patience.ask_to_end(old, self._now())
         self._let_serve(replacement.node)
 
-    def _let_serve(self, node: NodeProcess) -> None:
+    def _on_hand_over_failed(self, old: NodeProcess, problem: str) -> None:
+        """End the new node; the old one goes on with what it has, or ends by itself."""
+        replacement = self._replacement
+        if replacement is not None and replacement.old is old:
+            replacement.node.fault = replacement.node.fault or problem
+            self._patience.ask_to_end(replacement.node, self._now())
+
+    def _begin_serving(self, node: NodeProcess) -> None:
         self._current = node
         node.move(NodeState.SERVING)
         node.last_sign = self._now()
+
+    def _let_serve(self, node: NodeProcess) -> None:
+        self._begin_serving(node)
         if node.send("serve"):
             self._patience.watch_for_hangs(node)
 
-    def _on_serving(self, node: NodeProcess, status: str) -> None:
+    def _on_serving(self, node: NodeProcess, message: Message) -> None:
         """Take note that a node accepts connections."""
+        if node.state is NodeState.READY:
+            # It has taken the sessions of another one over.
+            self._begin_serving(node)
+            self._patience.watch_for_hangs(node)
         node.serving_since = self._now()
         if node is self._current:
             self._sockets.keep_only(node.addresses)
         if not self._has_served:
             self._log.info("serving: node is process {process}", process=node.pid)
         self._has_served = True
-        self._surroundings.on_serving(status)
+        self._surroundings.on_serving(message.text("status"))
         replacement = self._replacement
         if replacement is not None and replacement.node is node:
             self._replacement = None
             text = f"process {node.pid} serves after {self._now() - replacement.started:.1f} s"
-            if replacement.report:
-                text += f"; {replacement.report}"
+            text += f"; {report}" if (report := message.text("report")) else ""
             self._log.info("{kind}: {text}", kind=replacement.kind, text=text)
             replacement.answer(True, text)
             self._surroundings.on_reloaded()
@@ -174,7 +207,7 @@ class Supervision:
         reason = node.reason(status)
         node.move(NodeState.ENDED)
         node.close()
-        self._nodes.remove(node)
+        self.nodes.remove(node)
         replacement = self._replacement
         if replacement is not None and replacement.node is node:
             self._on_new_node_ended(replacement, reason)
@@ -191,10 +224,8 @@ class Supervision:
         """Give up a replacement whose node has ended."""
         self._replacement = None
         node = replacement.node
-        if node is self._current or self._current is None or replacement.is_irrevocable:
-            consequence = "starting it again"
-        else:
-            consequence = "the running one goes on"
+        has_old = self._current not in (node, None) and not replacement.is_irrevocable
+        consequence = "the running one goes on" if has_old else "starting it again"
         text = f"the new node has not become ready: {reason}"
         if not self._stopping:
             self._log.error(
@@ -216,11 +247,9 @@ class Supervision:
         """Handle a crash."""
         replacement = self._replacement
         if replacement is not None:
-            # The new one takes over as soon as it can.
+            # The new one serves as soon as it is ready; if it was taking over, it fails.
             if was is not NodeState.LEAVING:
                 self._log.error("process {process} has ended: {why}", process=node.pid, why=reason)
-            if replacement.node.state is NodeState.READY:
-                self._let_serve(replacement.node)
             return
         if not self._has_served:
             # The first start fails as it does without a parent; the node has said why.
@@ -228,9 +257,8 @@ class Supervision:
                 self._log.error("process {process} was ended: {why}", process=node.pid, why=reason)
             self._finish(status if status > 0 else 1)
             return
-        served = 0.0
-        if node.serving_since is not None:
-            served = self._now() - node.serving_since
+        since = node.serving_since
+        served = 0.0 if since is None else self._now() - since
         self._sockets.let_in()
         delay = self._backoff.after(served)
         self._log.error(
@@ -263,7 +291,7 @@ class Supervision:
     def _launched(self) -> NodeProcess:
         node = self._launch()
         self._patience.expect_ready(node, self._now())
-        self._nodes.append(node)
+        self.nodes.append(node)
         return node
 
     # What operators ask for.
@@ -309,29 +337,7 @@ class Supervision:
             self.replace(RELOAD, answer)
             return
         self._surroundings.on_reloading()
-        if answer is not None:
-            self._reload_answers.append(answer)
-        self._current.send("reload")
-
-    def _on_reloaded(self, message: Message) -> None:
-        """Go on with a reload, once the node has read its files again."""
-        answers, self._reload_answers = self._reload_answers, []
-
-        def answer(is_done: bool, text: str) -> None:
-            for each in answers:
-                each(is_done, text)
-
-        problem, changed = message.text("problem"), message.text("changed")
-        self._surroundings.on_reloaded()
-        if problem:
-            answer(False, problem)
-        elif changed:
-            self._log.info("reload: {changed} changed, so a new node starts", changed=changed)
-            self.replace(RELOAD, answer)
-        else:
-            text = "keys and certificates were read again; no setting has changed"
-            self._log.info("reload: {text}", text=text)
-            answer(True, text)
+        self._reloads.ask(self._current, answer)
 
     def upgrade(self, answer: Answer | None = None) -> None:
         """Replace the node, whether or not anything has changed."""
@@ -352,7 +358,7 @@ class Supervision:
             self._log.info("{signal}: stopping", signal=signal.Signals(number).name)
             if self._replacement is not None:
                 self._replacement.answer(False, "wampush is stopping")
-        for node in self._nodes:
+        for node in self.nodes:
             if is_first:
                 self._patience.ask_to_end(node, self._now())
             else:
@@ -360,7 +366,7 @@ class Supervision:
         self._end_if_all_have()
 
     def _end_if_all_have(self) -> None:
-        if self._stopping and not self._nodes:
+        if self._stopping and not self.nodes:
             self._finish(-self._stopping)
 
     def _finish(self, status: int) -> None:
@@ -373,7 +379,7 @@ class Supervision:
 
     def next_time(self) -> float | None:
         """Return when :meth:`on_time` is needed next; None for never."""
-        times = [each.deadline for each in self._nodes if each.deadline is not None]
+        times = [each.deadline for each in self.nodes if each.deadline is not None]
         if self._start_at is not None:
             times.append(self._start_at)
         return min(times, default=None)
@@ -386,13 +392,9 @@ class Supervision:
         expected = self.next_time()
         if expected is not None and now - expected > PAUSE_SECONDS:
             # This process itself did not run, and neither may have the nodes.
-            for node in self._nodes:
+            for node in self.nodes:
                 node.last_sign = now
         if self._start_at is not None and now >= self._start_at:
             self._start_node()
-        for node in self._nodes:
+        for node in self.nodes:
             self._patience.check(node, now)
-
-    def living(self) -> Iterable[NodeProcess]:
-        """Return the nodes whose process has not ended."""
-        return tuple(self._nodes)

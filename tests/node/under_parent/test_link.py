@@ -33,7 +33,18 @@ class Parent:
         def call(name: str) -> Callable[[], None]:
             return lambda: self.calls.append(name)
 
-        self.link.start(self.reactor, Handlers(call("serve"), call("reload"), call("stop")))
+        handlers = Handlers(
+            serve=call("serve"),
+            hand_over=lambda stream: self._take("hand over", stream),
+            take_over=lambda stream: self._take("take over", stream),
+            reload=call("reload"),
+            stop=call("stop"),
+        )
+        self.link.start(self.reactor, handlers)
+
+    def _take(self, name: str, stream: socket.socket) -> None:
+        self.calls.append(name)
+        stream.close()
 
     def heard(self) -> list[Message]:
         """What the node has said."""
@@ -105,6 +116,14 @@ def test_a_socket_that_cannot_be_opened_raises_what_the_system_said(parent: Pare
     assert parent.link.pull_socket("ipc://*") is None
 
 
+def test_a_node_asks_whether_it_takes_sessions_over(parent: Parent) -> None:
+    parent.channel.send("role", {"takes_over": True})
+    parent.channel.send("role", {})
+    assert parent.link.takes_over(3)
+    assert not parent.link.takes_over(0)
+    assert [each.number("hand_over") for each in parent.heard()] == [3, 0]
+
+
 def test_a_node_waits_until_it_is_alone(parent: Parent) -> None:
     parent.channel.send("another kind")
     parent.channel.send("alone")
@@ -132,9 +151,12 @@ def test_it_gives_signs_of_life_and_reports(parent: Parent) -> None:
     parent.link.serving("wampush on ws://")
     parent.link.failed("cannot listen")
     parent.link.reloaded(changed="websocket.listen")
+    parent.link.handed_over(1.5)
+    parent.link.hand_over_failed("it is gone", goes_on=True)
     said = parent.heard()
     assert [each.kind for each in said] == [
-        *("heartbeat", "heartbeat", "ready", "serving", "failed", "reloaded")
+        *("heartbeat", "heartbeat", "ready", "serving", "failed", "reloaded"),
+        *("handed_over", "hand_over_failed"),
     ]
     assert (said[3].text("status"), said[4].text("reason")) == (
         "wampush on ws://",
@@ -147,10 +169,14 @@ def test_it_does_what_the_parent_says(parent: Parent) -> None:
     parent.channel.send("serve")
     parent.channel.send("a kind of another release")
     parent.channel.send("reload")
+    with socket.socket() as stream:
+        parent.channel.send("hand_over", {}, descriptors=[stream.fileno()])
+        parent.channel.send("take_over", {}, descriptors=[stream.fileno()])
+    parent.channel.send("take_over")
     parent.link._on_message(Message("serve", {}))
     parent.start()
     parent.link.doRead()
-    assert parent.calls == ["serve", "reload"]
+    assert parent.calls == ["serve", "reload", "hand over", "take over"]
     assert parent.link.logPrefix() == "parent"
     parent.link.connectionLost()
 

@@ -7,6 +7,7 @@ Must not import: the parts of a node, which install a reactor.
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import socket
 from collections import Counter
@@ -40,9 +41,13 @@ class Handlers:
     :param serve: begins to accept connections and to pull pushes.
     :param reload: reads files again, and calls :meth:`ParentLink.reloaded`.
     :param stop: ends the node, because its parent is gone.
+    :param hand_over: hands the sessions over to the node at the other end of a socket.
+    :param take_over: takes them over, then serves.
     """
 
     serve: Callable[[], object]
+    hand_over: Callable[[socket.socket], object]
+    take_over: Callable[[socket.socket], object]
     reload: Callable[[], object]
     stop: Callable[[], object]
 
@@ -129,6 +134,14 @@ class ParentLink:
         except ConnectionError as error:
             raise ParentGone(f"the parent process has ended: {error}") from error
 
+    def takes_over(self, version: int) -> bool:
+        """Return whether this node is going to take the sessions of another one over.
+
+        :param version: of the records that this node reads and writes; 0 if it cannot.
+        :raises ParentGone: there is no answer.
+        """
+        return self._ask("hello", "role", hand_over=version).fields.get("takes_over") is True
+
     # With the reactor.
 
     def start(self, reactor: Any, handlers: Handlers) -> None:
@@ -147,12 +160,27 @@ class ParentLink:
         """Report that this node could serve now."""
         self._send("ready", {})
 
-    def serving(self, status: str) -> None:
+    def serving(self, status: str, report: str = "") -> None:
         """Report that this node serves.
 
         :param status: what service managers show about it, in one line.
+        :param report: what it has taken over, for people to read.
         """
-        self._send("serving", {"status": status[:MAX_TEXT]})
+        self._send("serving", {"status": status[:MAX_TEXT], "report": report[:MAX_TEXT]})
+
+    def handed_over(self, seconds: float) -> None:
+        """Report that another node serves the sessions of this one, which is about to end.
+
+        :param seconds: for what cannot move.
+        """
+        self._send("handed_over", {"seconds": seconds})
+
+    def hand_over_failed(self, problem: str, *, goes_on: bool) -> None:
+        """Report that the other node has not taken everything over.
+
+        :param goes_on: whether this node goes on with what it has.
+        """
+        self._send("hand_over_failed", {"problem": problem[:MAX_TEXT], "goes_on": goes_on})
 
     def failed(self, reason: str) -> None:
         """Report why this node cannot go on."""
@@ -202,6 +230,10 @@ class ParentLink:
             return
         if message.kind == "serve":
             handlers.serve()
+        elif message.kind == "hand_over" and message.descriptors:
+            handlers.hand_over(socket.socket(fileno=os.dup(message.descriptors[0])))
+        elif message.kind == "take_over" and message.descriptors:
+            handlers.take_over(socket.socket(fileno=os.dup(message.descriptors[0])))
         elif message.kind == "reload":
             handlers.reload()
 

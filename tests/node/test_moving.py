@@ -1,0 +1,100 @@
+"""What a node does when it is replaced, and when it replaces another one."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.two_nodes import TestNode, TwoNodes, two_nodes
+from wampush.node.monitoring.serving import Serving, ServingState
+from wampush.node.moving import Moving
+
+
+class Recorder:
+    """Stands for listening sockets and the link to the parent, and notes what they are asked.
+
+    :ivar calls: the names of what was called, with the arguments.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *arguments, **more: self.calls.append((name, *arguments, *more.values()))
+
+    def names(self) -> list[str]:
+        return [each[0] for each in self.calls]
+
+
+class Side:
+    """A node and what is around it."""
+
+    def __init__(self, node: TestNode) -> None:
+        self.around = Recorder()
+        self.serving = Serving()
+        around: Any = self.around
+        self.moving = Moving(
+            node.node, around, around, node.reactor, serving=self.serving, drain=2.0
+        )
+        self.handlers = self.moving.handlers(around.serve, around.reload, around.stop)
+
+
+@pytest.fixture
+def nodes() -> Iterator[TwoNodes]:
+    with two_nodes() as made:
+        yield made
+
+
+def settle(nodes: TwoNodes, seconds: float) -> None:
+    for _ in range(int(seconds / 0.01)):
+        nodes.settle(nodes.old, nodes.new)
+        nodes.old.reactor.advance(0.01)
+        nodes.new.reactor.advance(0.01)
+    nodes.settle(nodes.old, nodes.new)
+
+
+def test_sessions_move_and_the_old_node_ends(nodes: TwoNodes) -> None:
+    client = nodes.client(topics=["a"])
+    old, new = Side(nodes.old), Side(nodes.new)
+    one, other = socket.socketpair()
+    new.handlers.take_over(other)
+    old.handlers.hand_over(one)
+    assert old.serving.state is ServingState.DRAINING
+    assert old.around.names() == ["pause"]
+    settle(nodes, 1.0)
+    ((name, report),) = new.around.calls
+    assert name == "serve"
+    assert report.startswith("1 sessions and 0 publications taken over in ")
+    assert old.around.names()[:2] == ["pause", "handed_over"]
+    settle(nodes, 3.0)
+    assert old.around.names() == ["pause", "handed_over", "stop"]
+    nodes.new.publish("a", 1)
+    nodes.read_all()
+    assert client.events("a") == [1]
+
+
+def test_the_old_node_goes_on_when_the_new_one_is_gone(nodes: TwoNodes) -> None:
+    client = nodes.client(topics=["a"])
+    old = Side(nodes.old)
+    one, other = socket.socketpair()
+    other.close()
+    old.handlers.hand_over(one)
+    settle(nodes, 1.0)
+    assert old.around.names() == ["pause", "hand_over_failed", "accept"]
+    assert old.around.calls[1][2] is True
+    assert old.serving.state is ServingState.SERVING
+    nodes.old.publish("a", 1)
+    nodes.read_all()
+    assert client.events("a") == [1]
+
+
+def test_the_new_node_reports_that_the_old_one_is_gone(nodes: TwoNodes) -> None:
+    new = Side(nodes.new)
+    one, other = socket.socketpair()
+    one.close()
+    new.handlers.take_over(other)
+    settle(nodes, 0.1)
+    assert new.around.names() == ["failed"]

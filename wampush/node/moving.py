@@ -1,0 +1,135 @@
+"""A node that replaces another one, or is replaced.
+
+Owns: what stops and begins with a hand-over: listeners, what ``/readyz`` says, the end of the old
+node. What moves, and how, is decided in ``handover``.
+Must not import: ``node.service``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from wampush.node.handover import HandedOver, HandingOver, HandOverFailed, TakenOver, TakingOver
+from wampush.node.under_parent.link import Handlers
+
+if TYPE_CHECKING:
+    import socket
+
+    from wampush.node.handover.node_parts import Parts
+    from wampush.node.listening import ListeningSockets
+    from wampush.node.monitoring.serving import Serving
+    from wampush.node.under_parent.link import ParentLink
+
+_log = Logger(namespace="wampush.node")
+
+#: Seconds for late answers where no connection stays in the old node.
+SHORT_DRAIN: Final = 1.0
+
+
+class Moving:
+    """Carries out a hand-over for a node.
+
+    :param node: the node.
+    :param sockets: what it listens on.
+    :param link: to the parent.
+    :param reactor: for timers.
+    :param serving: what ``/readyz`` says.
+    :param drain: seconds for connections that cannot move.
+    """
+
+    def __init__(
+        self,
+        node: Parts,
+        sockets: ListeningSockets,
+        link: ParentLink,
+        reactor: Any,
+        *,
+        serving: Serving,
+        drain: float,
+    ) -> None:
+        self._node = node
+        self._sockets = sockets
+        self._link = link
+        self._reactor = reactor
+        self._serving = serving
+        self._drain = drain
+
+    def handlers(
+        self,
+        serve: Callable[..., object],
+        reload: Callable[[], object],
+        stop: Callable[[], object],
+    ) -> Handlers:
+        """Return what the node does when its parent says so.
+
+        :param serve: begins to serve; takes what was taken over, for people to read.
+        :param reload: see :class:`Handlers`.
+        :param stop: ends the node.
+        """
+        return Handlers(
+            serve=serve,
+            hand_over=lambda stream: self.hand_over(stream, stop),
+            take_over=lambda stream: self.take_over(stream, serve),
+            reload=reload,
+            stop=stop,
+        )
+
+    def hand_over(self, stream: socket.socket, on_end: Callable[[], object]) -> None:
+        """Hand the sessions over.
+
+        :param stream: leads to the other node.
+        :param on_end: ends this node, when nothing is left for it to do.
+        """
+        _log.info("handing over to another process")
+        self._serving.drain()
+        self._sockets.pause()
+        handing = HandingOver(stream, self._node, self._reactor)
+
+        def on_handed_over(result: HandedOver) -> None:
+            seconds = self._drain if result.staying else min(self._drain, SHORT_DRAIN)
+            _log.info(
+                "handed over: {sessions} sessions and {publications} publications in "
+                "{seconds:.2f} s; {staying} connections cannot move and end within {drain:g} s",
+                sessions=result.sessions,
+                publications=result.publications,
+                seconds=result.seconds,
+                staying=result.staying,
+                drain=seconds,
+            )
+            self._link.handed_over(seconds)
+            handing.drain(seconds).addBoth(lambda _: on_end())
+
+        def on_failed(failure: Failure) -> None:
+            error = failure.value
+            goes_on = isinstance(error, HandOverFailed) and error.goes_on
+            _log.error("the hand-over failed: {error}", error=str(error))
+            self._link.hand_over_failed(str(error), goes_on=goes_on)
+            if goes_on:
+                self._serving.resume()
+                self._sockets.accept()
+            else:
+                on_end()
+
+        handing.start().addCallbacks(on_handed_over, on_failed)
+
+    def take_over(self, stream: socket.socket, on_taken: Callable[[str], object]) -> None:
+        """Take the sessions of another node over.
+
+        :param stream: leads to the other node.
+        :param on_taken: takes what was taken over, for people to read, and begins to serve.
+        """
+
+        def on_taken_over(result: TakenOver) -> None:
+            on_taken(
+                f"{result.sessions} sessions and {result.publications} publications taken over in "
+                f"{result.seconds:.2f} s, {result.lost} sessions lost"
+            )
+
+        def on_failed(failure: Failure) -> None:
+            self._link.failed(str(failure.value))
+
+        TakingOver(stream, self._node, self._reactor).start().addCallbacks(on_taken_over, on_failed)

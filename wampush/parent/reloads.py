@@ -1,0 +1,51 @@
+"""Reloads: keys are read again, and the node is replaced where settings have changed.
+
+Owns: the question to the node, and what follows from its answer. Must not import: Twisted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from wampush.control_channel import Message
+from wampush.parent.log import Log
+from wampush.parent.node_process import NodeProcess
+from wampush.parent.replacement import Answer
+
+
+class Reloads:
+    """Carries out reloads, as far as that needs no new node.
+
+    :param log: for lines of the parent.
+    :param replace: replaces the node.
+    """
+
+    def __init__(self, log: Log, replace: Callable[[Answer], object]) -> None:
+        self._log = log
+        self._replace = replace
+        self._answers: list[Answer] = []
+
+    def ask(self, node: NodeProcess, answer: Answer | None) -> None:
+        """Have a node read its files again."""
+        if answer is not None:
+            self._answers.append(answer)
+        node.send("reload")
+
+    def on_reloaded(self, message: Message) -> None:
+        """Go on, once the node has read its files again."""
+        answers, self._answers = self._answers, []
+
+        def answer(is_done: bool, text: str) -> None:
+            for each in answers:
+                each(is_done, text)
+
+        problem, changed = message.text("problem"), message.text("changed")
+        if problem:
+            answer(False, problem)
+        elif changed:
+            self._log.info("reload: {changed} changed, so a new node starts", changed=changed)
+            self._replace(answer)
+        else:
+            text = "keys and certificates were read again; no setting has changed"
+            self._log.info("reload: {text}", text=text)
+            answer(True, text)
