@@ -22,6 +22,8 @@ from wampush.node.handover.records import Kind, Record, RecordReader, StreamBrok
 MOST_DESCRIPTORS: Final = 253
 #: Bytes that are sent or read in one reactor turn.
 TURN_BYTES: Final = 256 * 1024
+#: Bytes of records in the kernel, at most; half a slice of sessions without a backlog.
+PIPE_BYTES: Final = 32 * 1024
 _ITEM: Final = array("i").itemsize
 
 
@@ -62,6 +64,9 @@ class RecordStream:
 
     def __init__(self, stream_socket: socket.socket, reactor: Any, listener: Listener) -> None:
         stream_socket.setblocking(False)
+        # What the kernel holds is what sessions on their way wait for.
+        most = min(PIPE_BYTES, stream_socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // 2)
+        stream_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, most)
         self._socket = stream_socket
         self._reactor = reactor
         self._listener = listener
