@@ -90,3 +90,21 @@ def test_a_client_that_is_gone_is_an_error_and_leaves_no_descriptor() -> None:
         moving_sockets.attach(descriptor, Reader(), PumpedReactor())
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(descriptor)
+
+
+def test_tls_has_no_carrier() -> None:
+    near, far = socket.socketpair()
+    transport = moving_sockets.attach(near.detach(), Reader(), PumpedReactor())
+
+    class Secured:
+        """As Twisted's ``TLSMemoryBIOProtocol``: its handle is the state of TLS, not a socket."""
+
+        def __init__(self) -> None:
+            self.transport = transport
+
+        def getHandle(self) -> object:  # noqa: N802 - Twisted's name
+            return object()
+
+    assert moving_sockets.carrier_of(Secured()) is None
+    moving_sockets.detach(transport)[0].close()
+    far.close()
