@@ -30,9 +30,11 @@ class Family(Daemon):
 
     :param folder: for the file.
     :param ports: for WebSocket, ZeroMQ and HTTP.
+    :param is_durable: whether events of the topic ``kept`` are stored.
     """
 
-    def __init__(self, folder: Path, ports: list[int]) -> None:
+    def __init__(self, folder: Path, ports: list[int], *, is_durable: bool = False) -> None:
+        self.is_durable = is_durable
         self.config = folder / "wampush.toml"
         self.configure("")
         super().__init__(ports, cwd=folder, extra=["--config", str(self.config)], has_parent=True)
@@ -40,6 +42,9 @@ class Family(Daemon):
     def configure(self, text: str) -> None:
         """Write the configuration file."""
         process = "[process]\nhang_timeout = 3\nready_timeout = 30\ndrain = 1\n"
+        if self.is_durable:
+            process += f'[history]\ndatabase = "{self.config}.sqlite"\n'
+            process += '[[topics]]\nmatch = "kept"\nhistory = 10\ndurable = true\n'
         self.config.write_text(f"{text}\n{process}", encoding="utf-8")
 
     @property
@@ -54,9 +59,9 @@ class Family(Daemon):
 
 
 @contextlib.contextmanager
-def family(folder: Path) -> Iterator[Family]:
+def family(folder: Path, *, is_durable: bool = False) -> Iterator[Family]:
     with reserved_ports(3) as ports:
-        daemon = Family(folder, ports)
+        daemon = Family(folder, ports, is_durable=is_durable)
         try:
             daemon.wait_until_ready()
             yield daemon
@@ -128,11 +133,12 @@ def test_a_node_that_crashes_or_hangs_is_replaced_and_nobody_is_refused(tmp_path
 
 def test_an_upgrade_that_fails_changes_nothing_and_one_that_works_serves(tmp_path: Path) -> None:
     app = tmp_path / "upgraded_app.py"
-    with family(tmp_path) as daemon:
+    with family(tmp_path, is_durable=True) as daemon:
         app.write_text("raise RuntimeError('the new version is broken')\n", encoding="utf-8")
         daemon.configure('apps = ["upgraded_app:app"]')
         with RawClient(daemon.websocket_port) as client:
             client.subscribe("t")
+            client.subscribe("kept")
             os.kill(daemon.pid, signal.SIGUSR2)
             daemon.wait_for_line("upgrade failed, the running one goes on")
             (line,) = [each for each in daemon.lines if "upgrade failed" in each]
@@ -149,6 +155,8 @@ def test_an_upgrade_that_fails_changes_nothing_and_one_that_works_serves(tmp_pat
             client.send(7, "t", 2, False)
             assert client.receive() == [8, "t", 1]
             assert client.receive() == [8, "t", 2]
+            client.send(7, "kept", 3, False)
+            assert client.receive()[:3] == [8, "kept", 3]
         daemon.wait_for_line("upgrade: process ", "Server Shut Down")
         eventually(lambda: Path(f"/proc/{daemon.nodes[0]}").exists(), lambda exists: not exists)
 

@@ -355,7 +355,7 @@ def test_the_end_says_what_it_waits_for(
     ended: list[Any] = []
     started.stopService().addCallback(ended.append)
     assert log[-1] == (
-        "stopping: 0 connections have 4.5 s to read what was published; "
+        "stopping: 0 connections have 10 s to read what was published; "
         "a second signal ends them at once"
     )
     assert ended == []
@@ -396,7 +396,7 @@ def test_the_end_waits_for_applications(
     started.stopService().addCallback(ended.append)
     all_lost.callback(None)
     assert log[-1] == (
-        "stopping: all connections have ended; applications have 5.0 s to handle that"
+        "stopping: all connections have ended; applications have 10.5 s to handle that"
     )
     assert ended == []
     handled.callback(None)

@@ -44,11 +44,10 @@ if TYPE_CHECKING:
 
 _log = Logger(namespace="wampush.node")
 
-#: Seconds that a stop takes at most, unless an application needs :data:`MIN_PATIENCE` after that.
-STOP_SECONDS: Final = 5.0
-#: Seconds of these that clients have to read what was published before the stop began.
-STOP_PATIENCE: Final = 4.5
-#: The least of these seconds that an application has for requests about sessions that have ended.
+#: Seconds after ``process.drain`` that a stop takes at most, unless an application needs
+#: :data:`MIN_PATIENCE`.
+REST_SECONDS: Final = 0.5
+#: The least seconds that an application has for requests about sessions that have ended.
 MIN_PATIENCE: Final = 1.0
 
 
@@ -128,13 +127,13 @@ class WampushService(Service):
         descriptor_limit.load_codecs()
         settings = fit_descriptors(self._loaded.settings)
         link = self._link
-        _introduce(link, settings)
         node = build(
             settings,
             reactor,
             settings.websocket.max_connections,
             self._loaded.folder,
             before_database=(lambda: None) if link is None else link.wait_until_alone,
+            takes_over=link is not None and link.takes_over(VERSION),
         )
         sockets = ListeningSockets(reactor, settings.tls, link)
         manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
@@ -233,6 +232,10 @@ class WampushService(Service):
         running, link = self._running_node, self._link
         if running is None or link is None or self._stopped is not None:
             return
+        if not report and running.node.late_journal is not None:
+            # What is stored would have come from that node; the next one reads it itself.
+            link.failed("the node whose sessions it was to take over has ended")
+            return
         try:
             _pull(running.node)
         except OperatorError as error:
@@ -253,13 +256,14 @@ class WampushService(Service):
         if running is None:
             return succeed(None)
         self._stopped = stopped = Deferred[None]()
+        patience = self._loaded.settings.process.drain
         self.serving.stop()
         node = running.node
         _log.info(
             "stopping: {connections} connections have {patience:g} s to read what was published; "
             "a second signal ends them at once",
             connections=len(node.websocket.connections),
-            patience=STOP_PATIENCE,
+            patience=patience,
         )
         running.manager.stopping("stopping")
         begun = monotonic()
@@ -269,12 +273,12 @@ class WampushService(Service):
         ended: list[Deferred[Any]] = [
             running.sockets.close_websocket(),
             node.redis.stop().addCallback(
-                lambda _: _stop_clients(node, max(begun + STOP_PATIENCE - monotonic(), 0.0))
+                lambda _: _stop_clients(node, max(begun + patience - monotonic(), 0.0))
             ),
         ]
         gatherResults(ended).addCallback(
             lambda _: self._on_clients_gone(
-                running, max(begun + STOP_SECONDS - monotonic(), MIN_PATIENCE)
+                running, max(begun + patience + REST_SECONDS - monotonic(), MIN_PATIENCE)
             )
         ).addBoth(self._on_stopped)
         return stopped
@@ -353,14 +357,6 @@ class WampushService(Service):
             )
         if self._link is not None:
             self._link.reloaded(changed=outcome.changed, problem=outcome.problem)
-
-
-def _introduce(link: ParentLink | None, settings: Settings) -> None:
-    """Have the parent know whether sessions can move to this node, and from it."""
-    if link is not None:
-        # The database of durable topics does not move; it has one process at a time.
-        is_durable = any(each.durable for each in settings.topics)
-        link.takes_over(0 if is_durable else VERSION)
 
 
 def _pull(node: Node) -> None:

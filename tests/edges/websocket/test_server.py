@@ -61,6 +61,25 @@ def test_clients_that_do_not_read_while_the_server_stops_are_dropped() -> None:
     assert done == [None]
 
 
+def test_many_connections_end_a_few_at_a_time() -> None:
+    node = MemoryNode(SETTINGS)
+    peers = [node.open() for _ in range(30)]
+    done: list[None] = []
+    node.edge.stop(0.1).addCallback(done.append)
+    ended = sum(peer.transport.disconnecting for peer in peers)
+    # Two steps within four fifths of the time.
+    assert ended == 19
+    late = [peer for peer in peers if not peer.transport.disconnecting]
+    late[0].lose()
+    node.clock.advance(0.05)
+    assert all(peer.transport.disconnecting for peer in late[1:])
+    for peer in peers:
+        if peer is not late[0]:
+            peer.lose()
+    assert done == [None]
+    assert node.clock.getDelayedCalls() == []
+
+
 def test_stopping_without_clients_is_done_at_once() -> None:
     node = MemoryNode(SETTINGS)
     done: list[None] = []

@@ -9,6 +9,7 @@ connections.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import ceil
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -35,6 +36,13 @@ from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.edges.websocket.transfer.connection_state import Arrival, ConnectionState, arrive
 from wampush.errors import CloseReason
 from wampush.net.rejected_connection import RejectedConnection
+
+#: Seconds between two steps of the end of all connections.
+STEP_SECONDS: Final = 0.05
+#: Connections that end in a step at least: where there are few, their end need not take long.
+LEAST_PER_STEP: Final = 10
+#: Part of the time for the end in which the connections get their turn; the rest is for slow ones.
+PACED_PART: Final = 0.8
 
 SERVER: Final = f"wampush/{__version__}"
 
@@ -183,7 +191,7 @@ class WebSocketEdge(Factory):
         self.shared.admission.budgets.restore(budgets, self.timer_wheel.seconds)
 
     def stop(self, patience: float) -> Deferred[None]:
-        """End all connections once everything queued for them is sent.
+        """End all connections, a few at a time, each once everything queued for it is sent.
 
         They end without a Close frame: a clean close would end pages for good (AutobahnJS retries
         unclean ends only).
@@ -206,9 +214,20 @@ class WebSocketEdge(Factory):
             all_lost.callback(None)
             return all_lost
         self._all_lost = all_lost
-        for connection in list(self.connections):
-            connection.end(CloseReason.SERVER_STOPPED)
+        per_step = max(
+            LEAST_PER_STEP, len(self.connections) * STEP_SECONDS / (PACED_PART * patience or 1.0)
+        )
+        self._end_some(list(self.connections), ceil(per_step))
         return all_lost
+
+    def _end_some(self, connections: list[Connection], count: int) -> None:
+        """End some connections, and the others a step later, so that not all come back at once."""
+        for connection in connections[:count]:
+            if connection in self.connections:
+                connection.end(CloseReason.SERVER_STOPPED)
+        rest = [each for each in connections[count:] if each in self.connections]
+        if rest:
+            self._reactor.callLater(STEP_SECONDS, self._end_some, rest, count)
 
     def _on_lost(self, connection: Connection) -> None:
         self.connections.discard(connection)
