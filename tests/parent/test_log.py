@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from wampush.parent.log import Destination, Log, Output, flush_standard_streams, standard_log
+from wampush.parent.log import (
+    Destination,
+    Log,
+    Output,
+    flush_standard_streams,
+    standard_log,
+    write_in_time,
+)
 
 
 def test_text_has_the_form_of_the_node() -> None:
@@ -86,3 +93,12 @@ def test_what_cannot_be_written_does_no_harm() -> None:
         os.close(kept)
         os.close(write_end)
     flush_standard_streams()
+
+
+def test_a_pipe_that_nobody_reads_holds_up_nobody() -> None:
+    read_end, write_end = os.pipe()
+    write_in_time(write_end, "x" * 1_000_000)
+    os.set_blocking(read_end, False)
+    assert 0 < len(os.read(read_end, 2_000_000)) < 1_000_000
+    os.close(read_end)
+    os.close(write_end)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import sys
 import syslog
 import time
@@ -19,6 +20,8 @@ from typing import Any, Final
 
 from wampush.excerpts import printable_lines
 
+#: Seconds that a line waits for somebody to take it.
+PATIENCE: Final = 0.1
 _NAMESPACE: Final = "wampush.parent"
 _LEVELS: Final = ("debug", "info", "warn", "error", "critical")
 _PRIORITIES: Final[Mapping[str, int]] = MappingProxyType(
@@ -83,7 +86,7 @@ class Output:
                 for line in text.splitlines():
                     syslog.syslog(_PRIORITIES[level], line)
             else:
-                _write_all(2 if self._kind == "stderr" else 1, text)
+                write_in_time(2 if self._kind == "stderr" else 1, text)
 
     def rotate(self) -> None:
         """Begin a new file, as twistd does for SIGUSR1."""
@@ -92,10 +95,19 @@ class Output:
                 self._file.rotate()
 
 
-def _write_all(descriptor: int, text: str) -> None:
+def write_in_time(descriptor: int, text: str) -> None:
+    """Write a text to a descriptor, and leave out what nobody takes.
+
+    A pipe that nobody reads must not hold up the parent.
+
+    :raises OSError: it cannot be written.
+    """
     rest = memoryview(text.encode("utf-8", "backslashreplace"))
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    # A pipe that is ready takes so many bytes at once (pipe(7)).
+    while rest and poll.poll(PATIENCE * 1000):
+        rest = rest[os.write(descriptor, rest[: select.PIPE_BUF]) :]
 
 
 class Log:

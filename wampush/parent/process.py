@@ -19,7 +19,7 @@ from wampush.parent.event_loop import EventLoop
 from wampush.parent.inheritance import Inheritance
 from wampush.parent.launcher import Command, Launcher
 from wampush.parent.listening_sockets import ListeningSockets
-from wampush.parent.log import Destination, standard_log
+from wampush.parent.log import Destination, standard_log, write_in_time
 from wampush.parent.node_process import NodeProcess
 from wampush.parent.output_lines import OutputLines
 from wampush.parent.patience import Limits
@@ -199,7 +199,7 @@ class ParentProcess:
                 self._log.log("error", line, {}, "stderr")
         else:
             with contextlib.suppress(OSError):
-                os.write(2, text.encode("utf-8", "surrogateescape"))
+                write_in_time(2, text)
 
     # Commands.
 
