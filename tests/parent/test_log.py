@@ -8,6 +8,7 @@ import syslog
 from pathlib import Path
 
 import pytest
+from twisted.python.logfile import LogFile
 
 from wampush.parent.log import (
     Destination,
@@ -102,3 +103,30 @@ def test_a_pipe_that_nobody_reads_holds_up_nobody() -> None:
     assert 0 < len(os.read(read_end, 2_000_000)) < 1_000_000
     os.close(read_end)
     os.close(write_end)
+
+
+def test_fields_that_are_not_json_are_written_as_text() -> None:
+    lines: list[str] = []
+    log = Log(lambda text, _: lines.append(text), is_json=True)
+    log.error("cannot start a node: {error}", error=OSError(12, "Cannot allocate memory"))
+    event = json.loads(lines[0])
+    assert event["message"] == "cannot start a node: [Errno 12] Cannot allocate memory"
+    assert event["fields"] == {"error": "[Errno 12] Cannot allocate memory"}
+
+
+def test_a_log_goes_on_after_a_rotation_that_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "wampush.log"
+    output = Output(Destination("file", str(path)))
+    output.write("first\n", "info")
+
+    def fail(_: LogFile) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LogFile, "_openFile", fail)
+        output.rotate()
+        output.write("lost\n", "info")
+    output.write("second\n", "info")
+    assert path.read_text(encoding="utf-8") == "second\n"

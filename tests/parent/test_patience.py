@@ -9,7 +9,14 @@ import pytest
 from tests.parent.node_processes import fake_node
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeState
-from wampush.parent.patience import END_SECONDS, LAST_WORDS_SECONDS, Limits, Patience
+from wampush.parent.patience import (
+    END_SECONDS,
+    LAST_WORDS_SECONDS,
+    LOOK_SECONDS,
+    PAUSE_SECONDS,
+    Limits,
+    Patience,
+)
 
 
 @pytest.fixture
@@ -50,6 +57,32 @@ def test_a_node_without_signs_of_life_is_ended(patience: Patience, lines: list[s
         patience.check(node, 25.0)
         assert node.signals == [signal.SIGQUIT]
         assert "process 7 hangs: it gave no sign of life for 15 s" in lines[0]
+
+
+@pytest.mark.parametrize("pause", [14.9, 17.5, 3600.0])
+def test_time_in_which_the_machine_slept_does_not_count(patience: Patience, pause: float) -> None:
+    with fake_node() as serving, fake_node() as starting:
+        serving.move(NodeState.READY)
+        serving.move(NodeState.SERVING)
+        patience.watch_for_hangs(serving)
+        patience.expect_ready(starting, 0.0)
+        nodes = [serving, starting]
+        assert patience.next_look(0.0) == LOOK_SECONDS
+        patience.look(nodes, LOOK_SECONDS)
+        assert patience.next_look(0.0) == 2 * LOOK_SECONDS
+        now = LOOK_SECONDS + pause
+        patience.look(nodes, now)
+        patience.look(nodes, now + 1.0)
+        assert (serving.signals, starting.signals) == ([], [])
+        assert starting.deadline == 60.0 + pause - LOOK_SECONDS
+
+
+def test_a_look_that_is_a_little_late_is_no_sleep(patience: Patience) -> None:
+    with fake_node() as node:
+        patience.expect_ready(node, 0.0)
+        patience.look([node], 0.0)
+        patience.look([node], LOOK_SECONDS + PAUSE_SECONDS)
+        assert node.deadline == 60.0
 
 
 def test_hangs_may_be_allowed(lines: list[str]) -> None:

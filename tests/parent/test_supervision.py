@@ -17,6 +17,8 @@ from wampush.parent.log import Log
 from wampush.parent.node_process import NodeState
 from wampush.parent.patience import Limits
 from wampush.parent.supervision import Supervision
+from wampush.parent.targets import WEBSOCKET
+from wampush.testing.ports import reserved_ports
 
 
 class World:
@@ -78,7 +80,7 @@ class World:
     def pass_time(self, seconds: float) -> None:
         """Let time pass, in steps as the loop does."""
         until = self.now + seconds
-        while (due := self.supervision.next_time()) is not None and due <= until:
+        while (due := self.supervision.next_time()) <= until:
             self.now = max(due, self.now)
             self.supervision.on_time(self.now)
         self.now = until
@@ -127,6 +129,12 @@ def test_a_first_start_that_fails_is_the_end(world: World, status: int, expected
     world.supervision.start()
     world.end(world.nodes[0], status)
     assert world.events == [expected]
+
+
+def test_a_first_node_that_was_killed_has_said_nothing(world: World) -> None:
+    world.supervision.start()
+    world.end(world.nodes[0], -9)
+    assert world.lines == ["process 101 was ended: it was ended by SIGKILL"]
 
 
 def test_a_first_start_that_takes_too_long_is_the_end(world: World) -> None:
@@ -212,12 +220,21 @@ def test_a_node_that_hangs_is_killed_and_replaced(world: World) -> None:
     assert "it gave no sign of life for 15 s; starting another one now" in world.lines[-1]
 
 
+def test_a_service_manager_has_patience_while_no_node_serves(world: World) -> None:
+    node = world.served()
+    world.pass_time(10)
+    assert world.events == ["serving"]
+    world.end(node, -9)
+    world.pass_time(10)
+    assert world.events.count("sign of life") >= 3
+
+
 def test_a_parent_that_was_stopped_itself_blames_no_node(world: World) -> None:
     node = world.served()
     world.now = 1000.0
     world.supervision.on_time(world.now)
     assert node.signals == []
-    world.pass_time(15)
+    world.pass_time(13)
     assert node.signals == [signal.SIGQUIT]
 
 
@@ -254,6 +271,28 @@ def test_a_new_version_that_fails_changes_nothing(world: World) -> None:
     assert (old.state, old.signals, len(world.nodes)) == (NodeState.SERVING, [], 2)
     world.supervision.upgrade()
     assert len(world.nodes) == 3, "another one may be tried"
+
+
+def test_sockets_of_a_new_node_that_fails_are_closed(world: World) -> None:
+    with reserved_ports(2) as (kept, added):
+        old, new = f"tcp:{kept}:interface=127.0.0.1", f"tcp:{added}:interface=127.0.0.1"
+        world.supervision.start()
+        world.say(world.nodes[0], "listen", use=WEBSOCKET, address=old, number=0)
+        world.nodes[0].heard()[0].close_descriptors()
+        world.serve(world.nodes[0])
+        world.supervision.upgrade()
+        for address in (old, new):
+            world.say(world.nodes[1], "listen", use=WEBSOCKET, address=address, number=0)
+        for each in world.nodes[1].heard():
+            each.close_descriptors()
+        socket.create_connection(("127.0.0.1", added), timeout=20).close()
+        world.end(world.nodes[1], 1)
+        socket.create_connection(("127.0.0.1", kept), timeout=20).close()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", added), timeout=20)
+        world.end(world.nodes[0], -9)
+        socket.create_connection(("127.0.0.1", kept), timeout=20).close()
+        world.supervision.stop(signal.SIGTERM)
 
 
 def test_a_new_version_that_hangs_changes_nothing(world: World) -> None:
@@ -450,6 +489,29 @@ def test_a_reload_without_new_settings_keeps_the_node(world: World) -> None:
     assert answers[-1] == (False, "a.toml:3: websocket.listen is wrong")
 
 
+def test_a_node_that_ends_in_a_reload_gives_an_answer(world: World) -> None:
+    answers: Answers = []
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    node = world.served()
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.end(node, -11)
+    assert answers[1:] == [(False, "process 101 has ended: it was ended by SIGSEGV")]
+    assert world.events[-2:] == ["reloading", "reloaded"]
+    world.serve(world.nodes[1])
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.say(world.nodes[1], "reloaded", changed="", problem="")
+    assert [each[0] for each in answers] == [False, False, True]
+
+
+def test_a_reload_that_cannot_be_asked_for(world: World) -> None:
+    node = world.served()
+    node.theirs.close()
+    answers: Answers = []
+    world.supervision.reload(lambda *answer: answers.append(answer))
+    assert answers == [(False, "process 101 cannot be reached; it is ending, or it hangs")]
+    assert world.events[-2:] == ["reloading", "reloaded"]
+
+
 def test_a_reload_needs_a_node(world: World) -> None:
     answers: Answers = []
     world.supervision.start()
@@ -478,6 +540,15 @@ def test_a_second_signal_is_passed_on(world: World) -> None:
     assert node.signals[-1] == signal.SIGKILL
     world.end(node, -9)
     assert world.events[-1] == -signal.SIGINT
+
+
+def test_many_signals_do_not_put_the_end_off(world: World) -> None:
+    node = world.served()
+    world.supervision.stop(signal.SIGTERM)
+    for _ in range(9):
+        world.supervision.stop(signal.SIGTERM)
+        world.pass_time(1)
+    assert signal.SIGKILL in node.signals
 
 
 def test_the_end_during_an_upgrade_ends_both(world: World) -> None:

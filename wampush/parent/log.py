@@ -62,10 +62,9 @@ class Output:
     def __init__(self, destination: Destination) -> None:
         self._file: Any = None
         self._kind = destination.kind
+        self._name = destination.name
         if self._kind == "file":
-            from twisted.python.logfile import LogFile
-
-            self._file = LogFile.fromFullPath(destination.name)
+            self._open()
         elif self._kind == "syslog":
             syslog.openlog(destination.name)
 
@@ -81,17 +80,30 @@ class Output:
         """
         with contextlib.suppress(OSError, ValueError):
             if self._file is not None:
-                self._file.write(text)
+                self._write_to_file(text)
             elif self._kind == "syslog":
                 for line in text.splitlines():
                     syslog.syslog(_PRIORITIES[level], line)
             else:
                 write_in_time(2 if self._kind == "stderr" else 1, text)
 
+    def _open(self) -> None:
+        from twisted.python.logfile import LogFile
+
+        self._file = LogFile.fromFullPath(self._name)
+
+    def _write_to_file(self, text: str) -> None:
+        try:
+            self._file.write(text)
+        except ValueError:
+            # A rotation has closed the file, and was not able to open the next one.
+            self._open()
+            self._file.write(text)
+
     def rotate(self) -> None:
         """Begin a new file, as twistd does for SIGUSR1."""
         if self._file is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):
                 self._file.rotate()
 
 
@@ -168,7 +180,7 @@ class Log:
             }
             if fields:
                 event["fields"] = dict(fields)
-            self._write(f"{json.dumps(event)}\n", level)
+            self._write(f"{json.dumps(event, default=str)}\n", level)
             return
         when = f"{self._time()} " if self._has_time else ""
         line = message.replace("\n", "\n\t")

@@ -118,7 +118,7 @@ class NodeProcess:
         if status < 0:
             return f"it was ended by {_name_of(-status)}"
         errors = self.outputs[0]
-        errors.read()
+        errors.read_rest()
         return reason_in(errors.last) or f"it has ended with status {status}"
 
     def close(self) -> None:

@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-#: Lines that are kept.
+#: Lines that are kept, and the characters that are kept of each.
 KEPT: Final = 40
+KEPT_CHARACTERS: Final = 2000
 _READ_BYTES: Final = 65_536
+#: What a pipe may hold (``/proc/sys/fs/pipe-max-size``).
+_MOST_REST: Final = 1_048_576
 #: Bytes of a line; a longer one is written in pieces.
 _MAX_LINE: Final = 1_048_576
 #: What the lines of errors that operators can mend begin with.
@@ -35,24 +38,34 @@ class OutputLines:
         self.last: deque[str] = deque(maxlen=KEPT)
 
     def read(self) -> bool:
-        """Read what has arrived.
+        """Read a share of what has arrived, so that a node that writes all the time waits, too.
 
         :returns: whether more may come.
         """
-        while self.descriptor >= 0:
-            try:
-                data = os.read(self.descriptor, _READ_BYTES)
-            except BlockingIOError:
-                return True
-            if not data:
-                self._take(self._rest + b"\n" if self._rest else b"")
-                self._rest = b""
-                return False
-            whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
-            if len(self._rest) > _MAX_LINE:
-                whole, newline, self._rest = whole + newline + self._rest, b"\n", b""
-            self._take(whole + newline)
-        return False
+        if self.descriptor < 0:
+            return False
+        try:
+            data = os.read(self.descriptor, _READ_BYTES)
+        except BlockingIOError:
+            return True
+        if not data:
+            self._take(self._rest + b"\n" if self._rest else b"")
+            self._rest = b""
+            return False
+        whole, newline, self._rest = (self._rest + data).rpartition(b"\n")
+        if len(self._rest) > _MAX_LINE:
+            whole, newline, self._rest = whole + newline + self._rest, b"\n", b""
+        self._take(whole + newline)
+        return True
+
+    def read_rest(self) -> None:
+        """Read what a process that has ended has left.
+
+        Processes that it has started may write to the same pipe as long as they like.
+        """
+        for _ in range(_MOST_REST // _READ_BYTES):
+            if not self.read():
+                return
 
     def close(self) -> None:
         """Close the pipe."""
@@ -63,7 +76,7 @@ class OutputLines:
     def _take(self, data: bytes) -> None:
         if data:
             text = data.decode("utf-8", "backslashreplace")
-            self.last.extend(text.splitlines())
+            self.last.extend(line[:KEPT_CHARACTERS] for line in text.splitlines()[-KEPT:])
             self._on_lines(text)
 
 

@@ -5,7 +5,9 @@ Owns: the deadlines of nodes. Must not import: Twisted.
 
 from __future__ import annotations
 
+import math
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +16,10 @@ from wampush.parent.node_process import NodeProcess, NodeState
 
 #: Seconds that a node has to end after its connections are gone, or in a hurry.
 END_SECONDS: Final = 8.0
+#: Seconds between two looks at the nodes, at most.
+LOOK_SECONDS: Final = 2.0
+#: Seconds by which a look may be late before this process takes itself to have been stopped.
+PAUSE_SECONDS: Final = 1.0
 #: Seconds between the signal that has a node that hangs write where it is, and SIGKILL.
 LAST_WORDS_SECONDS: Final = 0.5
 
@@ -42,12 +48,34 @@ class Patience:
     def __init__(self, limits: Limits, log: Log) -> None:
         self._limits = limits
         self._log = log
+        self._looked: float | None = None
+
+    def next_look(self, now: float) -> float:
+        """Return when :meth:`look` is needed next, at the latest."""
+        return LOOK_SECONDS + (now if self._looked is None else self._looked)
+
+    def look(self, nodes: Sequence[NodeProcess], now: float) -> None:
+        """End the nodes whose time is up.
+
+        Time in which this process did not run is not counted, because the nodes may not have run
+        either: the machine slept, a virtual machine was moved, a container was paused.
+        """
+        paused = max(0.0, now - self.next_look(now))
+        self._looked = now
+        for node in tuple(nodes):
+            if paused > PAUSE_SECONDS:
+                node.last_sign = min(node.last_sign + paused, now)
+                if node.deadline is not None:
+                    node.deadline += paused
+            self.check(node, now)
 
     def expect_ready(self, node: NodeProcess, now: float, *, behind_another: bool = False) -> None:
         """Give a node its time to start.
 
         :param behind_another: whether it has to wait for the end of the one before.
         """
+        if self._looked is None:
+            self._looked = now
         wait = self._limits.drain + END_SECONDS if behind_another else 0.0
         node.deadline = now + wait + self._limits.ready
 
@@ -73,7 +101,8 @@ class Patience:
         """Ask a node not to wait for its connections, or to end at all."""
         if node.state is NodeState.LEAVING:
             node.signal(signal.SIGTERM)
-            node.deadline = now + END_SECONDS
+            # Many signals must not put the end off.
+            node.deadline = min(node.deadline or math.inf, now + END_SECONDS)
         else:
             self.ask_to_end(node, now)
 

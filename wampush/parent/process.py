@@ -179,7 +179,7 @@ class ParentProcess:
             if process:
                 self._on_channel_of_ended(node)
                 for each in node.outputs:
-                    each.read()
+                    each.read_rest()
                     if each.descriptor >= 0:
                         self._loop.unwatch(each.descriptor)
                 self._supervision.on_ended(node, os.waitstatus_to_exitcode(status))

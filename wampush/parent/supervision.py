@@ -24,9 +24,6 @@ from wampush.parent.socket_requests import answer_request
 from wampush.parent.surroundings import Surroundings
 from wampush.parent.targets import HTTP, PULL, WEBSOCKET
 
-#: Seconds by which this process may be late before it takes itself to have been stopped.
-PAUSE_SECONDS: Final = 1.0
-
 _ALL: Final = (WEBSOCKET, HTTP, PULL)
 
 
@@ -68,7 +65,7 @@ class Supervision:
         #: The signal that has begun the end; 0 before that.
         self._stopping = 0
         self._is_over = False
-        self._reloads = Reloads(log, partial(self.replace, RELOAD))
+        self._reloads = Reloads(log, surroundings, partial(self.replace, RELOAD))
 
     @property
     def serves(self) -> bool:
@@ -98,7 +95,6 @@ class Supervision:
         elif message.kind == "failed":
             self._on_failed(node, message.text("reason"))
         elif message.kind == "reloaded":
-            self._surroundings.on_reloaded()
             self._reloads.on_reloaded(message)
         elif message.kind == "hello":
             self._on_hello(node, message.number("hand_over"))
@@ -208,6 +204,8 @@ class Supervision:
         node.move(NodeState.ENDED)
         node.close()
         self.nodes.remove(node)
+        if node is self._current:
+            self._reloads.give_up(f"process {node.pid} has ended: {reason}")
         replacement = self._replacement
         if replacement is not None and replacement.node is node:
             self._on_new_node_ended(replacement, reason)
@@ -238,6 +236,9 @@ class Supervision:
         replacement.answer(False, text)
         if node is self._current:
             self._current = None
+        if self._current is not None:
+            # Nobody would accept from those that only the new one has asked for.
+            self._sockets.keep_only(self._current.addresses)
         if self._current is None or not self._current.is_alive:
             self._start_later(self._backoff.after(0.0))
 
@@ -252,8 +253,8 @@ class Supervision:
                 self._log.error("process {process} has ended: {why}", process=node.pid, why=reason)
             return
         if not self._has_served:
-            # The first start fails as it does without a parent; the node has said why.
-            if node.fault:
+            # The first start fails as it does without a parent; the node has said why, if it could.
+            if node.fault or status < 0:
                 self._log.error("process {process} was ended: {why}", process=node.pid, why=reason)
             self._finish(status if status > 0 else 1)
             return
@@ -336,7 +337,6 @@ class Supervision:
         if self._current is None or not self.serves or self._stopping or self._replacement:
             self.replace(RELOAD, answer)
             return
-        self._surroundings.on_reloading()
         self._reloads.ask(self._current, answer)
 
     def upgrade(self, answer: Answer | None = None) -> None:
@@ -377,24 +377,21 @@ class Supervision:
 
     # Time.
 
-    def next_time(self) -> float | None:
-        """Return when :meth:`on_time` is needed next; None for never."""
+    def next_time(self) -> float:
+        """Return when :meth:`on_time` is needed next."""
         times = [each.deadline for each in self.nodes if each.deadline is not None]
         if self._start_at is not None:
             times.append(self._start_at)
-        return min(times, default=None)
+        return min((*times, self._patience.next_look(self._now())))
 
     def on_time(self, now: float) -> None:
         """Do what is due.
 
         :param now: the time; everything that has happened before it has been handled.
         """
-        expected = self.next_time()
-        if expected is not None and now - expected > PAUSE_SECONDS:
-            # This process itself did not run, and neither may have the nodes.
-            for node in self.nodes:
-                node.last_sign = now
+        self._patience.look(self.nodes, now)
+        if self._has_served and not self.serves and not self._stopping:
+            # The node that comes has its own time; a service manager need not end everything.
+            self._surroundings.on_sign_of_life()
         if self._start_at is not None and now >= self._start_at:
             self._start_node()
-        for node in self.nodes:
-            self._patience.check(node, now)
