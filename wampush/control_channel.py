@@ -175,7 +175,7 @@ def _descriptors_in(controls: Sequence[tuple[int, int, bytes]]) -> Sequence[int]
 def _parsed(data: bytes, descriptors: Sequence[int]) -> Message | None:
     try:
         fields = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     kind = fields.get("kind") if isinstance(fields, dict) else None
     return Message(kind, fields, tuple(descriptors)) if isinstance(kind, str) else None

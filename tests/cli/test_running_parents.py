@@ -48,7 +48,12 @@ def test_a_parent_carries_a_command_out() -> None:
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
-    [(b'{"done": false, "text": "no"}', "no"), (b'{"done": 1, "text": 2}', "no answer")],
+    [
+        (b'{"done": false, "text": "no"}', "no"),
+        (b'{"done": 1, "text": 2}', "no answer"),
+        (b"[]", "no answer"),
+        (b'{"done": false, "text": "\\u001b[2J"}', "\\u001b[2J"),
+    ],
 )
 def test_an_answer_that_is_no_success(answer: bytes, expected: str) -> None:
     with parent(answer):
@@ -70,13 +75,51 @@ def test_a_stranger_with_the_name_of_a_parent(monkeypatch: pytest.MonkeyPatch) -
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
         listening.bind(f"\0{PREFIX}{os.getpid()}")
         listening.listen()
+        with pytest.raises(OperatorError, match="process 1 answers instead of process"):
+            ask(os.getpid(), "upgrade")
+
+
+def test_root_may_command_the_parents_of_all_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "peer_of", lambda _: (os.getpid(), 12345))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with parent(b'{"done": true, "text": "it serves"}'):
+        assert ask(os.getpid(), "upgrade").is_done
+
+
+def test_other_users_may_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "peer_of", lambda _: (os.getpid(), 12345))
+    monkeypatch.setattr(os, "geteuid", lambda: 12346)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(f"\0{PREFIX}{os.getpid()}")
+        listening.listen()
         with pytest.raises(OperatorError, match="belongs to another user"):
             ask(os.getpid(), "upgrade")
+
+
+def test_names_that_others_have_taken_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners = {12: 1000, 13: 1001}
+    table = tmp_path / "unix"
+    names = "".join(f"0: 00 @{PREFIX}{each}\n" for each in (12, 13, 14))
+    table.write_text(names, encoding="ascii")
+    monkeypatch.setattr(module, "_SOCKETS", table)
+    monkeypatch.setattr(module, "owner_of", owners.get)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert running_parents() == [12]
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert running_parents() == [12, 13]
+
+
+def test_the_owner_of_a_process() -> None:
+    assert module.owner_of(os.getpid()) == os.geteuid()
+    assert module.owner_of(2**22 + 1) is None
 
 
 def test_the_only_parent_need_not_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = tmp_path / "unix"
     monkeypatch.setattr(module, "_SOCKETS", table)
+    monkeypatch.setattr(module, "owner_of", lambda _: os.geteuid())
     with pytest.raises(OperatorError, match="cannot be read"):
         running_parents()
     assert chosen_parent(7) == 7

@@ -51,7 +51,7 @@ def test_a_command_gets_its_answer(
     assert client.recv(1000) == b""
 
 
-@pytest.mark.parametrize("data", [b"no JSON", b"[]", b"{}", b'{"command": 1}'])
+@pytest.mark.parametrize("data", [b"no JSON", b"[]", b"{}", b'{"command": 1}', b"[" * 60_000])
 def test_what_is_not_a_command_is_refused(
     commands: CommandSocket, client: socket.socket, asked: Asked, data: bytes
 ) -> None:
@@ -81,3 +81,9 @@ def test_somebody_who_has_gone_does_no_harm(commands: CommandSocket, client: soc
     assert connection is not None
     commands.read(connection)
     assert commands.accept() is None
+
+
+def test_another_program_may_have_the_name(commands: CommandSocket, asked: Asked) -> None:
+    assert commands.fileno() >= 0
+    with pytest.raises(OSError, match="in use"):
+        CommandSocket(lambda *question: asked.append(question))

@@ -98,6 +98,24 @@ def test_a_file_has_its_mode_from_the_start_and_goes_at_the_end(
     assert not path.exists()
 
 
+def test_another_mode_counts_as_soon_as_a_node_serves_with_it(
+    sockets: ListeningSockets, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    before = (WEBSOCKET, f"unix:{path}:mode=666", 0)
+    after = (WEBSOCKET, f"unix:{path}:mode=600", 0)
+    opened = sockets.get(*before)
+    path.chmod(0o660)
+    sockets.keep_only([before])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660, "what an operator has set by hand"
+    assert sockets.get(*after) is opened
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660, "the new node may fail"
+    sockets.keep_only([after])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.unlink()
+    sockets.keep_only([before])
+
+
 def test_the_file_of_a_killed_process_is_replaced(
     sockets: ListeningSockets, tmp_path: Path
 ) -> None:
@@ -197,3 +215,11 @@ def test_sockets_of_a_service_manager(monkeypatch: pytest.MonkeyPatch) -> None:
             with pytest.raises(NotManaged):
                 sockets.get(WEBSOCKET, address)
         sockets.close((WEBSOCKET,))
+
+
+def test_programs_do_not_get_sockets_of_a_service_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        passed.set_inheritable(True)
+        monkeypatch.setattr(listening_sockets, "_FIRST_PASSED", passed.fileno())
+        ListeningSockets(["web"]).keep_from_children()
+        assert not passed.get_inheritable()

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.parent.node_processes import fake_node
+from wampush.parent.limits import Limits
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeState
 from wampush.parent.patience import (
@@ -14,7 +15,6 @@ from wampush.parent.patience import (
     LAST_WORDS_SECONDS,
     LOOK_SECONDS,
     PAUSE_SECONDS,
-    Limits,
     Patience,
 )
 
@@ -111,3 +111,36 @@ def test_a_hurry_ends_nodes_that_were_not_asked(patience: Patience) -> None:
     with fake_node() as node:
         patience.hurry(node, 0.0)
         assert (node.state, node.signals) == (NodeState.LEAVING, [signal.SIGTERM])
+
+
+def test_a_node_has_the_limits_of_its_own_configuration(patience: Patience) -> None:
+    with fake_node() as old, fake_node() as new:
+        patience.expect_ready(new, 0.0)
+        patience.apply(new, {"ready": 300, "hang": 100, "drain": 50})
+        assert new.deadline == 300.0
+        patience.check(new, 299.0)
+        assert new.signals == []
+        new.move(NodeState.READY)
+        new.move(NodeState.SERVING)
+        patience.ask_to_end(old, 0.0)
+        assert old.deadline == 10.0 + END_SECONDS, "the old one goes by its own"
+        patience.watch_for_hangs(new)
+        assert new.deadline == 100.0
+        patience.check(new, 99.0)
+        patience.ask_to_end(new, 100.0)
+        assert new.deadline == 150.0 + END_SECONDS
+    with fake_node() as later:
+        patience.expect_ready(later, 0.0)
+        assert later.deadline == 300.0
+
+
+def test_a_node_that_has_handed_over_ends_when_everything_does(patience: Patience) -> None:
+    with fake_node() as node:
+        node.move(NodeState.READY)
+        node.move(NodeState.SERVING)
+        patience.expect_end(node, 0.0)
+        assert (node.signals, node.deadline) == ([], 20.0 + END_SECONDS)
+        patience.ask_to_end(node, 1.0)
+        assert (node.signals, node.deadline) == ([signal.SIGTERM], 11.0 + END_SECONDS)
+        patience.ask_to_end(node, 2.0)
+        assert node.signals == [signal.SIGTERM]

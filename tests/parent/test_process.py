@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from wampush.parent.command_socket import PREFIX
+from wampush.parent import process
+from wampush.parent.command_socket import PREFIX, CommandSocket
 from wampush.parent.inheritance import Inheritance
 from wampush.parent.process import ParentProcess, main
 from wampush.parent.targets import WEBSOCKET
@@ -197,3 +198,14 @@ def test_the_program_ends_as_it_was_asked_to(
     assert main([str(descriptor), "twistd"]) == -signal.SIGTERM
     assert killed == [(os.getpid(), signal.SIGTERM)]
     signal.set_wakeup_fd(-1)
+
+
+def test_a_parent_starts_without_a_command_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> CommandSocket:
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr(process, "CommandSocket", fail)
+    assert ParentProcess(inheritance(tmp_path, SERVE + STOP)).run() == -signal.SIGTERM
+    assert "cannot reach this process, send SIGUSR2 and SIGHUP" in log_of(tmp_path)

@@ -6,18 +6,19 @@ import signal
 import socket
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.parent.node_processes import FakeNode
 from wampush.control_channel import Message
+from wampush.parent.limits import Limits
 from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeState
-from wampush.parent.patience import Limits
 from wampush.parent.supervision import Supervision
-from wampush.parent.targets import WEBSOCKET
+from wampush.parent.targets import PULL, WEBSOCKET
 from wampush.testing.ports import reserved_ports
 
 
@@ -447,6 +448,44 @@ def test_an_old_node_that_crashes_in_a_hand_over(world: World) -> None:
     world.end(new, -15)
     assert len(world.nodes) == 3
     world.serve(world.nodes[2])
+
+
+def test_a_new_node_that_fails_after_everything_has_moved(world: World) -> None:
+    old, new, _ = moving(world)
+    world.say(old, "handed_over", seconds=10)
+    world.end(new, -11)
+    assert "starting it again" in world.lines[-1]
+    assert len(world.nodes) == 3, "without waiting for the old one"
+    world.end(old, 0)
+    world.serve(world.nodes[2])
+    assert len(world.nodes) == 3
+
+
+def test_backends_are_let_in_again_after_a_node_that_was_killed_in_an_upgrade(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "push"
+    world.supervision.start()
+    world.say(world.nodes[0], "listen", use=PULL, address=f"ipc://{path}", number=0)
+    world.nodes[0].heard()[0].close_descriptors()
+    world.serve(world.nodes[0])
+    world.supervision.upgrade()
+    path.rename(f"{path}.full")
+    world.end(world.nodes[0], -9)
+    assert path.exists()
+    world.supervision.stop(signal.SIGTERM)
+
+
+def test_a_node_may_start_as_long_as_its_own_configuration_says(world: World) -> None:
+    old = world.served()
+    world.supervision.upgrade()
+    new = world.nodes[1]
+    world.say(new, "hello", hand_over=0, limits={"ready": 600, "hang": 15, "drain": 10})
+    new.heard()
+    for _ in range(100):
+        world.pass_time(1)
+        world.say(old, "heartbeat")
+    assert new.signals == []
 
 
 def test_sessions_do_not_move_between_releases_that_write_other_records(world: World) -> None:

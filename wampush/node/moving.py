@@ -8,8 +8,10 @@ Must not import: ``node.service``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -70,12 +72,18 @@ class Moving:
         :param reload: see :class:`Handlers`.
         :param stop: ends the node.
         """
+
+        def stop_once() -> None:
+            # SIGTERM may have come before.
+            with suppress(ReactorNotRunning):
+                stop()
+
         return Handlers(
             serve=serve,
-            hand_over=lambda stream: self.hand_over(stream, stop),
+            hand_over=lambda stream: self.hand_over(stream, stop_once),
             take_over=lambda stream: self.take_over(stream, serve),
             reload=reload,
-            stop=stop,
+            stop=stop_once,
         )
 
     def hand_over(self, stream: socket.socket, on_end: Callable[[], object]) -> None:

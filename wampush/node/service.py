@@ -37,6 +37,7 @@ from wampush.node.options import Account
 from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
 from wampush.node.signals import Signals
 from wampush.node.under_parent.link import ParentLink
+from wampush.node.under_parent.orphans import end_without_parent
 from wampush.systemd.service_manager import ServiceManager
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ _log = Logger(namespace="wampush.node")
 #: Seconds after ``process.drain`` that a stop takes at most, unless an application needs
 #: :data:`MIN_PATIENCE`.
 REST_SECONDS: Final = 0.5
+#: Seconds after ``process.drain`` that a node may take to end when its parent has ended.
+ORPHAN_SECONDS: Final = 8.0
 #: The least seconds that an application has for requests about sessions that have ended.
 MIN_PATIENCE: Final = 1.0
 
@@ -133,7 +136,7 @@ class WampushService(Service):
             settings.websocket.max_connections,
             self._loaded.folder,
             before_database=(lambda: None) if link is None else link.wait_until_alone,
-            takes_over=link is not None and link.takes_over(VERSION),
+            takes_over=link is not None and link.takes_over(VERSION, settings.process),
         )
         sockets = ListeningSockets(reactor, settings.tls, link)
         manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
@@ -225,6 +228,7 @@ class WampushService(Service):
         moving = Moving(
             running.node, running.sockets, link, reactor, serving=self.serving, drain=drain
         )
+        end_without_parent(link.fileno(), drain + ORPHAN_SECONDS)
         link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, stopping.stop))
         link.ready()
 

@@ -38,14 +38,19 @@ class CommandSocket:
     """Takes commands.
 
     :param on_command: takes a command, and what takes the outcome of it.
+    :raises OSError: another program has the name, which every program can take.
     """
 
     def __init__(self, on_command: Callable[[str, Answer], object]) -> None:
         self._on_command = on_command
         self._listening = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listening.setblocking(False)
-        self._listening.bind(f"\0{PREFIX}{os.getpid()}")
-        self._listening.listen(_BACKLOG)
+        try:
+            self._listening.setblocking(False)
+            self._listening.bind(f"\0{PREFIX}{os.getpid()}")
+            self._listening.listen(_BACKLOG)
+        except OSError:
+            self._listening.close()
+            raise
 
     def fileno(self) -> int:
         """Return the descriptor of the listening socket."""
@@ -69,7 +74,7 @@ class CommandSocket:
         try:
             data = connection.recv(MAX_BYTES)
             command = json.loads(data)["command"] if data else ""
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             command = ""
         if isinstance(command, str) and command:
             self._on_command(command, lambda is_done, text: _answer(connection, is_done, text))

@@ -36,12 +36,22 @@ class _Open:
 
     :param kind: of what it was last used for.
     :param file: device and number of a UNIX socket's file; None where it has none.
+    :param mode: that is configured for the file.
     """
 
     kind: str
     socket: socket.socket
     path: str = ""
     file: tuple[int, int] | None = None
+    mode: int = 0
+
+    def change_mode(self, mode: int) -> None:
+        """Set the mode of the file, if another one is configured now."""
+        if mode != self.mode:
+            self.mode = mode
+            # Somebody may have removed it.
+            with contextlib.suppress(FileNotFoundError):
+                Path(self.path).chmod(mode)
 
 
 class ListeningSockets:
@@ -84,11 +94,21 @@ class ListeningSockets:
             return
         self._open[listening.target] = _described(kind, listening, opened)
 
+    def keep_from_children(self) -> None:
+        """Keep the sockets that a service manager has passed from programs that are started."""
+        for index in range(len(self._passed)):
+            os.set_inheritable(_FIRST_PASSED + index, False)
+
     def keep_only(self, used: Iterable[tuple[str, str, int]]) -> None:
         """Close all sockets but those for these kinds, addresses and numbers."""
         listening = [of_address(*each) for each in used]
-        kept = {each.target for each in listening if each is not None}
+        kept = {each.target: each for each in listening if each is not None}
         self._close([target for target in self._open if target not in kept])
+        for target, each in kept.items():
+            found = self._open.get(target)
+            # zmq.ipc_mode is up to the node.
+            if found is not None and found.path and found.kind != PULL:
+                found.change_mode(each.mode)
 
     def close(self, kinds: Iterable[str]) -> None:
         """Stop listening for these kinds."""
@@ -174,7 +194,7 @@ def _described(kind: str, listening: Listening, opened: socket.socket) -> _Open:
     # The path is relative to a folder that may not be the current one later.
     absolute = str(Path(path).absolute())
     found = Path(absolute).stat()
-    return _Open(kind, opened, absolute, (found.st_dev, found.st_ino))
+    return _Open(kind, opened, absolute, (found.st_dev, found.st_ino), listening.mode)
 
 
 def _remove_left_over(path: str) -> None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from wampush.control_channel import ControlChannel
+from wampush.parent.limits import Limits
 from wampush.parent.output_lines import OutputLines, reason_in
 from wampush.state_machine import moved
 
@@ -65,6 +66,8 @@ class NodeProcess:
         self.outputs: Final = outputs
         self.started: Final = started
         self.state = NodeState.STARTING
+        #: Whether it has had the order to serve.
+        self.has_served = False
         #: When it began to serve; None before that.
         self.serving_since: float | None = None
         #: When it gave the last sign of life.
@@ -75,6 +78,10 @@ class NodeProcess:
         self.addresses: set[tuple[str, str, int]] = set()
         #: The version of the records with which it moves sessions; 0 if it cannot.
         self.hand_over_version = 0
+        #: How long it may take for things; None until it has said that.
+        self.limits: Limits | None = None
+        #: Whether it has been sent the signal to end.
+        self.is_asked_to_end = False
         #: Whether it waits until no other node runs.
         self.waits_alone = False
         #: Why the parent ends it; "" for the parent's own end, or an order to end.
@@ -83,6 +90,7 @@ class NodeProcess:
     def move(self, state: NodeState) -> None:
         """Go on to another state."""
         self.state = moved(MOVES, self.state, state)
+        self.has_served = self.has_served or state is NodeState.SERVING
 
     @property
     def is_alive(self) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from wampush.parent.limits import Limits, limits_of
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeProcess, NodeState
 
@@ -24,24 +24,10 @@ PAUSE_SECONDS: Final = 1.0
 LAST_WORDS_SECONDS: Final = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long things may take, in seconds.
-
-    :param ready: a start.
-    :param hang: between two signs of life of a node that serves; 0 is for ever.
-    :param drain: the end of the connections of a node.
-    """
-
-    ready: float
-    hang: float
-    drain: float
-
-
 class Patience:
     """Ends nodes that take too long.
 
-    :param limits: how long things may take.
+    :param limits: how long things may take, for nodes that do not say it themselves.
     :param log: for lines of the parent.
     """
 
@@ -76,30 +62,47 @@ class Patience:
         """
         if self._looked is None:
             self._looked = now
+        limits = self._of(node)
         wait = self._limits.drain + END_SECONDS if behind_another else 0.0
-        node.deadline = now + wait + self._limits.ready
+        node.deadline = now + wait + limits.ready
+
+    def apply(self, node: NodeProcess, limits: object) -> None:
+        """Apply the limits of the configuration that a node has read.
+
+        :param limits: what the node says about them.
+        """
+        before, node.limits = self._of(node), limits_of(limits, self._limits)
+        if node.state is NodeState.STARTING and node.deadline is not None:
+            node.deadline += node.limits.ready - before.ready
 
     def watch_for_hangs(self, node: NodeProcess) -> None:
-        """Expect signs of life of a node that serves."""
-        node.deadline = node.last_sign + self._limits.hang if self._limits.hang else None
+        """Expect signs of life of a node that serves; those that follow begin with its limits."""
+        self._limits = limits = self._of(node)
+        node.deadline = node.last_sign + limits.hang if limits.hang else None
 
     def ask_to_end(self, node: NodeProcess, now: float) -> None:
         """Ask a node to end its connections and itself, if it was not asked before."""
-        if node.state in (NodeState.LEAVING, NodeState.ENDED):
+        if node.is_asked_to_end or node.state is NodeState.ENDED:
             return
-        node.move(NodeState.LEAVING)
-        node.deadline = now + self._limits.drain + END_SECONDS
+        node.is_asked_to_end = True
+        deadline = now + self._of(node).drain + END_SECONDS
+        if node.state is NodeState.LEAVING:
+            # It has handed its sessions over, and is not in a hurry, or it is being killed.
+            deadline = min(deadline, node.deadline or math.inf)
+        else:
+            node.move(NodeState.LEAVING)
+        node.deadline = deadline
         node.signal(signal.SIGTERM)
 
     def expect_end(self, node: NodeProcess, now: float) -> None:
         """Give a node that has handed its sessions over its time to end."""
         if node.state is NodeState.SERVING:
             node.move(NodeState.LEAVING)
-            node.deadline = now + 2 * self._limits.drain + END_SECONDS
+            node.deadline = now + 2 * self._of(node).drain + END_SECONDS
 
     def hurry(self, node: NodeProcess, now: float) -> None:
         """Ask a node not to wait for its connections, or to end at all."""
-        if node.state is NodeState.LEAVING:
+        if node.is_asked_to_end:
             node.signal(signal.SIGTERM)
             # Many signals must not put the end off.
             node.deadline = min(node.deadline or math.inf, now + END_SECONDS)
@@ -111,13 +114,14 @@ class Patience:
         if node.deadline is None or now < node.deadline:
             return
         if node.state in (NodeState.STARTING, NodeState.READY):
-            node.fault = f"it was not ready within {self._limits.ready:g} s"
+            node.fault = f"it was not ready within {self._of(node).ready:g} s"
             self._kill(node, now)
         elif node.state is NodeState.SERVING:
-            if now - node.last_sign < self._limits.hang:
+            hang = self._of(node).hang
+            if now - node.last_sign < hang:
                 self.watch_for_hangs(node)
                 return
-            node.fault = f"it gave no sign of life for {self._limits.hang:g} s"
+            node.fault = f"it gave no sign of life for {hang:g} s"
             self._log.error("process {process} hangs: {why}", process=node.pid, why=node.fault)
             self._kill(node, now)
         else:
@@ -131,3 +135,6 @@ class Patience:
         node.move(NodeState.LEAVING)
         node.signal(signal.SIGQUIT)
         node.deadline = now + LAST_WORDS_SECONDS
+
+    def _of(self, node: NodeProcess) -> Limits:
+        return node.limits or self._limits

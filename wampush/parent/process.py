@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -18,11 +19,11 @@ from wampush.parent.command_socket import Answer, CommandSocket
 from wampush.parent.event_loop import EventLoop
 from wampush.parent.inheritance import Inheritance
 from wampush.parent.launcher import Command, Launcher
+from wampush.parent.limits import Limits
 from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Destination, standard_log, write_in_time
 from wampush.parent.node_process import NodeProcess
 from wampush.parent.output_lines import OutputLines
-from wampush.parent.patience import Limits
 from wampush.parent.supervision import Supervision
 from wampush.systemd.notifications import Notifier
 
@@ -59,6 +60,7 @@ class ParentProcess:
         for name in _WATCHDOG:
             environment.pop(name, None)
         sockets = ListeningSockets(inheritance.passed)
+        sockets.keep_from_children()
         for use, address, number, descriptor in inheritance.listening:
             sockets.adopt(use, address, number, socket.socket(fileno=descriptor))
         launcher = Launcher(
@@ -77,8 +79,7 @@ class ParentProcess:
             now=monotonic,
             surroundings=self,
         )
-        self._commands = CommandSocket(self._on_command)
-        self._loop.watch(self._commands.fileno(), self._on_connection)
+        self._commands = self._command_socket()
 
     def run(self) -> int:
         """Run until the end.
@@ -87,7 +88,8 @@ class ParentProcess:
         """
         self._supervision.start()
         self._loop.run(self._supervision.next_time, self._supervision.on_time)
-        self._commands.close()
+        if self._commands is not None:
+            self._commands.close()
         self._loop.close()
         return self._status
 
@@ -203,14 +205,29 @@ class ParentProcess:
 
     # Commands.
 
-    def _on_connection(self) -> None:
-        connection = self._commands.accept()
+    def _command_socket(self) -> CommandSocket | None:
+        try:
+            commands = CommandSocket(self._on_command)
+        except OSError as error:
+            # In another container with the same network, a process may have the same id.
+            self._log.warn(
+                "wampush upgrade and wampush reload cannot reach this process, send SIGUSR2 and "
+                "SIGHUP to process {process} instead: {error}",
+                process=os.getpid(),
+                error=error.strerror,
+            )
+            return None
+        self._loop.watch(commands.fileno(), partial(self._on_connection, commands))
+        return commands
+
+    def _on_connection(self, commands: CommandSocket) -> None:
+        connection = commands.accept()
         if connection is not None:
             descriptor = connection.fileno()
 
             def read() -> None:
                 self._loop.unwatch(descriptor)
-                self._commands.read(connection)
+                commands.read(connection)
 
             self._loop.watch(descriptor, read)
 

@@ -14,10 +14,11 @@ from typing import Final
 
 from wampush.control_channel import Message
 from wampush.parent.backoff import Backoff
+from wampush.parent.limits import Limits
 from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeProcess, NodeState
-from wampush.parent.patience import END_SECONDS, Limits, Patience
+from wampush.parent.patience import END_SECONDS, Patience
 from wampush.parent.reloads import Reloads
 from wampush.parent.replacement import RELOAD, UPGRADE, Answer, Replacement
 from wampush.parent.socket_requests import answer_request
@@ -25,6 +26,8 @@ from wampush.parent.surroundings import Surroundings
 from wampush.parent.targets import HTTP, PULL, WEBSOCKET
 
 _ALL: Final = (WEBSOCKET, HTTP, PULL)
+#: How a node ends that has put its sockets in order.
+_ORDERLY: Final = (0, -signal.SIGTERM, -signal.SIGINT)
 
 
 class Supervision:
@@ -97,7 +100,7 @@ class Supervision:
         elif message.kind == "reloaded":
             self._reloads.on_reloaded(message)
         elif message.kind == "hello":
-            self._on_hello(node, message.number("hand_over"))
+            self._on_hello(node, message)
         elif message.kind == "handed_over":
             self._patience.expect_end(node, self._now())
         elif message.kind == "hand_over_failed":
@@ -131,9 +134,10 @@ class Supervision:
         else:
             self._let_serve(node)
 
-    def _on_hello(self, node: NodeProcess, version: int) -> None:
+    def _on_hello(self, node: NodeProcess, message: Message) -> None:
         """Answer a node that asks whether it is going to take sessions over."""
-        node.hand_over_version = version
+        node.hand_over_version = message.number("hand_over")
+        self._patience.apply(node, message.fields.get("limits"))
         new = self._replacement
         takes_over = new is not None and new.node is node and new.can_move_from(self._current)
         node.send("role", {"takes_over": takes_over})
@@ -204,6 +208,8 @@ class Supervision:
         node.move(NodeState.ENDED)
         node.close()
         self.nodes.remove(node)
+        if node.has_served and status not in _ORDERLY:
+            self._sockets.let_in()
         if node is self._current:
             self._reloads.give_up(f"process {node.pid} has ended: {reason}")
         replacement = self._replacement
@@ -222,7 +228,7 @@ class Supervision:
         """Give up a replacement whose node has ended."""
         self._replacement = None
         node = replacement.node
-        has_old = self._current not in (node, None) and not replacement.is_irrevocable
+        has_old = self._current is not node and self.serves and not replacement.is_irrevocable
         consequence = "the running one goes on" if has_old else "starting it again"
         text = f"the new node has not become ready: {reason}"
         if not self._stopping:
@@ -239,7 +245,7 @@ class Supervision:
         if self._current is not None:
             # Nobody would accept from those that only the new one has asked for.
             self._sockets.keep_only(self._current.addresses)
-        if self._current is None or not self._current.is_alive:
+        if not self.serves:
             self._start_later(self._backoff.after(0.0))
 
     def _on_current_ended(
@@ -260,7 +266,6 @@ class Supervision:
             return
         since = node.serving_since
         served = 0.0 if since is None else self._now() - since
-        self._sockets.let_in()
         delay = self._backoff.after(served)
         self._log.error(
             "process {process} has ended: {why}; starting another one {when}",
@@ -374,8 +379,6 @@ class Supervision:
             self._is_over = True
             self._sockets.close(_ALL)
             self._surroundings.on_over(status)
-
-    # Time.
 
     def next_time(self) -> float:
         """Return when :meth:`on_time` is needed next."""

@@ -152,3 +152,25 @@ def test_a_new_node_that_ends_later_ends_the_forwarding(log: list[str]) -> None:
         assert any("takes no pushes any more" in line for line in log)
         nodes.old.reactor.advance(0.1)
         assert ended == [None]
+
+
+def test_a_mistake_in_a_step_ends_the_hand_over_and_not_the_node(
+    monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    with two_nodes() as nodes:
+        client = nodes.client(topics=["t"])
+        nodes.begin()
+        assert nodes.giving is not None
+
+        def fail() -> None:
+            raise TypeError("no JSON")
+
+        monkeypatch.setattr(nodes.giving._slices, "take", fail)
+        nodes.settle(nodes.old, nodes.new)
+        failed: Any = nodes.outcomes["old"]
+        assert "TypeError: no JSON; 0 sessions had moved" in str(failed.value)
+        assert failed.value.goes_on
+        assert "a step of the hand-over has failed" in log
+        nodes.old.publish("t", 1)
+        nodes.read_all()
+        assert client.events("t") == [1]

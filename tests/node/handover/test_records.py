@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -34,6 +36,28 @@ def test_records_arrive_however_the_stream_is_cut(
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class State:
+    """A part of a header."""
+
+    data: object
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("value", ["\ud83d", 2**70, nested(300)], ids=["emoji", "long", "deep"])
+def test_values_that_orjson_refuses_arrive_as_they_are(value: object) -> None:
+    data = encode(Kind.SESSIONS, {"sessions": [State({"name": value})]}, [b"body"])
+    (record,) = RecordReader().feed(data)
+    assert record.values == {"sessions": [{"data": {"name": value}}]}
+    assert bytes(record.body) == b"body"
+
+
 def test_a_kind_of_another_version_is_a_number() -> None:
     (record,) = RecordReader().feed(struct.pack("!IIB", 2, 2, 200) + b"{}")
     assert record.kind == 200
@@ -46,6 +70,7 @@ def test_a_kind_of_another_version_is_a_number() -> None:
         (struct.pack("!IIB", 2, 3, 1), "with a header of 3 bytes"),
         (struct.pack("!IIB", 2, 2, 1) + b"{x", "not JSON"),
         (struct.pack("!IIB", 2, 2, 1) + b"[]", "not an object"),
+        (struct.pack("!IIB", 3, 3, 1) + b" {x", "not JSON"),
     ],
 )
 def test_anything_else_breaks_the_stream(data: bytes, problem: str) -> None:

@@ -31,6 +31,7 @@ from wampush.config.tables.clients import ClientSettings
 from wampush.config.tables.limits import LimitSettings
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.config.tables.topics import HistorySettings, TopicSettings
+from wampush.edges.websocket.transfer.connection_state import Arrival
 from wampush.errors import CloseReason, OperatorError
 from wampush.node.handover import TakeOverFailed, TakingOver
 from wampush.node.handover.records import VERSION, Kind, encode
@@ -509,3 +510,45 @@ def test_what_had_arrived_ends_when_the_old_node_ends() -> None:
         assert failed.lost == 1
         assert client.is_ended
         assert nodes.new.broker.ledger.ends() == {"move-failed": 1}
+
+
+def test_attributes_of_users_travel_whatever_the_web_application_says() -> None:
+    # Half an emoji, as a program leaves it that cuts names, and a number of more than 64 bits.
+    strange = Identity("7", data={"name": "\ud83d", "number": 2**70, "list": [1.5, None]})
+    with two_nodes() as nodes:
+        client, other = nodes.client(topics=["t"]), nodes.client(topics=["t"])
+        become(nodes, client, strange)
+        given, taken = nodes.hand_over()
+        assert (given.sessions, taken.sessions, taken.lost) == (2, 2, 0)
+        assert at(nodes.new, client).identity == strange
+        nodes.new.publish("t", 1)
+        nodes.read_all()
+        assert client.events("t") == other.events("t") == [1]
+
+
+def test_a_session_that_cannot_go_on_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    begin, seen = Arrival.begin, []
+
+    def fail_once(arrival: Arrival) -> None:
+        seen.append(arrival)
+        if len(seen) == 1:
+            raise RuntimeError("a mistake")
+        begin(arrival)
+
+    monkeypatch.setattr(Arrival, "begin", fail_once)
+    with two_nodes() as nodes:
+        clients = [nodes.client(topics=["t"]) for _ in range(3)]
+        _, taken = nodes.hand_over()
+        assert taken.sessions == 3
+        nodes.read_all()
+        assert sorted(each.is_ended for each in clients) == [False, False, True]
+        assert "a session that has moved cannot go on" in log
+        for each in clients:
+            if not each.is_ended:
+                each.text(5, "more")
+        nodes.read_all()
+        nodes.new.publish("more", 1)
+        nodes.read_all()
+        assert [each.events("more") for each in clients if not each.is_ended] == [[1], [1]]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import faulthandler
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from wampush.config.tables.process import ProcessSettings
 from wampush.control_channel import VARIABLE, ControlChannel, Message
 from wampush.errors import ListenError
 from wampush.node.under_parent import link as link_module
@@ -71,7 +74,15 @@ def test_a_process_without_a_parent_has_no_link() -> None:
 def test_the_link_of_a_process_is_not_passed_on() -> None:
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     environment = {VARIABLE: str(other.detach()), "PATH": "/bin"}
-    link = ParentLink.of(environment)
+    before = {each: signal.getsignal(each) for each in (signal.SIGUSR1, signal.SIGUSR2)}
+    try:
+        link = ParentLink.of(environment)
+        # Both would end a process that does not handle them.
+        for each in before:
+            os.kill(os.getpid(), each)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
     assert link is not None
     assert environment == {"PATH": "/bin"}
     with one:
@@ -119,9 +130,11 @@ def test_a_socket_that_cannot_be_opened_raises_what_the_system_said(parent: Pare
 def test_a_node_asks_whether_it_takes_sessions_over(parent: Parent) -> None:
     parent.channel.send("role", {"takes_over": True})
     parent.channel.send("role", {})
-    assert parent.link.takes_over(3)
-    assert not parent.link.takes_over(0)
-    assert [each.number("hand_over") for each in parent.heard()] == [3, 0]
+    assert parent.link.takes_over(3, ProcessSettings(drain=2.5))
+    assert not parent.link.takes_over(0, ProcessSettings())
+    said = parent.heard()
+    assert [each.number("hand_over") for each in said] == [3, 0]
+    assert said[0].fields["limits"] == {"ready": 60.0, "hang": 15.0, "drain": 2.5}
 
 
 def test_a_node_waits_until_it_is_alone(parent: Parent) -> None:
@@ -179,6 +192,23 @@ def test_it_does_what_the_parent_says(parent: Parent) -> None:
     assert parent.calls == ["serve", "reload", "hand over", "take over"]
     assert parent.link.logPrefix() == "parent"
     parent.link.connectionLost()
+
+
+def test_a_mistake_does_not_cut_it_off(parent: Parent, log: list[str]) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake")
+
+    parent.start()
+    assert parent.link._handlers is not None
+    parent.link._handlers = replace(parent.link._handlers, serve=fail, reload=fail)
+    parent.channel.send("serve")
+    parent.channel.send("reload")
+    parent.link.doRead()
+    assert log == [
+        "could not do what the parent process says: serve",
+        "could not do what the parent process says: reload",
+    ]
+    assert parent.heard()[-1].text("problem") == "the server could not reload; its log says why"
 
 
 def test_it_stops_when_the_parent_is_gone(parent: Parent, log: list[str]) -> None:

@@ -215,7 +215,7 @@ class PullSocket(ZmqPullConnection):
             self._schedule()
 
     def drain(self, is_paused: Callable[[], bool]) -> None:
-        """Read what has arrived already, and stop listening.
+        """Read what has arrived already, and stop listening; nothing happens the second time.
 
         Reading comes first, because libzmq ends connections together with their listener and
         discards what it has not handed over by then.
@@ -223,6 +223,8 @@ class PullSocket(ZmqPullConnection):
         :param is_paused: returns whether pushes pause; then reading stops early, because more
             pushes would only disconnect the clients that have a backlog.
         """
+        if self._state is SocketState.DRAINING:
+            return
         self._move(SocketState.DRAINING)
         self._read_rest(is_paused)
         self._stop_listening()

@@ -168,7 +168,12 @@ class HandingOver(Listener):
         self._draining = Draining(
             self._node, self._slices, self._reactor, seconds=seconds, silence=silence
         )
-        return self._draining.start().addCallback(lambda _: self._close_when_sent())
+        return self._draining.start().addCallback(lambda _: self._end_pulling())
+
+    def _end_pulling(self) -> Deferred[None]:
+        # What backends have sent until now is forwarded, too.
+        self._node.pull.drain()
+        return self._close_when_sent()
 
     def _close_when_sent(self) -> Deferred[None]:
         self._drained = Deferred()
@@ -287,10 +292,16 @@ class HandingOver(Listener):
         if self._stream.backlog:
             # on_drained comes back here, so that only one slice waits in memory.
             return
-        if self._phase is Phase.HISTORIES:
-            self._send_histories()
-        elif self._phase is Phase.SESSIONS:
-            self._send_slice()
+        try:
+            if self._phase is Phase.HISTORIES:
+                self._send_histories()
+            elif self._phase is Phase.SESSIONS:
+                self._send_slice()
+        except Exception as error:  # noqa: BLE001 - mistakes of this program
+            # Otherwise all clients would wait until the parent has no more patience.
+            _log.failure("a step of the hand-over has failed")
+            self._stream.close()
+            self.on_broken(f"{type(error).__name__}: {error}")
 
     @property
     def _history(self) -> Any:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from wampush.broker.delivery.backpressure import Backpressure
     from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.websocket.server import WebSocketEdge
+    from wampush.edges.zeromq.pull_sockets import PullSockets
 
 
 class Parts(Protocol):
@@ -28,6 +29,10 @@ class Parts(Protocol):
     @property
     def backpressure(self) -> Backpressure:
         """Pauses sources while much waits for the other node."""
+
+    @property
+    def pull(self) -> PullSockets:
+        """Has the backends over ZeroMQ."""
 
     @property
     def websocket(self) -> WebSocketEdge:

@@ -11,7 +11,9 @@ takes another :data:`VERSION`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from enum import IntEnum, unique
 from struct import Struct
 from typing import Any, Final, NamedTuple
@@ -26,6 +28,8 @@ VERSION: Final = 1
 MAX_BYTES: Final = 1024 * 1024 * 1024
 #: Length of all that follows, length of the header, kind.
 _HEAD: Final = Struct("!IIB")
+#: Begins a header that only Python's own module reads as it was written.
+_SLOW: Final = b" "
 
 
 class StreamBroken(OperatorError):
@@ -77,9 +81,26 @@ def encode(kind: Kind, values: object, parts: Sequence[bytes | memoryview] = ())
     :param values: the header, a mapping or dataclass.
     :param parts: of the body.
     """
-    header = orjson.dumps(values)
+    header = _header(values)
     size = sum(map(len, parts))
     return b"".join((_HEAD.pack(len(header) + size, len(header), kind), header, *parts))
+
+
+def _header(values: object) -> bytes:
+    try:
+        return orjson.dumps(values)
+    except orjson.JSONEncodeError:
+        # Claims of a web application may be what orjson refuses: half a surrogate pair, which is
+        # what is left of an emoji that was cut, numbers of more than 64 bits, deep nesting.
+        return _SLOW + json.dumps(values, default=_members).encode()
+
+
+def _members(value: Any) -> Mapping[str, Any]:
+    return {each.name: getattr(value, each.name) for each in fields(value)}
+
+
+def _values(header: bytes) -> Any:
+    return json.loads(header) if header.startswith(_SLOW) else orjson.loads(header)
 
 
 class RecordReader:
@@ -110,8 +131,8 @@ class RecordReader:
         whole = bytes(memoryview(data)[_HEAD.size : end])
         del data[:end]
         try:
-            values = orjson.loads(whole[:header])
-        except orjson.JSONDecodeError as error:
+            values = _values(whole[:header])
+        except (ValueError, RecursionError) as error:
             raise StreamBroken(f"the header of a record is not JSON: {error}") from error
         if not isinstance(values, dict):
             raise StreamBroken("the header of a record is not an object")

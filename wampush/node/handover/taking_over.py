@@ -261,7 +261,7 @@ class TakingOver(Listener):
         for _ in range(min(BEGIN_PER_TURN, len(self._arrivals))):
             arrival = self._arrivals.popleft()
             if arrival.connection.transport.connected:
-                arrival.begin()
+                _begin(arrival)
         if self._arrivals:
             self._reactor.callLater(0, self._begin_some)
 
@@ -282,6 +282,15 @@ class TakingOver(Listener):
         except PublicationRefused as error:
             origin = f"topic {publication.topic}"
             self._broker.ledger.refuse(source or Source.CLIENT, origin, error, publication.payload)
+
+
+def _begin(arrival: Arrival) -> None:
+    try:
+        arrival.begin()
+    except Exception:  # noqa: BLE001 - mistakes of this program
+        # As Twisted does with its connections; the others must not wait for ever.
+        _log.failure("a session that has moved cannot go on")
+        arrival.connection.transport.abortConnection()
 
 
 def _nothing() -> None:

@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wampush.config.tables.process import ProcessSettings
 from wampush.control_channel import MAX_TEXT, VARIABLE, ControlChannel, Message
 from wampush.edges.zeromq.binding import listen_error
 
@@ -28,6 +29,8 @@ _log = Logger(namespace="wampush.node")
 HEARTBEAT: Final = 1.0
 #: Seconds that the parent has to answer a question.
 PATIENCE: Final = 30.0
+#: Signals by which the parent begins a new file of the log, or an upgrade.
+_PARENTS_SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
 
 
 class ParentGone(Exception):
@@ -75,7 +78,13 @@ class ParentLink:
             process has it.
         """
         name = environment.pop(VARIABLE, "")
-        return cls(ControlChannel.of_descriptor(int(name))) if name.isdecimal() else None
+        if not name.isdecimal():
+            return None
+        for number in _PARENTS_SIGNALS:
+            # Those who send one to all processes of a service do not mean to end this one. A
+            # handler, other than SIG_IGN, is not passed on to programs that this process starts.
+            signal.signal(number, lambda *_: None)
+        return cls(ControlChannel.of_descriptor(int(name)))
 
     # Before the reactor runs.
 
@@ -134,13 +143,20 @@ class ParentLink:
         except ConnectionError as error:
             raise ParentGone(f"the parent process has ended: {error}") from error
 
-    def takes_over(self, version: int) -> bool:
+    def takes_over(self, version: int, process: ProcessSettings) -> bool:
         """Return whether this node is going to take the sessions of another one over.
 
         :param version: of the records that this node reads and writes; 0 if it cannot.
+        :param process: how long this node may take for things, which the parent enforces.
         :raises ParentGone: there is no answer.
         """
-        return self._ask("hello", "role", hand_over=version).fields.get("takes_over") is True
+        limits = {
+            "ready": process.ready_timeout,
+            "hang": process.hang_timeout,
+            "drain": process.drain,
+        }
+        answer = self._ask("hello", "role", hand_over=version, limits=limits)
+        return answer.fields.get("takes_over") is True
 
     # With the reactor.
 
@@ -212,10 +228,19 @@ class ParentLink:
         """Handle what has arrived."""
         try:
             while self._reactor is not None and (message := self._channel.receive()) is not None:
-                self._on_message(message)
+                self._carry_out(message)
                 message.close_descriptors()
         except ConnectionError:
             self._on_gone()
+
+    def _carry_out(self, message: Message) -> None:
+        try:
+            self._on_message(message)
+        except Exception:  # noqa: BLE001 - mistakes of this program
+            # Twisted would stop to read what the parent says.
+            _log.failure("could not do what the parent process says: {kind}", kind=message.kind)
+            if message.kind == "reload":
+                self.reloaded(problem="the server could not reload; its log says why")
 
     def connectionLost(self, reason: object = None) -> None:
         """Handle the end of the reactor."""
