@@ -15,7 +15,7 @@ from typing import Final
 
 #: What one source may read in a turn, whichever limit is reached first.
 TURN_MESSAGES: Final = 1000
-TURN_SECONDS: Final = 0.003
+TURN_SECONDS: Final = 0.005
 #: Seconds that a turn of one source may take, its sends included, before its next share is smaller.
 BUSY_SECONDS: Final = 0.003
 #: The smallest part of a share: below it, more turns would cost more than they help others.
