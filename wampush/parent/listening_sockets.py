@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from wampush.errors import Defect
 from wampush.parent.targets import PULL, Listening, Target, of_address
 
 # <asm-generic/socket.h>; Python's socket module does not have it.
@@ -26,8 +27,8 @@ _HIDDEN: Final = ".full"
 _FIRST_PASSED: Final = 3
 
 
-class NotManaged(Exception):
-    """Only the node itself can open an address."""
+class NotManaged(Defect):
+    """Only the node itself can open an address; whoever asks here has to expect that."""
 
 
 @dataclass(slots=True)

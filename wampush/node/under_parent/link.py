@@ -22,6 +22,7 @@ from zope.interface import implementer
 from wampush.config.tables.process import ProcessSettings
 from wampush.control_channel import MAX_TEXT, VARIABLE, ControlChannel, Message
 from wampush.edges.zeromq.binding import listen_error
+from wampush.errors import OperatorError
 
 _log = Logger(namespace="wampush.node")
 
@@ -33,7 +34,7 @@ PATIENCE: Final = 30.0
 _PARENTS_SIGNALS: Final = (signal.SIGUSR1, signal.SIGUSR2)
 
 
-class ParentGone(Exception):
+class ParentGone(OperatorError):
     """The parent has ended, or does not answer."""
 
 
