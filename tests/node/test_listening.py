@@ -164,6 +164,22 @@ class SlowPort:
         return self.closed
 
 
+def test_requests_over_http_are_reported(reactor: Any) -> None:
+    class Site(Factory):
+        busy = True
+
+        def has_requests(self) -> bool:
+            return self.busy
+
+    opened = sockets(reactor)
+    assert not opened.has_requests()
+    site = Site()
+    opened.open_http("tcp:8082:interface=127.0.0.1", site)
+    assert opened.has_requests()
+    site.busy = False
+    assert not opened.has_requests()
+
+
 def test_each_kind_is_closed_by_itself(reactor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     websocket: Any = SlowPort()
     http: Any = SlowPort()

@@ -26,6 +26,10 @@ class Recorder:
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments, **more: self.calls.append((name, *arguments, *more.values()))
 
+    def has_requests(self) -> bool:
+        """Nothing waits for an answer."""
+        return False
+
     def names(self) -> list[str]:
         return [each[0] for each in self.calls]
 
@@ -70,11 +74,18 @@ def test_sessions_move_and_the_old_node_ends(nodes: TwoNodes) -> None:
     assert name == "serve"
     assert report.startswith("1 sessions and 0 publications taken over in ")
     assert old.around.names()[:2] == ["pause", "handed_over"]
+    assert new.moving._is_needed()
     settle(nodes, 3.0)
     assert old.around.names() == ["pause", "handed_over", "stop"]
+    # This one need not wait for that one any more when it is replaced itself.
+    assert not new.moving._is_needed()
     nodes.new.publish("a", 1)
     nodes.read_all()
     assert client.events("a") == [1]
+    counts = nodes.new.node.replacements
+    assert (counts.moved, counts.not_moved) == (1, 0)
+    new.handlers.note_outcome("upgrade", True)
+    assert counts.outcomes()["upgrade", "done"] == 1
 
 
 def test_the_old_node_goes_on_when_the_new_one_is_gone(nodes: TwoNodes) -> None:

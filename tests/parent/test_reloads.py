@@ -20,6 +20,7 @@ def test_the_answer_of_the_node_decides() -> None:
     lines: list[str] = []
     replaced: list[Answer] = []
     answers: list[tuple[bool, str]] = []
+    outcomes: list[bool] = []
     watching = Mock(Surroundings)
     log = Log(lambda line, _: lines.append(line))
     reloads = Reloads(log, watching, replaced.append)
@@ -28,11 +29,14 @@ def test_the_answer_of_the_node_decides() -> None:
             reloads.ask(node, lambda *answer: answers.append(answer))
             reloads.ask(node, None)
             assert [each.kind for each in node.heard()] == ["reload", "reload"]
-            reloads.on_reloaded(Message("reloaded", fields))
+            reloads.on_reloaded(node, Message("reloaded", fields))
+            outcomes += [each.fields["is_done"] for each in node.heard()]
     assert answers == [
         (False, "wrong"),
         (True, "keys and certificates were read again; no setting has changed"),
     ]
+    # What becomes of the third, its new node counts.
+    assert outcomes == [False, True]
     assert "log.level changed, so a new node starts" in lines[-1]
     assert calls(watching) == ["on_reloading", "on_reloading", "on_reloaded"] * 3
     replaced[0](True, "it serves")

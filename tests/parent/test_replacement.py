@@ -17,6 +17,15 @@ def test_everybody_who_asked_gets_one_answer() -> None:
     assert answers == [(True, "done")]
 
 
+def test_the_node_that_serves_counts_the_outcome() -> None:
+    with fake_node() as node, fake_node(2) as serving:
+        Replacement(UPGRADE, node, 0.0).answer(False, "it does not start", serving)
+        (message,) = serving.heard()
+        assert (message.kind, message.text("of")) == ("outcome", "upgrade")
+        assert message.fields["is_done"] is False
+        assert node.heard() == []
+
+
 def test_sessions_move_between_nodes_with_the_same_records() -> None:
     with fake_node(1) as old, fake_node(2) as new:
         replacement = Replacement(UPGRADE, new, 0.0)

@@ -53,6 +53,7 @@ from wampush.node.history import history_reader
 from wampush.node.monitoring.collector_pauses import CollectorPauses
 from wampush.node.monitoring.inspection import Inspection
 from wampush.node.monitoring.loop_lag import LoopLag
+from wampush.node.monitoring.replacements import Replacements
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -80,6 +81,7 @@ class Node:
     :param inspection: what operators may see.
     :param loop_lag: measures how late the event loop is.
     :param collector_pauses: measures the pauses of the garbage collector.
+    :param replacements: counts upgrades and reloads.
     :param access_log: gets a line for each ended connection; None where it is off.
     :param late_journal: stores the publications of durable topics once another process does not;
         None where none does.
@@ -100,6 +102,7 @@ class Node:
     inspection: Inspection
     loop_lag: LoopLag
     collector_pauses: CollectorPauses
+    replacements: Replacements
     access_log: AccessLog | None
     late_journal: LateJournal | None
 
@@ -173,6 +176,7 @@ def build(
         inspection=_inspection(requests, websocket, redis, webhooks),
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
         collector_pauses=CollectorPauses(),
+        replacements=Replacements(),
         access_log=access,
         late_journal=journal if isinstance(journal, LateJournal) else None,
     )

@@ -66,6 +66,7 @@ def make_site(
             collector_pauses=node.collector_pauses.durations,
             push_ids=node.acknowledged_pushes.ids,
             ready=readiness.by_part,
+            replacements=node.replacements,
         )
     )
     view = _view(settings, node, metrics, readiness, serving, websocket_url)
@@ -77,6 +78,8 @@ def make_site(
         on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
         on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
         access_log=node.access_log,
+        # Otherwise backends would go on with a process that is about to end.
+        keeps_connections=lambda: serving.state is not ServingState.DRAINING,
     )
     return site
 

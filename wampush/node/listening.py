@@ -7,7 +7,7 @@ Must not import: the broker, the edges; what answers on a socket is handed in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.logger import Logger
@@ -20,6 +20,13 @@ from wampush.node.under_parent.link import ParentLink
 from wampush.systemd.passed_sockets import unused_names
 
 _log = Logger(namespace="wampush.node")
+
+
+class HttpSite(Protocol):
+    """What answers on an HTTP port (``IProtocolFactory``)."""
+
+    def has_requests(self) -> bool:
+        """Return whether requests are on their way, or being answered."""
 
 
 class ListeningSockets:
@@ -42,6 +49,7 @@ class ListeningSockets:
         #: Each with its URL scheme.
         self._websocket: list[tuple[str, listeners.ListeningPort]] = []
         self._http: list[tuple[str, listeners.ListeningPort]] = []
+        self._sites: list[HttpSite] = []
         self._endpoints: list[str] = []
 
     def open_websocket(self, endpoint: str, factory: Any) -> None:
@@ -56,14 +64,22 @@ class ListeningSockets:
         self._websocket.append((scheme, self._open("websocket", endpoint, factory)))
 
     def open_http(self, endpoint: str, factory: Any) -> None:
-        """Listen for HTTP requests; otherwise like :meth:`open_websocket`."""
+        """Listen for HTTP requests; otherwise like :meth:`open_websocket`.
+
+        :param factory: an :class:`HttpSite`.
+        """
         scheme = "https" if tls.is_tls(endpoint) else "http"
+        self._sites.append(factory)
         self._http.append((scheme, self._open("http", endpoint, factory)))
 
     def pause(self) -> None:
         """Leave connections to others that listen on the same sockets, until :meth:`accept`."""
         for _, port in (*self._websocket, *self._http):
             port.stopReading()
+
+    def has_requests(self) -> bool:
+        """Return whether requests over HTTP are on their way, or being answered."""
+        return any(each.has_requests() for each in self._sites)
 
     def accept(self) -> None:
         """Accept connections from now on."""

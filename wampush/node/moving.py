@@ -59,6 +59,7 @@ class Moving:
         self._reactor = reactor
         self._serving = serving
         self._drain = drain
+        self._taking: TakingOver | None = None
 
     def handlers(
         self,
@@ -83,8 +84,12 @@ class Moving:
             hand_over=lambda stream: self.hand_over(stream, stop_once),
             take_over=lambda stream: self.take_over(stream, serve),
             reload=reload,
+            note_outcome=self._note_outcome,
             stop=stop_once,
         )
+
+    def _note_outcome(self, kind: str, is_done: bool) -> None:
+        self._node.replacements.note(kind, is_done=is_done)
 
     def hand_over(self, stream: socket.socket, on_end: Callable[[], object]) -> None:
         """Hand the sessions over.
@@ -109,11 +114,14 @@ class Moving:
                 drain=seconds,
             )
             self._link.handed_over(seconds)
-            handing.drain(seconds).addBoth(lambda _: on_end())
+            drained = handing.drain(seconds, is_needed=self._is_needed)
+            drained.addBoth(lambda _: on_end())
 
         def on_failed(failure: Failure) -> None:
             error = failure.value
             goes_on = isinstance(error, HandOverFailed) and error.goes_on
+            if isinstance(error, HandOverFailed):
+                self._node.replacements.note_sessions(moved=0, not_moved=error.lost)
             _log.error("the hand-over failed: {error}", error=str(error))
             self._link.hand_over_failed(str(error), goes_on=goes_on)
             if goes_on:
@@ -140,4 +148,10 @@ class Moving:
         def on_failed(failure: Failure) -> None:
             self._link.failed(str(failure.value))
 
-        TakingOver(stream, self._node, self._reactor).start().addCallbacks(on_taken_over, on_failed)
+        self._taking = TakingOver(stream, self._node, self._reactor)
+        self._taking.start().addCallbacks(on_taken_over, on_failed)
+
+    def _is_needed(self) -> bool:
+        """Return whether requests are on their way, or the node before this one still forwards."""
+        is_fed = self._taking is not None and self._taking.is_fed
+        return is_fed or self._sockets.has_requests()

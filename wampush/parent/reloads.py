@@ -10,7 +10,7 @@ from collections.abc import Callable
 from wampush.control_channel import Message
 from wampush.parent.log import Log
 from wampush.parent.node_process import NodeProcess
-from wampush.parent.replacement import Answer
+from wampush.parent.replacement import RELOAD, Answer, report_outcome
 from wampush.parent.surroundings import Surroundings
 
 
@@ -51,7 +51,7 @@ class Reloads:
         for each in self._ended():
             each(False, reason)
 
-    def on_reloaded(self, message: Message) -> None:
+    def on_reloaded(self, node: NodeProcess, message: Message) -> None:
         """Go on, once the node has read its files again."""
         answers = self._ended()
 
@@ -60,6 +60,8 @@ class Reloads:
                 each(is_done, text)
 
         problem, changed = message.text("problem"), message.text("changed")
+        if problem or not changed:
+            report_outcome(node, RELOAD, is_done=not problem)
         if problem:
             answer(False, problem)
         elif changed:

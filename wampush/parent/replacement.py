@@ -54,8 +54,18 @@ class Replacement:
             old.send("hand_over", {}, (one.fileno(),))
             self.node.send("take_over", {}, (other.fileno(),))
 
-    def answer(self, is_done: bool, text: str) -> None:
-        """Give the outcome to everybody who asked."""
+    def answer(self, is_done: bool, text: str, counting: NodeProcess | None = None) -> None:
+        """Give the outcome to everybody who asked.
+
+        :param counting: the node that serves now; it shows in its metrics how often there was what.
+        """
+        if counting is not None:
+            report_outcome(counting, self.kind, is_done=is_done)
         answers, self.answers = self.answers, []
         for each in answers:
             each(is_done, text)
+
+
+def report_outcome(node: NodeProcess, kind: str, *, is_done: bool) -> None:
+    """Have a node count a replacement, or a reload that needed none."""
+    node.send("outcome", {"of": kind, "is_done": is_done})

@@ -98,7 +98,7 @@ class Supervision:
         elif message.kind == "failed":
             self._on_failed(node, message.text("reason"))
         elif message.kind == "reloaded":
-            self._reloads.on_reloaded(message)
+            self._reloads.on_reloaded(node, message)
         elif message.kind == "hello":
             self._on_hello(node, message)
         elif message.kind == "handed_over":
@@ -188,7 +188,7 @@ class Supervision:
             text = f"process {node.pid} serves after {self._now() - replacement.started:.1f} s"
             text += f"; {report}" if (report := message.text("report")) else ""
             self._log.info("{kind}: {text}", kind=replacement.kind, text=text)
-            replacement.answer(True, text)
+            replacement.answer(True, text, node)
             self._surroundings.on_reloaded()
 
     def _on_failed(self, node: NodeProcess, reason: str) -> None:
@@ -239,12 +239,12 @@ class Supervision:
                 text=text,
             )
             self._surroundings.on_reloaded()
-        replacement.answer(False, text)
         if node is self._current:
             self._current = None
         if self._current is not None:
             # Nobody would accept from those that only the new one has asked for.
             self._sockets.keep_only(self._current.addresses)
+        replacement.answer(False, text, self._current)
         if not self.serves:
             self._start_later(self._backoff.after(0.0))
 

@@ -305,3 +305,16 @@ def test_a_connection_that_is_lost_reads_no_further_request(port: Port) -> None:
     port.clock.advance(0)
     assert transport.value().count(b"HTTP/1.1 200 ") == 1
     assert port.clock.getDelayedCalls() == []
+
+
+def test_a_node_that_is_replaced_keeps_no_connection(port: Port) -> None:
+    channel, transport = port.connect()
+    assert port.site.has_requests()
+    channel.dataReceived(REQUEST)
+    assert b"Connection: close" not in transport.value()
+    assert not port.site.has_requests()
+    port.site.keeps_connections = lambda: False
+    transport.clear()
+    channel.dataReceived(REQUEST)
+    assert b"Connection: close" in transport.value()
+    assert transport.disconnecting

@@ -12,8 +12,10 @@ import pytest
 import zmq
 
 from tests.edges.zeromq.key_files import Keys
-from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, push_socket
+from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, numbers, push_socket
+from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
+from wampush.edges.zeromq.monitor import _has_unread
 from wampush.errors import Refusal
 
 
@@ -131,6 +133,62 @@ def test_after_draining_nothing_is_watched(address: str, tmp_path: Path) -> None
             assert running.node.pull.connections == 0
         # libzmq leaves the file where it is.
         assert {each.name for each in tmp_path.iterdir()} <= {"pushes"}
+
+
+def test_nothing_of_a_backend_that_is_dismissed_is_lost(address: str) -> None:
+    with bridge(address) as running, push_socket(running.addresses[0]) as backend:
+        sent = 0
+
+        def push(to: Bridge, count: int) -> None:
+            nonlocal sent
+            for _ in range(count):
+                backend.send_multipart([b"t", b"%d" % sent])
+                sent += 1
+                to.turns(1)
+
+        push(running, 100)
+        running.until(lambda: len(running.seen) == sent)
+        while running.node.pull.connections:
+            running.node.pull.dismiss_peers()
+            push(running, 1)
+        running.node.pull.drain()
+        with bridge(running.addresses[0]) as successor:
+            push(successor, 100)
+            successor.until(lambda: len(running.seen) + len(successor.seen) >= sent)
+            assert numbers([*running.seen, *successor.seen]) == list(range(sent))
+        assert refused(running) == {}
+
+
+def test_a_backend_that_is_held_loses_nothing_either(address: str) -> None:
+    count = 40
+    with bridge(address, high_water_mark=2) as running:
+        pull = running.node.pull
+        running.pressure.hold(Hold.TOTAL)
+        with push_socket(running.addresses[0]) as backend:
+            for number in range(count):
+                backend.send_multipart([b"t", b'"%d %s"' % (number, b"x" * 500_000)])
+            running.until(lambda: pull._sockets[0].socket.get(zmq.EVENTS) & zmq.POLLIN)
+            pull.dismiss_peers()
+            running.turns(20)
+            running.pressure.release(Hold.TOTAL)
+
+            def is_dismissed() -> bool:
+                pull.dismiss_peers()
+                return pull.connections == 0
+
+            running.until(is_dismissed)
+            pull.drain()
+            with bridge(running.addresses[0]) as successor:
+                successor.until(lambda: len(running.seen) + len(successor.seen) >= count)
+                assert numbers([*running.seen, *successor.seen]) == list(range(count))
+
+
+def test_what_is_unread_is_seen() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        assert not _has_unread(one)
+        other.send(b"x")
+        assert _has_unread(one)
 
 
 def test_vanished_hosts_are_noticed() -> None:

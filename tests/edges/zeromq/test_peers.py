@@ -28,6 +28,8 @@ class World:
         self.time = 0.0
         self.lines: list[str] = []
         self.disconnected: list[int] = []
+        self.dismissed: list[int] = []
+        self.unread: set[int] = set()
         self.ledger = Ledger(lambda: self.time, reporting_to(self.lines.append))
         self.limit = PeerLimit(most, lambda: self.time)
         self.peers = Peers(
@@ -43,6 +45,12 @@ class World:
 
     def disconnect(self, descriptor: int) -> None:
         self.disconnected.append(descriptor)
+
+    def dismiss(self, descriptor: int) -> bool:
+        if descriptor in self.unread:
+            return False
+        self.dismissed.append(descriptor)
+        return True
 
     def happens(self, *events: tuple[int, int]) -> None:
         for event, value in events:
@@ -140,6 +148,22 @@ def test_a_backend_too_many_is_turned_away_and_counted_once() -> None:
     world.happens((FAILED, errno.EPIPE), (GONE, 2))
     assert world.refused == {Refusal.BACKEND_LIMIT: 1}
     assert world.limit.count == 1
+
+
+def test_all_are_dismissed_also_those_that_come_later_and_nobody_is_blamed() -> None:
+    world = World()
+    world.happens((ACCEPTED, 1), (SUCCEEDED, 0), (ACCEPTED, 2))
+    world.unread = {1}
+    world.peers.dismiss()
+    assert world.dismissed == [2]
+    world.unread.clear()
+    world.peers.dismiss()
+    assert world.dismissed == [2, 1]
+    world.happens((ACCEPTED, 3))
+    assert world.dismissed == [2, 1, 3]
+    assert world.limit.count == 3
+    world.happens((FAILED, errno.EPIPE), (GONE, 2), (GONE, 3), (GONE, 1))
+    assert (world.limit.count, world.refused, world.disconnected) == (0, {}, [])
 
 
 def test_the_end_of_an_unknown_connection_is_ignored() -> None:

@@ -48,6 +48,22 @@ def test_connections_end_one_after_the_other_and_get_events_until_then() -> None
         assert ended == [None]
 
 
+def test_requests_that_are_still_to_be_answered_are_waited_for() -> None:
+    with two_nodes() as nodes:
+        nodes.hand_over()
+        assert nodes.giving is not None
+        ended: list[None] = []
+        is_busy = [True]
+        drained = nodes.giving.drain(1.0, silence=0.5, is_needed=lambda: is_busy[0])
+        drained.addCallback(ended.append)
+        nodes.old.reactor.advance(1.2)
+        assert not ended
+        is_busy[0] = False
+        nodes.old.reactor.advance(0.1)
+        nodes.settle(nodes.old, nodes.new)
+        assert ended == [None]
+
+
 def test_a_backend_that_never_falls_silent_is_not_waited_for_for_ever() -> None:
     with two_nodes() as nodes:
         nodes.hand_over()

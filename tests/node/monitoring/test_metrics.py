@@ -31,6 +31,7 @@ from wampush.node.core import make_core
 from wampush.node.monitoring.metric import Histogram
 from wampush.node.monitoring.metrics import METRICS, _of_durable
 from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.replacements import Replacements
 from wampush.node.monitoring.scrape import Metrics
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
@@ -45,6 +46,7 @@ class MeasuredNode:
         self.node = MemoryNode(topics=topics)
         self.redis: list[dict[str, object]] = []
         self.loop_lag, self.collector_pauses = Durations(), Durations()
+        self.replacements = Replacements()
         self.metrics = Metrics(
             NodeState(
                 broker=self.node.broker,
@@ -58,6 +60,7 @@ class MeasuredNode:
                 held_pushes=lambda: self.node.node.acknowledged_pushes.held,
                 push_ids=self.node.node.acknowledged_pushes.ids,
                 ready=lambda: {"websocket": True, "redis": False},
+                replacements=self.replacements,
                 loop_lag=self.loop_lag,
                 collector_pauses=self.collector_pauses,
             )
@@ -118,6 +121,18 @@ def test_a_scrape_has_type_and_help_of_each_metric(measuring: MeasuredNode) -> N
             else:
                 assert sample.name == each.name
                 assert set(sample.labels) == set(each.labels)
+
+
+def test_upgrades_and_what_became_of_sessions(measuring: MeasuredNode) -> None:
+    assert measuring.value("wampush_upgrades_total", kind="reload", outcome="failed") == 0
+    measuring.replacements.note("upgrade", is_done=True)
+    measuring.replacements.note("reload", is_done=False)
+    measuring.replacements.note_sessions(moved=7, not_moved=2)
+    assert measuring.value("wampush_upgrades_total", kind="upgrade", outcome="done") == 1
+    assert measuring.value("wampush_upgrades_total", kind="upgrade", outcome="failed") == 0
+    assert measuring.value("wampush_upgrades_total", kind="reload", outcome="failed") == 1
+    assert measuring.value("wampush_sessions_moved_total", outcome="moved") == 7
+    assert measuring.value("wampush_sessions_moved_total", outcome="not-moved") == 2
 
 
 def test_sessions_connections_and_topics(measuring: MeasuredNode) -> None:

@@ -8,6 +8,7 @@ from tests.edges.websocket.in_memory import MemoryNode
 from wampush.durations import Durations
 from wampush.node.monitoring.metrics import METRICS
 from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.replacements import Replacements
 from wampush.node.monitoring.scrape import Metrics
 
 
@@ -32,6 +33,7 @@ def test_values_are_read_when_they_are_scraped() -> None:
             held_pushes=lambda: 0,
             push_ids=MemoryNode().node.acknowledged_pushes.ids,
             ready=lambda: {"websocket": True, "redis": False},
+            replacements=Replacements(),
             loop_lag=Durations(),
             collector_pauses=Durations(),
         )

@@ -41,6 +41,7 @@ class Parent:
             hand_over=lambda stream: self._take("hand over", stream),
             take_over=lambda stream: self._take("take over", stream),
             reload=call("reload"),
+            note_outcome=lambda kind, is_done: self.calls.append(f"{kind} {is_done}"),
             stop=call("stop"),
         )
         self.link.start(self.reactor, handlers)
@@ -181,6 +182,7 @@ def test_it_gives_signs_of_life_and_reports(parent: Parent) -> None:
 def test_it_does_what_the_parent_says(parent: Parent) -> None:
     parent.channel.send("serve")
     parent.channel.send("a kind of another release")
+    parent.channel.send("outcome", {"of": "reload", "is_done": False})
     parent.channel.send("reload")
     with socket.socket() as stream:
         parent.channel.send("hand_over", {}, descriptors=[stream.fileno()])
@@ -189,7 +191,7 @@ def test_it_does_what_the_parent_says(parent: Parent) -> None:
     parent.link._on_message(Message("serve", {}))
     parent.start()
     parent.link.doRead()
-    assert parent.calls == ["serve", "reload", "hand over", "take over"]
+    assert parent.calls == ["serve", "reload False", "reload", "hand over", "take over"]
     assert parent.link.logPrefix() == "parent"
     parent.link.connectionLost()
 

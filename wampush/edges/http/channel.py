@@ -89,6 +89,9 @@ TIMEOUTS: Final[Mapping[Phase, float | None]] = MappingProxyType(
 class ChannelOwner(Protocol):
     """Keeps account of the connections."""
 
+    def keeps_connections(self) -> bool:
+        """Return whether connections may take further requests."""
+
     def on_open(self, channel: BoundedChannel) -> None:
         """Take note of a new connection."""
 
@@ -104,6 +107,8 @@ class ChannelOwner(Protocol):
 
 #: In which a connection waits for its peer.
 _WAITS_FOR_PEER: Final = frozenset(Phase) - {Phase.RESPONSE}
+#: In which a request is on its way, or being answered.
+_WITH_REQUEST: Final = frozenset({Phase.NEW, Phase.HEADER, Phase.BODY, Phase.RESPONSE})
 
 
 class BoundedChannel(HTTPChannel):
@@ -121,6 +126,11 @@ class BoundedChannel(HTTPChannel):
     _timer: Any = None
     _next_request: Any = None
     _phase = Phase.NEW
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is on its way, or being answered."""
+        return self._phase in _WITH_REQUEST
 
     @property
     def can_give_way(self) -> bool:
@@ -166,6 +176,13 @@ class BoundedChannel(HTTPChannel):
         """Wait for the response."""
         self._enter(Phase.RESPONSE)
         HTTPChannel.allContentReceived(self)
+
+    def checkPersistence(self, request: Request, version: bytes) -> bool:
+        """Return whether the connection takes another request, and say so in the response."""
+        if self.factory.keeps_connections():
+            return bool(HTTPChannel.checkPersistence(self, request, version))
+        request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+        return False
 
     def on_header(self, request: Request) -> None:
         """Take note of a request whose header is complete."""

@@ -11,7 +11,7 @@ has waited longest for its peer, and has not shown the token, makes room for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, Protocol, TypeVar
 
 
@@ -50,6 +50,9 @@ class ConnectionPlaces(Generic[Connection]):
 
     def __len__(self) -> int:
         return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._connections)
 
     def address_is_full(self, address: str) -> bool:
         """Whether an address has all the places that one address may have."""

@@ -129,6 +129,7 @@ class HttpEdge:
         on_wrong_protocol: Callable[[str, str], None],
         on_websocket: Callable[[str, str], None],
         access_log: AccessLog | None = None,
+        keeps_connections: Callable[[], bool] = lambda: True,
     ) -> BoundedSite:
         """Return the factory that an endpoint listens with.
 
@@ -139,6 +140,7 @@ class HttpEdge:
         :param on_websocket: gets the address of a client that tried to open a WebSocket, and a
             sentence with the right URL or "".
         :param access_log: gets a line for each request; None for no access log.
+        :param keeps_connections: see :class:`BoundedSite`.
         """
         refuse_websocket = partial(self._refuse_websocket, on_websocket)
         return BoundedSite(
@@ -150,6 +152,7 @@ class HttpEdge:
             on_wrong_protocol=on_wrong_protocol,
             reactor=reactor,
             access_log=access_log,
+            keeps_connections=keeps_connections,
         )
 
     def _refuse_unreadable_path(self, request: Request) -> bytes:

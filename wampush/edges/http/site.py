@@ -183,6 +183,8 @@ class BoundedSite(Site):
         about what it does.
     :param reactor: for timers (``IReactorTime``).
     :param access_log: gets a line for each request; None for no access log.
+    :param keeps_connections: returns whether connections may take further requests; not when
+        another process is to get them.
     """
 
     noisy = False
@@ -200,10 +202,12 @@ class BoundedSite(Site):
         on_wrong_protocol: Callable[[str, str], None],
         reactor: Any,
         access_log: AccessLog | None = None,
+        keeps_connections: Callable[[], bool] = lambda: True,
     ) -> None:
         Site.__init__(self, root, requestFactory=BoundedRequest, timeout=None, reactor=reactor)
         self.access_log = access_log
         self.body_limit = body_limit
+        self.keeps_connections = keeps_connections
         self.is_permitted = permits
         self.channels: ConnectionPlaces[BoundedChannel] = ConnectionPlaces(
             limits.connections, limits.per_address, limits.counted_as
@@ -225,6 +229,10 @@ class BoundedSite(Site):
             self.channels.free(oldest)
             oldest.abort()
         return Site.buildProtocol(self, addr)
+
+    def has_requests(self) -> bool:
+        """Return whether requests are on their way, or being answered."""
+        return any(each.has_request for each in self.channels)
 
     def on_open(self, channel: BoundedChannel) -> None:
         """Count a new connection."""

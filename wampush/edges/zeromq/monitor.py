@@ -9,9 +9,11 @@ sent for a push. No thread is needed: the monitor is a reader of the reactor lik
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import struct
+import termios
 from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any, Final
@@ -29,6 +31,7 @@ from wampush.edges.zeromq.peers import EVENTS, Peers
 _ACCEPTED: Final = int(zmq.EVENT_ACCEPTED)
 _LISTENING: Final = int(zmq.EVENT_LISTENING)
 _EVENT: Final = struct.Struct("=Hi")
+_COUNT: Final = struct.Struct("i")
 
 
 class MonitorReader(ControlReader):
@@ -117,6 +120,17 @@ class PeerMonitor:
         if self._reader is not None:
             self._reader.doRead()
 
+    def dismiss_peers(self) -> None:
+        """Have the backends connect anew, to another process that listens on the same socket.
+
+        Only this side of their connections ends: libzmq in the backend notices that, closes its
+        side and connects again. What it has sent before is read here. It would lose what it could
+        not send because the connection took no more, so this waits for a moment at which nothing of
+        the backend is unread: call it again until none is connected.
+        """
+        self.read()
+        self._peers.dismiss()
+
     def stop(self) -> None:
         """Stop watching, and let everybody connect."""
         reader, self._reader = self._reader, None
@@ -144,13 +158,18 @@ class PeerMonitor:
     def disconnect(self, descriptor: int) -> None:
         """End the connection of a peer; libzmq reports its end later."""
         with self._borrowed.borrow(descriptor) as peer:
+            if peer is not None and self._is_peer(peer):
+                _shut_down(peer, socket.SHUT_RDWR)
+
+    def dismiss(self, descriptor: int) -> bool:
+        """Have a peer connect anew, unless something of it is unread; return whether it is done."""
+        with self._borrowed.borrow(descriptor) as peer:
             if peer is None or not self._is_peer(peer):
-                return
-            try:
-                peer.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                # It has left already, which libzmq reports as well.
-                return
+                return True
+            if _has_unread(peer):
+                return False
+            _shut_down(peer, socket.SHUT_WR)
+            return True
 
     def _is_peer(self, peer: socket.socket) -> bool:
         return self._gate is not None and accepted_by(peer, self._gate.listener)
@@ -171,3 +190,18 @@ class PeerMonitor:
         self._address = str(last.rstrip(b"\0").decode())
         self._gate = Gate(socket.socket(fileno=os.dup(descriptor)))
         self._limit.add(self._gate)
+
+
+def _shut_down(peer: socket.socket, sides: int) -> None:
+    try:
+        peer.shutdown(sides)
+    except OSError:
+        # It has left already, which libzmq reports as well.
+        return
+
+
+def _has_unread(peer: socket.socket) -> bool:
+    """Return whether bytes have arrived that libzmq has not read."""
+    answer = fcntl.ioctl(peer.fileno(), termios.FIONREAD, bytes(_COUNT.size))
+    (count,) = _COUNT.unpack(answer)
+    return bool(count)

@@ -47,6 +47,9 @@ class PeerSockets(Protocol):
     def disconnect(self, descriptor: int) -> None:
         """End the connection of a peer; libzmq reports its end later."""
 
+    def dismiss(self, descriptor: int) -> bool:
+        """Have a peer connect anew, unless something of it is unread; return whether it is done."""
+
 
 class Peers:
     """Follows the peers of one socket, and reports those whose handshake fails.
@@ -78,7 +81,10 @@ class Peers:
         self._handshaking: dict[int, float] = {}
         #: How many of them have an outcome already.
         self._decided = 0
+        #: Those whose end says nothing about their handshake.
         self._turned_away: set[int] = set()
+        self._is_leaving = False
+        self._dismissed: set[int] = set()
         #: What libzmq found wrong; the end of that connection is its next event.
         self._failure: str | None = None
 
@@ -105,6 +111,22 @@ class Peers:
         else:
             self._failure = "The peer closed the connection."
 
+    def dismiss(self) -> None:
+        """Have peers connect anew, also those that connect here from now on.
+
+        Peers of which something is unread are left for the next call.
+        """
+        self._is_leaving = True
+        self._turned_away.update(self._handshaking)
+        self._handshaking.clear()
+        self._decided = 0
+        for descriptor in self._origins.keys() - self._dismissed:
+            self._dismiss(descriptor)
+
+    def _dismiss(self, descriptor: int) -> None:
+        if self._sockets.dismiss(descriptor):
+            self._dismissed.add(descriptor)
+
     def forget(self) -> None:
         """Stop counting the peers; the socket is being closed."""
         for _ in self._origins:
@@ -114,10 +136,13 @@ class Peers:
     def _on_accepted(self, descriptor: int) -> None:
         has_room = self._limit.enter()
         origin = self._origins[descriptor] = self._sockets.origin(descriptor)
-        if has_room:
+        if has_room and not self._is_leaving:
             self._handshaking[descriptor] = self._now()
             return
         self._turned_away.add(descriptor)
+        if self._is_leaving:
+            self._dismiss(descriptor)
+            return
         self._refuse(origin, Refusal.BACKEND_LIMIT, f"{self._limit.most} are allowed.")
         self._sockets.disconnect(descriptor)
 
@@ -127,6 +152,7 @@ class Peers:
         if origin is None:
             return
         self._limit.leave()
+        self._dismissed.discard(descriptor)
         if descriptor in self._turned_away:
             self._turned_away.discard(descriptor)
             return

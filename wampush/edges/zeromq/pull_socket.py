@@ -214,6 +214,11 @@ class PullSocket(ZmqPullConnection):
         if self._state is SocketState.OPEN and self.read_scheduled is None:
             self._schedule()
 
+    def dismiss_peers(self) -> None:
+        """Have backends connect anew, to another process; see :class:`PeerMonitor`."""
+        if self._monitor is not None:
+            self._monitor.dismiss_peers()
+
     def drain(self, is_paused: Callable[[], bool]) -> None:
         """Read what has arrived already, and stop listening; nothing happens the second time.
 

@@ -129,6 +129,15 @@ class PullSockets:
         paths = [each.removeprefix("ipc://") for each in bound if each.startswith("ipc://")]
         return [each for each in paths if not each.startswith("@")]
 
+    def dismiss_peers(self) -> None:
+        """Have backends connect anew, to another process that listens on the same sockets.
+
+        What they have sent before is still read here. Call it again until :attr:`connections` says
+        that none is left.
+        """
+        for each in self._sockets:
+            each.dismiss_peers()
+
     def drain(self) -> None:
         """Publish what has arrived already, and stop listening."""
         for each in self._sockets:

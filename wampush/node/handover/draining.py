@@ -5,6 +5,7 @@ Owns: the pace, and when nothing is left to be done. Must not import: ``node.ser
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -18,20 +19,25 @@ if TYPE_CHECKING:
 
 #: Seconds without a push after which no backend is taken to push here any more.
 SILENCE_SECONDS: Final = 0.5
+#: Seconds between two looks at the backends that are still connected. ZeroMQ's connect again after
+#: 100 ms, by when only the new node should accept them.
+LOOK_SECONDS: Final = 0.005
 
 
 class Draining:
     """Ends what has stayed in the old node.
 
     Connections that stay get events until it is their turn, so that their clients do not all come
-    back at once. Then backends have time to fall silent: those that have pushed here go on until
-    the old node closes its sockets.
+    back at once. Backends over ZeroMQ are made to connect anew, to the new node; then those that
+    push over other ways have time to fall silent, and requests to be answered.
 
     :param node: the node.
     :param slices: the sessions that have moved.
     :param reactor: for timers.
     :param seconds: in which connections end, and calls are answered.
     :param silence: see :data:`SILENCE_SECONDS`; at most ``seconds`` more are waited for it.
+    :param is_needed: returns whether something may come that no silence of backends rules out, such
+        as requests over HTTP that are on their way.
     """
 
     def __init__(
@@ -42,12 +48,16 @@ class Draining:
         *,
         seconds: float,
         silence: float = SILENCE_SECONDS,
+        is_needed: Callable[[], bool] = lambda: False,
     ) -> None:
         self._websocket = node.websocket
+        self._pull = node.pull
+        self._backpressure = node.backpressure
         self._slices = slices
         self._reactor = reactor
         self._seconds = seconds
         self._silence = silence
+        self._is_needed = is_needed
         self._last_push = self._give_up_at = 0.0
         self._done: Deferred[None] = Deferred()
 
@@ -59,8 +69,17 @@ class Draining:
         step = self._seconds / max(1, len(staying))
         for number, connection in enumerate(staying):
             self._reactor.callLater(number * step, _end, connection)
+        self._release_backends()
         self._reactor.callLater(self._seconds, self._look)
         return self._done
+
+    def _release_backends(self) -> None:
+        """Stop listening to backends once none is connected and everything of them is read."""
+        self._pull.dismiss_peers()
+        if not self._pull.connections and not self._backpressure.paused:
+            self._pull.drain()
+        elif self._reactor.seconds() < self._give_up_at:
+            self._reactor.callLater(LOOK_SECONDS, self._release_backends)
 
     def on_push(self) -> None:
         """Note that a backend still pushes here."""
@@ -68,7 +87,10 @@ class Draining:
 
     def _look(self) -> None:
         now = self._reactor.seconds()
-        left = min(self._silence - (now - self._last_push), self._give_up_at - now)
+        quiet = self._silence - (now - self._last_push)
+        if self._pull.connections or self._is_needed():
+            quiet = max(quiet, self._silence / 10)
+        left = min(quiet, self._give_up_at - now)
         if left > 0:
             self._reactor.callLater(left, self._look)
             return

@@ -158,15 +158,26 @@ class HandingOver(Listener):
         self._schedule(0)
         return self._done
 
-    def drain(self, seconds: float, silence: float = SILENCE_SECONDS) -> Deferred[None]:
+    def drain(
+        self,
+        seconds: float,
+        silence: float = SILENCE_SECONDS,
+        is_needed: Callable[[], bool] = lambda: False,
+    ) -> Deferred[None]:
         """End what cannot move; call it when the other node has everything.
 
         :param seconds: see :class:`Draining`.
         :param silence: likewise.
+        :param is_needed: likewise.
         :returns: fires when nothing is left to be done here, and the stream has ended.
         """
         self._draining = Draining(
-            self._node, self._slices, self._reactor, seconds=seconds, silence=silence
+            self._node,
+            self._slices,
+            self._reactor,
+            seconds=seconds,
+            silence=silence,
+            is_needed=is_needed,
         )
         return self._draining.start().addCallback(lambda _: self._end_pulling())
 
@@ -349,6 +360,7 @@ class HandingOver(Listener):
         broker.fanout.end_batch()
         values = {
             "node": snapshot_node(broker, self._slices.is_moved),
+            "replacements": self._node.replacements.snapshot(),
             "ledger": broker.ledger.snapshot(),
             "budgets": self._websocket.snapshot_budgets(),
             "sessions": len(self._slices),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wampush.broker.requests.handler import RequestHandler
     from wampush.edges.websocket.server import WebSocketEdge
     from wampush.edges.zeromq.pull_sockets import PullSockets
+    from wampush.node.monitoring.replacements import Replacements
 
 
 class Parts(Protocol):
@@ -37,6 +38,10 @@ class Parts(Protocol):
     @property
     def websocket(self) -> WebSocketEdge:
         """Has the connections."""
+
+    @property
+    def replacements(self) -> Replacements:
+        """Counts what has become of sessions."""
 
     def open_journal(self) -> None:
         """Open the store of durable topics, which the other node has closed.

@@ -32,6 +32,7 @@ from wampush.known_fields import known_fields
 from wampush.node.handover.publications import history_of, publication_of, publication_values
 from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
 from wampush.node.handover.stream import Listener, RecordStream
+from wampush.node.monitoring.replacements import ReplacementCounts
 
 if TYPE_CHECKING:
     import socket
@@ -88,6 +89,7 @@ class TakingOver(Listener):
         self._requests = node.requests
         self._websocket = node.websocket
         self._open_journal = node.open_journal
+        self._replacements = node.replacements
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
         self._arrivals: deque[Arrival] = deque()
@@ -95,7 +97,7 @@ class TakingOver(Listener):
         self._own: list[tuple[Source | None, Publication]] = []
         self._sessions = self._lost = self._publications = 0
         self._begun = 0.0
-        self._is_greeted = self._has_everything = False
+        self._is_greeted = self._has_everything = self._is_over = False
         self._done: Deferred[TakenOver] = Deferred()
         self._stop_watching: Callable[[], None] = _nothing
         self._handlers: Final[Mapping[int, Callable[[Record], None]]] = {
@@ -122,6 +124,11 @@ class TakingOver(Listener):
         self._stream.start()
         return self._done
 
+    @property
+    def is_fed(self) -> bool:
+        """Whether the other node, which has told everything, still forwards what comes to it."""
+        return self._has_everything and not self._is_over
+
     def close(self) -> None:
         """End the stream: nothing more is taken."""
         self._stream.close()
@@ -144,6 +151,7 @@ class TakingOver(Listener):
 
     def on_broken(self, problem: str) -> None:
         """The other node is gone."""
+        self._is_over = True
         if self._has_everything:
             self._stop_watching()
             _log.info("the old process forwards nothing any more: {problem}", problem=problem)
@@ -228,6 +236,10 @@ class TakingOver(Listener):
             raise StreamBroken(str(error)) from error
         self._has_everything = True
         broker.ledger.resume(LedgerState(**known_fields(LedgerState, values.get("ledger") or {})))
+        counts = known_fields(ReplacementCounts, values.get("replacements") or {})
+        self._replacements.resume(ReplacementCounts(**counts))
+        not_moved = self._lost + int(values.get("staying") or 0)
+        self._replacements.note_sessions(moved=self._sessions, not_moved=not_moved)
         self._websocket.restore_budgets(values.get("budgets") or ())
         resume_node(broker, node_state(values.get("node") or {}))
         broker.divert(None)

@@ -54,6 +54,11 @@ def _dropped(state: NodeState) -> Samples:
     return [((policy,), dropped.get(policy, 0)) for policy in policies]
 
 
+def _sessions_moved(state: NodeState) -> Samples:
+    counts = state.replacements
+    return [(("moved",), counts.moved), (("not-moved",), counts.not_moved)]
+
+
 def _of_durable(read: Callable[[DurablePublishing], float]) -> Callable[[NodeState], Samples]:
     return lambda state: [((), read(each) if (each := state.broker.durable) else 0.0)]
 
@@ -87,6 +92,20 @@ METRICS: Final = (
         ("part",),
         "1 while a part of the node is ready, otherwise 0; /readyz says why.",
         lambda state: [((part,), float(ready)) for part, ready in state.ready().items()],
+    ),
+    Metric(
+        "wampush_upgrades_total",
+        MetricKind.COUNTER,
+        ("kind", "outcome"),
+        "Upgrades and reloads, done and failed, of this process and of those it has replaced.",
+        lambda state: state.replacements.outcomes().items(),
+    ),
+    Metric(
+        "wampush_sessions_moved_total",
+        MetricKind.COUNTER,
+        ("outcome",),
+        "Sessions that upgrades have moved to a new process, and connections that could not move.",
+        _sessions_moved,
     ),
     Metric(
         "wampush_sessions",

@@ -13,6 +13,7 @@ from typing import Protocol
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.durations import Durations
+from wampush.node.monitoring.replacements import Replacements
 
 
 class KnownPushIds(Protocol):
@@ -40,6 +41,7 @@ class NodeState:
     :param held_pushes: returns how many pushes over HTTP wait.
     :param push_ids: the ids of pushes over HTTP.
     :param ready: returns for each part of the node whether it is ready, as ``/readyz`` shows it.
+    :param replacements: upgrades and reloads.
     :param loop_lag: how late the event loop was.
     :param collector_pauses: how long the garbage collector has stopped the process.
     """
@@ -55,5 +57,6 @@ class NodeState:
     held_pushes: Callable[[], int]
     push_ids: KnownPushIds
     ready: Callable[[], Mapping[str, bool]]
+    replacements: Replacements
     loop_lag: Durations
     collector_pauses: Durations

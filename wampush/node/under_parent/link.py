@@ -44,6 +44,7 @@ class Handlers:
 
     :param serve: begins to accept connections and to pull pushes.
     :param reload: reads files again, and calls :meth:`ParentLink.reloaded`.
+    :param note_outcome: takes the kind of a replacement, and whether it was done.
     :param stop: ends the node, because its parent is gone.
     :param hand_over: hands the sessions over to the node at the other end of a socket.
     :param take_over: takes them over, then serves.
@@ -53,6 +54,7 @@ class Handlers:
     hand_over: Callable[[socket.socket], object]
     take_over: Callable[[socket.socket], object]
     reload: Callable[[], object]
+    note_outcome: Callable[[str, bool], object]
     stop: Callable[[], object]
 
 
@@ -262,6 +264,8 @@ class ParentLink:
             handlers.take_over(socket.socket(fileno=os.dup(message.descriptors[0])))
         elif message.kind == "reload":
             handlers.reload()
+        elif message.kind == "outcome":
+            handlers.note_outcome(message.text("of"), message.fields.get("is_done") is True)
 
     def _on_gone(self) -> None:
         handlers = self._handlers
