@@ -17,7 +17,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint style types pytest own-tests bench fuzz lock reference release clean help example-chat example-orders example-php
+.PHONY: run test lint style types pytest own-tests bench soak fuzz lock reference release clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -29,6 +29,7 @@ help:
 	@echo "make own-tests"
 	@echo "            list the modules that their own tests do not cover, after a full run of pytest"
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" selects some, BENCH_ARGS=--help lists options"
+	@echo "make soak   upgrade and reload a server under random clients for an hour; MINUTES=N"
 	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N sets the inputs per parser"
 	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
 	@echo "make reference"
@@ -94,6 +95,12 @@ bench: $(VENV)/.runtime
 
 # The editable install comes last: what no lock names is removed before it.
 INSTALL_PROJECT = scripts/uv.sh pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+
+MINUTES ?= 60
+
+soak: $(VENV)/.runtime
+	scripts/install_system_packages.sh bench
+	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 $(VENV)/.runtime: $(LOCKS) $(INSTALLER) pyproject.toml
 	scripts/install_locked.sh $(VENV) $(LOCKS)

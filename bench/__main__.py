@@ -30,6 +30,7 @@ from bench import (
     readers,
     state,
     table,
+    upgrades,
 )
 from bench.native import BenchError, build
 from bench.processes import cores
@@ -56,9 +57,10 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "recovery": history.recovery,
     "state": state.state,
     "event-source": event_source.event_source,
+    "upgrade": upgrades.upgrade,
 }
 #: They count faults and measure no time, and take minutes or need Chromium.
-ON_REQUEST = frozenset(("kills", "event-source"))
+ON_REQUEST = frozenset(("kills", "event-source", "upgrade"))
 
 
 def _arguments() -> argparse.Namespace:

@@ -166,10 +166,14 @@ class Server:
         return text.count("Traceback") + text.count("Unhandled")
 
 
-def _wait_for(server: Server, ready: str) -> None:
+def wait_for_line(server: Server, ready: str) -> None:
+    """Wait until the log of a server that starts has a text.
+
+    :raises BenchError: it has ended, or does not become ready.
+    """
     deadline = time.monotonic() + START_SECONDS
     assert server.log is not None
-    while ready not in server.log.read_text(errors="replace"):
+    while not server.log.exists() or ready not in server.log.read_text(errors="replace"):
         if server.process.poll() is not None or time.monotonic() > deadline:
             raise BenchError(f"the server did not start:\n{server.log.read_text()[-2000:]}")
         time.sleep(0.02)
@@ -211,7 +215,7 @@ def wampush(
         process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         stack.callback(stop, process)
         server = Server(process.pid, port, feed, "zmq", http_port if http else 0, log, process)
-        _wait_for(server, " publish: ")
+        wait_for_line(server, " publish: ")
         server.settle(5.0)
         yield server
 
@@ -316,10 +320,11 @@ class Publisher:
     """Sends pushes to a server, from a process of its own; see ``bench.publisher``.
 
     :param server: where.
-    :param count: pushes.
+    :param count: pushes; 0 for as many as there are until :meth:`finish`.
     :param rate: pushes per second; 0 for as fast as they are accepted.
     :param size: bytes of a push.
     :param topic: of all pushes.
+    :param topics: how many topics have pushes in turn; more than one have their number at the end.
     :param as_client: whether a WebSocket client publishes instead of a backend.
     :param gives_way: whether it leaves its core to other processes; see :data:`GIVE_WAY`.
     """
@@ -332,11 +337,12 @@ class Publisher:
         size: int,
         *,
         topic: str = TOPIC,
+        topics: int = 1,
         as_client: bool = False,
         gives_way: bool = False,
     ) -> None:
         kind, port = ("client", server.port) if as_client else (server.kind, server.feed)
-        arguments = [kind, str(port), str(count), str(rate), str(size), topic]
+        arguments = [kind, str(port), str(count), str(rate), str(size), topic, str(topics)]
         self._process = spawn(
             cores()[1],
             [*(GIVE_WAY if gives_way else ()), sys.executable, "-m", "bench.publisher", *arguments],
@@ -358,6 +364,13 @@ class Publisher:
         assert self._process.stdin is not None
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
+
+    def finish(self) -> int:
+        """Stop publishing; return how many pushes were sent, for a publisher without a count."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        return int(self._process.stdout.readline())
 
     def done(self) -> bool:
         """Return whether everything is sent."""

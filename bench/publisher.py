@@ -1,9 +1,11 @@
 """A backend that pushes events with numbers and timestamps.
 
-    python -m bench.publisher zmq|tcp|client PORT COUNT RATE SIZE [TOPIC]
+    python -m bench.publisher zmq|tcp|client PORT COUNT RATE SIZE [TOPIC [TOPICS]]
 
 Prints "connected", waits for a line, then sends COUNT events of SIZE bytes, RATE per second or,
-with 0, as fast as they are accepted. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark;
+with 0, as fast as they are accepted. With COUNT 0 it goes on until standard input ends, and prints
+how many there were. With more than one of TOPICS, these are TOPIC0, TOPIC1 and so on in turn, and
+events are numbered for each of them. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark;
 ``tcp`` feeds the floor program. ``client`` is a WebSocket client that publishes; with RATE 0 it
 sends everything in one go.
 
@@ -12,10 +14,12 @@ Owns: the contents of an event. Must not import: wampush, scenarios.
 
 from __future__ import annotations
 
+import select
 import socket
 import sys
 import time
 from collections.abc import Callable
+from itertools import count as endless
 
 import zmq
 
@@ -99,23 +103,37 @@ def _sender(
     return _over_tcp(port, bool(rate))
 
 
-def main(kind: str, port: int, count: int, rate: float, size: int, topic: str = "bench") -> None:
+def main(
+    kind: str,
+    port: int,
+    count: int,
+    rate: float,
+    size: int,
+    topic: str = "bench",
+    topics: int = 1,
+) -> None:
     """Push; the arguments are described above."""
     send, close = _sender(kind, port, rate, topic)
     print("connected", flush=True)
     sys.stdin.readline()
     filler = b"x" * size
-    name = topic.encode()
+    names = [topic.encode()] if topics == 1 else [b"%s%d" % (topic.encode(), n) for n in range(topics)]
     clock = time.monotonic_ns
     begun = time.monotonic()
-    for number in range(count):
+    number = 0
+    for number in range(count) if count else endless():
+        if not count and select.select([sys.stdin], [], [], 0)[0]:
+            break
         if rate:
             due = begun + number / rate
             while (left := due - time.monotonic()) > 0:
                 time.sleep(left)
-        front = b'{"category":"%s","n":%d,"t":%d,"p":"' % (name, number, clock())
+        name, order = names[number % topics], number // topics
+        front = b'{"category":"%s","n":%d,"t":%d,"p":"' % (name, order, clock())
         send(front + filler[: max(0, size - len(front) - 2)] + b'"}')
     close()
+    if not count:
+        print(number)
 
 
 if __name__ == "__main__":
@@ -125,5 +143,6 @@ if __name__ == "__main__":
         int(sys.argv[3]),
         float(sys.argv[4]),
         int(sys.argv[5]),
-        *sys.argv[6:],
+        *sys.argv[6:7],
+        *map(int, sys.argv[7:]),
     )

@@ -73,6 +73,17 @@ def test_churn_leaves_nothing_behind():
     assert left == [("descriptors", "0"), ("connections", "0"), ("timers", "0")], result.stdout
 
 
+def test_nobody_notices_upgrades():
+    result = run_bench("bench", "upgrade", "--scale", "0.002", "--rounds", "1")
+    assert result.returncode == 0, result.stderr
+    figures = dict(re.findall(r"sessions: ([a-z ]+) +\| +(-?\d+) ", result.stdout))
+    found = {name.strip(): count for name, count in figures.items()}
+    assert found == {
+        **dict.fromkeys(("disconnected", "events lost", "events repeated"), "0"),
+        "descriptors left": found["descriptors left"],
+    }
+
+
 @pytest.mark.parametrize("name", ["50 clients", "4 peers", "1 MB/s"])
 def test_fairness_puts_a_load_on_the_server(tmp_path, monkeypatch, name):
     weights = [each for each in fairness.WEIGHTS if each.name.startswith(name)]
@@ -141,6 +152,13 @@ def test_stress_run_finds_nothing_wrong():
     result = run_bench("bench.stress", "--seconds", "3", "--clients", "12")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 breaches" in result.stdout
+
+
+def test_a_short_soak_finds_nothing_wrong():
+    result = run_bench("bench.soak", "--minutes", "0.1", "--clients", "8", "--pause", "1")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "0 breaches" in result.stdout
+    assert "upgrade 1" in result.stdout
 
 
 class TestWatch:

@@ -12,6 +12,7 @@
  *   -r N     read N bytes per second and client once all are open, with little room in the kernel
  *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
  *   -m TEXT  send this message instead of SUBSCRIBE, such as a call of wampush.subscribe
+ *   -k K     that number is taken modulo K
  *   -L       local addresses of all of 127.0.0.0/8, for more clients than one address has ports
  *
  * A client is open when it got 101 with the right proof and WELCOME.  When all are open, a line
@@ -44,7 +45,7 @@ typedef struct {
 } client;
 
 static struct {
-	int port, clients, at_once, stalled, spread;
+	int port, clients, at_once, stalled, spread, topics;
 	long expected, cycles, rate;
 	double seconds, resume;
 	const char *topic, *message;
@@ -153,9 +154,12 @@ static void welcomed(client *c)
 	opening--;
 	opened++;
 	const char *number = strstr(opt.topic, "%d");
+	long which = opt.cycles ? cycles_begun : (long)c->number;
+	if (opt.topics)
+		which %= opt.topics;
 	if (number)
 		snprintf(topic, sizeof topic, "%.*s%ld%s", (int)(number - opt.topic), opt.topic,
-			 opt.cycles ? cycles_begun : (long)c->number, number + 2);
+			 which, number + 2);
 	else
 		snprintf(topic, sizeof topic, "%s", opt.topic);
 	int size = opt.message ? snprintf(text, sizeof text, "%s", opt.message)
@@ -410,7 +414,7 @@ static void say_result(double seconds)
 
 static void read_options(int argc, char **argv)
 {
-	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:Z:r:C:m:L")) != -1;)
+	for (int o; (o = getopt(argc, argv, "n:c:s:e:t:z:Z:r:C:m:k:L")) != -1;)
 		switch (o) {
 		case 'n': opt.clients = atoi(optarg); break;
 		case 'c': opt.at_once = atoi(optarg); break;
@@ -422,6 +426,7 @@ static void read_options(int argc, char **argv)
 		case 'r': opt.rate = atol(optarg); break;
 		case 'C': opt.cycles = atol(optarg); break;
 		case 'm': opt.message = optarg; break;
+		case 'k': opt.topics = atoi(optarg); break;
 		case 'L': opt.spread = 1; break;
 		default: exit(1);
 		}

@@ -1,0 +1,103 @@
+"""A server with a parent process, whose node can be replaced while it is measured.
+
+Owns: its start, under supervisord if that is installed, and upgrades and reloads of it.
+Must not import: wampush, scenarios.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from bench.native import ROOT, BenchError
+from bench.processes import Server, cores, free_ports, spawn, stop, wait_for_line
+
+#: Seconds that a replacement may take; more is a failure.
+PATIENCE: Final = 120.0
+_READY: Final = re.compile(r" ready: wampush \S+, process (\d+)")
+_SERVES: Final = re.compile(r"serves after ([\d.]+) s")
+
+
+@dataclass(slots=True)
+class Supervised:
+    """A running server with a parent.
+
+    :param server: its node, as it is measured; :meth:`look_again` after each replacement.
+    :param parent: the process id of the parent.
+    """
+
+    server: Server
+    parent: int
+
+    def replace(self, kind: str) -> float:
+        """Replace the node; return the seconds until the new one served, 0 if none was needed.
+
+        :param kind: "upgrade" or "reload".
+        :raises BenchError: it has failed.
+        """
+        command = [sys.executable, "-m", "wampush.cli", kind, "--pid", str(self.parent)]
+        process = spawn(cores()[1], command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            said, _ = process.communicate(timeout=PATIENCE)
+        finally:
+            stop(process)
+        if process.returncode:
+            raise BenchError(f"a replacement has failed: {said.strip()}")
+        self.look_again()
+        found = _SERVES.search(said)
+        return float(found[1]) if found else 0.0
+
+    def look_again(self) -> None:
+        """Measure the node that has served last."""
+        assert self.server.log is not None
+        self.server.pid = int(_READY.findall(self.server.log.read_text(errors="replace"))[-1])
+
+
+@contextlib.contextmanager
+def supervised(folder: Path, settings: str) -> Iterator[Supervised]:
+    """Run a server with a parent, whose configuration is ``wampush.toml`` in a folder.
+
+    :param folder: also for its log.
+    :param settings: the TOML.
+    """
+    config, log, pid_file = (folder / f"wampush.{each}" for each in ("toml", "log", "pid"))
+    config.write_text(settings)
+    twistd = Path(sys.executable).with_name("twistd")
+    with free_ports(3) as (port, feed, http), contextlib.ExitStack() as stack:
+        command = [str(twistd), "-n", f"--pidfile={pid_file}", "wampush", "--config", str(config)]
+        command += ["--listen", f"tcp:{port}:interface=127.0.0.1"]
+        command += ["--pull", f"tcp://127.0.0.1:{feed}"]
+        command += ["--http", f"tcp:{http}:interface=127.0.0.1"]
+        supervisord = shutil.which("supervisord")
+        output: Any = subprocess.DEVNULL
+        if supervisord is None:
+            output = stack.enter_context(log.open("w"))
+        else:
+            program = folder / "supervisord.conf"
+            program.write_text(_program(command, folder, log))
+            command = [supervisord, "--nodaemon", "--configuration", str(program)]
+        process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        stack.callback(stop, process)
+        server = Server(process.pid, port, feed, "zmq", http, log, process)
+        wait_for_line(server, " ready: ")
+        running = Supervised(server, int(pid_file.read_text()))
+        running.look_again()
+        yield running
+
+
+def _program(command: list[str], folder: Path, log: Path) -> str:
+    """Return a configuration of supervisord, with the settings of deploy/supervisor."""
+    return (
+        f"[supervisord]\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={folder}/supervisord.pid\n"
+        f"[program:wampush]\ncommand={shlex.join(command)}\ndirectory={ROOT}\nautorestart=true\n"
+        "startsecs=2\nstopsignal=TERM\nstopwaitsecs=15\nkillasgroup=true\nredirect_stderr=true\n"
+        f"stdout_logfile={log}\nstdout_logfile_maxbytes=0\n"
+    )
