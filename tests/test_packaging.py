@@ -25,6 +25,8 @@ from tests.support.daemon import Daemon, running_daemon
 from tests.support.locks import locked
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE
+from wampush.cli.running_parents import ask
+from wampush.testing.ports import reserved_ports
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (
@@ -110,7 +112,12 @@ def copy_distribution(name: str, site_packages: Path) -> None:
 @pytest.fixture(scope="module")
 def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The interpreter of an environment that holds runtime.lock and the wheel, nothing else."""
-    folder = tmp_path_factory.mktemp("environment")
+    return installed(wheel, tmp_path_factory.mktemp("environment"))
+
+
+def installed(wheel: Path, folder: Path) -> Path:
+    """Make an environment of runtime.lock and a wheel; return its interpreter."""
+    folder.mkdir(exist_ok=True)
     run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
     python = folder / "bin" / "python"
     (site_packages,) = folder.glob("lib/python3*/site-packages")
@@ -243,6 +250,54 @@ def test_the_installed_daemon_brings_a_push_to_a_client(python: Path, tmp_path: 
             f"{daemon.http_url}/static/demo/demo.js", timeout=PATIENCE
         ) as answer:
             assert answer.read() == (ROOT / "static" / "demo" / "demo.js").read_bytes()
+
+
+def with_version(wheel: Path, version: str, folder: Path) -> Path:
+    """The wheel once more, as another version."""
+    before, after = wampush.__version__, version
+    path = folder / wheel.name.replace(before, after)
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "wampush/__init__.py" or name.endswith((".dist-info/METADATA", "/RECORD")):
+                content = content.replace(before.encode(), after.encode())
+            target.writestr(name.replace(f"wampush-{before}.", f"wampush-{after}."), content)
+    return path
+
+
+def test_sessions_move_to_another_version_and_back(
+    python: Path, wheel: Path, tmp_path: Path
+) -> None:
+    first = python.parents[1]
+    other = installed(with_version(wheel, "0.0.9", tmp_path), tmp_path / "other").parents[1]
+    current, link = tmp_path / "current", tmp_path / "link"
+    current.symlink_to(first)
+    twistd = [str(current / "bin" / "python"), "-c", RUN_TWISTD, "-n", "--pidfile="]
+    with reserved_ports(3) as ports:
+        daemon = Daemon(
+            ports,
+            cwd=tmp_path,
+            extra=["--set=process.drain=1"],
+            twistd=twistd,
+            environment=dict(clean_environment()),
+            has_parent=True,
+        )
+        try:
+            daemon.wait_until_ready()
+            with RawClient(daemon.websocket_port) as client:
+                client.subscribe("t")
+                for environment, version in ((other, "0.0.9"), (first, wampush.__version__)):
+                    link.symlink_to(environment)
+                    link.replace(current)
+                    outcome = ask(daemon.pid, "upgrade")
+                    assert outcome.is_done, outcome.text
+                    assert "1 sessions" in outcome.text
+                    assert daemon.health()["version"] == version
+                    client.send(7, "t", version, False)
+                    assert client.receive() == [8, "t", version]
+            daemon.stop()
+        finally:
+            daemon.kill()
 
 
 def push_and_receive(daemon: Daemon) -> None:
