@@ -151,6 +151,7 @@ class Soak(Stress):
                 print(f"{number} replacements, {self.pushed:,} pushes: {self.samples[-1].text()}")
 
     def _idle(self) -> Sample:
+        self.running.wait_until_alone()
         self.server.settle()
         return self._sample()
 

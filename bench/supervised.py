@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,18 @@ class Supervised:
         self.look_again()
         found = _SERVES.search(said)
         return float(found[1]) if found else 0.0
+
+    def wait_until_alone(self) -> None:
+        """Wait until the nodes before this one have ended.
+
+        :raises BenchError: one does not.
+        """
+        children = Path(f"/proc/{self.parent}/task/{self.parent}/children")
+        deadline = time.monotonic() + PATIENCE
+        while len(children.read_text().split()) > 1:
+            if time.monotonic() > deadline:
+                raise BenchError("a node that was replaced has not ended")
+            time.sleep(0.02)
 
     def look_again(self) -> None:
         """Measure the node that has served last."""

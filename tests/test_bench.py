@@ -158,7 +158,7 @@ def test_a_short_soak_finds_nothing_wrong():
     result = run_bench("bench.soak", "--minutes", "0.1", "--clients", "8", "--pause", "1")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "0 breaches" in result.stdout
-    assert "upgrade 1" in result.stdout
+    assert re.search(r", upgrade \d", result.stdout)
 
 
 class TestWatch:

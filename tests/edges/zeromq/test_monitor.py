@@ -151,7 +151,7 @@ def test_nothing_of_a_backend_that_is_dismissed_is_lost(address: str) -> None:
         while running.node.pull.connections:
             running.node.pull.dismiss_peers()
             push(running, 1)
-        running.node.pull.drain()
+        running.node.pull.stop_listening()
         with bridge(running.addresses[0]) as successor:
             push(successor, 100)
             successor.until(lambda: len(running.seen) + len(successor.seen) >= sent)
@@ -177,7 +177,7 @@ def test_a_backend_that_is_held_loses_nothing_either(address: str) -> None:
                 return pull.connections == 0
 
             running.until(is_dismissed)
-            pull.drain()
+            pull.stop_listening()
             with bridge(running.addresses[0]) as successor:
                 successor.until(lambda: len(running.seen) + len(successor.seen) >= count)
                 assert numbers([*running.seen, *successor.seen]) == list(range(count))

@@ -154,6 +154,17 @@ def test_the_address_for_programs_of_this_machine(tmp_path: Path) -> None:
         assert running.node.pull.local_address() is None
 
 
+def test_sockets_that_connect_go_on_when_the_others_stop_listening() -> None:
+    with reserved_ports(1) as (port,):
+        address = f"tcp://127.0.0.1:{port}"
+        with push_socket(address, bind=True) as backend, bridge(ANY, f"connect:{address}") as node:
+            node.node.pull.stop_listening()
+            problems = [problem for _, problem in node.node.pull.problems()]
+            assert problems == ["it takes nothing new", ""]
+            backend.send_multipart([b"t", b"1"])
+            node.until(lambda: len(node.seen) == 1)
+
+
 def test_a_backend_that_binds_later_is_found() -> None:
     with reserved_ports(1) as (port,):
         address = f"tcp://127.0.0.1:{port}"

@@ -138,6 +138,12 @@ class PullSockets:
         for each in self._sockets:
             each.dismiss_peers()
 
+    def stop_listening(self) -> None:
+        """Publish what has arrived at bound sockets, and close these; others go on."""
+        for each in self._sockets:
+            if not each.address.startswith(CONNECT):
+                each.drain(lambda: self._backpressure.paused)
+
     def drain(self) -> None:
         """Publish what has arrived already, and stop listening."""
         for each in self._sockets:

@@ -77,7 +77,7 @@ class Draining:
         """Stop listening to backends once none is connected and everything of them is read."""
         self._pull.dismiss_peers()
         if not self._pull.connections and not self._backpressure.paused:
-            self._pull.drain()
+            self._pull.stop_listening()
         elif self._reactor.seconds() < self._give_up_at:
             self._reactor.callLater(LOOK_SECONDS, self._release_backends)
 
