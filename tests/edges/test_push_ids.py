@@ -205,3 +205,40 @@ def test_the_estimate_is_an_upper_bound(push_id: str, topics: int) -> None:
     finally:
         tracemalloc.stop()
     assert taken <= ids.size < 3 * taken
+
+
+def test_another_process_goes_on_knowing_them(sender: Sender) -> None:
+    pending: Deferred[str] = Deferred()
+    for push_id in ("a", "b"):
+        sender.send(push_id)
+    sender.outcome = pending
+    sender.send("waits")
+    assert sender.ids.ids_after("") == ["a", "b", "waits"]
+    assert sender.ids.ids_after("a") == ["b", "waits"]
+    assert sender.ids.ids_after("waits") == []
+    assert sender.ids.known("waits") is None
+    assert sender.ids.known("nothing") is None
+    other = Sender()
+    other.now = 7.0
+    for push_id in ("a", "b"):
+        sender.now += 10
+        known = sender.ids.known(push_id)
+        assert known is not None
+        other.ids.restore(push_id, known)
+        other.ids.restore(push_id, known)
+    assert len(other.ids) == 2
+    assert other.ids.size == push_id_bytes("a") + push_id_bytes("b")
+    assert result(other.send("a")) == "1 again"
+    assert isinstance(_raised(other, "b"), PushRefused)
+    other.now += KNOWN_SECONDS - 10
+    assert result(other.send("a")) == "1"
+    pending.callback("later")
+
+
+def _raised(sender: Sender, push_id: str) -> Exception | None:
+    """What is raised for another push with a known id."""
+    try:
+        sender.send(push_id, b"t", b"another")
+    except PushRefused as error:
+        return error
+    return None

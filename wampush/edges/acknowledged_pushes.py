@@ -27,7 +27,7 @@ from wampush.broker.memory_costs import positions_bytes
 from wampush.broker.publication import Position, Publication
 from wampush.broker.push_list import listed_pushes
 from wampush.edges.push_excerpts import excerpt
-from wampush.edges.push_ids import PushIds, check_id
+from wampush.edges.push_ids import KnownPush, PushIds, check_id
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.net.turn_budget import TurnBudget
 
@@ -183,6 +183,25 @@ class AcknowledgedPushes:
         :param about: ``topic`` and ``push_id`` for the log, as far as they are known.
         """
         self._broker.ledger.refuse(self._source, origin, error, excerpt(parts), **about)
+
+    def known_values(self, push_id: str) -> Sequence[Any] | None:
+        """Return what is known of a push with an id, as JSON values; None if that is nothing."""
+        known = self.ids.known(push_id)
+        if known is None:
+            return None
+        positions = [(topic, at.epoch, at.offset) for topic, at in known.outcome.positions]
+        receivers = known.outcome.receivers
+        return push_id, known.digest.hex(), known.seconds, receivers, positions
+
+    def restore_known(self, values: Sequence[Any]) -> None:
+        """Take note of a push that another process has published.
+
+        :param values: from :meth:`known_values`; more of them are ignored.
+        """
+        push_id, digest, seconds, receivers, positions = values[:5]
+        places = [(topic, Position(epoch, offset)) for topic, epoch, offset in positions]
+        outcome = Published(receivers, places)
+        self.ids.restore(push_id, KnownPush(bytes.fromhex(digest), seconds, outcome))
 
     def stop(self) -> None:
         """Refuse all pushes that wait or are still to come, because the process ends."""

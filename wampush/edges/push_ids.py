@@ -37,6 +37,20 @@ MAX_LENGTH: Final = 200
 Outcome = TypeVar("Outcome")
 
 
+@dataclass(frozen=True, slots=True)
+class KnownPush(Generic[Outcome]):
+    """A push that is known by its id.
+
+    :param digest: of the push.
+    :param seconds: after which it is forgotten.
+    :param outcome: of the push.
+    """
+
+    digest: bytes
+    seconds: float
+    outcome: Outcome
+
+
 @dataclass(slots=True, eq=False)
 class _Entry(Generic[Outcome]):
     """What is known about an id.
@@ -113,6 +127,35 @@ class PushIds(Generic[Outcome]):
         again: Deferred[Outcome] = Deferred()
         entry.waiting.append(again)
         return again
+
+    # Another process goes on knowing them.
+
+    def ids_after(self, push_id: str) -> list[str]:
+        """Return the ids that have come after one, oldest first; all if that one is not known."""
+        found = []
+        for each in reversed(self._entries):
+            if each == push_id:
+                break
+            found.append(each)
+        found.reverse()
+        return found
+
+    def known(self, push_id: str) -> KnownPush[Outcome] | None:
+        """Return what is known of a push; None as long as it has no outcome."""
+        entry = self._entries.get(push_id)
+        if entry is None or entry.outcome is None:
+            return None
+        return KnownPush(entry.digest, entry.expires - self._seconds(), entry.outcome)
+
+    def restore(self, push_id: str, known: KnownPush[Outcome]) -> None:
+        """Take note of a push that another process has published; the oldest come first."""
+        if push_id in self._entries:
+            return
+        size = push_id_bytes(push_id) + self._size_of(known.outcome)
+        expires = self._seconds() + known.seconds
+        self._entries[push_id] = _Entry(expires, known.digest, size, known.outcome)
+        self.size += size
+        self._make_room()
 
     def _publish(
         self,

@@ -26,6 +26,7 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.transfer.session_transfer import snapshot_node
 from wampush.node.handover.draining import SILENCE_SECONDS, Draining
+from wampush.node.handover.known_pushes import KnownPushes
 from wampush.node.handover.publications import history_values, publication_of, publication_values
 from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
 from wampush.node.handover.slices import SLICE_BYTES, Slices
@@ -129,6 +130,7 @@ class HandingOver(Listener):
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
         self._slices = Slices(node, self._send)
+        self._known_pushes = KnownPushes(node.acknowledged_pushes)
         self._phase = Phase.NEW
         self._begun = self._deadline = 0.0
         # Topics whose histories the other node does not have yet.
@@ -330,6 +332,10 @@ class HandingOver(Listener):
                 sent = self._stream.backlog
         if self._histories:
             return
+        known = self._known_pushes.take()
+        if known:
+            self._stream.send(Kind.KNOWN_PUSHES, {"pushes": known})
+            return
         self._move(Phase.SESSIONS)
         self._deadline = self._reactor.seconds() + PATIENCE
         if not self._stream.backlog:
@@ -358,6 +364,7 @@ class HandingOver(Listener):
         # Closes the database, which the other node opens next.
         broker.stop()
         broker.fanout.end_batch()
+        self._stream.send(Kind.KNOWN_PUSHES, {"pushes": self._known_pushes.take_rest()})
         values = {
             "node": snapshot_node(broker, self._slices.is_moved),
             "replacements": self._node.replacements.snapshot(),

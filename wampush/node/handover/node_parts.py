@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from wampush.broker.broker import Broker
     from wampush.broker.delivery.backpressure import Backpressure
     from wampush.broker.requests.handler import RequestHandler
+    from wampush.edges.acknowledged_pushes import AcknowledgedPushes
     from wampush.edges.websocket.server import WebSocketEdge
     from wampush.edges.zeromq.pull_sockets import PullSockets
     from wampush.node.monitoring.replacements import Replacements
@@ -38,6 +39,10 @@ class Parts(Protocol):
     @property
     def websocket(self) -> WebSocketEdge:
         """Has the connections."""
+
+    @property
+    def acknowledged_pushes(self) -> AcknowledgedPushes:
+        """Knows the ids of pushes."""
 
     @property
     def replacements(self) -> Replacements:

@@ -60,6 +60,8 @@ class Kind(IntEnum):
     PUSH = 9
     #: From the reader: it has everything. From then on it sends PUBLICATION for sessions that stay.
     TAKEN = 10
+    #: Ids of pushes that are published already.
+    KNOWN_PUSHES = 11
 
 
 class Record(NamedTuple):

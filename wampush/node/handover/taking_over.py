@@ -90,6 +90,7 @@ class TakingOver(Listener):
         self._websocket = node.websocket
         self._open_journal = node.open_journal
         self._replacements = node.replacements
+        self._pushes = node.acknowledged_pushes
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
         self._arrivals: deque[Arrival] = deque()
@@ -109,6 +110,7 @@ class TakingOver(Listener):
             Kind.END_SESSION: self._on_end_session,
             Kind.END: self._on_end,
             Kind.PUSH: self._on_push,
+            Kind.KNOWN_PUSHES: self._on_known_pushes,
         }
 
     def start(self) -> Deferred[TakenOver]:
@@ -175,6 +177,10 @@ class TakingOver(Listener):
     @property
     def _history(self) -> Any:
         return None if self._broker.replays is None else self._broker.replays.history
+
+    def _on_known_pushes(self, record: Record) -> None:
+        for values in record.values.get("pushes") or ():
+            self._pushes.restore_known(values)
 
     def _on_publication(self, record: Record) -> None:
         self._publications += 1
