@@ -117,7 +117,9 @@ def main(
     print("connected", flush=True)
     sys.stdin.readline()
     filler = b"x" * size
-    names = [topic.encode()] if topics == 1 else [b"%s%d" % (topic.encode(), n) for n in range(topics)]
+    names = (
+        [topic.encode()] if topics == 1 else [b"%s%d" % (topic.encode(), n) for n in range(topics)]
+    )
     clock = time.monotonic_ns
     begun = time.monotonic()
     number = 0
@@ -143,6 +145,6 @@ if __name__ == "__main__":
         int(sys.argv[3]),
         float(sys.argv[4]),
         int(sys.argv[5]),
-        *sys.argv[6:7],
-        *map(int, sys.argv[7:]),
+        topic=sys.argv[6] if len(sys.argv) > 6 else "bench",
+        topics=int(sys.argv[7]) if len(sys.argv) > 7 else 1,
     )

@@ -318,3 +318,15 @@ def test_a_push_is_timed_from_its_arrival_whether_it_is_held_or_not(node: Memory
     node.turn()
     assert pushes.held == 0
     assert (fanout.push_timer.durations.count, fanout.push_timer.durations.total) == (2, 5.25)
+
+
+def test_a_push_whose_turn_is_over_comes_with_the_next(
+    node: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = iter([True])
+    monkeypatch.setattr(TurnBudget, "is_late", lambda _: next(late, False))
+    waiting = [publish(node, b"t", b"1"), publish(node, b"t", b"2")]
+    assert node.node.acknowledged_pushes.held == 2
+    # No pause ends that would bring them on.
+    node.turn()
+    assert [outcome(each) for each in waiting] == [0, 0]

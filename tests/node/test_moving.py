@@ -69,7 +69,7 @@ def test_sessions_move_and_the_old_node_ends(nodes: TwoNodes) -> None:
     old.handlers.hand_over(one)
     assert old.serving.state is ServingState.DRAINING
     assert old.around.names() == ["pause"]
-    settle(nodes, 1.0)
+    settle(nodes, 0.5)
     ((name, report),) = new.around.calls
     assert name == "serve"
     assert report.startswith("1 sessions and 0 publications taken over in ")

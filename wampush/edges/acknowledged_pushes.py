@@ -246,6 +246,9 @@ class AcknowledgedPushes:
         timer = self._call_later(MAX_WAIT, self._refuse_late_push)
         arrived = self._broker.fanout.push_timer.arrived
         self._held.append(_HeldPush(publication, parts, origin, done, timer, arrived))
+        if not self._backpressure.paused:
+            # Only late: a busy machine may have stopped this process just now.
+            self._publish_held_soon()
         return done
 
     def _publish_now(self, publication: Publication) -> Deferred[Published]:

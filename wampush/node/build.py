@@ -8,7 +8,7 @@ chosen its reactor and forked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
@@ -81,10 +81,10 @@ class Node:
     :param inspection: what operators may see.
     :param loop_lag: measures how late the event loop is.
     :param collector_pauses: measures the pauses of the garbage collector.
-    :param replacements: counts upgrades and reloads.
     :param access_log: gets a line for each ended connection; None where it is off.
     :param late_journal: stores the publications of durable topics once another process does not;
         None where none does.
+    :param replacements: counts upgrades and reloads.
     """
 
     broker: Broker
@@ -102,9 +102,9 @@ class Node:
     inspection: Inspection
     loop_lag: LoopLag
     collector_pauses: CollectorPauses
-    replacements: Replacements
     access_log: AccessLog | None
     late_journal: LateJournal | None
+    replacements: Replacements = field(default_factory=Replacements)
 
     def open_journal(self) -> None:
         """Open the database of durable topics, which another process has closed.
@@ -176,7 +176,6 @@ def build(
         inspection=_inspection(requests, websocket, redis, webhooks),
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
         collector_pauses=CollectorPauses(),
-        replacements=Replacements(),
         access_log=access,
         late_journal=journal if isinstance(journal, LateJournal) else None,
     )

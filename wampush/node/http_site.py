@@ -51,37 +51,48 @@ def make_site(
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
     readiness = Readiness(serving, _parts(settings, node, listeners))
-    metrics = Metrics(
+    metrics = _metrics(settings, node, readiness, failed_tls_handshakes, lambda: len(site.channels))
+    view = _view(settings, node, metrics, readiness, serving, websocket_url)
+    access = HttpAccess(secret_files.http_token(settings.http.token_file))
+    end = node.broker.ledger.end
+    site = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings)).site(
+        reactor,
+        on_rejected=partial(end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
+        on_wrong_protocol=partial(end, CloseReason.WRONG_PROTOCOL),
+        on_websocket=partial(end, CloseReason.WRONG_PORT),
+        access_log=node.access_log,
+        keeps_connections=serving.takes_more,
+    )
+    return site
+
+
+def _metrics(
+    settings: Settings,
+    node: Node,
+    readiness: Readiness,
+    failed_tls_handshakes: Callable[[], int],
+    http_connections: Callable[[], int],
+) -> Metrics:
+    """Return the metrics of a node."""
+    pushes = node.acknowledged_pushes
+    return Metrics(
         NodeState(
             broker=node.broker,
             backpressure=node.backpressure,
             queued_limit=settings.limits.queued_bytes,
             connections=lambda: len(node.websocket.connections),
-            http_connections=lambda: len(site.channels),
+            http_connections=http_connections,
             backends=lambda: node.pull.connections,
             redis=node.redis.status,
             failed_tls_handshakes=failed_tls_handshakes,
-            held_pushes=lambda: node.acknowledged_pushes.held,
+            held_pushes=lambda: pushes.held,
             loop_lag=node.loop_lag.durations,
             collector_pauses=node.collector_pauses.durations,
-            push_ids=node.acknowledged_pushes.ids,
+            push_ids=pushes.ids,
             ready=readiness.by_part,
             replacements=node.replacements,
         )
     )
-    view = _view(settings, node, metrics, readiness, serving, websocket_url)
-    access = HttpAccess(secret_files.http_token(settings.http.token_file))
-    edge = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings))
-    site = edge.site(
-        reactor,
-        on_rejected=partial(node.broker.ledger.end, CloseReason.TOO_MANY_HTTP_CONNECTIONS),
-        on_wrong_protocol=partial(node.broker.ledger.end, CloseReason.WRONG_PROTOCOL),
-        on_websocket=partial(node.broker.ledger.end, CloseReason.WRONG_PORT),
-        access_log=node.access_log,
-        # Otherwise backends would go on with a process that is about to end.
-        keeps_connections=lambda: serving.state is not ServingState.DRAINING,
-    )
-    return site
 
 
 def _parts(settings: Settings, node: Node, listeners: Problems) -> Mapping[str, Problems]:

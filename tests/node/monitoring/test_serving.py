@@ -30,3 +30,13 @@ def test_the_end_is_final() -> None:
         with pytest.raises(IllegalMove):
             move()
     assert serving.state is ServingState.STOPPING
+
+
+def test_only_a_node_that_drains_takes_nothing_more() -> None:
+    serving = Serving()
+    assert serving.takes_more()
+    serving.drain()
+    assert not serving.takes_more()
+    serving.stop()
+    # Its listeners are closed; what is under way ends as usual.
+    assert serving.takes_more()

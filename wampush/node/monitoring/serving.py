@@ -49,6 +49,10 @@ class Serving:
         """What the node does."""
         return self._state
 
+    def takes_more(self) -> bool:
+        """Return whether connections may go on; not with those of a node that another replaces."""
+        return self._state is not ServingState.DRAINING
+
     def drain(self) -> None:
         """Note that the node should get nothing new, because another one takes over."""
         self._move(ServingState.DRAINING)
