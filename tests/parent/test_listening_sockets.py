@@ -79,6 +79,13 @@ def test_a_taken_port_is_refused(sockets: ListeningSockets) -> None:
     }
 
 
+def test_a_port_of_this_server_on_another_interface(sockets: ListeningSockets) -> None:
+    with reserved_ports(1) as (port,):
+        sockets.get(WEBSOCKET, f"tcp:{port}")
+        with pytest.raises(OSError, match=f"this server has port {port} on another interface"):
+            sockets.get(WEBSOCKET, f"tcp:{port}:interface=127.0.0.1")
+
+
 def test_a_name_that_is_not_known(sockets: ListeningSockets) -> None:
     with pytest.raises(socket.gaierror) as raised:
         sockets.get(WEBSOCKET, "tcp:0:interface=no-such-host.invalid")

@@ -80,7 +80,8 @@ class ListeningSockets:
             raise NotManaged
         found = self._open.get(listening.target)
         if found is None:
-            found = self._open[listening.target] = self._opened(kind, listening)
+            with self._own_port_explained(listening.target):
+                found = self._open[listening.target] = self._opened(kind, listening)
         found.kind = kind
         return found.socket
 
@@ -133,6 +134,18 @@ class ListeningSockets:
         if listening.target.family == socket.AF_UNIX:
             return _opened_unix(kind, listening)
         return _Open(kind, _opened_tcp(listening))
+
+    @contextlib.contextmanager
+    def _own_port_explained(self, target: Target) -> Iterator[None]:
+        """Say so where the other program that has a port is this one."""
+        try:
+            yield
+        except OSError as error:
+            ports = {each.port for each in self._open if each.family != socket.AF_UNIX}
+            if error.errno == errno.EADDRINUSE and target.port in ports:
+                problem = f"this server has port {target.port} on another interface until a restart"
+                raise OSError(errno.EADDRINUSE, problem) from error
+            raise
 
     def _passed_socket(self, wanted: int | str) -> socket.socket:
         index = self._passed.index(wanted) if wanted in self._passed else wanted
