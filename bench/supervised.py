@@ -7,6 +7,7 @@ Must not import: wampush, scenarios.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shlex
 import shutil
@@ -99,6 +100,8 @@ def supervised(folder: Path, settings: str) -> Iterator[Supervised]:
             command = [supervisord, "--nodaemon", "--configuration", str(program)]
         process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         stack.callback(stop, process)
+        # The old node and the new one work at the same time, which one core would not allow.
+        os.sched_setaffinity(process.pid, set(cores()))
         server = Server(process.pid, port, feed, "zmq", http, log, process)
         wait_for_line(server, " ready: ")
         running = Supervised(server, int(pid_file.read_text()))
