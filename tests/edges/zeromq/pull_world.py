@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -66,9 +67,30 @@ class Bridge:
             assert time.monotonic() < deadline, f"{count} publications so far"
             reactor.iterate(0.001)
 
+    def stop_listening(self) -> None:
+        """Stop listening, and wait for the thread of libzmq, which does so a little later."""
+        self.node.pull.stop_listening()
+        self.until(lambda: all(map(is_free, self.addresses)))
+
     def turns(self, count: int) -> None:
         for _ in range(count):
             reactor.iterate(0.001)
+
+
+def is_free(address: str) -> bool:
+    """Whether nobody listens at an address."""
+    scheme, _, name = address.partition("://")
+    with socket.socket(socket.AF_UNIX if scheme == "ipc" else socket.AF_INET) as trial:
+        if scheme == "ipc":
+            return trial.connect_ex(name) != 0
+        # As libzmq does; connections that are still open do not count.
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        host, _, port = name.rpartition(":")
+        try:
+            trial.bind((host, int(port)))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
@@ -81,21 +103,29 @@ def bridge(*addresses: str, **zmq_settings: Any) -> Iterator[Bridge]:
 
 
 @contextlib.contextmanager
-def push_socket(*addresses: str, bind: bool = False) -> Iterator[zmq.Socket[bytes]]:
+def push_socket(
+    *addresses: str, bind: bool = False, reconnect_after: float = 0.1
+) -> Iterator[zmq.Socket[bytes]]:
+    """A backend's socket.
+
+    :param bind: whether it listens, instead of connecting.
+    :param reconnect_after: seconds between the end of a connection and the next one.
+    """
     context = zmq.Context()
-    socket = context.socket(zmq.PUSH)
-    socket.set(zmq.LINGER, 0)
-    socket.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
-    socket.set(zmq.IPV6, int(any("[" in address for address in addresses)))
+    pusher = context.socket(zmq.PUSH)
+    pusher.set(zmq.LINGER, 0)
+    pusher.set(zmq.RECONNECT_IVL, round(reconnect_after * 1000))
+    pusher.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
+    pusher.set(zmq.IPV6, int(any("[" in address for address in addresses)))
     try:
         for address in addresses:
             if bind:
-                socket.bind(address)
+                pusher.bind(address)
             else:
-                socket.connect(address)
-        yield socket
+                pusher.connect(address)
+        yield pusher
     finally:
-        socket.close()
+        pusher.close()
         context.term()
 
 
