@@ -17,7 +17,7 @@ from wampush.broker.history.journal import Outcome
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
-from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.publication import EVERYONE, Audience, Position, Publication
 from wampush.broker.router import Router
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
@@ -286,3 +286,28 @@ def test_the_end_of_the_process_stores_and_delivers_what_is_in_flight():
     without = World().broker
     without.flush()
     without.stop()
+
+
+def test_what_another_process_has_published_keeps_its_position():
+    broker = make_core(Settings(topics=(TopicSettings("t", history=5),)), ThreadedClock()).broker
+    assert broker.position("other") is None
+    broker.publish(Publication("t", b"1"))
+    first = broker.position("t")
+    assert first is not None
+    second = Position(first.epoch, first.offset + 1)
+    broker.follow(Publication("t", b"2", position=second))
+    assert broker.position("t") == second
+
+
+def test_publications_are_diverted_while_another_process_publishes(world):
+    client = world.client("t")
+    elsewhere: list[Any] = []
+    world.broker.divert(lambda source, publication: elsewhere.append((source, publication.payload)))
+    assert world.broker.publish(Publication("t", b"1")) == 0
+    assert world.broker.push(Source.HTTP, Publication("t", b"2")) == 0
+    assert world.broker.ledger.accepted[Source.HTTP] == 0
+    world.broker.divert(None)
+    world.broker.publish(Publication("t", b"3"))
+    world.end_turn()
+    assert elsewhere == [(None, b"1"), (Source.HTTP, b"2")]
+    assert [text[-2:-1] for text in client.texts] == [b"3"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,3 +129,46 @@ def test_refusals_are_logged(tmp_path: Path, log: list[str]) -> None:
 def test_code_that_cannot_be_loaded_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="nowhere:app"):
         node_of(tmp_path, 'apps = ["nowhere:app"]\n')
+
+
+DURABLE = """
+[[topics]]
+match = "d"
+last = true
+durable = true
+[history]
+database = "{path}"
+"""
+
+
+def test_durable_topics_have_a_database(tmp_path: Path, log: list[str]) -> None:
+    path = tmp_path / "events.sqlite"
+    node = node_of(tmp_path, DURABLE.format(path=path))
+    assert f"durable topics: the database is {path}, with 0 topics" in log
+    assert node.late_journal is None
+    assert node.broker.durable is not None
+    node.broker.durable.stop()
+
+
+def test_a_node_that_takes_over_opens_the_database_later(tmp_path: Path) -> None:
+    path = tmp_path / "events.sqlite"
+    file = tmp_path / "wampush.toml"
+    file.write_text(DURABLE.format(path=path) + "[zmq]\npull = []\n", encoding="utf-8")
+    loaded = load(file, {}, {})
+    reactor: Any = LocalReactor()
+    MADE.append(build(loaded.settings, reactor, 10, loaded.folder, takes_over=True))
+    assert not path.exists()
+    MADE[-1].open_journal()
+    assert path.exists()
+    durable = MADE[-1].broker.durable
+    assert durable is not None
+    durable.stop()
+
+
+def test_the_event_loop_is_measured_between_start_and_stop(tmp_path: Path) -> None:
+    node = node_of(tmp_path)
+    callbacks = len(gc.callbacks)
+    node.start_measuring()
+    assert len(gc.callbacks) == callbacks + 1
+    node.stop_measuring()
+    assert len(gc.callbacks) == callbacks

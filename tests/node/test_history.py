@@ -124,3 +124,9 @@ def test_the_files_of_the_database(tmp_path: Path) -> None:
     ]
     assert database_files(Settings(history=keeping)) == []
     database.close()
+
+
+def test_users_without_positions_get_what_they_missed_where_a_topic_says_so() -> None:
+    assert MemoryNode(topics=(TopicSettings("t", history=5),)).node.broker.gaps is None
+    node = MemoryNode(topics=(TopicSettings("t", history=5, gap_replay=True),)).node
+    assert node.broker.gaps is not None

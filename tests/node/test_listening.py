@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +260,47 @@ def test_listeners_in_memory_have_no_problem(reactor: Any) -> None:
     opened = sockets(reactor)
     opened.open_websocket("tcp:8080:interface=127.0.0.1", FACTORY)
     assert opened.problems() == [("ws://127.0.0.1:8080/", "")]
+
+
+class Parent:
+    """The link to a parent process that has one socket.
+
+    :param listening: the socket; None if there is only a port in use.
+    """
+
+    def __init__(self, listening: socket.socket | None) -> None:
+        self._listening = listening
+        self.asked: list[tuple[str, str]] = []
+
+    def listening_socket(self, use: str, endpoint: str) -> socket.socket:
+        self.asked.append((use, endpoint))
+        if self._listening is None:
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return self._listening.dup()
+
+
+def test_sockets_of_the_parent_are_read_only_while_this_node_accepts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        parent: Any = Parent(listening)
+        opened = ListeningSockets(installed_reactor, NO_TLS, parent)
+        opened.open_websocket("tcp:0:interface=127.0.0.1", FACTORY)
+        assert parent.asked == [("websocket", "tcp:0:interface=127.0.0.1")]
+        assert opened.websocket_urls == [f"ws://127.0.0.1:{listening.getsockname()[1]}/"]
+        (port,) = [each for _, each in opened._websocket]
+        read = [port in installed_reactor.getReaders()]
+        opened.accept()
+        read.append(port in installed_reactor.getReaders())
+        opened.pause()
+        read.append(port in installed_reactor.getReaders())
+        assert read == [False, True, False]
+        ended: list[None] = []
+        opened.close_websocket().addCallback(ended.append)
+        while not ended:
+            installed_reactor.iterate(0.1)
+
+
+def test_a_port_that_the_parent_cannot_open() -> None:
+    parent: Any = Parent(None)
+    opened = ListeningSockets(installed_reactor, NO_TLS, parent)
+    with pytest.raises(ListenError, match="already in use"):
+        opened.open_http("tcp:80:interface=127.0.0.1", FACTORY)

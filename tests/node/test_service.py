@@ -14,7 +14,9 @@ from time import time
 from typing import Any
 
 import pytest
+from twisted.application.service import Application, IServiceCollection
 from twisted.internet.defer import Deferred, FirstError
+from twisted.logger import ILogObserver
 
 from tests.node.local_reactor import LocalReactor
 from tests.support.service_manager import notify_socket
@@ -113,6 +115,20 @@ def test_identities_expire_by_the_time_of_day(service: Start) -> None:
     started = service('[http]\nlisten = "off"\n')
     started.startService()
     assert node_of(started).websocket.shared.now is time
+
+
+def test_twistd_logs_where_the_settings_say(tmp_path: Path) -> None:
+    class Output:
+        observer = object()
+
+    path = tmp_path / "wampush.toml"
+    path.write_text("zmq.pull = []\n", encoding="utf-8")
+    output: Any = Output()
+    application: Any = Application("wampush")
+    service = WampushService(load(path, {}, {}), log_output=output)
+    service.setServiceParent(application)
+    assert application.getComponent(ILogObserver) is output.observer
+    assert service.parent is IServiceCollection(application)
 
 
 def test_privileges_are_needed_once(service: Start, reactor: Any) -> None:

@@ -27,10 +27,17 @@ ANY = "tcp://127.0.0.1:*"
 
 
 class Bridge:
-    """A node that pulls, with the publications it made."""
+    """A node that pulls, with the publications it made.
+
+    :param inherits: returns the socket that listens already, for an address.
+    """
 
     def __init__(
-        self, *addresses: str, max_message_bytes: int = 1_048_576, **zmq_settings: Any
+        self,
+        *addresses: str,
+        max_message_bytes: int = 1_048_576,
+        inherits: Callable[[str], socket.socket | None] = lambda _: None,
+        **zmq_settings: Any,
     ) -> None:
         settings = Settings(
             pushes=PushSettings(max_message_bytes=max_message_bytes),
@@ -41,6 +48,7 @@ class Bridge:
         self.node.broker._router.publish = self._publish  # type: ignore[method-assign]
         self.lines: list[str] = []
         self.node.broker.ledger._report = reporting_to(self.lines.append)
+        self.node.pull.inherit(inherits)
         self.addresses = self.node.pull.start()
 
     def _publish(self, publication: Publication) -> int:

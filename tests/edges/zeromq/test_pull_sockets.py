@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zmq
 
-from tests.edges.zeromq.pull_world import ANY, Pusher, bridge, numbers, push_socket
+from tests.edges.zeromq.pull_world import ANY, Bridge, Pusher, bridge, numbers, push_socket
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
@@ -231,3 +231,24 @@ def test_socket_files_are_those_of_bound_ipc_addresses(tmp_path: Path) -> None:
     abstract = f"ipc://@{tmp_path.name}"
     with bridge(ANY, f"ipc://{tmp_path}/pushes", abstract, "connect:ipc:///nowhere/x") as running:
         assert running.node.pull.socket_files() == [f"{tmp_path}/pushes"]
+
+
+def test_sockets_that_listen_already_are_used_and_their_backends_sent_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        given = {address: listening.dup()}
+        running = Bridge(address, f"connect:{address}", inherits=given.get)
+        try:
+            assert running.addresses == [address, f"connect:{address}"]
+            with push_socket(address, reconnect_after=PATIENCE) as backend:
+                backend.send_multipart([b"t", b"1"])
+                running.until(lambda: len(running.seen) == 1)
+                running.node.pull.read_next()
+
+                def is_alone() -> bool:
+                    running.node.pull.dismiss_peers()
+                    return running.node.pull.connections == 0
+
+                running.until(is_alone)
+        finally:
+            running.node.pull.stop()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -53,3 +54,16 @@ def test_the_wait_ends_with_the_other_end(monkeypatch: pytest.MonkeyPatch) -> No
     orphans._wait(theirs.fileno(), 0.0)
     theirs.close()
     assert killed == [signal.SIGKILL]
+
+
+def test_the_wait_is_in_a_thread_with_a_descriptor_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    killed = threading.Event()
+    monkeypatch.setattr(os, "kill", lambda *_: killed.set())
+    parent, theirs = ControlChannel.pair()
+    orphans.end_without_parent(theirs.fileno(), 0.0)
+    theirs.close()
+    assert not killed.is_set()
+    parent.close()
+    assert killed.wait(PATIENCE)
