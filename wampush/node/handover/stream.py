@@ -11,7 +11,7 @@ import socket
 from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReadWriteDescriptor
 from zope.interface import implementer
@@ -34,7 +34,7 @@ class _Outgoing(NamedTuple):
     sockets: Sequence[socket.socket]
 
 
-class Listener:
+class Listener(Protocol):
     """Learns what happens on a stream; see :class:`RecordStream`."""
 
     def on_record(self, record: Record, descriptors: Callable[[int], Sequence[int]]) -> None:
@@ -42,15 +42,12 @@ class Listener:
 
         :param descriptors: returns as many of the descriptors that came with it.
         """
-        raise NotImplementedError
 
     def on_drained(self) -> None:
         """Handle that everything has been sent."""
-        raise NotImplementedError
 
     def on_broken(self, problem: str) -> None:
         """Handle the end of the stream; nothing follows."""
-        raise NotImplementedError
 
 
 @implementer(IReadWriteDescriptor)
