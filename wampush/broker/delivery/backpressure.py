@@ -20,7 +20,7 @@ Five things pause the sources, and each ends by an event:
 * Much waits to be stored, see ``durable_publishing``. Only this does not pause the delivery of what
   is stored already.
 
-A client that is the only receiver of its topic is no crowd; see :mod:`.lone_client`.
+A client that is the only receiver of its topic is not a crowd; see :mod:`.lone_client`.
 """
 
 from __future__ import annotations

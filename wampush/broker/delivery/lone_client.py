@@ -84,7 +84,7 @@ class LoneClient:
         :param on_end: called when the client must not be waited for any longer.
         """
         renewals = round(seconds / LONE_PATIENCE) - 1
-        # What this turn still queues is no lack of progress.
+        # What this turn still queues does not show a lack of progress.
         self._watch = self._call_later(0, lambda: self._check(backlog, renewals, on_end))
 
     def end_watch(self) -> None:
