@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 LOCKS := requirements/build.lock requirements/runtime.lock
 INSTALLER := requirements/bootstrap.lock $(addprefix scripts/,\
     install_locked.sh make_venv.sh registry_settings.py run_uv.py uv.sh)
+# Written last by npm. Defined before the rules that need it, because make reads these at once.
+NODE_MODULES := client-js/node_modules/.package-lock.json
+EXTENSION := $(addprefix wampush/,_receives.c _receives.h _sends.c _sends.h _speedups.c)
 export PYTHON
 
 # Ports of the demo and the examples, for machines where the usual ones are taken.
@@ -17,7 +20,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint style types pytest own-tests bench soak fuzz lock reference release clean help example-chat example-orders example-php
+.PHONY: run test lint style types client pytest own-tests bench soak simulate fuzz sanitize lock reference release clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -30,7 +33,12 @@ help:
 	@echo "            list the modules that their own tests do not cover, after a full run of pytest"
 	@echo "make bench  measure; SCENARIOS=\"paced burst\" selects some, BENCH_ARGS=--help lists options"
 	@echo "make soak   upgrade and reload a server under random clients for an hour; MINUTES=N"
+	@echo "make simulate"
+	@echo "            simulate three nodes, a Redis server and clients; STEPS=N, SEED=N"
 	@echo "make fuzz   feed the parsers of untrusted input; EXAMPLES=N sets the inputs per parser"
+	@echo "make client build client-js/ into static/ anew, and its digests into docs/reference; needs node"
+	@echo "make sanitize"
+	@echo "            run the tests of the extension in C with AddressSanitizer and UBSan"
 	@echo "make lock   update requirements/*.lock from requirements/*.in; LOCK_ARGS=--upgrade raises versions"
 	@echo "make reference"
 	@echo "            write the generated parts of docs/reference anew"
@@ -61,24 +69,32 @@ style: $(VENV)/.test
 	$(BIN)/ruff format --check .
 
 # mypy has one core to itself for half a minute; beside the tests, which wait often, it costs less.
-types: $(VENV)/.test
+types: $(VENV)/.test $(NODE_MODULES)
+	cd client-js && npm run --silent types
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Test processes that run side by side; the tests of one file stay in one process. One more than the
-# two cores of a small machine, because many tests wait for other processes.
-WORKERS ?= 3
+# Test processes that run side by side; the tests of one file stay in one process. Three times as many
+# as a small machine has cores, because more than half of the time tests wait for other processes.
+WORKERS ?= 6
 
-# Seconds after which the tests are ended; they take about 300.
+# Seconds after which the tests are ended; they take about 550.
 PYTEST_SECONDS ?= 2400
 
 # The tests start hundreds of processes. Each would compile Twisted and wampush anew where the
 # environment keeps Python from writing bytecode, as images for containers often do.
 pytest: export PYTHONDONTWRITEBYTECODE =
 pytest: export PYTHONPYCACHEPREFIX = $(CURDIR)/.cache/bytecode
-pytest: $(VENV)/.test
+pytest: $(VENV)/.test $(NODE_MODULES) $(if $(PYTEST_ARGS),,.cache/collected)
 	timeout --foreground --signal=INT --kill-after=60 $(PYTEST_SECONDS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
-		--max-worker-restart=0 --durations=20 --cov --cov-report=term $(PYTEST_ARGS)
+		--no-loadscope-reorder --max-worker-restart=0 --durations=20 --cov --cov-report=term $(PYTEST_ARGS)
+
+# Each test process imports all tests. One compiles them for all, while mypy has the other core. It
+# runs a test of texts by Hypothesis, which then keeps its table of all characters.
+.cache/collected: $(VENV)/.test
+	mkdir -p .cache
+	$(BIN)/python -m pytest -qq -k "test_node_message and test_what_is_written_is_read" >$@.new || { cat $@.new; exit 1; }
+	mv $@.new $@
 
 # Reads what the last full run of pytest has recorded.
 own-tests: $(VENV)/.test
@@ -89,12 +105,28 @@ EXAMPLES ?= 20000
 fuzz: $(VENV)/.test
 	$(BIN)/python -m fuzz --examples $(EXAMPLES)
 
-bench: $(VENV)/.runtime
+# The tests of the extension in C, with it built for AddressSanitizer and UBSan. Python itself is not
+# built for them, so their library comes first, and what Python keeps until its end is no leak.
+SANITIZERS = -g -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: $(VENV)/.test
+	LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc SPEEDUPS_CFLAGS="$(SANITIZERS)" \
+		$(BIN)/python -m pytest -q tests/test_speedups.py tests/edges/zeromq/test_messages.py
+
+# Some scenarios use the browser and the servers of the tests.
+bench: $(VENV)/.test
 	scripts/install_system_packages.sh bench
 	$(BIN)/python -m bench $(SCENARIOS) $(BENCH_ARGS)
 
 # The editable install comes last: what no lock names is removed before it.
 INSTALL_PROJECT = scripts/uv.sh pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+
+# Steps of the simulation of several nodes; SEED= begins with a certain one.
+STEPS ?= 5000000
+SEED ?=
+
+simulate: $(VENV)/.test
+	SIMULATION_STEPS=$(STEPS) $(if $(SEED),SIMULATION_SEED=$(SEED)) $(BIN)/python -m pytest tests/simulation -n auto --dist load --timeout 3600 --no-header -q
 
 MINUTES ?= 60
 
@@ -102,7 +134,8 @@ soak: $(VENV)/.runtime
 	scripts/install_system_packages.sh bench
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
-$(VENV)/.runtime: $(LOCKS) $(INSTALLER) pyproject.toml
+# With a C compiler, the extension is built next to its source.
+$(VENV)/.runtime: $(LOCKS) $(INSTALLER) pyproject.toml setup.py $(EXTENSION)
 	scripts/install_locked.sh $(VENV) $(LOCKS)
 	$(INSTALL_PROJECT)
 	touch $@
@@ -116,6 +149,15 @@ $(VENV)/.test: $(VENV)/.runtime requirements/test.lock
 lock:
 	scripts/compile_locks.sh $(LOCK_ARGS)
 
+# The browsers' side. Its build is part of the checkout, so that only who changes it needs node.
+$(NODE_MODULES): client-js/package.json client-js/package-lock.json scripts/install_node_packages.py
+	scripts/install_system_packages.sh node
+	$(PYTHON) scripts/install_node_packages.py
+
+client: $(NODE_MODULES) $(VENV)/.runtime
+	cd client-js && node build.mjs --static ../static
+	$(BIN)/python scripts/generate_reference.py
+
 reference: $(VENV)/.runtime
 	$(BIN)/python scripts/generate_reference.py
 
@@ -125,4 +167,4 @@ release: $(VENV)/.runtime requirements/release.lock
 	$(BIN)/python scripts/build_release.py --sbom-tool .cache/release/bin/cyclonedx-py --check-in .cache/installed
 
 clean:
-	rm -rf $(VENV) .cache build dist wampush.egg-info
+	rm -rf $(VENV) .cache build dist wampush.egg-info wampush/_speedups.*.so

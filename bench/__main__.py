@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import (
     catch_up,
     closings,
+    collector,
     connections,
     crowded,
     durable,
@@ -25,26 +26,32 @@ from bench import (
     fanout,
     history,
     kills,
+    nodes,
+    nodes_faults,
     pressure,
     push_path,
     readers,
+    send_threads,
     state,
     table,
     upgrades,
 )
 from bench.native import BenchError, build
-from bench.processes import cores
+from bench.processes import active_code, cores
 from bench.run import Run
 
 SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "paced": fanout.paced,
     "burst": fanout.burst,
     "latency": fanout.latency,
+    "small": fanout.small,
+    "threads": send_threads.threads,
     "connects": connections.connects,
     "stalled": pressure.stalled,
     "stalled-catch-up": catch_up.stalled_catch_up,
     "pressure": pressure.pressure,
     "churn": connections.churn,
+    "gc": collector.gc,
     "tls": encrypted.tls,
     "fairness": fairness.fairness,
     "readers": readers.readers,
@@ -56,11 +63,14 @@ SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
     "history": history.history,
     "recovery": history.recovery,
     "state": state.state,
+    "nodes": nodes.nodes,
+    "nodes-faults": nodes_faults.nodes_faults,
     "event-source": event_source.event_source,
     "upgrade": upgrades.upgrade,
+    "upgrade-direct": upgrades.upgrade_direct,
 }
 #: They count faults and measure no time, and take minutes or need Chromium.
-ON_REQUEST = frozenset(("kills", "event-source", "upgrade"))
+ON_REQUEST = frozenset(("kills", "event-source", "upgrade", "upgrade-direct", "nodes-faults"))
 
 
 def _arguments() -> argparse.Namespace:
@@ -107,7 +117,8 @@ def main() -> int:
             run = Run(programs, Path(folder), arguments.scale, arguments.rounds)
             print(f"server on core {server}, load and publisher on core {load}", end="")
             print("" if server != load else ": only one core, so the figures mean little", end="")
-            print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}\n\n{table.head()}")
+            print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}")
+            print(f"speedups: {active_code()}\n\n{table.head()}")
             usual = [name for name in SCENARIOS if name not in ON_REQUEST]
             for name in arguments.scenarios or usual:
                 begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""Scenarios of delivery: paced, burst, latency.
+"""Scenarios of delivery: paced, burst, latency, small.
 
 Owns: their sizes and figures. Must not import: other scenarios.
 """
@@ -9,6 +9,8 @@ from bench.run import Outcome, Pushes, Run, publish, remark
 from bench.table import Row
 
 EVENT_BYTES = 200
+#: Numbers of clients of a small topic, as most topics are.
+SMALL = (1, 10, 50)
 
 
 def _rounds(
@@ -72,3 +74,31 @@ def latency(run: Run) -> list[Row]:
     count = run.size(500, 5)
     outcomes = _rounds(run, ("wampush", "floor"), 1, Pushes(count, 100, EVENT_BYTES))
     return _latencies("latency", outcomes["wampush"], outcomes["floor"])
+
+
+def small(run: Run) -> list[Row]:
+    """100 events per second to 1, 10 and 50 clients: CPU per push and per delivery."""
+    pushes = Pushes(run.size(500, 5), 100, EVENT_BYTES)
+    outcomes: dict[tuple[str, int], list[Outcome]] = {}
+    for _ in range(run.rounds):
+        for kind in ("wampush", "floor"):
+            with run.server(kind) as running:
+                for clients in SMALL:
+                    outcome = publish(run, running, clients, pushes)
+                    outcomes.setdefault((kind, clients), []).append(outcome)
+    rows = []
+    for clients in SMALL:
+        server, floor = outcomes["wampush", clients], outcomes["floor", clients]
+        figures = {"push": pushes.count, "delivery": pushes.count * clients}
+        rows += [
+            Row(
+                "small",
+                f"{clients} client(s), CPU per {what}, us",
+                [each.cpu / times * 1e6 for each in server],
+                [each.cpu / times * 1e6 for each in floor],
+                remark(*(each.faults for each in server)),
+            )
+            for what, times in figures.items()
+            if clients > 1 or what == "push"
+        ]
+    return rows

@@ -5,6 +5,7 @@ Owns: where they are built. Must not import: the scenarios.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -55,7 +56,7 @@ def _compile(name: str, folder: Path) -> Path:
         raise BenchError(_NO_COMPILER)
     folder.mkdir(parents=True, exist_ok=True)
     # Built under another name and renamed, so that parallel runs never start half a program.
-    fresh = program.with_suffix(".new")
+    fresh = folder / f"{name}.{os.getpid()}"
     options = ["-O2", "-std=gnu11", "-Wall", "-Wextra"]
     result = subprocess.run(
         [compiler, *options, "-o", str(fresh), str(sources[0])],

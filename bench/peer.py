@@ -38,26 +38,30 @@ def upgrade(path: str = "/", subprotocol: str = "wamp") -> bytes:
     ).encode()
 
 
-def connect(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
+def connect(
+    port: int, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+) -> socket.socket:
     """Connect to a port of this machine.
 
     :param context: for a port with TLS; None for one without.
+    :param session: of another connection with this context, to resume; None for a full handshake.
     """
     connection = socket.create_connection(("127.0.0.1", port), _PATIENCE_SECONDS)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if context is not None:
-        connection = context.wrap_socket(connection, server_hostname="localhost")
+        connection = context.wrap_socket(connection, server_hostname="localhost", session=session)
     return connection
 
 
-def open_session(port: int, context: ssl.SSLContext | None = None) -> socket.socket:
-    """Connect and open a WAMP session.
+def open_session(
+    port: int, context: ssl.SSLContext | None = None, session: ssl.SSLSession | None = None
+) -> socket.socket:
+    """Connect and open a WAMP session; the parameters are those of :func:`connect`.
 
-    :param context: for a port with TLS; None for one without.
     :returns: the connection, once WELCOME has come.
     :raises BenchError: the server refuses.
     """
-    connection = connect(port, context)
+    connection = connect(port, context, session)
     connection.sendall(upgrade())
     answer = b""
     while _WELCOME not in answer or not answer.endswith(b"]"):

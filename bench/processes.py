@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -31,6 +32,8 @@ TOPIC = "bench"
 #: The start of a command that runs only while nobody else needs its core, so that what puts a load
 #: on the server does not delay what measures it.
 GIVE_WAY = ("nice", "-n", "19")
+#: Switches the extension in C off, in the server under measurement as well.
+_PURE_PYTHON = "WAMPUSH_PURE_PYTHON"
 _QUIET_SECONDS = 0.2
 _QUIET_SHARE = 0.02
 
@@ -43,6 +46,19 @@ def cores() -> tuple[int, int]:
     """
     allowed = sorted(os.sched_getaffinity(0))
     return allowed[0], allowed[1 % len(allowed)]
+
+
+def active_code() -> str:
+    """Return which code the servers under measurement use: "C", or "Python: " and why."""
+    process = spawn(
+        cores()[1],
+        [sys.executable, "-c", "from wampush.speedups import ACTIVE; print(ACTIVE)"],
+        stdout=subprocess.PIPE,
+    )
+    shown, _ = process.communicate(timeout=START_SECONDS)
+    if process.returncode:
+        raise BenchError("wampush cannot be imported")
+    return shown.strip()
 
 
 @contextlib.contextmanager
@@ -68,7 +84,11 @@ def spawn(core: int, command: Sequence[str], **options: Any) -> subprocess.Popen
     The caller's own core is changed for a moment, because a child inherits it.
     """
     before = os.sched_getaffinity(0)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("WAMPUSH_")}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name == _PURE_PYTHON or not name.startswith("WAMPUSH_")
+    }
     environment["PYTHONPATH"] = str(ROOT)
     os.sched_setaffinity(0, {core})
     try:
@@ -144,6 +164,22 @@ class Server:
             document: dict[str, Any] = json.load(response)
             return document
 
+    def total(self, name: str) -> float:
+        """Return the sum of the samples of ``/metrics`` with this name, whatever their labels."""
+        return self.totals(name)[0]
+
+    def totals(self, *names: str) -> list[float]:
+        """Return such a sum for each name, of the same moment."""
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.http}/metrics", timeout=30
+        ) as response:
+            text = response.read().decode()
+        sums = []
+        for name in names:
+            found = re.findall(rf"^{re.escape(name)}(?:\{{[^}}]*\}})? (\S+)$", text, re.MULTILINE)
+            sums.append(sum(map(float, found)))
+        return sums
+
     def settle(self, most: float = 30.0) -> None:
         """Wait until it is idle, that is, has used hardly any CPU for a while.
 
@@ -187,8 +223,9 @@ def wampush(
     config: Path | None = None,
     scheme: str = "tcp",
     most_files: int = 0,
+    core: int | None = None,
 ) -> Iterator[Server]:
-    """Run the daemon as users start it, on the server's core.
+    """Run the daemon as users start it.
 
     :param folder: for its log.
     :param http: whether its HTTP port is on.
@@ -196,6 +233,7 @@ def wampush(
     :param config: its TOML file.
     :param scheme: of its endpoint, "tcp" or "ssl".
     :param most_files: descriptors that it may open; 0 for the limit of this process.
+    :param core: where it runs; None for the server's core.
     """
     twistd = Path(sys.executable).with_name("twistd")
     program = [sys.executable, "-m", "bench.watched"] if watched else [str(twistd)]
@@ -212,7 +250,13 @@ def wampush(
         if config is not None:
             command += ["--config", str(config)]
         output = stack.enter_context(log.open("w"))
-        process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = spawn(
+            cores()[0] if core is None else core,
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
         stack.callback(stop, process)
         server = Server(process.pid, port, feed, "zmq", http_port if http else 0, log, process)
         wait_for_line(server, " publish: ")
@@ -297,6 +341,21 @@ class Load:
             while not select.select([stream], [], [], 0.02)[0] and time.monotonic() < deadline:
                 during()
         return self._line(max(1.0, deadline - time.monotonic()))
+
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Take its core away, so that nothing is read; the kernel still accepts what arrives."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    def begin_part(self, number: int) -> None:
+        """Count the latencies from now on for one of the parts in ``apart``; at first, it is 0."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{number}\n")
+        self._process.stdin.flush()
 
     def finish(self) -> dict[str, Any]:
         """Stop it now and return what was received."""

@@ -1,19 +1,21 @@
 """A backend that pushes events with numbers and timestamps.
 
-    python -m bench.publisher zmq|tcp|client PORT COUNT RATE SIZE [TOPIC [TOPICS]]
+    python -m bench.publisher zmq|http|tcp|client PORT COUNT RATE SIZE [TOPIC [TOPICS]]
 
 Prints "connected", waits for a line, then sends COUNT events of SIZE bytes, RATE per second or,
 with 0, as fast as they are accepted. With COUNT 0 it goes on until standard input ends, and prints
 how many there were. With more than one of TOPICS, these are TOPIC0, TOPIC1 and so on in turn, and
-events are numbered for each of them. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark;
-``tcp`` feeds the floor program. ``client`` is a WebSocket client that publishes; with RATE 0 it
-sends everything in one go.
+events are numbered for each of them. ``zmq`` is a PUSH socket with ZeroMQ's own high-water mark.
+``http`` sends one request after the other over a connection that it keeps, each with an id, and
+sends again what got 503 or no response. ``tcp`` feeds the floor program. ``client`` is a WebSocket
+client that publishes; with RATE 0 it sends everything in one go.
 
 Owns: the contents of an event. Must not import: wampush, scenarios.
 """
 
 from __future__ import annotations
 
+import http.client
 import select
 import socket
 import sys
@@ -25,21 +27,56 @@ import zmq
 
 from bench.peer import frame, open_session
 
+#: Seconds for which a push over HTTP is sent again, and between two attempts.
+_PATIENCE = 10.0
+_RETRY_SECONDS = 0.01
+#: Outcomes of a request after which it is sent again: none, and 503.
+_AGAIN = (0, http.client.SERVICE_UNAVAILABLE)
+
 
 def _over_zmq(port: int) -> tuple[Callable[[bytes], object], Callable[[], object]]:
     context = zmq.Context()
     push = context.socket(zmq.PUSH)
-    # Otherwise the socket would accept messages before it is connected.
-    push.setsockopt(zmq.IMMEDIATE, 1)
+    # Not IMMEDIATE, with which libzmq drops what is queued for a connection that ends.
+    monitor = push.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
     push.connect(f"tcp://127.0.0.1:{port}")
-    if not push.poll(10_000, zmq.POLLOUT):
+    if not monitor.poll(10_000):
         raise SystemExit("no server")
+    push.disable_monitor()
 
     def close() -> None:
         push.close()
         context.term()
 
     return push.send, close
+
+
+def _over_http(port: int) -> tuple[Callable[[bytes], object], Callable[[], object]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_PATIENCE)
+    connection.connect()
+    numbers = endless()
+
+    def send(event: bytes) -> None:
+        path = f"/publish?id={next(numbers)}"
+        begun = time.monotonic()
+        while (status := _status(connection, path, event)) != http.client.OK:
+            if status not in _AGAIN or time.monotonic() > begun + _PATIENCE:
+                raise SystemExit(f"POST {path}: {status}")
+            time.sleep(_RETRY_SECONDS)
+
+    return send, connection.close
+
+
+def _status(connection: http.client.HTTPConnection, path: str, body: bytes) -> int:
+    """Send a request; return the status of the response, 0 for none."""
+    try:
+        connection.request("POST", path, body)
+        response = connection.getresponse()
+        response.read()
+    except (OSError, http.client.HTTPException):
+        connection.close()
+        return 0
+    return response.status
 
 
 def _over_tcp(port: int, at_once: bool) -> tuple[Callable[[bytes], object], Callable[[], object]]:
@@ -98,6 +135,8 @@ def _sender(
 ) -> tuple[Callable[[bytes], object], Callable[[], object]]:
     if kind == "zmq":
         return _over_zmq(port)
+    if kind == "http":
+        return _over_http(port)
     if kind == "client":
         return _as_client(port, bool(rate), topic)
     return _over_tcp(port, bool(rate))

@@ -59,7 +59,7 @@ def readers(run: Run) -> Iterator[Row]:
             with wampush(run.folder) as server:
                 outcomes += [
                     publish(run, server, count, burst.pushes, seconds=_MOST_SECONDS, options=slow)
-                    for _ in range(burst.times)
+                    for _ in range(run.size(burst.times, 1))
                 ]
         dropped = [float(each.received["closed_by_server"]) for each in outcomes]
         faults = remark(*(each.faults for each in outcomes))

@@ -134,11 +134,17 @@ def publish(
             used = server.cpu() - cpu
             took = time.monotonic() - begun
     whole = clients if stalled_for else clients - stalled
-    faults = _faults(server, received, whole, pushes.count)
+    faults = faults_of(server, received, whole, pushes.count)
     return Outcome(received, used, took, faults)
 
 
-def _faults(server: Server, received: dict[str, Any], clients: int, count: int) -> str:
+def faults_of(server: Server, received: dict[str, Any], clients: int, count: int) -> str:
+    """Return what went wrong in a run of pushes; "" for nothing.
+
+    :param received: the report of the load generator.
+    :param clients: how many shall have received everything.
+    :param count: events.
+    """
     faults = []
     missing = clients * count - received["events"]
     if received["complete"] < clients:

@@ -132,13 +132,21 @@ class StressClient(asyncio.Protocol):
     :param name: for reports, and as the sender of what it publishes.
     :param sent: see :class:`Watch`.
     :param report: see :class:`Watch`.
+    :param could_read: says whether this process had a chance to read in the last moments.
     """
 
-    def __init__(self, name: str, sent: Counter[Stream], report: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        sent: Counter[Stream],
+        report: Callable[[str], None],
+        could_read: Callable[[], bool],
+    ) -> None:
         self.name = name
         self.watch = Watch(name, sent, report)
         self._sent = sent
         self._report = report
+        self._could_read = could_read
         self._data = bytearray()
         self._calls: dict[str, str] = {}
         self._answered = False
@@ -228,7 +236,7 @@ class StressClient(asyncio.Protocol):
         if not self.welcome.done():
             self.welcome.set_exception(ConnectionError(f"no WELCOME: {error}"))
             self.welcome.exception()
-        if not self.dying and not self.may_be_slow:
+        if not self.dying and not self.may_be_slow and self._could_read():
             self._report(f"client {self.name}: dropped although it always read ({error})")
 
     def data_received(self, data: bytes) -> None:

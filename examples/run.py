@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,12 +29,13 @@ from autobahn_js import autobahn_js
 EXAMPLES = Path(__file__).resolve().parent
 ROOT = EXAMPLES.parent
 BIN = Path(sys.executable).parent
-#: What the pages of all examples load, by address; php/router.php has the same list.
+#: What the pages load, by address; php/router.php has a list of its own.
 SHARED = {
     "static/site.css": ROOT / "static" / "site.css",
     "static/connection-state.js": ROOT / "static" / "connection-state.js",
+    "static/wampush.js": ROOT / "static" / "wampush.js",
+    "static/wampush-modern.js": ROOT / "static" / "wampush-modern.js",
     "static/wampush.svg": ROOT / "static" / "wampush.svg",
-    "shared/wamp.js": EXAMPLES / "shared" / "wamp.js",
 }
 
 
@@ -100,7 +100,7 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
         "EXAMPLE_ZMQ": f"tcp://127.0.0.1:{arguments.zmq_port}",
         "EXAMPLE_HTTP": f"http://127.0.0.1:{arguments.http_port}",
     }
-    if arguments.example != "chat":
+    if arguments.example == "php":
         (folder / "autobahn.min.js").write_bytes(fetch_autobahn_js())
     if arguments.example == "php":
         stack.enter_context(php_pages(example, arguments.page_port, environment))
@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace, folder: Path, stack: contextlib.ExitStack
 
 
 def fetch_autobahn_js() -> bytes:
-    """Return the client that the pages load.
+    """Return the client that the pages of the PHP example load.
 
     :raises Failed: when it cannot be downloaded.
     """
@@ -158,7 +158,8 @@ def announce(daemon: subprocess.Popen[bytes], health: str, pages: str) -> None:
             with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own address
                 print(f"\nOpen {pages}/\nPress Ctrl-C to stop.\n", flush=True)
                 return
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:
+            # Also when the daemon ends after it took the connection.
             continue
 
 
@@ -184,7 +185,7 @@ class _Pages(http.server.SimpleHTTPRequestHandler):
         try:
             with urllib.request.urlopen(f"{self._wampush}/demo/refusal.json", timeout=2) as answer:  # noqa: S310 - our own address
                 refusal = answer.read()
-        except (urllib.error.URLError, OSError):
+        except OSError:
             refusal = b'{"refusal": null}'
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -239,7 +240,11 @@ def php_pages(example: Path, port: int, environment: dict[str, str]) -> Iterator
     """
     php = shutil.which("php")
     if php is None or not _has_zmq(php):
-        raise Failed("PHP or its zmq extension is missing; on Debian: apt-get install php-zmq")
+        raise Failed(
+            "PHP or its extension zmq is missing; on Debian 12 and 13: apt-get install php-zmq. "
+            "Without the extension, the other examples run, and PHP can push over HTTP: "
+            "docs/howto/publish-over-http.md"
+        )
     # With one worker, a page that calls wampush would block the callback that wampush makes.
     workers = {"PHP_CLI_SERVER_WORKERS": "4"}
     server = subprocess.Popen(

@@ -5,11 +5,14 @@ Owns: the targets. Must not import: the daemon's reactor.
 
 from __future__ import annotations
 
+import errno
+import socket
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -19,12 +22,13 @@ from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.load import load
 from wampush.config.tables.identity import TokenSettings
 from wampush.edges.auth.tokens import Tokens
-from wampush.edges.redis.replies import BrokenReply, NeedData, ReplyReader
-from wampush.edges.websocket import compression, http_upgrade
+from wampush.edges.websocket import compression, framing, http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import AuthenticationRefused, ConfigErrors, MessageRefused, PushRefused
 from wampush.net import origins, trusted_proxies
 from wampush.net.http_post import HttpResponse, UnusableResponse
+from wampush.net.redis.replies import BrokenReply, NeedData, ReplyReader
+from wampush.speedups import EXTENSION
 from wampush.wamp.codec import decode_client, decode_server, encode
 from wampush.wamp.session import PrefixLimits, WampSession
 from wampush.wamp.uris import RATCHET, WAMP1
@@ -137,6 +141,63 @@ def webhook(data: bytes) -> None:
             orjson.loads(value)
 
 
+def unmasking(data: bytes) -> None:
+    """A key and a payload; the extension, where it is active, does what Python does."""
+    key, payload = data[:4].ljust(4, b"k"), data[4:]
+    plain = framing.unmask(key, payload)
+    assert plain == framing.unmask_in_python(key, payload)
+    assert framing.unmask(key, plain) == payload
+
+
+def scanning(data: bytes) -> None:
+    """What the extension reads of a request, where it is active, is what Python reads."""
+    if EXTENSION is None:
+        return
+    for head in (data, b"GET / HTTP/1.1\r\n" + data):
+        found = EXTENSION.scan_request(head)
+        if found is not None:
+            assert found == http_upgrade.scan_in_python(head)
+
+
+def sending(data: bytes) -> None:
+    """Chunks for several sockets, some of them closed; what is reported as sent has arrived.
+
+    They are sent by one thread or by several.
+    """
+    if EXTENSION is None:
+        return
+    chunks = data.split(b"\n")[:20]
+    pairs = [socket.socketpair() for _ in chunks]
+    try:
+        for number, (near, _) in enumerate(pairs):
+            near.setblocking(False)
+            if data[number : number + 1] < b"\x20":
+                near.close()
+        send_each = EXTENSION.send_each if len(data) % 2 else _send_threads().send_each
+        unsent = dict(send_each([near for near, _ in pairs], chunks))
+        for number, (near, far) in enumerate(pairs):
+            if near.fileno() < 0:
+                assert unsent[number] == -errno.EBADF
+                continue
+            near.close()
+            sent = unsent.get(number, len(chunks[number]))
+            assert far.recv(len(data) + 1) == chunks[number][:sent]
+    finally:
+        for near, far in pairs:
+            near.close()
+            far.close()
+
+
+_made_threads: list[Any] = []
+
+
+def _send_threads() -> Any:
+    """Several threads that send; they are started once."""
+    if not _made_threads:
+        _made_threads.append(EXTENSION.SendThreads(3))
+    return _made_threads[0]
+
+
 def configuration(data: bytes) -> None:
     """A TOML file."""
     with tempfile.TemporaryDirectory() as folder:
@@ -170,6 +231,9 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = MappingProxyType(
         "token": token,
         "redis": redis,
         "webhook": webhook,
+        "unmasking": unmasking,
+        "scanning": scanning,
+        "sending": sending,
         "configuration": configuration,
     }
 )

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Build what a release consists of: sdist, wheel, software bill of materials, checksums.
+"""Build what a release consists of: sdist, wheels, software bill of materials, checksums.
 
-The wheel is built from the sdist, which is therefore complete. The bill of materials lists what
-``runtime.lock`` pins, with the hashes of the files. Then the wheel is installed next to exactly
-these packages, and tried.
+One wheel has Python code only and fits every machine; the other one has the extension in C for
+machines like this one. Both are built from the sdist, which is therefore complete. The bill of
+materials lists what ``runtime.lock`` pins, with the hashes of the files. Then each wheel is
+installed next to exactly these packages, and tried.
 
 ``make release`` calls it.
 """
@@ -19,8 +20,10 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from check_installation import InstallationError, check_installation
@@ -30,6 +33,7 @@ from wampush import __version__
 ROOT: Final = Path(__file__).resolve().parents[1]
 LOCK: Final = ROOT / "requirements" / "runtime.lock"
 CHECKSUMS: Final = "SHA256SUMS"
+_EXTENSION: Final = re.compile(r"wampush/_speedups\.[a-z0-9_.-]*so")
 _UV: Final = ROOT / "scripts" / "uv.sh"
 _PIN: Final = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^ ;]+)", re.MULTILINE)
 
@@ -39,7 +43,7 @@ class ReleaseError(Exception):
 
 
 def build(source: Path, out: Path) -> tuple[Path, Path]:
-    """Build the sdist, and the wheel from it, with the setuptools of this environment.
+    """Build the sdist, and the wheel of Python code from it, by the setuptools of this environment.
 
     :param source: the checkout.
     :param out: the folder for the files; created if needed.
@@ -49,6 +53,7 @@ def build(source: Path, out: Path) -> tuple[Path, Path]:
     _run(
         *(_UV, "build", "--quiet", "--no-build-isolation", "--python", sys.executable),
         *("--out-dir", out, source),
+        variables={"WAMPUSH_PURE_PYTHON": "1"},
     )
     sdist = out / f"wampush-{__version__}.tar.gz"
     wheel = out / f"wampush-{__version__}-py3-none-any.whl"
@@ -56,6 +61,45 @@ def build(source: Path, out: Path) -> tuple[Path, Path]:
         if not path.is_file():
             raise ReleaseError(f"the build has not made {path.name}")
     return sdist, wheel
+
+
+def build_native(
+    sdist: Path, out: Path, variables: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """Build the wheel with the extension, for CPython of this machine from 3.11 on.
+
+    :param sdist: what it is built of.
+    :param out: the folder for the file.
+    :param variables: of the environment, in addition.
+    :returns: its path. Without a compiler, the extension is missing in it; see :func:`is_native`.
+    :raises ReleaseError: the build fails.
+    """
+    before = set(out.glob("*.whl"))
+    _run(
+        *(_UV, "build", "--wheel", "--quiet", "--no-build-isolation", "--python", sys.executable),
+        *("--out-dir", out, sdist),
+        variables=variables,
+    )
+    made = set(out.glob(f"wampush-{__version__}-cp311-abi3-*.whl")) - before
+    if len(made) != 1:
+        raise ReleaseError(f"the build has made {len(made)} wheels for this machine, not one")
+    return made.pop()
+
+
+def is_native(wheel: Path) -> bool:
+    """Return whether a wheel has the extension."""
+    with zipfile.ZipFile(wheel) as archive:
+        return any(_EXTENSION.fullmatch(name) for name in archive.namelist())
+
+
+def require_native(wheel: Path) -> None:
+    """Remove a wheel that should have the extension and has not.
+
+    :raises ReleaseError: it has not.
+    """
+    if not is_native(wheel):
+        wheel.unlink()
+        raise ReleaseError("the extension was not compiled; install a C compiler")
 
 
 def describe(tool: Path, out: Path, lock: Path = LOCK) -> Path:
@@ -141,8 +185,8 @@ def try_out(wheel: Path, environment: Path) -> None:
         raise ReleaseError(str(error)) from error
 
 
-def _run(*command: str | Path) -> None:
-    done = subprocess.run(command, cwd=ROOT, env=_environment(), check=False)
+def _run(*command: str | Path, variables: Mapping[str, str] = MappingProxyType({})) -> None:
+    done = subprocess.run(command, cwd=ROOT, env={**_environment(), **variables}, check=False)
     if done.returncode:
         raise ReleaseError(f"{Path(command[0]).name} ended with status {done.returncode}")
 
@@ -161,7 +205,7 @@ def main() -> int:
     """Build the release; print what was made."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--sbom-tool", type=Path, required=True, help="cyclonedx-py")
-    parser.add_argument("--check-in", type=Path, required=True, help="folder of an environment")
+    parser.add_argument("--check-in", type=Path, required=True, help="folder for environments")
     parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the files")
     arguments = parser.parse_args()
     out = arguments.out.absolute()
@@ -169,9 +213,12 @@ def main() -> int:
         print(f"{out} has files of another release; move or remove them first", file=sys.stderr)
         return 1
     try:
-        _, wheel = build(ROOT, out)
+        sdist, wheel = build(ROOT, out)
+        native = build_native(sdist, out)
+        require_native(native)
         describe(arguments.sbom_tool.absolute(), out)
-        try_out(wheel, arguments.check_in.absolute())
+        for each in (wheel, native):
+            try_out(each, arguments.check_in.absolute() / each.name.split("-")[-1])
         write_checksums(out)
     except ReleaseError as error:
         print(f"no release: {error}", file=sys.stderr)

@@ -48,7 +48,12 @@ def clean_environment() -> Mapping[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_MISLEADING)}
 
 
-def _output(*command: str | Path, folder: str) -> str:
+def output(*command: str | Path, folder: Path) -> str:
+    """Run a command without the checkout; return what it prints.
+
+    :param folder: to run it in.
+    :raises InstallationError: it fails.
+    """
     done = subprocess.run(
         command,
         cwd=folder,
@@ -56,7 +61,7 @@ def _output(*command: str | Path, folder: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     if done.returncode:
@@ -71,8 +76,9 @@ def check_installation(python: Path, version: str) -> None:
     :param version: that must be there.
     :raises InstallationError: something is missing, or another version is installed.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        found = json.loads(_output(python, "-c", _PROBE, folder=folder).splitlines()[-1])
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        found = json.loads(output(python, "-c", _PROBE, folder=folder).splitlines()[-1])
         if set(found["versions"]) != {version}:
             raise InstallationError(f"versions {found['versions']}, expected {version}")
         if "wampush" not in found["plugins"]:
@@ -82,12 +88,12 @@ def check_installation(python: Path, version: str) -> None:
         if missing:
             raise InstallationError(f"static files are missing: {', '.join(sorted(missing))}")
         wampush = python.with_name("wampush")
-        told = _output(wampush, "--version", folder=folder)
+        told = output(wampush, "--version", folder=folder)
         if told != f"wampush {version}\n":
             raise InstallationError(f"wampush --version prints {told!r}")
-        if "--config" not in _output(python, "-c", _TWISTD, "wampush", "--help", folder=folder):
+        if "--config" not in output(python, "-c", _TWISTD, "wampush", "--help", folder=folder):
             raise InstallationError("twistd wampush --help does not list --config")
-        if "websocket.listen" not in _output(wampush, "check", folder=folder):
+        if "websocket.listen" not in output(wampush, "check", folder=folder):
             raise InstallationError("wampush check does not print websocket.listen")
 
 

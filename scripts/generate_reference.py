@@ -14,10 +14,13 @@ the pages that are out of date.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha384
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -27,6 +30,7 @@ from wampush.config.load import as_toml
 from wampush.config.schema import schema
 from wampush.config.setting import Setting, settings_of
 from wampush.config.settings import FIELDS, LIST_FIELDS, SECTIONS, Settings
+from wampush.edges.client_files import client_files
 from wampush.node.monitoring.metrics import METRICS
 from wampush.reasons import CloseReason, Refusal
 
@@ -264,6 +268,26 @@ def _assignment(name: str, value: object, unit: str) -> str:
     return f"{name} = {as_toml(value)}" + (f"  # {unit}" if unit else "")
 
 
+def javascript(text: str) -> str:
+    """Fill ``docs/reference/javascript.md``."""
+
+    def files(_: str) -> list[str]:
+        return markdown(
+            ("Address", "Bytes after gzip", "Digest"),
+            (
+                (
+                    f"`{path}`",
+                    f"{len(gzip.compress(file.content, 9)):,}",
+                    f"`sha384-{b64encode(sha384(file.content).digest()).decode()}`",
+                )
+                for path, file in client_files(ROOT / "static").items()
+                if not path.endswith(".map")
+            ),
+        )
+
+    return fill(text, {"client-files": files})
+
+
 def json_schema(_: str) -> str:
     """Write the JSON Schema of the configuration file."""
     return json.dumps(schema(), indent=2) + "\n"
@@ -273,6 +297,7 @@ def json_schema(_: str) -> str:
 PAGES: Final[Mapping[str, Page]] = {
     "docs/explanation/limits.md": limits,
     "docs/reference/configuration.md": configuration,
+    "docs/reference/javascript.md": javascript,
     "docs/reference/wampush.example.toml": example,
     "docs/reference/wampush.schema.json": json_schema,
     "docs/reference/metrics.md": metrics,

@@ -2,18 +2,29 @@
 
 Watching makes Python two to three times slower, and the check of own tests and the report need no
 more. Each own test file is a context of its own in the record, named by its path.
+
+Tests that draw their input run the same lines a hundred times over. Of a function with ``@given``,
+the first examples are watched; state machines, whose examples are long, are not. What only a later
+example reaches counts as missed, so the check of own tests never takes too much for covered.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 from check_own_tests import PACKAGE, own_test
 from coverage import Coverage
+
+#: Examples of a test with ``@given`` that are watched.
+EXAMPLES: Final = 20
 
 
 class OwnTestCoverage:
@@ -43,9 +54,36 @@ class OwnTestCoverage:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Watch while an own test runs."""
-        self._watch(item.path if item.path in self._own_tests else None)
-        return (yield)
+        """Watch while an own test runs, or its first examples."""
+        test = getattr(item, "obj", None)
+        is_machine = hasattr(test, "_hypothesis_state_machine_class")
+        is_watched = item.path in self._own_tests and not is_machine
+        self._watch(item.path if is_watched else None)
+        with self._first_examples(test):
+            return (yield)
+
+    @contextmanager
+    def _first_examples(self, test: object) -> Iterator[None]:
+        """Watch no longer once a function with ``@given`` has run some examples."""
+        given: Any = getattr(test, "hypothesis", None)
+        if given is None or not self._is_watching:
+            yield
+            return
+        inner = given.inner_test
+        number = itertools.count()
+
+        @functools.wraps(inner)
+        def counted(*arguments: Any, **named: Any) -> Any:
+            if next(number) == EXAMPLES:
+                self._watch(None)
+            return inner(*arguments, **named)
+
+        # Hypothesis has this attribute for plugins, which put a function of theirs around the test.
+        given.inner_test = counted
+        try:
+            yield
+        finally:
+            given.inner_test = inner
 
     def _import_package(self) -> None:
         package = importlib.import_module(PACKAGE)

@@ -12,7 +12,6 @@ import socket
 import subprocess
 import sys
 import threading
-import urllib.error
 import urllib.request
 from pathlib import Path
 from types import FrameType
@@ -35,7 +34,8 @@ def announce(page: str, health: str, stop: threading.Event) -> None:
         try:
             with urllib.request.urlopen(health, timeout=5):  # noqa: S310 - our own address
                 break
-        except (urllib.error.URLError, TimeoutError):
+        except OSError:
+            # Also when the daemon ends after it took the connection.
             continue
     else:
         return

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from autobahn_js import autobahn_js as fetch_autobahn_js
+from hypothesis import settings
 from own_test_coverage import OwnTestCoverage
 from playwright.sync_api import Browser as Chromium
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.support.browser import Browser, new_user, running_chromium
+from tests.support.client_pages import ClientPages, client_pages
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer, page_server
 from tests.support.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "tests" / "e2e" / "pages"
+#: Files and folders whose tests wait for other processes, those that take longest first. Files of
+#: the benchmark are apart from each other: their servers all want the same core.
+SLOWEST_FIRST = (
+    *("tests/bench/test_nodes.py", "tests/bench/test_pressure.py", "tests/simulation"),
+    *(
+        "tests/client_js",
+        "tests/bench/test_history.py",
+        "tests/seeds",
+        "tests/bench/test_upgrades.py",
+    ),
+    *("tests/e2e", "tests/bench", "tests/test_packaging.py", "tests/test_locks.py"),
+    *("tests/edges/zeromq", "tests/edges/redis", "tests/edges/backplane"),
+    *("tests/docs", "tests/cli", "tests/node"),
+)
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,6 +50,28 @@ def pytest_configure(config: pytest.Config) -> None:
         # A shell starts what runs in the background so; programs that tests start would inherit it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(OwnTestCoverage(ROOT))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Look for no garbage among the twelve thousand tests, neither meanwhile nor later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that the test processes end at the same time."""
+
+    @cache
+    def rank(path: Path) -> int:
+        ranks = (n for n, each in enumerate(SLOWEST_FIRST) if path.is_relative_to(ROOT / each))
+        return next(ranks, len(SLOWEST_FIRST))
+
+    items.sort(key=lambda item: rank(item.path))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,6 +140,13 @@ def pages(autobahn_js: bytes) -> Iterator[PageServer]:
         files[f"/{name}"] = (PAGES / name).read_bytes()
     with page_server(files) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def client_site() -> Iterator[ClientPages]:
+    """A web server for pages that load the client of client-js/ under a strict policy."""
+    with client_pages() as site:
+        yield site
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -17,10 +18,6 @@ MODULES = [*sorted(PACKAGE.rglob("*.py")), ROOT / "twisted" / "plugins" / "wampu
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
 MOST_MODULES = 20
-
-each_module = pytest.mark.parametrize(
-    "module", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix()
-)
 
 
 def tree_of(module: Path) -> ast.Module:
@@ -88,21 +85,31 @@ def test_the_protocol_imports_the_standard_library_orjson_and_errors_only(module
     assert foreign == set()
 
 
-@each_module
-def test_a_module_says_what_it_owns(module: Path) -> None:
-    assert ast.get_docstring(tree_of(module))
+def named(path: Path) -> str:
+    """A file or folder as failures name it."""
+    return path.relative_to(ROOT).as_posix()
 
 
-@each_module
-def test_a_module_is_short(module: Path) -> None:
-    assert len(module.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+@pytest.fixture(scope="module")
+def trees() -> Mapping[str, ast.Module]:
+    """The syntax trees of all modules, by name."""
+    return {named(module): tree_of(module) for module in MODULES}
 
 
-@each_module
-def test_functions_are_short(module: Path) -> None:
+def test_a_module_says_what_it_owns(trees: Mapping[str, ast.Module]) -> None:
+    assert [name for name, tree in trees.items() if not ast.get_docstring(tree)] == []
+
+
+def test_a_module_is_short() -> None:
+    lengths = {named(each): len(each.read_text("utf-8").splitlines()) for each in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_functions_are_short(trees: Mapping[str, ast.Module]) -> None:
     lengths = {
-        node.name: (node.end_lineno or node.lineno) - node.lineno + 1
-        for node in ast.walk(tree_of(module))
+        f"{name}: {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     assert {name: lines for name, lines in lengths.items() if lines > MOST_FUNCTION_LINES} == {}

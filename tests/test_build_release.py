@@ -6,12 +6,21 @@ import hashlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import build_release
 import pytest
-from build_release import LOCK, ReleaseError, describe, pins, write_checksums
+from build_release import (
+    LOCK,
+    ReleaseError,
+    describe,
+    is_native,
+    pins,
+    require_native,
+    write_checksums,
+)
 
 from tests.support.locks import locked
 from wampush import __version__
@@ -105,3 +114,25 @@ def test_files_of_another_release_stay(
     assert build_release.main() == 1
     assert "files of another release" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["wampush-0.0.7.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_it"),
+    [
+        ("wampush/_speedups.abi3.so", True),
+        ("wampush/_speedups.cpython-311-x86_64-linux-gnu.so", True),
+        ("wampush/_speedups.pyi", False),
+        ("wampush/speedups.py", False),
+    ],
+)
+def test_a_release_has_the_extension(tmp_path: Path, name: str, is_it: bool) -> None:
+    wheel = tmp_path / "wampush.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(name, "")
+    assert is_native(wheel) == is_it
+    if is_it:
+        require_native(wheel)
+    else:
+        with pytest.raises(ReleaseError, match="install a C compiler"):
+            require_native(wheel)
+    assert wheel.exists() == is_it

@@ -26,7 +26,7 @@ def test_a_message_arrives_as_a_whole(ends: Ends) -> None:
     assert other.receive() is None
     one.send("listen", {"address": "tcp:8080", "number": 3})
     one.send("ready")
-    message = other.wait(5)
+    message = other.wait(20)
     assert message is not None
     assert message.kind == "listen"
     assert (message.text("address"), message.number("number")) == ("tcp:8080", 3)
@@ -47,7 +47,7 @@ def test_descriptors_come_with_their_message(ends: Ends) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         one.send("listening", descriptors=[server.fileno()])
         one.send("later")
-        message = other.wait(5)
+        message = other.wait(20)
         assert message is not None
         (descriptor,) = message.descriptors
         assert not os.get_inheritable(descriptor)

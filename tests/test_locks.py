@@ -202,8 +202,13 @@ def checkout(bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     wheels = folder / "wheels"
     wheels.mkdir()
-    for name in ("Makefile", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder)
+    (folder / "wampush").mkdir()
+    sources = [
+        f"wampush/{name}"
+        for name in ("_receives.c", "_receives.h", "_sends.c", "_sends.h", "_speedups.c")
+    ]
+    for name in ("Makefile", "pyproject.toml", "setup.py", *sources):
+        shutil.copy(ROOT / name, folder / name)
     for name in ("scripts", "requirements"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / ".cache").mkdir()

@@ -45,6 +45,24 @@ from wampush.words import count
 def test_count():
     assert count("abc") == 3
 """
+EXAMPLES_TEST = """\
+from hypothesis import given, strategies
+from own_test_coverage import EXAMPLES
+from wampush.words import count
+
+calls = []
+
+
+@given(strategies.integers())
+def test_counts(number):
+    calls.append(number)
+    assert count("abc" if len(calls) <= EXAMPLES else "") in {0, 3}
+    assert len(calls) > 1 or count("a") == 1
+
+
+def test_more_examples_than_are_watched():
+    assert len(calls) > EXAMPLES
+"""
 
 
 @pytest.fixture
@@ -133,6 +151,15 @@ def test_own_tests_are_watched_and_lines_that_run_on_import(
         12: ["tests/test_words.py"],
     }
     assert data.measured_contexts() == {"", "tests/test_words.py"}
+
+
+def test_the_first_examples_are_watched_and_what_follows(checkout: Path) -> None:
+    path = checkout / "tests" / "test_words.py"
+    path.write_text(EXAMPLES_TEST, "utf-8")
+    nothing_else = "wampush/words.py: tests/test_words.py covers 67 %; lines 13"
+    assert listed(checkout, measured(checkout, "tests"), 67) == [nothing_else]
+    path.write_text(f"{EXAMPLES_TEST}\n\ndef test_zero():\n    assert count('') == 0\n", "utf-8")
+    assert listed(checkout, measured(checkout, "tests"), 100) == []
 
 
 @pytest.mark.parametrize(

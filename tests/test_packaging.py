@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 import zmq
-from build_release import build, lock_of
-from check_installation import InstallationError, check_installation, clean_environment
+from build_release import build, build_native, is_native, lock_of
+from check_installation import InstallationError, check_installation, clean_environment, output
 
 import wampush
 from tests.support.daemon import Daemon, running_daemon
@@ -32,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = (
     "pyproject.toml",
     "setup.cfg",
+    "setup.py",
     "MANIFEST.in",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -44,6 +45,7 @@ SOURCES = (
     "wampush",
     "twisted",
     "static",
+    "client-js",
     "tests",
 )
 UV = ROOT / "scripts" / "uv.sh"
@@ -57,29 +59,15 @@ print([plugin.tapname for plugin in getPlugins(IServiceMaker)])
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    """Run a command that must succeed; return what it printed."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env=clean_environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The sdist and the wheel, built from a copy so that the checkout stays as it is."""
     folder = tmp_path_factory.mktemp("build")
     source = folder / "source"
     source.mkdir()
-    leave_out = shutil.ignore_patterns("__pycache__", "dropin.cache")
+    leave_out = shutil.ignore_patterns(
+        "__pycache__", "dropin.cache", "node_modules", "dist", "*.so"
+    )
     for name in SOURCES:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, source / name, symlinks=True, ignore=leave_out)
@@ -100,6 +88,14 @@ def wheel(built: tuple[Path, Path]) -> Path:
     return built[1]
 
 
+@pytest.fixture(scope="module")
+def native(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel with the extension, built from the sdist."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler")
+    return build_native(sdist, tmp_path_factory.mktemp("native"))
+
+
 def copy_distribution(name: str, site_packages: Path) -> None:
     """Copy one installed distribution into another environment, as pip had installed it there."""
     for entry in metadata.distribution(name).files or ():
@@ -118,17 +114,17 @@ def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, folder: Path) -> Path:
     """Make an environment of runtime.lock and a wheel; return its interpreter."""
     folder.mkdir(exist_ok=True)
-    run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder)
+    output(sys.executable, "-m", "venv", "--without-pip", folder, folder=folder)
     python = folder / "bin" / "python"
     (site_packages,) = folder.glob("lib/python3*/site-packages")
     for entry in locked(ROOT / "requirements" / "runtime.lock"):
         if entry.applies:
             copy_distribution(entry.name, site_packages)
     # Twisted remembers its plugins in a file; one that was written before must not hide ours.
-    assert "wampush" not in run(python, "-c", LIST_PLUGINS, cwd=folder)
+    assert "wampush" not in output(python, "-c", LIST_PLUGINS, folder=folder)
     assert (site_packages / "twisted" / "plugins" / "dropin.cache").is_file()
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
-    run(*pip, "--no-index", "--no-deps", wheel, cwd=folder)
+    output(*pip, "--no-index", "--no-deps", wheel, folder=folder)
     return python
 
 
@@ -150,6 +146,37 @@ def test_the_wheel_holds_plugin_and_static_files(wheel: Path) -> None:
     assert not any(name.startswith("twisted/") and "__init__" in name for name in names)
 
 
+def speedups_of(wheel: Path, folder: Path, interpreter: str = sys.executable) -> str:
+    """Which code is active where a wheel is installed; other packages are not needed for it."""
+    output(UV, "venv", "--quiet", "--python", interpreter, folder, folder=folder.parent)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install"]
+    # Only two of the modules are imported, so to compile them all would be in vain.
+    output(*pip, "--no-index", "--no-deps", "--no-compile", wheel, folder=folder)
+    show = "from wampush.speedups import ACTIVE; print(ACTIVE)"
+    return output(python, "-c", show, folder=folder).strip()
+
+
+def test_the_wheel_fits_every_machine(wheel: Path, tmp_path: Path) -> None:
+    assert wheel.name.endswith("-py3-none-any.whl")
+    assert not is_native(wheel)
+    assert speedups_of(wheel, tmp_path / "pure") == "Python: the extension is not built"
+
+
+def test_the_other_wheel_has_the_extension(native: Path, wheel: Path, tmp_path: Path) -> None:
+    assert is_native(native)
+    assert speedups_of(native, tmp_path / "native") == "C"
+    with zipfile.ZipFile(native) as archive, zipfile.ZipFile(wheel) as pure:
+        more = set(archive.namelist()) - set(pure.namelist())
+    assert more == {"wampush/_speedups.abi3.so"}
+
+
+def test_a_machine_without_a_compiler_installs_what_is_left(sdist: Path, tmp_path: Path) -> None:
+    without = build_native(sdist, tmp_path, {"CC": "/nonexistent/cc"})
+    assert not is_native(without)
+    assert speedups_of(without, tmp_path / "without") == "Python: the extension is not built"
+
+
 def test_the_sdist_holds_what_a_build_needs_and_the_documents(sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -157,7 +184,13 @@ def test_the_sdist_holds_what_a_build_needs_and_the_documents(sdist: Path) -> No
     locks = {f"requirements/{path.name}" for path in (ROOT / "requirements").iterdir()}
     folder = ROOT / "deploy"
     deploy = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files | locks | deploy <= names
+    client = {
+        each.relative_to(ROOT).as_posix()
+        for each in (ROOT / "client-js" / "src").iterdir()
+        if each.is_file()
+    }
+    assert files | locks | deploy | client | {"client-js/package-lock.json"} <= names
+    assert not {name for name in names if "node_modules" in name or "client-js/dist" in name}
     assert not {name for name in names if name.startswith("tests")}
 
 
@@ -216,9 +249,20 @@ def interpreter_of(version: str) -> str:
     return found
 
 
-@pytest.mark.parametrize(
+other_versions = pytest.mark.parametrize(
     "version", [each for each in VERSIONS if each != f"3.{sys.version_info.minor}"]
 )
+
+
+@other_versions
+def test_other_versions_of_python_load_the_extension(
+    native: Path, version: str, tmp_path: Path
+) -> None:
+    interpreter = interpreter_of(version)
+    assert speedups_of(native, tmp_path / "native", interpreter) == "C"
+
+
+@other_versions
 def test_other_versions_of_python_run_the_wheel(
     wheel: Path, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,15 +272,15 @@ def test_other_versions_of_python_run_the_wheel(
     environment = tmp_path / "environment"
     python = environment / "bin" / "python"
     lock = ROOT / "requirements" / "runtime.lock"
-    run(UV, "venv", "--quiet", "--python", interpreter, environment, cwd=tmp_path)
+    output(UV, "venv", "--quiet", "--python", interpreter, environment, folder=tmp_path)
     sync = (UV, "pip", "sync", "--quiet", "--python", python)
     locks = (lock, lock_of(wheel, tmp_path))
-    run(*sync, "--require-hashes", "--no-build", *locks, cwd=tmp_path)
+    output(*sync, "--require-hashes", "--no-build", *locks, folder=tmp_path)
     check_installation(python, wampush.__version__)
 
 
 def test_the_modules_come_from_the_wheel(python: Path, tmp_path: Path) -> None:
-    where = run(python, "-c", "import wampush; print(wampush.__file__)", cwd=tmp_path)
+    where = output(python, "-c", "import wampush; print(wampush.__file__)", folder=tmp_path)
     assert where.startswith(str(python.parents[1]))
 
 
@@ -316,7 +360,7 @@ def test_demo_and_examples_need_no_other_packages(
     python: Path, tmp_path: Path, program: str
 ) -> None:
     start = "import runpy, sys; sys.path.insert(0, sys.argv[1]); runpy.run_path(sys.argv[2])"
-    run(python, "-c", start, ROOT / "scripts", ROOT / program, cwd=tmp_path)
+    output(python, "-c", start, ROOT / "scripts", ROOT / program, folder=tmp_path)
 
 
 @pytest.mark.parametrize("example", ["chat", "orders"])
@@ -329,6 +373,6 @@ def test_the_settings_of_a_page_need_no_other_packages(
     monkeypatch.setenv("EXAMPLE_WEBSOCKET", "ws://127.0.0.1:1")
     monkeypatch.setenv("EXAMPLE_ZMQ", "tcp://127.0.0.1:2")
     settings = json.loads(
-        run(python, ROOT / "examples" / example / "page_settings.py", cwd=tmp_path)
+        output(python, ROOT / "examples" / example / "page_settings.py", folder=tmp_path)
     )
     assert settings["websocket"].startswith("ws://127.0.0.1:1")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ from wampush.parent_service import (
     passed_names,
     reason_against,
 )
+from wampush.testing.ports import reserved_ports
 
 ANY = ["--listen", "tcp:0:interface=127.0.0.1", "--pull", "tcp://127.0.0.1:*"]
 
@@ -67,9 +70,9 @@ def test_the_process_is_replaced_with_everything_open(
     assert found.arguments[-len(ANY) - 3 :] == ["wampush", *ANY, "--http", "off"]
     assert (found.folder, found.pid_file) == (str(tmp_path), str(tmp_path / "twistd.pid"))
     assert (found.status_pipe, found.drain) == (pipe, 10.0)
-    assert [each[:3] for each in found.listening] == [
-        ("websocket", "tcp:0:interface=127.0.0.1", 0),
-        ("pull", "tcp://127.0.0.1:*", 0),
+    assert [each[:4] for each in found.listening] == [
+        ("websocket", "tcp:0:interface=127.0.0.1", 0, 1),
+        ("pull", "tcp://127.0.0.1:*", 0, 1),
     ]
     assert signal.SIGTERM in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     os.close(read_end)
@@ -83,8 +86,73 @@ def test_addresses_that_cannot_be_used_are_left_to_the_node(executed: list[Any])
     assert {each[1] for each in found.listening} <= {*ANY, "tcp:8081:interface=127.0.0.1"}
 
 
+def test_in_the_foreground_the_process_is_replaced_before_twistd_imports_its_reactor(
+    executed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    options = options_with(
+        ["--listen", "unix:ws", "--pull", "ipc://push", "--http", "off"],
+        rundir="run",
+        umask=0o27,
+        pidfile="twistd.pid",
+    )
+    before = os.umask(0)
+    try:
+        ParentService(options, None).setServiceParent(Application("test"))
+        assert os.umask(0) == 0o27
+    finally:
+        os.umask(before)
+    found = executed[0][3]
+    assert [each[1] for each in found.listening] == ["unix:ws", "ipc://push"]
+    run = tmp_path / "run"
+    assert (run / "ws").is_socket()
+    assert (run / "twistd.pid").read_text(encoding="ascii") == str(os.getpid())
+    assert found.pid_file == str(run / "twistd.pid")
+    # The node is started in the same folder, and changes to the other one itself.
+    assert (found.folder, f"--rundir={'run'}" in found.arguments) == (str(tmp_path), True)
+
+
+def test_a_daemon_opens_its_ports_at_once_and_files_later(
+    executed: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with reserved_ports(1) as (port,):
+        listen = f"tcp:{port}:interface=127.0.0.1"
+        options = options_with(
+            ["--listen", listen, "--pull", "ipc://push", "--http", "off"], nodaemon=False
+        )
+        service = ParentService(options, None)
+        service.setServiceParent(Application("test"))
+        socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        assert executed == []
+        assert not (tmp_path / "push").exists()
+        service.privilegedStartService()
+    assert [each[1] for each in executed[0][3].listening] == [listen, "ipc://push"]
+
+
+def test_each_worker_gets_its_ports(executed: list[Any], tmp_path: Path) -> None:
+    listen = ["tcp:0:interface=127.0.0.1", f"unix:{tmp_path}/ws"]
+    options = options_with(["--listen", listen[0], "--listen", listen[1], *ANY[2:], "--http=off"])
+    settings = options["loaded"].settings
+    process = dataclasses.replace(settings.process, workers=3)
+    loaded = dataclasses.replace(
+        options["loaded"], settings=dataclasses.replace(settings, process=process)
+    )
+    options["loaded"] = loaded
+    ParentService(options, None).privilegedStartService()
+    found = executed[0][3]
+    assert found.workers == 3
+    assert [(each[1], each[3]) for each in found.listening] == [
+        *((listen[0], worker) for worker in (1, 2, 3)),
+        (listen[1], 1),
+        *(("tcp://127.0.0.1:*", worker) for worker in (1, 2, 3)),
+    ]
+    assert len({each[4] for each in found.listening}) == 7
+
+
 def test_twistd_logs_where_the_node_will(tmp_path: Path) -> None:
-    options = options_with(ANY)
+    options = options_with(ANY, nodaemon=False)
     output = choose_output(
         {"nodaemon": True, "logfile": str(tmp_path / "log")}, options["loaded"].settings
     )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from twisted.logger import capturedLogs, formatEvent
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 
-from wampush.control_channel import VARIABLE
+from wampush.control_channel import VARIABLE, WORKER_VARIABLE
 from wampush.errors import OperatorError
 from wampush.node.service import WampushService
 from wampush.parent_service import ParentService
@@ -47,6 +48,66 @@ def test_a_node_where_there_is_a_parent(monkeypatch: pytest.MonkeyPatch) -> None
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     monkeypatch.setenv(VARIABLE, str(other.detach()))
     service = makeService(options_with(twistd={"nodaemon": True}))
+    assert isinstance(service, WampushService)
+    assert service._link is not None
+    service._link.close()
+    one.close()
+
+
+@pytest.mark.parametrize(
+    ("twistd", "reason"),
+    [
+        (None, "this program makes its own service"),
+        ({"nodaemon": True, "chroot": "/srv"}, "twistd --chroot is for one process"),
+    ],
+)
+def test_several_workers_need_a_parent(twistd: dict[str, Any] | None, reason: str) -> None:
+    workers = ("--set", "process.workers=2", "--set", "backplane.url=redis://127.0.0.1")
+    with pytest.raises(OperatorError) as raised:
+        makeService(options_with(*workers, twistd=twistd))
+    assert str(raised.value) == (
+        f"process.workers = 2 needs the parent process, which cannot run here: {reason}"
+    )
+
+
+def test_a_worker_has_its_number_and_its_share_of_the_sources(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setenv(VARIABLE, str(other.detach()))
+    monkeypatch.setenv(WORKER_VARIABLE, "2")
+    log = tmp_path / "log"
+    service = makeService(
+        options_with(
+            *("--set", "process.workers=2", "--set", "backplane.url=redis://127.0.0.1"),
+            *("--pull", "ipc:///run/pushes"),
+            twistd={"nodaemon": True, "logfile": str(log)},
+        )
+    )
+    assert isinstance(service, WampushService)
+    assert service._siblings.number == 2
+    assert service._loaded.settings.zmq.pull == ("tcp://127.0.0.1:*",)
+    assert service._load_again is not None
+    assert service._load_again() == service._loaded
+    assert service._log_output is not None
+    observe = service._log_output.observer
+    observe({"log_format": "ready", "log_level": LogLevel.info, "log_namespace": "a"})
+    assert "[a#info] worker 2: ready" in log.read_text(encoding="utf-8")
+    assert service._link is not None
+    service._link.close()
+    one.close()
+
+
+def test_a_parent_of_an_older_version_has_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setenv(VARIABLE, str(other.detach()))
+    options = options_with(
+        *("--set", "process.workers=2", "--set", "backplane.url=redis://127.0.0.1"),
+        twistd={"nodaemon": True},
+    )
+    with capturedLogs() as events:
+        service = makeService(options)
+    assert "there is one until a restart" in str(formatEvent(events[-1]))
     assert isinstance(service, WampushService)
     assert service._link is not None
     service._link.close()

@@ -23,6 +23,8 @@ from typing import Any, Final
 VERSION: Final = 1
 #: Names the node's end of the channel in its environment; settings begin with WAMPUSH_.
 VARIABLE: Final = "_WAMPUSH_CONTROL"
+#: Has the number of the worker whose node a process is.
+WORKER_VARIABLE: Final = "_WAMPUSH_WORKER"
 #: Bytes of a message; the longest have the text of an error.
 MAX_BYTES: Final = 65_536
 #: Descriptors of a message.

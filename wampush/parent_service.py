@@ -3,9 +3,11 @@
 Owns: what the parent inherits: the listening sockets, the command that starts a node, the log.
 Must not import: the node, the edges; Twisted only as far as twistd has loaded it anyway.
 
-The process replaces its image (``execve``) when twistd has done its part: it is a daemon, has
-written the pid file, and is about to start the service. The process id stays the same, and of
-Twisted nothing is left in memory.
+The process replaces its image (``execve``): the process id stays the same, and of Twisted nothing
+is left in memory. In the foreground, that happens as soon as twistd has made the service, because
+next it would import its reactor, for one line of the log, while clients cannot connect yet. A
+daemon opens its ports at that moment, and the rest when twistd has done its part: it has forked,
+has written the pid file, and is about to start the service.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ from twisted.python.components import Componentized
 from wampush.config.settings import Settings
 from wampush.config.tables.log import DEFAULT_LEVEL
 from wampush.parent.inheritance import Inheritance
-from wampush.parent.listening_sockets import ListeningSockets, NotManaged
 from wampush.parent.log import Destination, flush_standard_streams
-from wampush.parent.targets import HTTP, PULL, WEBSOCKET
+from wampush.parent.sockets.listening_sockets import ListeningSockets, NotManaged
+from wampush.parent.sockets.targets import HTTP, PULL, WEBSOCKET, of_address
 
 if TYPE_CHECKING:
     from wampush.node.log.output import LogOutput
@@ -89,19 +91,28 @@ class ParentService(Service):
         self._options = options
         self._log_output = log_output
         self._folder = current_folder(os.environ)
+        # A relative name counts from the folder in which twistd was started.
+        self._destination = destination_of(twistd_options(options))
         self._passed = passed_names(_environment_at_start())
+        self._sockets = ListeningSockets(self._passed)
 
     def setServiceParent(self, parent: Any) -> None:
-        """Belong to twistd's application, which begins to log next."""
+        """Belong to twistd's application, or replace the image of the process at once."""
         if self._log_output is not None and isinstance(parent, Componentized):
             parent.setComponent(ILogObserver, self._log_output.observer)
         super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        twistd = twistd_options(self._options)
+        if twistd.get("nodaemon") and not twistd.get("debug"):
+            set_up_as_twistd(twistd)
+            self.privilegedStartService()
+        else:
+            # Paths are relative to a folder that twistd changes to later.
+            list(_listening(self._sockets, self._options["loaded"].settings, only_ports=True))
 
     def privilegedStartService(self) -> None:
         """Listen, and replace the image of the process."""
         settings: Settings = self._options["loaded"].settings
-        sockets = ListeningSockets(self._passed)
-        listening = list(_listening(sockets, settings))
+        listening = list(_listening(self._sockets, settings))
         descriptor = self._inheritance(settings, listening).written()
         flush_standard_streams()
         # Until the parent has its own handlers.
@@ -114,10 +125,10 @@ class ParentService(Service):
         )
 
     def _inheritance(
-        self, settings: Settings, listening: Sequence[tuple[str, str, int, int]]
+        self, settings: Settings, listening: Sequence[tuple[str, str, int, int, int]]
     ) -> Inheritance:
         twistd = twistd_options(self._options)
-        destination = destination_of(twistd)
+        destination = self._destination
         pid_file = twistd.get("pidfile") or ""
         process = settings.process
         return Inheritance(
@@ -133,6 +144,7 @@ class ParentService(Service):
             pid_file=str(Path(pid_file).absolute()) if pid_file else "",
             status_pipe=twistd.get("statusPipe", -1),
             passed=self._passed,
+            workers=process.workers,
             listening=listening,
         )
 
@@ -143,11 +155,27 @@ def level_of(settings: Settings) -> str:
     return settings.log.level if chosen == DEFAULT_LEVEL else chosen
 
 
+def set_up_as_twistd(twistd: Mapping[str, Any]) -> None:
+    """Do what twistd does before it starts a service in the foreground.
+
+    :param twistd: its options, which ``reason_against`` has looked at.
+    """
+    os.chdir(twistd.get("rundir") or ".")
+    if twistd.get("umask") is not None:
+        os.umask(twistd["umask"])
+    if twistd.get("pidfile"):
+        Path(twistd["pidfile"]).write_text(str(os.getpid()), encoding="ascii")
+
+
 def _listening(
-    sockets: ListeningSockets, settings: Settings
-) -> Iterator[tuple[str, str, int, int]]:
-    """Open what can be opened; the node reports what cannot."""
+    sockets: ListeningSockets, settings: Settings, *, only_ports: bool = False
+) -> Iterator[tuple[str, str, int, int, int]]:
+    """Open what can be opened for each worker; the nodes report what cannot.
+
+    :param only_ports: whether to leave out what is no port, such as files.
+    """
     counts: Counter[tuple[str, str]] = Counter()
+    workers = settings.process.workers
     http = () if settings.http.listen == "off" else (settings.http.listen,)
     for use, addresses in (
         (WEBSOCKET, settings.websocket.listen),
@@ -157,9 +185,12 @@ def _listening(
         for address in addresses:
             number = counts[use, address]
             counts[use, address] += 1
+            listening = of_address(use, address, number)
+            if only_ports and (listening is None or not listening.is_tcp):
+                continue
             with contextlib.suppress(OSError, NotManaged):
-                opened = sockets.get(use, address, number)
-                yield use, address, number, opened.fileno()
+                for worker, opened in sockets.of_workers(use, address, number, workers):
+                    yield use, address, number, worker, opened.fileno()
 
 
 def node_command(twistd: Mapping[str, Any], arguments: Sequence[str]) -> Sequence[str]:

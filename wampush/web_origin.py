@@ -92,6 +92,7 @@ def _joined(match: re.Match[str]) -> str | None:
     return (f"{scheme}://" if scheme else "") + host + (f":{port}" if port else "")
 
 
+@lru_cache(maxsize=1024)
 def host_of(origin: str) -> str:
     """Return the host of an origin in canonical form, an IPv6 address without its brackets."""
     match = _ORIGIN.fullmatch(origin)

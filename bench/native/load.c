@@ -8,7 +8,8 @@
  *   -t S     seconds from "ready" at most (30)
  *   -z K     the last K clients stop reading once all are open; they are left out of the counts
  *   -Z S     they read again S seconds later, and shall then get all events like the others; what
- *            they get from then on is left out of the latencies
+ *            they get from then on is left out of the latencies.  Latencies of the others from
+ *            then until the last of these clients has caught up are also told apart
  *   -r N     read N bytes per second and client once all are open, with little room in the kernel
  *   -C N     N cycles of connect, subscribe, disconnect instead; -n is how many at a time
  *   -m TEXT  send this message instead of SUBSCRIBE, such as a call of wampush.subscribe
@@ -17,7 +18,8 @@
  *
  * A client is open when it got 101 with the right proof and WELCOME.  When all are open, a line
  * {"open":...} is printed.  The run ends by -e, by -t or by the end of standard input; then
- * the last line, a JSON object, tells what was received.
+ * the last line, a JSON object, tells what was received.  A digit below 3 on standard input names
+ * the part of the run that begins; without one it is 0.  The latencies of each are shown "apart".
  *
  * An event is a text frame that begins with [8, and whose payload holds "n":SEQUENCE and
  * "t":CLOCK_MONOTONIC-nanoseconds within its first bytes.  Per client, a sequence that does not
@@ -31,12 +33,14 @@
 
 enum { IDLE, CONNECTING, UPGRADING, OPEN, GONE };
 enum { SLOW_MS = 10 };
+/* A client has caught up when it gets an event this soon after it was sent, or the last one. */
+enum { CAUGHT_UP_MS = 100 };
 /* Bytes of a frame that are looked at: the longest control frame, or the front of an event. */
-enum { HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
+enum { PARTS = 3, HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
 
 typedef struct {
 	int fd, state, number;
-	int stalled, resumed;
+	int stalled, resumed, behind;
 	uint32_t have; /* bytes in head */
 	uint64_t skip; /* bytes of the frame in hand that need not be looked at */
 	int64_t received, last, sequence;
@@ -55,9 +59,16 @@ static client *clients;
 static int poller;
 static long opened, opening, failed, closed_by_server, complete, cycles_begun, cycles_done;
 static int64_t total, bytes, gaps, disorder;
-static uint64_t first_sent, last_received, longest;
-static int64_t histogram[BUCKETS], measured;
-static double latency_sum;
+static uint64_t first_sent, last_received;
+static struct latencies {
+	int64_t histogram[BUCKETS], count;
+	double sum;
+	uint64_t longest;
+} whole, parts[PARTS], catching_up;
+static int part; /* the one that is under way */
+/* From when the stalled clients read again until none is behind. */
+static uint64_t resumed_at, caught_up_at;
+static int behind;
 static int close_code, all_open;
 static char stdin_mark;
 
@@ -71,11 +82,20 @@ static int bucket_of(uint64_t us)
 	return bucket < BUCKETS ? bucket : BUCKETS - 1;
 }
 
-static double quantile(double part)
+static void note_latency(struct latencies *of, uint64_t took)
 {
-	int64_t wanted = (int64_t)((double)measured * part), seen = 0;
+	of->histogram[bucket_of(took / 1000)]++;
+	of->count++;
+	of->sum += (double)took;
+	if (took > of->longest)
+		of->longest = took;
+}
+
+static double quantile(const struct latencies *of, double share)
+{
+	int64_t wanted = (int64_t)((double)of->count * share), seen = 0;
 	for (int i = 0; i < BUCKETS; i++) {
-		seen += histogram[i];
+		seen += of->histogram[i];
 		if (seen > wanted) {
 			int shift = i / SUB_BUCKETS - 1;
 			return shift < 0 ? i
@@ -207,12 +227,15 @@ static void finish_event(client *c, uint64_t now)
 		first_sent = c->sent_at;
 	last_received = now;
 	if (now > c->sent_at && !c->resumed) {
-		uint64_t took = now - c->sent_at;
-		histogram[bucket_of(took / 1000)]++;
-		measured++;
-		latency_sum += (double)took;
-		if (took > longest)
-			longest = took;
+		note_latency(&whole, now - c->sent_at);
+		note_latency(&parts[part], now - c->sent_at);
+		if (behind)
+			note_latency(&catching_up, now - c->sent_at);
+	}
+	if (c->behind && (now < c->sent_at + CAUGHT_UP_MS * 1000000u || c->received == opt.expected)) {
+		c->behind = 0;
+		if (!--behind)
+			caught_up_at = now;
 	}
 	c->sent_at = 0;
 }
@@ -379,13 +402,15 @@ static void resume(void)
 	for (int i = opt.clients - opt.stalled; i < opt.clients; i++) {
 		client *c = &clients[i];
 		c->stalled = 0;
-		c->resumed = 1;
+		c->resumed = c->behind = 1;
 		struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
 		/* One that got nothing meanwhile is still watched. */
 		if (c->state == OPEN && epoll_ctl(poller, EPOLL_CTL_ADD, c->fd, &event) &&
 		    errno != EEXIST)
 			die("epoll_ctl");
 	}
+	behind = opt.stalled;
+	resumed_at = now_ns();
 	opt.stalled = 0;
 }
 
@@ -404,10 +429,19 @@ static void say_result(double seconds)
 	printf("{\"seconds\":%.4f,\"open\":%ld,\"failed\":%ld,\"closed_by_server\":%ld,"
 	       "\"close_code\":%d,\"complete\":%ld,\"events\":%ld,\"bytes\":%ld,\"gaps\":%ld,"
 	       "\"disorder\":%ld,\"span_s\":%.6f,\"cycles\":%ld,\"p50_us\":%.0f,\"p99_us\":%.0f,"
-	       "\"mean_us\":%.1f,\"max_us\":%.0f,\"cpu_s\":%.3f}\n",
+	       "\"mean_us\":%.1f,\"max_us\":%.0f,\"apart\":[",
 	       seconds, opened, failed, closed_by_server, close_code, complete, (long)total,
-	       (long)bytes, (long)gaps, (long)disorder, span, cycles_done, quantile(.5), quantile(.99),
-	       measured ? latency_sum / (double)measured / 1e3 : 0, (double)longest / 1e3,
+	       (long)bytes, (long)gaps, (long)disorder, span, cycles_done, quantile(&whole, .5),
+	       quantile(&whole, .99), whole.count ? whole.sum / (double)whole.count / 1e3 : 0,
+	       (double)whole.longest / 1e3);
+	for (int i = 0; i < PARTS; i++)
+		printf("%s{\"events\":%ld,\"p99_us\":%.0f,\"max_us\":%.0f}", i ? "," : "",
+		       (long)parts[i].count, quantile(&parts[i], .99),
+		       (double)parts[i].longest / 1e3);
+	printf("],\"behind\":%d,\"catch_up_s\":%.3f,\"catch_up_p50_us\":%.0f,"
+	       "\"catch_up_p99_us\":%.0f,\"cpu_s\":%.3f}\n",
+	       behind, caught_up_at > resumed_at ? (double)(caught_up_at - resumed_at) / 1e9 : 0,
+	       quantile(&catching_up, .5), quantile(&catching_up, .99),
 	       (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
 		       (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6);
 }
@@ -447,9 +481,13 @@ static int turn(int timeout_ms)
 	for (int i = 0; i < count; i++) {
 		client *c = events[i].data.ptr;
 		if ((void *)c == &stdin_mark) {
-			char ignored[256];
-			if (read(0, ignored, sizeof ignored) <= 0)
+			char said[256];
+			ssize_t size = read(0, said, sizeof said);
+			if (size <= 0)
 				return 0;
+			for (ssize_t at = 0; at < size; at++)
+				if (said[at] >= '0' && said[at] < '0' + PARTS)
+					part = said[at] - '0';
 		} else if (c->state == CONNECTING)
 			connected(c);
 		else if (c->state != GONE)

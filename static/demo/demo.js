@@ -1,21 +1,14 @@
 /*
- * The demo page. It implements WAMP v1 without a library, so this file shows everything a page needs;
- * connection-state.js shows the state of the connection:
- * [0, session, 1, server] WELCOME comes first; [5, topic] subscribes, [6, topic] unsubscribes;
- * [8, topic, event] is a push. Received data is inserted as text, never as markup.
+ * The demo page. wampush.js and wampush-modern.js keep it connected; connection-state.js shows the
+ * state of the connection. Received data is inserted as text, never as markup.
  */
 "use strict";
 
 (() => {
-  const WELCOME = 0;
-  const SUBSCRIBE = 5;
-  const UNSUBSCRIBE = 6;
-  const EVENT = 8;
   const LOG_LENGTH = 20;
   const SPARK_LENGTH = 60;
   const SHOWN_CHARACTERS = 2000;
-  const FIRST_DELAY = 500; // milliseconds; doubled up to LAST_DELAY, with jitter
-  const LAST_DELAY = 10000;
+  const LONGEST_DELAY = 10000; // milliseconds
   const USUAL_PUSH = "tcp://127.0.0.1:5555"; // the default of "wampush push"
 
   const byId = (id) => document.getElementById(id);
@@ -27,100 +20,6 @@
     }
     return made;
   };
-
-  /** A WAMP v1 connection that reconnects and subscribes again. */
-  class Connection {
-    constructor(onSettings) {
-      this.onSettings = onSettings;
-      this.listeners = new Map();
-      this.socket = null;
-      this.open = false;
-      this.url = null;
-      this.delay = FIRST_DELAY;
-      this.timer = null;
-    }
-
-    subscribe(topic, listener) {
-      this.listeners.set(topic, listener);
-      this.send([SUBSCRIBE, topic]);
-    }
-
-    unsubscribe(topic) {
-      if (this.listeners.delete(topic)) {
-        this.send([UNSUBSCRIBE, topic]);
-      }
-    }
-
-    send(message) {
-      if (this.open) {
-        this.socket.send(JSON.stringify(message));
-      }
-    }
-
-    async connect() {
-      clearTimeout(this.timer);
-      this.timer = null;
-      connectionState.connecting();
-      try {
-        const answer = await fetch("settings.json", { cache: "no-store" });
-        if (!answer.ok) {
-          throw new Error(`settings.json: ${answer.status}`);
-        }
-        const settings = await answer.json();
-        this.onSettings(settings);
-        this.url = settings.websocket;
-        this.socket = new WebSocket(this.url, "wamp");
-      } catch (error) {
-        console.warn("wampush demo:", error.message);
-        this.retry(null);
-        return;
-      }
-      this.socket.onmessage = (message) => this.receive(message.data);
-      this.socket.onclose = (close) => this.lost(close);
-    }
-
-    /** Connect now instead of waiting, for example because the network is back. */
-    hurry() {
-      if (this.timer !== null) {
-        this.connect();
-      }
-    }
-
-    lost(close) {
-      const wasOpen = this.open;
-      this.open = false;
-      this.socket = null;
-      if (close.wasClean) {
-        const reason = close.reason || `The server ended the connection with code ${close.code}.`;
-        connectionState.ended(reason, () => this.connect());
-      } else {
-        this.retry(wasOpen ? null : "refusal.json");
-      }
-    }
-
-    /** Try again later; `refusalAddress` serves the reason if the server refused the handshake. */
-    retry(refusalAddress) {
-      const wait = this.delay * (0.75 + Math.random() / 2);
-      this.delay = Math.min(this.delay * 2, LAST_DELAY);
-      connectionState.waiting(wait, refusalAddress);
-      this.timer = setTimeout(() => this.connect(), wait);
-    }
-
-    receive(text) {
-      const message = JSON.parse(text);
-      if (message[0] === WELCOME) {
-        this.open = true;
-        this.delay = FIRST_DELAY;
-        connectionState.connected(`Connected to ${this.url}`);
-        this.listeners.forEach((_, topic) => this.send([SUBSCRIBE, topic]));
-      } else if (message[0] === EVENT) {
-        const listener = this.listeners.get(message[1]);
-        if (listener !== undefined) {
-          listener(message[2], message[1]);
-        }
-      }
-    }
-  }
 
   const clock = new Intl.DateTimeFormat(undefined, {
     hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 2, hour12: false,
@@ -224,10 +123,39 @@
     });
   };
 
-  const connection = new Connection((settings) => showPushAddress(settings.push));
+  let address = "";
 
-  const own = new Map([["demo.price", showPrice], ["demo.load", showLoad]]);
-  const watched = new Map(); // topics the visitor subscribed to; they may include our own two
+  /** The address of the WebSocket, asked before each attempt, because the server may have another. */
+  const askAddress = async () => {
+    const answer = await fetch("settings.json", { cache: "no-store" });
+    if (!answer.ok) {
+      throw new Error(`settings.json: ${answer.status}`);
+    }
+    const settings = await answer.json();
+    showPushAddress(settings.push);
+    address = settings.websocket;
+    return address;
+  };
+
+  connectionState.connecting();
+  const client = new Wampush(askAddress, { longest: LONGEST_DELAY });
+
+  client.onConnectionChange((state, end) => {
+    if (state === "connecting") {
+      connectionState.connecting();
+    } else if (state === "open") {
+      connectionState.connected(`Connected to ${address}`);
+    } else if (state === "waiting") {
+      // If the server refused the handshake, it says why.
+      connectionState.waiting(end.delay, end.wasOpen ? null : "refusal.json");
+    } else {
+      const reason = end.reason || `The server ended the connection with code ${end.code}.`;
+      connectionState.ended(reason, () => client.open());
+    }
+  });
+
+  const own = [["demo.price", showPrice], ["demo.load", showLoad]];
+  const watched = new Set(); // topics the visitor subscribed to; they may include our own two
 
   /** Show a topic the visitor subscribed to: its name, the number of events, the latest event. */
   const addTopic = (topic) => {
@@ -248,27 +176,22 @@
       count.textContent = events === 1 ? "1 event" : `${events} events`;
       latest.textContent = shown(event);
     };
-    watched.set(topic, listener);
+    const stop = client.onMessage(topic, listener);
+    watched.add(topic);
     byId("subscribed").textContent = `Subscribed to ${topic}`;
-    if (!own.has(topic)) {
-      connection.subscribe(topic, listener);
-    }
     remove.addEventListener("click", () => {
       watched.delete(topic);
-      if (!own.has(topic)) {
-        connection.unsubscribe(topic);
-      }
+      stop();
       row.remove();
       byId("subscribed").textContent = `Unsubscribed from ${topic}`;
       byId("topic").focus();
     });
   };
 
-  own.forEach((show, topic) => {
-    connection.subscribe(topic, (event) => {
+  own.forEach(([topic, show]) => {
+    client.onMessage(topic, (event) => {
       show(event);
       record(event, topic);
-      watched.get(topic)?.(event);
     });
   });
 
@@ -303,12 +226,4 @@
       byId("copied").textContent = "";
     }, 2000);
   });
-
-  addEventListener("online", () => connection.hurry());
-  document.addEventListener("visibilitychange", () => {
-    if (!document.hidden) {
-      connection.hurry();
-    }
-  });
-  connection.connect();
 })();

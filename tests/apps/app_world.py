@@ -16,10 +16,11 @@ from wampush.apps import App
 from wampush.apps.chain import ChainLink
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.presence.delay_queue import Clock as PresenceClock
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
+from wampush.broker.session_ends import SessionEnds
 from wampush.broker.subscriber import Subscriber
+from wampush.clock import Clock as PresenceClock
 from wampush.config.settings import Settings
 from wampush.config.tables.apps import ApplicationSettings
 from wampush.edges.auth.authenticator import Authenticator
@@ -62,6 +63,7 @@ class AppWorld:
             others=others,
             broker=self.world.broker,
             presence=presence,
+            ends=SessionEnds(self.world.broker, None),
             authenticator=self.authenticator,
             become=self.world.change,
             reactor=self.clock,

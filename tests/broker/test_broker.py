@@ -19,6 +19,7 @@ from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import EVERYONE, Audience, Position, Publication
 from wampush.broker.router import Router
+from wampush.broker.session_ends import end_user_sessions
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
@@ -236,10 +237,10 @@ def test_a_push_is_counted_as_accepted_with_and_without_receivers(world):
 def test_the_open_sessions_of_a_user_end(world):
     first, second, other = (world.client(identity=Identity(user)) for user in "778")
     second.peer.ended = CloseReason.ENDED_BY_APPLICATION
-    assert world.broker.end_user_sessions("7", CloseReason.ENDED_BY_OPERATOR, "asked") == 1
+    assert end_user_sessions(world.broker, "7", CloseReason.ENDED_BY_OPERATOR, "asked") == 1
     assert first.peer.ends == [(CloseReason.ENDED_BY_OPERATOR, "asked")]
     assert (second.peer.ends, other.peer.ends) == ([], [])
-    assert world.broker.end_user_sessions("9", CloseReason.ENDED_BY_OPERATOR) == 0
+    assert end_user_sessions(world.broker, "9", CloseReason.ENDED_BY_OPERATOR) == 0
 
 
 def test_a_push_to_a_durable_topic_is_counted_once_it_is_stored():
@@ -261,11 +262,12 @@ def test_a_push_to_a_durable_topic_is_counted_once_it_is_stored():
 def test_a_push_that_is_not_stored_is_refused_with_its_topic():
     clock = ThreadedClock()
     topics = (TopicSettings("d", last=True, durable=True),)
-    broker = make_core(Settings(topics=topics), clock).broker
+    core = make_core(Settings(topics=topics), clock)
+    broker = core.broker
     outcomes: list[Any] = []
     broker.push(Source.HTTP, Publication("d", b"1"), outcomes.append)
-    assert broker.durable is not None
-    broker.durable._on_written([Outcome((), "disk full")])
+    assert core.durable is not None
+    core.durable._on_written([Outcome((), "disk full")])
     (outcome,) = outcomes
     assert outcome.refusal is Refusal.NOT_STORED
     (refused,) = broker.ledger.recent

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
+from wampush.broker.backplane.contract import Accepted
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.durable_publishing import (
     HARD_LIMIT,
@@ -89,9 +90,9 @@ class World:
         self.topics: list[str] = []
         self.broker.watch(lambda publication: self.seen.append(publication.payload))
         self.broker.watch(lambda publication: self.topics.append(publication.topic))
-        self.outcomes: list[int | PublicationRefused] = []
-        assert core.broker.durable is not None
-        self.durable: DurablePublishing = core.broker.durable
+        self.outcomes: list[int | Accepted | PublicationRefused] = []
+        assert core.durable is not None
+        self.durable: DurablePublishing = core.durable
         self.lines: list[str] = []
         core.broker.ledger._report = lambda message, **fields: self.lines.append(
             message.format(**fields)

@@ -163,3 +163,13 @@ def test_what_another_process_kept_is_counted_whatever_the_limits_are() -> None:
     assert memory.keep(owner, 1) is Refusal.SESSION_MEMORY
     memory.forget(owner)
     assert memory.total == 0
+
+
+def test_owners_of_whom_the_same_is_kept_share_an_account() -> None:
+    memory = small()
+    first, second = Keeper(None), Keeper(None)
+    for owner in (first, second):
+        assert memory.keep(owner, 3) is None
+    assert memory._accounts[first] is memory._accounts[second]
+    assert memory.keep(first, 4) is None
+    assert (memory.of_owner(first), memory.of_owner(second), memory.total) == (7, 3, 10)

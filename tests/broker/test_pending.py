@@ -137,3 +137,32 @@ class Pending(RuleBasedStateMachine):
 
 
 TestPending = Pending.TestCase
+
+
+def test_a_request_whose_topic_is_read_waits_and_others_behind_it():
+    pending = PendingRequests()
+    reading = PendingRequest(Subscribe("t"), b"[5]", ANONYMOUS, RequestState.DECIDED, reads=True)
+    behind = subscribe(RequestState.DECIDED)
+    pending.add(reading)
+    pending.add(behind)
+    assert [pending.first] == [reading]
+    reading.await_topic()
+    assert [pending.first, pending.take()] == [None, None]
+    assert pending.reads == 1
+    reading.go_on()
+    assert pending.take() is reading
+    assert pending.reads == 0
+    assert pending.take() is behind
+    # What is read later changes nothing any more.
+    reading.go_on()
+    assert reading.state is RequestState.ENDED
+
+
+def test_a_request_whose_topic_is_read_may_end_with_its_session():
+    pending = PendingRequests()
+    reading = PendingRequest(Subscribe("t"), b"[5]", ANONYMOUS, RequestState.DECIDED, reads=True)
+    pending.add(reading)
+    reading.await_topic()
+    assert pending.take_all() == [reading]
+    assert pending.reads == 0
+    assert pending.first is None

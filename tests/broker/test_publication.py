@@ -47,3 +47,10 @@ def test_a_publication_to_several_topics_is_one_for_each():
 
 def test_a_publication_to_one_topic_yields_itself():
     assert list(Publication("a", b"1").by_topic()) == [Publication("a", b"1")]
+
+
+def test_only_an_audience_that_names_somebody_is_limited():
+    assert not EVERYONE.is_limited
+    assert not Audience(exclude=frozenset("s")).is_limited
+    assert Audience(eligible=frozenset()).is_limited
+    assert Audience(to=Targets()).is_limited

@@ -96,3 +96,13 @@ def test_one_session_gets_an_event_without_a_subscription(world):
     world.router.send(client.subscriber, "t", b"1")
     world.end_turn()
     assert (client.texts, other.texts) == ([b'[8,"t",1]'], [])
+
+
+def test_receivers_are_counted_without_a_delivery(world):
+    first, second = world.client("t"), world.client("t")
+    count = world.router.count_receivers
+    assert count(Publication("t", b"1")) == 2
+    assert count(Publication("t", b"1", Audience(frozenset({first.id})))) == 1
+    assert count(Publication("other", b"1", Audience(frozenset({first.id})))) == 0
+    world.end_turn()
+    assert first.texts == second.texts == []

@@ -7,7 +7,7 @@ import pytest
 from tests.broker.world import DirectOutbox, FakePeer, RecordingFormat, Wire, World
 from tests.support.limits import PREFIX_LIMITS
 from wampush.broker.identity import ANONYMOUS
-from wampush.broker.subscriber import ClientSession, Subscriber
+from wampush.broker.subscriber import ClientSession, KeptHandle, Subscriber
 from wampush.wamp.session import WampSession
 from wampush.wamp.uris import WAMP1
 
@@ -44,3 +44,12 @@ def test_without_a_connection_it_is_not_local(session, outbox):
 def test_the_session_of_wamp_v1_is_a_client_session(session):
     client: ClientSession = session
     assert client.welcome().startswith(b"[0,")
+
+
+def test_its_address_is_counted_as_that_of_its_connection(session, outbox):
+    assert Subscriber(session, outbox).address_name is None
+    assert Subscriber(session, outbox, peer=FakePeer()).address_name == FakePeer().address_name
+
+
+def test_what_the_application_has_kept_elsewhere_can_travel_on():
+    assert KeptHandle({"room": "lobby"}).snapshot() == {"room": "lobby"}

@@ -147,7 +147,7 @@ def is_meant(audience: Audience, session: str, identity: Identity) -> bool:
 
 
 PeopleAgainstModel.TestCase.settings = settings(
-    database=None, deadline=None, max_examples=50, stateful_step_count=40
+    database=None, deadline=None, max_examples=30, stateful_step_count=40
 )
 TestPeople = PeopleAgainstModel.TestCase
 

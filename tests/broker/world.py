@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Container, Sequence
@@ -26,6 +27,8 @@ from wampush.broker.history.visitors import Visitors
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
+from wampush.broker.mirrors.mirrors import Mirrors
+from wampush.broker.nodes.registry import Nodes
 from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position
@@ -179,9 +182,12 @@ class DirectOutbox(FakeOutbox):
         if sent == len(data):
             self.queued = 0
         else:
-            self.chunks.append(data[sent:])
-            self.block(0)
-            self.emptied()
+            self.keep_rest(data, sent)
+            self.wait_for_wire()
+
+    def wait_for_wire(self) -> None:
+        super().wait_for_wire()
+        self.emptied()
 
     def emptied(self) -> None:
         data = self.take_next(SLICE)
@@ -191,6 +197,19 @@ class DirectOutbox(FakeOutbox):
         self.buffer = data
         if not data:
             self.unblock()
+
+
+def send_each(outboxes: list[DirectOutbox], chunks: list[bytes]) -> list[tuple[int, int]]:
+    """One call for many outboxes, which are their own handles."""
+    unsent = []
+    for index, (outbox, chunk) in enumerate(zip(outboxes, chunks, strict=True)):
+        assert not outbox.chunks
+        assert not outbox.blocked
+        outbox.flushes += 1
+        sent = -errno.EPIPE if outbox.wire.dead else outbox.wire.take(chunk)
+        if sent != len(chunk):
+            unsent.append((index, sent))
+    return unsent
 
 
 class BufferedOutbox(FakeOutbox):
@@ -211,17 +230,9 @@ class BufferedOutbox(FakeOutbox):
             self.buffer = b""
 
     def emptied(self) -> None:
-        if self.catch_up is not None:
-            data = self.take_next(SLICE)
-            if data is None:
-                return
-            if data:
-                self.on_progress(len(data))
-                self.buffer = data
-                return
         self.on_progress(0)
         self.unblock()
-        if self.chunks:
+        if self.chunks and not self.blocked:
             self.flush()
 
 
@@ -275,10 +286,14 @@ class FakePeer:
     ended: CloseReason | None = None
     identities: list[Identity] = field(default_factory=list)
     ends: list[tuple[CloseReason, str]] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)
 
     def accept_identity(self, identity: Identity) -> bool:
         self.identities.append(identity)
         return self.accepts
+
+    def on_gap(self, topic: str) -> None:
+        self.gaps.append(topic)
 
     def end(self, reason: CloseReason, detail: str = "") -> None:
         self.ends.append((reason, detail))
@@ -334,20 +349,37 @@ class World:
         history_bytes: int = 1_000_000,
         replay_bytes: int = 10_000,
         occupancy: Occupancy | None = None,
+        nodes: Nodes | None = None,
+        at_once: bool = False,
+        clock: FakeClock | None = None,
+        mirrors: Callable[[World], Mirrors] | None = None,
     ) -> None:
-        self.clock = FakeClock()
+        #: Whether one call sends to all clients whose wires have no buffer.
+        self.at_once = at_once
+        self.clock = clock or FakeClock()
         self.lines: list[str] = []
         self.turn: list[Callable[[], None]] = []
         self.pressure = Backpressure(total, self.clock.call_later)
         self.ledger = Ledger(lambda: self.clock.now, reporting_to(self.lines.append))
         self.encoded: list[tuple[bytes, str]] = []
         self.formats: dict[str, RecordingFormat] = {}
-        self.fanout = Fanout(self.turn.append, self.pressure, self.ledger)
+        self.fanout = Fanout(
+            self.turn.append,
+            self.pressure,
+            self.ledger,
+            # A machine that is busy meanwhile would end flushes early.
+            seconds=lambda: self.clock.now,
+            send_each=send_each if at_once else None,
+        )
         self.subscriptions: SubscriptionIndex[Subscriber] = SubscriptionIndex()
         publishing = Publishing.EVERYBODY if clients_publish else Publishing.NOBODY
         automatic = AutoSubscribe(auto_subscribe, topic_bytes, reporting_to(self.lines.append))
         self.history = MemoryHistory(
-            HistoryRules(history), history_bytes, lambda: self.clock.now, lambda: self.clock.now
+            HistoryRules(history),
+            history_bytes,
+            lambda: self.clock.now,
+            lambda: self.clock.now,
+            is_mirror=mirrors is not None,
         )
         self.router = Router(
             self.subscriptions,
@@ -364,6 +396,8 @@ class World:
             sessions=self.router.sessions,
             max_bytes=replay_bytes,
         )
+        self.gaps = self._gaps() if history else None
+        self.mirrors = None if mirrors is None else mirrors(self)
         self.broker = Broker(
             self.router,
             self.ledger,
@@ -372,7 +406,9 @@ class World:
             replays=self.replays if history else None,
             memory=Memory(memory),
             occupancy=occupancy,
-            gaps=self._gaps() if history else None,
+            nodes=nodes,
+            gaps=self.gaps,
+            mirrors=self.mirrors,
         )
         self.limits = request_limits(topic_bytes=topic_bytes, pending=5)
         self.serve()
@@ -420,6 +456,8 @@ class World:
         if isinstance(wire_format, str):
             wire_format = self.format(wire_format)
         outbox = kind(limit, self.pressure, wire, wire_format)
+        if self.at_once and not buffered:
+            outbox.handle = outbox
         peer = FakePeer()
         subscriber = Subscriber(
             WampSession(dialect, "test/1", PREFIX_LIMITS), outbox, identity, peer

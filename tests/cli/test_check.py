@@ -36,6 +36,21 @@ def test_check_prints_key_value_and_origin(
     assert rows["websocket.compression"] == ("false", "default")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_check_says_that_threads_do_not_send_without_the_extension(threads: int) -> None:
+    command = [*COMMAND, "check", f"--set=process.send_threads={threads}"]
+    environment = {"WAMPUSH_PURE_PYTHON": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
+    assert "# speedups: Python: WAMPUSH_PURE_PYTHON=1\n" in done.stdout
+    expected = (
+        "wampush: process.send_threads = 2 has no effect: threads send only with the extension in "
+        "C (Python: WAMPUSH_PURE_PYTHON=1)\n"
+    )
+    assert done.stderr == ("" if threads == 1 else expected)
+
+
 def test_check_says_in_one_line_what_is_wrong(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

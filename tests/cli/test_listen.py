@@ -29,6 +29,12 @@ CERTIFICATE_OF_NOTHING = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICAT
 COMMAND = [sys.executable, "-m", "wampush.cli"]
 
 
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Daemon:
+    """One for all tests that leave it as it was."""
+    return shared_daemon
+
+
 class FakeReactor(MemoryReactorClock):
     """A reactor whose run returns at once, as after Ctrl-C."""
 

@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionLost
 
+from tests.support.wire_vectors import ignored_texts, wire_vectors
 from wampush.client import (
     CallFailed,
     ClientState,
@@ -185,6 +186,59 @@ def test_requests_go_out_as_wamp_messages(server: FakeServer, client: WampClient
         [7, "t", 1, None, []],
         [6, "ev:one"],
     ]
+
+
+def request(client: WampClient, vector: dict[str, Any]) -> None:
+    """Have a client do what a vector says."""
+    kind = vector["request"]
+    if kind == "prefix":
+        client.prefix(vector["prefix"], vector["uri"])
+    elif kind == "subscribe":
+        client.subscribe(vector["topic"], print)
+    elif kind == "unsubscribe":
+        client.unsubscribe(vector["topic"], print)
+    elif kind == "publish":
+        options = {
+            name: vector[name] for name in ("exclude_me", "exclude", "eligible") if name in vector
+        }
+        client.publish(vector["topic"], vector["event"], **options)
+    else:
+        assert kind == "call"
+        # Nobody answers, so it fails with the end of the session.
+        client.call(vector["procedure"], *vector["arguments"]).addErrback(lambda _: None)
+
+
+def test_requests_are_those_of_the_vectors_that_all_clients_share(
+    server: FakeServer, client: WampClient
+) -> None:
+    vectors = wire_vectors("sent")
+    result_of(client.connect())
+    for vector in vectors:
+        request(client, vector)
+    turn_until(lambda: len(server.last.said) == len(vectors))
+    # The client chooses the ids of its calls.
+    for said, vector in zip(server.last.said, vectors, strict=True):
+        expected = json.loads(vector["text"])
+        if expected[0] == 2:
+            expected[1] = said[1]
+        assert said == expected
+
+
+def test_what_is_no_message_is_ignored_and_events_are_those_of_the_shared_vectors(
+    server: FakeServer, client: WampClient
+) -> None:
+    events = [each for each in wire_vectors("received") if each["message"] == "event"]
+    got: list[Event] = []
+    for topic in {each["topic"] for each in events}:
+        client.subscribe(topic, got.append)
+    result_of(client.connect())
+    for text in (*ignored_texts(), *(each["text"] for each in events)):
+        server.last.sendMessage(text.encode())
+    turn_until(lambda: len(got) == len(events))
+    assert [(event.topic, json.loads(event.event)) for event in got] == [
+        (each["topic"], each["event"]) for each in events
+    ]
+    assert len(server.sessions) == 1
 
 
 def test_events_reach_their_callbacks_as_the_server_wrote_them(

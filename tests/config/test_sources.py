@@ -151,6 +151,8 @@ def test_files_that_cannot_be_read(tmp_path):
         ("WAMPUSH_WEBSOCKET_LISTN", "tcp:1", "WAMPUSH_WEBSOCKET_LISTN", "WAMPUSH_WEBSOCKET_LISTEN"),
         ("WAMPUSH_CONFG", "x", "WAMPUSH_CONFG", "WAMPUSH_CONFIG"),
         ("WAMPUSH_CONFIG", "", "WAMPUSH_CONFIG", ""),
+        ("WAMPUSH_PURE_PYTHON", "yes", "WAMPUSH_PURE_PYTHON", ""),
+        ("WAMPUSH_PURE_PYTHO", "1", "WAMPUSH_PURE_PYTHO", "WAMPUSH_PURE_PYTHON"),
         ("WAMPUSH_", "x", "WAMPUSH_", ""),
         ("WAMPUSH_TOPICS", "a", "WAMPUSH_TOPICS", ""),
         ("WAMPUSH_ZMQ_PULL", "", "zmq.pull", ""),
@@ -169,6 +171,11 @@ def test_unusable_environment(variable, text, key, suggestion):
     error = refusal(environ={variable: text})
     assert (error.source, error.key, error.suggestion) == ("environment", key, suggestion)
     assert variable in str(error)
+
+
+@pytest.mark.parametrize("text", ["0", "1"])
+def test_the_switch_of_the_extension_is_no_setting(text):
+    assert load(None, {"WAMPUSH_PURE_PYTHON": text}, {}).settings == load(None, {}, {}).settings
 
 
 def test_unknown_overrides():

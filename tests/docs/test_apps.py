@@ -60,7 +60,7 @@ def test_the_page_lists_every_decorator_with_its_arguments():
     ("owner", "hidden"),
     [
         (apps.Context, set()),
-        (apps.Session, {"end_reason", "on_open", "on_lost"}),
+        (apps.Session, {"end_reason", "on_open", "on_lost", "snapshot", "restore"}),
         (apps.Presence, set()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -29,12 +29,18 @@ from wampush.testing.ports import reserved_ports
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-GUIDES = ("docs/howto/run-under-supervisor.md", "docs/howto/run-behind-a-proxy.md")
+GUIDES = (
+    "docs/howto/run-under-supervisor.md",
+    "docs/howto/run-behind-a-proxy.md",
+    "docs/howto/run-several-nodes.md",
+    "docs/howto/upgrade-pages.md",
+)
 DOCKER = DEPLOY / "docker"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 
 #: The language of the block, by file; None for a file that no page shows.
 FILES = {
+    "apache/wampush-js.conf": "apache",
     "apache/wampush.conf": "apache",
     "caddy/Caddyfile": "caddy",
     "docker/Dockerfile": "dockerfile",
@@ -42,7 +48,11 @@ FILES = {
     "docker/compose.yaml": "yaml",
     "docker/wampush.toml": "toml",
     "haproxy/haproxy.cfg": "haproxy",
+    "nginx/wampush-js.conf": "nginx",
     "nginx/wampush.conf": "nginx",
+    "several-nodes/compose.yaml": "yaml",
+    "several-nodes/nginx.conf": None,
+    "several-nodes/wampush.toml": "toml",
     "supervisor/wampush.conf": "ini",
     "systemd/wampush.service": "ini",
     "systemd/wampush.socket": "ini",
@@ -64,7 +74,9 @@ def test_pages_show_the_files_as_they_are(name: str, language: str) -> None:
     assert sum(text == block for guide in GUIDES for block in blocks_in(guide, language)) == 1
 
 
-@pytest.mark.parametrize("name", ["wampush.toml", "docker/wampush.toml"])
+@pytest.mark.parametrize(
+    "name", ["wampush.toml", "docker/wampush.toml", "several-nodes/wampush.toml"]
+)
 def test_the_settings_are_valid(name: str) -> None:
     settings = load(DEPLOY / name, {}, {}).settings
     assert settings.clients.publish == "never"
@@ -139,7 +151,11 @@ def test_the_image_has_what_the_package_is_built_of() -> None:
     assert set(copied()) - sources == {"deploy/docker/wampush.toml"}
     # What is left out are documents and what only a source distribution has.
     left_out = sources - set(copied())
-    assert {name for name in left_out if not name.endswith(".md")} == {"deploy", "tests"}
+    assert {name for name in left_out if not name.endswith(".md")} == {
+        "client-js",
+        "deploy",
+        "tests",
+    }
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert {name for name in left_out if f'"{name}"' in project} == set()
 
@@ -218,3 +234,29 @@ def test_the_composition_fits_together() -> None:
     assert set(caddy["environment"]) == names
     assert caddy["environment"]["WAMPUSH"] == "wampush:8080"
     assert settings.websocket.listen == ("tcp:8080",)
+
+
+# Several nodes
+
+
+def test_the_addresses_of_several_nodes_fit_together() -> None:
+    folder = DEPLOY / "several-nodes"
+    composition = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
+    services = composition["services"]
+    settings = load(folder / "wampush.toml", {}, {}).settings
+    balancer = services["balancer"]["networks"]["default"]["ipv4_address"]
+    assert settings.proxy.trusted == (balancer,)
+    (network,) = composition["networks"]["default"]["ipam"]["config"]
+    assert settings.zmq.allow == (network["subnet"],)
+    given = ipaddress.IPv4Network(network["ip_range"])
+    assert ipaddress.ip_address(balancer) not in given
+    assert given.subnet_of(ipaddress.IPv4Network(network["subnet"]))
+    assert settings.backplane.url.host in services
+    nginx = (folder / "nginx.conf").read_text(encoding="utf-8")
+    servers = re.findall(r"server (\w+):(\d+) ", nginx)
+    assert servers == [("node1", "8080"), ("node2", "8080")]
+    assert {name for name, _ in servers} <= set(services)
+    assert settings.websocket.listen == ("tcp:8080",)
+    assert "noeviction" in services["redis"]["command"]
+    assert services["node1"] == services["node2"]
+    assert services["node1"]["build"]["dockerfile"] == "deploy/docker/Dockerfile"

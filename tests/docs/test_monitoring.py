@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.support.daemon import Daemon
+from tests.support.waiting import PATIENCE
 from wampush.broker.ledger import Source
 from wampush.node.monitoring.metric import Histogram
 from wampush.node.monitoring.metrics import METRICS
@@ -76,7 +77,7 @@ def metrics_of(expression: str) -> set[str]:
 
 
 def test_every_metric_is_in_a_scrape(daemon: Daemon) -> None:
-    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as response:
+    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=PATIENCE) as response:
         text = response.read().decode()
     exported = set()
     for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE):

@@ -25,7 +25,7 @@ from tests.support.guides import FENCE, Block, blocks_in, blocks_of, on
 from tests.support.locks import REQUIREMENTS, locked
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
-from tests.support.php import php_command, php_push
+from tests.support.php import php_command, php_program, php_push
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.cli import command
@@ -104,8 +104,8 @@ def test_python_compiles(block: Block) -> None:
 
 @each_block("php")
 def test_php_compiles(block: Block) -> None:
-    php = php_command("seed.php")[0]
-    run(php, "-l", text=block.code if block.code.startswith("<?php") else f"<?php\n{block.code}")
+    code = block.code if block.code.startswith("<?php") else f"<?php\n{block.code}"
+    run(php_program(), "-l", text=code)
 
 
 @each_block("json")

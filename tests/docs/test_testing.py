@@ -106,5 +106,6 @@ def test_the_page_lists_the_arguments() -> None:
 
 def test_the_page_lists_every_other_name() -> None:
     named = {each.partition("(")[0] for each in rows("Other names")}
-    described = {"InMemoryServer", "InMemoryClient", "RunningServer", "Process", "running_server"}
+    described = {"InMemoryServer", "InMemoryClient", "InMemoryBus"}
+    described |= {"RunningServer", "Process", "running_server"}
     assert named | described == set(testing.__all__)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.support.php import PhpServer, php_server
+from tests.support.php import PhpServer, need_zmq, php_server
 from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 
@@ -31,6 +31,7 @@ echo json_encode($socket->send($_GET['text']) !== false);
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[PhpServer]:
+    need_zmq()
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     (scripts / "push.php").write_text(PUSH, encoding="utf-8")

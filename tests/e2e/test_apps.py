@@ -224,7 +224,7 @@ def test_hearing_who_comes_and_goes(tmp_path: Path) -> None:
 
 def test_actions_of_a_page(tmp_path: Path, page: Page) -> None:
     app = module(tmp_path, ACTIONS, '"Cart/add"')
-    (code,) = blocks_in(ACTIONS, "js")
+    (code,) = (each for each in blocks_in(ACTIONS, "js") if "addToCart(" in each)
     with serving(tmp_path, [app], TOKENS) as daemon:
         for name, query in (
             ("A", f"?token={token('7')}"),
@@ -241,6 +241,15 @@ def test_actions_of_a_page(tmp_path: Path, page: Page) -> None:
         assert page.evaluate(send, ["B", "book"]) == [401, "log in first"]
         assert page.evaluate("settled('A2')") is not None
         assert page.evaluate("taken('A2')") == [["Cart/changed", 1]]
+        (shorter,) = (each for each in blocks_in(ACTIONS, "js") if "addToCartShortly(" in each)
+        page.add_script_tag(path=ROOT / "static" / "wampush.js")
+        page.add_script_tag(path=ROOT / "static" / "wampush-modern.js")
+        send = """([url, article]) => new Promise(resolve => addToCartShortly(
+            new Wampush(url), article, resolve, (code, text) => resolve([code, text])))"""
+        url = f"{daemon.websocket_url}/"
+        articles = with_code(page, shorter, send, [f"{url}?token={token('7')}", "pen"])
+        assert articles == ["book", "pen"]
+        assert page.evaluate(send, [url, "pen"]) == [401, "log in first"]
 
 
 def test_the_actions_of_the_server(tmp_path: Path) -> None:

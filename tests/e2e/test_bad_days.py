@@ -78,7 +78,7 @@ def test_a_log_that_nobody_reads_holds_up_nobody(tmp_path: Path) -> None:
         fcntl.fcntl(log, fcntl.F_SETPIPE_SZ, 4096)
         assert any(READY in line for line in iter(log.readline, ""))
         # Each writes more than 50 bytes.
-        for _ in range(200):
+        for _ in range(100):
             process.send_signal(signal.SIGHUP)
             with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=PATIENCE) as response:
                 assert response.status == 200

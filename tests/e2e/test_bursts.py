@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -33,12 +34,15 @@ def test_bursts_of_calls_are_answered_in_order_while_pushes_arrive(
         zmq.Context() as zeromq,
         zeromq.socket(zmq.PUSH) as push,
         RawClient(daemon.websocket_port, tls=context) as quiet,
+        ExitStack() as stack,
     ):
         push.set(zmq.LINGER, 0)
         push.set(zmq.SNDTIMEO, int(PATIENCE * 1000))
         push.connect(daemon.zmq_address)
         quiet.subscribe("quiet")
-        clients = [RawClient(daemon.websocket_port, tls=context) for _ in range(5)]
+        clients = [
+            stack.enter_context(RawClient(daemon.websocket_port, tls=context)) for _ in range(5)
+        ]
         for client in clients:
             client._socket.sendall(burst)
         for number in range(20):
@@ -49,4 +53,3 @@ def test_bursts_of_calls_are_answered_in_order_while_pushes_arrive(
             assert [answer[:2] for answer in answers] == [[3, str(each)] for each in range(CALLS)]
             client.send(2, "after", PROCEDURE_SESSION)
             assert client.receive()[:2] == [3, "after"]
-            client._socket.close()

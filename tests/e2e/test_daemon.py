@@ -398,6 +398,7 @@ def test_a_client_that_reads_nothing_does_not_hold_up_the_end(tmp_path: Path) ->
     variables = environment(
         WAMPUSH_CLIENTS_QUEUE_BYTES="100000000",
         WAMPUSH_LIMITS_QUEUED_BYTES_PER_ADDRESS="100000000",
+        WAMPUSH_PROCESS_DRAIN="1",
     )
     with running_daemon(tmp_path, environment=variables) as daemon, backend(daemon) as push:
         stuck = Sluggish(daemon.websocket_port)

@@ -21,6 +21,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
 from tests.support.looks import check_looks
+from tests.support.php import need_zmq
 from tests.support.waiting import PATIENCE
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
@@ -160,6 +161,7 @@ def test_staff_and_customers_see_orders_live(tmp_path: Path, browser: Browser) -
 
 
 def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser: Browser) -> None:
+    need_zmq()
     with running("php", tmp_path) as example:
         # Whoever connected before a login stays a stranger until the page connects again.
         alice, stranger = browser.open(example.url), browser.open(example.url)
@@ -206,6 +208,7 @@ def test_the_php_application_logs_in_pushes_and_answers(tmp_path: Path, browser:
 
 
 def test_a_terminal_that_is_closed_leaves_nothing(tmp_path: Path) -> None:
+    need_zmq()
     with reserved_ports(4) as ports:
         example = Example("php", ports, tmp_path)
         try:
@@ -232,6 +235,7 @@ def push(command: list[str]) -> None:
 
 
 def test_a_push_that_nobody_takes_fails() -> None:
+    need_zmq()
     with reserved_ports(1) as (port,):
         address = f"tcp://127.0.0.1:{port}"
         done = subprocess.run(

@@ -15,7 +15,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser import Browser
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.guides import blocks_in, on
+from tests.support.guides import ROOT, blocks_in, on
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
@@ -116,6 +116,27 @@ def test_the_page_of_the_guide_shows_how_many_are_here(
         shows(first, online=0, clients=2)
 
 
+def test_the_counts_of_the_guide_with_the_client_library(
+    tmp_path: Path, browser: Browser, pages: PageServer
+) -> None:
+    (code,) = (each for each in blocks_in(GUIDE, "js") if "showCounts(" in each)
+    with configured(tmp_path, "") as daemon:
+        page = browser.open(f"{pages.url}/plain.html")
+        page.add_script_tag(path=ROOT / "static" / "wampush.js")
+        page.add_script_tag(path=ROOT / "static" / "wampush-modern.js")
+        page.evaluate(
+            """([url, code]) => {
+                document.body.innerHTML = '<b id="online"></b><b id="clients"></b>';
+                (0, eval)(code);
+                showCounts(new Wampush(url));
+            }""",
+            [f"{daemon.websocket_url}/", code],
+        )
+        page.wait_for_function("document.body.textContent === '01'")
+        with RawClient(daemon.websocket_port):
+            page.wait_for_function("document.body.textContent === '02'")
+
+
 def test_two_tabs_of_a_user_join_once_and_a_reload_is_no_leave(
     tmp_path: Path, browser: Browser, pages: PageServer
 ) -> None:
@@ -214,7 +235,7 @@ def test_the_page_of_the_guide_understands_every_event(browser: Browser, pages: 
     page = browser.open(f"{pages.url}/plain.html")
     page.evaluate(
         "code => { window.watch = new Function(code + '; return watch;')(); }",
-        blocks_in(GUIDE, "js")[0],
+        next(each for each in blocks_in(GUIDE, "js") if "function watch(" in each),
     )
     here = page.evaluate(
         """events => {

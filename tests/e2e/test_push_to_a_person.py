@@ -24,14 +24,21 @@ from wampush.cli import main
 GUIDE = "docs/howto/push-to-a-person.md"
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Daemon]:
+@pytest.fixture(scope="module")
+def lasting_daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A daemon with the settings of the guide."""
+    folder = tmp_path_factory.mktemp("daemon")
     (settings,) = blocks_in(GUIDE, "toml")
-    (tmp_path / "wampush.toml").write_text(settings, encoding="utf-8")
-    (tmp_path / "token.key").write_text(KEY, encoding="utf-8")
-    with running_daemon(tmp_path, extra=["--config", "wampush.toml"]) as running:
+    (folder / "wampush.toml").write_text(settings, encoding="utf-8")
+    (folder / "token.key").write_text(KEY, encoding="utf-8")
+    with running_daemon(folder, extra=["--config", "wampush.toml"]) as running:
         yield running
+
+
+@pytest.fixture
+def daemon(shared_daemon: Daemon) -> Daemon:
+    """That daemon, once nothing is left of the clients of the test before."""
+    return shared_daemon
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_the_documented_access_list_is_enough(tmp_path: Path) -> None:
                 assert client.receive() == [8, "live_x", 1]
             assert SECRET not in daemon.log
         with daemon_with(tmp_path, table(url, ["live_*", "orders"])) as daemon:
-            problem = "the access control list of Redis does not let this user subscribe"
+            problem = "the access control list of Redis does not let this user use all channels"
             daemon.wait_for_log(lambda log: problem in log)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import threading
+import os
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 from playwright.sync_api import Browser as Chromium
@@ -20,70 +17,17 @@ from tests.support.certificates import make_certificate
 from tests.support.daemon import Daemon
 from tests.support.pages import PageServer
 from tests.support.proxies import running_proxy
-from tests.support.steady_pusher import SteadyPusher
+from tests.support.steady_pusher import HttpPusher, SteadyPusher
 from tests.support.waiting import PATIENCE, eventually
 from wampush.cli.running_parents import ask
 from wampush.testing.ports import reserved_ports
 
 #: In a row, while the process before the last one may still be ending. Each takes what the start of
-#: a process takes, more than a second beside other tests; ``python -m bench upgrade`` has 20.
-UPGRADES = 6
+#: a process takes, more than a second beside other tests; ``PAGE_UPGRADES=20`` makes it 20.
+UPGRADES = int(os.environ.get("PAGE_UPGRADES", "6"))
 PER_SECOND = 200.0
 TOPICS = ("one", "two", "kept")
 OVER_HTTP = ("each", "lasting")
-
-
-class HttpPusher:
-    """A backend that pushes 0, 1, 2, … over HTTP in a thread, each as soon as the last is answered.
-
-    It sends again what is answered with 503, as the guide says.
-
-    :param port: of HTTP.
-    :param topic: of all pushes.
-    :param reconnects: whether it opens a connection for each push; otherwise it uses one as long as
-        the server keeps it.
-    """
-
-    def __init__(self, port: int, topic: str, *, reconnects: bool) -> None:
-        self._port = port
-        self.topic = topic
-        self._reconnects = reconnects
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.sent = 0
-        self.connections = 0
-        self.problem = ""
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.end()
-
-    def end(self) -> None:
-        """Stop pushing."""
-        self._ending.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
-        with contextlib.closing(connection):
-            while not self._ending.wait(0.01) and not self.problem:
-                self.connections += connection.sock is None
-                try:
-                    connection.request("POST", f"/publish/{self.topic}", b"%d" % self.sent)
-                    response = connection.getresponse()
-                    text = response.read()
-                except (OSError, http.client.HTTPException) as error:
-                    self.problem = repr(error)
-                    return
-                if response.status == http.client.OK:
-                    self.sent += 1
-                elif response.status != http.client.SERVICE_UNAVAILABLE:
-                    self.problem = f"{response.status} {text!r}"
-                if self._reconnects:
-                    connection.close()
 
 
 def first_differences(page: Page, expected: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -125,6 +69,7 @@ def user(shared_chromium: Chromium) -> Iterator[Browser]:
         assert browser.errors == []
 
 
+@pytest.mark.timeout(120 + 10 * UPGRADES)
 def test_a_page_notices_nothing_of_upgrades(
     tmp_path: Path, daemon: Daemon, user: Browser, pages: PageServer
 ) -> None:

@@ -9,11 +9,13 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from tests.edges.websocket.in_memory import MemoryNode, frames
+from wampush.broker.backplane.contract import Accepted
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
+from wampush.broker.publication import Position, Publication
 from wampush.config.tables.topics import TopicSettings
 from wampush.edges.acknowledged_pushes import MAX_WAIT, Published
-from wampush.errors import PushRefused, Refusal
+from wampush.errors import PublicationRefused, PushRefused, Refusal
 from wampush.net.turn_budget import TurnBudget
 
 
@@ -330,3 +332,56 @@ def test_a_push_whose_turn_is_over_comes_with_the_next(
     # No pause ends that would bring them on.
     node.turn()
     assert [outcome(each) for each in waiting] == [0, 0]
+
+
+def test_an_outcome_with_positions_is_the_answer(
+    node: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outcomes: list[Any] = []
+    taken: list[Publication] = []
+
+    def push(_: object, publication: Publication, on_done: Any) -> None:
+        taken.append(publication)
+        outcomes.append(on_done)
+
+    monkeypatch.setattr(node.broker, "push", push)
+    monkeypatch.setattr(node.broker, "mirrors", object())
+    done = publish(node, b"log", b"1", push_id="p")
+    plain = publish(node, b"log", b"1")
+    # Other nodes need the id and what tells pushes apart.
+    assert [each.push and each.push.push_id for each in taken] == ["p", None]
+    outcomes[0](Accepted(None, [("log", Position("e", 7))], is_repeated=True))
+    assert published(done).as_json() == {
+        "receivers": 0,
+        "epoch": "e",
+        "offset": 7,
+        "repeated": True,
+    }
+    outcomes[1](PublicationRefused(Refusal.BACKPLANE_AWAY))
+    assert outcome(plain) == "backplane-away"
+
+
+def test_pushes_with_an_answer_go_on_while_the_shared_store_is_away(node: MemoryNode) -> None:
+    node.node.backpressure.hold(Hold.SHARED_STORE)
+    assert outcome(publish(node, b"t", b"1")) == 0
+    node.node.backpressure.hold(Hold.CROWD)
+    waiting = publish(node, b"t", b"2")
+    assert not waiting.called
+    # The other reason does not keep it waiting.
+    node.node.backpressure.release(Hold.CROWD)
+    node.turn()
+    node.clock.advance(0)
+    assert outcome(waiting) == 0
+
+
+def test_a_process_that_has_handed_over_says_no_position() -> None:
+    node = MemoryNode(topics=(TopicSettings(match="log", history=10),))
+    answers: list[Published] = []
+    publish(node, b"log", b"1").addCallback(answers.append)
+    passed_on: list[Publication] = []
+    node.broker.divert(lambda _, publication: passed_on.append(publication))
+    publish(node, b"log", b"2").addCallback(answers.append)
+    node.broker.divert(None)
+    publish(node, b"log", b"3").addCallback(answers.append)
+    assert [[at.offset for _, at in each.positions] for each in answers] == [[1], [], [2]]
+    assert [each.payload for each in passed_on] == [b"2"]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.edges.problems import RequestRefused, problem, refused_input, status_of
+from wampush.edges.problems import (
+    NodesSilent,
+    RequestRefused,
+    problem,
+    refused_input,
+    status_of,
+)
 from wampush.errors import PushRefused, Refusal
 
 
@@ -41,3 +47,11 @@ def test_a_refused_input_has_the_status_of_its_reason(refusal: Refusal, status: 
     assert document["status"] == status_of(refusal) == status
     assert (document["code"], document["detail"]) == (refusal.code, "Found this.")
     assert document["sentence"] == refusal.sentence
+
+
+@pytest.mark.parametrize("ended", [None, 3])
+def test_nodes_that_do_not_answer_are_named(ended: int | None) -> None:
+    document = NodesSilent("one node has not answered", ("far",), ended).as_json()
+    assert (document["status"], document["code"]) == (504, "nodes-silent")
+    assert document["unanswered"] == ("far",)
+    assert document.get("ended") == ended

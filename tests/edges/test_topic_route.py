@@ -279,3 +279,39 @@ def test_state_and_subscription_together_have_every_event_once(
     events = [message[2] for message in messages if message[0] == 8]
     assert [message[2]["recovered"] for message in messages if message[0] == 3] == [True]
     assert seen + events == list(range(before + between + 2))
+
+
+class _Mirrors:
+    """Reads a topic when a test says so."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Any] = []
+
+    def call_when_readable(self, topic: str, since: object, on_ready: Any) -> None:
+        self.waiting.append((topic, since, on_ready))
+
+
+def test_with_several_nodes_the_response_waits_until_the_topic_is_read(
+    node: MemoryNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirrors = _Mirrors()
+    monkeypatch.setattr(node.broker, "mirrors", mirrors)
+    peer = node.connect()
+    peer.send(b"GET /topics/table HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
+    node.turn()
+    assert peer.take() == b""
+    ((topic, since, on_ready),) = mirrors.waiting
+    assert (topic, since) == ("table", None)
+    on_ready()
+    node.turn()
+    assert peer.take().startswith(b"HTTP/1.1 200")
+    # What asks for nothing that there is does not wait.
+    assert ask(node, "/topics/").status == 404
+    # A client that has gone meanwhile gets nothing.
+    gone = node.connect()
+    gone.send(b"GET /topics/table HTTP/1.1\r\nHost: localhost:8080\r\n\r\n")
+    node.turn()
+    gone.lose()
+    mirrors.waiting[-1][2]()
+    node.turn()
+    assert gone.take() == b""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import resource
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -20,6 +24,67 @@ soft, hard = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 print(json.dumps([raise_descriptor_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)]))
 """
+
+
+TABLE = """
+import os, resource, sys
+from wampush.net.descriptor_limit import make_room
+allowed = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, allowed))
+before = sorted(os.listdir("/proc/self/fd"))
+make_room(allowed)
+assert sorted(os.listdir("/proc/self/fd")) == before
+with open("/proc/self/status") as status:
+    print(next(int(line.split()[1]) for line in status if line.startswith("FDSize:")))
+"""
+
+
+@pytest.mark.parametrize("allowed", [300, 4000])
+def test_the_table_of_descriptors_does_not_grow_later(allowed: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TABLE, str(allowed)],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert int(done.stdout) >= allowed
+
+
+def test_the_highest_descriptor_may_be_open_already() -> None:
+    program = TABLE.replace("before =", "os.dup2(1, allowed - 1)\nbefore =")
+    done = subprocess.run(
+        [sys.executable, "-c", program, "300"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=True,
+    )
+    assert int(done.stdout) >= 300
+
+
+def test_what_keeps_the_table_from_growing_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [errno.EMFILE, errno.ENOMEM]
+
+    def duplicate(*_: object) -> int:
+        raise OSError(numbers.pop(0), "no")
+
+    monkeypatch.setattr(fcntl, "fcntl", duplicate)
+    descriptor_limit.make_room(300)
+    with pytest.raises(OSError, match="no"):
+        descriptor_limit.make_room(300)
+
+
+def test_the_table_of_descriptors_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def duplicate(file: Any, _: int, lowest: int) -> int:
+        asked.append(lowest)
+        return os.dup(file.fileno())
+
+    monkeypatch.setattr(fcntl, "fcntl", duplicate)
+    descriptor_limit.make_room(10**9)
+    assert asked == [65_535]
 
 
 @pytest.mark.parametrize(("soft", "hard"), [(100, 300), (300, 300)])

@@ -233,3 +233,9 @@ def test_requests_without_an_origin(
         assert found is None
     else:
         assert objection in (found or "")
+
+
+def test_a_host_that_is_too_long_is_none() -> None:
+    name = "a" * 293
+    for host, permitted in ((f"{name}:80", True), (f"{name}:0000080", False)):
+        assert SAME.permits({"origin": f"http://{name}", "host": host}) is permitted

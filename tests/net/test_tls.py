@@ -12,27 +12,30 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import zmq
 from playwright.sync_api import Playwright
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 
+from tests.node.local_reactor import LocalReactor
 from tests.support.browser import running_browser
 from tests.support.certificates import Certificate, make_certificate
 from tests.support.daemon import Daemon, running_daemon, twistd_command
 from tests.support.pages import PageServer
 from tests.support.raw_client import RawClient
+from tests.support.tls_pair import TlsPair
 from tests.support.waiting import PATIENCE, eventually
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
+from wampush.net.accepting.tls_sockets import TlsServer
 from wampush.net.tls import (
+    KeyedReactor,
     ServerContext,
-    WatchingReactor,
+    TlsReactor,
     carrier_endpoint,
     is_tls,
     make_context,
@@ -61,6 +64,20 @@ def tls_daemon(folder: Path, table: str) -> AbstractContextManager[Daemon]:
 @pytest.fixture
 def daemon(tmp_path: Path, server: Certificate) -> Iterator[Daemon]:
     with tls_daemon(tmp_path, server.table()) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """The certificate of the daemon that several tests use."""
+    return make_certificate(tmp_path_factory.mktemp("certificate"))
+
+
+@pytest.fixture(scope="module")
+def lasting_daemon(
+    tmp_path_factory: pytest.TempPathFactory, lasting_server: Certificate
+) -> Iterator[Daemon]:
+    with tls_daemon(tmp_path_factory.mktemp("daemon"), lasting_server.table()) as running:
         yield running
 
 
@@ -176,62 +193,46 @@ def test_the_daemon_ends_with_one_line(tmp_path: Path, server: Certificate) -> N
 # Connections in memory.
 
 
-class Echo(Protocol):
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted calls it.
-        transport: Any = self.transport
-        transport.write(data)
-
-
 def current_of(server: Certificate, **more: str) -> ServerContext:
     return ServerContext(settings_of(server, **more), FailedHandshakes())
 
 
 class MemoryConnection:
-    """A client of the standard library and a connection of the listener's factory, no socket.
+    """A client of the standard library and a connection of a listener, which echoes.
 
     :raises ssl.SSLError: one side refuses the other.
     """
 
     def __init__(self, current: ServerContext, client: ssl.SSLContext) -> None:
-        self.transport: Any = StringTransport()
-        self._server: Any = current.factory(Factory.forProtocol(Echo)).buildProtocol(None)
-        self._server.makeConnection(self.transport)
-        self._arriving, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.client = client.wrap_bio(self._arriving, self._leaving, server_hostname="localhost")
-        self._pump(self.client.do_handshake)
+        self._pair = TlsPair(current, client)
+        self._pair.talker.on_data = self._pair.transport.write
+        self._until(lambda: self._pair.client.is_open)
+        self.client = self._pair.client.tls
 
     def echo(self, data: bytes) -> bytes:
-        self.client.write(data)
-        return cast("bytes", self._pump(lambda: self.client.read(len(data))))
+        before = len(self._pair.client.received)
+        self._pair.client.write(data)
+        self._until(lambda: len(self._pair.client.received) == before + len(data))
+        return bytes(self._pair.client.received[before:])
 
     def certificate(self) -> bytes:
         shown = self.client.getpeercert(binary_form=True)
         assert shown
         return shown
 
-    def _pump(self, step: Callable[[], object]) -> object:
-        """Carry bytes to and fro until a step of the client is done."""
-        while True:
-            with contextlib.suppress(ssl.SSLWantReadError):
-                return step()
-            self._server.dataReceived(self._leaving.read())
-            answer = self.transport.value()
-            assert answer, "both sides wait for the other"
-            self.transport.clear()
-            self._arriving.write(answer)
+    def _until(self, holds: Callable[[], bool]) -> None:
+        client = self._pair.client
+        self._pair.until(lambda: holds() or client.error is not None)
+        if client.error is not None:
+            self._pair.close()
+            raise client.error
 
 
-def test_a_connection_has_tls_and_may_send_more_in_a_turn(server: Certificate) -> None:
+def test_a_connection_has_tls(server: Certificate) -> None:
     connection = MemoryConnection(current_of(server), server.context())
     assert connection.certificate() == in_file(server.certificate)
     assert connection.echo(b"hello") == b"hello"
-    assert connection.transport.SEND_LIMIT == 1_048_576
-
-
-def test_small_writes_are_not_delayed(server: Certificate) -> None:
-    # Twisted's default transport would wait for the reactor, which does not run here.
-    connection = MemoryConnection(current_of(server), server.context())
-    assert [connection.echo(b"%d" % number) for number in range(3)] == [b"0", b"1", b"2"]
+    assert connection.echo(b"again") == b"again"
 
 
 def test_the_lowest_version_is_that_of_the_settings(server: Certificate) -> None:
@@ -309,7 +310,10 @@ def test_unusable_files_change_nothing(server: Certificate, logged: list[str]) -
 # Connections to a daemon.
 
 
-def test_events_come_over_tls_and_the_demo_is_told_so(daemon: Daemon, server: Certificate) -> None:
+def test_events_come_over_tls_and_the_demo_is_told_so(
+    shared_daemon: Daemon, lasting_server: Certificate
+) -> None:
+    daemon, server = shared_daemon, lasting_server
     with RawClient(daemon.websocket_port, tls=server.context()) as client:
         client.subscribe("t")
         push(daemon, "t", 1, "x" * 200_000)
@@ -330,25 +334,29 @@ def connect(port: int, context: ssl.SSLContext, session: ssl.SSLSession | None) 
     return secure
 
 
-@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("client_certificate", ["off", "required"])
-def test_sessions_are_resumed(
-    tmp_path: Path, server: Certificate, version: ssl.TLSVersion, client_certificate: str
-) -> None:
+def test_sessions_are_resumed(tmp_path: Path, server: Certificate, client_certificate: str) -> None:
     client = make_certificate(tmp_path, "client")
     lines = [f'client_certificate = "{client_certificate}"']
-    context = server.context()
-    context.minimum_version = context.maximum_version = version
     if client_certificate == "required":
         lines.append(f'client_ca = "{client.certificate}"')
-        context.load_cert_chain(client.certificate, client.key)
     with tls_daemon(tmp_path, server.table(*lines)) as daemon:
-        with connect(daemon.websocket_port, context, None) as first:
-            assert not first.session_reused
-            session = first.session
-        with connect(daemon.websocket_port, context, session) as second:
-            assert second.session_reused
-            assert second.version() == version.name.replace("_", ".")
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = server.context()
+            context.minimum_version = context.maximum_version = version
+            if client_certificate == "required":
+                context.load_cert_chain(client.certificate, client.key)
+            resume(daemon, context, version)
+
+
+def resume(daemon: Daemon, context: ssl.SSLContext, version: ssl.TLSVersion) -> None:
+    """Connect, and again with the session of before."""
+    with connect(daemon.websocket_port, context, None) as first:
+        assert not first.session_reused
+        session = first.session
+    with connect(daemon.websocket_port, context, session) as second:
+        assert second.session_reused
+        assert second.version() == version.name.replace("_", ".")
 
 
 def test_an_old_version_is_refused(tmp_path: Path, server: Certificate) -> None:
@@ -379,7 +387,10 @@ def test_client_certificates(tmp_path: Path, server: Certificate, wanted: str) -
         eventually(lambda: daemon.counts()[2], lambda connections: connections == 0)
 
 
-def test_plain_text_on_a_tls_port_ends_quietly(daemon: Daemon, server: Certificate) -> None:
+def test_plain_text_on_a_tls_port_ends_quietly(
+    shared_daemon: Daemon, lasting_server: Certificate
+) -> None:
+    daemon, server = shared_daemon, lasting_server
     with socket.create_connection(("127.0.0.1", daemon.websocket_port), PATIENCE) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
         while plain.recv(4096):
@@ -431,8 +442,9 @@ def test_without_tls_a_hangup_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_client_that_stops_reading_is_dropped_and_others_get_everything(
-    daemon: Daemon, server: Certificate
+    shared_daemon: Daemon, lasting_server: Certificate
 ) -> None:
+    daemon, server = shared_daemon, lasting_server
     port = daemon.websocket_port
     payload = "x" * 20_000
     with (
@@ -463,8 +475,9 @@ def test_a_client_that_stops_reading_is_dropped_and_others_get_everything(
 
 
 def test_a_page_gets_events_over_wss(
-    driver: Playwright, tmp_path: Path, daemon: Daemon, pages: PageServer
+    driver: Playwright, tmp_path: Path, shared_daemon: Daemon, pages: PageServer
 ) -> None:
+    daemon = shared_daemon
     with running_browser(driver, tmp_path / "profile", any_certificate=True) as browser:
         page = browser.open(f"{pages.url}/plain.html")
         page.evaluate("url => openSession('a', url)", daemon.websocket_url)
@@ -491,41 +504,46 @@ def test_who_is_far_beyond_the_limit_is_cut_off_without_a_traceback(
         assert "Traceback" not in daemon.log
 
 
-class _Listening:
-    """A reactor that keeps how it was told to listen."""
+def ports_of(reactor: LocalReactor) -> list[Any]:
+    """What listens, in place of what would be listening."""
+    opened: list[Any] = []
+    listen = reactor.listenTCP
 
-    seconds = 7
+    def listen_and_keep(*how: Any) -> Any:
+        opened.append(listen(*how))
+        return opened[-1]
 
-    def __init__(self) -> None:
-        self.listening: list[tuple[int, Any, int, str]] = []
+    vars(reactor)["listenTCP"] = listen_and_keep
+    return opened
 
-    def listenTCP(self, *how: Any) -> str:  # noqa: N802 - Twisted calls it.
-        self.listening.append(how)
-        return "port"
+
+def test_ports_make_connections_with_the_current_context(server: Certificate) -> None:
+    reactor, current = LocalReactor(), current_of(server)
+    (opened, securing) = ports_of(reactor), TlsReactor(reactor, current)
+    assert securing.seconds() == reactor.seconds()
+    port = securing.listenTCP(8443, Factory.forProtocol(Protocol), 50, "127.0.0.1")
+    assert opened == [port]
+    assert issubclass(port.transport, TlsServer)
+    assert port.transport.contexts is current
 
 
 def test_endpoints_that_name_their_key_report_handshakes_that_fail(server: Certificate) -> None:
-    reactor, failed = _Listening(), FailedHandshakes()
-    watching: Any = WatchingReactor(reactor, failed)
-    assert watching.seconds == 7
+    reactor, failed = LocalReactor(), FailedHandshakes()
+    opened = ports_of(reactor)
+    keyed: Any = KeyedReactor(reactor, failed)
+    assert keyed.seconds() == reactor.seconds()
     text = f"ssl:8443:interface=::1:privateKey={server.key}:certKey={server.certificate}"
-    endpoint = serverFromString(watching, text.replace("::1", r"\:\:1"))
-    outcome: list[object] = []
-    endpoint.listen(Factory.forProtocol(Echo)).addCallback(outcome.append)
-    assert outcome == ["port"]
-    ((port, factory, _, interface),) = reactor.listening
-    assert (port, interface) == (8443, "::1")
-
-    class _Current:
-        def factory(self, _: object) -> Any:
-            return factory
-
-    current: Any = _Current()
-    assert MemoryConnection(current, server.context()).echo(b"hello") == b"hello"
+    endpoint = serverFromString(keyed, text.replace("::1", r"\:\:1"))
+    endpoint.listen(Factory.forProtocol(Protocol))
+    (port,) = opened
+    assert (port.getHost().port, port.getHost().host) == (8443, "::1")
+    contexts = port.transport.contexts
+    assert MemoryConnection(contexts, server.context()).echo(b"hello") == b"hello"
     assert failed.count == 0
     with pytest.raises(ssl.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
-        MemoryConnection(current, ssl.create_default_context())
-    protocol = factory.buildProtocol(None)
-    protocol.makeConnection(StringTransport())
-    protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
-    assert failed.count == 1
+        MemoryConnection(contexts, ssl.create_default_context())
+    plain = TlsPair(contexts, server.context())
+    plain.client.end.send(b"GET / HTTP/1.1\r\n\r\n")
+    plain.reactor.turn()
+    assert failed.count == 2
+    plain.close()

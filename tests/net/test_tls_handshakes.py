@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +9,14 @@ from typing import Any
 
 import pytest
 from OpenSSL import SSL
-from twisted.internet.address import IPv4Address
-from twisted.internet.error import ConnectionDone
-from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import StringTransport
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
-from twisted.python.failure import Failure
 
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.tls_pair import TlsPair
 from wampush.config.tables.network import TlsSettings
 from wampush.net.tls import ServerContext
 from wampush.net.tls_handshakes import FailedHandshakes, problem_of
 
-PEER: Any = IPv4Address("TCP", "203.0.113.7", 51234)
 BEGIN = "TLS: handshake with 203.0.113.7:51234 failed: "
 
 
@@ -56,27 +50,23 @@ def logged() -> Iterator[list[str]]:
     globalLogPublisher.removeObserver(observer)
 
 
-def accepted(current: ServerContext) -> tuple[Any, Any]:
-    """A connection of a client: its protocol and transport."""
-    transport: Any = StringTransport(peerAddress=PEER)
-    protocol: Any = current.factory(Factory.forProtocol(Protocol)).buildProtocol(PEER)
-    protocol.makeConnection(transport)
-    return protocol, transport
-
-
 def shake_hands(current: ServerContext, client: ssl.SSLContext) -> None:
     """Let a client do its handshake, which may fail."""
-    protocol, transport = accepted(current)
-    arriving, leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
-    tls = client.wrap_bio(arriving, leaving, server_hostname="localhost")
-    for _ in range(5):
-        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLError):
-            tls.do_handshake()
-        sent = leaving.read()
-        if sent and not transport.disconnecting:
-            protocol.dataReceived(sent)
-        arriving.write(transport.value())
-        transport.clear()
+    pair = TlsPair(current, client)
+    pair.until(lambda: pair.client.is_open or pair.client.error is not None)
+    for _ in range(3):
+        pair.turn()
+    pair.close()
+
+
+def say(current: ServerContext, server: Certificate, data: bytes) -> None:
+    """Let a client without TLS say something."""
+    pair = TlsPair(current, server.context())
+    pair.client.end.send(data)
+    for _ in range(3):
+        pair.reactor.turn()
+    assert pair.talker.lost is not None
+    pair.close()
 
 
 def test_a_good_handshake_is_no_news(
@@ -104,28 +94,30 @@ def test_a_client_that_does_not_trust_us(
     ],
 )
 def test_a_client_without_tls(
-    current: ServerContext, logged: list[str], data: bytes, words: str
+    current: ServerContext, server: Certificate, logged: list[str], data: bytes, words: str
 ) -> None:
-    protocol, transport = accepted(current)
-    protocol.dataReceived(data)
-    assert transport.disconnecting
+    say(current, server, data)
     (line,) = logged
     assert line.startswith(BEGIN + words)
 
 
 def test_a_flood_is_counted_and_not_logged(
-    current: ServerContext, failed: FailedHandshakes, logged: list[str]
+    current: ServerContext, server: Certificate, failed: FailedHandshakes, logged: list[str]
 ) -> None:
     for _ in range(50):
-        accepted(current)[0].dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+        say(current, server, b"GET / HTTP/1.1\r\n\r\n")
     assert failed.count == 50
     assert len(logged) < 10
 
 
 def test_a_client_that_leaves_without_a_word_is_no_failure(
-    current: ServerContext, failed: FailedHandshakes, logged: list[str]
+    current: ServerContext, server: Certificate, failed: FailedHandshakes, logged: list[str]
 ) -> None:
-    accepted(current)[0].connectionLost(Failure(ConnectionDone()))
+    pair = TlsPair(current, server.context())
+    pair.client.end.close()
+    for _ in range(3):
+        pair.reactor.turn()
+    assert pair.talker.lost is not None
     assert failed.count == 0
     assert logged == []
 

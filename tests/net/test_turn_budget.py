@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from wampush.net.turn_budget import BUSY_SECONDS, TURN_MESSAGES, TurnBudget, bytes_per_source
+from wampush.net.turn_budget import (
+    BATCH,
+    BUSY_SECONDS,
+    TURN_MESSAGES,
+    TurnBudget,
+    bytes_per_source,
+)
 
 
 class Clock:
@@ -17,6 +23,18 @@ class Clock:
 def test_a_turn_has_so_many_messages() -> None:
     assert list(TurnBudget(10, Clock(), max_messages=3).steps) == [0, 1, 2]
     assert len(TurnBudget(10, Clock()).steps) == TURN_MESSAGES
+
+
+def test_batches_are_a_share_too() -> None:
+    assert TurnBudget(10, Clock(), max_messages=3).batches == (3,)
+    assert TurnBudget(10, Clock(), max_messages=2 * BATCH).batches == (BATCH, BATCH)
+    clock = Clock()
+    budget = TurnBudget(10, clock, max_messages=4 * BATCH)
+    budget.begin()
+    clock.now += 2 * BUSY_SECONDS
+    budget.adapt(has_more=True)
+    assert budget.batches == (BATCH, BATCH)
+    assert sum(TurnBudget(10, Clock()).batches) == TURN_MESSAGES
 
 
 def test_each_turn_has_the_same_bytes_and_time() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,3 +23,11 @@ def log() -> Iterator[list[str]]:
     globalLogPublisher.addObserver(observer)
     yield lines
     globalLogPublisher.removeObserver(observer)
+
+
+@pytest.fixture(scope="module")
+def frozen_again() -> Iterator[None]:
+    """A node that stops has the collector look at everything again, also at all the tests."""
+    yield
+    gc.collect()
+    gc.freeze()

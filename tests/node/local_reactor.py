@@ -7,8 +7,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.address import IPv4Address
 from twisted.internet.testing import MemoryReactorClock
+
+
+class LocalPort(tcp.Port):
+    """A port that nobody can connect to."""
+
+    connected = True
+    socket: Any = None
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", self.interface or "0.0.0.0", int(self.port or 0))
+
+    def stopListening(self) -> None:  # type: ignore[override]
+        self.connected = False
+
+    def startReading(self) -> None:
+        pass
+
+    def stopReading(self) -> None:
+        pass
 
 
 class LocalReactor(MemoryReactorClock):
@@ -22,9 +42,9 @@ class LocalReactor(MemoryReactorClock):
         self.from_threads: list[Callable[[], object]] = []
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
-        opened: Any = super().listenTCP(port, factory, backlog, interface)
-        opened._hostAddress = IPv4Address("TCP", interface or "0.0.0.0", port)
-        return opened
+        super().listenTCP(port, factory, backlog, interface)
+        reactor: Any = self
+        return LocalPort(port, factory, backlog, interface, reactor)
 
     def callFromThread(self, function: Callable[..., object], *arguments: Any) -> None:
         self.from_threads.append(lambda: function(*arguments))

@@ -146,8 +146,8 @@ def test_durable_topics_have_a_database(tmp_path: Path, log: list[str]) -> None:
     node = node_of(tmp_path, DURABLE.format(path=path))
     assert f"durable topics: the database is {path}, with 0 topics" in log
     assert node.late_journal is None
-    assert node.broker.durable is not None
-    node.broker.durable.stop()
+    assert node.durable is not None
+    node.durable.stop()
 
 
 def test_a_node_that_takes_over_opens_the_database_later(tmp_path: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_node_that_takes_over_opens_the_database_later(tmp_path: Path) -> None
     assert not path.exists()
     MADE[-1].open_journal()
     assert path.exists()
-    durable = MADE[-1].broker.durable
+    durable = MADE[-1].durable
     assert durable is not None
     durable.stop()
 

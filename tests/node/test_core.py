@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,6 +49,44 @@ def test_settings_of_clients(log: list[str]) -> None:
     assert not permissions.decide(Identity(), Action.SUBSCRIBE, "any").allowed
     assert automatic.topics(Identity("7")) == {"user.7"}
     assert any("permissions: 0 entries; where none decides" in line for line in log)
+
+
+def test_one_thread_sends_by_default() -> None:
+    assert core_of(Clock()).broker.fanout.send_threads is None
+
+
+def test_threads_that_send_are_those_of_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, int]] = []
+
+    class Together:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def send_each(self, handles: list[Any], _: list[bytes]) -> list[tuple[int, int]]:
+            sent.append((f"{self.count} threads", len(handles)))
+            return []
+
+    def alone(handles: list[Any], _: list[bytes]) -> list[tuple[int, int]]:
+        sent.append(("alone", len(handles)))
+        return []
+
+    extension = SimpleNamespace(send_each=alone, SendThreads=Together)
+    monkeypatch.setattr("wampush.node.core.EXTENSION", extension)
+    threads = core_of(Clock(), process__send_threads=3).broker.fanout.send_threads
+    assert threads is not None
+    for count in (1, 100):
+        threads.send_each([None] * count, [b""] * count)
+    assert sent == [("alone", 1), ("3 threads", 100)]
+
+
+def test_without_the_extension_the_log_says_that_threads_do_not_send(
+    monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    why = "process.send_threads = 2 has no effect"
+    monkeypatch.setattr("wampush.node.core.EXTENSION", None)
+    monkeypatch.setattr("wampush.node.core.threads_problem", lambda count: f"{why} ({count})")
+    assert core_of(Clock(), process__send_threads=2).broker.fanout.send_threads is None
+    assert any(f"{why} (2)" in line for line in log)
 
 
 def test_the_clock_of_the_node_schedules_the_end_of_a_turn() -> None:

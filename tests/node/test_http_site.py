@@ -17,6 +17,7 @@ from wampush import __version__
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.settings import Settings
 from wampush.config.tables.http import HttpSettings
+from wampush.config.tables.process import ProcessSettings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.routes import RouteSettings
 from wampush.config.tables.topics import HistorySettings, TopicSettings
@@ -94,6 +95,7 @@ def test_health_says_whether_the_daemon_is_stopping(site: Site) -> None:
     assert json.loads(body)["sessions"] == 0
     assert json.loads(body)["version"] == __version__
     assert 0 <= json.loads(body)["uptime"] < 60
+    assert (json.loads(body)["worker"], json.loads(body)["workers"]) == (1, 1)
     site.serving.stop()
     status, body = site.request("GET /healthz")
     assert status == 503
@@ -118,6 +120,15 @@ def test_metrics_are_those_of_the_node(site: Site) -> None:
     assert b"wampush_http_connections 2.0" in body
     assert b"wampush_queued_limit_bytes 2.68435456e+08" in body
     assert first.value() == b""
+
+
+def test_metrics_of_several_workers_are_in_one_scrape() -> None:
+    site = Site(process=ProcessSettings(workers=2))
+    status, body = site.request("GET /metrics")
+    assert status == 200
+    assert b'wampush_sessions{worker="1"} 0.0' in body
+    assert b'wampush_worker_info{worker="1",workers="2"} 1.0' in body
+    assert b'wampush_worker_up{worker="1"} 1.0\nwampush_worker_up{worker="2"} 0.0' in body
 
 
 def test_the_demo_gets_the_urls(site: Site) -> None:
@@ -201,7 +212,7 @@ def test_a_node_is_ready_when_all_its_parts_are(site: Site) -> None:
     status, body = site.request("GET /readyz")
     assert status == 200
     listener = {"part": "websocket", "name": "ws://127.0.0.1:1/", "ready": True, "problem": None}
-    assert json.loads(body) == {"status": "ready", "parts": [listener]}
+    assert json.loads(body) == {"status": "ready", "worker": 1, "parts": [listener]}
     assert b'wampush_ready{part="websocket"} 1.0' in site.request("GET /metrics")[1]
     site.listeners = [("ws://127.0.0.1:1/", "it is closed")]
     status, body = site.request("GET /readyz")
@@ -242,7 +253,7 @@ def test_sources_the_database_and_applications_are_parts(tmp_path: Path) -> None
         "applications": ("wampush.examples.chat:Chat", None),
     }
     assert site.request("GET /readyz?exclude=redis")[0] == 200
-    durable = site.node.broker.durable
+    durable = site.node.durable
     assert durable is not None
     durable.problem = "disk full"
     _, body = site.request("GET /readyz?exclude=redis,websocket")

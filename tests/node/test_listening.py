@@ -12,10 +12,10 @@ import pytest
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
-from twisted.internet.testing import StringTransport
 
 from tests.node.local_reactor import LocalReactor
 from tests.support.certificates import Certificate, make_certificate
+from tests.support.tls_pair import TlsPair
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import ListenError, OperatorError
 from wampush.net import listeners
@@ -230,11 +230,13 @@ def test_failed_handshakes_of_all_tls_listeners_are_counted(
     opened.open_http(
         f"ssl:2:privateKey={certificate.key}:certKey={certificate.certificate}", FACTORY
     )
-    for count, (_, factory, _, _) in enumerate(reactor.tcpServers):
+    ports = [port for _, port in (*opened._websocket, *opened._http)]
+    for count, port in enumerate(ports):
         assert opened.failed_tls_handshakes == count
-        protocol = factory.buildProtocol(None)
-        protocol.makeConnection(StringTransport())
-        protocol.dataReceived(b"GET / HTTP/1.1\r\n\r\n")
+        pair = TlsPair(port.transport.contexts, certificate.context())
+        pair.client.end.send(b"GET / HTTP/1.1\r\n\r\n")
+        pair.reactor.turn()
+        pair.close()
     assert opened.failed_tls_handshakes == 2
 
 
@@ -279,6 +281,24 @@ class Parent:
         return self._listening.dup()
 
 
+def test_connections_over_http_are_left_to_others_on_their_own() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        parent: Any = Parent(listening)
+        opened = ListeningSockets(installed_reactor, NO_TLS, parent)
+        opened.open_http("tcp:0:interface=127.0.0.1", FACTORY)
+        (port,) = [each for _, each in opened._http]
+        opened.accept()
+        opened.pause_websocket()
+        read = [port in installed_reactor.getReaders()]
+        opened.pause_http()
+        read.append(port in installed_reactor.getReaders())
+        assert read == [True, False]
+        ended: list[None] = []
+        opened.close_http().addCallback(ended.append)
+        while not ended:
+            installed_reactor.iterate(0.1)
+
+
 def test_sockets_of_the_parent_are_read_only_while_this_node_accepts() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         parent: Any = Parent(listening)
@@ -290,9 +310,11 @@ def test_sockets_of_the_parent_are_read_only_while_this_node_accepts() -> None:
         read = [port in installed_reactor.getReaders()]
         opened.accept()
         read.append(port in installed_reactor.getReaders())
-        opened.pause()
+        opened.pause_http()
         read.append(port in installed_reactor.getReaders())
-        assert read == [False, True, False]
+        opened.pause_websocket()
+        read.append(port in installed_reactor.getReaders())
+        assert read == [False, True, True, False]
         ended: list[None] = []
         opened.close_websocket().addCallback(ended.append)
         while not ended:

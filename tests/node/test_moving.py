@@ -67,16 +67,18 @@ def test_sessions_move_and_the_old_node_ends(nodes: TwoNodes) -> None:
     one, other = socket.socketpair()
     new.handlers.take_over(other)
     old.handlers.hand_over(one)
-    assert old.serving.state is ServingState.DRAINING
-    assert old.around.names() == ["pause"]
+    # Requests over HTTP are answered here until the new node is about to know everything.
+    assert old.serving.takes_more()
+    assert old.around.names() == ["pause_websocket"]
     settle(nodes, 0.5)
+    assert old.serving.state is ServingState.DRAINING
     ((name, report),) = new.around.calls
     assert name == "serve"
     assert report.startswith("1 sessions and 0 publications taken over in ")
-    assert old.around.names()[:2] == ["pause", "handed_over"]
+    assert old.around.names()[:3] == ["pause_websocket", "pause_http", "handed_over"]
     assert new.moving._is_needed()
     settle(nodes, 3.0)
-    assert old.around.names() == ["pause", "handed_over", "stop"]
+    assert old.around.names() == ["pause_websocket", "pause_http", "handed_over", "stop"]
     # This one need not wait for that one any more when it is replaced itself.
     assert not new.moving._is_needed()
     nodes.new.publish("a", 1)
@@ -95,12 +97,30 @@ def test_the_old_node_goes_on_when_the_new_one_is_gone(nodes: TwoNodes) -> None:
     other.close()
     old.handlers.hand_over(one)
     settle(nodes, 1.0)
-    assert old.around.names() == ["pause", "hand_over_failed", "accept"]
+    assert old.around.names() == ["pause_websocket", "hand_over_failed", "accept"]
     assert old.around.calls[1][2] is True
     assert old.serving.state is ServingState.SERVING
     nodes.old.publish("a", 1)
     nodes.read_all()
     assert client.events("a") == [1]
+
+
+def test_the_old_node_takes_requests_again_when_the_last_step_fails(
+    nodes: TwoNodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise RuntimeError("a mistake")
+
+    old, new = Side(nodes.old), Side(nodes.new)
+    monkeypatch.setattr(nodes.old.node.broker.ledger, "snapshot", fail)
+    one, other = socket.socketpair()
+    new.handlers.take_over(other)
+    old.handlers.hand_over(one)
+    settle(nodes, 0.5)
+    names = old.around.names()
+    assert names == ["pause_websocket", "pause_http", "hand_over_failed", "accept"]
+    assert "a mistake" in old.around.calls[2][1]
+    assert old.serving.state is ServingState.SERVING
 
 
 def test_the_new_node_reports_that_the_old_one_is_gone(nodes: TwoNodes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from wampush.config.load import load
+from wampush.errors import OperatorError
 from wampush.node import reloading
 
 
@@ -33,12 +34,26 @@ def test_every_part_is_asked(webhooks: bool) -> None:
     node: Any = SimpleNamespace(
         pull=SimpleNamespace(security=Part("zeromq", notes)),
         redis=Part("redis", notes),
+        redis_bus=Part("backplane", notes) if webhooks else None,
         authenticator=Part("auth", notes),
         webhooks=Part("webhooks", notes) if webhooks else None,
     )
     sockets: Any = Part("tls", notes)
     reloading.reload_files(node, sockets)
-    assert notes == ["zeromq", "redis", "auth", *(["webhooks"] if webhooks else []), "tls"]
+    every = ["zeromq", "redis", "backplane", "auth", "webhooks", "tls"]
+    assert notes == (every if webhooks else ["zeromq", "redis", "auth", "tls"])
+
+
+@pytest.mark.parametrize("problem", ["", "backplane.password_file cannot be read"])
+def test_a_reload_of_the_backplane_says_what_it_did(problem: str, log: list[str]) -> None:
+    def reload() -> None:
+        if problem:
+            raise OperatorError(problem)
+
+    bus: Any = SimpleNamespace(reload=reload)
+    reloading.reload_backplane(bus)
+    (line,) = log
+    assert line.endswith(problem or "the next connection uses them")
 
 
 def compare(path: Path, before: str, after: str) -> None:

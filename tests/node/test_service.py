@@ -32,6 +32,7 @@ from wampush.node.monitoring.serving import ServingState
 from wampush.node.options import Account
 from wampush.node.service import WampushService
 
+pytestmark = pytest.mark.usefixtures("frozen_again")
 LISTEN = 'listen = ["tcp:8080:interface=127.0.0.1"]'
 Start = Callable[..., WampushService]
 

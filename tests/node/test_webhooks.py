@@ -57,7 +57,9 @@ def test_where_it_does_not_decide_who_connects_nobody_is_asked(key):
 def test_it_learns_of_topics_that_match(key):
     node = node_with(key, "occupied")
     assert node.broker.occupancy is not None
-    ((patterns, listener),) = node.broker.occupancy._watches
+    (watch,) = node.broker.occupancy._watches
+    patterns, listener = watch.patterns, watch.listener
+    assert not watch.is_of_node
     assert patterns == ("*",)
     listener("a", True)
     assert node.inspection.status()["webhooks"]["topics_waiting"] == 1

@@ -20,7 +20,8 @@ def test_the_record_and_its_descriptors_survive() -> None:
             drain=3.0,
             passed=["web"],
             status_pipe=write_end,
-            listening=[("websocket", "tcp:0", 1, server.fileno())],
+            workers=2,
+            listening=[("websocket", "tcp:0", 1, 2, server.fileno())],
         )
         descriptor = written.written()
         assert os.get_inheritable(descriptor)

@@ -130,3 +130,17 @@ def test_a_log_goes_on_after_a_rotation_that_has_failed(
         output.write("lost\n", "info")
     output.write("second\n", "info")
     assert path.read_text(encoding="utf-8") == "second\n"
+
+
+def test_lines_about_one_of_several_workers_say_which() -> None:
+    lines: list[str] = []
+    for is_json in (False, True):
+        log = Log(lambda text, _: lines.append(text), is_json=is_json, level="warn")
+        log.about(lambda: 2).error("process {process} has ended", process=7)
+        log.about(lambda: 0).error("process {process} has ended", process=7)
+        log.about(lambda: 2).info("left out, as before")
+    first, second, third, fourth = lines
+    assert first.endswith("[wampush.parent#error] worker 2: process 7 has ended\n")
+    assert second.endswith("[wampush.parent#error] process 7 has ended\n")
+    assert list(json.loads(third)) == ["time", "level", "logger", "worker", "message", "fields"]
+    assert "worker" not in json.loads(fourth)

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from tests.parent.node_processes import fake_node
-from wampush.parent.limits import Limits
 from wampush.parent.log import Log
-from wampush.parent.node_process import NodeState
+from wampush.parent.nodes.limits import Limits
+from wampush.parent.nodes.node_process import NodeState
 from wampush.parent.patience import (
     END_SECONDS,
     LAST_WORDS_SECONDS,

@@ -16,7 +16,7 @@ from wampush.parent import process
 from wampush.parent.command_socket import PREFIX, CommandSocket
 from wampush.parent.inheritance import Inheritance
 from wampush.parent.process import ParentProcess, main
-from wampush.parent.targets import WEBSOCKET
+from wampush.parent.sockets.targets import WEBSOCKET
 
 SIGNALS = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
@@ -175,7 +175,7 @@ def test_sockets_are_taken_over(tmp_path: Path) -> None:
         steps += "(descriptor,) = socket.recv_fds(channel, 1000, 1)[1]\n"
         steps += "print(socket.socket(fileno=descriptor).getsockname(), flush=True)\n"
         steps += SERVE + STOP
-        listening = [(WEBSOCKET, address, 0, os.dup(server.fileno()))]
+        listening = [(WEBSOCKET, address, 0, 1, os.dup(server.fileno()))]
         assert ParentProcess(inheritance(tmp_path, steps, listening=listening)).run() == -15
     assert f"('127.0.0.1', {port})\n" in log_of(tmp_path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.parent.node_processes import fake_node
-from wampush.parent.node_process import NodeState
+from wampush.parent.nodes.node_process import NodeState
 from wampush.parent.replacement import UPGRADE, Replacement
 
 

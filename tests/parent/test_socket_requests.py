@@ -6,9 +6,9 @@ import socket
 
 from tests.parent.node_processes import FakeNode, fake_node
 from wampush.control_channel import Message
-from wampush.parent.listening_sockets import ListeningSockets
-from wampush.parent.node_process import NodeState
+from wampush.parent.nodes.node_process import NodeState
 from wampush.parent.socket_requests import answer_request
+from wampush.parent.sockets.listening_sockets import ListeningSockets
 
 
 def asked(node: FakeNode, sockets: ListeningSockets, address: str) -> Message:

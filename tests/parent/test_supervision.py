@@ -5,101 +5,14 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.parent.node_processes import FakeNode
-from wampush.control_channel import Message
-from wampush.parent.limits import Limits
-from wampush.parent.listening_sockets import ListeningSockets
-from wampush.parent.log import Log
-from wampush.parent.node_process import NodeState
-from wampush.parent.supervision import Supervision
-from wampush.parent.targets import PULL, WEBSOCKET
+from tests.parent.node_processes import FakeNode, World
+from wampush.parent.nodes.node_process import NodeState
+from wampush.parent.sockets.targets import PULL, WEBSOCKET
 from wampush.testing.ports import reserved_ports
-
-
-class World:
-    """A parent without processes, and what it does.
-
-    :ivar events: what those that watch the parent are told.
-    """
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.nodes: list[FakeNode] = []
-        self.lines: list[str] = []
-        self.events: list[Any] = []
-        self.status = ""
-        self.cannot_launch = False
-        self._pids = count(101)
-        self.supervision = Supervision(
-            launch=self._launch,
-            sockets=ListeningSockets(),
-            limits=Limits(ready=60, hang=15, drain=10),
-            log=Log(lambda line, _: self.lines.append(line.partition("] ")[2].rstrip())),
-            now=lambda: self.now,
-            surroundings=self,
-        )
-
-    def _launch(self) -> FakeNode:
-        if self.cannot_launch:
-            raise OSError(12, "Cannot allocate memory")
-        self.nodes.append(FakeNode(next(self._pids), self.now))
-        return self.nodes[-1]
-
-    def on_serving(self, status: str) -> None:
-        self.events.append("serving")
-        self.status = status
-
-    def on_sign_of_life(self) -> None:
-        self.events.append("sign of life")
-
-    def on_reloading(self) -> None:
-        self.events.append("reloading")
-
-    def on_reloaded(self) -> None:
-        self.events.append("reloaded")
-
-    def on_stopping(self) -> None:
-        self.events.append("stopping")
-
-    def on_over(self, status: int) -> None:
-        self.events.append(status)
-
-    def say(self, node: FakeNode, kind: str, **fields: object) -> None:
-        """Have a node say something."""
-        self.supervision.on_message(node, Message(kind, fields))
-
-    def end(self, node: FakeNode, status: int) -> None:
-        """Have a node end."""
-        self.supervision.on_ended(node, status)
-
-    def pass_time(self, seconds: float) -> None:
-        """Let time pass, in steps as the loop does."""
-        until = self.now + seconds
-        while (due := self.supervision.next_time()) <= until:
-            self.now = max(due, self.now)
-            self.supervision.on_time(self.now)
-        self.now = until
-        self.supervision.on_time(until)
-
-    def serve(self, node: FakeNode) -> None:
-        """Have a node start and serve."""
-        self.say(node, "ready")
-        assert [each.kind for each in node.heard()] == ["serve"]
-        self.say(node, "serving", status=f"process {node.pid}")
-        assert self.status == f"process {node.pid}"
-        assert node.state is NodeState.SERVING
-
-    def served(self) -> FakeNode:
-        """Start, and have the first node serve."""
-        self.supervision.start()
-        self.serve(self.nodes[0])
-        return self.nodes[0]
 
 
 @pytest.fixture
@@ -118,7 +31,7 @@ Answers = list[tuple[bool, str]]
 
 def test_the_first_node_serves_as_soon_as_it_is_ready(world: World) -> None:
     world.served()
-    assert world.supervision.serves
+    assert world.nodes[0].state is NodeState.SERVING
     assert world.events == ["serving"]
     world.say(world.nodes[0], "heartbeat")
     world.say(world.nodes[0], "a kind of another release")
@@ -127,19 +40,19 @@ def test_the_first_node_serves_as_soon_as_it_is_ready(world: World) -> None:
 
 @pytest.mark.parametrize(("status", "expected"), [(1, 1), (3, 3), (0, 1), (-9, 1)])
 def test_a_first_start_that_fails_is_the_end(world: World, status: int, expected: int) -> None:
-    world.supervision.start()
+    world.workers.start()
     world.end(world.nodes[0], status)
     assert world.events == [expected]
 
 
 def test_a_first_node_that_was_killed_has_said_nothing(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     world.end(world.nodes[0], -9)
     assert world.lines == ["process 101 was ended: it was ended by SIGKILL"]
 
 
 def test_a_first_start_that_takes_too_long_is_the_end(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     world.pass_time(60)
     assert world.nodes[0].signals == [signal.SIGQUIT]
     world.pass_time(1)
@@ -151,13 +64,13 @@ def test_a_first_start_that_takes_too_long_is_the_end(world: World) -> None:
 
 def test_a_system_that_cannot_start_a_process(world: World) -> None:
     world.cannot_launch = True
-    world.supervision.start()
+    world.workers.start()
     assert world.events == [1]
     assert "Cannot allocate memory" in world.lines[-1]
 
 
 def test_a_node_that_cannot_bind_says_so(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     (node,) = world.nodes
     world.say(node, "ready")
     world.say(node, "failed", reason="cannot listen on ipc://a")
@@ -233,7 +146,7 @@ def test_a_service_manager_has_patience_while_no_node_serves(world: World) -> No
 def test_a_parent_that_was_stopped_itself_blames_no_node(world: World) -> None:
     node = world.served()
     world.now = 1000.0
-    world.supervision.on_time(world.now)
+    world.workers.on_time(world.now)
     assert node.signals == []
     world.pass_time(13)
     assert node.signals == [signal.SIGQUIT]
@@ -245,7 +158,7 @@ def test_a_parent_that_was_stopped_itself_blames_no_node(world: World) -> None:
 def test_an_upgrade_starts_a_new_node_and_ends_the_old_one(world: World) -> None:
     old = world.served()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     new = world.nodes[1]
     assert (old.state, old.signals) == (NodeState.SERVING, [])
     world.pass_time(2)
@@ -263,25 +176,25 @@ def test_an_upgrade_starts_a_new_node_and_ends_the_old_one(world: World) -> None
 def test_a_new_version_that_fails_changes_nothing(world: World) -> None:
     old = world.served()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     world.nodes[1].say("Traceback\nImportError: no module named shop\n")
     world.end(world.nodes[1], 1)
     reason = "the new node has not become ready: ImportError: no module named shop"
     assert answers == [(False, reason)]
     assert world.lines[-1] == f"upgrade failed, the running one goes on: {reason}"
     assert (old.state, old.signals, len(world.nodes)) == (NodeState.SERVING, [], 2)
-    world.supervision.upgrade()
+    world.workers.upgrade()
     assert len(world.nodes) == 3, "another one may be tried"
 
 
 def test_sockets_of_a_new_node_that_fails_are_closed(world: World) -> None:
     with reserved_ports(2) as (kept, added):
         old, new = f"tcp:{kept}:interface=127.0.0.1", f"tcp:{added}:interface=127.0.0.1"
-        world.supervision.start()
+        world.workers.start()
         world.say(world.nodes[0], "listen", use=WEBSOCKET, address=old, number=0)
         world.nodes[0].heard()[0].close_descriptors()
         world.serve(world.nodes[0])
-        world.supervision.upgrade()
+        world.workers.upgrade()
         for address in (old, new):
             world.say(world.nodes[1], "listen", use=WEBSOCKET, address=address, number=0)
         for each in world.nodes[1].heard():
@@ -293,13 +206,13 @@ def test_sockets_of_a_new_node_that_fails_are_closed(world: World) -> None:
             socket.create_connection(("127.0.0.1", added), timeout=20)
         world.end(world.nodes[0], -9)
         socket.create_connection(("127.0.0.1", kept), timeout=20).close()
-        world.supervision.stop(signal.SIGTERM)
+        world.workers.stop(signal.SIGTERM)
 
 
 def test_a_new_version_that_hangs_changes_nothing(world: World) -> None:
     old = world.served()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     for _ in range(61):
         world.say(old, "heartbeat")
         world.pass_time(1)
@@ -310,16 +223,16 @@ def test_a_new_version_that_hangs_changes_nothing(world: World) -> None:
 
 
 def test_one_replacement_at_a_time(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     assert answers[-1][1].startswith("no node serves yet")
     world.serve(world.nodes[0])
-    world.supervision.upgrade()
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade()
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     assert answers[-1] == (False, "another upgrade is under way")
-    world.supervision.stop(signal.SIGTERM)
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.stop(signal.SIGTERM)
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     assert answers[-1] == (False, "wampush is stopping")
 
 
@@ -327,15 +240,15 @@ def test_an_upgrade_for_which_no_process_can_be_started(world: World) -> None:
     world.served()
     world.cannot_launch = True
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     assert "Cannot allocate memory" in answers[0][1]
-    world.supervision.upgrade()
+    world.workers.upgrade()
     assert world.events[-2:] == ["reloading", "reloaded"]
 
 
 def test_the_old_node_crashes_while_the_new_one_starts(world: World) -> None:
     old = world.served()
-    world.supervision.upgrade()
+    world.workers.upgrade()
     world.end(old, -11)
     assert len(world.nodes) == 2
     world.serve(world.nodes[1])
@@ -345,7 +258,7 @@ def test_the_old_node_crashes_while_the_new_one_starts(world: World) -> None:
 
 def test_both_end_during_an_upgrade(world: World) -> None:
     old = world.served()
-    world.supervision.upgrade()
+    world.workers.upgrade()
     world.end(old, -11)
     world.end(world.nodes[1], 1)
     assert len(world.nodes) == 3
@@ -355,7 +268,7 @@ def test_both_end_during_an_upgrade(world: World) -> None:
 def test_a_node_that_needs_the_database_waits_for_the_end_of_the_old_one(world: World) -> None:
     old = world.served()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     new = world.nodes[1]
     world.say(new, "exclusive")
     assert old.signals == [signal.SIGTERM]
@@ -368,14 +281,14 @@ def test_a_node_that_needs_the_database_waits_for_the_end_of_the_old_one(world: 
 
 
 def test_the_only_node_need_not_wait_for_the_database(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     world.say(world.nodes[0], "exclusive")
     assert [each.kind for each in world.nodes[0].heard()] == ["alone"]
 
 
 def test_there_is_no_way_back_once_the_old_node_was_asked_to_end(world: World) -> None:
     old = world.served()
-    world.supervision.upgrade()
+    world.workers.upgrade()
     world.say(world.nodes[1], "exclusive")
     world.end(old, -15)
     world.end(world.nodes[1], 1)
@@ -389,13 +302,13 @@ def test_there_is_no_way_back_once_the_old_node_was_asked_to_end(world: World) -
 
 def moving(world: World) -> tuple[FakeNode, FakeNode, Answers]:
     """An upgrade in which the new node is taking the sessions of the old one over."""
-    world.supervision.start()
+    world.workers.start()
     old = world.nodes[0]
     world.say(old, "hello", hand_over=1)
     assert old.heard()[0].fields["takes_over"] is False
     world.serve(old)
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     new = world.nodes[1]
     world.say(new, "hello", hand_over=1)
     assert new.heard()[0].fields["takes_over"] is True
@@ -465,20 +378,20 @@ def test_backends_are_let_in_again_after_a_node_that_was_killed_in_an_upgrade(
     world: World, tmp_path: Path
 ) -> None:
     path = tmp_path / "push"
-    world.supervision.start()
+    world.workers.start()
     world.say(world.nodes[0], "listen", use=PULL, address=f"ipc://{path}", number=0)
     world.nodes[0].heard()[0].close_descriptors()
     world.serve(world.nodes[0])
-    world.supervision.upgrade()
+    world.workers.upgrade()
     path.rename(f"{path}.full")
     world.end(world.nodes[0], -9)
     assert path.exists()
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGTERM)
 
 
 def test_a_node_may_start_as_long_as_its_own_configuration_says(world: World) -> None:
     old = world.served()
-    world.supervision.upgrade()
+    world.workers.upgrade()
     new = world.nodes[1]
     world.say(new, "hello", hand_over=0, limits={"ready": 600, "hang": 15, "drain": 10})
     new.heard()
@@ -489,11 +402,11 @@ def test_a_node_may_start_as_long_as_its_own_configuration_says(world: World) ->
 
 
 def test_sessions_do_not_move_between_releases_that_write_other_records(world: World) -> None:
-    world.supervision.start()
+    world.workers.start()
     world.say(world.nodes[0], "hello", hand_over=1)
     world.nodes[0].heard()
     world.serve(world.nodes[0])
-    world.supervision.upgrade()
+    world.workers.upgrade()
     world.say(world.nodes[1], "hello", hand_over=2)
     world.nodes[1].heard()
     world.serve(world.nodes[1])
@@ -506,7 +419,7 @@ def test_sessions_do_not_move_between_releases_that_write_other_records(world: W
 def test_a_reload_replaces_the_node_where_settings_have_changed(world: World) -> None:
     node = world.served()
     answers: Answers = []
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     assert [each.kind for each in node.heard()] == ["reload"]
     world.say(node, "reloaded", changed="websocket.listen")
     assert "reload: websocket.listen changed, so a new node starts" in world.lines
@@ -517,27 +430,27 @@ def test_a_reload_replaces_the_node_where_settings_have_changed(world: World) ->
 def test_a_reload_without_new_settings_keeps_the_node(world: World) -> None:
     node = world.served()
     answers: Answers = []
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     world.say(node, "reloaded", changed="", problem="")
     assert answers == [(True, "keys and certificates were read again; no setting has changed")]
-    world.supervision.reload()
+    world.workers.reload()
     world.say(node, "reloaded", problem="a.toml:3: websocket.listen is wrong")
     assert len(world.nodes) == 1
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     world.say(node, "reloaded", problem="a.toml:3: websocket.listen is wrong")
     assert answers[-1] == (False, "a.toml:3: websocket.listen is wrong")
 
 
 def test_a_node_that_ends_in_a_reload_gives_an_answer(world: World) -> None:
     answers: Answers = []
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     node = world.served()
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     world.end(node, -11)
     assert answers[1:] == [(False, "process 101 has ended: it was ended by SIGSEGV")]
     assert world.events[-2:] == ["reloading", "reloaded"]
     world.serve(world.nodes[1])
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     world.say(world.nodes[1], "reloaded", changed="", problem="")
     assert [each[0] for each in answers] == [False, False, True]
 
@@ -546,15 +459,15 @@ def test_a_reload_that_cannot_be_asked_for(world: World) -> None:
     node = world.served()
     node.theirs.close()
     answers: Answers = []
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.reload(lambda *answer: answers.append(answer))
     assert answers == [(False, "process 101 cannot be reached; it is ending, or it hangs")]
     assert world.events[-2:] == ["reloading", "reloaded"]
 
 
 def test_a_reload_needs_a_node(world: World) -> None:
     answers: Answers = []
-    world.supervision.start()
-    world.supervision.reload(lambda *answer: answers.append(answer))
+    world.workers.start()
+    world.workers.reload(lambda *answer: answers.append(answer))
     assert answers[0][0] is False
 
 
@@ -563,7 +476,7 @@ def test_a_reload_needs_a_node(world: World) -> None:
 
 def test_the_end_waits_for_the_node_and_repeats_the_signal(world: World) -> None:
     node = world.served()
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGTERM)
     assert (node.signals, world.events) == ([signal.SIGTERM], ["serving", "stopping"])
     world.end(node, -15)
     assert world.events[-1] == -15
@@ -572,8 +485,8 @@ def test_the_end_waits_for_the_node_and_repeats_the_signal(world: World) -> None
 
 def test_a_second_signal_is_passed_on(world: World) -> None:
     node = world.served()
-    world.supervision.stop(signal.SIGINT)
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGINT)
+    world.workers.stop(signal.SIGTERM)
     assert node.signals == [signal.SIGTERM, signal.SIGTERM]
     world.pass_time(8)
     assert node.signals[-1] == signal.SIGKILL
@@ -583,9 +496,9 @@ def test_a_second_signal_is_passed_on(world: World) -> None:
 
 def test_many_signals_do_not_put_the_end_off(world: World) -> None:
     node = world.served()
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGTERM)
     for _ in range(9):
-        world.supervision.stop(signal.SIGTERM)
+        world.workers.stop(signal.SIGTERM)
         world.pass_time(1)
     assert signal.SIGKILL in node.signals
 
@@ -593,9 +506,9 @@ def test_many_signals_do_not_put_the_end_off(world: World) -> None:
 def test_the_end_during_an_upgrade_ends_both(world: World) -> None:
     old = world.served()
     answers: Answers = []
-    world.supervision.upgrade(lambda *answer: answers.append(answer))
+    world.workers.upgrade(lambda *answer: answers.append(answer))
     new = world.nodes[1]
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGTERM)
     assert answers == [(False, "wampush is stopping")]
     world.end(new, -15)
     world.end(old, -15)
@@ -606,8 +519,8 @@ def test_the_end_during_an_upgrade_ends_both(world: World) -> None:
 def test_the_end_while_no_node_runs(world: World) -> None:
     world.end(world.served(), -9)
     world.end(world.nodes[1], 1)
-    world.supervision.stop(signal.SIGTERM)
+    world.workers.stop(signal.SIGTERM)
     world.pass_time(60)
     assert world.events[-1] == -15
     assert len(world.nodes) == 2
-    assert world.supervision.nodes == []
+    assert world.workers.nodes == []

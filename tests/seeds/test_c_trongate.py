@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from playwright.sync_api import Page, expect
+
 from tests.support.browser import Browser
+from tests.support.client_pages import ClientPages
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.nginx import running_nginx
-from tests.support.pages import PageServer
 from tests.support.php import UNHURRIED, php_program, php_server
 from tests.support.raw_client import RawClient
 from tests.support.redis_server import RedisServer, running_redis
@@ -20,10 +23,11 @@ from tests.support.webhooks import shop
 from wampush.testing.ports import reserved_ports
 
 SCRIPTS = Path(__file__).with_name("php")
+EVENT = {"title": "Grüße", "price": 101.25}
 PUBLISH = """
 $redis = new Redis();
 $redis->connect('127.0.0.1', (int) $argv[1]);
-echo $redis->publish($argv[2], json_encode(['title' => 'Grüße', 'price' => 101.25]));
+echo $redis->publish($argv[2], json_encode(json_decode($argv[3])));
 """
 
 
@@ -40,9 +44,9 @@ def instance(folder: Path, redis: RedisServer) -> Iterator[Daemon]:
         yield daemon
 
 
-def published(redis: RedisServer, channel: str) -> int:
+def published(redis: RedisServer, channel: str, event: object = EVENT) -> int:
     """Publish as the web application does; how many subscribers Redis found."""
-    command = [php_program(), "-r", PUBLISH, str(redis.port), channel]
+    command = [php_program(), "-r", PUBLISH, str(redis.port), channel, json.dumps(event)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return int(done.stdout)
@@ -63,8 +67,7 @@ def test_json_on_a_redis_channel_is_an_event_of_that_name_on_every_instance(tmp_
         assert published(redis, "live_orders") == 2
         assert published(redis, "orders") == 0
         for client in clients:
-            event = {"title": "Grüße", "price": 101.25}
-            assert client.receive() == [8, "live_orders", event]
+            assert client.receive() == [8, "live_orders", EVENT]
         for daemon in daemons:
             assert daemon.health()["redis_sources"][0]["messages"] == 2
 
@@ -164,22 +167,6 @@ def state(ctx: Context, data: object = None) -> object:
     }
 """
 
-SOCKET = """
-function Socket(url) {
-    var self = this;
-    this.opened = new Promise(function (resolve, reject) {
-        self.session = new ab.Session(url, resolve, reject, {skipSubprotocolCheck: true});
-    });
-}
-
-Socket.prototype.send = function (message) {
-    var session = this.session;
-    return this.opened.then(function () {
-        return session.call(message.module + '.' + message.handler, message.data);
-    });
-};
-"""
-
 
 @contextlib.contextmanager
 def with_handlers(folder: Path, more: str = "") -> Iterator[Daemon]:
@@ -220,16 +207,15 @@ def test_who_a_client_is_comes_from_the_url_and_is_null_when_not_logged_in(tmp_p
 
 
 def test_a_handler_of_a_module_runs_with_the_data_and_the_state_of_the_client(
-    tmp_path: Path, browser: Browser, pages: PageServer
+    tmp_path: Path, browser: Browser, client_site: ClientPages
 ) -> None:
     with with_handlers(tmp_path) as daemon:
-        page = browser.open(f"{pages.url}/plain.html")
-        page.evaluate("code => { (0, eval)(code); }", SOCKET)
+        page = browser.open(client_site.page("wampush.js", "wampush-modern.js"))
         for name, query in (("ann", "?trongateToken=QmvFNXSEH9wcCyZe&user_id=7"), ("nobody", "")):
             url = f"{daemon.websocket_url}/{query}"
-            page.evaluate("([name, url]) => { window[name] = new Socket(url); }", [name, url])
-            page.evaluate("name => window[name].opened", name)
-        send = "([name, message]) => window[name].send(message)"
+            page.evaluate("([name, url]) => { window[name] = new Wampush(url); }", [name, url])
+            page.wait_for_function("name => window[name].connected", arg=name)
+        send = "([name, message]) => window[name].send(JSON.stringify(message))"
 
         def add(name: str, data: object) -> object:
             message = {"handler": "add", "module": "basket", "data": data}
@@ -252,6 +238,86 @@ def test_a_handler_of_a_module_runs_with_the_data_and_the_state_of_the_client(
         }
 
 
+# The example of the module's guide, with the name of the constructor changed.
+EXAMPLE = """
+const socket = new Wampush(
+    `WEBSOCKET_URL/?trongateToken=TOKEN&user_id=USER`
+);
+
+socket.onStateChange('num_online', (value) => {
+    document.querySelectorAll('.online_count').forEach((element) => {
+        element.innerHTML = `${value} Online`;
+    });
+});
+
+socket.onStateChange('num_clients', (value) => {
+    document.title = `${value} clients`;
+});
+
+socket.onMessage('live_streams', (event) => {
+    document.querySelector('#streams').append(`${event.status} ${event.id};`);
+});
+
+socket.send(
+    JSON.stringify({
+        handler: 'controller',
+        module: 'chat',
+        data: 'hello world'
+    })
+).then((value) => {
+    document.querySelector('#answer').textContent = value;
+});
+"""
+BODY = '<span class="online_count">0 Online</span><p id="streams"></p><p id="answer"></p>'
+CHAT = """
+from wampush.apps import App, Context
+
+app = App()
+
+
+@app.procedure("chat.controller")
+def controller(ctx: Context, data: object) -> object:
+    return f"Ahoy, {ctx.session.user}: {data}"
+"""
+
+
+def test_the_example_of_its_client_library_runs(
+    tmp_path: Path, browser: Browser, client_site: ClientPages
+) -> None:
+    (tmp_path / "token.key").write_text(KEY, encoding="utf-8")
+    (tmp_path / "chat.py").write_text(CHAT, encoding="utf-8")
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(running_redis(tmp_path))
+        (tmp_path / "wampush.toml").write_text(
+            'apps = ["chat:app"]\n[auth]\norder = ["token", "anonymous"]\n'
+            '[token]\nkey_file = "token.key"\nquery = "trongateToken"\n'
+            f'[[redis_source]]\nurl = "{redis.url}"\nchannels = ["live_*"]\n',
+            encoding="utf-8",
+        )
+        daemon = stack.enter_context(running_daemon(tmp_path, extra=["--config", "wampush.toml"]))
+        daemon.wait_for_line("taking pushes from 'live_*'")
+
+        def open_tab(user: str) -> Page:
+            example = EXAMPLE.replace("WEBSOCKET_URL", daemon.websocket_url)
+            code = example.replace("TOKEN", token(user)).replace("USER", user)
+            scripts = ("wampush.js", "wampush-modern.js")
+            return browser.open(client_site.page(*scripts, code=code, body=BODY))
+
+        tabs = [open_tab("7"), open_tab("7"), open_tab("8")]
+        for tab, user in zip(tabs, "778", strict=True):
+            # Two tabs of one user count once in the first and twice in the second.
+            expect(tab.locator(".online_count")).to_have_text("2 Online")
+            expect(tab).to_have_title("3 clients")
+            expect(tab.locator("#answer")).to_have_text(f"Ahoy, {user}: hello world")
+        assert published(redis, "live_streams", {"status": "new", "id": 17}) == 1
+        for tab in tabs:
+            expect(tab.locator("#streams")).to_have_text("new 17;")
+        tabs.pop(1).close()
+        for tab in tabs:
+            expect(tab).to_have_title("2 clients")
+            expect(tab.locator(".online_count")).to_have_text("2 Online")
+
+
 NGINX = """
 server {{
     listen 127.0.0.1:{port};
@@ -269,18 +335,16 @@ server {{
 
 
 def test_it_runs_behind_location_ws_of_nginx(
-    tmp_path: Path, browser: Browser, pages: PageServer
+    tmp_path: Path, browser: Browser, client_site: ClientPages
 ) -> None:
     with contextlib.ExitStack() as stack:
         daemon = stack.enter_context(with_handlers(tmp_path, '[proxy]\ntrusted = ["127.0.0.1"]\n'))
         (port,) = stack.enter_context(reserved_ports(1))
         server = NGINX.format(port=port, websocket_port=daemon.websocket_port)
         stack.enter_context(running_nginx(tmp_path / "nginx", "events {}\n", server))
-        page = browser.open(f"{pages.url}/plain.html")
-        page.evaluate("code => { (0, eval)(code); }", SOCKET)
+        page = browser.open(client_site.page("wampush.js", "wampush-modern.js"))
         url = f"ws://127.0.0.1:{port}/ws?trongateToken=QmvFNXSEH9wcCyZe&user_id=7"
-        page.evaluate("url => { window.ann = new Socket(url); }", url)
-        page.evaluate("ann.opened")
+        page.evaluate("url => { window.ann = new Wampush(url); }", url)
         state = page.evaluate("ann.send({handler: 'state', module: 'members', data: null})")
         # Who it is comes from the URL, where it comes from out of the header.
         assert (state["user_id"], state["address"]) == ("7", "192.0.2.7")

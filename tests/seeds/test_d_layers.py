@@ -11,7 +11,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.apps.sample_components import HostWorld, Scripted
@@ -331,8 +330,7 @@ class Pinged:
         self._socket.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/chat"])
-def test_ping_and_pong_are_kept_going(path: str, browser: Browser, tmp_path: Path) -> None:
+def test_ping_and_pong_are_kept_going(browser: Browser, tmp_path: Path) -> None:
     settings = tmp_path / "wampush.toml"
     settings.write_text(CONFIGURATION, encoding="utf-8")
     page = "<!doctype html><title>ping</title>"
@@ -341,24 +339,27 @@ def test_ping_and_pong_are_kept_going(path: str, browser: Browser, tmp_path: Pat
         page_server({"/p.html": page.encode()}) as pages,
     ):
         tab = browser.open(f"{pages.url}/p.html")
-        tab.evaluate(
-            "url => new Promise((open, fail) => {"
-            " window.conn = new WebSocket(url, 'wamp'); conn.onopen = open; conn.onerror = fail; })"
-            if path == "/"
-            else "url => new Promise((open, fail) => {"
-            " window.conn = new WebSocket(url); conn.onopen = open; conn.onerror = fail; })",
-            f"{daemon.websocket_url}{path}",
-        )
-        client = Pinged(daemon.websocket_port, path)
+        # WAMP, and a component, which speaks without a subprotocol.
+        tab.evaluate("window.connections = []")
+        for path, protocols in (("/", ["wamp"]), ("/chat", [])):
+            tab.evaluate(
+                "([url, protocols]) => new Promise((open, fail) => {"
+                " const connection = new WebSocket(url, protocols); connections.push(connection);"
+                " connection.onopen = open; connection.onerror = fail; })",
+                [f"{daemon.websocket_url}{path}", protocols],
+            )
+        clients = [Pinged(daemon.websocket_port, path) for path in ("/", "/chat")]
         for _ in range(5):
-            assert client.next_ping()
-            client.answer()
-        # From here on it is silent, and is dropped; the browser has answered all the time.
-        while client.next_ping():
-            pass
-        client.close()
-        assert tab.evaluate("conn.readyState") == 1
-        assert daemon.health()["ends"]["silent"] == 1
+            for client in clients:
+                assert client.next_ping()
+                client.answer()
+        # From here on they are silent, and dropped; the browser has answered all the time.
+        for client in clients:
+            while client.next_ping():
+                pass
+            client.close()
+        assert tab.evaluate("connections.map(each => each.readyState)") == [1, 1]
+        assert daemon.health()["ends"]["silent"] == 2
 
 
 def test_clients_see_ready_state_go_from_0_to_3(browser: Browser, tmp_path: Path) -> None:

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page
 
+from tests.support.browser import Browser
+from tests.support.client_pages import ClientPages
 from tests.support.daemon import Daemon, running_daemon
-from tests.support.php import UNHURRIED, php_server
+from tests.support.php import UNHURRIED, need_zmq, php_server
 from tests.support.raw_client import RawClient
 from tests.support.tokens import KEY, token
 from tests.support.waiting import PATIENCE
@@ -86,6 +89,7 @@ def clients(daemon: Daemon) -> Iterator[Clients]:
 @pytest.fixture
 def send_to_clients(daemon: Daemon, tmp_path: Path) -> Iterator[Callable[..., None]]:
     """Ask PHP's web server for a page that calls ``send_to_clients`` for each, and then for all."""
+    need_zmq()
     with php_server(tmp_path, SCRIPTS) as web:
         query = urllib.parse.urlencode({"address": daemon.zmq_address})
         url = f"{web.url}/send_to_clients.php?{query}"
@@ -288,3 +292,71 @@ def test_who_comes_and_goes_is_an_action_that_no_client_can_send(tmp_path: Path)
         with RawClient(daemon.websocket_port) as guest:
             guest.subscribe("anything")
         assert watcher.receive() == [8, "gone", [None, None]]
+
+
+# The client library: its example, with the object that the module puts there made by hand.
+EXAMPLE = """
+const cs = { WebSockets: new Wampush('WEBSOCKET_URL') };
+const got = [];
+
+cs.WebSockets
+    .on('Client/authentication', ({ user, language }) => got.push(['here', user, language]))
+    .on('Blogs/post', (post) => got.push(['posted', post.details.title]), (code, text) => {
+        got.push(['refused', code, text]);
+    })
+    .once('Blogs/new', (first) => got.push(['once', first]))
+    .on('Deferred_tasks/done', (task, by) => got.push(['done', task, by]), (code, text) => {
+        got.push(['failed', code, text]);
+    });
+
+function onNew(value) {
+    got.push(['new', value]);
+}
+
+cs.WebSockets.on('Blogs/new', onNew);
+cs.WebSockets.send('Blogs/post', { title: 'x' });
+cs.WebSockets.send('Blogs/quiet', 5);
+cs.WebSockets.send('Blogs/quiet', [6]);
+"""
+
+
+def test_the_example_of_its_client_library_runs(
+    tmp_path: Path, browser: Browser, client_site: ClientPages
+) -> None:
+    def until(page: Page, count: int) -> list[list[object]]:
+        page.wait_for_function("count => got.length >= count", arg=count)
+        found: list[list[object]] = page.evaluate("got.splice(0)")
+        return found
+
+    with with_actions(tmp_path) as daemon:
+        code = EXAMPLE.replace("WEBSOCKET_URL", daemon.websocket_url)
+        url = client_site.page("wampush.js", "wampush-modern.js", code=code)
+        guest = browser.open(url)
+        # Nobody is here, so the action is refused.
+        assert until(guest, 1) == [["refused", 403, "log in first"]]
+        guest.evaluate("cookie => { document.cookie = cookie; cs.WebSockets.close(); }", USER)
+        member = browser.open(url)
+        assert until(member, 5) == [
+            ["here", "7", "uk"],
+            ["posted", "x"],
+            ["once", 5],
+            ["new", 5],
+            ["new", 6],
+        ]
+        member.evaluate("cs.WebSockets.off('Blogs/new', onNew).send('Blogs/quiet', 7)")
+        need_zmq()
+        with php_server(tmp_path, SCRIPTS) as web:
+            query = urllib.parse.urlencode({"address": daemon.zmq_address})
+            sent = [
+                [ACTION, [5, "cron"], USERS, 7],
+                [ACTION, "all", ALL],
+                [f"{ACTION}:error", [404, "no such task"], REGISTERED],
+            ]
+            body = json.dumps(sent).encode()
+            urllib.request.urlopen(f"{web.url}/send_to_clients.php?{query}", body).close()
+            # Details in an array are spread over the arguments.
+            assert until(member, 3) == [
+                ["done", 5, "cron"],
+                ["done", "all", None],
+                ["failed", 404, "no such task"],
+            ]

@@ -30,6 +30,7 @@ class DelayingProxy:
         self._open: set[asyncio.StreamWriter] = set()
         #: How many connections there have been.
         self.connections = 0
+        self._counted = threading.Condition()
 
     @contextlib.contextmanager
     def running(self) -> Iterator[DelayingProxy]:
@@ -44,6 +45,12 @@ class DelayingProxy:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join(PATIENCE)
             self._loop.close()
+
+    def wait_for_connections(self, count: int) -> None:
+        """Wait until there have been so many connections."""
+        with self._counted:
+            came = self._counted.wait_for(lambda: self.connections >= count, PATIENCE)
+        assert came, f"{self.connections} connections of {count}"
 
     def cut(self) -> None:
         """Abort all connections; what is on its way is lost."""
@@ -78,7 +85,9 @@ class DelayingProxy:
         far_reader: asyncio.StreamReader,
         far_writer: asyncio.StreamWriter,
     ) -> None:
-        self.connections += 1
+        with self._counted:
+            self.connections += 1
+            self._counted.notify_all()
         self._open |= {writer, far_writer}
         try:
             await asyncio.gather(self._pipe(reader, far_writer), self._pipe(far_reader, writer))

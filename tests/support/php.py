@@ -10,7 +10,10 @@ import subprocess
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.ports import reserved_ports
@@ -23,7 +26,8 @@ UNHURRIED = (
     "--set=webhooks.connect_timeout=40",
     "--set=webhooks.timeout=40",
 )
-SCRIPTS = Path(__file__).resolve().parents[1] / "e2e" / "php"
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = ROOT / "tests" / "e2e" / "php"
 WEB = SCRIPTS / "web"
 
 
@@ -37,9 +41,32 @@ def php_program() -> str:
     return php
 
 
+def need_zmq() -> None:
+    """Skip the test where this version of Debian has no ext-zmq.
+
+    :raises AssertionError: it has one, which is not installed; says how to install it.
+    """
+    if not _has_zmq():
+        packaged = subprocess.run([ROOT / "scripts" / "is_packaged.sh", "php-zmq"], check=False)
+        assert packaged.returncode, "PHP's extension zmq is missing: apt-get install php-zmq"
+        pytest.skip("this version of Debian has no package php-zmq")
+
+
+@cache
+def _has_zmq() -> bool:
+    code = "exit(extension_loaded('zmq') ? 0 : 1);"
+    return subprocess.run([php_program(), "-r", code], check=False).returncode == 0
+
+
 def php_command(script: str, *arguments: str) -> list[str]:
-    """The command that runs one of the backends in tests/e2e/php."""
-    return [php_program(), str(SCRIPTS / script), *arguments]
+    """The command that runs one of the backends in tests/e2e/php, or a script elsewhere.
+
+    Skips the test if the script needs ext-zmq and there is none: see :func:`need_zmq`.
+    """
+    path = SCRIPTS / script
+    if "ZMQContext" in path.read_text(encoding="utf-8"):
+        need_zmq()
+    return [php_program(), str(path), *arguments]
 
 
 def php_push(address: str, *messages: Mapping[str, object]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.ports import reserved_ports
 from wampush.testing.process import Process
 
@@ -127,6 +127,20 @@ class RedisServer:
                 client.publish(channel, message)
 
 
+def until_followed(redis: RedisServer, topic: str, count: int) -> None:
+    """Wait until so many nodes get the publications of a topic.
+
+    A node answers a subscription before Redis has carried out the SUBSCRIBE that it causes, so what
+    is published at another node meanwhile does not come.
+    """
+    with redis.client() as client:
+        channel = f"wampush{{main}}:t:{topic}"
+        eventually(
+            lambda: client.do("PUBSUB", "NUMSUB", channel),
+            lambda counts: counts == [channel.encode(), count],
+        )
+
+
 @contextlib.contextmanager
 def running_redis(folder: Path, *options: str, tls: bool = False) -> Iterator[RedisServer]:
     """Run a redis-server on a free port, with a second one for TLS if asked for."""
@@ -163,6 +177,8 @@ def running_sentinel(
             with RedisClient(port) as client:
                 if password:
                     client.do("AUTH", password)
+                # Otherwise it asks servers every ten seconds, and knows as late of a replica.
+                client.do("SENTINEL", "DEBUG", "info-period", 200)
                 yield client
         finally:
             process.terminate()

@@ -12,9 +12,9 @@ import time
 KEY = "0123456789abcdef0123456789abcdef"
 
 
-def token(user: str, *groups: str, key: str = KEY) -> str:
-    """A JSON Web Token (HS256) of a user, good for an hour."""
-    claims = {"sub": user, "groups": list(groups), "exp": int(time.time()) + 3600}
+def token(user: str, *groups: str, key: str = KEY, seconds: int = 3600) -> str:
+    """A JSON Web Token (HS256) of a user, good for an hour or other ``seconds``."""
+    claims = {"sub": user, "groups": list(groups), "exp": int(time.time()) + seconds}
     signed = ".".join(_encoded(json.dumps(each)) for each in ({"alg": "HS256"}, claims))
     digest = hmac.digest(key.encode(), signed.encode(), hashlib.sha256)
     return f"{signed}.{_encoded(digest)}"

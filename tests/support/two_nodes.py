@@ -112,6 +112,8 @@ class Client:
         end.setblocking(False)
         self.end = end
         self.data = b""
+        #: Bytes that have come.
+        self.received = 0
         self.is_open = False
         #: Whether the server has sent a Close frame, and whether the connection is gone.
         self.is_closed = False
@@ -153,6 +155,7 @@ class Client:
                 self.is_ended = True
                 break
             most -= len(data)
+            self.received += len(data)
             self.data += data
         self._parse()
 
@@ -318,6 +321,12 @@ class TwoNodes:
         assert isinstance(old, HandedOver), old
         assert isinstance(new, TakenOver), new
         return old, new
+
+    def release(self) -> None:
+        """Let the sources of the new node begin, as the old one has no backends."""
+        assert self.giving is not None
+        self.giving.drain(60.0)
+        self.settle(self.old, self.new)
 
     def read_all(self) -> None:
         """Have everybody read everything."""

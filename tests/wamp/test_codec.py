@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.wire_vectors import ignored_texts, wire_vectors
 from tests.wamp.json_text import near_messages, texts, values
 from wampush.errors import MessageRefused, NotSerialisable, Refusal
 from wampush.wamp import messages
@@ -69,6 +70,64 @@ def test_client_messages_both_ways(text, message):
 def test_server_messages_both_ways(text, message):
     assert decode_server(text.encode()) == message
     assert encode(message).decode() == text
+
+
+def sent_message(vector: dict[str, Any]) -> messages.ClientMessage:
+    """The message that a vector's request is."""
+    kind = vector["request"]
+    if kind == "prefix":
+        return Prefix(vector["prefix"], vector["uri"])
+    if kind == "call":
+        return Call(vector["id"], vector["procedure"], tuple(vector["arguments"]))
+    if kind == "publish":
+        exclude, eligible = vector.get("exclude"), vector.get("eligible")
+        return Publish(
+            vector["topic"],
+            json.dumps(vector["event"], separators=(",", ":")).encode(),
+            exclude_me=vector.get("exclude_me"),
+            exclude=None if exclude is None else tuple(exclude),
+            eligible=None if eligible is None else tuple(eligible),
+        )
+    if kind == "subscribe":
+        return Subscribe(vector["topic"])
+    assert kind == "unsubscribe"
+    return Unsubscribe(vector["topic"])
+
+
+def received_message(vector: dict[str, Any]) -> messages.ServerMessage:
+    """The message that a vector's text is, except for the text of an event."""
+    kind = vector["message"]
+    if kind == "welcome":
+        return Welcome(vector["session"], vector["server"], vector["version"])
+    if kind == "result":
+        return CallResult(vector["id"], vector["result"])
+    if kind == "error":
+        uri, description = vector["uri"], vector["description"]
+        return CallError(vector["id"], uri, description, vector.get("details"))
+    assert kind == "event"
+    return Event(vector["topic"], b"")
+
+
+@pytest.mark.parametrize("vector", wire_vectors("sent"), ids=lambda vector: vector["text"])
+def test_vectors_of_what_clients_send(vector):
+    message = sent_message(vector)
+    assert encode(message).decode() == vector["text"]
+    assert decode_client(vector["text"].encode()) == message
+
+
+@pytest.mark.parametrize("vector", wire_vectors("received"), ids=lambda vector: vector["text"])
+def test_vectors_of_what_clients_receive(vector):
+    found = decode_server(vector["text"].encode())
+    if isinstance(found, Event):
+        assert json.loads(found.event) == vector["event"]
+        found = Event(found.topic, b"")
+    assert found == received_message(vector)
+
+
+@pytest.mark.parametrize("text", ignored_texts())
+def test_vectors_of_what_is_no_message(text):
+    with pytest.raises(MessageRefused):
+        decode_server(text.encode())
 
 
 @pytest.mark.parametrize(("text", "message"), CLIENT_MESSAGES + SERVER_MESSAGES)

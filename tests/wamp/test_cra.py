@@ -8,29 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.wire_vectors import wire_vectors
 from wampush.wamp.cra import Challenge, Salting, derive, sign, signatures_match
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 
 
-@pytest.mark.parametrize(
-    ("iterations", "key_bytes", "expected"),
-    [
-        (1000, 32, "jGWlLJCPZCY2bD3JujEKiPNcVfoJ+T/q4/2uRDFI4k4="),
-        (10_000, 32, "ojv8BZ9kv62JBAo2awwsrLlNTwRzWjGI7vf7rSOt3fQ="),
-        (10, 16, "Esf+zyiGdbwdrV6Tyt7S+A=="),
-    ],
-)
-def test_keys_are_derived_as_other_implementations_do(iterations, key_bytes, expected):
-    assert derive("secret", Salting("SALT99", iterations, key_bytes)) == expected
+@pytest.mark.parametrize("vector", wire_vectors("keys"))
+def test_keys_are_derived_as_other_implementations_do(vector):
+    salting = Salting(vector["salt"], vector["iterations"], vector["keylen"])
+    assert derive(vector["secret"], salting) == vector["key"]
 
 
 def test_the_default_salting_is_the_one_that_clients_assume():
     assert derive("secret", Salting("SALT99")) == derive("secret", Salting("SALT99", 10_000, 32))
 
 
-def test_signatures_are_as_other_implementations_make_them():
-    assert sign('{"a":1}', "secret2") == "tcOinNwUSdK9UUaZQGAfoXTttntPCZ3jyQe71Nh9KLI="
+@pytest.mark.parametrize("vector", wire_vectors("signatures"))
+def test_signatures_are_as_other_implementations_make_them(vector):
+    assert sign(vector["challenge"], vector["key"]) == vector["signature"]
 
 
 def test_a_challenge_has_the_members_of_the_specification():

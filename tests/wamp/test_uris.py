@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.wire_vectors import wire_vectors
 from wampush.config.tables.websocket import Dialect
 from wampush.wamp.uris import DIALECTS, RATCHET, WAMP1
 
@@ -41,6 +42,11 @@ def test_curies(text, wamp1, ratchet):
     assert WAMP1.resolve(text, PREFIXES) == wamp1
     assert RATCHET.resolve(text, PREFIXES) == ratchet
     assert WAMP1.resolve(text, {}) == text
+
+
+@pytest.mark.parametrize("vector", wire_vectors("curies"), ids=lambda vector: vector["curie"])
+def test_curies_of_the_vectors_that_all_clients_share(vector):
+    assert WAMP1.resolve(vector["curie"], vector["prefixes"]) == vector["uri"]
 
 
 SHRUNK = [

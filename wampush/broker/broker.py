@@ -12,17 +12,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 from wampush.broker.access.auto_subscribe import AutoSubscribe
 from wampush.broker.access.policy import Policy
-from wampush.broker.durable_publishing import DurablePublishing, OnDone
+from wampush.broker.backplane.contract import Accepted, OnOutcome
+from wampush.broker.backplane.interest import Interest
 from wampush.broker.history.gaps import GapReplays
 from wampush.broker.history.replays import Recovery, Replays
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.memory import UNLIMITED, Memory
 from wampush.broker.memory_costs import subscription_bytes
+from wampush.broker.mirrors.mirrors import Mirrors
+from wampush.broker.nodes.registry import Nodes
 from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.presence import Presence
 from wampush.broker.publication import Position, Publication
@@ -35,6 +38,35 @@ from wampush.excerpts import shown
 Elsewhere = Callable[[Source | None, Publication], None]
 """Takes a publication that is not published here; None as source means that it is no push."""
 
+OnDone = Callable[[int | Accepted | PublicationRefused], None]
+"""Gets the number of receivers on this node, or why nobody got the publication."""
+
+
+class IndirectPublishing(Protocol):
+    """A way of publications that takes longer than a call: through a database, or over all nodes.
+
+    What it has taken comes back through the router, see :class:`Router`.
+    """
+
+    def takes(self, publication: Publication) -> bool:
+        """Return whether a publication goes this way."""
+
+    def publish(
+        self, publication: Publication, on_done: OnOutcome, *, is_awaited: bool = False
+    ) -> None:
+        """Take a publication.
+
+        :param on_done: called once, after this call.
+        :param is_awaited: whether its publisher waits for the outcome.
+        :raises PublicationRefused: it is not taken; ``on_done`` is not called.
+        """
+
+    def flush(self) -> None:
+        """Deliver what can be delivered; for the end of the process."""
+
+    def stop(self) -> None:
+        """Deliver or refuse everything that is under way, and take no more; may come again."""
+
 
 class Broker:
     """Connects publishers and subscribers.
@@ -46,8 +78,12 @@ class Broker:
     :param memory: what sessions make the node keep; None for no limits.
     :param occupancy: learns of first and last subscribers of topics; None for nobody.
     :param replays: queue what topics keep for sessions; None when no topic has a history.
-    :param durable: stores what is published to durable topics; None when no topic is durable.
+    :param indirect: takes publications that are stored first, or go to all nodes; None when they
+        are all delivered at once.
+    :param interest: follows the topics of this node's subscribers; None for a single node.
     :param gaps: continue where earlier sessions of a user were; None when no topic has that.
+    :param mirrors: follow topics with history that several nodes share; None for a single node.
+    :param nodes: the other nodes; None for a single node.
     """
 
     def __init__(
@@ -60,8 +96,11 @@ class Broker:
         memory: Memory | None = None,
         occupancy: Occupancy | None = None,
         replays: Replays | None = None,
-        durable: DurablePublishing | None = None,
+        indirect: IndirectPublishing | None = None,
+        interest: Interest | None = None,
         gaps: GapReplays | None = None,
+        mirrors: Mirrors | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         self._router = router
         self.ledger: Final = ledger
@@ -70,14 +109,18 @@ class Broker:
         self.memory: Final = Memory(UNLIMITED) if memory is None else memory
         self.occupancy: Final = occupancy
         self.replays: Final = replays
-        self.durable: Final = durable
+        self.indirect: Final = indirect
+        self.interest: Final = interest
         self.gaps: Final = gaps
+        self.mirrors: Final = mirrors
+        self.nodes: Final = nodes
         self.subscriptions: Final = router.subscriptions
         self.fanout: Final = router.fanout
         self.sessions: Final = router.sessions
         self.users: Final = router.users
         self._unheard: Final = UnreceivedPushes(router.subscriptions, ledger)
-        self._elsewhere: Elsewhere | None = None
+        #: Takes publications while another process publishes; nobody here knows their positions.
+        self.elsewhere: Elsewhere | None = None
 
     @property
     def policy(self) -> Policy:
@@ -93,21 +136,23 @@ class Broker:
     def publish(self, publication: Publication) -> int | None:
         """Publish on behalf of anyone who may.
 
-        :returns: ``local_receivers``, how many sessions of this node it was queued for; None for a
-            durable topic, whose publications are stored first.
+        :returns: ``local_receivers``, how many sessions of this node it was queued for; None where
+            it is stored or sent to all nodes first.
         :raises PublicationRefused: the history of a topic does not take it.
         """
-        if self._elsewhere is not None:
-            self._elsewhere(None, publication)
+        if self.elsewhere is not None:
+            self.elsewhere(None, publication)
             return 0
-        if self.durable is not None and self.durable.takes(publication):
-            self.durable.publish(publication, _nobody_waits)
+        if self.indirect is not None and self.indirect.takes(publication):
+            self.indirect.publish(publication, _nobody_waits)
             return None
         return self._router.publish(publication)
 
     def follow(self, publication: Publication) -> None:
         """Keep and deliver what another process has published, at the position that it has."""
         history, position = self._router.history, publication.position
+        if self.mirrors is not None and self.mirrors.on_told(publication):
+            return
         if history is not None and position is not None:
             publication = history.append_stored(publication, position, self.ledger.time())
         self._router.deliver(publication)
@@ -119,7 +164,7 @@ class Broker:
 
         :param elsewhere: gets each publication instead; None to publish here again.
         """
-        self._elsewhere = elsewhere
+        self.elsewhere = elsewhere
         self._router.divert(None if elsewhere is None else partial(elsewhere, None))
 
     def push(
@@ -127,19 +172,18 @@ class Broker:
     ) -> int | None:
         """Publish on behalf of a backend and count its push as accepted.
 
-        A push to a durable topic is counted when it is stored, or could not be stored.
+        A push that is stored or sent to all nodes first is counted once its outcome is known.
 
-        :param on_done: learns the outcome of a push to a durable topic, after it was counted.
+        :param on_done: learns that outcome, after it was counted.
         :returns: as :meth:`publish`.
         :raises PublicationRefused: the history of a topic does not take it; it is not counted.
         """
-        if self._elsewhere is not None:
-            self._elsewhere(source, publication)
+        if self.elsewhere is not None:
+            self.elsewhere(source, publication)
             return 0
-        if self.durable is not None and self.durable.takes(publication):
-            self.durable.publish(
-                publication, partial(self._on_stored, source, publication, on_done)
-            )
+        if self.indirect is not None and self.indirect.takes(publication):
+            on_outcome = partial(self._on_outcome, source, publication, on_done)
+            self.indirect.publish(publication, on_outcome, is_awaited=on_done is not None)
             return None
         receivers = self._router.publish(publication)
         self.ledger.accept(source)
@@ -147,12 +191,12 @@ class Broker:
             self._unheard.note(source, publication.topic)
         return receivers
 
-    def _on_stored(
+    def _on_outcome(
         self,
         source: Source,
         publication: Publication,
         on_done: OnDone | None,
-        outcome: int | PublicationRefused,
+        outcome: int | Accepted | PublicationRefused | None,
     ) -> None:
         if isinstance(outcome, PublicationRefused):
             origin = f"topic {shown(publication.topic)}"
@@ -160,20 +204,21 @@ class Broker:
             self.ledger.refuse(source, origin, outcome, publication.payload, topic=about)
         else:
             self.ledger.accept(source)
-            if not outcome:
+            receivers = outcome.receivers if isinstance(outcome, Accepted) else outcome
+            if receivers == 0:
                 self._unheard.note(source, publication.topic)
         if on_done is not None:
-            on_done(outcome)
+            on_done(0 if outcome is None else outcome)
 
     def flush(self) -> None:
-        """Store and deliver what was published to durable topics; for the end of the process."""
-        if self.durable is not None:
-            self.durable.flush()
+        """Deliver what is under way, as far as possible; for the end of the process."""
+        if self.indirect is not None:
+            self.indirect.flush()
 
     def stop(self) -> None:
-        """Store what was published to durable topics, and take no more; may be called again."""
-        if self.durable is not None:
-            self.durable.stop()
+        """Deliver or refuse what is under way, and take no more; may be called again."""
+        if self.indirect is not None:
+            self.indirect.stop()
 
     def watch(self, on_publication: Callable[[Publication], None]) -> Callable[[], None]:
         """Hand over each publication on this node from now on; see :meth:`Router.watch`."""
@@ -214,7 +259,7 @@ class Broker:
 
         :raises MessageRefused: when the session, its address or all would keep too much memory.
         """
-        if not self._add(subscriber, topic):
+        if not self._add(subscriber, topic) or not self._is_known(subscriber, topic):
             return
         if self.gaps is not None:
             self.gaps.on_subscribe(subscriber, topic)
@@ -233,15 +278,22 @@ class Broker:
         :param since: the position of the newest event that the session knows.
         :param on_gap: called before anything is queued, if the topic has a history and an event
             between is gone.
-        :returns: None for a topic without history.
+        :returns: None for a topic without history, and where that cannot be read now: then the
+            session gets what the topic keeps for new subscribers as soon as it can.
         :raises MessageRefused: as :meth:`subscribe`.
         """
         self._add(subscriber, topic)
+        if not self._is_known(subscriber, topic):
+            return None
         if self.gaps is not None:
             self.gaps.on_subscribe_since(subscriber, topic, since)
         return (
             None if self.replays is None else self.replays.recover(subscriber, topic, since, on_gap)
         )
+
+    def _is_known(self, subscriber: Subscriber, topic: str) -> bool:
+        """Return whether a new subscriber can get now what the topic keeps, if anything."""
+        return self.mirrors is None or self.mirrors.on_subscribe(subscriber, topic)
 
     def position(self, topic: str) -> Position | None:
         """Return the position of the newest event of a topic; None for one without history."""
@@ -261,11 +313,23 @@ class Broker:
             self.memory.admit(subscriber, self._subscription_bytes(topic))
         self.fanout.end_batch()
         is_first = self.subscriptions.add(subscriber, topic)
-        if is_first and self.occupancy is not None:
-            self.occupancy.on_first(topic)
+        if is_first:
+            self._note_first(topic)
         if self.presence is not None:
             self.presence.on_subscribe(subscriber, topic, is_new)
         return is_new
+
+    def _note_first(self, topic: str) -> None:
+        if self.interest is not None:
+            self.interest.on_first(topic)
+        if self.occupancy is not None:
+            self.occupancy.on_first(topic)
+
+    def _note_last(self, topic: str) -> None:
+        if self.interest is not None:
+            self.interest.on_last(topic)
+        if self.occupancy is not None:
+            self.occupancy.on_last(topic)
 
     def _subscription_bytes(self, topic: str) -> int:
         more = 0 if self.gaps is None else self.gaps.bytes_of(topic)
@@ -277,10 +341,12 @@ class Broker:
             return
         self.fanout.end_batch()
         was_last = self.subscriptions.discard(subscriber, topic)
-        if was_last and self.occupancy is not None:
-            self.occupancy.on_last(topic)
+        if was_last:
+            self._note_last(topic)
         subscriber.outbox.end_catch_up(topic)
         self.memory.release(subscriber, self._subscription_bytes(topic))
+        if self.mirrors is not None:
+            self.mirrors.on_unsubscribe(subscriber, topic)
         if self.gaps is not None:
             self.gaps.on_unsubscribe(subscriber, topic)
         if self.presence is not None:
@@ -292,9 +358,11 @@ class Broker:
         # The index gives this set up as it is.
         user, topics = self.users.user_of(subscriber), self.subscriptions.topics(subscriber)
         vacated = self.subscriptions.remove(subscriber)
-        if self.occupancy is not None:
-            for topic in vacated:
-                self.occupancy.on_last(topic)
+        for topic in vacated:
+            self._note_last(topic)
+        if self.mirrors is not None:
+            for topic in topics:
+                self.mirrors.on_unsubscribe(subscriber, topic)
         if self.gaps is not None:
             self.gaps.on_lost(subscriber)
         self.users.remove(subscriber)
@@ -303,21 +371,6 @@ class Broker:
         self.memory.forget(subscriber)
         if self.presence is not None:
             self.presence.on_lost(user, topics)
-
-    def end_user_sessions(self, user: str, reason: CloseReason, detail: str = "") -> int:
-        """End all sessions of a user once what is queued for them is sent.
-
-        :param user: the user id.
-        :param reason: counted and logged.
-        :param detail: for the log and the clients.
-        :returns: how many sessions end.
-        """
-        # A copy: an end may change the index at once.
-        peers = [each.peer for each in self.users.of_user(user) if each.peer is not None]
-        open_peers = [each for each in peers if each.ended is None]
-        for peer in open_peers:
-            peer.end(reason, detail)
-        return len(open_peers)
 
     def permissions_for(self, subscriber: Subscriber, identity: Identity) -> object:
         """Return what a session may do with an identity, as the permissions object of WAMP-CRA."""
@@ -343,5 +396,5 @@ class Broker:
                 subscriber.peer.end(CloseReason.MEMORY_LIMIT, error.refusal.code)
 
 
-def _nobody_waits(_: int | PublicationRefused) -> None:
+def _nobody_waits(_: int | Accepted | PublicationRefused | None) -> None:
     """Take the outcome of a client's PUBLISH, which has no answer; failures are logged."""

@@ -23,9 +23,8 @@ from wampush.broker.delivery.backlog import Timer
 from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.history.journal import Journal, Outcome, Record
 from wampush.broker.history.memory_history import MemoryHistory
-from wampush.broker.history.rule import HistoryRule
+from wampush.broker.history.pending_versions import PendingVersions
 from wampush.broker.history.stored_audience import check_storable
-from wampush.broker.history.stored_event import fields_of
 from wampush.broker.ledger import Ledger
 from wampush.broker.memory_costs import audience_bytes
 from wampush.broker.publication import EVERYONE, Position, Publication
@@ -111,7 +110,7 @@ class DurablePublishing:
         self._rule = lru_cache(_REMEMBERED_TOPICS)(history.rules.of)
         self._writing: deque[_InFlight] = deque()
         self._written: deque[_InFlight] = deque()
-        self._versions: dict[str, _PendingVersions] = {}
+        self._versions: dict[str, PendingVersions] = {}
         self._rows: dict[str, int] = {}
         self._timer: Timer | None = None
         self._delivery: Timer | None = None
@@ -147,10 +146,17 @@ class DurablePublishing:
             return True
         return any(map(self._is_durable, publication.further_topics))
 
-    def publish(self, publication: Publication, on_done: OnDone) -> None:
+    def publish(
+        self,
+        publication: Publication,
+        on_done: OnDone,
+        *,
+        is_awaited: bool = False,  # noqa: ARG002 - the limits are the same for all
+    ) -> None:
         """Store a publication, then deliver it.
 
         :param on_done: called once, after this call.
+        :param is_awaited: whether its publisher waits for the outcome.
         :raises PublicationRefused: STALE, as by the history; NOT_STORED, when too much waits.
         """
         self._check_going_on()
@@ -233,7 +239,7 @@ class DurablePublishing:
     def _note_version(self, publication: Publication) -> None:
         rule = self._rule(publication.topic)
         if rule is not None and rule.version_by:
-            self._versions.setdefault(publication.topic, _PendingVersions(rule)).add(publication)
+            self._versions.setdefault(publication.topic, PendingVersions(rule)).add(publication)
 
     # After the store.
 
@@ -361,40 +367,3 @@ class DurablePublishing:
         for topic in [topic for topic, rows in self._rows.items() if rows]:
             self._trim(topic)
         self._next_sweep = self._call_later(SWEEP_INTERVAL, self._sweep)
-
-
-class _PendingVersions:
-    """The versions of the publications of one topic that are in flight.
-
-    :param rule: of the topic.
-    """
-
-    __slots__ = ("_count", "_rule", "_versions")
-
-    def __init__(self, rule: HistoryRule) -> None:
-        self._rule = rule
-        self._count = 0
-        self._versions: dict[str | None, int | float] = {}
-
-    def check(self, publication: Publication) -> None:
-        """Check that no newer version is in flight.
-
-        :raises PublicationRefused: STALE.
-        """
-        fields = fields_of(publication.payload, self._rule)
-        known = self._versions.get(fields.key)
-        if known is not None and fields.version is not None and fields.version < known:
-            detail = f"{self._rule.version_by} is {fields.version}; {known} was published before."
-            raise PublicationRefused(Refusal.STALE, detail)
-
-    def add(self, publication: Publication) -> None:
-        """Note a publication that passed the check."""
-        fields = fields_of(publication.payload, self._rule)
-        self._count += 1
-        if fields.version is not None:
-            self._versions[fields.key] = fields.version
-
-    def remove(self) -> bool:
-        """Note that one publication is not in flight any longer; return whether it was the last."""
-        self._count -= 1
-        return self._count == 0

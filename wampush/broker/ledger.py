@@ -49,6 +49,7 @@ class Source(Enum):
     CONNECTION = "backend connection"
     REDIS = "redis"
     WEBHOOK = "webhook"
+    BACKPLANE = "backplane"
 
     # Each input is counted under its source; Enum's own hash is a call in Python.
     __hash__ = object.__hash__
@@ -64,6 +65,7 @@ INPUT_NAMES: Final[Mapping[Source, str]] = MappingProxyType(
         Source.CONNECTION: "backend connection",
         Source.REDIS: "Redis message",
         Source.WEBHOOK: "push in a webhook response",
+        Source.BACKPLANE: "message of another node",
     }
 )
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Final, Protocol
+from functools import lru_cache
+from typing import Final, NamedTuple, Protocol
 
 from wampush.errors import MessageRefused, Refusal
 
@@ -49,17 +50,21 @@ class MemoryLimits:
         return MemoryLimits(self.per_session, per_address, in_all)
 
 
-class _Account:
+class _Account(NamedTuple):
     """What is kept for one owner.
 
     :param name: under which its address is counted; None for one without limits.
+    :param size: in bytes.
     """
 
-    __slots__ = ("name", "size")
+    name: str | None
+    size: int
 
-    def __init__(self, name: str | None) -> None:
-        self.name = name
-        self.size = 0
+
+@lru_cache(maxsize=1024)
+def _shared_account(name: str | None, size: int) -> _Account:
+    """Return an account; most sessions of an address, or of all without a name, have the same."""
+    return _Account(name, size)
 
 
 class Memory:
@@ -125,9 +130,7 @@ class Memory:
     def restore(self, owner: Owner, size: int) -> None:
         """Count bytes that another process kept for an owner, whatever the limits are here."""
         if size > 0:
-            account = self._accounts.get(owner)
-            if account is None:
-                account = self._accounts[owner] = _Account(owner.address_name)
+            account = self._accounts.get(owner) or _Account(owner.address_name, 0)
             self._add(owner, account, size)
 
     def release(self, owner: Owner, size: int) -> None:
@@ -156,20 +159,20 @@ class Memory:
                 return Refusal.ADDRESS_MEMORY
             if self.total + size > limits.in_all:
                 return Refusal.TOTAL_MEMORY
-        if account is None:
-            account = self._accounts[owner] = _Account(name)
-        self._add(owner, account, size)
+        if size:
+            self._add(owner, account or _Account(name, 0), size)
         return None
 
     def _add(self, owner: Owner, account: _Account, size: int) -> None:
-        account.size += size
         self.total += size
-        name = account.name
+        name, before = account
         if name is not None:
             self._addresses[name] += size
             if not self._addresses[name]:
                 del self._addresses[name]
-        if not account.size:
+        if before + size:
+            self._accounts[owner] = _shared_account(name, before + size)
+        else:
             del self._accounts[owner]
 
 

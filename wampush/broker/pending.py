@@ -5,7 +5,8 @@ wampush but ``identity``, ``wamp``, ``state_machine`` and ``errors``.
 
 The application may take its time to allow a subscription or a publication. It is asked as soon as
 the request arrives, about several requests at once; but they take effect in the order in which they
-came, and so does everything else that the session asks for after them.
+came, and so does everything else that the session asks for after them. With several nodes, a
+request may also wait until what its topic keeps has been read.
 
 A call waits without its arguments, which are read again from its text: as Python objects they may
 take twenty times as much memory.
@@ -50,12 +51,16 @@ class RequestState(Enum):
 
     PENDING = "the application has not decided"
     DECIDED = "earlier requests of the session have not ended"
+    READING = "what its topic keeps is read"
+    READY = "nothing; it takes effect next"
     ENDED = "it has taken effect, or is refused"
 
 
 _MOVES: Final[Mapping[RequestState, frozenset[RequestState]]] = {
     RequestState.PENDING: frozenset((RequestState.DECIDED, RequestState.ENDED)),
-    RequestState.DECIDED: frozenset((RequestState.ENDED,)),
+    RequestState.DECIDED: frozenset((RequestState.READING, RequestState.ENDED)),
+    RequestState.READING: frozenset((RequestState.READY, RequestState.ENDED)),
+    RequestState.READY: frozenset((RequestState.ENDED,)),
     RequestState.ENDED: frozenset(),
 }
 
@@ -70,6 +75,7 @@ class PendingRequest:
     :param state: PENDING if the application is asked, DECIDED if not.
     :param kept: what it takes in memory meanwhile, in bytes.
     :param verdict: counts once the state is DECIDED.
+    :param reads: whether what its topic keeps is read first.
     """
 
     request: Request
@@ -78,6 +84,7 @@ class PendingRequest:
     state: RequestState
     kept: int = 0
     verdict: Verdict = PASS
+    reads: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.request, Call):
@@ -91,6 +98,15 @@ class PendingRequest:
         if self.state is not RequestState.ENDED:
             self._move(RequestState.DECIDED)
             self.verdict = verdict
+
+    def await_topic(self) -> None:
+        """Note that the topic of the request is read before it can take effect."""
+        self._move(RequestState.READING)
+
+    def go_on(self) -> None:
+        """Note that the request waits for its topic no longer."""
+        if self.state is RequestState.READING:
+            self._move(RequestState.READY)
 
     def end(self) -> None:
         """Note that the request takes effect or is refused."""
@@ -112,10 +128,11 @@ class PendingRequest:
 class PendingRequests:
     """The requests of one session that have not taken effect, and its calls without an answer.
 
-    ``size`` is how many bytes of text both have.
+    ``size`` is how many bytes of text both have, ``reads`` how many requests have their topics read
+    first.
     """
 
-    __slots__ = ("calls", "open_calls", "requests", "size")
+    __slots__ = ("calls", "open_calls", "reads", "requests", "size")
 
     def __init__(self) -> None:
         self.requests: deque[PendingRequest] = deque()
@@ -123,6 +140,7 @@ class PendingRequests:
         #: The ids of calls without an answer; actions have none.
         self.open_calls: list[str] = []
         self.size = 0
+        self.reads = 0
 
     def __len__(self) -> int:
         return len(self.requests) + self.calls
@@ -131,6 +149,7 @@ class PendingRequests:
         """Append a request."""
         self.requests.append(request)
         self.size += len(request.text)
+        self.reads += request.reads
 
     def add_call(self, size: int, call_id: str = "") -> None:
         """Count one more call without an answer.
@@ -154,14 +173,23 @@ class PendingRequests:
         if call_id in self.open_calls:
             self.open_calls.remove(call_id)
 
+    @property
+    def first(self) -> PendingRequest | None:
+        """The first request, if it is decided and its topic is not being read, else None."""
+        if not self.requests:
+            return None
+        first = self.requests[0]
+        return first if first.state in (RequestState.DECIDED, RequestState.READY) else None
+
     def take(self) -> PendingRequest | None:
-        """Remove and return the first request if it is decided, else None; it has ended then."""
-        if self.requests and self.requests[0].state is RequestState.DECIDED:
-            request = self.requests.popleft()
+        """Remove and return :attr:`first`; it has ended then."""
+        request = self.first
+        if request is not None:
+            self.requests.popleft()
             self.size -= len(request.text)
+            self.reads -= request.reads
             request.end()
-            return request
-        return None
+        return request
 
     @property
     def kept(self) -> int:
@@ -174,5 +202,6 @@ class PendingRequests:
         self.requests.clear()
         for request in requests:
             self.size -= len(request.text)
+            self.reads -= request.reads
             request.end()
         return requests

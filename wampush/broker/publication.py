@@ -1,13 +1,13 @@
 """A publication, its audience, and its position in its topic.
 
-Owns: Publication, Audience, Targets and Position. Must not import: anything of wampush.
+Owns: Publication, Audience, Targets, Position and PushKey. Must not import: anything of wampush.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 
@@ -67,7 +67,8 @@ class Audience:
 EVERYONE: Final = Audience()
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, because that makes construction three times as slow; the type checker keeps it so.
+@dataclass(slots=True, unsafe_hash=True)
 class Position:
     """The place of a publication within its topic.
 
@@ -75,11 +76,22 @@ class Position:
     :param offset: counts the publications of the topic within the epoch, without gaps.
     """
 
-    epoch: str
-    offset: int
+    epoch: Final[str]
+    offset: Final[int]
 
 
-# Not frozen, because that makes construction four times as slow; the type checker keeps the fields.
+class PushKey(NamedTuple):
+    """What a sender can send again without having it published twice.
+
+    :ivar push_id: chosen by the sender.
+    :ivar digest: of the push, as hexadecimal digits; another push with the same id is a mistake.
+    """
+
+    push_id: str
+    digest: str
+
+
+# Not frozen, likewise.
 @dataclass(slots=True)
 class Publication:
     """An event on its way to the subscribers of a topic; never changed.
@@ -90,6 +102,7 @@ class Publication:
     :param position: in its topic; None for a topic without history.
     :param further_topics: get the same payload; a session that is subscribed to several of the
         topics gets one event for each.
+    :param push: the push that it came with, if that has an id and other nodes must know it.
     """
 
     topic: Final[str]
@@ -97,6 +110,7 @@ class Publication:
     audience: Final[Audience] = EVERYONE
     position: Final[Position | None] = None
     further_topics: Final[tuple[str, ...]] = ()
+    push: Final[PushKey | None] = None
 
     def by_topic(self) -> Iterator[Publication]:
         """Yield one publication for each topic."""

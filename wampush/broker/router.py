@@ -93,6 +93,13 @@ class Router:
             self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))
         return len(receivers)
 
+    def count_receivers(self, publication: Publication) -> int:
+        """Return how many sessions of this node get a publication that is delivered now."""
+        subscribers = self.subscriptions.subscribers(publication.topic)
+        if publication.audience is EVERYONE or not subscribers:
+            return len(subscribers)
+        return len(select(publication.audience, subscribers, self.users, self.sessions))
+
     def divert(self, elsewhere: Callable[[Publication], None] | None) -> None:
         """Publish nothing from now on, and assign no positions; see :meth:`Broker.divert`.
 

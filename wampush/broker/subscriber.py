@@ -1,18 +1,19 @@
 """A connected client, as the broker sees it.
 
-Owns: its session, outbox, identity, pending requests and used rates; the protocols of session and
-connection. Must not import: Twisted, the edges.
+Owns: its session, outbox, identity, pending requests and used rates; the protocols of session,
+connection and what the application keeps. Must not import: Twisted, the edges.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.pending import PendingRequests
+from wampush.broker.subscription_index import NO_TOPICS
 from wampush.errors import CloseReason
 from wampush.wamp.session import Request
 
@@ -99,12 +100,36 @@ class Peer(Protocol):
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection once what is queued for it is sent."""
 
+    def on_gap(self, topic: str) -> None:
+        """Learn that the client has missed events of a topic; clients without positions cannot."""
+
 
 class Attempt(Protocol):
     """An attempt to authenticate."""
 
     def snapshot(self) -> Mapping[str, object] | None:
         """Return what another process needs to judge it; None if it cannot go on there."""
+
+
+class Handle(Protocol):
+    """What the application keeps of a session."""
+
+    def snapshot(self) -> Mapping[str, object] | None:
+        """Return what another process needs of it, as JSON values; None for nothing."""
+
+
+class KeptHandle:
+    """What the application has kept in another process, until it asks for the session here.
+
+    :param values: as JSON values.
+    """
+
+    def __init__(self, values: Mapping[str, object]) -> None:
+        self.values: Final = values
+
+    def snapshot(self) -> Mapping[str, object]:
+        """Return the same for a third process."""
+        return self.values
 
 
 class Subscriber:
@@ -126,6 +151,7 @@ class Subscriber:
         "peer",
         "pending",
         "session",
+        "topics",
     )
 
     def __init__(
@@ -139,6 +165,8 @@ class Subscriber:
         self.outbox = outbox
         self.identity = identity
         self.peer = peer
+        #: What it is subscribed to; changed by the index of subscriptions only.
+        self.topics: frozenset[str] | set[str] = NO_TOPICS
         #: Used rates by rule number; None until a rule with a rate applies, to save memory.
         self.buckets: dict[int, TokenBucket] | None = None
         #: Requests that wait for the application; None while there are none.
@@ -146,7 +174,7 @@ class Subscriber:
         #: To authenticate by WAMP-CRA; None while there is none.
         self.attempt: Attempt | None = None
         #: Kept here for the application; None until it needs something.
-        self.handle: object = None
+        self.handle: Handle | None = None
 
     @property
     def session_id(self) -> str:

@@ -1,18 +1,43 @@
 """The subscriptions: which subscriber has which topics.
 
-Owns: the two indexes and nothing else. Must not import: anything of wampush.
+Owns: the subscribers of each topic, and the set of topics that each subscriber holds. Must not
+import: anything of wampush.
 
 The sets that :meth:`SubscriptionIndex.subscribers` returns are live: iterating over them costs no
 copy, and a caller must not keep one across a change.
+
+Most pages of a site subscribe to the same few topics. Sessions with few topics share the set of
+them, which would otherwise be the largest object of an idle session.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable
+from collections.abc import Collection
 from collections.abc import Set as AbstractSet
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Final, Generic, Protocol, TypeVar
 
-SubscriberType = TypeVar("SubscriberType", bound=Hashable)
+#: Topics of a subscriber whose set may be shared: adding to such a set copies it.
+_MOST_SHARED: Final = 8
+#: Of a subscriber without any.
+NO_TOPICS: Final[frozenset[str]] = frozenset()
+
+
+class HasTopics(Protocol):
+    """A subscriber, hashed by identity."""
+
+    #: Its topics; :data:`NO_TOPICS` at first, and changed by the index only. A set with more than
+    #: :data:`_MOST_SHARED` topics is the subscriber's own.
+    topics: frozenset[str] | set[str]
+
+
+SubscriberType = TypeVar("SubscriberType", bound=HasTopics)
+
+
+@lru_cache(maxsize=256)
+def _shared_set(topics: frozenset[str], topic: str) -> frozenset[str]:
+    """Return the set of one topic more, the same one for all subscribers."""
+    return topics | {topic}
 
 
 class SubscriptionIndex(Generic[SubscriberType]):
@@ -20,9 +45,7 @@ class SubscriptionIndex(Generic[SubscriberType]):
 
     def __init__(self) -> None:
         self._subscribers: dict[str, set[SubscriberType]] = {}
-        self._topics: dict[SubscriberType, set[str]] = {}
         self._nobody: frozenset[SubscriberType] = frozenset()
-        self._nothing: frozenset[str] = frozenset()
 
     @property
     def topic_count(self) -> int:
@@ -32,7 +55,7 @@ class SubscriptionIndex(Generic[SubscriberType]):
     @property
     def subscription_count(self) -> int:
         """The number of pairs of subscriber and topic; counted at each call."""
-        return sum(map(len, self._topics.values()))
+        return sum(map(len, self._subscribers.values()))
 
     @property
     def occupied_topics(self) -> Collection[str]:
@@ -44,19 +67,24 @@ class SubscriptionIndex(Generic[SubscriberType]):
         return self._subscribers.get(topic, self._nobody)
 
     def topics(self, subscriber: SubscriberType) -> AbstractSet[str]:
-        """Return the live set of a subscriber's topics; empty if there are none."""
-        return self._topics.get(subscriber, self._nothing)
+        """Return the set of a subscriber's topics; empty if there are none.
+
+        A change of the subscriptions may show in it or not.
+        """
+        return subscriber.topics
 
     def add(self, subscriber: SubscriberType, topic: str) -> bool:
         """Subscribe; subscribing twice is the same as once.
 
         :returns: whether this is the topic's first subscriber.
         """
-        topics = self._topics.get(subscriber)
-        if topics is None:
-            self._topics[subscriber] = {topic}
-        else:
+        topics = subscriber.topics
+        if isinstance(topics, set):
             topics.add(topic)
+        elif len(topics) < _MOST_SHARED:
+            subscriber.topics = _shared_set(topics, topic)
+        else:
+            subscriber.topics = {*topics, topic}
         subscribers = self._subscribers.get(topic)
         if subscribers is None:
             self._subscribers[topic] = {subscriber}
@@ -69,12 +97,15 @@ class SubscriptionIndex(Generic[SubscriberType]):
 
         :returns: whether this was the topic's last subscriber.
         """
-        topics = self._topics.get(subscriber)
-        if topics is None or topic not in topics:
+        topics = subscriber.topics
+        if topic not in topics:
             return False
-        topics.discard(topic)
-        if not topics:
-            del self._topics[subscriber]
+        if len(topics) == 1:
+            subscriber.topics = NO_TOPICS
+        elif isinstance(topics, set):
+            topics.discard(topic)
+        else:
+            subscriber.topics = topics - {topic}
         return self._remove_pair(subscriber, topic)
 
     def remove(self, subscriber: SubscriberType) -> list[str]:
@@ -82,9 +113,7 @@ class SubscriptionIndex(Generic[SubscriberType]):
 
         :returns: the topics whose last subscriber this was.
         """
-        topics = self._topics.pop(subscriber, None)
-        if topics is None:
-            return []
+        topics, subscriber.topics = subscriber.topics, NO_TOPICS
         return [topic for topic in topics if self._remove_pair(subscriber, topic)]
 
     def _remove_pair(self, subscriber: SubscriberType, topic: str) -> bool:

@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from traceback import print_exception
 
-from wampush.cli import addresses, files, modules, permissions
+from wampush.cli import addresses, files, modules, permissions, redis_server
 from wampush.cli.support import Parser, complain
+from wampush.speedups import ACTIVE, threads_problem
 
 _EPILOG = """\
 examples:
@@ -24,8 +25,8 @@ examples:
   wampush check --user alice --groups staff --action subscribe user.alice.inbox
 
 Prints one line per setting: key, value and origin. The command line overrides the environment,
-which overrides the file, which overrides the defaults. Mistakes go to standard error, one line
-each.
+which overrides the file, which overrides the defaults. The last line says whether the extension in
+C is used. Mistakes go to standard error, one line each.
 
 With a TOPIC, it prints one line per topic and action instead: whether this identity may do it, and
 which entry of [[permissions]] or [clients] decides.
@@ -99,6 +100,8 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
     values = max(len(config.as_toml(row.value)) for row in rows)
     for row in rows:
         print(f"{row.key:<{keys}} = {config.as_toml(row.value):<{values}}  # {row.origin}")
+    print(f"# speedups: {ACTIVE}")
+    redis_notes, redis_problems = redis_server.findings(loaded.settings)
     problems = [
         *(
             modules.unusable(loaded, print_exception if arguments.traceback else None)
@@ -107,8 +110,11 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
         ),
         *files.problems(loaded.settings),
         *addresses.problems(loaded.settings),
+        *redis_problems,
     ]
-    for note in files.notes(loaded.settings):
+    threads_note = threads_problem(loaded.settings.process.send_threads)
+    notes = () if threads_note is None else (threads_note,)
+    for note in (*notes, *files.notes(loaded.settings), *redis_notes):
         complain(note)
     for problem in problems:
         complain(problem)

@@ -18,6 +18,7 @@ from wampush.config.settings import FIELDS, LIST_FIELDS
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:
+    from wampush.config.checks.redis_access import RedisAccess
     from wampush.config.settings import Settings
 
     #: Takes the key and the path that it names; raises OperatorError for an unusable file.
@@ -136,10 +137,13 @@ def _curve(settings: Settings, _: Collection[str]) -> Iterator[str]:
 
 def _redis(settings: Settings, unusable: Collection[str]) -> Iterator[str]:
     """Check that the files of each Redis server belong together."""
-    for number, entry in enumerate(settings.redis_source, 1):
-        place = f"redis_source[{number}]"
+    servers: dict[str, RedisAccess] = {
+        f"redis_source[{number}]": entry for number, entry in enumerate(settings.redis_source, 1)
+    }
+    servers["backplane"] = settings.backplane
+    for place, access in servers.items():
         pem = {f"{place}.{name}" for name in ("ca", "certificate", "key")}
-        if entry.url.tls and not pem.intersection(unusable):
-            from wampush.edges.redis.tls import client_tls_options
+        if access.url.tls and not pem.intersection(unusable):
+            from wampush.net.redis.tls import client_tls_options
 
-            yield from _failure(partial(client_tls_options, entry, place))
+            yield from _failure(partial(client_tls_options, access, access.url.host, place))

@@ -85,7 +85,7 @@ def nearest(path: tuple[str, ...]) -> str:
 def nearest_variable(name: str) -> str:
     """Return the known environment variable that was most likely meant, or ""."""
     # Compared without the prefix, which would make all of them alike.
-    known = [each.removeprefix(PREFIX) for each in (*VARIABLES, f"{PREFIX}CONFIG")]
+    known = [*(each.removeprefix(PREFIX) for each in VARIABLES), "CONFIG", "PURE_PYTHON"]
     near = closest(name.removeprefix(PREFIX), known)
     return PREFIX + near if near else ""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from wampush.config.redaction import Redacted
 from wampush.config.setting import Setting, settings_of
 from wampush.config.settings import LISTS, SECTIONS, Settings
 
@@ -45,5 +46,11 @@ def _setting(setting: Setting) -> dict[str, Any]:
     described = {**setting.check.schema, "description": f"{setting.reason}{unit}"}
     if not setting.is_required:
         default = setting.default
-        described["default"] = list(default) if isinstance(default, tuple) else default
+        described["default"] = _json_value(default)
     return described
+
+
+def _json_value(default: object) -> object:
+    if isinstance(default, tuple):
+        return list(default)
+    return str(default) if isinstance(default, Redacted) else default

@@ -59,9 +59,12 @@ class Setting:
 def settings_of(table: type[Any]) -> Mapping[str, Setting]:
     """Return the settings that a table declares, by name; tables within it are left out."""
     hints = get_type_hints(table, include_extras=True)
+    own = inspect.get_annotations(table)
     reasons = {
         name: " ".join(text.replace("``", "`").split())
-        for name, text in _REASON.findall(inspect.cleandoc(table.__doc__ or ""))
+        # Those of a table before those that it has in common with others.
+        for each in reversed(table.__mro__)
+        for name, text in _REASON.findall(inspect.cleandoc(each.__doc__ or ""))
     }
     return MappingProxyType(
         {
@@ -71,7 +74,8 @@ def settings_of(table: type[Any]) -> Mapping[str, Setting]:
                 reasons.get(each.name, ""),
                 _file(hints[each.name]),
             )
-            for each in fields(table)
+            # What is special to a table comes first.
+            for each in sorted(fields(table), key=lambda each: each.name not in own)
             if table_in(hints[each.name]) is None
         }
     )

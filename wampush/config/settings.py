@@ -16,6 +16,7 @@ from wampush.config.checks.names import ObjectName
 from wampush.config.rules import Rule
 from wampush.config.setting import Setting, settings_of, table_in
 from wampush.config.tables.apps import ApplicationSettings
+from wampush.config.tables.backplane import BackplaneSettings
 from wampush.config.tables.clients import ClientSettings, PresenceSettings
 from wampush.config.tables.http import HttpSettings
 from wampush.config.tables.identity import (
@@ -63,6 +64,7 @@ class Settings:
     application: ApplicationSettings = field(default_factory=ApplicationSettings)
     presence: PresenceSettings = field(default_factory=PresenceSettings)
     history: HistorySettings = field(default_factory=HistorySettings)
+    backplane: BackplaneSettings = field(default_factory=BackplaneSettings)
     log: LogSettings = field(default_factory=LogSettings)
     log_levels: LogLevelSettings = field(default_factory=LogLevelSettings)
     process: ProcessSettings = field(default_factory=ProcessSettings)

@@ -28,6 +28,8 @@ from wampush.config.settings import FIELDS, LISTS, SECTIONS
 from wampush.errors import ConfigError
 
 _FILE_VARIABLE: Final = f"{PREFIX}CONFIG"
+#: No setting: it is read when code is loaded, see ``wampush.speedups``.
+_PURE_VARIABLE: Final = f"{PREFIX}PURE_PYTHON"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,11 @@ def read_sources(
     if path is not None:
         yield from _from_file(path)
     for variable in sorted(name for name in environ if name.startswith(PREFIX)):
-        if variable != _FILE_VARIABLE:
+        if variable == _PURE_VARIABLE:
+            if environ[variable] not in ("0", "1"):
+                problem = "must be 1, for no extension in C, or 0"
+                yield Unusable(ConfigError("environment", variable, environ[variable], problem))
+        elif variable != _FILE_VARIABLE:
             yield _from_variable(variable, environ[variable])
         elif path is None:
             problem = "must be the path of a file; otherwise unset the variable"

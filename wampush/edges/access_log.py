@@ -33,7 +33,7 @@ _log = Logger(namespace=NAMESPACE)
 class AccessRecord:
     """What is known of a connection to the WebSocket port, or of an HTTP request.
 
-    :param began: seconds of a clock that never goes back.
+    :param began: seconds of a clock that never goes back, the same one for all processes.
     :param address: of the client.
     :param request: what the client asked for: a method and a path; "" while that is not known.
     :param user: None for nobody.

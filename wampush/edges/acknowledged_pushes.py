@@ -11,23 +11,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
 from twisted.internet.defer import Deferred, fail, gatherResults, succeed
 from twisted.python.failure import Failure
 
+from wampush.broker.backplane.contract import Accepted
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.history.reading import position_as_json
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.broker.memory_costs import positions_bytes
-from wampush.broker.publication import Position, Publication
+from wampush.broker.publication import Position, Publication, PushKey
 from wampush.broker.push_list import listed_pushes
 from wampush.edges.push_excerpts import excerpt
-from wampush.edges.push_ids import KnownPush, PushIds, check_id
+from wampush.edges.push_ids import KnownPush, PushIds, check_id, digest_of
 from wampush.errors import InputRefused, PushRefused, Refusal
 from wampush.net.turn_budget import TurnBudget
 
@@ -117,6 +118,7 @@ class AcknowledgedPushes:
         self._is_scheduled = False
         self._stopping = False
         backpressure.call_on_release(self._on_release)
+        backpressure.call_when_ready(self._on_release)
 
     @property
     def held(self) -> int:
@@ -224,9 +226,13 @@ class AcknowledgedPushes:
     def _publish_once(
         self, publication: Publication, parts: Sequence[bytes], origin: str, push_id: str
     ) -> Deferred[Published]:
-        publish = partial(self._publish_or_hold, publication, parts, origin)
         if not push_id:
-            return publish()
+            return self._publish_or_hold(publication, parts, origin)
+        if self._broker.mirrors is not None:
+            # The push may be sent again to another node.
+            key = PushKey(push_id, digest_of(parts).hex())
+            publication = replace(publication, push=key)
+        publish = partial(self._publish_or_hold, publication, parts, origin)
         try:
             return self.ids.once(push_id, parts, publish)
         except PushRefused as error:
@@ -236,7 +242,7 @@ class AcknowledgedPushes:
     def _publish_or_hold(
         self, publication: Publication, parts: Sequence[bytes], origin: str
     ) -> Deferred[Published]:
-        if not self._held and not self._backpressure.paused and not self._budget.is_late():
+        if not self._held and not self._backpressure.paused_for_all and not self._budget.is_late():
             try:
                 return self._publish_now(publication)
             except PushRefused as error:
@@ -246,7 +252,7 @@ class AcknowledgedPushes:
         timer = self._call_later(MAX_WAIT, self._refuse_late_push)
         arrived = self._broker.fanout.push_timer.arrived
         self._held.append(_HeldPush(publication, parts, origin, done, timer, arrived))
-        if not self._backpressure.paused:
+        if not self._backpressure.paused_for_all:
             # Only late: a busy machine may have stopped this process just now.
             self._publish_held_soon()
         return done
@@ -264,16 +270,23 @@ class AcknowledgedPushes:
         return stored if receivers is None else succeed(self._published(publication, receivers))
 
     def _on_stored(
-        self, publication: Publication, stored: Deferred[Published], outcome: int | PushRefused
+        self,
+        publication: Publication,
+        stored: Deferred[Published],
+        outcome: int | Accepted | PushRefused,
     ) -> None:
         if isinstance(outcome, PushRefused):
             stored.errback(outcome)
+        elif isinstance(outcome, Accepted):
+            stored.callback(
+                Published(outcome.receivers or 0, outcome.positions, outcome.is_repeated)
+            )
         else:
             stored.callback(self._published(publication, outcome))
 
     def _published(self, publication: Publication, receivers: int) -> Published:
         replays = self._broker.replays
-        if replays is None:
+        if replays is None or self._broker.elsewhere is not None:
             return Published(receivers)
         # In the same turn, so that no other publication is in between.
         position = replays.history.position
@@ -300,7 +313,7 @@ class AcknowledgedPushes:
     def _publish_held(self) -> None:
         self._is_scheduled = False
         self._budget.begin()
-        while self._held and not self._backpressure.paused:
+        while self._held and not self._backpressure.paused_for_all:
             if self._budget.is_late():
                 self._publish_held_soon()
                 return

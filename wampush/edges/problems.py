@@ -22,6 +22,8 @@ _STATUSES: Final = {
     Refusal.TOO_LARGE: 413,
     Refusal.CLIENTS_BEHIND: 503,
     Refusal.NOT_STORED: 503,
+    Refusal.BACKPLANE_AWAY: 503,
+    Refusal.BACKPLANE_AWAY: 503,
     Refusal.STOPPING: 503,
 }
 
@@ -47,6 +49,25 @@ class RequestRefused(ClientError):
         if self.code:
             members["code"] = self.code
         return problem(self.status, self.detail, members)
+
+
+class NodesSilent(RequestRefused):
+    """Some nodes have not said in time what was asked of all.
+
+    :param detail: what is known.
+    :param unanswered: the names of these nodes.
+    :param ended: how many sessions end at the others; None where none were to end.
+    """
+
+    def __init__(self, detail: str, unanswered: tuple[str, ...], ended: int | None = None) -> None:
+        self.unanswered = unanswered
+        self.ended = ended
+        super().__init__(504, detail, "nodes-silent")
+
+    def as_json(self) -> Mapping[str, object]:
+        """Return what is wrong, as JSON."""
+        ended = {} if self.ended is None else {"ended": self.ended}
+        return {**super().as_json(), **ended, "unanswered": self.unanswered}
 
 
 def problem(status: int, detail: str, members: Mapping[str, object]) -> Mapping[str, object]:

@@ -109,7 +109,7 @@ class PushIds(Generic[Outcome]):
         """
         now = self._seconds()
         self._forget(now)
-        digest = _digest(parts)
+        digest = digest_of(parts)
         entry = self._entries.get(push_id)
         if entry is None:
             entry = _Entry(now + KNOWN_SECONDS, digest, push_id_bytes(push_id))
@@ -210,7 +210,8 @@ def check_id(push_id: str) -> None:
         raise PushRefused(Refusal.BAD_ID, f"It is {shown_json(push_id)}.")
 
 
-def _digest(parts: Sequence[bytes]) -> bytes:
+def digest_of(parts: Sequence[bytes]) -> bytes:
+    """Return what is the same for the same push, and for no other one."""
     digest = hashlib.blake2b(digest_size=16)
     for each in parts:
         digest.update(b"%d:" % len(each))

@@ -16,13 +16,15 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
-from wampush.broker.history.reading import MAX_EVENTS, HistoryReader
+from wampush.broker.history.reading import MAX_EVENTS, HistoryReader, TopicUnavailable
 from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.identity import Identity
 from wampush.broker.publication import EVERYONE, Position
 from wampush.broker.receiver_selection import includes_identity
+from wampush.edges.entity_tags import is_known
 from wampush.edges.problems import RequestRefused
 from wampush.edges.queries import limit, parameters
+from wampush.errors import Refusal
 from wampush.excerpts import shown_json
 
 #: How the paths of these requests begin.
@@ -119,10 +121,13 @@ class TopicAnswers:
 
         :param identity: whose view it is; None for an operator, who sees everything.
         :param if_none_match: the header of the request; "" for none.
-        :raises RequestRefused: the topic has no history.
+        :raises RequestRefused: the topic has no history, or cannot be read now.
         """
         reader = self._reader
-        version = None if reader is None else reader.version(request.topic)
+        try:
+            version = None if reader is None else reader.version(request.topic)
+        except TopicUnavailable as error:
+            raise RequestRefused(503, str(error), Refusal.BACKPLANE_AWAY.code) from error
         if reader is None or version is None:
             detail = (
                 "no entry of [[topics]] with last, last_by or history matches "
@@ -135,7 +140,7 @@ class TopicAnswers:
             answer = _answer(reader, request, view)
             if view.is_for_all:
                 self._share((request, version), answer)
-        if _matches(if_none_match, answer.headers["ETag"]):
+        if is_known(answer.headers["ETag"], if_none_match):
             return Answer(304, answer.headers, b"")
         return answer
 
@@ -180,12 +185,6 @@ def _answer(reader: HistoryReader, request: TopicRequest, view: _View) -> Answer
     digest = hashlib.blake2b(body, digest_size=12).digest()
     tag = f'"{base64.urlsafe_b64encode(digest).decode()}"'
     return Answer(200, {**_HEADERS, "ETag": tag}, body)
-
-
-def _matches(if_none_match: str, tag: str) -> bool:
-    """Return whether a client has the response already (RFC 9110 section 13.1.2)."""
-    known = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
-    return tag in known or known == ["*"]
 
 
 def _position(text: str) -> Position:

@@ -17,7 +17,7 @@ import orjson
 
 from wampush.broker.identity import AWAITING
 from wampush.edges.problems import PROBLEM_TYPE, RequestRefused
-from wampush.edges.topic_requests import PREFIX, TopicAnswers, topic_request
+from wampush.edges.topic_requests import PREFIX, TopicAnswers, TopicRequest, topic_request
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, shared_with
 from wampush.errors import CloseReason, Refusal
 
@@ -78,6 +78,24 @@ class TopicRoute:
             raise HandshakeRefused(CloseReason.AUTHENTICATION_REQUIRED, detail)
         return TopicConversation(self, line, outbox, request, identity)
 
+    def call_when_readable(
+        self, request: ConnectRequest, identity: Identity, on_ready: Callable[[], None]
+    ) -> None:
+        """Call a function once a request can be answered; at once for a single node.
+
+        With several nodes, what a topic keeps may have to be read first.
+        """
+        mirrors = self._broker.mirrors
+        if mirrors is None:
+            on_ready()
+            return
+        try:
+            asked = self._asked(request, identity)
+        except RequestRefused:
+            on_ready()
+        else:
+            mirrors.call_when_readable(asked.topic, asked.since, on_ready)
+
     def send(self, outbox: Outbox, request: ConnectRequest, identity: Identity) -> None:
         """Queue the response to a request."""
         status, headers, body = self._answer(request, identity)
@@ -91,13 +109,17 @@ class TopicRoute:
         self, request: ConnectRequest, identity: Identity
     ) -> tuple[int, Mapping[str, str], bytes]:
         try:
-            asked = topic_request(request.target, has_credentials=True)
-            self._permit(identity, asked.topic)
+            asked = self._asked(request, identity)
             known = request.headers.get("if-none-match", "")
             return self._answers.respond(asked, identity, known)
         except RequestRefused as error:
             headers = {"Content-Type": PROBLEM_TYPE, "Cache-Control": "no-store"}
             return error.status, headers, orjson.dumps(error.as_json()) + b"\n"
+
+    def _asked(self, request: ConnectRequest, identity: Identity) -> TopicRequest:
+        asked = topic_request(request.target, has_credentials=True)
+        self._permit(identity, asked.topic)
+        return asked
 
     def _permit(self, identity: Identity, topic: str) -> None:
         if self._judges_subscribing() or not self._broker.policy.may_subscribe(identity, topic):
@@ -115,7 +137,7 @@ class TopicConversation:
     :param identity: of the client.
     """
 
-    __slots__ = ("_line", "_outbox", "_request", "_route", "identity")
+    __slots__ = ("_is_lost", "_line", "_outbox", "_request", "_route", "identity")
 
     #: The response ends before one would be due.
     ping = b""
@@ -136,6 +158,7 @@ class TopicConversation:
         self._line = line
         self._outbox = outbox
         self._request = request
+        self._is_lost = False
         self.identity = identity
 
     @property
@@ -145,8 +168,12 @@ class TopicConversation:
 
     def on_open(self) -> None:
         """The client may connect: send the response, and close the connection after it."""
-        self._route.send(self._outbox, self._request, self.identity)
-        self._line.end(CloseReason.PLAIN_REQUEST)
+        self._route.call_when_readable(self._request, self.identity, self._respond)
+
+    def _respond(self) -> None:
+        if not self._is_lost:
+            self._route.send(self._outbox, self._request, self.identity)
+            self._line.end(CloseReason.PLAIN_REQUEST)
 
     def receive(self, data: bytes) -> None:
         """Ignore bytes of the client; while the connection closes, they are limited."""
@@ -164,7 +191,8 @@ class TopicConversation:
         """Do nothing: no ping is sent."""
 
     def on_lost(self) -> None:
-        """Do nothing: nothing was kept."""
+        """The client has gone, perhaps before the topic was read."""
+        self._is_lost = True
 
 
 def _head(request: ConnectRequest, status: int, headers: Mapping[str, str], length: int) -> bytes:

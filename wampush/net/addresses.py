@@ -48,6 +48,17 @@ def _parse_address(text: str) -> Address | None:
     return address
 
 
+def is_loopback_address(text: str) -> bool | None:
+    """Return whether a text is an address of loopback; None when it is not an address."""
+    return _is_loopback(text) if len(text) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _is_loopback(text: str) -> bool | None:
+    address = _parse_address(text)
+    return None if address is None else address.is_loopback
+
+
 def parse_network(text: str) -> Network:
     """Return the network that a setting names; a single address is a network, too.
 

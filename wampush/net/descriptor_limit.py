@@ -7,14 +7,20 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 import codecs
+import errno
+import fcntl
+import os
 import resource
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 #: Descriptors for everything but counted connections: listeners, log files, requests to
 #: applications, and connections that are accepted only to be refused.
 RESERVED_DESCRIPTORS: Final = 128
+#: Descriptors for which the process has room from the start; half a MiB of the kernel's memory.
+_ROOM: Final = 65_536
 #: HTTP connections and backends may each take this part of the others at most.
 _LARGEST_SHARE: Final = 4
 #: The lowest limits with a bound ``ipc://`` address. libzmq aborts the process when it finds no
@@ -77,6 +83,26 @@ def raise_descriptor_limit() -> tuple[int, int]:
     if before != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def make_room(allowed: int) -> None:
+    """Let the kernel's table of this process's descriptors be as large as it may get.
+
+    It grows by doubling. In a process with several threads, each time waits until all cores have
+    left the old table (``expand_fdtable`` in fs/file.c of Linux): 10 to 20 ms on a busy machine, in
+    which nothing else happens. So it is best done at the start, and at once.
+
+    :param allowed: the limit on open descriptors.
+    """
+    with Path(os.devnull).open("rb") as any_file:
+        try:
+            highest = fcntl.fcntl(any_file, fcntl.F_DUPFD_CLOEXEC, min(allowed, _ROOM) - 1)
+        except OSError as error:
+            # The highest one has been inherited, so that the table is as large as it gets.
+            if error.errno != errno.EMFILE:
+                raise
+        else:
+            os.close(highest)
 
 
 def load_codecs() -> None:

@@ -25,7 +25,9 @@ from twisted.python.failure import Failure
 
 from wampush.errors import ListenError
 from wampush.excerpts import printable
-from wampush.net.accept_errors import limit_accept_errors
+from wampush.net.accepting.accept_errors import limit_accept_errors
+from wampush.net.accepting.slim_sockets import accept_slim
+from wampush.net.accepting.tls_sockets import TlsServer
 from wampush.systemd.passed_sockets import problem_of
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
@@ -35,6 +37,9 @@ BACKLOG: Final = 4096
 #: even one that is refused keeps its descriptor until the next turn; these have to fit into
 #: ``descriptors.RESERVED_DESCRIPTORS``. A crowd that connects delays others less, too.
 ACCEPTS_PER_TURN: Final = 16
+#: Likewise with TLS, where most of the handshake follows at once, and takes some hundred
+#: microseconds.
+TLS_ACCEPTS_PER_TURN: Final = 4
 
 #: Why a port takes no connections when it has been closed.
 CLOSED: Final = "it is closed"
@@ -183,7 +188,11 @@ def _tune(port: ListeningPort, text: str) -> None:
 
 
 def _limit_accepts(port: ListeningPort) -> None:
-    """Let a port accept at most :data:`ACCEPTS_PER_TURN` connections in a turn."""
+    """Let a port accept at most :data:`ACCEPTS_PER_TURN` connections in a turn, fewer with TLS."""
+    kind = port.transport
+    if kind is tcp.Server or issubclass(kind, TlsServer):
+        accept_slim(port, ACCEPTS_PER_TURN if kind is tcp.Server else TLS_ACCEPTS_PER_TURN)
+        return
     accept: Callable[[], object] = port.doRead
 
     def accept_some() -> None:

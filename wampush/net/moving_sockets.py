@@ -15,6 +15,8 @@ from typing import Any
 
 from twisted.internet import tcp, unix
 
+from wampush.net.accepting.slim_sockets import slim_server_without_port
+
 
 def carrier_of(transport: Any) -> Any:
     """Return Twisted's own transport of a plain socket; None where there is none, as with TLS.
@@ -27,7 +29,7 @@ def carrier_of(transport: Any) -> Any:
         if carrier is None:
             return None
     # TLS that began later takes the place of the transport's methods.
-    is_plain = isinstance(transport.getHandle(), socket.socket) and not carrier.TLS
+    is_plain = isinstance(transport.getHandle(), socket.SocketType) and not carrier.TLS
     return carrier if is_plain else None
 
 
@@ -38,15 +40,15 @@ def detach(carrier: Any) -> tuple[socket.socket, bytes]:
     :returns: the socket, to be closed only; and what the transport has not sent.
     """
     # Nothing public tells what a transport has not sent.
-    later = carrier._tempDataBuffer  # noqa: SLF001
-    unsent = bytes(carrier.dataBuffer[carrier.offset :]) + b"".join(later)
+    unsent = bytes(carrier.dataBuffer[carrier.offset :]) + b"".join(carrier._tempDataBuffer)  # noqa: SLF001
     carrier.producer = None
     carrier.stopReading()
     carrier.stopWriting()
     carrier.connected, carrier.disconnected = 0, 1
     carrier.dataBuffer, carrier.offset = b"", 0
-    later.clear()
-    detached: socket.socket = carrier.socket
+    carrier._tempDataBuffer, carrier._tempDataLen = [], 0  # noqa: SLF001
+    held: socket.SocketType = carrier.socket
+    detached = socket.socket(held.family, held.type, held.proto, fileno=held.detach())
     # Twisted takes a transport without this attribute for one that was closed.
     del carrier.socket
     return detached, unsent
@@ -60,15 +62,17 @@ def attach(descriptor: int, protocol: Any, reactor: Any) -> Any:
     :param reactor: watches the socket (``IReactorFDSet``).
     :raises OSError: the client is gone.
     """
-    received = socket.socket(fileno=descriptor)
+    received = socket.SocketType(fileno=descriptor)
     try:
-        peer = received.getpeername()
-        kind: Any = unix.Server if received.family == socket.AF_UNIX else tcp.Server
+        peer, family = received.getpeername(), received.family
+        is_file = family == socket.AF_UNIX
+        kind: Any = unix.Server if is_file else slim_server_without_port(reactor, family)
         transport: Any = kind(received, protocol, peer, None, descriptor, reactor)
     except BaseException:
         received.close()
         raise
     transport.stopReading()
-    transport.repstr = f"<{type(protocol).__name__} #{descriptor}>"
+    if is_file:
+        transport.repstr = f"<{type(protocol).__name__} #{descriptor}>"
     protocol.transport = transport
     return transport

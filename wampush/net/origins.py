@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from wampush.net.addresses import parse_address
+from wampush.net.addresses import is_loopback_address
 from wampush.net.trusted_proxies import PROXY_HEADERS
 from wampush.web_origin import ANY, NULL, SAME_HOST, canonical, host_of
 
+#: Characters; more than any host name with its port. Results are cached.
+_LONGEST_HOST: Final = 300
 #: Characters of a header that a message shows.
 _SHOWN: Final = 100
 #: Values of Sec-Fetch-Site of requests that come from a page of the same origin, or from none.
@@ -28,6 +31,11 @@ _OWN_SITE: Final = frozenset(("same-origin", "none"))
 
 def _host(header: str) -> str | None:
     """Return the host name of a Host header, lower-case, without port; None when it has none."""
+    return _short_host(header) if len(header) <= _LONGEST_HOST else None
+
+
+@lru_cache(maxsize=1024)
+def _short_host(header: str) -> str | None:
     try:
         name = urlsplit(f"//{header}").hostname
     except ValueError:
@@ -39,8 +47,7 @@ def is_loopback_name(host: str) -> bool:
     """Return whether a host name or address can only mean this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    address = parse_address(host)
-    return address is not None and address.is_loopback
+    return is_loopback_address(host) is True
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +155,7 @@ def is_direct_from_loopback(peer: str, headers: Mapping[str, str]) -> bool:
     :param peer: the address at the other end of the TCP connection.
     :param headers: the headers, by lower-case name.
     """
-    address = parse_address(peer)
-    return address is not None and address.is_loopback and PROXY_HEADERS.isdisjoint(headers)
+    return is_loopback_address(peer) is True and PROXY_HEADERS.isdisjoint(headers)
 
 
 def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
@@ -162,8 +168,7 @@ def is_from_this_machine(peer: str, headers: Mapping[str, str]) -> bool:
     :param peer: the address at the other end of the TCP connection.
     :param headers: the headers, by lower-case name.
     """
-    address = parse_address(peer)
-    if address is not None and not address.is_loopback:
+    if is_loopback_address(peer) is False:
         return False
     if not PROXY_HEADERS.isdisjoint(headers):
         return False

@@ -13,7 +13,8 @@ from twisted.internet.protocol import Protocol
 class RejectedConnection(Protocol):
     """Ends its connection at once.
 
-    A factory for TCP may return None instead, but Twisted's TLS needs a protocol.
+    A factory for TCP may return None instead, but the PROXY protocol, which wraps it, needs a
+    protocol.
     """
 
     def connectionMade(self) -> None:

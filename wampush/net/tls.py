@@ -1,6 +1,6 @@
 """TLS for listeners: the current key and certificate, and reloading them without a restart.
 
-Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, Twisted's TLS factory.
+Owns: OpenSSL contexts made from ``[tls]``, which endpoints use them, ports whose connections do.
 Must not import: the broker, the edges, the composition root.
 
 Every new connection asks :class:`ServerContext` for the current context. So new files apply to new
@@ -15,15 +15,13 @@ import re
 from typing import Any, Final
 
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
-from zope.interface import implementer
 
 from wampush.config.tables.network import TlsSettings
 from wampush.errors import OperatorError
 from wampush.net import pem_files
-from wampush.net.tls_handshakes import FailedHandshakes, WatchedConnection
+from wampush.net.accepting.tls_sockets import secure
+from wampush.net.tls_handshakes import FailedHandshakes
 
 _log = Logger(namespace="wampush.net")
 
@@ -38,10 +36,6 @@ _VERIFY: Final = {
 _OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_NO_RENEGOTIATION | SSL.OP_CIPHER_SERVER_PREFERENCE
 #: OpenSSL resumes sessions with a client certificate only when the context has an id.
 _SESSION_ID_CONTEXT: Final = b"wampush"
-
-#: Bytes that a TLS connection may send in a reactor turn. Twisted's 128 KiB is less than a turn of
-#: pushes may have, so a client would fall behind however fast it reads.
-_SEND_LIMIT: Final = 1_048_576
 
 
 def is_tls(endpoint: str) -> bool:
@@ -116,20 +110,6 @@ def _set_client_authorities(context: SSL.Context, settings: TlsSettings) -> None
     context.set_verify(_VERIFY[wanted])
 
 
-class TlsTransport(TLSMemoryBIOProtocol):
-    """TLS on a TCP transport with a higher limit on what a turn sends.
-
-    Unlike Twisted's default transport, it does not delay small writes until the end of a turn;
-    outboxes write only once per turn anyway.
-    """
-
-    def makeConnection(self, transport: Any) -> None:
-        """Raise the limit of the TCP transport, then begin TLS."""
-        transport.SEND_LIMIT = _SEND_LIMIT
-        super().makeConnection(transport)  # type: ignore[no-untyped-call]
-
-
-@implementer(IOpenSSLServerConnectionCreator)
 class ServerContext:
     """The current context, which new connections use.
 
@@ -143,9 +123,13 @@ class ServerContext:
         self._context = make_context(settings)
         self._failed = failed
 
-    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
-        return WatchedConnection(self._context, protocol, self._failed)
+    def current(self) -> SSL.Context:
+        """Return the context for a new connection."""
+        return self._context
+
+    def on_failed(self, peer: object, error: SSL.Error) -> None:
+        """Count a handshake that has failed."""
+        self._failed.add(peer, error)
 
     def reload(self) -> bool:
         """Read the files again, for new connections; an unusable file changes nothing.
@@ -165,21 +149,7 @@ class ServerContext:
         )
         return True
 
-    def factory(self, wrapped: Any) -> TLSMemoryBIOFactory:
-        """Return a factory whose connections add TLS beneath those of another factory.
 
-        :param wrapped: makes the protocols inside (``IProtocolFactory``).
-        """
-        return _tls_factory(self, wrapped)
-
-
-def _tls_factory(creator: Any, wrapped: Any) -> TLSMemoryBIOFactory:
-    factory = TLSMemoryBIOFactory(creator, False, wrapped)
-    factory.protocol = TlsTransport
-    return factory
-
-
-@implementer(IOpenSSLServerConnectionCreator)
 class _EndpointContext:
     """The context of an endpoint that names its key."""
 
@@ -187,16 +157,43 @@ class _EndpointContext:
         self._context = context
         self._failed = failed
 
-    def serverConnectionForTLS(self, protocol: object) -> SSL.Connection:
-        """Return the TLS state of a new connection (``IOpenSSLServerConnectionCreator``)."""
-        return WatchedConnection(self._context, protocol, self._failed)
+    def current(self) -> SSL.Context:
+        """Return the context for a new connection."""
+        return self._context
+
+    def on_failed(self, peer: object, error: SSL.Error) -> None:
+        """Count a handshake that has failed."""
+        self._failed.add(peer, error)
 
 
-class WatchingReactor:
-    """A reactor whose TLS listeners report handshakes that fail, for Twisted's ``ssl:`` endpoints.
+class TlsReactor:
+    """A reactor whose ports make TLS connections.
 
     :param reactor: does everything else (``IReactorTCP``).
-    :param failed: counts these handshakes.
+    :param contexts: for ports that do not have a key of their own.
+    """
+
+    def __init__(self, reactor: Any, contexts: ServerContext) -> None:
+        self._reactor = reactor
+        self._contexts = contexts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reactor, name)
+
+    def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
+        """Listen for TLS connections (``IReactorTCP``)."""
+        listening = self._reactor.listenTCP(port, factory, backlog, interface)
+        secure(listening, self._contexts)
+        return listening
+
+
+class KeyedReactor:
+    """A reactor whose ports for TLS make connections like those with ``[tls]``.
+
+    Twisted's ``ssl:`` endpoints, which name a key of their own, use it.
+
+    :param reactor: does everything else (``IReactorTCP``).
+    :param failed: counts the handshakes that fail.
     """
 
     def __init__(self, reactor: Any, failed: FailedHandshakes) -> None:
@@ -210,5 +207,6 @@ class WatchingReactor:
         self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = ""
     ) -> Any:
         """Listen for TLS connections (``IReactorSSL``)."""
-        creator = _EndpointContext(contextFactory.getContext(), self._failed)
-        return self._reactor.listenTCP(port, _tls_factory(creator, factory), backlog, interface)
+        listening = self._reactor.listenTCP(port, factory, backlog, interface)
+        secure(listening, _EndpointContext(contextFactory.getContext(), self._failed))
+        return listening

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from time import monotonic
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from OpenSSL import SSL
 from twisted.logger import Logger
@@ -73,30 +73,3 @@ def problem_of(error: SSL.Error) -> str:
         if words in reason:
             return f"{explanation} ({reason})"
     return reason
-
-
-class WatchedConnection(SSL.Connection):
-    """The TLS state of a server's connection, which reports a handshake that fails.
-
-    :param context: has the certificate.
-    :param protocol: Twisted's, whose transport knows the client.
-    :param failed: gets the failure.
-    """
-
-    def __init__(self, context: SSL.Context, protocol: Any, failed: FailedHandshakes) -> None:
-        super().__init__(context, None)
-        self._protocol = protocol
-        self._failed = failed
-
-    def do_handshake(self) -> None:
-        """Go on with the handshake.
-
-        :raises SSL.Error: it has failed, or needs more bytes.
-        """
-        try:
-            super().do_handshake()
-        except (SSL.WantReadError, SSL.WantWriteError, SSL.SysCallError, SSL.ZeroReturnError):
-            raise
-        except SSL.Error as error:
-            self._failed.add(self._protocol.transport.getPeer(), error)
-            raise

@@ -17,12 +17,14 @@ from typing import Final
 TURN_MESSAGES: Final = 1000
 TURN_SECONDS: Final = 0.005
 #: Seconds that a turn of one source may take, its sends included, before its next share is smaller.
-BUSY_SECONDS: Final = 0.003
+BUSY_SECONDS: Final = 0.002
 #: The smallest part of a share: below it, more turns would cost more than they help others.
 _LEAST_PART: Final = 1 / 32
 #: A reader asks :meth:`TurnBudget.is_late` only after messages whose number has none of these bits,
 #: because reading the clock costs as much as a small message.
 CLOCK_MASK: Final = 15
+#: Messages that a reader may take at once, which looks at the clock after each such batch.
+BATCH: Final = CLOCK_MASK + 1
 #: The part of a client's queue that all sources of a kind together may fill in a turn, so that a
 #: client that keeps up never exceeds its limit.
 _PARTS_OF_QUEUE: Final = 4
@@ -36,6 +38,12 @@ def bytes_per_source(maximum: int, queue_bytes: int, sources: int) -> int:
     :param sources: how many share; 0 counts as 1.
     """
     return min(maximum, queue_bytes // _PARTS_OF_QUEUE) // max(1, sources)
+
+
+def _batches(messages: int) -> tuple[int, ...]:
+    """Return the sizes of the batches that so many messages make."""
+    whole, rest = divmod(messages, BATCH)
+    return (BATCH,) * whole + ((rest,) if rest else ())
 
 
 class TurnBudget:
@@ -67,6 +75,7 @@ class TurnBudget:
         "_max_messages",
         "_max_seconds",
         "_now",
+        "batches",
         "begun",
         "part",
         "steps",
@@ -90,6 +99,8 @@ class TurnBudget:
         self.part = 1.0
         #: The messages of a turn, numbered.
         self.steps = range(max_messages)
+        #: The sizes of the batches that they make.
+        self.batches = _batches(max_messages)
 
     def begin(self) -> int:
         """Begin a turn; return the bytes that may be read in it."""
@@ -119,5 +130,7 @@ class TurnBudget:
         else:
             return
         self.part = part
-        self.steps = range(max(1, round(self._max_messages * part)))
+        messages = max(1, round(self._max_messages * part))
+        self.steps = range(messages)
+        self.batches = _batches(messages)
         self._bytes = round(self._max_bytes * part)

@@ -32,6 +32,7 @@ from wampush.broker.broker import Broker
 from wampush.broker.presence.presence import PresenceView
 from wampush.broker.requests.meta import SessionProcedures
 from wampush.broker.requests.procedures import Become, Procedures
+from wampush.broker.session_ends import SessionEnds
 from wampush.config.settings import Settings
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import OperatorError
@@ -47,6 +48,7 @@ class NodeApps:
     :param others: applications that are asked after the apps.
     :param broker: apps publish through it.
     :param presence: apps read from it.
+    :param ends: apps end sessions with it.
     :param authenticator: gives the procedures by which clients authenticate.
     :param become: gives a session another identity.
     :param reactor: for timers and threads; this must be its thread.
@@ -62,6 +64,7 @@ class NodeApps:
         others: Sequence[ChainLink],
         broker: Broker,
         presence: PresenceView,
+        ends: SessionEnds,
         authenticator: Authenticator,
         become: Become,
         reactor: Any,
@@ -72,21 +75,21 @@ class NodeApps:
         self._authenticator = authenticator
         self._become = become
         self._now = now
-        application = settings.application
-        self._threads = Threads(application.threads, reactor)
+        self._threads = Threads(settings.application.threads, reactor)
         self._incidents = incidents = Incidents()
         self._call_later = reactor.callLater
         self._occupancy: list[AppOccupancy] = []
         self._event_loop = EventLoop(reactor)
-        self._runner = Runner(
-            reactor, self._threads, self._event_loop, incidents, application.timeout
-        )
+        timeout = settings.application.timeout
+        self._runner = Runner(reactor, self._threads, self._event_loop, incidents, timeout)
         self._replies = Replies(incidents)
         self._api = ServerApi(
             broker=broker,
             presence=presence,
             now=now,
             in_reactor=self._threads.in_reactor,
+            ended_in_reactor=self._threads.answered_in_reactor,
+            end_user=ends.end_user,
             max_topic_bytes=settings.limits.topic_bytes,
         )
         self._sessions = Sessions(self._api)

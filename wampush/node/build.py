@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
 from twisted.logger import Logger
-from txzmq import ZmqFactory
 
 from wampush.apps.chain import ChainLink
 from wampush.apps.components.registry import Components
@@ -22,15 +22,17 @@ from wampush.apps.python.loading import load_apps
 from wampush.broker.access.policy import Publishing
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
+from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.history.journal import Journal
 from wampush.broker.history.late_journal import LateJournal
-from wampush.broker.ledger import Source
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.handler import RequestHandler
 from wampush.config.settings import Settings
 from wampush.edges.access_log import AccessLog
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
+from wampush.edges.backplane.redis_bus import RedisBus
+from wampush.edges.http.files import shared_client_files
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.sse.route import PATH, EventStreamRoute
 from wampush.edges.storage.sqlite_database import SqliteDatabase
@@ -43,17 +45,24 @@ from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.server import SERVER, WebSocketEdge
 from wampush.edges.websocket.wamp_v1 import WampRoute
 from wampush.edges.zeromq.pull_sockets import PullSockets
-from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.log_limit import LogLimiter
 from wampush.net.origins import Origins
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.apps import NodeApps
+from wampush.node.backplane import NodeBackplane
 from wampush.node.core import Core, make_core, make_requests
 from wampush.node.history import history_reader
+from wampush.node.monitoring.all_nodes import AllNodes
 from wampush.node.monitoring.collector_pauses import CollectorPauses
 from wampush.node.monitoring.inspection import Inspection
 from wampush.node.monitoring.loop_lag import LoopLag
 from wampush.node.monitoring.replacements import Replacements
+from wampush.node.sources import (
+    acknowledged_pushes,
+    join_over_redis,
+    pull_sockets,
+    redis_sources,
+)
 from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
@@ -66,10 +75,8 @@ _broker_log = Logger(namespace="wampush.broker")
 class Node:
     """The parts that a service starts and stops.
 
-    :param broker: delivers publications to receivers.
+    :param core: the broker and what belongs to it.
     :param requests: handles the messages of clients.
-    :param backpressure: pauses sources while clients cannot keep up.
-    :param presence: which users are online.
     :param authenticator: determines the identities of clients.
     :param websocket: the factory for WebSocket listeners.
     :param pull: the ZeroMQ sockets.
@@ -79,6 +86,7 @@ class Node:
     :param apps: application code in Python.
     :param webhooks: requests to the web application; None where none are configured.
     :param inspection: what operators may see.
+    :param all_nodes: likewise of all nodes; ends sessions.
     :param loop_lag: measures how late the event loop is.
     :param collector_pauses: measures the pauses of the garbage collector.
     :param access_log: gets a line for each ended connection; None where it is off.
@@ -87,10 +95,8 @@ class Node:
     :param replacements: counts upgrades and reloads.
     """
 
-    broker: Broker
+    core: Core
     requests: RequestHandler
-    backpressure: Backpressure
-    presence: Presence
     authenticator: Authenticator
     websocket: WebSocketEdge
     pull: PullSockets
@@ -100,11 +106,43 @@ class Node:
     apps: NodeApps
     webhooks: NodeWebhooks | None
     inspection: Inspection
+    all_nodes: AllNodes
     loop_lag: LoopLag
-    collector_pauses: CollectorPauses
     access_log: AccessLog | None
     late_journal: LateJournal | None
+    collector_pauses: CollectorPauses = field(default_factory=CollectorPauses)
     replacements: Replacements = field(default_factory=Replacements)
+
+    @property
+    def broker(self) -> Broker:
+        """Delivers publications to receivers."""
+        return self.core.broker
+
+    @property
+    def backpressure(self) -> Backpressure:
+        """Pauses sources while clients cannot keep up."""
+        return self.core.backpressure
+
+    @property
+    def presence(self) -> Presence:
+        """Which users are online."""
+        return self.core.presence
+
+    @property
+    def durable(self) -> DurablePublishing | None:
+        """What stores publications to durable topics; None where no topic is durable."""
+        return self.core.durable
+
+    @property
+    def backplane(self) -> NodeBackplane | None:
+        """What joins the node to others; None for a single node."""
+        return self.core.backplane
+
+    @property
+    def redis_bus(self) -> RedisBus | None:
+        """The link to other nodes over Redis; None for a single node."""
+        bus = None if self.backplane is None else self.backplane.bus
+        return bus if isinstance(bus, RedisBus) else None
 
     def open_journal(self) -> None:
         """Open the database of durable topics, which another process has closed.
@@ -137,6 +175,7 @@ def build(
     *,
     before_database: Callable[[], object] = lambda: None,
     takes_over: bool = False,
+    name: str = "",
 ) -> Node:
     """Return a node; its clients may not publish until :meth:`Node.set_publishing` is called.
 
@@ -144,38 +183,37 @@ def build(
     :param reactor: for timers and the end of a turn (``IReactorTime``).
     :param max_connections: of WebSocket clients at the same time.
     :param folder: of the configuration file; application code may be next to it.
-    :param before_database: called before the database of durable topics is opened, which only one
-        process can have, and after everything else that can fail.
+    :param before_database: called last before the database of durable topics is opened.
     :param takes_over: whether another process has it until this node takes its sessions over.
+    :param name: what people call the node; "" for the name of the machine.
     :raises OperatorError: application code, or a file that the settings name, cannot be used.
     """
     loaded_apps = load_apps(settings.apps, folder)
     authenticator = Authenticator(settings, reactor, time)
     journal = _journal(settings, reactor, before_database, takes_over=takes_over)
-    core = make_core(settings, reactor, journal=journal)
-    components = _components(core, folder)
-    webhooks = _webhooks(core)
+    join = partial(join_over_redis, settings, reactor) if settings.backplane.url else None
+    core = make_core(settings, reactor, journal=journal, join=join, node_name=name)
+    components, webhooks = _components(core, folder), _webhooks(core)
     apps, requests = make_requests(core, loaded_apps, _others(webhooks), authenticator)
     routes = _routes(core, requests, apps, components)
     access = AccessLog(reactor.callLater) if settings.log.access else None
     websocket = _websocket(core, max_connections, authenticator, apps, routes, access_log=access)
-    redis = _redis(core)
+    redis = redis_sources(core)
+    inspection = _inspection(core, requests, websocket, redis, webhooks)
     return Node(
-        broker=core.broker,
+        core=core,
         requests=requests,
-        backpressure=core.backpressure,
-        presence=core.presence,
         authenticator=authenticator,
         websocket=websocket,
-        pull=_pull(core),
+        pull=pull_sockets(core),
         redis=redis,
-        acknowledged_pushes=_acknowledged_pushes(core),
+        acknowledged_pushes=acknowledged_pushes(core),
         components=components,
         apps=apps,
         webhooks=webhooks,
-        inspection=_inspection(requests, websocket, redis, webhooks),
+        inspection=inspection,
+        all_nodes=AllNodes(inspection, core.ends, core.broker.nodes),
         loop_lag=LoopLag(reactor.seconds, reactor.callLater),
-        collector_pauses=CollectorPauses(),
         access_log=access,
         late_journal=journal if isinstance(journal, LateJournal) else None,
     )
@@ -258,7 +296,8 @@ def _routes(core: Core, requests: RequestHandler, apps: NodeApps, components: Co
         _log.info(
             "serving component {component} at {path}", path=route.path, component=route.component
         )
-    return Routes(wamp, by_path, _plain_routes(core, requests, apps))
+    plain = _plain_routes(core, requests, apps)
+    return Routes(wamp, by_path, plain, shared_client_files())
 
 
 def _plain_routes(core: Core, requests: RequestHandler, apps: NodeApps) -> Mapping[str, PlainRoute]:
@@ -328,43 +367,8 @@ def _proxies(settings: Settings) -> Proxies:
     return Proxies.of(settings.proxy.trusted, settings.proxy.header, report)
 
 
-def _pull(core: Core) -> PullSockets:
-    zmq = core.settings.zmq
-    return PullSockets(
-        zmq.pull,
-        high_water_mark=zmq.high_water_mark,
-        ingest=core.ingest,
-        broker=core.broker,
-        backpressure=core.backpressure,
-        queue_bytes=core.settings.clients.queue_bytes,
-        factory=ZmqFactory(),
-        security=ZmqSecurity(zmq, core.broker.ledger),
-        max_connections=zmq.max_connections,
-    )
-
-
-def _redis(core: Core) -> RedisSources:
-    return RedisSources(
-        core.settings.redis_source,
-        ingest=core.ingest,
-        broker=core.broker,
-        backpressure=core.backpressure,
-        queue_bytes=core.settings.clients.queue_bytes,
-        reactor=core.reactor,
-    )
-
-
-def _acknowledged_pushes(core: Core) -> AcknowledgedPushes:
-    return AcknowledgedPushes(
-        Source.HTTP,
-        ingest=core.ingest,
-        broker=core.broker,
-        backpressure=core.backpressure,
-        clock=core.reactor,
-    )
-
-
 def _inspection(
+    core: Core,
     requests: RequestHandler,
     websocket: WebSocketEdge,
     redis: RedisSources,
@@ -374,5 +378,6 @@ def _inspection(
         requests=requests,
         connections=lambda: len(websocket.connections),
         redis=redis.status,
+        backplane=None if core.backplane is None else core.backplane.status,
         webhooks=None if webhooks is None else webhooks.application.status,
     )

@@ -19,6 +19,7 @@ _log = Logger(namespace="wampush.node")
 def fit_descriptors(settings: Settings) -> Settings:
     """Raise the limit of open files, and return settings whose connections fit into it."""
     before, allowed = descriptor_limit.raise_descriptor_limit()
+    descriptor_limit.make_room(allowed)
     websocket, http, zmq = settings.websocket, settings.http, settings.zmq
     wanted = descriptor_limit.Shares(
         clients=websocket.max_connections,

@@ -5,10 +5,12 @@ Owns: the translation of ``[[topics]]`` and ``[history]``. Must not import: the 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from wampush.broker.backplane.interest import Interest
 from wampush.broker.broker import Broker
 from wampush.broker.delivery.backlog import Timer
 from wampush.broker.delivery.backpressure import Backpressure
@@ -22,10 +24,18 @@ from wampush.broker.history.replays import Replays
 from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.history.visitors import Visitors
 from wampush.broker.ledger import Ledger
+from wampush.broker.mirrors.announcements import Announcements
+from wampush.broker.mirrors.contract import SharedStore
+from wampush.broker.mirrors.mirrors import Mirrors
+from wampush.broker.mirrors.plain_parts import PlainParts
+from wampush.broker.mirrors.publishing import StorePublishing
+from wampush.broker.mirrors.shared_topics import SharedTopics
+from wampush.broker.mirrors.top_check import TopCheck
 from wampush.broker.requests.history import HistoryProcedures
 from wampush.broker.requests.procedures import MayLearn, Procedures
 from wampush.broker.router import Router
 from wampush.choices import CatchUpGap
+from wampush.clock import Clock
 from wampush.config.settings import Settings
 from wampush.config.tables.topics import TopicSettings
 
@@ -43,17 +53,71 @@ def memory_history(
     now: Callable[[], float],
     seconds: Callable[[], float],
     on_forgotten: Callable[[str], None] | None = None,
+    *,
+    is_mirror: bool = False,
 ) -> MemoryHistory | None:
-    """Return the history of all topics; None where no topic keeps anything.
+    """Return the history of all topics; None for a single node where no topic keeps anything.
 
     :param now: the time in seconds since 1970.
     :param seconds: the time in seconds of a clock that never goes back.
     :param on_forgotten: see :class:`MemoryHistory`.
+    :param is_mirror: likewise.
     """
     rules = history_rules(settings.topics)
-    if not rules.any:
+    if not rules.any and not is_mirror:
         return None
-    return MemoryHistory(rules, settings.history.max_bytes, now, seconds, on_forgotten)
+    return MemoryHistory(
+        rules, settings.history.max_bytes, now, seconds, on_forgotten, is_mirror=is_mirror
+    )
+
+
+def shared_topics(
+    store: SharedStore,
+    interest: Interest,
+    *,
+    replays: Replays,
+    gaps: GapReplays | None,
+    router: Router,
+    backpressure: Backpressure,
+    ledger: Ledger,
+    clock: Clock,
+) -> SharedTopics:
+    """Return what has the topics with history of a node that shares them with others.
+
+    :param store: keeps topics for all nodes.
+    :param interest: follows topics.
+    """
+    mirrors = Mirrors(
+        store,
+        interest,
+        history=replays.history,
+        router=router,
+        announcements=Announcements(replays, gaps, ledger),
+        ledger=ledger,
+        clock=clock,
+    )
+    plain_parts = PlainParts(
+        store,
+        lambda topic: mirrors.rule(topic) is not None,
+        interest=interest,
+        router=router,
+    )
+    publishing = StorePublishing(
+        plain_parts,
+        backpressure=backpressure,
+        ledger=ledger,
+        seconds=clock.seconds,
+        call_later=clock.call_later,
+    )
+    return SharedTopics(
+        store,
+        mirrors,
+        publishing=publishing,
+        top_check=TopCheck(store, mirrors, clock.call_later, random.random),
+        plain_parts=plain_parts,
+        router=router,
+        ledger=ledger,
+    )
 
 
 def durable_publishing(
@@ -127,7 +191,8 @@ def history_procedures(settings: Settings, broker: Broker, may_learn: MayLearn) 
     if broker.replays is None:
         return {}
     limit = _replay_bytes(settings)
-    return HistoryProcedures(broker.replays, broker.fanout, may_learn, limit).procedures
+    is_current = _current if broker.mirrors is None else broker.mirrors.is_current
+    return HistoryProcedures(broker.replays, broker.fanout, may_learn, limit, is_current).procedures
 
 
 def history_reader(
@@ -140,7 +205,17 @@ def history_reader(
     if broker.replays is None:
         return None
     limit = settings.history.replay_bytes
-    return HistoryReader(broker.replays.history, limit, marks_restricted=marks_restricted)
+    return HistoryReader(
+        broker.replays.history,
+        limit,
+        marks_restricted=marks_restricted,
+        is_current=_current if broker.mirrors is None else broker.mirrors.is_current,
+    )
+
+
+def _current(_: str) -> bool:
+    """Return True: of a single node, everything is up to date."""
+    return True
 
 
 def _replay_bytes(settings: Settings) -> int:

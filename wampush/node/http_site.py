@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
 
 from wampush import __version__
 from wampush.config.settings import Settings
@@ -23,10 +25,16 @@ from wampush.net.addresses import counting_key
 from wampush.net.trusted_proxies import Proxies
 from wampush.node.build import Node
 from wampush.node.history import history_reader
+from wampush.node.monitoring.all_workers import joined
 from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.nodes_status import nodes_status
 from wampush.node.monitoring.readiness import Problems, Readiness
 from wampush.node.monitoring.scrape import Metrics
 from wampush.node.monitoring.serving import Serving, ServingState
+from wampush.node.under_parent.siblings import Answers, Siblings
+
+#: What workers ask each other.
+_METRICS: Final = "metrics"
 
 
 def make_site(
@@ -38,6 +46,7 @@ def make_site(
     failed_tls_handshakes: Callable[[], int],
     listeners: Problems,
     serving: Serving,
+    siblings: Siblings | None = None,
 ) -> BoundedSite:
     """Return what an endpoint serves: publishing, health, metrics, demo and static files.
 
@@ -48,11 +57,19 @@ def make_site(
     :param failed_tls_handshakes: returns how many have failed.
     :param listeners: returns the WebSocket listeners, each with its problem.
     :param serving: whether the node drains or stops.
+    :param siblings: the other workers; None where there are none.
     :raises OperatorError: the file of the token or the static files cannot be read.
     """
-    readiness = Readiness(serving, _parts(settings, node, listeners))
-    metrics = _metrics(settings, node, readiness, failed_tls_handshakes, lambda: len(site.channels))
-    view = _view(settings, node, metrics, readiness, serving, websocket_url)
+    siblings = Siblings() if siblings is None else siblings
+    worker = siblings.number
+    readiness = Readiness(serving, _parts(settings, node, listeners), worker)
+    metrics = _metrics(
+        settings, node, readiness, failed_tls_handshakes, lambda: len(site.channels), worker
+    )
+    siblings.answer_with(_METRICS, metrics.text)
+    status = _status(settings, node, serving, worker)
+    scrape = _scrape(settings, metrics, siblings, reactor)
+    view = _view(settings, node, scrape, readiness, status, websocket_url)
     access = HttpAccess(secret_files.http_token(settings.http.token_file))
     end = node.broker.ledger.end
     site = HttpEdge(view, node.acknowledged_pushes, access, _limits(settings)).site(
@@ -72,12 +89,15 @@ def _metrics(
     readiness: Readiness,
     failed_tls_handshakes: Callable[[], int],
     http_connections: Callable[[], int],
+    worker: int,
 ) -> Metrics:
     """Return the metrics of a node."""
     pushes = node.acknowledged_pushes
     return Metrics(
         NodeState(
             broker=node.broker,
+            durable=node.durable,
+            backplane=node.backplane,
             backpressure=node.backpressure,
             queued_limit=settings.limits.queued_bytes,
             connections=lambda: len(node.websocket.connections),
@@ -91,8 +111,26 @@ def _metrics(
             push_ids=pushes.ids,
             ready=readiness.by_part,
             replacements=node.replacements,
+            worker=worker,
+            workers=settings.process.workers,
         )
     )
+
+
+def _scrape(
+    settings: Settings, metrics: Metrics, siblings: Siblings, reactor: Any
+) -> Callable[[], bytes | Deferred[bytes]]:
+    """Return the function that makes the body of ``/metrics``."""
+
+    def scrape() -> Deferred[bytes]:
+        def join(others: Answers) -> bytes:
+            # A worker that has no node is not asked.
+            missing = dict.fromkeys(range(1, settings.process.workers + 1))
+            return joined({**missing, **others, siblings.number: metrics.text()})
+
+        return siblings.ask(_METRICS, reactor).addCallback(join)
+
+    return scrape if settings.process.workers > 1 else metrics.text
 
 
 def _parts(settings: Settings, node: Node, listeners: Problems) -> Mapping[str, Problems]:
@@ -103,46 +141,53 @@ def _parts(settings: Settings, node: Node, listeners: Problems) -> Mapping[str, 
         "websocket": listeners,
         "zeromq": node.pull.problems,
         "redis": node.redis.problems,
+        "backplane": lambda: [] if node.backplane is None else node.backplane.problems(),
         "journal": lambda: _journal_problems(settings, node),
         "applications": lambda: [(name, "") for name in applications],
     }
 
 
 def _journal_problems(settings: Settings, node: Node) -> list[tuple[str, str]]:
-    durable = node.broker.durable
+    durable = node.durable
     return [] if durable is None else [(settings.history.database, durable.problem)]
 
 
 def _view(
     settings: Settings,
     node: Node,
-    metrics: Metrics,
+    scrape: Callable[[], bytes | Deferred[bytes]],
     readiness: Readiness,
-    serving: Serving,
+    status: Callable[[], Mapping[str, object]],
     websocket_url: Callable[[str], str | None],
 ) -> HttpView:
     """Return what the port shows of a node."""
     return HttpView(
-        status=_status(node, serving),
+        status=status,
         probed=readiness,
         refusals=node.inspection.refusals,
         refused_handshake=node.inspection.refused_handshake,
-        session=node.inspection.session,
         websocket_url=websocket_url,
         push_address=node.pull.local_address,
-        metrics=metrics.text,
-        listed=node.inspection,
+        metrics=scrape,
+        listed=node.all_nodes,
         topic=_topic(settings, node),
         watch=node.inspection.watch,
     )
 
 
-def _topic(settings: Settings, node: Node) -> Callable[[str, str], Answer]:
+def _topic(settings: Settings, node: Node) -> Callable[[str, str], Deferred[Answer]]:
     """Return the function that answers requests for a topic as operators see it."""
     answers = TopicAnswers(history_reader(settings, node.broker, marks_restricted=True))
+    mirrors = node.broker.mirrors
 
-    def answer(target: str, if_none_match: str) -> Answer:
-        return answers.respond(topic_request(target), None, if_none_match)
+    def answer(target: str, if_none_match: str) -> Deferred[Answer]:
+        asked = topic_request(target)
+        ready: Deferred[None] = Deferred()
+        if mirrors is None:
+            ready.callback(None)
+        else:
+            mirrors.call_when_readable(asked.topic, asked.since, partial(ready.callback, None))
+        return ready.addCallback(lambda _: answers.respond(asked, None, if_none_match))
 
     return answer
 
@@ -157,7 +202,9 @@ def _limits(settings: Settings) -> HttpLimits:
     )
 
 
-def _status(node: Node, serving: Serving) -> Callable[[], Mapping[str, object]]:
+def _status(
+    settings: Settings, node: Node, serving: Serving, worker: int
+) -> Callable[[], Mapping[str, object]]:
     """Return the function that makes the body of ``/healthz``."""
     started = monotonic()
 
@@ -166,7 +213,10 @@ def _status(node: Node, serving: Serving) -> Callable[[], Mapping[str, object]]:
             "status": "stopping" if serving.state is ServingState.STOPPING else "ok",
             "version": __version__,
             "uptime": round(monotonic() - started, 3),
+            "worker": worker,
+            "workers": settings.process.workers,
             **node.inspection.status(),
+            **nodes_status(node.broker, node.core.reactor.seconds()),
         }
 
     return status

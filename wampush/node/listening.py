@@ -72,9 +72,14 @@ class ListeningSockets:
         self._sites.append(factory)
         self._http.append((scheme, self._open("http", endpoint, factory)))
 
-    def pause(self) -> None:
-        """Leave connections to others that listen on the same sockets, until :meth:`accept`."""
-        for _, port in (*self._websocket, *self._http):
+    def pause_websocket(self) -> None:
+        """Leave clients to others that listen on the same sockets, until :meth:`accept`."""
+        for _, port in self._websocket:
+            port.stopReading()
+
+    def pause_http(self) -> None:
+        """Likewise leave connections over HTTP to others."""
+        for _, port in self._http:
             port.stopReading()
 
     def has_requests(self) -> bool:
@@ -126,12 +131,12 @@ class ListeningSockets:
         self, reactor: Any, endpoint: str, factory: Any, carrier: str | None = None
     ) -> listeners.ListeningPort:
         if not tls.uses_tls_table(endpoint):
-            watching: Any = tls.WatchingReactor(reactor, self._failed_handshakes)
-            return listeners.listen(watching, endpoint, factory, carrier)
+            keyed: Any = tls.KeyedReactor(reactor, self._failed_handshakes)
+            return listeners.listen(keyed, endpoint, factory, carrier)
         if self._tls is None:
             self._tls = tls.ServerContext(self._tls_settings, self._failed_handshakes)
-        secured = self._tls.factory(factory)
-        return listeners.listen(reactor, endpoint, secured, tls.carrier_endpoint(endpoint))
+        secured: Any = tls.TlsReactor(reactor, self._tls)
+        return listeners.listen(secured, endpoint, factory, tls.carrier_endpoint(endpoint))
 
     @property
     def failed_tls_handshakes(self) -> int:

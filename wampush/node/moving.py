@@ -98,9 +98,14 @@ class Moving:
         :param on_end: ends this node, when nothing is left for it to do.
         """
         _log.info("handing over to another process")
-        self._serving.drain()
-        self._sockets.pause()
-        handing = HandingOver(stream, self._node, self._reactor)
+        self._sockets.pause_websocket()
+
+        def before_end() -> None:
+            # Until then, pushes over HTTP are published here; they need not wait for sessions.
+            self._serving.drain()
+            self._sockets.pause_http()
+
+        handing = HandingOver(stream, self._node, self._reactor, before_end)
 
         def on_handed_over(result: HandedOver) -> None:
             seconds = self._drain if result.staying else min(self._drain, SHORT_DRAIN)
@@ -125,7 +130,8 @@ class Moving:
             _log.error("the hand-over failed: {error}", error=str(error))
             self._link.hand_over_failed(str(error), goes_on=goes_on)
             if goes_on:
-                self._serving.resume()
+                if not self._serving.takes_more():
+                    self._serving.resume()
                 self._sockets.accept()
             else:
                 on_end()

@@ -16,6 +16,7 @@ from wampush.errors import OperatorError
 from wampush.node.listening import ListeningSockets
 
 if TYPE_CHECKING:
+    from wampush.edges.backplane.redis_bus import RedisBus
     from wampush.node.build import Node
 
 _log = Logger(namespace="wampush.node")
@@ -28,10 +29,26 @@ def reload_files(node: Node, sockets: ListeningSockets) -> None:
     """Read the files again that may change while the daemon runs; each part logs its outcome."""
     node.pull.security.reload()
     node.redis.reload()
+    if node.redis_bus is not None:
+        reload_backplane(node.redis_bus)
     node.authenticator.reload()
     if node.webhooks is not None:
         node.webhooks.reload()
     sockets.reload()
+
+
+def reload_backplane(bus: RedisBus) -> None:
+    """Read password and certificates again; where that fails, the old ones stay in use."""
+    try:
+        bus.reload()
+    except OperatorError as error:
+        _log.warn(
+            "backplane: could not reload the password and certificates, keeping the old ones: "
+            "{error}",
+            error=error,
+        )
+    else:
+        _log.info("backplane: password and certificates reloaded; the next connection uses them")
 
 
 class Comparison(NamedTuple):

@@ -6,7 +6,6 @@ May import everything; only ``twistd_service`` may import it, and late.
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,21 +22,23 @@ from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
 from wampush.net import descriptor_limit
-from wampush.node import reloading
+from wampush.node import reloading, steps
 from wampush.node.default_publishing import decide_publishing
 from wampush.node.descriptors import fit_descriptors
-from wampush.node.exit_summary import summary
 from wampush.node.file_owners import give_files
+from wampush.node.garbage_collection import GarbageCollection, paused_collector
 from wampush.node.handover.records import VERSION
 from wampush.node.listening import ListeningSockets
 from wampush.node.log.output import LogOutput
 from wampush.node.monitoring.serving import Serving
 from wampush.node.moving import Moving
 from wampush.node.options import Account
-from wampush.node.reactor_setup import bound_turns, use_monotonic_clock
+from wampush.node.reactor_setup import bound_turns, handle_directly, use_monotonic_clock
 from wampush.node.signals import Signals
 from wampush.node.under_parent.link import ParentLink
 from wampush.node.under_parent.orphans import end_without_parent
+from wampush.node.under_parent.siblings import Siblings
+from wampush.node.under_parent.worker import node_name
 from wampush.systemd.service_manager import ServiceManager
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class WampushService(Service):
         need not compare them.
     :param log_output: takes the log; None where twistd decides that.
     :param link: to the parent process; None without one.
+    :param siblings: the other workers; None where there are none.
     """
 
     name = "wampush"
@@ -89,15 +91,18 @@ class WampushService(Service):
         load_again: Callable[[], LoadedSettings] | None = None,
         log_output: LogOutput | None = None,
         link: ParentLink | None = None,
+        siblings: Siblings | None = None,
     ) -> None:
         self._loaded = loaded
         self._account = account
         self._load_again = load_again
         self._log_output = log_output
         self._link = link
+        self._siblings = Siblings() if siblings is None else siblings
         self._running_node: _Running | None = None
         self._started_at = monotonic()
         self._stopped: Deferred[None] | None = None
+        self._garbage_collection = GarbageCollection()
         self.serving = Serving()
 
     def setServiceParent(self, parent: Any) -> None:
@@ -115,7 +120,8 @@ class WampushService(Service):
         # Importing these installs the reactor, which twistd must have chosen before.
         from twisted.internet import reactor
 
-        from wampush.node.build import build
+        with paused_collector():
+            from wampush.node.build import build
 
         use_monotonic_clock(reactor)
         signals = Signals(
@@ -129,6 +135,7 @@ class WampushService(Service):
         reactor.callWhenRunning(signals.handle_ends)
         descriptor_limit.load_codecs()
         settings = fit_descriptors(self._loaded.settings)
+        steps.look_at_redis(settings)
         link = self._link
         node = build(
             settings,
@@ -137,6 +144,7 @@ class WampushService(Service):
             self._loaded.folder,
             before_database=(lambda: None) if link is None else link.wait_until_alone,
             takes_over=link is not None and link.takes_over(VERSION, settings.process),
+            name=node_name(self._siblings.number, settings.process.workers),
         )
         sockets = ListeningSockets(reactor, settings.tls, link)
         manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
@@ -145,14 +153,7 @@ class WampushService(Service):
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
         sockets.warn_of_unused(os.environ)
-        decision = decide_publishing(settings.clients.publish, sockets.only_loopback)
-        node.set_publishing(decision.publishing)
-        _log.info(
-            "{scope}{decision}: {reason}",
-            scope="where no permission decides, " if settings.permissions else "",
-            decision=decision.summary,
-            reason=decision.reason,
-        )
+        _set_publishing(settings, node, sockets)
         if self._account is not None:
             give_files(self._account, settings, node, sockets)
 
@@ -164,7 +165,7 @@ class WampushService(Service):
         for url in sockets.websocket_urls:
             _log.info("WAMP v1 on {url}", url=url)
         if self._link is None:
-            _pull(node)
+            steps.pull(node)
         else:
             node.pull.inherit(self._link.pull_socket)
         if settings.http.listen != "off":
@@ -173,7 +174,8 @@ class WampushService(Service):
     def _open_http(
         self, settings: Settings, reactor: Any, node: Node, sockets: ListeningSockets
     ) -> None:
-        from wampush.node.http_site import make_site
+        with paused_collector():
+            from wampush.node.http_site import make_site
 
         site = make_site(
             settings,
@@ -183,6 +185,7 @@ class WampushService(Service):
             failed_tls_handshakes=lambda: sockets.failed_tls_handshakes,
             listeners=sockets.problems,
             serving=self.serving,
+            siblings=self._siblings,
         )
         sockets.open_http(settings.http.listen, site)
         for url in sockets.http_urls:
@@ -198,12 +201,10 @@ class WampushService(Service):
         if self._running_node is not None:
             self._running_node.node.start_measuring()
             bound_turns(reactor, self._running_node.node.pull.read_next)
+            handle_directly(reactor)
             if self._link is None:
-                _serve(self._running_node)
-        # What is loaded by now stays: the collector need not walk it again for every generation of
-        # sessions.
-        gc.collect()
-        gc.freeze()
+                steps.serve(self._running_node.node)
+        self._garbage_collection.start()
         if self._log_output is not None:
             self._log_output.write_in_thread(reactor)
         # Until the reactor runs, a signal would end the process at once.
@@ -224,10 +225,8 @@ class WampushService(Service):
         running, link = self._running_node, self._link
         if running is None or link is None:
             return
-        drain = self._loaded.settings.process.drain
-        moving = Moving(
-            running.node, running.sockets, link, reactor, serving=self.serving, drain=drain
-        )
+        drain, serving = self._loaded.settings.process.drain, self.serving
+        moving = Moving(running.node, running.sockets, link, reactor, serving=serving, drain=drain)
         end_without_parent(link.fileno(), drain + ORPHAN_SECONDS)
         link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, stopping.stop))
         link.ready()
@@ -241,11 +240,11 @@ class WampushService(Service):
             link.failed("the node whose sessions it was to take over has ended")
             return
         try:
-            _pull(running.node)
+            steps.pull(running.node)
         except OperatorError as error:
             link.failed(str(error))
             return
-        _serve(running)
+        steps.serve(running.node)
         running.sockets.accept()
         self._on_ready()
         link.serving(_status(running), report)
@@ -277,10 +276,10 @@ class WampushService(Service):
         ended: list[Deferred[Any]] = [
             running.sockets.close_websocket(),
             node.redis.stop().addCallback(
-                lambda _: _stop_clients(node, max(begun + patience - monotonic(), 0.0))
+                lambda _: steps.stop_clients(node, max(begun + patience - monotonic(), 0.0))
             ),
         ]
-        gatherResults(ended).addCallback(
+        gatherResults(ended).addCallback(lambda _: steps.leave_others(node)).addCallback(
             lambda _: self._on_clients_gone(
                 running, max(begun + patience + REST_SECONDS - monotonic(), MIN_PATIENCE)
             )
@@ -301,8 +300,7 @@ class WampushService(Service):
         node.authenticator.close()
         node.backpressure.stop()
         node.stop_measuring()
-        if node.broker.occupancy is not None:
-            node.broker.occupancy.stop()
+        self._garbage_collection.stop()
         ended = [running.sockets.close_http(), node.components.stop(), node.apps.stop(patience)]
         if node.webhooks is not None:
             ended.append(node.webhooks.stop(patience))
@@ -328,7 +326,7 @@ class WampushService(Service):
             running.node.access_log.flush()
         _log.info(
             "stopped: {summary}",
-            summary=summary(running.node.broker.ledger, monotonic() - self._started_at),
+            summary=steps.summary(running.node.broker.ledger, monotonic() - self._started_at),
         )
         running.manager.close()
         stopped.callback(result)
@@ -363,16 +361,16 @@ class WampushService(Service):
             self._link.reloaded(changed=outcome.changed, problem=outcome.problem)
 
 
-def _pull(node: Node) -> None:
-    """Bind and connect the ZeroMQ sockets."""
-    for address in node.pull.start():
-        _log.info("pulling pushes from {address}", address=address)
-
-
-def _serve(running: _Running) -> None:
-    """Start what clients and sources need besides sockets."""
-    running.node.websocket.start()
-    running.node.redis.start()
+def _set_publishing(settings: Settings, node: Node, sockets: ListeningSockets) -> None:
+    """Decide which clients may publish where no permission decides, and log it."""
+    decision = decide_publishing(settings.clients.publish, sockets.only_loopback)
+    node.set_publishing(decision.publishing)
+    _log.info(
+        "{scope}{decision}: {reason}",
+        scope="where no permission decides, " if settings.permissions else "",
+        decision=decision.summary,
+        reason=decision.reason,
+    )
 
 
 def _status(running: _Running) -> str:
@@ -383,12 +381,3 @@ def _status(running: _Running) -> str:
 
 def _report_to_log(problem: str) -> None:
     _log.warn("systemd: {problem}", problem=problem)
-
-
-def _stop_clients(node: Node, patience: float) -> Deferred[None]:
-    """End the connections of clients once they have got what was published.
-
-    :param patience: seconds that they have for that.
-    """
-    node.broker.flush()
-    return node.websocket.stop(patience)

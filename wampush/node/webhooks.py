@@ -63,7 +63,7 @@ class NodeWebhooks:
             clock=reactor,
         )
         if self.application.watches_topics and broker.occupancy is not None:
-            broker.occupancy.watch(settings.topics, self.application.on_topic)
+            broker.occupancy.watch(settings.topics, self.application.on_topic, is_of_node=False)
         _log.info(
             "webhooks: sending requests about {events} to {url}",
             url=settings.url,

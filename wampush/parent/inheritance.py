@@ -32,7 +32,9 @@ class Inheritance:
     :param status_pipe: the descriptor on which twistd's first process waits for the start; -1 for
         none.
     :param passed: the names of the sockets that the service manager has passed.
-    :param listening: the sockets that are open: use, address, number and descriptor of each.
+    :param workers: how many workers there are to be.
+    :param listening: the sockets that are open: use, address, number, worker and descriptor of
+        each.
     """
 
     arguments: Sequence[str]
@@ -47,14 +49,15 @@ class Inheritance:
     pid_file: str = ""
     status_pipe: int = -1
     passed: Sequence[str] = ()
-    listening: Sequence[tuple[str, str, int, int]] = ()
+    workers: int = 1
+    listening: Sequence[tuple[str, str, int, int, int]] = ()
 
     def written(self) -> int:
         """Write the record to a file in memory; return its descriptor, which is inherited."""
         descriptor = os.memfd_create(_NAME, 0)
         os.write(descriptor, json.dumps(asdict(self)).encode())
         os.lseek(descriptor, 0, os.SEEK_SET)
-        for _, _, _, each in self.listening:
+        for *_, each in self.listening:
             os.set_inheritable(each, True)
         if self.status_pipe >= 0:
             os.set_inheritable(self.status_pipe, True)
@@ -67,7 +70,7 @@ class Inheritance:
         os.close(descriptor)
         fields["listening"] = [tuple(each) for each in fields["listening"]]
         inheritance = cls(**fields)
-        for _, _, _, each in inheritance.listening:
+        for *_, each in inheritance.listening:
             os.set_inheritable(each, False)
         if inheritance.status_pipe >= 0:
             os.set_inheritable(inheritance.status_pipe, False)

@@ -139,12 +139,28 @@ class Log:
         is_json: bool = False,
         has_time: bool = True,
         now: Callable[[], float] = time.time,
+        worker: Callable[[], int] = lambda: 0,
     ) -> None:
         self._write = write
         self._least = _LEVELS.index(level)
         self._is_json = is_json
         self._has_time = has_time
         self._now = now
+        self._worker = worker
+
+    def about(self, worker: Callable[[], int]) -> Log:
+        """Return a log of the same form for lines about one worker.
+
+        :param worker: returns its number; 0 where there is only one.
+        """
+        return Log(
+            self._write,
+            level=_LEVELS[self._least],
+            is_json=self._is_json,
+            has_time=self._has_time,
+            now=self._now,
+            worker=worker,
+        )
 
     def info(self, text: str, /, **fields: object) -> None:
         """Log what is normal.
@@ -171,20 +187,24 @@ class Log:
         if _LEVELS.index(level) < self._least:
             return
         message = text.format_map(fields) if fields else text
+        worker = self._worker()
         if self._is_json:
             event: dict[str, object] = {
                 "time": self._time(),
                 "level": level,
                 "logger": namespace,
-                "message": message,
             }
+            if worker:
+                event["worker"] = worker
+            event["message"] = message
             if fields:
                 event["fields"] = dict(fields)
             self._write(f"{json.dumps(event, default=str)}\n", level)
             return
         when = f"{self._time()} " if self._has_time else ""
+        about = f"worker {worker}: " if worker else ""
         line = message.replace("\n", "\n\t")
-        self._write(printable_lines(f"{when}[{namespace}#{level}] {line}\n"), level)
+        self._write(printable_lines(f"{when}[{namespace}#{level}] {about}{line}\n"), level)
 
     def _time(self) -> str:
         return time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(self._now()))

@@ -10,9 +10,9 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
-from wampush.parent.limits import Limits, limits_of
 from wampush.parent.log import Log
-from wampush.parent.node_process import NodeProcess, NodeState
+from wampush.parent.nodes.limits import Limits, limits_of
+from wampush.parent.nodes.node_process import NodeProcess, NodeState
 
 #: Seconds that a node has to end after its connections are gone, or in a hurry.
 END_SECONDS: Final = 8.0

@@ -18,13 +18,13 @@ from typing import Final
 from wampush.parent.command_socket import Answer, CommandSocket
 from wampush.parent.event_loop import EventLoop
 from wampush.parent.inheritance import Inheritance
-from wampush.parent.launcher import Command, Launcher
-from wampush.parent.limits import Limits
-from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Destination, standard_log, write_in_time
-from wampush.parent.node_process import NodeProcess
-from wampush.parent.output_lines import OutputLines
-from wampush.parent.supervision import Supervision
+from wampush.parent.nodes.launcher import Command, Launcher
+from wampush.parent.nodes.limits import Limits
+from wampush.parent.nodes.node_process import NodeProcess
+from wampush.parent.nodes.output_lines import OutputLines
+from wampush.parent.sockets.listening_sockets import ListeningSockets
+from wampush.parent.workers import Workers
 from wampush.systemd.notifications import Notifier
 
 _SIGNALS: Final = (
@@ -61,8 +61,8 @@ class ParentProcess:
             environment.pop(name, None)
         sockets = ListeningSockets(inheritance.passed)
         sockets.keep_from_children()
-        for use, address, number, descriptor in inheritance.listening:
-            sockets.adopt(use, address, number, socket.socket(fileno=descriptor))
+        for use, address, number, worker, descriptor in inheritance.listening:
+            sockets.adopt(use, address, number, worker, socket.socket(fileno=descriptor))
         launcher = Launcher(
             Command(inheritance.arguments, environment, inheritance.folder),
             is_relayed=destination.is_relayed,
@@ -71,7 +71,8 @@ class ParentProcess:
             now=monotonic,
         )
         self._launcher = launcher
-        self._supervision = Supervision(
+        self._workers = Workers(
+            inheritance.workers,
             launch=self._launch,
             sockets=sockets,
             limits=Limits(inheritance.ready, inheritance.hang, inheritance.drain),
@@ -86,8 +87,8 @@ class ParentProcess:
 
         :returns: the status for the process to end with; negative for a signal.
         """
-        self._supervision.start()
-        self._loop.run(self._supervision.next_time, self._supervision.on_time)
+        self._workers.start()
+        self._loop.run(self._workers.next_time, self._workers.on_time)
         if self._commands is not None:
             self._commands.close()
         self._loop.close()
@@ -137,8 +138,8 @@ class ParentProcess:
 
     # What happens.
 
-    def _launch(self) -> NodeProcess:
-        node = self._launcher.launch()
+    def _launch(self, worker: int) -> NodeProcess:
+        node = self._launcher.launch(worker)
         self._loop.watch(node.channel.fileno(), lambda: self._on_channel(node))
         for each in node.outputs:
             self._watch_output(each)
@@ -157,7 +158,7 @@ class ParentProcess:
     def _on_channel(self, node: NodeProcess) -> None:
         try:
             while (message := node.channel.receive()) is not None:
-                self._supervision.on_message(node, message)
+                self._workers.on_message(node, message)
                 message.close_descriptors()
         except ConnectionError:
             # The process is ending; if it is not, it gives no signs of life any more.
@@ -167,16 +168,16 @@ class ParentProcess:
         if number == signal.SIGCHLD:
             self._reap()
         elif number in (signal.SIGTERM, signal.SIGINT):
-            self._supervision.stop(number)
+            self._workers.stop(number)
         elif number == signal.SIGHUP:
-            self._supervision.reload()
+            self._workers.reload()
         elif number == signal.SIGUSR2:
-            self._supervision.upgrade()
+            self._workers.upgrade()
         elif number == signal.SIGUSR1:
             self._output.rotate()
 
     def _reap(self) -> None:
-        for node in list(self._supervision.nodes):
+        for node in self._workers.nodes:
             process, status = os.waitpid(node.pid, os.WNOHANG)
             if process:
                 self._on_channel_of_ended(node)
@@ -184,7 +185,7 @@ class ParentProcess:
                     each.read_rest()
                     if each.descriptor >= 0:
                         self._loop.unwatch(each.descriptor)
-                self._supervision.on_ended(node, os.waitstatus_to_exitcode(status))
+                self._workers.on_ended(node, os.waitstatus_to_exitcode(status))
 
     def _on_channel_of_ended(self, node: NodeProcess) -> None:
         """Take the last messages of a node."""
@@ -194,11 +195,12 @@ class ParentProcess:
         if self._loop.watches(descriptor):
             self._loop.unwatch(descriptor)
 
-    def _on_error_lines(self, text: str) -> None:
+    def _on_error_lines(self, worker: int, text: str) -> None:
         """Write what a node has written to standard error where it is seen."""
         if self._destination.kind in ("file", "syslog"):
+            log = self._log.about(lambda: worker if self._workers.are_several else 0)
             for line in text.splitlines():
-                self._log.log("error", line, {}, "stderr")
+                log.log("error", line, {}, "stderr")
         else:
             with contextlib.suppress(OSError):
                 write_in_time(2, text)
@@ -233,9 +235,9 @@ class ParentProcess:
 
     def _on_command(self, command: str, answer: Answer) -> None:
         if command == "upgrade":
-            self._supervision.upgrade(answer)
+            self._workers.upgrade(answer)
         elif command == "reload":
-            self._supervision.reload(answer)
+            self._workers.reload(answer)
         else:
             answer(False, f"unknown command {command!r}")
 

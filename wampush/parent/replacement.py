@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from wampush.parent.node_process import NodeProcess, NodeState
+from wampush.parent.nodes.node_process import NodeProcess, NodeState
 
 UPGRADE: Final = "upgrade"
 RELOAD: Final = "reload"

@@ -6,8 +6,8 @@ Owns: when a node may have one, and the answer. Must not import: Twisted.
 from __future__ import annotations
 
 from wampush.control_channel import Message
-from wampush.parent.listening_sockets import ListeningSockets, NotManaged, description_of
-from wampush.parent.node_process import NodeProcess, NodeState
+from wampush.parent.nodes.node_process import NodeProcess, NodeState
+from wampush.parent.sockets.listening_sockets import ListeningSockets, NotManaged, description_of
 
 
 def answer_request(node: NodeProcess, message: Message, sockets: ListeningSockets) -> None:
@@ -18,7 +18,7 @@ def answer_request(node: NodeProcess, message: Message, sockets: ListeningSocket
         return
     address = (message.text("use"), message.text("address"), message.number("number"))
     try:
-        listening = sockets.get(*address)
+        listening = sockets.get(*address, worker=node.worker)
     except NotManaged:
         node.send("listening", {"is_unmanaged": True})
     except OSError as error:

@@ -1,79 +1,75 @@
-"""When nodes are started, replaced and ended.
+"""When the nodes of a worker are started, replaced and ended.
 
-Owns: the decisions of the parent. What happens comes in as calls, and what is to be done goes out
-through objects that are handed in, so that it can be tested without processes.
-Must not import: Twisted; the event loop.
+Owns: the decisions about one worker. What happens comes in as calls, and what is to be done goes
+out through objects that are handed in, so that it can be tested without processes.
+Must not import: Twisted; the event loop; the other workers.
 """
 
 from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from wampush.control_channel import Message
-from wampush.parent.backoff import Backoff
-from wampush.parent.limits import Limits
-from wampush.parent.listening_sockets import ListeningSockets
 from wampush.parent.log import Log
-from wampush.parent.node_process import NodeProcess, NodeState
+from wampush.parent.nodes.backoff import Backoff
+from wampush.parent.nodes.limits import Limits, wanted_workers
+from wampush.parent.nodes.node_process import NodeProcess, NodeState
 from wampush.parent.patience import END_SECONDS, Patience
-from wampush.parent.reloads import Reloads
-from wampush.parent.replacement import RELOAD, UPGRADE, Answer, Replacement
+from wampush.parent.replacement import Answer, Replacement
 from wampush.parent.socket_requests import answer_request
-from wampush.parent.surroundings import Surroundings
-from wampush.parent.targets import HTTP, PULL, WEBSOCKET
+from wampush.parent.sockets.listening_sockets import ListeningSockets
+from wampush.parent.worker_events import WorkerEvents
 
-_ALL: Final = (WEBSOCKET, HTTP, PULL)
 #: How a node ends that has put its sockets in order.
 _ORDERLY: Final = (0, -signal.SIGTERM, -signal.SIGINT)
 
 
 class Supervision:
-    """Runs one node, starts it again after a crash, and replaces it on demand.
+    """Runs the node of one worker, starts it again after a crash, and replaces it on demand.
 
+    :param worker: its number.
     :param launch: starts a node.
     :param sockets: the listening sockets.
     :param limits: how long things may take.
-    :param log: for lines of the parent.
+    :param log: for lines about the worker.
     :param now: returns the monotonic time.
-    :param surroundings: those that watch the parent.
+    :param events: takes what concerns all workers.
     """
 
     def __init__(
         self,
+        worker: int,
         *,
         launch: Callable[[], NodeProcess],
         sockets: ListeningSockets,
         limits: Limits,
         log: Log,
         now: Callable[[], float],
-        surroundings: Surroundings,
+        events: WorkerEvents,
     ) -> None:
+        self.worker: Final = worker
         self._launch = launch
         self._sockets = sockets
         self._patience = Patience(limits, log)
         self._log = log
         self._now = now
-        self._surroundings = surroundings
+        self._events = events
         self._backoff = Backoff()
         #: The node that serves, or is going to.
-        self._current: NodeProcess | None = None
+        self.current: NodeProcess | None = None
         self._replacement: Replacement | None = None
         #: All whose process has not ended.
         self.nodes: list[NodeProcess] = []
         self._start_at: float | None = None
         self._has_served = False
-        #: The signal that has begun the end; 0 before that.
-        self._stopping = 0
-        self._is_over = False
-        self._reloads = Reloads(log, surroundings, partial(self.replace, RELOAD))
+        self._is_stopping = False
 
     @property
     def serves(self) -> bool:
         """Whether a node serves."""
-        return self._current is not None and self._current.state is NodeState.SERVING
+        return self.current is not None and self.current.state is NodeState.SERVING
 
     def start(self) -> None:
         """Start the first node."""
@@ -85,8 +81,8 @@ class Supervision:
         """Handle a message of a node; kinds that are not known are ignored."""
         node.last_sign = self._now()
         if message.kind == "heartbeat":
-            if node is self._current:
-                self._surroundings.on_sign_of_life()
+            if node is self.current:
+                self._events.on_sign_of_life(self.worker)
         elif message.kind == "listen":
             answer_request(node, message, self._sockets)
         elif message.kind == "exclusive":
@@ -98,7 +94,7 @@ class Supervision:
         elif message.kind == "failed":
             self._on_failed(node, message.text("reason"))
         elif message.kind == "reloaded":
-            self._reloads.on_reloaded(node, message)
+            self._events.on_reloaded(node, message)
         elif message.kind == "hello":
             self._on_hello(node, message)
         elif message.kind == "handed_over":
@@ -113,8 +109,8 @@ class Supervision:
         if replacement is not None and replacement.node is node:
             replacement.is_irrevocable = True
             self._patience.expect_ready(node, self._now(), behind_another=True)
-            if self._current is not None:
-                self._patience.ask_to_end(self._current, self._now())
+            if self.current is not None:
+                self._patience.ask_to_end(self.current, self._now())
         self._let_in_alone()
 
     def _let_in_alone(self) -> None:
@@ -129,17 +125,19 @@ class Supervision:
         node.move(NodeState.READY)
         node.deadline = None
         replacement = self._replacement
-        if replacement is not None and replacement.node is node and self._current is not None:
-            self._take_turns(replacement, self._current)
+        if replacement is not None and replacement.node is node and self.current is not None:
+            self._take_turns(replacement, self.current)
         else:
             self._let_serve(node)
 
     def _on_hello(self, node: NodeProcess, message: Message) -> None:
         """Answer a node that asks whether it is going to take sessions over."""
         node.hand_over_version = message.number("hand_over")
-        self._patience.apply(node, message.fields.get("limits"))
+        limits = message.fields.get("limits")
+        node.wanted_workers = wanted_workers(limits)
+        self._patience.apply(node, limits)
         new = self._replacement
-        takes_over = new is not None and new.node is node and new.can_move_from(self._current)
+        takes_over = new is not None and new.node is node and new.can_move_from(self.current)
         node.send("role", {"takes_over": takes_over})
 
     def _take_turns(self, replacement: Replacement, old: NodeProcess) -> None:
@@ -160,7 +158,7 @@ class Supervision:
             self._patience.ask_to_end(replacement.node, self._now())
 
     def _begin_serving(self, node: NodeProcess) -> None:
-        self._current = node
+        self.current = node
         node.move(NodeState.SERVING)
         node.last_sign = self._now()
 
@@ -176,12 +174,12 @@ class Supervision:
             self._begin_serving(node)
             self._patience.watch_for_hangs(node)
         node.serving_since = self._now()
-        if node is self._current:
-            self._sockets.keep_only(node.addresses)
+        if node is self.current:
+            self._sockets.keep_only(node.addresses, self.worker)
         if not self._has_served:
             self._log.info("serving: node is process {process}", process=node.pid)
         self._has_served = True
-        self._surroundings.on_serving(message.text("status"))
+        self._events.on_serving(message.text("status"))
         replacement = self._replacement
         if replacement is not None and replacement.node is node:
             self._replacement = None
@@ -189,7 +187,6 @@ class Supervision:
             text += f"; {report}" if (report := message.text("report")) else ""
             self._log.info("{kind}: {text}", kind=replacement.kind, text=text)
             replacement.answer(True, text, node)
-            self._surroundings.on_reloaded()
 
     def _on_failed(self, node: NodeProcess, reason: str) -> None:
         """End a node that cannot go on."""
@@ -209,42 +206,41 @@ class Supervision:
         node.close()
         self.nodes.remove(node)
         if node.has_served and status not in _ORDERLY:
-            self._sockets.let_in()
-        if node is self._current:
-            self._reloads.give_up(f"process {node.pid} has ended: {reason}")
+            self._sockets.let_in(self.worker)
+        if node is self.current:
+            self._events.on_lost(node, f"process {node.pid} has ended: {reason}")
         replacement = self._replacement
         if replacement is not None and replacement.node is node:
             self._on_new_node_ended(replacement, reason)
-        elif node is self._current:
-            self._current = None
-            if not self._stopping:
+        elif node is self.current:
+            self.current = None
+            if not self._is_stopping:
                 self._on_current_ended(node, was, reason, status)
-        elif node.fault and not self._stopping:
+        elif node.fault and not self._is_stopping:
             self._log.error("process {process} was ended: {why}", process=node.pid, why=reason)
         self._let_in_alone()
-        self._end_if_all_have()
+        self._report_end()
 
     def _on_new_node_ended(self, replacement: Replacement, reason: str) -> None:
         """Give up a replacement whose node has ended."""
         self._replacement = None
         node = replacement.node
-        has_old = self._current is not node and self.serves and not replacement.is_irrevocable
+        has_old = self.current is not node and self.serves and not replacement.is_irrevocable
         consequence = "the running one goes on" if has_old else "starting it again"
         text = f"the new node has not become ready: {reason}"
-        if not self._stopping:
+        if not self._is_stopping:
             self._log.error(
                 "{kind} failed, {consequence}: {text}",
                 kind=replacement.kind,
                 consequence=consequence,
                 text=text,
             )
-            self._surroundings.on_reloaded()
-        if node is self._current:
-            self._current = None
-        if self._current is not None:
+        if node is self.current:
+            self.current = None
+        if self.current is not None:
             # Nobody would accept from those that only the new one has asked for.
-            self._sockets.keep_only(self._current.addresses)
-        replacement.answer(False, text, self._current)
+            self._sockets.keep_only(self.current.addresses, self.worker)
+        replacement.answer(False, text, self.current)
         if not self.serves:
             self._start_later(self._backoff.after(0.0))
 
@@ -252,17 +248,16 @@ class Supervision:
         self, node: NodeProcess, was: NodeState, reason: str, status: int
     ) -> None:
         """Handle a crash."""
-        replacement = self._replacement
-        if replacement is not None:
+        if self._replacement is not None:
             # The new one serves as soon as it is ready; if it was taking over, it fails.
             if was is not NodeState.LEAVING:
                 self._log.error("process {process} has ended: {why}", process=node.pid, why=reason)
             return
-        if not self._has_served:
+        if not self._has_served and not self._events.has_served:
             # The first start fails as it does without a parent; the node has said why, if it could.
             if node.fault or status < 0:
                 self._log.error("process {process} was ended: {why}", process=node.pid, why=reason)
-            self._finish(status if status > 0 else 1)
+            self._events.on_not_started(self.worker, status if status > 0 else 1)
             return
         since = node.serving_since
         served = 0.0 if since is None else self._now() - since
@@ -276,7 +271,7 @@ class Supervision:
         self._start_later(delay)
 
     def _start_later(self, delay: float) -> None:
-        if self._stopping:
+        if self._is_stopping:
             return
         if delay:
             self._start_at = self._now() + delay
@@ -286,11 +281,11 @@ class Supervision:
     def _start_node(self) -> None:
         self._start_at = None
         try:
-            self._current = self._launched()
+            self.current = self._launched()
         except OSError as error:
             self._log.error("cannot start a node: {error}", error=error)
-            if not self._has_served:
-                self._finish(1)
+            if not self._has_served and not self._events.has_served:
+                self._events.on_not_started(self.worker, 1)
                 return
             self._start_at = self._now() + max(self._backoff.after(0.0), END_SECONDS)
 
@@ -300,85 +295,52 @@ class Supervision:
         self.nodes.append(node)
         return node
 
-    # What operators ask for.
+    # What is asked for.
 
-    def replace(self, kind: str, answer: Answer | None = None) -> None:
+    def replace(self, kind: str, answer: Answer) -> None:
         """Replace the node by a new one, from the code and the configuration on disk.
+
+        A node that does not serve yet is not waited for, because it may be an old version that
+        never does.
 
         :param kind: what it is called.
         :param answer: takes the outcome.
         """
-        refusal = ""
-        if self._stopping:
-            refusal = "wampush is stopping"
-        elif self._replacement is not None:
-            refusal = f"another {self._replacement.kind} is under way"
-        elif not self.serves:
-            refusal = "no node serves yet; one is being started from what is on disk"
-        if refusal:
-            self._log.warn("{kind} refused: {why}", kind=kind, why=refusal)
-            if answer is not None:
-                answer(False, refusal)
-            return
-        self._surroundings.on_reloading()
         try:
             node = self._launched()
         except OSError as error:
-            self._surroundings.on_reloaded()
             self._log.error("{kind} failed: {error}", kind=kind, error=error)
-            if answer is not None:
-                answer(False, str(error))
+            answer(False, str(error))
             return
-        self._replacement = Replacement(kind, node, self._now())
-        if answer is not None:
-            self._replacement.answers.append(answer)
+        if not self.serves:
+            self._give_up_start()
+        self._replacement = Replacement(kind, node, self._now(), [answer])
         self._log.info("{kind}: process {process} is starting", kind=kind, process=node.pid)
 
-    def reload(self, answer: Answer | None = None) -> None:
-        """Have keys read again, and replace the node if settings have changed.
-
-        :param answer: takes the outcome.
-        """
-        if self._current is None or not self.serves or self._stopping or self._replacement:
-            self.replace(RELOAD, answer)
-            return
-        self._reloads.ask(self._current, answer)
-
-    def upgrade(self, answer: Answer | None = None) -> None:
-        """Replace the node, whether or not anything has changed."""
-        self.replace(UPGRADE, answer)
-
-    def stop(self, number: int) -> None:
-        """End all nodes, and then this process; the second time, hurry.
-
-        :param number: of the signal that asks for it.
-        """
-        is_first = not self._stopping
-        self._stopping = self._stopping or number
+    def _give_up_start(self) -> None:
+        """End a node that does not serve yet, and plan no other one."""
         self._start_at = None
-        if is_first:
-            self._surroundings.on_stopping()
-            # HTTP shows how far the end is.
-            self._sockets.close((WEBSOCKET, PULL))
-            self._log.info("{signal}: stopping", signal=signal.Signals(number).name)
-            if self._replacement is not None:
-                self._replacement.answer(False, "wampush is stopping")
+        starting, self.current = self.current, None
+        if starting is not None:
+            self._patience.ask_to_end(starting, self._now())
+
+    def stop(self) -> None:
+        """End all nodes; the second time, hurry."""
+        is_first = not self._is_stopping
+        self._is_stopping = True
+        self._start_at = None
+        if is_first and self._replacement is not None:
+            self._replacement.answer(False, "wampush is stopping")
         for node in self.nodes:
             if is_first:
                 self._patience.ask_to_end(node, self._now())
             else:
                 self._patience.hurry(node, self._now())
-        self._end_if_all_have()
+        self._report_end()
 
-    def _end_if_all_have(self) -> None:
-        if self._stopping and not self.nodes:
-            self._finish(-self._stopping)
-
-    def _finish(self, status: int) -> None:
-        if not self._is_over:
-            self._is_over = True
-            self._sockets.close(_ALL)
-            self._surroundings.on_over(status)
+    def _report_end(self) -> None:
+        if self._is_stopping and not self.nodes:
+            self._events.on_all_ended(self.worker)
 
     def next_time(self) -> float:
         """Return when :meth:`on_time` is needed next."""
@@ -393,8 +355,5 @@ class Supervision:
         :param now: the time; everything that has happened before it has been handled.
         """
         self._patience.look(self.nodes, now)
-        if self._has_served and not self.serves and not self._stopping:
-            # The node that comes has its own time; a service manager need not end everything.
-            self._surroundings.on_sign_of_life()
         if self._start_at is not None and now >= self._start_at:
             self._start_node()

@@ -12,16 +12,16 @@ class Surroundings(Protocol):
     """What the parent tells those that watch it."""
 
     def on_serving(self, status: str) -> None:
-        """Take note that a node serves.
+        """Take note that all workers serve, or how many of them do after the first time.
 
-        :param status: what the node says about itself, in one line.
+        :param status: about that, in one line.
         """
 
     def on_sign_of_life(self) -> None:
-        """Take note that the node that serves has given a sign of life."""
+        """Take note that all nodes that serve have given a sign of life."""
 
     def on_reloading(self) -> None:
-        """Take note that the node is being replaced, or reads its files again."""
+        """Take note that nodes are being replaced, or read their files again."""
 
     def on_reloaded(self) -> None:
         """Take note that this is over."""

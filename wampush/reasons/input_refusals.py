@@ -102,6 +102,28 @@ class Refusal(Enum):
         "and send it again.",
     )
 
+    BACKPLANE_AWAY = Reason(
+        "backplane-away",
+        Fault.OPERATOR,
+        "Redis, which joins the nodes, did not take it, so that nobody got it; see backplane in"
+        " /readyz, and send it again.",
+    )
+
+    # A message of another node.
+    NODE_VERSION = Reason(
+        "node-version",
+        Fault.OPERATOR,
+        "Another node sends messages of a version that this node does not know; run versions of "
+        "wampush side by side that know each other's messages.",
+    )
+    NODE_FORM = Reason(
+        "node-form",
+        Fault.OPERATOR,
+        "This is not a message of a node; something else publishes to the channels of the "
+        "backplane. Give each installation a backplane.prefix of its own, and write access to "
+        "nobody else.",
+    )
+
     # A push over HTTP.
     NO_ACCESS = Reason(
         "no-access",
@@ -205,8 +227,8 @@ class Refusal(Enum):
         "too-many-pending",
         Fault.CLIENT,
         "The session already has limits.pending_per_session requests, or "
-        "limits.pending_bytes_per_session bytes of requests, that application code has "
-        "not decided yet.",
+        "limits.pending_bytes_per_session bytes of requests, that wait for application code or "
+        "for Redis.",
     )
     SESSION_MEMORY = Reason(
         "session-memory",
@@ -235,7 +257,9 @@ class Refusal(Enum):
         "The application failed or took too long to decide, so the request was refused.",
     )
     SESSION_ENDED = Reason(
-        "session-ended", Fault.CLIENT, "The session ended before the application had decided."
+        "session-ended",
+        Fault.CLIENT,
+        "The session ended while the request waited for application code or for Redis.",
     )
     PREFIX_TOO_LONG = Reason(
         "prefix-too-long", Fault.CLIENT, "The prefix and its URI exceed limits.topic_bytes."

@@ -6,6 +6,7 @@ Must not import: ZeroMQ, or anything that installs a reactor.
 """
 
 from wampush.client.errors import CallFailed
+from wampush.testing.bus import InMemoryBus
 from wampush.testing.memory_client import Call, Event, InMemoryClient, NotAnswered
 from wampush.testing.memory_server import InMemoryServer
 from wampush.testing.ports import reserved_ports
@@ -16,6 +17,7 @@ __all__ = [
     "Call",
     "CallFailed",
     "Event",
+    "InMemoryBus",
     "InMemoryClient",
     "InMemoryServer",
     "NotAnswered",

@@ -15,6 +15,7 @@ from wampush import __version__
 from wampush.apps import App, ConnectRequest, Identity
 from wampush.apps.python import json_values
 from wampush.apps.python.loading import check_apps, load_apps
+from wampush.broker.backplane.contract import Accepted
 from wampush.broker.identity import ANONYMOUS
 from wampush.broker.ledger import Source
 from wampush.broker.requests.connect_request import ConnectAttempt
@@ -24,6 +25,7 @@ from wampush.edges.auth.authenticator import Authenticator
 from wampush.errors import PublicationRefused
 from wampush.node.core import make_core, make_requests
 from wampush.node.default_publishing import decide_publishing
+from wampush.testing.bus import InMemoryBus
 from wampush.testing.clock import ThreadedClock
 from wampush.testing.memory_client import InMemoryClient, NotAnswered
 from wampush.testing.wire import MemoryOutbox, MemoryPeer
@@ -46,6 +48,8 @@ class InMemoryServer:
     :param config: a TOML file.
     :param settings: settings by dotted key, such as ``{"clients.publish": "always"}``; they
         override the file. The environment is ignored.
+    :param bus: joins it to all other servers with the same bus, as ``backplane.url`` does.
+    :param name: that the other servers know it by; "" for the name of the machine.
     :raises ConfigErrors: a setting is wrong.
     :raises OperatorError: an application cannot be used.
     """
@@ -55,6 +59,8 @@ class InMemoryServer:
         *apps: App,
         config: str | Path | None = None,
         settings: Mapping[str, object] | None = None,
+        bus: InMemoryBus | None = None,
+        name: str = "",
     ) -> None:
         path = None if config is None else Path(config)
         loaded = load(path, {}, settings or {})
@@ -65,10 +71,15 @@ class InMemoryServer:
         else:
             named = dict(load_apps(loaded.settings.apps, loaded.folder))
         #: Twisted's clock for tests; a handler's ``reactor`` may be replaced with it.
-        self.clock: Final = ThreadedClock()
+        self.clock: Final = ThreadedClock() if bus is None else bus.clock
         clock: Any = self.clock
         self._core = make_core(
-            loaded.settings, clock, now=self.clock.now, elapsed=self.clock.seconds
+            loaded.settings,
+            clock,
+            now=self.clock.now,
+            elapsed=self.clock.seconds,
+            join=None if bus is None else bus.join,
+            node_name=name,
         )
         self._authenticator = Authenticator(loaded.settings, clock, self.clock.now)
         self._apps, self._requests = make_requests(self._core, named, (), self._authenticator)
@@ -76,6 +87,9 @@ class InMemoryServer:
         broker = self._core.broker
         broker.policy = broker.policy.with_publishing(decision.publishing)
         self._clients: dict[str, InMemoryClient] = {}
+        if self._core.backplane is not None:
+            self._core.backplane.start()
+            self._core.backplane.nodes.start()
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +111,10 @@ class InMemoryServer:
             self._core.broker.occupancy.stop()
         self._authenticator.close()
         self._core.backpressure.stop()
+        self._core.broker.stop()
+        if self._core.backplane is not None:
+            self._core.backplane.nodes.stop()
+            self._core.backplane.stop()
         self._apps.stop(0)
         self.clock.advance(0)
 
@@ -160,14 +178,14 @@ class InMemoryServer:
         if options:
             parts.append(json_values.text_of(options))
         publication = self._core.ingest.publication(parts)
-        outcomes: list[int | PublicationRefused] = []
+        outcomes: list[int | Accepted | PublicationRefused] = []
         receivers = self._core.broker.push(Source.ZEROMQ, publication, outcomes.append)
         self.settle()
         if receivers is None:
             (outcome,) = outcomes
             if isinstance(outcome, PublicationRefused):
                 raise outcome
-            return outcome
+            return outcome.receivers or 0 if isinstance(outcome, Accepted) else outcome
         return receivers
 
     def advance(self, seconds: float) -> None:

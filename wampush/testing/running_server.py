@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from wampush.testing.ports import reserved_ports
-from wampush.testing.process import Process
+from wampush.testing.process import PATIENCE, Process
 
 #: In the line that a server writes last when it starts.
 READY: Final = " ready: "
+#: Written by the parent, if there is one.
+_SERVING: Final = "serving: node is process "
 _TWISTD: Final = (
     sys.executable,
     "-c",
@@ -54,6 +56,7 @@ class RunningServer(Process):
         tls: bool = False,
         has_parent: bool = False,
     ) -> None:
+        self._has_parent = has_parent
         self.websocket_port, self.zmq_port, self.http_port = ports
         self.websocket_url = f"{'wss' if tls else 'ws'}://127.0.0.1:{self.websocket_port}"
         self.zmq_address = f"tcp://127.0.0.1:{self.zmq_port}"
@@ -82,12 +85,14 @@ class RunningServer(Process):
             f"pulling pushes from {self.zmq_address}",
             f"health on {self.http_url}/healthz",
             READY,
+            # From here on the parent does what it is told to.
+            *((_SERVING,) if self._has_parent else ()),
         )
 
     def health(self) -> dict[str, Any]:
         """Return what ``/healthz`` reports."""
         url = f"{self.http_url}/healthz"
-        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - http, see above
+        with urllib.request.urlopen(url, timeout=PATIENCE) as response:  # noqa: S310 - http
             document: dict[str, Any] = json.load(response)
         return document
 

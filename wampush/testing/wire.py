@@ -125,6 +125,9 @@ class MemoryPeer:
         """Take every identity while the connection is open."""
         return self.ended is None
 
+    def on_gap(self, topic: str) -> None:
+        """Do nothing: the client sees the gap by positions, if it sees them."""
+
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection."""
         if self.ended is None:

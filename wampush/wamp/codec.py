@@ -20,6 +20,7 @@ from wampush.errors import MessageRefused, NotSerialisable, Refusal
 from wampush.excerpts import shown, shown_json
 from wampush.wamp.json_slices import published_event, raw_elements
 from wampush.wamp.messages import (
+    PROTOCOL_VERSION,
     Call,
     CallError,
     CallResult,
@@ -190,6 +191,11 @@ def call_arguments(text: bytes) -> tuple[object, ...]:
 
 
 # Writing.
+
+
+def welcome_text(session_id: str, server: str) -> bytes:
+    """Return the text of a WELCOME."""
+    return _dumps([Welcome.TYPE, session_id, PROTOCOL_VERSION, server])
 
 
 @lru_cache(maxsize=256)

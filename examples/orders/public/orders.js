@@ -11,7 +11,7 @@ const me = new URLSearchParams(location.search).get("as") || "carol";
 const isStaff = me === "carol";
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-let call = null;
+let client = null;
 
 const element = (tag, text) => {
   const made = document.createElement(tag);
@@ -27,6 +27,9 @@ const timeElement = (seconds) => {
   made.title = fullTime.format(date);
   return made;
 };
+
+/** Call a procedure; an answer that takes longer than 10 s is given up. */
+const call = (procedure, ...args) => client.call(procedure, args, { timeout: 10000 });
 
 const answer = (text, kind = "done") => {
   byId("answer").dataset.kind = kind;
@@ -66,31 +69,45 @@ const show = (order) => {
   return row;
 };
 
-const showChange = (topic, order) => {
+const showChange = (order) => {
   const row = show(order);
   row.classList.remove("changed");
   requestAnimationFrame(() => row.classList.add("changed"));
 };
 
-const opened = (session) => {
+const showPresence = (count) => {
+  byId("presence").hidden = count === undefined;
+  byId("presence").textContent = count === 1 ? "1 person is here" : `${count} people are here`;
+};
+
+const opened = () => {
   byId("orders").replaceChildren();
-  session.subscribe(isStaff ? "orders" : `user.${me}`, showChange);
-  session.call("orders.list").then((orders) => {
+  call("orders.list").then((orders) => {
     // Rows that have come as events stay: the server keeps the newest event of each order.
     orders.forEach(show);
     byId("waiting").hidden = true;
     byId("empty").hidden = false; // The style sheet shows it only while there are no orders.
   }, refused);
   if (isStaff) {
-    session.subscribe("wampush.presence.num_online", (topic, count) => {
-      byId("presence").hidden = false;
-      byId("presence").textContent = count === 1 ? "1 person is here" : `${count} people are here`;
-    });
+    showPresence(client.values.num_online);
   }
 };
 
-const lost = () => {
-  byId("presence").hidden = true; // Nobody knows while there is no connection.
+const changed = (state, end) => {
+  if (state === "connecting") {
+    connectionState.connecting();
+  } else if (state === "open") {
+    connectionState.connected();
+    opened();
+  } else {
+    byId("presence").hidden = true; // Nobody knows while there is no connection.
+    if (state === "waiting") {
+      connectionState.waiting(end.delay, end.wasOpen ? null : "/refusal.json");
+    } else {
+      const reason = end.reason || `The server ended the connection with code ${end.code}.`;
+      connectionState.ended(reason, () => client.open());
+    }
+  }
 };
 
 byId("place").addEventListener("submit", (submit) => {
@@ -123,10 +140,12 @@ const showAdvice = (push) => {
   byId("push").textContent = `.venv/bin/wampush push ${topic} '${JSON.stringify(order)}' --to ${push}`;
 };
 
+const askSettings = async () => (await fetch("settings.json", { cache: "no-store" })).json();
+
 const start = async () => {
   let settings;
   try {
-    settings = await (await fetch("settings.json", { cache: "no-store" })).json();
+    settings = await askSettings();
   } catch {
     connectionState.waiting(5000, null);
     setTimeout(start, 5000);
@@ -134,8 +153,16 @@ const start = async () => {
   }
   showPeople(Object.keys(settings.people));
   showAdvice(settings.push);
-  // Somebody who is not in the list has no token, and is refused.
-  call = stayConnected(`${settings.websocket}/?token=${settings.people[me] ?? ""}`, opened, lost);
+  client = new Wampush(settings.websocket, {
+    // Fresh for each attempt, and before it expires. Somebody who is not in the list has no token,
+    // and is refused.
+    token: async () => (await askSettings()).people[me] ?? "",
+  });
+  client.onConnectionChange(changed);
+  client.onMessage(isStaff ? "orders" : `user.${me}`, showChange);
+  if (isStaff) {
+    client.onStateChange("num_online", showPresence);
+  }
 };
 
 start();

@@ -17,6 +17,7 @@ from wampush.apps.python.server_api import ServerApi
 from wampush.apps.python.session_registry import Sessions
 from wampush.apps.python.threads import Threads
 from wampush.broker.publication import Publication
+from wampush.broker.session_ends import EndedSessions, OnEnded
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import CloseReason
 
@@ -54,6 +55,8 @@ class FakeServer:
             presence=FakePresence(),
             now=lambda: 1000.5,
             in_reactor=self._in_reactor,
+            ended_in_reactor=self._ended_in_reactor,
+            end_user=self._end_user,
             max_topic_bytes=20,
         )
         self.sessions = Sessions(self.api)
@@ -76,9 +79,13 @@ class FakeServer:
     def send(self, subscriber: Subscriber, topic: str, payload: bytes) -> None:
         self.sent.append((subscriber, topic, payload))
 
-    def end_user_sessions(self, user: str, reason: CloseReason, detail: str = "") -> int:
+    def _end_user(
+        self, user: str, reason: CloseReason, detail: str, done: OnEnded
+    ) -> EndedSessions:
         self.ended.append((user, reason, detail))
-        return 2
+        ended = EndedSessions(2, ("b",))
+        done(ended)
+        return ended
 
     def subscriber(self) -> Subscriber:
         """A client that has got its WELCOME."""
@@ -88,3 +95,9 @@ class FakeServer:
     def _in_reactor(self, function: Callable[..., Value], *arguments: Any) -> Value:
         self.reactor_calls.append(function.__name__)
         return function(*arguments)
+
+    def _ended_in_reactor(self, ask: Callable[[OnEnded], EndedSessions]) -> EndedSessions:
+        self.reactor_calls.append("end_user")
+        outcome: list[EndedSessions] = []
+        ask(outcome.append)
+        return outcome[0]

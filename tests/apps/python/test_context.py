@@ -53,9 +53,11 @@ def test_what_cannot_be_published(arguments: Any, error: type[Exception]) -> Non
 def test_ending_the_sessions_of_a_user() -> None:
     server = FakeServer()
     context = server.contexts.of(server.subscriber())
-    assert context.end_sessions("7", "banned") == 2
+    ended = context.end_sessions("7", "banned")
+    assert ended == 2
+    assert ended.unanswered == ("b",)
     assert server.ended == [("7", CloseReason.ENDED_BY_APPLICATION, "banned")]
-    assert server.reactor_calls == ["end_user_sessions"]
+    assert server.reactor_calls == ["end_user"]
 
 
 def test_time_and_presence() -> None:

@@ -37,7 +37,8 @@ def test_nesting_beyond_the_recursion_limit_is_parsed() -> None:
     value = json_values.parsed(b"[" * depth + b"12345678901234567890123" + b"]" * depth)
     while isinstance(value, list):
         (value,) = value
-    assert value == 12345678901234567890123.0
+    # The parser of Python 3.13 and later gets that deep, and keeps all digits.
+    assert value in (12345678901234567890123, 12345678901234567890123.0)
 
 
 def nested(levels: int) -> list[Any]:
@@ -84,3 +85,8 @@ def test_numbers_that_are_not_finite_are_errors(value: object) -> None:
     with pytest.raises(NotSerialisable, match="NaN or an infinite number"):
         json_values.text_of(value)
     assert json_values.text_of([None, 1.5]) == b"[null,1.5]"
+
+
+def test_values_that_stay_the_same_as_json() -> None:
+    assert all(map(json_values.is_plain, (None, 1, 2**70, 1.5, "ä", [1, {"a": []}])))
+    assert not any(map(json_values.is_plain, ((1,), {1: 2}, {1}, float("nan"), b"x")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.apps.python.fake_server import FakeServer
 from wampush.errors import PushRefused, Refusal
@@ -26,3 +27,15 @@ def test_topics_that_are_refused(topic: object, refusal: Refusal, detail: str) -
     with pytest.raises(PushRefused) as caught:
         FakeServer().api.check_topic(topic)
     assert (caught.value.refusal, caught.value.detail) == (refusal, detail)
+
+
+def test_lost_attributes_are_logged_once() -> None:
+    api = FakeServer().api
+    with capturedLogs() as events:
+        for name in ("first", "second"):
+            api.on_lost_data("the session", name, {1})
+    (line,) = map(formatEvent, events)
+    assert line == (
+        "session.data of 'the session' is lost at this upgrade, and so may be that of others: "
+        "first is {1}, which is not plain JSON data"
+    )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
+from twisted.logger import capturedLogs, formatEvent
 
 from tests.apps.python.fake_server import FakeServer
 from wampush.apps.python.session import Session
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason, NotSerialisable, PushRefused
+from wampush.excerpts import shown
 from wampush.state_machine import IllegalMove
 
 
@@ -97,3 +101,28 @@ def test_states_follow_the_table(server: FakeServer) -> None:
     session.on_open()
     with pytest.raises(IllegalMove):
         session.on_open()
+
+
+def test_plain_attributes_of_the_app_go_to_another_process(server: FakeServer) -> None:
+    session = session_of(server)
+    assert session.snapshot() is None
+    session.data.room = "lobby"
+    session.data.seen = {"a": [1, 2.5, None, True], "long": 2**70}
+    values = session.snapshot()
+    assert values is not None
+    other = session_of(server)
+    other.restore(values)
+    assert other.data == session.data
+
+
+@pytest.mark.parametrize("value", [{1}, (1, 2), {1: 2}, float("nan"), date(2026, 1, 1), object()])
+def test_others_do_not_and_the_log_says_so_once(server: FakeServer, value: object) -> None:
+    with capturedLogs() as events:
+        session, another = session_of(server), session_of(server)
+        for each in (session, another):
+            each.data.room = "lobby"
+            each.data.value = value
+            assert each.snapshot() is None
+    (line,) = map(formatEvent, events)
+    assert line.startswith(f"session.data of {session!r} is lost at this upgrade")
+    assert line.endswith(f": value is {shown(value)}, which is not plain JSON data")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.apps.python.fake_server import FakeServer
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
-from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscriber import KeptHandle, Subscriber
 
 
 def attempt(subscriber: Subscriber | None) -> ConnectAttempt:
@@ -61,3 +61,13 @@ def test_a_plain_websocket_has_a_session_for_each_handshake() -> None:
     assert session.user == "7"
     assert server.sessions.connecting(connecting) is not session
     server.sessions.on_connect_refused(connecting)
+
+
+def test_attributes_from_another_process_are_there_when_a_handler_needs_the_session() -> None:
+    server = FakeServer()
+    subscriber = server.subscriber()
+    subscriber.handle = KeptHandle({"room": "lobby", "count": 2})
+    session = server.sessions.of(subscriber)
+    assert vars(session.data) == {"room": "lobby", "count": 2}
+    session.data.count += 1
+    assert server.sessions.of(subscriber).data.count == 3

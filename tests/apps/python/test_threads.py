@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from threading import Event, get_ident
 from typing import Any
 
@@ -115,3 +115,26 @@ def test_idle_threads_stop_at_once(reactor: ThreadedClock, threads: Threads) -> 
     threads.start(get_ident, ())
     reactor.run_one()
     assert outcome_of(threads.stop(5.0)) == [None]
+
+
+def test_an_answer_from_the_reactor_is_waited_for_in_other_threads(
+    reactor: ThreadedClock, threads: Threads
+) -> None:
+    waiting: list[Callable[[str], object]] = []
+
+    def ask(done: Callable[[str], object]) -> str:
+        waiting.append(done)
+        return "so far"
+
+    # In the reactor's thread nobody can wait.
+    assert threads.answered_in_reactor(ask) == "so far"
+    waiting.pop()("all")
+    call = threads.start(threads.answered_in_reactor, (ask,))
+    while not waiting:
+        assert reactor.run_one(10.0)
+    waiting.pop()("all")
+    outcome: list[object] = []
+    call.deferred.addBoth(outcome.append)
+    while not outcome:
+        assert reactor.run_one(10.0)
+    assert outcome == ["all"]

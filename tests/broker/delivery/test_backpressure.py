@@ -6,6 +6,7 @@ import pytest
 
 from tests.broker.delivery.backlogs import Queue, grow_fast
 from tests.broker.world import FakeClock
+from wampush.broker.delivery.backlog import TURN_BYTES
 from wampush.broker.delivery.backpressure import (
     CROWD_PATIENCE,
     CROWD_REST,
@@ -67,6 +68,12 @@ def test_who_took_nothing_is_dropped_so_that_the_others_go_on(pressure, clock, r
     assert (dead.dropped, alive.dropped) == (True, False)
     assert (pressure.paused, len(released)) == (False, 1)
     assert (pressure.total, clock.pending) == (55, [])
+
+
+def test_who_only_waits_for_its_turn_is_not_dropped(pressure, clock):
+    waits, dead = Queue(pressure, TURN_BYTES), Queue(pressure, 150)
+    clock.advance(PATIENCE)
+    assert (waits.dropped, dead.dropped, pressure.paused) == (False, True, False)
 
 
 def test_total_goes_on_watching_while_it_holds(pressure, clock):
@@ -221,3 +228,14 @@ def test_blocked_clients_and_what_waits_for_them_are_counted(pressure):
     assert (pressure.blocked_clients, pressure.queued_chunks) == (2, 3)
     pressure.on_unblocked(first)
     assert (pressure.blocked_clients, pressure.queued_chunks) == (1, len(second.chunks))
+
+
+def test_the_shared_store_does_not_make_senders_wait_that_get_an_answer(pressure):
+    pressure.hold(Hold.SHARED_STORE)
+    assert (pressure.paused, pressure.paused_for_all, pressure.clients_behind) == (
+        True,
+        False,
+        False,
+    )
+    pressure.hold(Hold.CROWD)
+    assert pressure.paused_for_all

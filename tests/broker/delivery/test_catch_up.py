@@ -10,6 +10,7 @@ import pytest
 
 from tests.broker.world import Client, World
 from wampush.broker.delivery.catch_up import FOR_NEWCOMERS, CatchUp, Refill
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.history.rule import HistoryRule
 from wampush.broker.identity import Identity
 from wampush.broker.publication import EVERYONE, Audience, Position, Publication, Targets
@@ -65,7 +66,7 @@ def test_topics_take_turns() -> None:
             return None
         return Refill(b"x", None if topic == "b" else Position("e", position.offset + 1))
 
-    catch_up = CatchUp(read_on)
+    catch_up = CatchUp(read_on, CatchUpTurns(list[Any]().append, lambda: 0.0))
     catch_up.begin("a", Position("e", 7))
     catch_up.begin("b", Position("e", 1))
     assert "a" in catch_up
@@ -84,7 +85,7 @@ def test_what_a_topic_keeps_comes_before_later_events() -> None:
         asked.append((topic, position))
         return Refill(b"%d" % size, None)
 
-    catch_up = CatchUp(read_on)
+    catch_up = CatchUp(read_on, CatchUpTurns(list[Any]().append, lambda: 0.0))
     since = Position("e", 7)
     catch_up.begin("a", since)
     assert catch_up.position("a") == since
@@ -268,10 +269,9 @@ def test_clients_that_are_behind_share_frames(world: World) -> None:
     made = len(world.encoded)
     for client in clients:
         client.wire.room = None
-    # One step of each in turn, as the reactor lets them.
-    while any(client.outbox.buffer for client in clients):
-        for client in clients:
-            client.outbox.drain(len(client.outbox.buffer))
+    for client in clients:
+        client.outbox.drain(1_000_000)
+    world.end_turn()
     assert all(len(got(client)) == 300 for client in clients)
     assert len(world.encoded) - made < 300
 

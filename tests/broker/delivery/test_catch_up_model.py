@@ -41,10 +41,13 @@ class CatchingUp(RuleBasedStateMachine):
     """What each client is to get is noted at once and compared with what its wire carried."""
 
     clients: Any = Bundle("clients")
+    at_once = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(history=HISTORY, history_bytes=HISTORY_BYTES, rules=RULES)
+        self.world = World(
+            history=HISTORY, history_bytes=HISTORY_BYTES, rules=RULES, at_once=self.at_once
+        )
         self.everybody: list[Client] = []
         self.living: list[Client] = []
         self.expected: dict[tuple[str, str], Heard] = {}
@@ -230,3 +233,13 @@ CatchingUp.TestCase.settings = settings(
     database=None, deadline=None, max_examples=100, stateful_step_count=50
 )
 TestCatchingUp = CatchingUp.TestCase
+
+
+class CatchingUpAtOnce(CatchingUp):
+    """The same where one call sends to many clients."""
+
+    at_once = True
+
+
+CatchingUpAtOnce.TestCase.settings = CatchingUp.TestCase.settings
+TestCatchingUpAtOnce = CatchingUpAtOnce.TestCase

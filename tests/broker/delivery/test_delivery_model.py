@@ -30,10 +30,11 @@ class Delivery(RuleBasedStateMachine):
     """What each client is to get is noted at once and compared with what its wire carried."""
 
     clients: Any = Bundle("clients")
+    at_once = False
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World(total=TOTAL)
+        self.world = World(total=TOTAL, at_once=self.at_once)
         self.everybody: list[Client] = []
         self.living: list[Client] = []
         # Number and topic ("" for a reply) of all that was queued for a client, in order.
@@ -205,3 +206,13 @@ Delivery.TestCase.settings = settings(
     database=None, deadline=None, max_examples=100, stateful_step_count=40
 )
 TestDelivery = Delivery.TestCase
+
+
+class DeliveryAtOnce(Delivery):
+    """The same where one call sends to many clients."""
+
+    at_once = True
+
+
+DeliveryAtOnce.TestCase.settings = Delivery.TestCase.settings
+TestDeliveryAtOnce = DeliveryAtOnce.TestCase

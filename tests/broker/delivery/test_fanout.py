@@ -13,8 +13,8 @@ from wampush.broker.delivery.fanout import (
     DIRECT_BYTES,
     DIRECT_RECEIVERS,
     FLUSH_SECONDS,
-    FLUSH_STEP,
 )
+from wampush.broker.delivery.flush_steps import FLUSH_STEP
 from wampush.broker.delivery.lone_client import LONE_PATIENCE
 from wampush.broker.delivery.push_timer import TIMED_EVERY
 from wampush.broker.publication import Position, Publication
@@ -22,9 +22,10 @@ from wampush.broker.topic_rules import TopicRule
 from wampush.choices import SlowClient
 
 
-@pytest.fixture
-def world():
-    return World()
+@pytest.fixture(params=[False, True], ids=["one-by-one", "at-once"])
+def world(request):
+    """With each way to send to many clients."""
+    return World(at_once=request.param)
 
 
 def publish(world, topic, *values):
@@ -131,9 +132,9 @@ def turns(world) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def slow_world():
-    world = World()
+@pytest.fixture(params=[False, True], ids=["one-by-one", "at-once"])
+def slow_world(request):
+    world = World(at_once=request.param)
     world.fanout._seconds = SlowSends()
     return world
 
@@ -539,6 +540,9 @@ def test_the_policies_are_those_of_the_settings():
         "crowd",
         "storing",
         "handing over",
+        "taking over",
+        "backplane",
+        "shared store",
     ]
 
 

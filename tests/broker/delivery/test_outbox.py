@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from tests.broker.world import SLICE, BufferedOutbox, DirectOutbox, FakeClock, RecordingFormat, Wire
+from wampush.broker.delivery.backlog import TURN_BYTES
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.catch_up import Refill
-from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, SharedChunk
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.publication import Position
 
 LIMIT = 100
@@ -111,15 +113,6 @@ def test_close_of_a_free_outbox_takes_nothing_from_the_total(outbox, pressure):
     assert pressure.total == 80
 
 
-def test_take(blocked):
-    for size in (10, 20, 30):
-        blocked.append(b"z" * size)
-    assert len(blocked.take(1)) == 10
-    assert len(blocked.take(21)) == 50
-    blocked.append(b"a")
-    assert blocked.take(1000) == b"a"
-
-
 def test_a_stall_ends_when_the_queue_was_empty(blocked):
     blocked.stalled = True
     blocked.append(b"y" * 20)
@@ -197,85 +190,146 @@ def test_a_chunk_may_be_sent_without_waiting_for_the_end_of_the_turn(outbox):
     assert (outbox.queued, outbox.chunks) == (0, [])
 
 
-def test_a_client_that_is_behind_stays_blocked_until_it_has_caught_up(blocked, pressure):
-    slices = [b"a" * 30, b"", b"b" * 30]
+class Turns:
+    """What is scheduled for the next turns, which a test lets pass."""
+
+    def __init__(self):
+        self.scheduled: list[Callable[[], None]] = []
+        self.turns = CatchUpTurns(self.scheduled.append, lambda: 0.0)
+
+    def end(self):
+        """Let a turn end."""
+        scheduled = self.scheduled[:]
+        self.scheduled.clear()
+        for each in scheduled:
+            each()
+
+
+@pytest.fixture
+def turns():
+    return Turns()
+
+
+@pytest.mark.parametrize("kind", [DirectOutbox, BufferedOutbox])
+def test_a_client_that_is_behind_stays_blocked_until_it_has_caught_up(kind, pressure, turns):
+    blocked = kind(LIMIT, pressure, Wire(room=0), RecordingFormat("", []))
+    blocked.append(b"x" * 80)
+    blocked.flush()
+    slices = [b"a" * 30, b"", b"b" * 300, b"c" * 30]
 
     def read_on(topic, position, size):
         assert (topic, position.epoch, size) == ("t", "e", LIMIT // 4)
         more = Position("e", position.offset + 1) if len(slices) > 1 else None
         return Refill(slices.pop(0), more)
 
-    blocked.begin_catch_up("t", Position("e", 0), read_on)
-    blocked.begin_catch_up("u", Position("e", 5), read_on)
+    blocked.begin_catch_up("t", Position("e", 0), read_on, turns.turns)
+    blocked.begin_catch_up("u", Position("e", 5), read_on, turns.turns)
     blocked.end_catch_up("u")
     blocked.end_catch_up("other")
-    blocked.wire.room = None
-    while blocked.blocked:
-        assert blocked.queued
+    blocked.drain(50)
+    turns.end()
+    assert (len(slices), len(turns.turns)) == (4, 0), "its wire takes nothing more"
+    blocked.drain(30)
+    assert len(turns.turns) == 1
+    assert (blocked.blocked, blocked.chunks, blocked.queued) == (True, [], TURN_BYTES)
+    assert pressure.total == TURN_BYTES
+    blocked.wire.room = 90
+    while slices:
+        assert blocked.blocked
+        assert blocked.queued == pressure.total == blocked.in_flight + sum(map(len, blocked.chunks))
+        turns.end()
         blocked.drain(10)
-    assert blocked.wire.received == b"x" * 80 + b"a" * 30 + b"b" * 30
-    assert (blocked.catch_up, blocked.queued, pressure.total) == (None, 0, 0)
+    blocked.wire.room = None
+    blocked.drain(1000)
+    turns.end()
+    assert blocked.wire.received == b"x" * 80 + b"a" * 30 + b"b" * 300 + b"c" * 30
+    assert (blocked.catch_up, blocked.blocked, blocked.queued) == (None, False, 0)
+    assert (pressure.total, turns.scheduled) == (0, [])
 
 
-def test_the_last_topic_ends_the_catching_up(blocked):
+def behind(outbox, turns, read_on=lambda *_: None):
+    """Let a client that is behind on one topic wait for its turn."""
+    outbox.begin_catch_up("t", Position("e", 0), read_on, turns.turns)
+    outbox.wire.room = None
+    outbox.drain(80)
+    assert len(turns.turns) == 1
+
+
+def test_what_comes_while_a_client_waits_for_its_turn_is_sent_first(blocked, pressure, turns):
+    behind(blocked, turns, lambda *_: Refill(b"read", None))
+    blocked.append(b"reply")
+    assert (blocked.queued, pressure.total) == (5 + TURN_BYTES, 5 + TURN_BYTES)
+    turns.end()
+    turns.end()
+    assert blocked.wire.received == b"x" * 80 + b"replyread"
+    assert (blocked.blocked, blocked.queued, pressure.total) == (False, 0, 0)
+
+
+def test_what_waits_when_the_wire_takes_more_is_sent_before(pressure, turns):
+    outbox = BufferedOutbox(LIMIT, pressure, Wire(room=0), RecordingFormat("", []))
+    outbox.append(b"x" * 80)
+    outbox.flush()
+    outbox.append(b"waits")
+    behind(outbox, turns, lambda *_: Refill(b"read", None))
+    turns.end()
+    assert outbox.wire.received == b"x" * 80 + b"waitsread"
+    assert (outbox.blocked, outbox.queued, pressure.total) == (False, 0, 0)
+
+
+def test_a_client_whose_wire_takes_more_twice_waits_for_one_turn(blocked, pressure, turns):
+    behind(blocked, turns, lambda *_: Refill(b"read", None))
+    blocked.unblock()
+    assert (len(turns.turns), blocked.queued, pressure.total) == (1, TURN_BYTES, TURN_BYTES)
+    # The wire is full again without having said so.
+    blocked.wire.room = 0
+    turns.end()
+    assert (blocked.blocked, blocked.queued, pressure.total) == (True, 4, 4)
+    blocked.drain(4)
+    assert blocked.wire.received == b"x" * 80 + b"read"
+
+
+def test_the_last_topic_ends_the_catching_up(blocked, turns):
     blocked.end_catch_up("t")
-    blocked.begin_catch_up("t", Position("e", 0), lambda *_: None)
+    blocked.begin_catch_up("t", Position("e", 0), lambda *_: None, turns.turns)
     blocked.end_catch_up("t")
     assert blocked.catch_up is None
 
 
-def test_when_events_are_gone_the_client_is_dropped(blocked, pressure):
-    blocked.begin_catch_up("t", Position("e", 0), lambda *_: None)
-    blocked.drain(80)
+def test_a_client_that_reads_nothing_more_while_it_waits_for_its_turn_is_free(
+    blocked, pressure, turns
+):
+    behind(blocked, turns)
+    blocked.end_catch_up("t")
+    assert blocked.blocked
+    turns.end()
+    assert (blocked.catch_up, blocked.blocked, blocked.queued) == (None, False, 0)
+    assert (pressure.total, turns.scheduled, len(turns.turns)) == (0, [], 0)
+
+
+@pytest.mark.parametrize("how", ["close", "hand_over", "detach"])
+def test_a_client_that_ends_while_it_waits_for_its_turn_gets_none(blocked, pressure, turns, how):
+    behind(blocked, turns)
+    if how == "close":
+        blocked.close()
+    elif how == "hand_over":
+        assert blocked.hand_over() == ([], 0)
+    else:
+        left = blocked.detach(b"")
+        assert (left.chunks, left.behind) == ([], {"t": (Position("e", 0),)})
+    assert (pressure.total, len(turns.turns), blocked.closed) == (0, 0, True)
+    turns.end()
+    assert (blocked.overflows, turns.scheduled) == (0, [])
+
+
+def test_when_events_are_gone_the_client_is_dropped(blocked, pressure, turns):
+    behind(blocked, turns)
+    turns.end()
     assert blocked.take_next(10) is None
     assert (blocked.overflows, blocked.closed, pressure.total) == (1, True, 0)
 
 
-def shared_by(pressure: Backpressure, whole: SharedChunk, count: int) -> list[DirectOutbox]:
-    """Blocked outboxes with a few bytes of their own and all of a shared chunk."""
-    outboxes = []
-    for _ in range(count):
-        outbox = DirectOutbox(LIMIT, pressure, Wire(room=0), RecordingFormat("", []))
-        outbox.append(b"x" * 5)
-        outbox.flush()
-        outbox.append(whole)
-        outboxes.append(outbox)
-    return outboxes
-
-
-@pytest.mark.parametrize("size", [40, 2 * LARGE_BYTES + 7])
-def test_a_shared_chunk_counts_once_and_not_for_the_limit(pressure, size):
-    whole = SharedChunk(b"y" * size)
-    outboxes = shared_by(pressure, whole, 3)
-    assert pressure.total == 15 + size
-    for outbox in outboxes:
-        assert (outbox.queued, outbox.own_queued) == (5 + size, 5)
-        assert outbox.room_for(LIMIT - 5)
-        assert not outbox.room_for(LIMIT - 4)
-    first, second, third = outboxes
-    first.wire.room = None
-    while first.blocked:
-        first.drain(1_000_000)
-        # What the transport has got is a copy.
-        assert pressure.total == 10 + size + first.own_queued * first.blocked
-    assert first.wire.received == b"xxxxx" + whole
-    second.close()
-    assert pressure.total == 5 + size
-    chunks, in_flight = third.hand_over()
-    assert pressure.total == in_flight + sum(map(len, chunks)) == 5 + size
-    assert whole.holders == 0
-
-
-def test_what_is_left_of_a_shared_chunk_after_a_send_counts_once(pressure):
-    whole = SharedChunk(b"y" * (LARGE_BYTES + 99))
-    outboxes = [BufferedOutbox(LIMIT, pressure, Wire(), RecordingFormat("", [])) for _ in range(3)]
-    for outbox in outboxes:
-        outbox.chunks.append(memoryview(whole)[9:])
-        outbox.block(0)
-    assert pressure.total == len(whole)
-    assert outboxes[0].take(1) == whole[:SLICE_BYTES]
-    assert pressure.total == len(whole) + SLICE_BYTES
-    for outbox in outboxes:
-        outbox.unblock()
-    # That slice still counted as queued.
-    assert (pressure.total, whole.holders) == (0, 0)
+def test_a_wire_that_dies_while_a_client_catches_up(blocked, pressure, turns):
+    behind(blocked, turns, lambda *_: Refill(b"read", Position("e", 1)))
+    blocked.wire.dead = True
+    turns.end()
+    assert (blocked.closed, pressure.total, len(turns.turns)) == (True, 0, 0)

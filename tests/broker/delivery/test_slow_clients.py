@@ -10,6 +10,7 @@ import pytest
 from tests.broker.world import Client, World
 from wampush.broker.delivery.batch import Batch
 from wampush.broker.delivery.catch_up import FOR_NEWCOMERS, Refill
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.delivery.slow_clients import SlowClients
 from wampush.broker.publication import Position, Publication
 from wampush.choices import SlowClient
@@ -31,6 +32,7 @@ class Rig:
         self.slow = SlowClients(
             self.world.pressure,
             self.world.ledger,
+            turns=CatchUpTurns(self.world.turn.append, lambda: self.world.clock.now),
             touch=self.touched.append,
             end_batch=self.end_batch,
         )
@@ -67,6 +69,13 @@ class Rig:
             self.slow.put_behind(batch, [each.subscriber for each in clients])
         else:
             self.slow.put_by_policy(batch)
+
+
+def read_all(client: Client) -> None:
+    """Let a client read until nothing waits for it."""
+    while client.outbox.blocked and not client.outbox.closed:
+        client.outbox.drain(1000)
+        client.world.end_turn()
 
 
 @pytest.fixture
@@ -137,7 +146,7 @@ def test_catch_up(rig: Rig) -> None:
     assert client.outbox.chunks == before
     assert is_behind == [False, True]
     rig.refill = Refill(b"late", None)
-    client.outbox.drain(1000)
+    read_all(client)
     assert rig.asked == [(client.subscriber, "t", Position("e", 8), 100)]
     assert client.wire.received.endswith(b"late")
     assert rig.batches_ended == 1
@@ -148,7 +157,7 @@ def test_without_events_to_read_on_a_slow_client_is_disconnected(rig: Rig) -> No
     client = rig.client(room=0, waiting=350)
     rig.refill = None
     rig.put(SlowClient.CATCH_UP, [client], 1)
-    client.outbox.drain(1000)
+    read_all(client)
     assert client.outbox.overflows == 1
     bare = Rig()
     client = bare.client(room=0, waiting=350)
@@ -156,7 +165,7 @@ def test_without_events_to_read_on_a_slow_client_is_disconnected(rig: Rig) -> No
     assert client.outbox.overflows == 1
     client = bare.client(room=0, waiting=100)
     bare.slow.read_later(client.subscriber, "t", Position("e", 1))
-    client.outbox.drain(1000)
+    read_all(client)
     assert client.outbox.catch_up is None
 
 
@@ -174,7 +183,7 @@ def test_a_replay_that_has_no_room_is_read_later_and_before_newer_events(
     assert client.outbox.chunks == before
     assert not rig.slow.put_replay(client.subscriber, "t", Position("e", 0), b"")
     rig.refill = Refill(replay, None)
-    client.outbox.drain(1000)
+    read_all(client)
     assert [each[2] for each in rig.asked] == [FOR_NEWCOMERS, Position("e", 0)]
     assert client.wire.received.endswith(replay * 2)
     assert client.outbox.overflows == 0

@@ -143,6 +143,7 @@ def test_a_session_that_has_caught_up_is_confirmed_again() -> None:
         publish(node, number)
     one.wire.room = None
     one.outbox.drain(10_000)
+    node.end_turn()
     pong(node, one)
     lose(node, one)
     publish(node, 30)

@@ -319,3 +319,76 @@ def test_durable_topics_that_are_evicted_are_reported() -> None:
     assert forgotten == ["d1"]
     memory.append_stored(Publication("d2", b"1"), Position("f", 1), clock.now)
     assert memory.topic_count == 1
+
+
+def test_another_process_goes_on_with_what_is_kept() -> None:
+    memory, other = history(), history()
+    for number in range(5):
+        publish(memory, "log.a", number)
+    for revision in (1, 2):
+        publish(memory, "table", {"id": 7, "rev": revision})
+    assert memory.topics == ["log.a", "table"]
+    assert memory.snapshot("log.b") is None
+    other.take_epoch(memory.next_epoch)
+    for topic in memory.topics:
+        kept = memory.snapshot(topic)
+        assert kept is not None
+        other.take(kept)
+        assert other.snapshot(topic) == kept
+        assert other.position(topic) == memory.position(topic)
+    assert other.size == memory.size
+    assert other.next_epoch == memory.next_epoch
+    with pytest.raises(PublicationRefused):
+        publish(other, "table", {"id": 7, "rev": 1})
+    other.check(Publication("table", b'{"id":7,"rev":2}'))
+    with pytest.raises(PublicationRefused):
+        other.check(Publication("table", b'{"id":7,"rev":1}'))
+
+
+def mirror(max_bytes: int = 1_000_000) -> MemoryHistory:
+    rules = HistoryRules([("log*", HistoryRule(events=3))])
+    return MemoryHistory(rules, max_bytes, lambda: 100.0, lambda: 7.0, is_mirror=True)
+
+
+def stored(topic: str, offset: int, *payloads: bytes) -> StoredTopic:
+    first = offset - len(payloads) + 1
+    rows = [StoredRow(first + index, 40.0, each, EVERYONE) for index, each in enumerate(payloads)]
+    return StoredTopic(topic, Position("e", offset), rows)
+
+
+def test_a_mirror_has_no_position_before_it_is_loaded() -> None:
+    memory = mirror()
+    assert memory.position("log") is None
+    assert memory.append(Publication("log", b"1")).position is None
+    memory.load(stored("log", 5, b"4", b"5"), 50.0)
+    assert memory.position("log") == Position("e", 5)
+    log = memory.log("log")
+    assert log is not None
+    # Its age is that by the clock of where it is kept.
+    assert [each.seen for each in log.events] == [-3.0, -3.0]
+    memory.load(stored("plain", 5, b"5"), 50.0)
+    assert memory.position("plain") is None
+    memory.forget("log")
+    memory.forget("log")
+    assert memory.position("log") is None
+    assert memory.size == 0
+
+
+def test_what_was_made_of_a_mirror_does_not_pass_for_what_is_made_of_the_next() -> None:
+    memory = mirror()
+    revisions = set()
+    for _ in range(3):
+        memory.load(stored("log", 5, b"5"), 50.0)
+        log = memory.log("log")
+        assert log is not None
+        revisions.add(log.revision)
+    assert len(revisions) == 3
+
+
+def test_a_mirror_loses_what_it_keeps_before_it_loses_its_position() -> None:
+    memory = mirror(10_000)
+    for number in range(4):
+        memory.load(stored(f"log{number}", 5, b'"%b"' % (b"x" * 3000)), 50.0)
+    assert memory.size <= 10_000
+    assert memory.evicted
+    assert [memory.position(f"log{number}") for number in range(4)] == [Position("e", 5)] * 4

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
+import pytest
 
 from wampush.broker.history.memory_history import MemoryHistory
-from wampush.broker.history.reading import HistoryReader, position_as_json
+from wampush.broker.history.reading import HistoryReader, TopicUnavailable, position_as_json
 from wampush.broker.history.rule import HistoryRule, HistoryRules
 from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.publication import Position, Publication
@@ -72,3 +73,15 @@ def test_of_missed_events_the_newest_are_left_out() -> None:
 
 def test_a_position_as_clients_get_it() -> None:
     assert position_as_json(Position("e", 7)) == {"epoch": "e", "offset": 7}
+
+
+def test_what_is_not_up_to_date_cannot_be_read() -> None:
+    reader = HistoryReader(history(), 1000, is_current=lambda topic: topic != "log")
+    for read in (
+        lambda: reader.version("log"),
+        lambda: reader.values("log", everything),
+        lambda: reader.events("log", everything, None, 5),
+    ):
+        with pytest.raises(TopicUnavailable, match="'log' keeps cannot be read now"):
+            read()
+    assert reader.version("other") is None

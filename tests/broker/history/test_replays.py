@@ -318,8 +318,8 @@ def big_world(policy: SlowClient, **rule: Any) -> World:
 def drain(client: Client) -> None:
     while client.outbox.blocked:
         client.outbox.drain(100)
+        client.world.end_turn()
         assert client.outbox.queued <= client.outbox.limit
-    client.world.end_turn()
 
 
 def by_topic(client: Client) -> dict[str, list[int]]:
@@ -422,6 +422,7 @@ def test_whatever_waits_and_whatever_comes_meanwhile_there_is_no_hole_and_no_dou
         client.wire.room = None
         while client.outbox.blocked and not client.outbox.closed:
             client.outbox.drain(1000)
+            world.end_turn()
         world.end_turn()
         if client.outbox.closed:
             # By events of a topic that it read too slowly, not by what was kept.
@@ -497,9 +498,43 @@ def test_a_slow_client_reads_on_in_slices(world: World) -> None:
     assert world.replays.read_on(client.subscriber, "log", Position(epoch, 1), 6) is None
 
 
+def test_slow_clients_share_slices_of_events_that_all_of_them_may_see(world: World) -> None:
+    first, second, excluded = [world.client() for _ in range(3)]
+    publish(world, "log", "a", "b", audience=Audience(frozenset([excluded.id])))
+    publish(world, "log", "c")
+    epoch = world.history.position("log").epoch  # type: ignore[union-attr]
+
+    def read(client: Client, topic: str = "log") -> list[Any]:
+        refill = world.replays.read_on(client.subscriber, topic, Position(epoch, 0), 6)
+        assert refill is not None
+        assert refill.position == Position(epoch, 2)
+        return [json.loads(text)[2] for text in frames(refill.chunk)[0]]
+
+    assert (read(first), read(excluded), read(second)) == (["a", "b"], [], ["a", "b"])
+    made = len(world.encoded)
+    # Newer events do not change what comes before.
+    publish(world, "log", "d")
+    assert (read(first), read(excluded)) == (["a", "b"], [])
+    assert len(world.encoded) == made
+
+
+def test_a_slice_for_a_few_is_written_for_them(world: World) -> None:
+    ann, bob = world.client(identity=Identity("ann")), world.client(identity=Identity("bob"))
+    publish(world, "log", "a", audience=Audience(to=Targets(users=frozenset(["ann"]))))
+    publish(world, "log", "b", "c")
+    epoch = world.history.position("log").epoch  # type: ignore[union-attr]
+    for client, values in ((ann, ["a", "b"]), (bob, ["b"]), (ann, ["a", "b"])):
+        refill = world.replays.read_on(client.subscriber, "log", Position(epoch, 0), 6)
+        assert refill is not None
+        assert [json.loads(text)[2] for text in frames(refill.chunk)[0]] == values
+        assert refill.position == Position(epoch, 2)
+
+
 def test_a_slow_client_passes_over_what_it_may_not_see(world: World) -> None:
     client = world.client()
     publish(world, "log", 1, 2, audience=Audience(frozenset([client.id])))
     epoch = world.history.position("log").epoch  # type: ignore[union-attr]
-    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 0), 1) == (b"", None)
+    assert world.replays.read_on(client.subscriber, "log", Position(epoch, 0), 9) == (b"", None)
+    first = world.replays.read_on(client.subscriber, "log", Position(epoch, 0), 1)
+    assert first == (b"", Position(epoch, 1))
     assert world.replays.read_on(client.subscriber, "log", Position(epoch, 2), 1) == (b"", None)

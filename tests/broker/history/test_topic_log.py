@@ -12,13 +12,13 @@ from wampush.broker.history.rule import HistoryRule
 from wampush.broker.history.stored_event import StoredEvent, fields_of
 from wampush.broker.history.topic_log import TopicLog
 from wampush.broker.memory_costs import named_bytes
-from wampush.broker.publication import EVERYONE, Position
+from wampush.broker.publication import EVERYONE, Audience, Position, Targets
 
 
-def append(log: TopicLog, value: Any, *, seen: float = 0.0, is_value: bool = True) -> None:
+def append(log: TopicLog, value: Any, *, seen: float = 0.0, audience: Audience = EVERYONE) -> None:
     payload = orjson.dumps(value)
-    event = StoredEvent(log.offset + 1, 0.0, payload, EVERYONE, seen)
-    log.append(event, fields_of(payload, log.rule), is_value=is_value)
+    event = StoredEvent(log.offset + 1, 0.0, payload, audience, seen)
+    log.append(event, log.fields(payload))
 
 
 def kept(log: TopicLog) -> tuple[list[Any], list[Any]]:
@@ -44,7 +44,7 @@ def test_the_newest_events_are_kept() -> None:
 @pytest.mark.parametrize(
     ("since", "offsets"), [(5, []), (4, [5]), (2, [3, 4, 5]), (1, None), (0, None), (6, None)]
 )
-def test_what_came_since(since: int, offsets: list[int] | None) -> None:
+def test_what_came_since(since: int, offsets: list[int]) -> None:
     log = TopicLog(HistoryRule(events=3), "e")
     for number in range(5):
         append(log, number)
@@ -60,22 +60,22 @@ def test_what_came_since(since: int, offsets: list[int] | None) -> None:
         (2, 9, 2, [3, 4]),
         (3, 9, 0, [4]),
         (4, 9, 99, [5]),
-        (1, 9, 99, None),
     ],
 )
-def test_the_next_slice(after: int, count: int, size: int, offsets: list[int] | None) -> None:
+def test_the_next_slice(after: int, count: int, size: int, offsets: list[int]) -> None:
     log = TopicLog(HistoryRule(events=3), "e")
     for number in range(5):
         append(log, number)
-    found = log.slice_after(after, count, size)
-    assert (None if found is None else [each.offset for each in found]) == offsets
+    assert log.keeps_after(after)
+    assert not log.keeps_after(1)
+    assert [each.offset for each in log.slice_after(after, count, size)] == offsets
 
 
-def test_there_is_no_slice_of_a_log_without_events() -> None:
+def test_a_log_without_events_keeps_nothing() -> None:
     log = TopicLog(HistoryRule(events=3, max_age=10), "e")
     append(log, 1, seen=0.0)
     log.expire(100.0)
-    assert log.slice_after(0, 9, 99) is None
+    assert not log.keeps_after(0)
 
 
 def test_the_newest_value_of_each_key_is_kept_in_order() -> None:
@@ -97,8 +97,10 @@ def test_the_last_value() -> None:
     log = TopicLog(HistoryRule(last=True, events=1), "e")
     append(log, 1)
     append(log, 2)
-    append(log, "for a few", is_value=False)
-    assert kept(log) == (["for a few"], [2])
+    append(log, "for some", audience=Audience(exclude=frozenset("s")))
+    for limited in (Audience(eligible=frozenset("s")), Audience(to=Targets(users=frozenset("u")))):
+        append(log, "for a few", audience=limited)
+        assert kept(log) == (["for a few"], ["for some"])
     append(log, None)
     assert kept(log) == ([None], [])
 
@@ -195,13 +197,10 @@ def test_each_change_is_a_revision() -> None:
 
 
 def test_only_the_newest_events_without_a_gap_are_restored_as_events() -> None:
-    def entries(*offsets: int) -> list[Any]:
-        found = []
-        for offset in offsets:
-            payload = orjson.dumps({"id": offset})
-            event = StoredEvent(offset, 0.0, payload, EVERYONE, 0.0)
-            found.append((event, fields_of(payload, rule), True))
-        return found
+    def entries(*offsets: int) -> list[StoredEvent]:
+        return [
+            StoredEvent(each, 0.0, orjson.dumps({"id": each}), EVERYONE, 0.0) for each in offsets
+        ]
 
     rule = HistoryRule(last_by="id", events=3)
     log = TopicLog(rule, "e")

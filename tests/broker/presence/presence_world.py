@@ -11,7 +11,8 @@ from tests.broker.world import Client, World
 from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.policy import Policy, Publishing
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.broker.presence.delay_queue import Clock
+from wampush.broker.nodes.registry import Nodes
+from wampush.broker.occupancy import Occupancy
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.application import Application
 from wampush.broker.requests.authorization import RequestLimits
@@ -20,6 +21,7 @@ from wampush.broker.requests.procedures import Procedures
 from wampush.broker.router import Router
 from wampush.broker.topic_rules import TopicRule
 from wampush.choices import PublishPolicy, SlowClient
+from wampush.clock import Clock
 from wampush.config.tables.permissions import PermissionSettings
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 
@@ -52,6 +54,8 @@ class PresenceWorld(World):
         rules: Sequence[TopicRule] = RULES,
         permissions: Sequence[PermissionSettings] = (),
         auto_subscribe: Sequence[str] = (),
+        occupancy: Occupancy | None = None,
+        nodes: Nodes | None = None,
     ) -> None:
         allowed = Permissions(
             permissions, default_decisions(publish=PublishPolicy.ALWAYS), lambda: self.clock.now
@@ -60,7 +64,12 @@ class PresenceWorld(World):
         self.grace = grace
         self.list_users = list_users
         super().__init__(
-            auto_subscribe=auto_subscribe, presence=self._presence, policy=policy, rules=rules
+            auto_subscribe=auto_subscribe,
+            presence=self._presence,
+            policy=policy,
+            rules=rules,
+            occupancy=occupancy,
+            nodes=nodes,
         )
 
     def _presence(self, router: Router) -> Presence:
@@ -144,7 +153,9 @@ class PresenceWorld(World):
     def announced(self, client: Client) -> list[str]:
         """The same for joins and leaves, in short: ``+7`` and ``-7``."""
         words: list[str] = []
-        for _, event in self.events(client):
+        for topic, event in self.events(client):
+            if not topic.startswith(PRESENCE_CHANGES):
+                continue
             if event["event"] == "many":
                 words += [f"+{user}" for user in event["joined"]]
                 words += [f"-{user}" for user in event["left"]]

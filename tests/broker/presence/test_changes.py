@@ -9,7 +9,8 @@ import pytest
 
 from tests.broker.world import FakeClock
 from wampush.broker.presence.changes import BATCH_CHARACTERS, BATCH_USERS, SINGLY, TopicChanges
-from wampush.broker.presence.delay_queue import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
+from wampush.clock import Clock
 
 
 class Topic:

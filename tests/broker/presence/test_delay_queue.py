@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.broker.world import FakeClock
-from wampush.broker.presence.delay_queue import GRAIN, SLICE, Clock, DelayQueue
+from wampush.broker.presence.delay_queue import GRAIN, SLICE, DelayQueue
+from wampush.clock import Clock
 
 
 class Bell:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import FakeClock
-from wampush.broker.presence.delay_queue import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.grace_period import GracePeriod
+from wampush.clock import Clock
 
 
 class Periods:

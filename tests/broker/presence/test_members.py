@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.broker.world import FakeClock
-from wampush.broker.presence.delay_queue import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.grace_period import GracePeriod
 from wampush.broker.presence.members import TopicMembers
+from wampush.clock import Clock
 
 
 @pytest.fixture

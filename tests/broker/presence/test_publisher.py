@@ -7,8 +7,9 @@ from typing import ClassVar
 import pytest
 
 from tests.broker.world import FakeClock
-from wampush.broker.presence.delay_queue import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.publisher import EVENTS_PER_SECOND, RateLimitedPublisher
+from wampush.clock import Clock
 from wampush.state_machine import IllegalEvent
 
 INTERVAL = 0.2

@@ -120,6 +120,24 @@ def test_subscribe_goes_on_where_the_session_was(world: World) -> None:
     assert world.subscriptions.topics(client.subscriber) == {"log", "other"}
 
 
+@pytest.mark.parametrize("options", [(), ({},)])
+def test_subscribe_tells_a_session_where_it_begins(world: World, options: tuple[Any, ...]) -> None:
+    client = world.client(limit=10_000)
+    publish(world, "log", 1, 2)
+    epoch = call(world, client, "wampush.last", "log")["epoch"]
+    answer = call(world, client, "wampush.subscribe", "log", *options)
+    assert answer == {"recovered": False, "epoch": epoch, "offset": 2}
+    nothing = call(world, client, "wampush.subscribe", "other", *options)
+    assert nothing == {"recovered": False, "epoch": None, "offset": None}
+    publish(world, "log", 3)
+    assert json.loads(client.texts[-1])[:3] == [8, "log", 3]
+    # Subscribed already: the same answer, and nothing again.
+    seen = len(client.texts)
+    answer = call(world, client, "wampush.subscribe", "log", *options)
+    assert answer["offset"] == 3
+    assert len(client.texts) == seen + 1
+
+
 def test_positions(world: World) -> None:
     class Positioned(InAnyOrder):
         """A format that writes positions."""
@@ -169,9 +187,10 @@ def test_positions(world: World) -> None:
         ("wampush.history", ("log", {"since": {"epoch": 1, "offset": 1}}), "must be like"),
         ("wampush.history", ("log", {"since": {"offset": 1}}), "must be like"),
         ("wampush.positions", (True,), "takes no arguments"),
-        ("wampush.subscribe", ("log",), "takes two arguments"),
-        ("wampush.subscribe", ("log", {}), "takes two arguments"),
-        ("wampush.subscribe", (1, {"since": {"epoch": "e", "offset": 1}}), "takes two arguments"),
+        ("wampush.subscribe", (1, {"since": {"epoch": "e", "offset": 1}}), "takes a topic, and"),
+        ("wampush.subscribe", (), "takes a topic, and"),
+        ("wampush.subscribe", ("log", {"limit": 1}), "takes a topic, and"),
+        ("wampush.subscribe", ("log", {}, {}), "takes a topic, and"),
         ("wampush.subscribe", ("log", {"since": 1}), "must be like"),
     ],
 )

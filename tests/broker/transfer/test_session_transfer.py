@@ -9,8 +9,9 @@ import orjson
 from tests.support.two_nodes import TestNode, two_nodes
 from wampush.broker.history.gaps import KeptState, TrackedState
 from wampush.broker.identity import Identity, identity_from_json
+from wampush.broker.nodes.nodes_state import NodesState
 from wampush.broker.presence.presence import PresenceState
-from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscriber import KeptHandle, Subscriber
 from wampush.broker.transfer.session_transfer import (
     NodeState,
     SessionState,
@@ -58,6 +59,7 @@ def test_a_node_is_written_and_read() -> None:
         occupied=["t"],
         kept=KeptState(users=[["7", "t", 1.0, "e", 2, None]], visitors=[], key="00"),
         epoch="e",
+        nodes=NodesState(id="a", occupied=["t"], reported=[], others=[{"node": "b"}]),
     )
     assert node_state(as_json(state)) == state
     assert node_state({"presence": {"colour": "red"}, "colour": "red"}) == NodeState()
@@ -122,3 +124,16 @@ def test_sessions_go_on_silently() -> None:
         assert changes == [("t-1", True)]
         nodes.new.reactor.advance(1)
         assert changes == [("t-1", True), ("t-1", False)]
+
+
+def test_what_the_application_keeps_goes_to_a_third_process_too() -> None:
+    with two_nodes() as nodes:
+        before = nodes.old.broker.sessions[nodes.client().session_id]
+        state = snapshot(nodes.old.broker, before)
+        assert state.application is None
+        before.handle = KeptHandle({"room": "lobby"})
+        for _ in range(2):
+            state = session_state(as_json(snapshot(nodes.old.broker, before)))
+            before = new_subscriber(nodes.new, state)
+            restore(nodes.new.broker, before, state)
+            assert state.application == {"room": "lobby"}

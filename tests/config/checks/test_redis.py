@@ -8,6 +8,8 @@ import pytest
 
 from wampush.config.checks.check import Rejected
 from wampush.config.checks.redis import (
+    NO_REDIS,
+    OPTIONAL_REDIS_ADDRESS,
     REDIS_ADDRESS,
     ChannelTopic,
     RedisUrl,
@@ -24,15 +26,15 @@ SECRET = "correct-horse"
     [
         ("redis://localhost", RedisUrl("localhost")),
         ("redis://localhost/", RedisUrl("localhost")),
-        ("redis://LocalHost:6380/15", RedisUrl("localhost", 6380)),
+        ("redis://LocalHost:6380/15", RedisUrl("localhost", 6380, database=15)),
         ("rediss://redis.example.com", RedisUrl("redis.example.com", tls=True)),
         ("REDIS://[::1]:1", RedisUrl("::1", 1)),
         ("redis://shop_redis-1", RedisUrl("shop_redis-1")),
         ("redis://:p%40ss%2Fw%C3%B6rd@h", RedisUrl("h", password="p@ss/wörd")),
         ("unix:///run/redis/redis.sock", RedisUrl("", path="/run/redis/redis.sock")),
-        ("redis+unix:///r%20s?db=2", RedisUrl("", path="/r s")),
+        ("redis+unix:///r%20s?db=2", RedisUrl("", path="/r s", database=2)),
         ("unix://live:pw@/r", RedisUrl("", user="live", password="pw", path="/r")),
-        ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b")),
+        ("redis://live:a:b@h:7/2", RedisUrl("h", 7, user="live", password="a:b", database=2)),
     ],
 )
 def test_urls_of_redis(text: str, expected: RedisUrl) -> None:
@@ -132,3 +134,11 @@ def test_sentinels(text: str, expected: tuple[str, int]) -> None:
 )
 def test_what_is_no_sentinel(text: str) -> None:
     assert isinstance(get_args(SentinelAddress)[1].check(text), Rejected)
+
+
+def test_no_server_may_be_named() -> None:
+    assert OPTIONAL_REDIS_ADDRESS.check("") == NO_REDIS
+    assert str(NO_REDIS) == ""
+    assert OPTIONAL_REDIS_ADDRESS.check("redis://h") == RedisUrl("h")
+    assert OPTIONAL_REDIS_ADDRESS.check(RedisUrl("h")) == RedisUrl("h")
+    assert isinstance(OPTIONAL_REDIS_ADDRESS.check("h"), Rejected)

@@ -15,7 +15,9 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
+from wampush.broker.session_ends import EndedSessions
 from wampush.edges.acknowledged_pushes import Published
+from wampush.edges.http.listings import Ended
 from wampush.edges.http.operator_access import HttpAccess
 from wampush.edges.http.routes import HttpEdge, HttpView
 from wampush.edges.http.site import HttpLimits
@@ -65,19 +67,45 @@ class RecordedListing:
 
     ended: list[str] = field(default_factory=list)
 
-    def topics(self, prefix: str, after: str, limit: int) -> Mapping[str, object]:
-        return {"topics": [prefix, after, limit], "next": None}
+    unanswered: tuple[str, ...] = ()
+    waiting: list[Callable[[], object]] | None = None
 
-    def sessions(self, user: str | None, after: str, limit: int) -> Mapping[str, object]:
-        return {"sessions": [user, after, limit], "next": None}
+    def _answer(self, call: Callable[[], object]) -> None:
+        if self.waiting is None:
+            call()
+        else:
+            self.waiting.append(call)
 
-    def end_session(self, session_id: str) -> bool:
+    def topics(
+        self, prefix: str, after: str, limit: int, done: Callable[[Mapping[str, object]], object]
+    ) -> None:
+        self._answer(lambda: done({"topics": [prefix, after, limit], "next": None}))
+
+    def sessions(
+        self,
+        user: str | None,
+        after: str,
+        limit: int,
+        done: Callable[[Mapping[str, object]], object],
+    ) -> None:
+        self._answer(lambda: done({"sessions": [user, after, limit], "next": None}))
+
+    def session(
+        self,
+        session_id: str,
+        done: Callable[[Mapping[str, object] | None, tuple[str, ...]], object],
+    ) -> None:
+        found = {"session": session_id} if session_id == "abc" else None
+        self._answer(lambda: done(found, self.unanswered))
+
+    def end_session(self, session_id: str, done: Callable[[Ended], object]) -> None:
         self.ended.append(session_id)
-        return session_id == "abc"
+        ended = EndedSessions(int(session_id == "abc"), self.unanswered)
+        self._answer(lambda: done(ended))
 
-    def end_user_sessions(self, user: str) -> int:
+    def end_user_sessions(self, user: str, done: Callable[[Ended], object]) -> None:
         self.ended.append(user)
-        return 2
+        self._answer(lambda: done(EndedSessions(2, self.unanswered)))
 
 
 @dataclass
@@ -142,6 +170,26 @@ def run(
     return answer
 
 
+class Exchange:
+    """A request whose response may come later."""
+
+    def __init__(self, edge: HttpEdge, request: bytes) -> None:
+        address: Any = IPv4Address("TCP", "127.0.0.1", 50000)
+        self._transport = StringTransport(IPv4Address("TCP", "127.0.0.1", 8081), address)
+        self._channel = edge.site(reactor, refuse, print, print).buildProtocol(address)
+        self._channel.makeConnection(self._transport)
+        self._channel.dataReceived(request)
+
+    @property
+    def received(self) -> bytes:
+        """What has come."""
+        return self._transport.value()
+
+    def lose(self) -> None:
+        """The client has gone."""
+        self._channel.connectionLost(Failure(ConnectionDone()))
+
+
 def ask(
     edge: HttpEdge,
     path: str,
@@ -182,7 +230,6 @@ def edge_with(
         probed=probed or RecordedProbes(),
         refusals=list,
         refused_handshake=lambda _: None,
-        session=lambda _: None,
         websocket_url=lambda _: None,
         push_address=lambda: None,
         metrics=lambda: b"",
@@ -202,7 +249,6 @@ def complete_edge() -> HttpEdge:
         refused_handshake=lambda address: (
             {"reason": "token-refused"} if address == "192.0.2.7" else None
         ),
-        session=lambda session_id: {"user": "7"} if session_id == "abc" else None,
         websocket_url=lambda host: f"ws://{host}:8080/",
         push_address=lambda: "tcp://127.0.0.1:5555",
         metrics=lambda: b"a 1\n",

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.edges.http.http_in_memory import ask, complete_edge, edge_with
-from wampush.edges.http.files import static_folder
+from wampush.edges.client_files import client_files
+from wampush.edges.http.files import shared_client_files, static_folder
 from wampush.edges.http.routes import HttpEdge
 from wampush.errors import OperatorError
 
@@ -38,6 +39,19 @@ def test_files_have_their_type_and_are_revalidated(
     assert len(response.body) == int(response.headers["content-length"]) > 0
     stamp = response.headers["last-modified"]
     assert ask(edge, path, headers=f"If-Modified-Since: {stamp}\r\n").status == 304
+
+
+@pytest.mark.parametrize("name", ["wampush.js", "wampush.mjs", "wampush.js.map"])
+def test_the_client_may_be_kept_and_loaded_by_any_page(edge: HttpEdge, name: str) -> None:
+    response = ask(edge, f"/static/{name}")
+    assert response.status == 200
+    assert response.body == (static_folder() / name).read_bytes()
+    assert int(response.headers["content-length"]) == len(response.body)
+    assert response.headers["cache-control"] == "public, max-age=3600"
+    assert response.headers["access-control-allow-origin"] == "*"
+    known = f"If-None-Match: W/{response.headers['etag']}\r\n"
+    again = ask(edge, f"/static/{name}?v=1", headers=known)
+    assert (again.status, again.body) == (304, b"")
 
 
 @pytest.mark.parametrize(
@@ -148,3 +162,8 @@ def test_the_static_folder_of_an_installed_package_comes_first(
     (tmp_path / "static" / "index.html").write_text("installed")
     monkeypatch.setattr("wampush.edges.http.files.resources.files", lambda _: tmp_path)
     assert static_folder() == tmp_path / "static"
+
+
+def test_both_ports_share_the_client_for_pages() -> None:
+    assert shared_client_files() == client_files(static_folder())
+    assert shared_client_files() is shared_client_files()

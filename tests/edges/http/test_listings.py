@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.edges.http.http_in_memory import RecordedListing, ask, edge_with, problem_of
+from tests.edges.http.http_in_memory import Exchange, RecordedListing, ask, edge_with, problem_of
 from wampush.edges.http.routes import HttpEdge
 
 TOKEN = b"0123456789abcdef0123456789abcdef"
@@ -101,3 +101,53 @@ def test_ending_sessions_needs_the_access_of_publishing(path: str) -> None:
         ask(edge_with(listed=listed, token=TOKEN), path, method="DELETE", headers=BEARER).status
         == 200
     )
+
+
+def test_a_session_is_shown(edge: HttpEdge) -> None:
+    assert json.loads(ask(edge, "/sessions/abc").body) == {"session": "abc"}
+    missing = ask(edge, "/sessions/other")
+    assert (missing.status, problem_of(missing)) == (404, "no session has this id")
+
+
+def test_nodes_that_do_not_answer_are_named(edge: HttpEdge, listed: RecordedListing) -> None:
+    listed.unanswered = ("b", "c")
+    response = ask(edge, "/sessions?user=7", method="DELETE")
+    assert response.status == 504
+    assert problem_of(response).startswith("2 sessions end; no answer from b, c")
+    document = json.loads(response.body)
+    assert (document["ended"], document["unanswered"]) == (2, ["b", "c"])
+    assert document["code"] == "nodes-silent"
+    for method in ("GET", "DELETE"):
+        missing = ask(edge, "/sessions/other", method=method)
+        assert missing.status == 504
+        assert json.loads(missing.body)["unanswered"] == ["b", "c"]
+        assert "ended" not in json.loads(missing.body)
+    # One that was found is found.
+    assert ask(edge, "/sessions/abc", method="DELETE").status == 200
+    assert ask(edge, "/sessions/abc").status == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "method"),
+    [
+        ("/topics", "GET"),
+        ("/sessions", "GET"),
+        ("/sessions/abc", "GET"),
+        ("/sessions/abc", "DELETE"),
+        ("/sessions?user=7", "DELETE"),
+    ],
+)
+def test_a_response_waits_for_other_nodes(
+    edge: HttpEdge, listed: RecordedListing, path: str, method: str
+) -> None:
+    listed.waiting = []
+    running = Exchange(edge, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert running.received == b""
+    (answer,) = listed.waiting
+    answer()
+    assert running.received.startswith(b"HTTP/1.1 200 ")
+    running.lose()
+    # A client that does not wait is no mistake.
+    gone = Exchange(edge, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    gone.lose()
+    listed.waiting[1]()

@@ -10,11 +10,14 @@ import pytest
 from twisted.web.test.requesthelper import DummyRequest
 
 from tests.edges.http.http_in_memory import ask, complete_edge
+from wampush.edges.client_files import ClientFile
 from wampush.edges.http.responses import (
     bearer,
     challenge,
     host_asked_for,
     host_of,
+    respond_answer,
+    respond_file,
     respond_json,
     respond_no_access,
     respond_refused,
@@ -22,6 +25,7 @@ from wampush.edges.http.responses import (
     wants_html,
 )
 from wampush.edges.http.routes import HttpEdge
+from wampush.edges.topic_requests import Answer
 from wampush.errors import PushRefused, Refusal
 
 
@@ -142,3 +146,22 @@ def test_a_refused_change_has_the_status_and_the_headers_of_its_reason(
     assert request.responseCode == status
     sent = {name.lower().decode() for name, _ in request.responseHeaders.getAllRawHeaders()}
     assert sent & {"www-authenticate", "retry-after"} == ({header} if header else set())
+
+
+def test_a_file_is_sent_once_and_then_known() -> None:
+    file = ClientFile(b"let a;", "text/javascript", '"tag"')
+    first = request()
+    assert respond_file(first, file) == b"let a;"
+    assert first.responseHeaders.getRawHeaders(b"content-length") == [b"6"]
+    assert first.responseHeaders.getRawHeaders(b"etag") == [b'"tag"']
+    again = request(**{"if-none-match": '"tag"'})
+    assert respond_file(again, file) == b""
+    assert again.responseCode == 304
+
+
+@pytest.mark.parametrize(("body", "length"), [(b"{}", [b"2"]), (b"", None)])
+def test_an_answer_about_a_topic(body: bytes, length: list[bytes] | None) -> None:
+    made = request()
+    assert respond_answer(made, Answer(200 if body else 304, {"ETag": '"1"'}, body)) == body
+    assert made.responseCode == (200 if body else 304)
+    assert made.responseHeaders.getRawHeaders(b"content-length") == length

@@ -82,7 +82,6 @@ def test_demo_settings_tell_where_to_push(
         probed=RecordedProbes(),
         refusals=list,
         refused_handshake=lambda _: None,
-        session=lambda _: None,
         websocket_url=str,
         push_address=lambda: address,
         metrics=lambda: b"",
@@ -154,7 +153,7 @@ def test_metrics(edge):
 
 
 def test_one_session(edge):
-    assert json.loads(ask(edge, "/sessions/abc").body) == {"user": "7"}
+    assert json.loads(ask(edge, "/sessions/abc").body) == {"session": "abc"}
     missing = ask(edge, "/sessions/other")
     assert (missing.status, problem_of(missing)) == (404, "no session has this id")
     assert ask(edge, "/sessions/abc", host="rebound.example.org").status == 401

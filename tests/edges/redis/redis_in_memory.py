@@ -134,11 +134,9 @@ class RedisWorld:
         self.events: list[dict[str, Any]] = []
         observe: Any = self.events.append
         connects_by = connects_by or self.endpoint
-        monkeypatch.setattr(redis_source, "source_endpoint", lambda *_: connects_by)
+        monkeypatch.setattr(redis_source, "redis_endpoint", lambda *_: connects_by)
         for module in (redis_source, redis_sources):
             monkeypatch.setattr(module, "_log", Logger(namespace="wampush.redis", observer=observe))
-        # A turn takes no time, however busy the machine is.
-        monkeypatch.setattr(redis_sources, "monotonic", self.clock.seconds)
         monkeypatch.setattr(redis_source, "random", lambda: chance)
         monkeypatch.setattr(redis_source, "time", self.clock.seconds)
         monkeypatch.setattr(redis_source, "monotonic", self.clock.seconds)

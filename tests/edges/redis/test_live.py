@@ -22,9 +22,9 @@ from wampush.config.checks.redis import REDIS_ADDRESS
 from wampush.config.settings import Settings
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.config.tables.zeromq import ZmqSettings
-from wampush.edges.redis import sentinel
-from wampush.edges.redis.replies import ReplyReader
 from wampush.errors import Refusal
+from wampush.net.redis import sentinel
+from wampush.net.redis.replies import ReplyReader
 from wampush.net.turn_budget import TURN_MESSAGES
 from wampush.node.build import Node, build
 

@@ -21,23 +21,14 @@ from tests.edges.redis.redis_in_memory import (
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
 from wampush.config.checks.redis import RedisUrl
-from wampush.edges.redis.error_descriptions import problem_of_failure
-from wampush.edges.redis.sentinel import WATCH_SECONDS, Sentinel, SentinelEndpoint, Server
-from wampush.edges.redis.source import MAX_DELAY, STEADY_SECONDS, retry_delay
+from wampush.edges.redis.source import STEADY_SECONDS
 from wampush.errors import OperatorError, Refusal
+from wampush.net.redis.error_descriptions import problem_of_failure
+from wampush.net.redis.retries import MAX_DELAY
+from wampush.net.redis.sentinel import WATCH_SECONDS, Sentinel, SentinelEndpoint, Server
 
 SECRET = "correct horse"
 WITH_USER = RedisUrl("redis.example.com", user="live", password=SECRET)
-
-
-@pytest.mark.parametrize(
-    ("failures", "longest"),
-    [(1, 0.5), (2, 1.0), (3, 2.0), (5, 8.0), (6, MAX_DELAY), (10**9, MAX_DELAY)],
-)
-def test_delays_double_up_to_a_limit_and_vary_by_half(failures: int, longest: float) -> None:
-    assert retry_delay(failures, 0.0) == longest
-    assert retry_delay(failures, 1.0) == longest / 2
-    assert longest / 2 < retry_delay(failures, 0.3) < longest
 
 
 def test_a_redis_that_is_down_is_tried_at_growing_intervals(

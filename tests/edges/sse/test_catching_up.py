@@ -45,6 +45,7 @@ class SlowStream(Stream):
         found = self.take()
         if self.peer.transport.producer is not None:
             self.peer.transport.producer.resumeProducing()
+            self.peer.node.turn()
         return found
 
     def read_all(self) -> list[tuple[str, Any]]:
@@ -161,6 +162,7 @@ def test_a_page_is_notified_of_a_gap_even_where_others_skip_it() -> None:
     for number in range(100):
         publish(server, "few.a", number)
     slow.peer.transport.producer.resumeProducing()
+    server.turn()
     assert slow.peer.connection.reason is CloseReason.SLOW_CLIENT
     slow.take()
     slow.source.cut()

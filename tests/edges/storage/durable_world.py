@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wampush.broker.backplane.contract import Accepted
 from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.history.journal import Journal, MemoryJournal
 from wampush.broker.history.memory_history import MemoryHistory
@@ -44,7 +45,7 @@ class DurableWorld:
     ) -> None:
         self.clock = clock
         self.seen: list[Publication] = []
-        self.outcomes: list[int | PublicationRefused] = []
+        self.outcomes: list[int | Accepted | PublicationRefused] = []
         self.expected = 0
         self.journal: Journal
         self.database: SqliteDatabase | None = None
@@ -58,8 +59,8 @@ class DurableWorld:
         self.core = core
         self.broker = core.broker
         self.broker.watch(self.seen.append)
-        assert core.broker.durable is not None
-        self.durable: DurablePublishing = core.broker.durable
+        assert core.durable is not None
+        self.durable: DurablePublishing = core.durable
         assert core.broker.replays is not None
         self.history: MemoryHistory = core.broker.replays.history
 

@@ -102,7 +102,12 @@ class ComponentEdge:
         self.lines: list[str] = []
         self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         pressure = Backpressure(2**28, self.clock.callLater)
-        fanout = Fanout(lambda flush: self.clock.callLater(0, flush), pressure, self.ledger)
+        fanout = Fanout(
+            lambda flush: self.clock.callLater(0, flush),
+            pressure,
+            self.ledger,
+            seconds=self.clock.seconds,
+        )
         memory = Memory(UNLIMITED)
         self.host = ComponentHost(
             name="shop:Chat",

@@ -10,7 +10,8 @@ from twisted.logger import capturedLogs, formatEvent
 
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.edges.websocket.admission import Admission, Ticket
+from wampush.edges.access_log import AccessRecord
+from wampush.edges.websocket.admission import Admission, Ticket, record_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.errors import CloseReason
@@ -266,3 +267,23 @@ def test_a_ticket_goes_on_in_another_process_whatever_the_limits_are_there():
         each.give_back(50.0)
     assert other.connections == 0
     admitted(other, "192.0.2.1").belong_to("7")
+
+
+def test_what_the_access_log_has_goes_on_in_another_process():
+    judge = admission()
+    ticket = admitted(judge, "192.0.2.1")
+    assert ticket.snapshot(1.0).record is None
+    assert record_of(ticket.snapshot(1.0)) is None
+    record = AccessRecord(3.0, "192.0.2.1", "WebSocket /", received=7, sent=9)
+    ticket.record = record
+    assert judge.resume(ticket.snapshot(1.0), 1.0).record == record
+    assert record_of(ticket.snapshot(1.0)) == record
+
+
+def test_what_most_clients_have_used_is_a_whole_number() -> None:
+    """Of which all have the same object."""
+    ticket = admitted(admission(), "192.0.2.1")
+    ticket.on_open(5.0)
+    for now in (5.0, 1000.0):
+        assert ticket.spend(now)
+        assert type(ticket._used).__name__ == "int"

@@ -19,6 +19,7 @@ from wampush.edges.websocket.closing import (
     Closing,
     Leftover,
     SocketClosing,
+    TlsClosing,
     TransportClosing,
     WaitFor,
 )
@@ -67,7 +68,7 @@ class Rig:
             self.wire.turn(SLICE_BYTES)
 
 
-@pytest.fixture(params=[SocketClosing, TransportClosing])
+@pytest.fixture(params=[SocketClosing, TlsClosing, TransportClosing])
 def kind(request: pytest.FixtureRequest) -> type[Closing]:
     kind: type[Closing] = request.param
     return kind
@@ -214,6 +215,19 @@ def test_while_too_much_waits_clients_that_read_nothing_are_dropped(kind: type[C
     assert rig.wire.aborted
     assert rig.events == [Event.DROPPED]
     assert not rig.pressure.paused
+
+
+@pytest.mark.parametrize("wait_for", [WaitFor.NOTHING, WaitFor.END_OF_STREAM])
+def test_a_record_that_the_socket_does_not_take_does_not_keep_it_open(wait_for: WaitFor) -> None:
+    rig = Rig(TlsClosing, wait_for=wait_for)
+    # What the transport has put there itself, and counts as sent.
+    rig.wire.write(b"record")
+    rig.pass_time(LINGER_SECONDS + 1)
+    assert not rig.wire.aborted
+    rig.pass_time(SEND_SECONDS)
+    assert rig.wire.aborted
+    assert rig.events == [Event.SENT, Event.DROPPED]
+    assert rig.wheel.waiting == 0
 
 
 def test_a_transport_that_is_gone_frees_the_rest(kind: type[Closing]) -> None:

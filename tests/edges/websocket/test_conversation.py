@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.edges.websocket.conversation import ClientPeer, Routes
+from wampush.edges.websocket.conversation import ClientPeer, Routes, movable
 from wampush.errors import CloseReason
 
 OTHERS: Any = object()
@@ -44,6 +45,29 @@ def test_ordinary_requests_have_routes_of_their_own(target: str, has_route: bool
         plain if has_route else None
     )
     assert Routes(OTHERS, {"/events": CHAT}).find_plain(target) is None
+
+
+@pytest.mark.parametrize(
+    ("target", "is_file"),
+    [("/static/a.js", True), ("/static/a.js?v=2", True), ("/static/", False), ("/a.js", False)],
+)
+def test_files_are_for_anyone_whatever_the_query(target: str, is_file: bool) -> None:
+    file: Any = object()
+    routes = Routes(OTHERS, files={"/static/a.js": file})
+    assert routes.find_file(target) is (file if is_file else None)
+    assert Routes(OTHERS).find_file(target) is None
+
+
+def test_conversations_that_move_go_on_with_the_route_of_all_other_paths() -> None:
+    assert Routes(OTHERS, {"/chat": CHAT}).resuming is OTHERS
+
+
+@pytest.mark.parametrize("can_move", [True, False])
+def test_a_conversation_moves_if_it_can_and_says_so(can_move: bool) -> None:
+    conversation: Any = SimpleNamespace(can_move=can_move)
+    assert movable(conversation) is (conversation if can_move else None)
+    other: Any = SimpleNamespace()
+    assert movable(other) is movable(None) is None
 
 
 class FakeLine:

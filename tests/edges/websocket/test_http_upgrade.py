@@ -5,17 +5,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.edges.websocket.in_memory import KEY, MemoryNode, frames, masked, request
+from tests.support.built_extension import build_extension
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, PageRequest, UpgradeRequest
 from wampush.edges.websocket.server import SERVER
 from wampush.errors import CloseReason
+
+
+@pytest.fixture(scope="module")
+def extension(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return build_extension(tmp_path_factory.mktemp("extension"))
+
+
+@pytest.fixture(autouse=True, params=["C", "Python"])
+def code(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run each test with the extension and without it."""
+    extension = None if request.param == "Python" else request.getfixturevalue("extension")
+    monkeypatch.setattr(http_upgrade, "EXTENSION", extension)
 
 
 def without(name: str) -> bytes:

@@ -73,11 +73,11 @@ CLIENT = ClientLimits(queue_bytes=1, messages_per_second=10.0, message_burst=50)
 
 
 @pytest.mark.parametrize(
-    ("allowance", "seconds", "renewed"),
-    [(0.0, 0.0, 0.0), (0.0, 0.5, 5.0), (7.0, 2.0, 27.0), (45.0, 1.0, 50.0), (50.0, 99.0, 50.0)],
+    ("used", "seconds", "left"),
+    [(50, 0.0, 50), (50, 0.5, 45.0), (43.0, 2.0, 23.0), (5.0, 1.0, 0), (0, 99.0, 0), (51, 0.1, 50)],
 )
-def test_the_allowance_grows_with_time_up_to_the_burst(allowance, seconds, renewed):
-    assert CLIENT.renewed(allowance, seconds) == renewed
+def test_what_is_used_is_earned_again_with_time(used, seconds, left):
+    assert CLIENT.still_used(used, seconds) == left
 
 
 def test_budgets_go_on_in_another_process() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import ISSLTransport
 from twisted.python.failure import Failure
@@ -16,6 +18,7 @@ from wampush.broker.identity import ANONYMOUS, Identity
 from wampush.broker.memory import UNLIMITED, Memory, MemoryLimits
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
+from wampush.edges.client_files import ClientFile
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.compression import Agreement
@@ -24,6 +27,7 @@ from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.edges.websocket.opening_handshake import OpeningHandshake, OpeningRules, peer_of
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.accepting.slim_sockets import SlimServer
 from wampush.net.origins import Origins
 from wampush.net.trusted_proxies import Proxies
 
@@ -52,7 +56,8 @@ class RecordingRoute:
         identity: Identity,
         subprotocol: str | None,
     ) -> Any:
-        assert (line, outbox) == (LINE, "outbox")
+        assert isinstance(line, FakeLine)
+        assert outbox == "outbox"
         if self.refusal is not None:
             raise self.refusal
         self.begun.append((request, identity, subprotocol))
@@ -106,8 +111,23 @@ class FakeLine:
 
     address_name = "192.0.2.1"
 
+    def __init__(self) -> None:
+        self.opened: list[tuple[Any, bytes, Agreement | None, bytes]] = []
+        self.answered: list[tuple[bytes, CloseReason, str]] = []
+        self.defects: list[Failure] = []
 
-LINE: Any = FakeLine()
+    def on_accepted(self, *arguments: Any) -> None:
+        self.opened.append(arguments)
+
+    def on_answered(self, *arguments: Any) -> None:
+        self.answered.append(arguments)
+
+    def on_defect(self, failure: Failure) -> None:
+        self.defects.append(failure)
+
+
+SCRIPT = "/static/wampush.js"
+FILE = ClientFile(b"var ab;", "text/javascript", '"tag"')
 
 
 class Door:
@@ -136,16 +156,16 @@ class Door:
         )
         self.transport: Any = MemoryTransport() if transport is None else transport
         self.ticket = self.admission.arrive(peer_of(self.transport))
-        self.opened: list[tuple[Any, bytes, Agreement | None, bytes]] = []
-        self.answered: list[tuple[bytes, CloseReason, str]] = []
-        self.defects: list[Failure] = []
+        self.line = FakeLine()
+        self.opened, self.answered = self.line.opened, self.line.answered
+        self.defects = self.line.defects
         self.memory = Memory(limits)
-        parts: Any = {"line": LINE, "outbox": "outbox"}
+        parts: Any = {"line": self.line, "outbox": "outbox"}
         authenticator: Any = self.authenticator
         self.opening = OpeningHandshake(
             rules=OpeningRules(
                 settings=settings or WebSocketSettings(),
-                routes=Routes(self.route, plain={"/events": self.plain}),
+                routes=Routes(self.route, plain={"/events": self.plain}, files={SCRIPT: FILE}),
                 authenticator=authenticator,
                 connect_hook=hook,
                 memory=self.memory,
@@ -153,9 +173,6 @@ class Door:
             ),
             ticket=self.ticket,
             transport=self.transport,
-            on_open=lambda *arguments: self.opened.append(arguments),
-            on_answer=lambda *arguments: self.answered.append(arguments),
-            on_defect=self.defects.append,
             **parts,
         )
 
@@ -444,3 +461,25 @@ def test_a_route_refuses_an_ordinary_request() -> None:
     ((response, reason, _),) = door.answered
     assert reason is CloseReason.AUTHENTICATION_REQUIRED
     assert response.startswith(b"HTTP/1.1 401 ")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_client_for_pages_is_for_anyone(method: str) -> None:
+    door = Door(fail(AuthenticationRefused(CloseReason.AUTHENTICATION_REQUIRED)))
+    head = f"{method} {SCRIPT}?1 HTTP/1.1\r\nHost: a\r\nOrigin: http://elsewhere\r\n"
+    door.opening.receive(f"{head}\r\n".encode())
+    assert door.answered == [(FILE.response(method, ""), CloseReason.PLAIN_REQUEST, "")]
+    assert door.authenticator.asked == []
+    door = Door()
+    door.opening.receive(f'{head}If-None-Match: "tag"\r\n\r\n'.encode())
+    ((response, _, _),) = door.answered
+    assert response.startswith(b"HTTP/1.1 304 ")
+
+
+def test_the_peer_of_a_slim_connection_and_of_any_other() -> None:
+    slim = SlimServer.__new__(SlimServer)
+    slim.host = "192.0.2.7"
+    assert peer_of(slim) == "192.0.2.7"
+    wrapped = SimpleNamespace(getPeer=lambda: IPv4Address("TCP", "192.0.2.8", 40000))
+    assert peer_of(wrapped) == "192.0.2.8"
+    assert peer_of(SimpleNamespace(getPeer=lambda: UNIXAddress(None))) == "unix socket"

@@ -35,7 +35,8 @@ from tests.support.log_lines import reporting_to
 from tests.support.waiting import PATIENCE
 from wampush.broker.delivery.backpressure import PATIENCE as PRESSURE_PATIENCE
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, Refill
+from wampush.broker.delivery.catch_up import READ_BYTES, ReadOn, Refill
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.delivery.chunks import SLICE_BYTES
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
@@ -46,12 +47,15 @@ from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.outboxes import (
     ClientOutbox,
     SocketOutbox,
+    TlsOutbox,
     TransportOutbox,
     outbox_for,
 )
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.errors import CloseReason
 from wampush.net import listeners
+from wampush.net.tls import KeyedReactor
+from wampush.net.tls_handshakes import FailedHandshakes
 
 reactor: Any = installed
 
@@ -68,7 +72,10 @@ class Rig:
         self.pressure = Backpressure(total, self.clock.callLater)
         self.ledger = Ledger(self.clock.seconds, reporting_to(self.lines.append))
         self.fanout = Fanout(
-            lambda flush: self.clock.callLater(0, flush), self.pressure, self.ledger
+            lambda flush: self.clock.callLater(0, flush),
+            self.pressure,
+            self.ledger,
+            seconds=self.clock.seconds,
         )
         self.overflows = 0
         #: mypy would take its flags for constants.
@@ -95,6 +102,10 @@ class Rig:
         if self.wire.ended and self.closing is not None:
             self.closing.cancel()
 
+    def catch_up(self, read_on: ReadOn) -> None:
+        turns = CatchUpTurns(lambda give: self.clock.callLater(0, give), self.clock.seconds)
+        self.outbox.begin_catch_up("t", Position("e", 0), read_on, turns)
+
     def finish(self) -> None:
         self.fanout.end_batch()
         reactor: Any = self.clock
@@ -103,7 +114,7 @@ class Rig:
         self.closing.start()
 
 
-KINDS: tuple[type[ClientOutbox], ...] = (SocketOutbox, TransportOutbox)
+KINDS: tuple[type[ClientOutbox], ...] = (SocketOutbox, TlsOutbox, TransportOutbox)
 
 
 @pytest.fixture(params=KINDS)
@@ -125,6 +136,13 @@ def test_what_the_wire_takes_is_gone_at_the_end_of_the_turn(kind: type[ClientOut
     assert rig.pressure.total == 0
 
 
+class Sending:
+    """A socket that sends by a function."""
+
+    def __init__(self, send: Callable[[bytes], int]) -> None:
+        self.send = send
+
+
 def test_one_turn_is_one_send() -> None:
     rig = Rig(SocketOutbox)
     sends: list[int] = []
@@ -134,7 +152,7 @@ def test_one_turn_is_one_send() -> None:
         sends.append(len(data))
         return original(data)
 
-    rig.outbox._send = send
+    rig.outbox._socket = Sending(send)
     rig.wire.capacity = 10_000
     for _ in range(5):
         rig.queue(b"x" * 100)
@@ -236,7 +254,7 @@ def test_a_client_that_is_behind_reads_on_as_the_wire_takes_it(kind: type[Client
 
     def read_on(topic: str, position: Position, size: int) -> Refill | None:
         nonlocal most
-        assert (topic, position.epoch, size) == ("t", "e", CATCH_UP_BYTES)
+        assert (topic, position.epoch, size) == ("t", "e", READ_BYTES)
         most = max(most, rig.outbox.queued)
         after = position.offset + 1
         return Refill(frames[position.offset], Position("e", after) if after < 100 else None)
@@ -244,7 +262,7 @@ def test_a_client_that_is_behind_reads_on_as_the_wire_takes_it(kind: type[Client
     while not rig.outbox.blocked:
         rig.queue(b"f" * 70_000)
         rig.turn()
-    rig.outbox.begin_catch_up("t", Position("e", 0), read_on)
+    rig.catch_up(read_on)
     while rig.outbox.blocked:
         assert rig.outbox.queued
         rig.turn(10_000)
@@ -264,8 +282,9 @@ def test_a_client_that_cannot_read_on_is_dropped(kind: type[ClientOutbox]) -> No
     while not rig.outbox.blocked:
         rig.queue(b"f" * 70_000)
         rig.turn()
-    rig.outbox.begin_catch_up("t", Position("e", 0), lambda *_: None)
+    rig.catch_up(lambda *_: None)
     rig.turn(10**9)
+    rig.turn()
     assert rig.overflows == 1
     assert rig.outbox.closed
     assert rig.pressure.total == 0
@@ -641,7 +660,7 @@ class TlsReader(threading.Thread):
 
     def __init__(self, port: int, certificate: Path, *, reads: bool = True) -> None:
         super().__init__(daemon=True)
-        self._context = ssl.create_default_context(cafile=str(certificate))
+        self._tls = ssl.create_default_context(cafile=str(certificate))
         self._port = port
         self.reads = threading.Event()
         if reads:
@@ -655,7 +674,7 @@ class TlsReader(threading.Thread):
         try:
             with (
                 socket.create_connection(("127.0.0.1", self._port), PATIENCE) as plain,
-                self._context.wrap_socket(plain, server_hostname="localhost") as secure,
+                self._tls.wrap_socket(plain, server_hostname="localhost") as secure,
             ):
                 secure.sendall(request() + masked(b'[5,"t"]') + masked(b'[2,"first","p"]'))
                 while b'"first"' not in self.data:
@@ -678,11 +697,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 @contextlib.contextmanager
 def over_tls(
-    node: MemoryNode, certificate: tuple[Path, Path], *, reads: bool
+    node: MemoryNode, certificate: tuple[Path, Path], direct: bool, *, reads: bool
 ) -> Iterator[tuple[Loop, TlsReader, Connection]]:
     key_file, certificate_file = certificate
+    listening: Any = KeyedReactor(reactor, FailedHandshakes()) if direct else reactor
     port = listeners.listen(
-        reactor,
+        listening,
         f"ssl:0:interface=127.0.0.1:privateKey={key_file}:certKey={certificate_file}",
         node.edge,
     )
@@ -699,11 +719,18 @@ def over_tls(
         loop.until(lambda: not reader.is_alive() and not node.edge.connections)
 
 
-def test_events_over_tls_arrive_whole_and_in_order(certificate: tuple[Path, Path]) -> None:
+#: Whether TLS is on the socket, or Twisted's.
+on_both_kinds_of_tls = pytest.mark.parametrize("direct", [True, False], ids=["direct", "twisted"])
+
+
+@on_both_kinds_of_tls
+def test_events_over_tls_arrive_whole_and_in_order(
+    certificate: tuple[Path, Path], direct: bool
+) -> None:
     node = MemoryNode(queue_bytes=10**8)
     dice = random.Random(3)
-    with over_tls(node, certificate, reads=True) as (loop, reader, connection):
-        assert isinstance(connection.outbox, TransportOutbox)
+    with over_tls(node, certificate, direct, reads=True) as (loop, reader, connection):
+        assert type(connection.outbox) is (TlsOutbox if direct else TransportOutbox)
         expected = []
         for number in range(300):
             size = dice.choice((1, 100, 1000, 20_000, 200_000 if number % 30 == 0 else 1))
@@ -720,11 +747,12 @@ def test_events_over_tls_arrive_whole_and_in_order(certificate: tuple[Path, Path
     assert node.ledger.ended == {CloseReason.SERVER_STOPPED: 1}
 
 
+@on_both_kinds_of_tls
 def test_finish_over_tls_delivers_what_waits_for_a_full_transport(
-    certificate: tuple[Path, Path],
+    certificate: tuple[Path, Path], direct: bool
 ) -> None:
     node = MemoryNode(queue_bytes=10**8)
-    with over_tls(node, certificate, reads=False) as (loop, reader, connection):
+    with over_tls(node, certificate, direct, reads=False) as (loop, reader, connection):
         outbox = connection.outbox
         assert outbox is not None
         count = 0
@@ -742,9 +770,10 @@ def test_finish_over_tls_delivers_what_waits_for_a_full_transport(
     assert node.pressure.total == 0
 
 
-def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path]) -> None:
+@on_both_kinds_of_tls
+def test_a_slow_client_over_tls_is_dropped(certificate: tuple[Path, Path], direct: bool) -> None:
     node = MemoryNode(queue_bytes=500_000)
-    with over_tls(node, certificate, reads=False) as (loop, _, connection):
+    with over_tls(node, certificate, direct, reads=False) as (loop, _, connection):
         outbox = connection.outbox
         assert outbox is not None
 

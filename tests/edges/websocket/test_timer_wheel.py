@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -9,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from wampush.edges.websocket.timer_wheel import TimerWheel
+from wampush.edges.websocket.timer_wheel import (
+    LEAST_TIMERS,
+    SHARE_SECONDS,
+    STEP_SECONDS,
+    TimerWheel,
+)
 
 
 class Alarm:
@@ -203,3 +209,108 @@ def test_each_rings_about_when_its_last_schedule_says(
             assert alarm.rang == []
     assert wheel.waiting == 0
     assert wheel._slots == {}
+
+
+def test_timers_of_a_tick_share_its_number(clock: Clock, wheel: TimerWheel) -> None:
+    alarms = [Alarm(clock) for _ in range(2)]
+    for alarm in alarms:
+        # CPython keeps small numbers anyway.
+        wheel.schedule(alarm, 1000)
+    assert alarms[0].timer_slot == 1001
+    assert alarms[0].timer_slot is alarms[1].timer_slot
+
+
+def test_the_time_of_a_tick_is_one_object(clock: Clock, wheel: TimerWheel) -> None:
+    assert wheel.seconds is wheel.seconds
+    run(clock, 3)
+    assert wheel.seconds == 4.0
+
+
+def test_a_time_that_has_passed_is_the_next_tick(clock: Clock, wheel: TimerWheel) -> None:
+    alarm = Alarm(clock)
+    wheel.schedule(alarm, -100)
+    run(clock, 2)
+    assert alarm.rang == [1.0]
+
+
+def test_many_timers_of_a_tick_are_spread_over_it(clock: Clock, wheel: TimerWheel) -> None:
+    alarms = [Alarm(clock) for _ in range(3000)]
+    for alarm in alarms:
+        wheel.schedule(alarm, 1)
+    clock.advance(1)
+    at_once = [alarm for alarm in alarms if alarm.rang]
+    assert len(at_once) == 3000 * STEP_SECONDS
+    wheel.cancel(next(alarm for alarm in alarms if not alarm.rang))
+    for _ in range(1200):
+        clock.advance(STEP_SECONDS / 10)
+    rang = [alarm.rang[0] for alarm in alarms if alarm.rang]
+    assert len(rang) == 2999
+    assert all(1 <= each <= 2.2 for each in rang)
+    assert wheel.waiting == 0
+    assert wheel._slots == {}
+
+
+def test_few_timers_of_a_tick_come_at_once(clock: Clock, wheel: TimerWheel) -> None:
+    alarms = [Alarm(clock) for _ in range(LEAST_TIMERS)]
+    for alarm in alarms:
+        wheel.schedule(alarm, 1)
+    clock.advance(1)
+    assert [alarm.rang for alarm in alarms] == [[1.0]] * LEAST_TIMERS
+
+
+class Slow(Alarm):
+    """Takes a while."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        super().__init__(clock)
+        self.seconds = seconds
+
+    def on_timer(self) -> None:
+        super().on_timer()
+        self.clock.rightNow += self.seconds
+
+
+def test_slow_timers_leave_turns_to_others_and_do_not_wait_for_steps(
+    clock: Clock, wheel: TimerWheel
+) -> None:
+    alarms = [Slow(clock, SHARE_SECONDS / 8) for _ in range(10_000)]
+    for alarm in alarms:
+        wheel.schedule(alarm, 1)
+    between: list[int] = []
+
+    def other() -> None:
+        between.append(sum(len(alarm.rang) for alarm in alarms))
+        if between[-1] < len(alarms):
+            clock.callLater(0, other)
+
+    clock.callLater(1.0001, other)
+    run(clock, 8)
+    shares = [after - before for before, after in pairwise([0, *between])]
+    assert max(shares) <= 32
+    # A step's part of them is 25 ms of work: longer than a step, and than the share of a turn.
+    assert all(len(alarm.rang) == 1 for alarm in alarms)
+    assert wheel.waiting == 0
+
+
+def test_a_tick_comes_while_timers_of_the_one_before_wait(clock: Clock, wheel: TimerWheel) -> None:
+    first = [Slow(clock, 0.1) for _ in range(40)]
+    second = [Slow(clock, 0) for _ in range(400)]
+    for alarm in first:
+        wheel.schedule(alarm, 1)
+    for alarm in second:
+        wheel.schedule(alarm, 2)
+    run(clock, 20)
+    assert all(len(alarm.rang) == 1 for alarm in (*first, *second))
+    assert max(alarm.rang[0] for alarm in first) <= min(alarm.rang[0] for alarm in second)
+    assert wheel.waiting == 0
+    assert wheel._slots == {}
+
+
+def test_what_waits_for_its_step_ends_with_the_wheel(clock: Clock, wheel: TimerWheel) -> None:
+    alarms = [Alarm(clock) for _ in range(100)]
+    for alarm in alarms:
+        wheel.schedule(alarm, 1)
+    clock.callLater(1.001, wheel.stop)
+    run(clock, 3)
+    assert sum(len(alarm.rang) for alarm in alarms) == LEAST_TIMERS
+    assert clock.getDelayedCalls() == []

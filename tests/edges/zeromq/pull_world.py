@@ -77,7 +77,7 @@ class Bridge:
 
     def stop_listening(self) -> None:
         """Stop listening, and wait for the thread of libzmq, which does so a little later."""
-        self.node.pull.stop_listening()
+        self.until(self.node.pull.stop_listening)
         self.until(lambda: all(map(is_free, self.addresses)))
 
     def turns(self, count: int) -> None:

@@ -80,6 +80,42 @@ def test_what_another_program_put_there_meanwhile_stays(tmp_path: Path) -> None:
         gate.release()
 
 
+@pytest.mark.parametrize("kind", ["tcp", "ipc"])
+def test_another_process_may_open_the_gate_of_a_socket_that_both_have(
+    kind: str, tmp_path: Path
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0))
+        if kind == "tcp"
+        else socket.create_server(str(tmp_path / "pushes"), family=socket.AF_UNIX)
+    ) as listener:
+        ours, theirs = Gate(listener.dup()), Gate(listener.dup())
+        ours.shut()
+        theirs._is_open = False
+        theirs.open()
+        ours.open()
+        connect(listener).close()
+        # It can be shut again.
+        ours.shut()
+        with pytest.raises(OSError):
+            connect(listener, 0.1)
+        ours.release()
+        theirs.release()
+
+
+def test_connections_that_wait_to_be_accepted_are_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gate = Gate(listener.dup())
+        assert not gate.has_waiting()
+        with connect(listener):
+            assert gate.has_waiting()
+            gate.shut()
+            assert gate.has_waiting()
+            listener.accept()[0].close()
+            assert not gate.has_waiting()
+        gate.release()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract names are a feature of Linux")
 def test_an_abstract_name_cannot_be_hidden() -> None:
     listener = socket.socket(socket.AF_UNIX)

@@ -72,8 +72,38 @@ def test_connections_of_other_listeners(tmp_path: Path) -> None:
     ):
         client.connect(str(tmp_path / "s"))
         accepted, local = one.accept()[0], unix.accept()[0]
-        with accepted, local:
+        with (
+            accepted,
+            local,
+            socket.create_server(("127.0.0.2", one.getsockname()[1])) as neighbour,
+            socket.create_server(("", 0)) as anywhere,
+            socket.create_connection(("127.0.0.1", anywhere.getsockname()[1])),
+            anywhere.accept()[0] as from_anywhere,
+        ):
+            assert accepted_by(from_anywhere, anywhere)
+            assert not accepted_by(accepted, neighbour)
             assert accepted_by(accepted, one)
             assert not accepted_by(accepted, other)
             assert not accepted_by(accepted, unix)
             assert accepted_by(local, unix)
+
+
+def test_connections_of_this_process_are_found(borrowed: BorrowedSockets, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
+        socket.create_server(str(tmp_path / "s"), family=socket.AF_UNIX) as unix,
+        socket.create_connection(one.getsockname()),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(str(tmp_path / "s"))
+        # A copy of the listener is no connection.
+        with one.dup():
+            assert not any(map(borrowed.has_accepted, (one, other, unix)))
+        with one.accept()[0], unix.accept()[0]:
+            assert [borrowed.has_accepted(each) for each in (one, other, unix)] == [
+                True,
+                False,
+                True,
+            ]
+        assert not any(map(borrowed.has_accepted, (one, other, unix)))

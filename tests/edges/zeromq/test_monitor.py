@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import socket
 from collections.abc import Iterator
@@ -12,10 +13,11 @@ import pytest
 import zmq
 
 from tests.edges.zeromq.key_files import Keys
-from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, numbers, push_socket
+from tests.edges.zeromq.pull_world import ANY, Bridge, bridge, numbers, push_socket, reactor
+from tests.support.waiting import PATIENCE, eventually
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.ledger import Source
-from wampush.edges.zeromq.monitor import _has_unread
+from wampush.edges.zeromq.monitor import _has_unread, _silent_for
 from wampush.errors import Refusal
 
 
@@ -58,8 +60,11 @@ def test_backends_are_counted(address: str) -> None:
             running.until(lambda: pull.connections == 2)
             one.send_multipart([b"t", b"1"])
             running.until(lambda: len(running.seen) == 1)
+            # One that ends before its handshake is not counted as accepted.
+            accepted = running.node.broker.ledger.accepted
+            running.until(lambda: accepted[Source.CONNECTION] == 2)
         running.until(lambda: pull.connections == 0)
-        assert running.node.broker.ledger.accepted[Source.CONNECTION] == 2
+        assert accepted[Source.CONNECTION] == 2
         assert refused(running) == {}
 
 
@@ -189,6 +194,63 @@ def test_a_backend_that_is_held_loses_nothing_either(address: str) -> None:
             with bridge(running.addresses[0]) as successor:
                 successor.until(lambda: len(running.seen) + len(successor.seen) >= count)
                 assert numbers([*running.seen, *successor.seen]) == list(range(count))
+
+
+def test_a_backend_that_libzmq_has_not_reported_yet_keeps_the_socket_open(address: str) -> None:
+    with bridge(address) as running:
+        (pull,) = running.node.pull._sockets
+        with raw(running.addresses[0]):
+            # The reactor does not turn, so that the monitor's events stay unread.
+            assert running.node.pull.connections == 0
+            assert not running.node.pull.stop_listening()
+            assert pull.problem == ""
+            running.until(lambda: running.node.pull.connections == 1)
+            assert not running.node.pull.stop_listening()
+        running.until(lambda: running.node.pull.connections == 0)
+        with raw(running.addresses[0]):
+            # Those that were kept away are let in again.
+            running.until(lambda: running.node.pull.connections == 1)
+        running.until(running.node.pull.stop_listening)
+        assert pull.problem == "it takes nothing new"
+        assert pull not in reactor.getReaders()
+        assert running.node.pull.stop_listening()
+
+
+def test_what_was_pushed_before_is_read_before_the_socket_closes(address: str) -> None:
+    with bridge(address) as running:
+        (pull,) = running.node.pull._sockets
+        with push_socket(running.addresses[0]) as backend:
+            running.pressure.hold(Hold.TOTAL)
+            backend.set(zmq.LINGER, int(PATIENCE * 1000))
+            backend.send_multipart([b"t", b"0"])
+            # The reactor has a part in the handshake; from here on libzmq goes on alone.
+            running.until(lambda: pull.socket.get(zmq.EVENTS) & zmq.POLLIN)
+            for number in range(1, 500):
+                backend.send_multipart([b"t", b"%d" % number])
+        running.until(lambda: running.node.pull.connections == 0)
+        # Pushes pause: reading goes on when they do not any more.
+        assert not running.node.pull.stop_listening()
+        assert pull.problem == ""
+        running.pressure.release(Hold.TOTAL)
+        running.until(running.node.pull.stop_listening)
+        assert numbers(running.seen) == list(range(500))
+
+
+def test_the_time_since_something_came_is_known_over_tcp() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as backend,
+        listener.accept()[0] as peer,
+    ):
+        backend.send(b"x")
+        eventually(lambda: _has_unread(peer), bool)
+        eventually(lambda: _silent_for(peer), lambda seconds: 0.05 <= seconds < PATIENCE)
+        eventually(
+            lambda: (backend.send(b"x"), _silent_for(peer))[1], lambda seconds: seconds < 0.05
+        )
+    one, other = socket.socketpair()
+    with one, other:
+        assert _silent_for(one) == math.inf
 
 
 def test_what_is_unread_is_seen() -> None:

@@ -60,3 +60,24 @@ def test_gates_are_shut_before_a_burst_is_handled() -> None:
     assert gate.is_open
     limit.expect(3)
     assert not gate.is_open
+
+
+def test_a_gate_that_is_closed_stays_shut_when_backends_leave() -> None:
+    limit = PeerLimit(2, lambda: 0.0)
+    gate: Any = FakeGate()
+    limit.add(gate)
+    limit.enter()
+    limit.close(gate)
+    limit.leave()
+    assert not gate.is_open
+    limit.reopen(gate)
+    assert gate.is_open
+    limit.close(gate)
+    limit.enter()
+    limit.enter()
+    limit.reopen(gate)
+    assert not gate.is_open
+    limit.close(gate)
+    limit.remove(gate)
+    limit.leave()
+    assert not gate.is_open

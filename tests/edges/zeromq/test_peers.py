@@ -10,7 +10,13 @@ import zmq
 from tests.support.log_lines import reporting_to
 from wampush.broker.ledger import Ledger, Source
 from wampush.edges.zeromq.peer_limit import PeerLimit
-from wampush.edges.zeromq.peers import Peers
+from wampush.edges.zeromq.peers import (
+    HURRY_SECONDS,
+    QUIET_SECONDS,
+    SILENT_SECONDS,
+    STEADY_SECONDS,
+    Peers,
+)
 from wampush.errors import Refusal
 
 ACCEPTED = int(zmq.EVENT_ACCEPTED)
@@ -30,6 +36,7 @@ class World:
         self.disconnected: list[int] = []
         self.dismissed: list[int] = []
         self.unread: set[int] = set()
+        self.silence = SILENT_SECONDS
         self.ledger = Ledger(lambda: self.time, reporting_to(self.lines.append))
         self.limit = PeerLimit(most, lambda: self.time)
         self.peers = Peers(
@@ -46,6 +53,12 @@ class World:
     def disconnect(self, descriptor: int) -> None:
         self.disconnected.append(descriptor)
 
+    def is_quiet(self, descriptor: int) -> bool:
+        return descriptor not in self.unread
+
+    def silent_for(self, descriptor: int) -> float:  # noqa: ARG002 - the same for all
+        return self.silence
+
     def dismiss(self, descriptor: int) -> bool:
         if descriptor in self.unread:
             return False
@@ -55,6 +68,10 @@ class World:
     def happens(self, *events: tuple[int, int]) -> None:
         for event, value in events:
             self.peers.on_event(event, value)
+
+    def dismiss_after(self, seconds: float) -> None:
+        self.time += seconds
+        self.peers.dismiss()
 
     @property
     def refused(self) -> dict[Refusal, int]:
@@ -154,16 +171,70 @@ def test_all_are_dismissed_also_those_that_come_later_and_nobody_is_blamed() -> 
     world = World()
     world.happens((ACCEPTED, 1), (SUCCEEDED, 0), (ACCEPTED, 2))
     world.unread = {1}
-    world.peers.dismiss()
+    world.dismiss_after(0.0)
+    assert world.dismissed == []
+    world.dismiss_after(1.5 * QUIET_SECONDS)
     assert world.dismissed == [2]
     world.unread.clear()
-    world.peers.dismiss()
-    assert world.dismissed == [2, 1]
+    world.dismiss_after(0.0)
     world.happens((ACCEPTED, 3))
+    world.dismiss_after(1.5 * QUIET_SECONDS)
+    assert world.dismissed == [2, 1]
+    world.dismiss_after(1.5 * QUIET_SECONDS)
     assert world.dismissed == [2, 1, 3]
     assert world.limit.count == 3
     world.happens((FAILED, errno.EPIPE), (GONE, 2), (GONE, 3), (GONE, 1))
     assert (world.limit.count, world.refused, world.disconnected) == (0, {}, [])
+
+
+def test_a_peer_in_the_middle_of_a_message_is_not_dismissed_before_it_has_been_quiet() -> None:
+    world = World()
+    world.happens((ACCEPTED, 1), (SUCCEEDED, 0))
+    for _ in range(10):
+        world.unread.clear()
+        world.dismiss_after(QUIET_SECONDS / 2)
+        world.unread = {1}
+        world.dismiss_after(QUIET_SECONDS / 2)
+    assert world.dismissed == []
+    world.unread.clear()
+    world.dismiss_after(0.0)
+    world.dismiss_after(1.5 * QUIET_SECONDS)
+    assert world.dismissed == [1]
+
+
+def test_a_peer_in_a_burst_is_not_dismissed_before_it_is_silent() -> None:
+    world = World()
+    world.happens((ACCEPTED, 1), (SUCCEEDED, 0))
+    world.silence = SILENT_SECONDS / 2
+    world.dismiss_after(0.0)
+    world.dismiss_after(2 * QUIET_SECONDS)
+    assert world.dismissed == []
+    world.silence = SILENT_SECONDS
+    world.dismiss_after(0.0)
+    assert world.dismissed == [1]
+
+
+def test_a_peer_that_pushes_steadily_is_dismissed_without_silence() -> None:
+    world = World()
+    world.happens((ACCEPTED, 1), (SUCCEEDED, 0))
+    world.silence = 0.0
+    world.dismiss_after(0.0)
+    world.dismiss_after(STEADY_SECONDS / 2)
+    assert world.dismissed == []
+    world.dismiss_after(STEADY_SECONDS / 2)
+    assert world.dismissed == [1]
+
+
+def test_one_that_is_never_quiet_is_dismissed_at_a_moment_when_nothing_is_unread() -> None:
+    world = World()
+    world.happens((ACCEPTED, 1), (SUCCEEDED, 0))
+    world.unread = {1}
+    world.dismiss_after(0.0)
+    world.dismiss_after(HURRY_SECONDS)
+    assert world.dismissed == []
+    world.unread.clear()
+    world.dismiss_after(0.0)
+    assert world.dismissed == [1]
 
 
 def test_the_end_of_an_unknown_connection_is_ignored() -> None:

@@ -158,7 +158,7 @@ def test_sockets_that_connect_go_on_when_the_others_stop_listening() -> None:
     with reserved_ports(1) as (port,):
         address = f"tcp://127.0.0.1:{port}"
         with push_socket(address, bind=True) as backend, bridge(ANY, f"connect:{address}") as node:
-            node.node.pull.stop_listening()
+            assert node.node.pull.stop_listening()
             problems = [problem for _, problem in node.node.pull.problems()]
             assert problems == ["it takes nothing new", ""]
             backend.send_multipart([b"t", b"1"])
@@ -250,5 +250,6 @@ def test_sockets_that_listen_already_are_used_and_their_backends_sent_on() -> No
                     return running.node.pull.connections == 0
 
                 running.until(is_alone)
+                assert running.node.pull.stop_listening()
         finally:
             running.node.pull.stop()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.two_nodes import TwoNodes, two_nodes
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.node.handover.draining import BACKEND_SECONDS
 
 
 def staying(nodes: TwoNodes, count: int) -> None:
@@ -80,3 +83,43 @@ def test_a_backend_that_never_falls_silent_is_not_waited_for_for_ever() -> None:
         nodes.settle(nodes.old, nodes.new)
         assert ended == [None]
         assert nodes.new.broker.ledger.accepted[Source.ZEROMQ] == 20
+
+
+def test_backends_that_are_still_connected_have_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with two_nodes() as nodes:
+        nodes.hand_over()
+        assert nodes.giving is not None
+        pull, is_alone, looks = nodes.old.node.pull, [False], []
+
+        def stop_listening() -> bool:
+            looks.append(nodes.old.reactor.seconds())
+            return is_alone[0]
+
+        monkeypatch.setattr(pull, "stop_listening", stop_listening)
+        ended: list[None] = []
+        nodes.giving.drain(1.0, silence=0.5).addCallback(ended.append)
+        for _ in range(30):
+            nodes.old.reactor.advance(0.1)
+        assert not ended
+        is_alone[0] = True
+        for _ in range(2):
+            nodes.old.reactor.advance(0.1)
+        nodes.settle(nodes.old, nodes.new)
+        assert ended == [None]
+        assert len(looks) > 20
+
+
+def test_they_are_not_waited_for_for_ever_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    with two_nodes() as nodes:
+        nodes.hand_over()
+        assert nodes.giving is not None
+        monkeypatch.setattr(nodes.old.node.pull, "stop_listening", lambda: False)
+        ended: list[None] = []
+        nodes.giving.drain(1.0, silence=0.5).addCallback(ended.append)
+        for _ in range(round((2.0 + BACKEND_SECONDS) * 10) - 1):
+            nodes.old.reactor.advance(0.1)
+        assert not ended
+        for _ in range(3):
+            nodes.old.reactor.advance(0.1)
+        nodes.settle(nodes.old, nodes.new)
+        assert ended == [None]

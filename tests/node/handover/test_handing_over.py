@@ -11,6 +11,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.node.handover import HandedOver, HandOverFailed, handing_over
 from wampush.node.handover.handing_over import BACKLOG_BYTES
+from wampush.node.handover.phases import Phase
 
 
 def cut(nodes: TwoNodes) -> Any:
@@ -93,7 +94,7 @@ def test_a_new_node_that_ends_without_confirming_has_everything_with_it() -> Non
         client = nodes.client()
         nodes.begin()
         assert nodes.giving is not None
-        while nodes.giving._phase is not handing_over.Phase.ENDING:
+        while nodes.giving._phase is not Phase.ENDING:
             nodes.old.turn()
         failed = cut(nodes)
         assert (failed.lost, failed.goes_on) == (1, False)

@@ -7,7 +7,14 @@ import pytest
 
 from wampush.broker.history.journal import StoredRow, StoredTopic
 from wampush.broker.history.memory_history import KeptTopic
-from wampush.broker.publication import EVERYONE, Audience, Position, Publication, Targets
+from wampush.broker.publication import (
+    EVERYONE,
+    Audience,
+    Position,
+    Publication,
+    PushKey,
+    Targets,
+)
 from wampush.node.handover.publications import (
     history_of,
     history_values,
@@ -29,6 +36,7 @@ def record(kind: Kind, values: object, body: bytes = b"") -> Record:
         Publication("t", b"1"),
         Publication("t", b'{"a": 1.0}', AUDIENCE, Position("e", 7)),
         Publication("t", b"null", EVERYONE, None, ("u", "v")),
+        Publication("t", b"1", push=PushKey("order-7", "a0")),
     ],
 )
 def test_a_publication_arrives_as_it_was(publication: Publication) -> None:

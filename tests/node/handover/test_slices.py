@@ -10,6 +10,7 @@ from tests.edges.websocket.in_memory import request
 from tests.node.handover import an_app
 from tests.support.two_nodes import DEFLATE, TwoNodes, two_nodes
 from wampush.broker.identity import Identity
+from wampush.broker.session_ends import end_user_sessions
 from wampush.errors import CloseReason
 from wampush.node.handover import slices
 from wampush.node.handover.records import Kind
@@ -69,7 +70,7 @@ def test_what_is_published_before_is_in_the_state_and_later_frames_are_forwarded
         ((kind, values, (frame,)),) = sent
         assert (kind, values) == (Kind.FRAME, {"session": client.session_id})
         assert frame.endswith(b'[8,"private",1]')
-        nodes.old.broker.end_user_sessions("nobody", CloseReason.ENDED_BY_OPERATOR)
+        end_user_sessions(nodes.old.broker, "nobody", CloseReason.ENDED_BY_OPERATOR)
         assert found.is_moved(subscriber)
         nodes.old.node.requests.become(subscriber, Identity("7"))
         assert sent[1][0] is Kind.IDENTITY

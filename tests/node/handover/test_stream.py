@@ -61,6 +61,41 @@ def both() -> Iterator[Both]:
             os.close(each)
 
 
+def test_a_side_that_pauses_takes_no_record_until_it_resumes(both: Both) -> None:
+    taken, stream = both.other.records, both.other.stream
+    on_record = both.other.on_record
+
+    def take_and_pause(record: Record, descriptors: Callable[[int], Sequence[int]]) -> None:
+        on_record(record, descriptors)
+        stream.pause()
+
+    both.other.on_record = take_and_pause  # type: ignore[method-assign]
+    for number in range(50):
+        both.one.stream.send(Kind.PUSH, {"n": number}, (b"x" * 100,))
+    for count in range(1, 51):
+        for _ in range(5):
+            both.reactor.turn()
+        assert [each[1]["n"] for each in taken] == list(range(count))
+        # Twice is the same.
+        stream.resume()
+        stream.resume()
+    both.one.stream.close()
+    both.run()
+    assert both.other.problem == "the other process has ended"
+    stream.pause()
+    stream.resume()
+
+
+def test_a_stream_that_ends_before_it_resumes_takes_nothing_more(both: Both) -> None:
+    both.one.stream.send(Kind.PUSH, {"n": 0})
+    both.one.stream.send(Kind.PUSH, {"n": 1})
+    both.other.stream.pause()
+    both.other.stream.resume()
+    both.other.stream.close()
+    both.run()
+    assert both.other.records == []
+
+
 def test_records_arrive_in_order_both_ways(both: Both) -> None:
     for number in range(50):
         both.one.stream.send(Kind.PUBLICATION, {"n": number}, (b"x" * 1000, b"y"))

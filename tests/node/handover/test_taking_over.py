@@ -25,6 +25,7 @@ from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.identity import Identity
 from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
+from wampush.broker.session_ends import end_user_sessions
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import Action, DefaultPermission, SlowClient
 from wampush.config.tables.clients import ClientSettings
@@ -87,6 +88,29 @@ def test_id_prefixes_topics_identity_and_limits_travel() -> None:
         assert ledger.accepted[Source.CLIENT] == 3 + 47
         assert (ledger.sessions_opened, ledger.connections_opened) == (1, 1)
         assert nodes.new.node.websocket.shared.admission.connections == 0
+
+
+def test_what_is_forwarded_waits_for_clients_as_pushes_do() -> None:
+    count, size = 60, 50_000
+    clients = ClientSettings(queue_bytes=1_100_000)
+    with two_nodes(clients=clients) as nodes:
+        reader, other = (nodes.client(topics=["t"], buffer=4096) for _ in range(2))
+        nodes.hand_over()
+        for number in range(count):
+            nodes.old.publish("t", [number, "x" * size])
+        for _ in range(50):
+            nodes.old.turn()
+            nodes.new.turn()
+        backpressure = nodes.new.node.backpressure
+        assert backpressure.clients_behind
+        assert nodes.giving is not None
+        assert nodes.giving.backlog > 0
+        # Three times as much as fits into their queues; they have only not read yet.
+        nodes.read_all()
+        for each in (reader, other):
+            assert [number for number, _ in each.events("t")] == list(range(count))
+        assert not nodes.new.node.backpressure.clients_behind
+        assert nodes.new.broker.ledger.ends() == {}
 
 
 def test_rates_and_permissions_of_the_new_configuration_hold() -> None:
@@ -370,8 +394,8 @@ def test_what_the_old_node_decides_later_happens_in_the_new_one() -> None:
         nodes.hand_over()
         nodes.old.broker.send(at(nodes.old, first), "private", b'"hello"')
         nodes.old.node.requests.become(at(nodes.old, second), ANN)
-        assert nodes.old.broker.end_user_sessions("bob", CloseReason.ENDED_BY_OPERATOR) == 1
-        assert nodes.old.broker.end_user_sessions("bob", CloseReason.ENDED_BY_OPERATOR) == 0
+        assert end_user_sessions(nodes.old.broker, "bob", CloseReason.ENDED_BY_OPERATOR) == 1
+        assert end_user_sessions(nodes.old.broker, "bob", CloseReason.ENDED_BY_OPERATOR) == 0
         nodes.read_all()
         assert first.events("private") == ["hello"]
         assert at(nodes.new, second).identity == ANN

@@ -70,3 +70,13 @@ def test_json_is_one_line_with_the_traceback() -> None:
 
 def test_json_of_an_event_with_nothing() -> None:
     assert json.loads(json_line({"log_time": AT}))["message"] == ""
+
+
+def test_a_line_of_one_of_several_workers_says_which() -> None:
+    line = text_line(event("a]\nb"), 2)
+    assert line == f"{formatTime(AT)} [wampush.node#warn] worker 2: a]\n\tb\n"
+    assert text_line(event(""), 2) == ""
+    assert text_without_time(event("a"), 2) == "[wampush.node#warn] worker 2: a"
+    found = json.loads(json_line(event("a"), 2))
+    assert list(found) == ["time", "level", "logger", "worker", "message", "fields"]
+    assert (found["worker"], found["message"]) == (2, "a")

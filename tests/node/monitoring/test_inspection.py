@@ -8,6 +8,7 @@ from typing import Any
 from tests.edges.websocket.in_memory import MemoryNode, masked, request
 from wampush.broker.identity import Identity
 from wampush.errors import CloseReason
+from wampush.speedups import ACTIVE
 
 
 def test_counts_of_a_node() -> None:
@@ -23,8 +24,11 @@ def test_counts_of_a_node() -> None:
         "connections": 2,
         "refusals": {"message-not-json": 1},
         "ends": {"peer-lost": 1},
+        "backplane": None,
         "redis_sources": [],
         "webhooks": None,
+        "speedups": ACTIVE,
+        "send_threads": 1,
     }
 
 
@@ -137,20 +141,6 @@ def test_sessions_are_listed_page_by_page() -> None:
     ids = [each["session"] for page in found for each in page]
     assert ids == sorted(peer.subscriber.session_id for peer in peers)
     assert inspection.sessions("8", "", 10) == {"sessions": [], "next": None}
-
-
-def test_an_operator_ends_sessions() -> None:
-    memory = MemoryNode()
-    peers = [memory.open() for _ in range(4)]
-    for peer, user in zip(peers, "7787", strict=True):
-        peer.become(Identity(user, source="token"))
-    inspection = memory.node.inspection
-    assert inspection.end_user_sessions("7") == 3
-    assert inspection.end_user_sessions("7") == 0
-    assert inspection.end_session(peers[2].subscriber.session_id)
-    assert not inspection.end_session(peers[2].subscriber.session_id)
-    assert not inspection.end_session("unknown")
-    assert memory.ledger.ended == {CloseReason.ENDED_BY_OPERATOR: 4}
 
 
 def test_a_session_that_ended_is_not_known() -> None:

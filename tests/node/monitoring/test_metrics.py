@@ -50,6 +50,8 @@ class MeasuredNode:
         self.metrics = Metrics(
             NodeState(
                 broker=self.node.broker,
+                durable=self.node.node.durable,
+                backplane=self.node.node.backplane,
                 backpressure=self.node.pressure,
                 queued_limit=5000,
                 connections=lambda: len(self.node.edge.connections),
@@ -61,6 +63,8 @@ class MeasuredNode:
                 push_ids=self.node.node.acknowledged_pushes.ids,
                 ready=lambda: {"websocket": True, "redis": False},
                 replacements=self.replacements,
+                worker=2,
+                workers=4,
                 loop_lag=self.loop_lag,
                 collector_pauses=self.collector_pauses,
             )
@@ -307,17 +311,17 @@ def test_nothing_comes_from_or_gets_into_the_global_registry(measuring: Measured
 
 
 def test_the_parts_of_a_daemon_are_ready(daemon: Daemon) -> None:
-    with urllib.request.urlopen(f"{daemon.http_url}/readyz", timeout=10) as response:
+    with urllib.request.urlopen(f"{daemon.http_url}/readyz", timeout=PATIENCE) as response:
         report = json.load(response)
     assert report["status"] == "ready"
     parts = [(each["part"], each["name"]) for each in report["parts"]]
     assert parts == [("websocket", f"{daemon.websocket_url}/"), ("zeromq", daemon.zmq_address)]
-    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10) as response:
+    with urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=PATIENCE) as response:
         text = response.read().decode()
-    for part in ("websocket", "zeromq", "redis", "journal", "applications"):
+    for part in ("websocket", "zeromq", "redis", "backplane", "journal", "applications"):
         assert f'wampush_ready{{part="{part}"}} 1.0' in text
     eventually(
-        lambda: urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=10).read(),
+        lambda: urllib.request.urlopen(f"{daemon.http_url}/metrics", timeout=PATIENCE).read(),
         lambda scrape: b"wampush_loop_lag_seconds_count 0.0" not in scrape,
     )
 

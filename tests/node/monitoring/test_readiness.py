@@ -17,6 +17,7 @@ class Parts:
         self.readiness = Readiness(
             self.serving,
             {"websocket": lambda: [("ws://a/", "")], "redis": self.redis.items},
+            worker=2,
         )
 
 
@@ -30,6 +31,7 @@ def test_each_member_is_shown_with_its_problem(parts: Parts) -> None:
     parts.redis["b"] = "connection refused"
     assert parts.readiness.report() == {
         "status": "not-ready",
+        "worker": 2,
         "parts": [
             {"part": "websocket", "name": "ws://a/", "ready": True, "problem": None},
             {"part": "redis", "name": "a", "ready": True, "problem": None},

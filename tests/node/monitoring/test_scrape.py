@@ -23,6 +23,8 @@ def test_values_are_read_when_they_are_scraped() -> None:
     metrics = Metrics(
         NodeState(
             broker=node.broker,
+            durable=node.node.durable,
+            backplane=node.node.backplane,
             backpressure=node.pressure,
             queued_limit=5000,
             connections=connections,
@@ -34,6 +36,8 @@ def test_values_are_read_when_they_are_scraped() -> None:
             push_ids=MemoryNode().node.acknowledged_pushes.ids,
             ready=lambda: {"websocket": True, "redis": False},
             replacements=Replacements(),
+            worker=1,
+            workers=1,
             loop_lag=Durations(),
             collector_pauses=Durations(),
         )

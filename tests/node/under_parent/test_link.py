@@ -135,7 +135,8 @@ def test_a_node_asks_whether_it_takes_sessions_over(parent: Parent) -> None:
     assert not parent.link.takes_over(0, ProcessSettings())
     said = parent.heard()
     assert [each.number("hand_over") for each in said] == [3, 0]
-    assert said[0].fields["limits"] == {"ready": 60.0, "hang": 15.0, "drain": 2.5}
+    limits = {"ready": 60.0, "hang": 15.0, "drain": 2.5, "workers": 1}
+    assert said[0].fields["limits"] == limits
 
 
 def test_a_node_waits_until_it_is_alone(parent: Parent) -> None:

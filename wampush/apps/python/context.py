@@ -16,7 +16,6 @@ from wampush.apps.python import json_values
 from wampush.apps.python.presence import Presence
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
 from wampush.broker.push_options import targets_of
-from wampush.errors import CloseReason
 
 if TYPE_CHECKING:
     from twisted.logger import Logger
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
     from wampush.apps.python.session import Session
     from wampush.broker.requests.connect_request import ConnectRequest
+    from wampush.broker.session_ends import EndedSessions
 
 Names = Sequence[str | int] | AbstractSet[str | int]
 
@@ -86,19 +86,22 @@ class ServerContext:
         publication = Publication(api.check_topic(topic), json_values.text_of(data), audience)
         return api.in_reactor(api.broker.publish, publication) or 0
 
-    def end_sessions(self, user: str, reason: str = "") -> int:
+    def end_sessions(self, user: str, reason: str = "") -> EndedSessions:
         """End all sessions of a user once what is queued for them is sent, with close code 3000.
 
         AutobahnJS does not reconnect by itself after this code. A page that is loaded again
         connects again, unless ``on_connect`` refuses the user.
 
+        With several nodes, the sessions of all of them end. A node that does not answer within 2 s
+        ends them once it can. A handler that runs in the reactor's thread does not wait for other
+        nodes.
+
         :param user: the user id.
         :param reason: for the clients, truncated to 123 bytes.
-        :returns: how many sessions end.
+        :returns: how many sessions end; ``unanswered`` has the names of the nodes that have not
+            answered.
         """
-        api = self._api
-        ended = CloseReason.ENDED_BY_APPLICATION
-        return api.in_reactor(api.broker.end_user_sessions, user, ended, reason)
+        return self._api.end_user_sessions(user, reason)
 
 
 class Context(ServerContext):

@@ -57,6 +57,14 @@ def text_of(value: object) -> bytes:
     return text
 
 
+def is_plain(value: object) -> bool:
+    """Return whether a value is the same once it was written as JSON and read again."""
+    try:
+        return bool(parsed(text_of(value)) == value)
+    except NotSerialisable:
+        return False
+
+
 def _hint(value: object, error: orjson.JSONEncodeError) -> str:
     """Return the end of an error: what was probably forgotten."""
     kind = str(error).rpartition(" ")[2]

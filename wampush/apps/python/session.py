@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum, unique
 from types import MappingProxyType, SimpleNamespace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wampush.apps.python import json_values
 from wampush.errors import CloseReason
@@ -104,6 +104,10 @@ class Session:
         """A namespace for attributes of the app, kept as long as the session.
 
         ``ctx.session.data.count = 1``
+
+        An upgrade keeps them if all are as :func:`json.loads` returns values: strings, numbers,
+        true, false, None, and lists and dictionaries of these. If one is anything else, all are
+        lost, which is logged.
         """
         if self._data is None:
             self._data = SimpleNamespace()
@@ -153,6 +157,19 @@ class Session:
     def end_reason(self) -> str | None:
         """Why the client must not connect; None when it may."""
         return self._end_reason
+
+    def snapshot(self) -> Mapping[str, Any] | None:
+        """Return the attributes of the app for another process; None if none can travel."""
+        values = {} if self._data is None else vars(self._data)
+        for name, value in values.items():
+            if not json_values.is_plain(value):
+                self._api.on_lost_data(self, name, value)
+                return None
+        return values or None
+
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Take the attributes of the app from another process."""
+        vars(self.data).update(values)
 
     def on_open(self) -> None:
         """Send what was kept: the session has got its WELCOME."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wampush.apps.python.session import Session
+from wampush.broker.subscriber import KeptHandle
 
 if TYPE_CHECKING:
     from wampush.apps.python.server_api import ServerApi
@@ -46,6 +47,8 @@ class Sessions:
         address = "" if subscriber.peer is None else subscriber.peer.address
         session = Session(self._api, subscriber, subscriber.identity, address)
         session.on_open()
+        if isinstance(known, KeptHandle):
+            session.restore(known.values)
         subscriber.handle = session
         return session
 

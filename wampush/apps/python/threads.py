@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from inspect import iscoroutine
 from threading import Thread, get_ident
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.threads import blockingCallFromThread
@@ -98,6 +98,24 @@ class Threads:
             return function(*arguments)
         return blockingCallFromThread(self._reactor, function, *arguments)
 
+    def answered_in_reactor(self, ask: Callable[[Callable[[Value], object]], Value]) -> Value:
+        """Call a function in the reactor's thread that answers later, and wait for its answer.
+
+        In the reactor's thread nobody can wait; what is known at once is returned there.
+
+        :param ask: gets a function that it calls with the answer, once; returns what is known when
+            it has asked.
+        """
+        if get_ident() == self._ident:
+            return ask(_ignore)
+
+        def start() -> Any:
+            answered: Deferred[Value] = Deferred()
+            ask(answered.callback)
+            return answered
+
+        return cast("Value", blockingCallFromThread(self._reactor, start))
+
     def stop(self, patience: float) -> Deferred[None]:
         """Stop the threads.
 
@@ -133,3 +151,7 @@ class Threads:
             call.deferred.callback(result)
         else:
             call.deferred.errback(result)
+
+
+def _ignore(_: object) -> None:
+    """Do nothing: nobody waits for the answer."""

@@ -23,6 +23,7 @@ from wampush.errors import Refusal
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ
 from wampush.wamp.uris import (
     PRESENCE_CHANGES,
+    PROCEDURE_POSITIONS,
     PROCEDURE_REFRESH,
     PROCEDURE_SESSION,
     PROCEDURE_TIME,
@@ -31,8 +32,13 @@ from wampush.wamp.uris import (
 #: The procedures by which a session authenticates.
 AUTHENTICATION_PROCEDURES: Final = frozenset((PROCEDURE_AUTHREQ, PROCEDURE_AUTH, PROCEDURE_REFRESH))
 #: Procedures that need no permission: they concern the session itself, and a client that wonders
-#: why something was refused has to be able to look up what is allowed.
-ALWAYS_CALLABLE: Final = AUTHENTICATION_PROCEDURES | {PROCEDURE_SESSION, PROCEDURE_TIME}
+#: why something was refused has to be able to look up what is allowed. One that may subscribe may
+#: also know its position, without which it could not get what it has missed.
+ALWAYS_CALLABLE: Final = AUTHENTICATION_PROCEDURES | {
+    PROCEDURE_POSITIONS,
+    PROCEDURE_SESSION,
+    PROCEDURE_TIME,
+}
 
 
 class Permissions:

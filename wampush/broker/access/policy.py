@@ -20,6 +20,9 @@ from wampush.broker.identity import Identity
 from wampush.choices import Action
 from wampush.errors import Refusal
 
+# Read for each request; reading a member from its enumeration takes as long as a call.
+_PUBLISH: Final = Action.PUBLISH
+
 
 @unique
 class Publishing(Enum):
@@ -75,7 +78,7 @@ class Policy:
             decision = _ALLOWED
         else:
             decision = permissions.decide(identity, action, topic, size)
-        if action is not Action.PUBLISH or decision.rule is not None:
+        if action is not _PUBLISH or decision.rule is not None:
             return decision
         return _ALLOWED if self.publishing.includes(is_local) else _REFUSED[self.publishing]
 

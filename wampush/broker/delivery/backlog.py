@@ -1,12 +1,16 @@
 """What waits for one client, as far as backpressure needs it.
 
-Owns: the protocols of such queues, and of timers. Must not import: anything of wampush.
+Owns: the protocols of such queues, and of timers; what counts for an empty one.
+Must not import: anything of wampush.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
+
+#: What counts as queued for a client that only waits for its turn to catch up.
+TURN_BYTES: Final = 1
 
 
 class Timer(Protocol):

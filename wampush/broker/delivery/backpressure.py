@@ -3,7 +3,7 @@
 Owns: the total of bytes that wait for slow clients, the reasons to pause, the wake-up afterwards.
 Must not import: Twisted, the edges. The timer is handed in.
 
-Five things pause the sources, and each ends by an event:
+Eight things pause the sources, and each ends by an event:
 
 * Clients that a flush has not reached yet are published to again. It ends when the flush is
   finished.
@@ -17,8 +17,13 @@ Five things pause the sources, and each ends by an event:
   for :data:`CROWD_REST` seconds, so that clients that deliberately read a trickle cannot keep the
   backends waiting.
 * Much waits for the process that takes the sessions over, see ``node.handover``.
-* Much waits to be stored, see ``durable_publishing``. Only this does not pause the delivery of what
-  is stored already.
+* The process before this one still has pushes that came before those that come here; likewise.
+* Much waits to be stored, see ``durable_publishing``, or to be sent to all nodes, see
+  ``backplane``.
+* Much waits for the store that several nodes share, see ``mirrors``. Senders that wait for an
+  answer do not pause for that: they are refused what would go there, and other topics are served.
+
+The last four do not pause the delivery of what is stored or sent already.
 
 A client that is the only receiver of its topic is not a crowd; see :mod:`.lone_client`.
 """
@@ -31,7 +36,7 @@ from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.delivery.address_shares import LOOKS, queues_to_drop
-from wampush.broker.delivery.backlog import Backlog, Timer
+from wampush.broker.delivery.backlog import TURN_BYTES, Backlog, Timer
 from wampush.broker.delivery.lone_client import LoneClient
 
 PATIENCE: Final = 1.0
@@ -50,6 +55,15 @@ class Hold(Enum):
     CROWD = "crowd"
     STORING = "storing"
     HANDING_OVER = "handing over"
+    TAKING_OVER = "taking over"
+    BACKPLANE = "backplane"
+    SHARED_STORE = "shared store"
+
+
+#: Reasons that do not pause the delivery of what is stored or sent already.
+_BEFORE_DELIVERY: Final = frozenset(
+    {Hold.TAKING_OVER, Hold.STORING, Hold.BACKPLANE, Hold.SHARED_STORE}
+)
 
 
 class Backpressure:
@@ -87,20 +101,23 @@ class Backpressure:
         # The total at which the queues are looked at by address.
         self._look_at = self._look_step
         self._look: Timer | None = None
+        #: Whether sources must wait for their release callback before they read on. Not a property,
+        #: because each turn of each source asks.
+        self.paused = False
         #: Bytes that wait in blocked outboxes.
         self.total = 0
         #: How often the sources have paused because clients could not keep up.
         self.pauses = 0
 
     @property
-    def paused(self) -> bool:
-        """Whether sources must wait for their release callback before they read on."""
-        return bool(self._holds)
+    def paused_for_all(self) -> bool:
+        """Whether senders that wait for an answer must pause as well."""
+        return bool(self._holds - {Hold.SHARED_STORE})
 
     @property
     def clients_behind(self) -> bool:
         """Whether sources pause because of clients."""
-        return bool(self._holds) and self._holds != {Hold.STORING}
+        return bool(self._holds) and not self._holds <= _BEFORE_DELIVERY
 
     @property
     def blocked_clients(self) -> int:
@@ -154,11 +171,13 @@ class Backpressure:
     def hold(self, reason: Hold) -> None:
         """Pause the sources for a reason until it is released."""
         self._holds.add(reason)
+        self.paused = True
 
     def release(self, reason: Hold) -> None:
         """End a reason to pause; wakes the sources if it was the last."""
         if reason in self._holds:
             self._holds.discard(reason)
+            self.paused = bool(self._holds)
             if not self.clients_behind:
                 for callback in self._ready_callbacks:
                     callback()
@@ -233,7 +252,7 @@ class Backpressure:
     def _drop_dead(self, before: Mapping[Backlog, int]) -> None:
         self._total_deadline = None
         for backlog, queued in before.items():
-            if backlog in self._blocked and backlog.queued >= queued:
+            if backlog in self._blocked and backlog.queued >= queued > TURN_BYTES:
                 backlog.overflow()
         if Hold.TOTAL in self._holds and self._total_deadline is None:
             self._watch_total()

@@ -60,6 +60,10 @@ class Batch:
         """Return the joined frames of all publications; they are made once for each format."""
         chunk = self._chunks.get(wire_format)
         if chunk is None:
-            # A single frame is not copied: join returns it as it is.
-            chunk = self._chunks[wire_format] = b"".join(self.frames(wire_format))
+            if len(self.publications) == 1:
+                (each,) = self.publications
+                chunk = wire_format.event(self.topic, each.payload, each.position)
+            else:
+                chunk = b"".join(self.frames(wire_format))
+            self._chunks[wire_format] = chunk
         return chunk

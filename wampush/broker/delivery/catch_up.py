@@ -17,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.publication import Position
 
-#: Bytes that may wait in a queue before events are no longer added, or as many are read for it.
-#: Small, because slow clients that stopped at different times share no frames, and because the
-#: transports of clients that read again hold a copy of each slice until it has left.
+#: Bytes that may wait in a queue before events are no longer added. Small, because slow clients
+#: that stopped at different times share no frames.
 CATCH_UP_BYTES: Final = 8 * 1024
+#: Bytes that are read at once for such a client. What its wire does not take of them is a copy.
+READ_BYTES: Final = 16 * 1024
 #: Instead of a position: a client has to get what a topic keeps for new subscribers.
 FOR_NEWCOMERS: Final = Position("", -1)
 
@@ -30,7 +32,7 @@ FOR_NEWCOMERS: Final = Position("", -1)
 class Refill(NamedTuple):
     """The next events of a topic for one client.
 
-    :ivar chunk: their frames; empty if the client may see none of those up to the newest.
+    :ivar chunk: their frames; empty if the client may see none of those that were looked at.
     :ivar position: of the last event that was looked at; None if that is the newest of the topic.
     """
 
@@ -46,12 +48,14 @@ class CatchUp:
     """The topics that one client is behind on.
 
     :param read_on: reads the history as this client may see it.
+    :param turns: say when to read.
     """
 
-    __slots__ = ("_positions", "_read_on")
+    __slots__ = ("_positions", "_read_on", "turns")
 
-    def __init__(self, read_on: ReadOn) -> None:
+    def __init__(self, read_on: ReadOn, turns: CatchUpTurns) -> None:
         self._read_on = read_on
+        self.turns: Final = turns
         # The topic whose turn it is comes first. What it keeps for new subscribers comes before the
         # events after a position.
         self._positions: dict[str, tuple[Position, ...]] = {}
@@ -94,6 +98,15 @@ class CatchUp:
             others = [each for each in before if each is FOR_NEWCOMERS]
             self._positions[topic] = (*others, position)
 
+    def go_on_in(self, topic: str, epoch: str) -> None:
+        """Read a topic on in another epoch, in which its events have the same offsets."""
+        self._positions[topic] = tuple(
+            [
+                each if each is FOR_NEWCOMERS else Position(epoch, each.offset)
+                for each in self._positions[topic]
+            ]
+        )
+
     def forget(self, topic: str) -> None:
         """Read nothing more of a topic; does nothing if the client is not behind on it."""
         self._positions.pop(topic, None)
@@ -102,7 +115,7 @@ class CatchUp:
         """Return the next frames of the topic whose turn it is; then it is that of another.
 
         :param size: in bytes, about.
-        :returns: empty if the client has caught up with this topic, and None if events are gone
+        :returns: empty if the client may see none of the next events, and None if events are gone
             that it would have to get.
         """
         topic, (position, *others) = next(iter(self._positions.items()))

@@ -17,6 +17,18 @@ Chunk = bytes | memoryview
 """Whole frames, or what is left of some; a view keeps the shared bytes instead of a copy."""
 
 
+class _NoChunks(list[Chunk]):
+    """A list that stays empty."""
+
+    def append(self, chunk: Chunk) -> None:
+        """Refuse: all empty queues have this list."""
+        raise TypeError(f"a queue needs a list of its own for {len(chunk)} bytes")
+
+
+#: The chunks of every queue without any; an idle client needs no list of its own.
+NO_CHUNKS: Final[list[Chunk]] = _NoChunks()
+
+
 class SharedChunk(bytes):
     """A chunk that many queues hold for long, and that is to count once for all of them.
 
@@ -32,6 +44,11 @@ def shared_of(chunk: Chunk) -> SharedChunk | None:
     """Return the shared chunk that a chunk is, or is left of; None for any other."""
     whole = chunk.obj if isinstance(chunk, memoryview) else chunk
     return whole if isinstance(whole, SharedChunk) else None
+
+
+def shared_indexes(chunks: Sequence[Chunk]) -> list[int]:
+    """Return the indexes of the chunks that are shared, or left of shared ones."""
+    return [index for index, each in enumerate(chunks) if shared_of(each) is not None]
 
 
 #: Bytes of a large chunk that are handed over at a time.
@@ -81,6 +98,21 @@ def rest_of(chunk: Chunk, sent: int) -> Chunk:
     return chunk[sent:]
 
 
+def _references_of_a_loop() -> int:
+    """Return how many references :func:`own_bytes` has to a chunk while it counts them.
+
+    Those of the samples, of the loop, and of the call, which is without one from Python 3.14 on.
+    """
+    queue = [bytes(bytearray(2))]
+    counted = 0
+    for chunk in queue[::1]:
+        counted = getrefcount(chunk) - len(queue)
+    return counted
+
+
+_REFERENCES_OF_A_LOOP: Final = _references_of_a_loop()
+
+
 def own_bytes(chunks: Sequence[Chunk], samples: int) -> int:
     """Return an estimate of what only one queue keeps in memory, in bytes.
 
@@ -98,7 +130,6 @@ def own_bytes(chunks: Sequence[Chunk], samples: int) -> int:
             # Every queue has a view of its own; the bytes are shared. Not counted is the call.
             keepers = getrefcount(chunk.obj) - 1
         else:
-            # Not counted are the references of the samples, of the loop and of the call.
-            keepers = getrefcount(chunk) - 3
+            keepers = getrefcount(chunk) - _REFERENCES_OF_A_LOOP
         own += len(chunk) / max(1, keepers)
     return round(own * len(chunks) / len(sampled))

@@ -18,9 +18,13 @@ from typing import Final
 
 from wampush.broker.delivery.backpressure import Backpressure, Hold
 from wampush.broker.delivery.batch import Batch, Receiver
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
+from wampush.broker.delivery.direct_sends import DirectSends, SendEach
+from wampush.broker.delivery.flush_steps import FLUSH_STEP, FlushSteps
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.delivery.push_timer import PushTimer
+from wampush.broker.delivery.send_threads import SendThreads
 from wampush.broker.delivery.slow_clients import SlowClients
 from wampush.broker.ledger import Ledger
 from wampush.broker.publication import Position, Publication
@@ -30,10 +34,6 @@ from wampush.choices import SlowClient
 FLUSH_SECONDS: Final = 0.002
 #: Of these, what outboxes get at least that an earlier flush has not reached.
 _LATE_SECONDS: Final = 0.001
-#: Outboxes flushed between two looks at the clock, and about how many bytes at most: the kernel
-#: takes up to 1 ms for 100 KB on a busy machine.
-FLUSH_STEP: Final = 32
-FLUSH_STEP_BYTES: Final = 64 * 1024
 #: Receivers, and bytes for all of them, up to which a batch is sent without queueing it; 7 ms.
 DIRECT_RECEIVERS: Final = 1024
 DIRECT_BYTES: Final = 4 * 1024 * 1024
@@ -54,6 +54,8 @@ class Fanout:
         receivers of a publication are slow.
     :param ledger: counts deliveries, and the events that slow clients miss.
     :param seconds: returns the time in seconds; a clock that never goes back.
+    :param send_each: sends to many outboxes at once; None to have each send for itself.
+    :param send_threads: those of ``send_each``; None if it has one.
     """
 
     def __init__(
@@ -62,14 +64,21 @@ class Fanout:
         backpressure: Backpressure,
         ledger: Ledger,
         seconds: Callable[[], float] = monotonic,
+        send_each: SendEach | None = None,
+        send_threads: SendThreads | None = None,
     ) -> None:
         self._schedule = schedule
+        self._direct = None if send_each is None else DirectSends(send_each)
         self._backpressure = backpressure
         self._ledger = ledger
         self._scheduled = False
         #: How many publications there have been, those included that the application decides about.
         self.published = 0
         self._seconds = seconds
+        #: Shares sends with other threads; None where one thread does them.
+        self.send_threads: Final = send_threads
+        threads = 1 if send_threads is None else send_threads.count
+        self._steps = FlushSteps(self._direct, threads)
         #: How long pushes take from their arrival to the flush that follows.
         self.push_timer: Final = PushTimer()
         #: Outboxes with something queued since the last flush.
@@ -84,7 +93,11 @@ class Fanout:
         self._batch = self._nothing
         #: Decides about clients for which something waits already.
         self.slow_clients: Final = SlowClients(
-            backpressure, ledger, touch=self._touch, end_batch=self.end_batch
+            backpressure,
+            ledger,
+            turns=CatchUpTurns(schedule, seconds),
+            touch=self._touch,
+            end_batch=self.end_batch,
         )
         # Outboxes whose clients another process has now, with what takes frames for them there.
         self._moved: dict[Outbox, Callable[[bytes], None]] = {}
@@ -95,12 +108,14 @@ class Fanout:
         Much is flushed at once: what is queued until the end of the turn counts nowhere, and many
         clients may ask for much in one turn.
         """
-        self.end_batch()
+        if self._batch is not self._nothing:
+            self.end_batch()
         if outbox.closed and (forward := self._moved.get(outbox)) is not None:
             forward(frame)
             return
         self.slow_clients.put(outbox, frame)
-        self._wake_for(outbox)
+        if not self._scheduled or outbox.queued > OWN_BYTES:
+            self._wake_for(outbox)
 
     def forward(self, outbox: Outbox, forward: Callable[[bytes], None]) -> None:
         """Have the frames for one client sent by another process, which has its connection now.
@@ -161,9 +176,12 @@ class Fanout:
         topic = publication.topic
         batch = self._batch
         if receivers is not batch.receivers or topic != batch.topic:
-            self.end_batch()
+            # Looked at here, too: most pushes come alone, and each call takes a part of theirs.
+            if batch is not self._nothing:
+                self.end_batch()
             batch = self._batch = Batch(topic, receivers, slow_client)
-            self._wake()
+            if not self._scheduled:
+                self._wake()
         batch.publications.append(publication)
         batch.size += len(publication.payload) + len(topic)
         if batch.size > BATCH_BYTES:
@@ -194,8 +212,9 @@ class Fanout:
         :param arrived: when the pushes have arrived, by the clock of the fan-out; 0 for no pushes.
         """
         self._scheduled = True
-        if arrived > self.push_timer.next_at:
-            self.push_timer.begin(arrived, self.published)
+        timer = self.push_timer
+        if arrived > timer.next_at:
+            timer.begin(arrived, self.published)
 
     def note_pushes(self, arrived: float | None = None) -> None:
         """Note that pushes are published now, whose flush is not deferred.
@@ -224,7 +243,10 @@ class Fanout:
         elif batch is not self._nothing:
             self._batch = self._nothing
             self._count(batch)
-            self._send_batch(batch)
+            if self._direct is None or receivers == 1:
+                self._send_batch(batch)
+            else:
+                self._send_batch_at_once(batch, self._direct)
         if self._touched_by_few:
             self._touched, self._touched_by_few = self._touched_by_few + self._touched, []
         if self._touched or self._late:
@@ -238,10 +260,10 @@ class Fanout:
             self.flush_one(touched[0])
             return
         deadline = self._seconds() + FLUSH_SECONDS
-        rest = self._flush_until(touched, deadline)
+        rest = self._steps.flush_until(touched, deadline, self._seconds)
         if self._late:
             deadline = max(deadline, self._seconds() + _LATE_SECONDS)
-            self._late = self._flush_until(self._late, deadline)
+            self._late = self._steps.flush_until(self._late, deadline, self._seconds)
         self._late += rest
         if self._late:
             self._wake()
@@ -252,20 +274,6 @@ class Fanout:
         """Send what is queued for one client now, apart from what follows."""
         if outbox.queued and not outbox.blocked:
             outbox.flush()
-
-    def _flush_until(self, outboxes: list[Outbox], deadline: float) -> list[Outbox]:
-        """Flush outboxes until the time is up; returns those that are left."""
-        end = 0
-        while end < len(outboxes):
-            start = end
-            # Most have as much queued as the first one.
-            end += min(FLUSH_STEP, FLUSH_STEP_BYTES // (outboxes[start].queued or 1)) or 1
-            for outbox in outboxes[start:end]:
-                if outbox.queued and not outbox.blocked:
-                    outbox.flush()
-            if self._seconds() > deadline:
-                return outboxes[end:]
-        return []
 
     def flush_all(self) -> None:
         """Flush everything now; for the end of the process."""
@@ -305,9 +313,13 @@ class Fanout:
                 chunk = batch.chunk(wire_format)
                 size = len(chunk)
             outbox.queued = size
-            outbox.chunks.append(chunk)
+            if outbox.chunks:
+                outbox.chunks.append(chunk)
+            else:
+                outbox.chunks = [chunk]
             touch(outbox)
-        self._put_behind(batch, backlogged)
+        if backlogged:
+            self._put_behind(batch, backlogged)
 
     def _send_batch(self, batch: Batch) -> None:
         """Send the last batch of the turn at once where nothing is queued.
@@ -327,7 +339,36 @@ class Fanout:
                     wire_format = outbox.format
                     chunk = batch.chunk(wire_format)
                 outbox.send(chunk)
-        self._put_behind(batch, backlogged)
+        if backlogged:
+            self._put_behind(batch, backlogged)
+
+    def _send_batch_at_once(self, batch: Batch, direct: DirectSends) -> None:
+        """Do the same with one call for all outboxes that have a handle."""
+        wire_format: Format | None = None
+        chunk = b""
+        outboxes: list[Outbox] = []
+        chunks: list[bytes] = []
+        others: list[Receiver] = []
+        for receiver in batch.receivers:
+            outbox = receiver.outbox
+            if outbox.queued or outbox.handle is None:
+                others.append(receiver)
+                continue
+            if outbox.format is not wire_format:
+                wire_format = outbox.format
+                chunk = batch.chunk(wire_format)
+            outboxes.append(outbox)
+            chunks.append(chunk)
+        direct.send(outboxes, chunks)
+        backlogged: list[Receiver] = []
+        for receiver in others:
+            outbox = receiver.outbox
+            if outbox.queued:
+                backlogged.append(receiver)
+            else:
+                outbox.send(batch.chunk(outbox.format))
+        if backlogged:
+            self._put_behind(batch, backlogged)
 
     def _count(self, batch: Batch) -> None:
         receivers = len(batch.receivers)
@@ -336,8 +377,6 @@ class Fanout:
 
     def _put_behind(self, batch: Batch, receivers: list[Receiver]) -> None:
         """Put a batch into outboxes that have something queued."""
-        if not receivers:
-            return
         self.slow_clients.put_behind(batch, receivers)
         if self._late and not all(each.outbox.blocked for each in receivers):
             # These clients are published to faster than flushes reach them.

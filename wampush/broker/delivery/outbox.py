@@ -1,18 +1,19 @@
 """The bounded outgoing queue of a client.
 
-Owns: the chunks that wait for one client, their size, and what a slow client does not get.
+Owns: the limit and the states of a queue, and what a slow client does not get.
 Must not import: Twisted, sockets, the edges; they subclass :class:`Outbox` and implement
 :meth:`Outbox.flush`.
 
-A chunk is bytes ready for the wire, whole frames only, shared by all receivers. Chunks leave in the
-order in which they came. An outbox is in one of three states:
+A chunk is bytes ready for the wire, whole frames only, shared by all receivers. An outbox is in one
+of three states:
 
 free
     The wire takes data. What is queued leaves with one send at the end of the reactor turn.
 blocked
     The wire is full. What is queued waits for the wire's own signal; ``queued`` counts it and the
     part that the transport holds. A client that is behind on topics with a history stays blocked
-    until it has caught up, so that nothing overtakes what is still to be read from there.
+    until it has caught up, so that nothing overtakes what is still to be read from there. When its
+    wire takes more, it waits for its turn to read on, see :mod:`.catch_up_turns`.
 closed
     Nothing is accepted any more, and nothing is held.
 """
@@ -21,18 +22,14 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+from wampush.broker.delivery.backlog import TURN_BYTES
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, CatchUp, ReadOn
-from wampush.broker.delivery.chunks import (
-    Chunk,
-    SharedChunk,
-    own_bytes,
-    shared_of,
-    take_front,
-)
+from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, READ_BYTES, CatchUp, ReadOn
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
+from wampush.broker.delivery.chunk_queue import ChunkQueue
+from wampush.broker.delivery.chunks import NO_CHUNKS, Chunk, SharedChunk, rest_of, shared_indexes
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.waiting import Replaceable, Waiting
 from wampush.broker.publication import Position
@@ -40,7 +37,7 @@ from wampush.broker.publication import Position
 _COUNT_EVERY: Final = 64
 
 
-class Outbox(ABC):
+class Outbox(ChunkQueue, ABC):
     """The queue of one client.
 
     :param limit: bytes that may wait while the client does not read, but for shared chunks; one
@@ -51,36 +48,25 @@ class Outbox(ABC):
     """
 
     __slots__ = (
-        "_backpressure",
-        "_latest",
         "blocked",
         "catch_up",
-        "chunks",
         "closed",
         "format",
-        "in_flight",
+        "handle",
         "limit",
-        "queued",
-        "shared",
         "stalled",
     )
 
     def __init__(self, limit: int, backpressure: Backpressure, wire_format: Format) -> None:
+        super().__init__(backpressure)
         self.limit = limit
         self.format = wire_format
-        #: Bytes that wait, in ``chunks`` and, while blocked, in the transport.
-        self.queued = 0
-        self.chunks: list[Chunk] = []
-        #: Those of them that are in shared chunks; 0 unless blocked.
-        self.shared = 0
-        #: Bytes that the transport got and has not reported as sent.
-        self.in_flight = 0
+        #: Where :mod:`.direct_sends` sends while the outbox is free; None if only the outbox can.
+        self.handle: Any = None
         self.blocked = False
         self.closed = False
         #: Whether the client did not catch up during a pause of the sources, and has not since.
         self.stalled = False
-        self._backpressure = backpressure
-        self._latest: Replaceable | None = None
         #: What is read from the history; None while the client is not behind.
         self.catch_up: CatchUp | None = None
 
@@ -88,18 +74,6 @@ class Outbox(ABC):
     def address_name(self) -> str | None:
         """The name under which the client's address is counted; None for one without limits."""
         return None
-
-    @property
-    def own_queued(self) -> int:
-        """Bytes that wait for this client alone, which is what its limit is about."""
-        return self.queued - self.shared
-
-    def own_bytes(self, samples: int) -> int:
-        """Return an estimate of what only this outbox keeps in memory, in bytes.
-
-        :param samples: chunks to look at.
-        """
-        return self.in_flight + own_bytes(self.chunks, samples)
 
     @abstractmethod
     def flush(self) -> None:
@@ -114,11 +88,22 @@ class Outbox(ABC):
     def overflow(self) -> None:
         """End the connection of a client that is too slow; calls :meth:`close`."""
 
-    def room_for(self, size: int) -> bool:
-        """Return whether a chunk may be queued; may send what waits to make room.
+    def keep_rest(self, chunk: Chunk, sent: int) -> None:
+        """Queue what the wire has not taken of a chunk; called only while free and empty.
 
-        :param size: of the chunk, in bytes.
+        Nothing else happens yet; :meth:`wait_for_wire` must follow.
+
+        :param sent: bytes of it that have left.
         """
+        self.chunks = [rest_of(chunk, sent)]
+        self.queued = len(chunk) - sent
+
+    def wait_for_wire(self) -> None:
+        """Block: the wire does not take what is queued now."""
+        self.block(0)
+
+    def room_for(self, size: int) -> bool:
+        """Return whether a chunk of so many bytes may be queued; may send what waits before."""
         if self.own_queued + size <= self.limit or not self.queued:
             return True
         if not self.blocked:
@@ -128,10 +113,14 @@ class Outbox(ABC):
 
     def append(self, chunk: Chunk) -> None:
         """Queue a chunk that there is room for."""
+        if not self.chunks:
+            self.chunks = []
         self.chunks.append(chunk)
         self.queued += len(chunk)
         if self.blocked:
             self._backpressure.on_queued(len(chunk) - self._hold(chunk))
+            if self.catch_up is not None:
+                self.catch_up.turns.hurry(self)
 
     def replace_latest(self, topic: str, chunk: bytes) -> bool:
         """Queue an event in place of the one of the same topic that waits; only while blocked.
@@ -154,80 +143,88 @@ class Outbox(ABC):
             size = len(self.chunks)
             # Counting takes time proportional to the queue, so it is done only now and then.
             if not size % _COUNT_EVERY and self.chunks.count(b"") * 2 > size:
-                self._compact(latest)
+                self.chunks = latest.compact(self.chunks)
         latest.places[topic] = latest.gone + len(self.chunks)
         self.append(chunk)
         return replaced
-
-    def take(self, size: int) -> bytes:
-        """Remove and return chunks from the front, joined; of a large one only a slice.
-
-        :param size: in bytes; see :func:`take_front`.
-        """
-        before = self.chunks[:] if self.shared else self.chunks
-        data, count = take_front(self.chunks, size)
-        if self.shared:
-            self._copied(before[:count] or before[:1], data, count)
-        latest = self._latest
-        if latest is not None:
-            latest.gone += count
-            if not count:
-                # The rest of this chunk is the rest of a frame, so no newer event may replace it.
-                latest.places = {
-                    topic: index for topic, index in latest.places.items() if index != latest.gone
-                }
-        return data
 
     @property
     def catch_up_bytes(self) -> int:
         """Bytes that wait before events of topics with a history are no longer queued."""
         return min(CATCH_UP_BYTES, self.limit // 4)
 
-    def begin_catch_up(self, topic: str, position: Position, read_on: ReadOn) -> None:
+    def begin_catch_up(
+        self, topic: str, position: Position, read_on: ReadOn, turns: CatchUpTurns
+    ) -> None:
         """Queue no more events of a topic, and read them from its history later; while blocked.
 
         :param position: of the event before the first that is not queued.
         :param read_on: reads the history for this client.
+        :param turns: say when.
         """
         if self.catch_up is None:
-            self.catch_up = CatchUp(read_on)
+            self.catch_up = CatchUp(read_on, turns)
         self.catch_up.begin(topic, position)
 
     def end_catch_up(self, topic: str) -> None:
         """Read nothing more from the history of a topic; what is queued already stays."""
-        if self.catch_up is not None:
-            self.catch_up.forget(topic)
-            if not self.catch_up:
+        catch_up = self.catch_up
+        if catch_up is not None:
+            catch_up.forget(topic)
+            # One that waits for its turn is free again after it.
+            if not catch_up and not catch_up.turns.hurry(self):
                 self.catch_up = None
 
     def take_next(self, size: int) -> bytes | None:
         """Remove and return what the wire gets next.
 
-        Called while blocked, once the transport has sent what it had. If little else waits, events
-        that the client is behind on are queued first.
+        Called while blocked, once the transport has sent what it had.
 
         :param size: in bytes; see :func:`take_front`.
-        :returns: empty if nothing is left; None if the outbox is closed.
+        :returns: empty if nothing is left; None if closed.
         """
-        if self.catch_up is not None:
-            self._read_on(self.catch_up)
-            # The transport copies what it gets, and many clients may catch up at once.
-            size = min(size, self.catch_up_bytes)
         if self.closed:
             return None
         return self.take(size) if self.chunks else b""
 
-    def _read_on(self, catch_up: CatchUp) -> None:
-        size = self.catch_up_bytes
-        while catch_up and not self.closed and self.queued - self.in_flight <= size:
-            chunk = catch_up.next(size)
+    def take_turn(self) -> bool:
+        """Send what waits, or else the next events that the client is behind on.
+
+        Called by :class:`CatchUpTurns` while the wire takes more.
+
+        :returns: whether it waits for another turn.
+        """
+        catch_up = self.catch_up
+        if catch_up and self.queued == self.in_flight:
+            chunk = catch_up.next(min(READ_BYTES, self.limit // 4))
             if chunk is None:
                 self.overflow()
-                return
-            if chunk:
+            elif chunk and not self.closed:
                 self.append(chunk)
+        if self.closed:
+            return False
         if not catch_up:
             self.catch_up = None
+        elif self.queued == self.in_flight:
+            return True
+        self.on_progress(0)
+        self._free()
+        if self.queued:
+            self.flush()
+        if self.blocked or self.catch_up is None:
+            return False
+        self._await_turn()
+        return True
+
+    def _await_turn(self) -> None:
+        """Stay blocked while the wire takes more; nothing is left in the transport."""
+        self.on_progress(0)
+        self.blocked = True
+        self._backpressure.on_blocked(self)
+        # A queue without anything would look free.
+        self.in_flight = TURN_BYTES
+        self.queued += TURN_BYTES
+        self._backpressure.on_queued(TURN_BYTES)
 
     def block(self, in_flight: int) -> None:
         """Note that the wire takes nothing for now.
@@ -252,7 +249,19 @@ class Outbox(ABC):
             self._backpressure.on_relieved(self)
 
     def unblock(self) -> None:
-        """Note that the wire takes data again and nothing waits in the transport."""
+        """Note that the wire takes data again and nothing waits in the transport.
+
+        A client that is behind now waits for its turn.
+        """
+        if self.catch_up is None:
+            self._free()
+            return
+        self._await_turn()
+        self.catch_up.turns.wait(self)
+        if self.chunks:
+            self.catch_up.turns.hurry(self)
+
+    def _free(self) -> None:
         self.blocked = False
         self.stalled = False
         self._latest = None
@@ -261,16 +270,15 @@ class Outbox(ABC):
         self._backpressure.on_dequeued(self.queued - self._let_go())
 
     def hand_over(self) -> tuple[list[Chunk], int]:
-        """Close, and return what waits in a blocked outbox, which stays counted as waiting.
-
-        :returns: the chunks, and the bytes that the transport has.
-        """
+        """Close; return the chunks of a blocked outbox, still counted, and what is in flight."""
         if self.closed or not self.blocked:
             self.close()
             return [], 0
+        if self.catch_up is not None and self.catch_up.turns.forget(self):
+            self.on_progress(0)
         # Each client's part counts from here on; it has seconds to take it.
         self._backpressure.on_queued(self._let_go())
-        chunks, self.chunks = self.chunks, []
+        chunks, self.chunks = self.chunks, NO_CHUNKS
         # Keeps close() from counting these bytes as gone.
         self.blocked = False
         self.close()
@@ -288,7 +296,7 @@ class Outbox(ABC):
             latest={} if latest is None else latest.indexes(1 if unsent else 0),
             behind={} if behind is None else dict(behind.positions),
             stalled=self.stalled,
-            shared=[index for index, each in enumerate(chunks) if shared_of(each) is not None],
+            shared=shared_indexes(chunks),
         )
         self.close()
         return waiting
@@ -315,74 +323,15 @@ class Outbox(ABC):
         """Free the queue at once; nothing is accepted any more."""
         if self.closed:
             return
+        if self.catch_up is not None:
+            self.catch_up.turns.forget(self)
         self._backpressure.on_unblocked(self)
         if self.blocked:
             self._backpressure.on_dequeued(self.queued - self._let_go())
         self.closed = True
         self.blocked = True
-        self.chunks.clear()
+        self.chunks = NO_CHUNKS
         self._latest = None
         self.catch_up = None
         # Keeps a closed outbox off the fast path, which tests for an empty queue.
         self.queued = sys.maxsize
-
-    def _hold(self, chunk: Chunk) -> int:
-        """Count a chunk of this queue once for all blocked queues if it is shared.
-
-        :returns: how many of its bytes do not count for this queue.
-        """
-        whole = shared_of(chunk)
-        if whole is None:
-            return 0
-        self.shared += len(chunk)
-        whole.holders += 1
-        if whole.holders == 1:
-            self._backpressure.on_queued(len(whole))
-        return len(chunk)
-
-    def _copied(self, chunks: Sequence[Chunk], data: bytes, count: int) -> None:
-        """Count what the transport has got of shared chunks: it is a copy for this client alone.
-
-        :param chunks: of which it has got something.
-        :param data: what it has got.
-        :param count: how many chunks it has got as a whole.
-        """
-        for chunk in chunks:
-            whole = shared_of(chunk)
-            if whole is not None:
-                size = len(chunk) if count else len(data)
-                self.shared -= size
-                self._backpressure.on_queued(size)
-                if count:
-                    self._release(whole)
-
-    def _release(self, whole: SharedChunk) -> None:
-        whole.holders -= 1
-        if not whole.holders:
-            self._backpressure.on_dequeued(len(whole))
-
-    def _let_go(self) -> int:
-        """Let the shared chunks count for other queues only.
-
-        :returns: how many of their bytes wait here.
-        """
-        size, self.shared = self.shared, 0
-        if size:
-            for chunk in self.chunks:
-                whole = shared_of(chunk)
-                if whole is not None:
-                    self._release(whole)
-        return size
-
-    def _compact(self, latest: Replaceable) -> None:
-        topics = {index: topic for topic, index in latest.places.items()}
-        kept: list[Chunk] = []
-        moved: dict[str, int] = {}
-        for index, chunk in enumerate(self.chunks, latest.gone):
-            if chunk:
-                if index in topics:
-                    moved[topics[index]] = len(kept)
-                kept.append(chunk)
-        self.chunks = kept
-        latest.places = moved
-        latest.gone = 0

@@ -13,6 +13,7 @@ from typing import Any
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.batch import Batch, Receiver
 from wampush.broker.delivery.catch_up import Refill
+from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 from wampush.broker.ledger import Ledger
@@ -28,6 +29,7 @@ class SlowClients:
 
     :param backpressure: pauses the sources while most receivers of a publication are slow.
     :param ledger: counts the events that slow clients miss.
+    :param turns: say when clients that are behind read on.
     :param touch: notes an outbox that has to be flushed at the end of the turn.
     :param end_batch: puts what was published so far into the outboxes.
     """
@@ -37,11 +39,13 @@ class SlowClients:
         backpressure: Backpressure,
         ledger: Ledger,
         *,
+        turns: CatchUpTurns,
         touch: Callable[[Outbox], None],
         end_batch: Callable[[], None],
     ) -> None:
         self._backpressure = backpressure
         self._ledger = ledger
+        self._turns = turns
         self._touch = touch
         self._end_batch = end_batch
         self._read_history: ReadOnFor | None = None
@@ -60,6 +64,12 @@ class SlowClients:
 
     def put(self, outbox: Outbox, chunk: bytes) -> None:
         """Put a chunk into an outbox; disconnect its client if there is no room."""
+        if not (outbox.queued or outbox.blocked):
+            # Nothing waits, so there is room; a closed one is blocked.
+            self._touch(outbox)
+            outbox.chunks = [chunk]
+            outbox.queued = len(chunk)
+            return
         if outbox.closed:
             return
         if not outbox.room_for(len(chunk)):
@@ -103,7 +113,7 @@ class SlowClients:
         """
         outbox = receiver.outbox
         outbox.format = outbox.format.for_catching_up(topic, since)
-        outbox.begin_catch_up(topic, since, partial(self._read_on, receiver))
+        outbox.begin_catch_up(topic, since, partial(self._read_on, receiver), self._turns)
 
     def put_behind(self, batch: Batch, receivers: Sequence[Receiver]) -> None:
         """Put a batch of a topic with ``disconnect`` or ``catch-up`` into outboxes with a queue."""

@@ -49,3 +49,17 @@ class Replaceable:
             for topic, index in self.places.items()
             if index >= self.gone
         }
+
+    def compact(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """Return the chunks without those that newer ones have replaced, which are empty."""
+        topics = {index: topic for topic, index in self.places.items()}
+        kept: list[Chunk] = []
+        moved: dict[str, int] = {}
+        for index, chunk in enumerate(chunks, self.gone):
+            if chunk:
+                if index in topics:
+                    moved[topics[index]] = len(kept)
+                kept.append(chunk)
+        self.places = moved
+        self.gone = 0
+        return kept

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from wampush.broker.history.journal import StoredRow, StoredTopic
 from wampush.broker.history.rule import HistoryRule, HistoryRules
-from wampush.broker.history.stored_event import EventFields, StoredEvent, fields_of
+from wampush.broker.history.stored_event import EventFields, StoredEvent
 from wampush.broker.history.topic_log import TopicLog
 from wampush.broker.memory_costs import string_bytes
 from wampush.broker.publication import Position, Publication
@@ -26,6 +26,8 @@ from wampush.errors import PublicationRefused, Refusal
 #: Bytes that a topic with history takes besides its events and the characters of its name; measured
 #: with tracemalloc.
 TOPIC_BYTES: Final = 1500
+#: Of the changes of one log.
+_REVISION_BITS: Final = 40
 _NO_VERSIONS: Final[Mapping[str, int | float]] = MappingProxyType({})
 
 
@@ -64,6 +66,8 @@ class MemoryHistory:
     :param now: the time in seconds since 1970, for people.
     :param seconds: the time in seconds of a clock that never goes back, for ages.
     :param on_forgotten: called with a durable topic whose log goes because of the limit.
+    :param is_mirror: whether it holds copies of what is kept elsewhere: then positions come from
+        there, and a topic has none here until it is loaded.
     """
 
     def __init__(
@@ -73,7 +77,10 @@ class MemoryHistory:
         now: Callable[[], float],
         seconds: Callable[[], float],
         on_forgotten: Callable[[str], None] | None = None,
+        *,
+        is_mirror: bool = False,
     ) -> None:
+        self._is_mirror = is_mirror
         self.rules: Final = rules
         self._max_bytes = max_bytes
         self._now = now
@@ -82,6 +89,8 @@ class MemoryHistory:
         # The topic that was published to longest ago comes first.
         self._logs: OrderedDict[str, TopicLog] = OrderedDict()
         self._epoch = _new_epoch()
+        # How many logs were begun that may go on with the epoch of another one.
+        self._begun = 0
         #: Bytes of memory that all topics take.
         self.size = 0
         #: Events and values that went because of the limit for all topics.
@@ -102,7 +111,7 @@ class MemoryHistory:
         log = self._logs.get(topic)
         if log is None:
             rule = self.rules.of(topic)
-            if rule is None:
+            if rule is None or self._is_mirror:
                 return publication
             log = TopicLog(rule, self._epoch)
             self._logs[topic] = log
@@ -110,18 +119,19 @@ class MemoryHistory:
         else:
             self._logs.move_to_end(topic)
         before = log.size
+        offset, payload, audience = log.offset + 1, publication.payload, publication.audience
         seen = self._seconds()
-        audience = publication.audience
-        row = StoredRow(log.offset + 1, self._now(), publication.payload, audience)
-        event, fields, is_value = _entry(log, row, seen)
-        _check_version(log, fields)
-        log.append(event, fields, is_value=is_value)
-        log.expire(seen)
+        fields = None
+        if log.needs_fields:
+            fields = log.fields(payload)
+            _check_version(log, fields)
+        log.append(StoredEvent(offset, self._now(), payload, audience, seen), fields)
+        if log.rule.max_age:
+            log.expire(seen)
         self.size += log.size - before
         if self.size > self._max_bytes:
             self._evict()
-        position = Position(log.epoch, event.offset)
-        return Publication(topic, publication.payload, audience, position)
+        return Publication(topic, payload, audience, Position(log.epoch, offset))
 
     def append_stored(
         self, publication: Publication, position: Position, time: float
@@ -140,15 +150,14 @@ class MemoryHistory:
             log = self._begin(topic, rule, position.epoch)
         self._logs.move_to_end(topic)
         before = log.size
-        seen = self._seconds()
-        row = StoredRow(position.offset, time, publication.payload, publication.audience)
-        event, fields, is_value = _entry(log, row, seen)
-        log.append(event, fields, is_value=is_value)
+        payload, audience, seen = publication.payload, publication.audience, self._seconds()
+        event = StoredEvent(position.offset, time, payload, audience, seen)
+        log.append(event, log.fields(payload))
         log.expire(seen)
         self.size += log.size - before
         if self.size > self._max_bytes:
             self._evict()
-        return Publication(topic, publication.payload, publication.audience, position)
+        return Publication(topic, payload, audience, position)
 
     def restore(self, stored: StoredTopic) -> bool:
         """Take what is stored of a topic.
@@ -166,19 +175,37 @@ class MemoryHistory:
         stored: StoredTopic,
         rule: HistoryRule,
         versions: Mapping[str, int | float] = _NO_VERSIONS,
+        now: float | None = None,
     ) -> None:
         log = self._begin(stored.topic, rule, stored.position.epoch)
-        now, seconds = self._now(), self._seconds()
+        now, seconds = self._now() if now is None else now, self._seconds()
         # A clock that was set back makes nothing older than it is.
         log.restore(
             stored.position.offset,
-            [_entry(log, row, seconds - max(now - row.time, 0.0)) for row in stored.rows],
+            [StoredEvent(*row, seconds - max(now - row.time, 0.0)) for row in stored.rows],
         )
         log.restore_versions(versions)
         log.expire(seconds)
         self.size += log.size
         if self.size > self._max_bytes:
             self._evict()
+
+    # Mirrors of what is kept elsewhere.
+
+    def load(self, stored: StoredTopic, now: float) -> None:
+        """Take what is kept elsewhere of a topic, instead of what is known of it.
+
+        :param now: the time there, in seconds since 1970.
+        """
+        rule = self.rules.of(stored.topic)
+        if rule is not None:
+            self._fill(stored, rule, now=now)
+
+    def forget(self, topic: str) -> None:
+        """Drop the log of a topic; does nothing if there is none."""
+        log = self._logs.pop(topic, None)
+        if log is not None:
+            self.size -= log.size + _topic_bytes(topic)
 
     # Another process goes on with what is kept.
 
@@ -218,7 +245,7 @@ class MemoryHistory:
         """
         log = self._logs.get(publication.topic)
         if log is not None and log.rule.version_by:
-            _check_version(log, fields_of(publication.payload, log.rule))
+            _check_version(log, log.fields(publication.payload))
 
     def epoch(self, topic: str) -> str:
         """Return the epoch of a topic with history."""
@@ -226,11 +253,16 @@ class MemoryHistory:
         return self._epoch if log is None else log.epoch
 
     def position(self, topic: str) -> Position | None:
-        """Return the position of the newest event of a topic; None for one without history."""
+        """Return the position of the newest event of a topic; None for one without history.
+
+        Also None for a mirror that is not loaded.
+        """
         log = self._logs.get(topic)
         if log is not None:
             return log.position
-        return None if self.rules.of(topic) is None else Position(self._epoch, 0)
+        if self._is_mirror or self.rules.of(topic) is None:
+            return None
+        return Position(self._epoch, 0)
 
     def log(self, topic: str) -> TopicLog | None:
         """Return the log of a topic, without what is too old; None if nothing was published."""
@@ -264,10 +296,16 @@ class MemoryHistory:
         if before is not None:
             self.size -= before.size + _topic_bytes(topic)
         log = self._logs[topic] = TopicLog(rule, epoch)
+        # What was made of a log of the same epoch must not pass for one of this.
+        self._begun += 1
+        log.revision = self._begun << _REVISION_BITS
         self.size += _topic_bytes(topic)
         return log
 
     def _evict(self) -> None:
+        if self._is_mirror:
+            self._evict_contents()
+            return
         while self.size > self._max_bytes and self._logs:
             topic, log = next(iter(self._logs.items()))
             before = log.size
@@ -283,26 +321,27 @@ class MemoryHistory:
                 if log.rule.durable and self._on_forgotten is not None:
                     self._on_forgotten(topic)
 
+    def _evict_contents(self) -> None:
+        """Drop what topics keep, but not their positions: they are followed, and go on."""
+        for log in self._logs.values():
+            before = log.size
+            while self.size + log.size - before > self._max_bytes and log.drop_oldest():
+                self.evicted += 1
+            self.size += log.size - before
+            if self.size <= self._max_bytes:
+                return
+
 
 def _topic_bytes(topic: str) -> int:
     """Return what a topic takes besides what it keeps."""
     return TOPIC_BYTES + string_bytes(topic)
 
 
-def _check_version(log: TopicLog, fields: EventFields) -> None:
-    newer = log.newer_version(fields)
-    if newer is not None:
+def _check_version(log: TopicLog, fields: EventFields | None) -> None:
+    newer = None if fields is None else log.newer_version(fields)
+    if fields is not None and newer is not None:
         detail = f"{log.rule.version_by} is {fields.version}; {newer} was published before."
         raise PublicationRefused(Refusal.STALE, detail)
-
-
-def _entry(log: TopicLog, row: StoredRow, seen: float) -> tuple[StoredEvent, EventFields, bool]:
-    """Return what a log takes of a publication.
-
-    :param seen: when it was published, in seconds of a clock that never goes back.
-    """
-    is_for_all = row.audience.eligible is None and row.audience.to is None
-    return StoredEvent(*row, seen), fields_of(row.payload, log.rule), is_for_all
 
 
 def _new_epoch() -> str:

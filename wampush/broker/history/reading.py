@@ -17,9 +17,16 @@ import orjson
 from wampush.broker.history.memory_history import MemoryHistory
 from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.publication import EVERYONE, Position
+from wampush.errors import BackendError
+from wampush.excerpts import shown
 
 #: Events in one answer.
 MAX_EVENTS: Final = 1000
+
+
+class TopicUnavailable(BackendError):
+    """What a topic keeps cannot be read now, because the store that all nodes share is away."""
+
 
 Visible = Callable[[Sequence[StoredEvent]], Sequence[StoredEvent]]
 """Returns the events that the reader may see."""
@@ -32,17 +39,28 @@ class HistoryReader:
     :param max_bytes: of payloads in one answer; a single event may be longer.
     :param marks_restricted: whether events that are not for everyone have ``restricted: true``, for
         readers that see those of others, too.
+    :param is_current: returns whether what is known of a topic is up to date; see ``mirrors``.
     """
 
     def __init__(
-        self, history: MemoryHistory, max_bytes: int, *, marks_restricted: bool = False
+        self,
+        history: MemoryHistory,
+        max_bytes: int,
+        *,
+        marks_restricted: bool = False,
+        is_current: Callable[[str], bool] = lambda _: True,
     ) -> None:
+        self._is_current = is_current
         self._history = history
         self._max_bytes = max_bytes
         self._marks_restricted = marks_restricted
 
     def version(self, topic: str) -> tuple[Position, int] | None:
-        """Return what changes with each change of what a topic keeps; None without history."""
+        """Return what changes with each change of what a topic keeps; None without history.
+
+        :raises TopicUnavailable: it cannot be read now.
+        """
+        self._check(topic)
         log = self._history.log(topic)
         position = self._history.position(topic)
         return None if position is None else (position, 0 if log is None else log.revision)
@@ -51,7 +69,9 @@ class HistoryReader:
         """Return the values of a topic, and its position.
 
         :returns: ``events``, ``epoch``, ``offset``; None for a topic without history.
+        :raises TopicUnavailable: it cannot be read now.
         """
+        self._check(topic)
         log = self._history.log(topic)
         position = self._history.position(topic)
         if position is None:
@@ -71,7 +91,9 @@ class HistoryReader:
             events after ``since`` are there, as far as the reader may see them. If not, and there
             are events, more follow these; if there are none, the first ones are gone. None for a
             topic without history.
+        :raises TopicUnavailable: it cannot be read now.
         """
+        self._check(topic)
         log = self._history.log(topic)
         position = self._history.position(topic)
         if position is None:
@@ -92,6 +114,12 @@ class HistoryReader:
             "complete": is_complete and len(taken) == len(seen),
             **position_as_json(position),
         }
+
+    def _check(self, topic: str) -> None:
+        if not self._is_current(topic):
+            raise TopicUnavailable(
+                f"what topic {shown(topic)} keeps cannot be read now: Redis is away"
+            )
 
     def _first_that_fit(self, events: Sequence[StoredEvent]) -> Sequence[StoredEvent]:
         return events[: self._count_that_fits(events)]

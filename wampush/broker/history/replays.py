@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
-from wampush.broker.delivery.catch_up import CATCH_UP_BYTES, FOR_NEWCOMERS, Refill
+from wampush.broker.delivery.catch_up import FOR_NEWCOMERS, READ_BYTES, Refill
 from wampush.broker.delivery.chunks import SharedChunk
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.history.memory_history import MemoryHistory
@@ -31,7 +31,7 @@ from wampush.choices import SlowClient
 #: clients that stopped at different events come to share their frames.
 _SLICE_EVENTS: Final = 64
 #: Bytes of such slices that are kept for the next client.
-_SLICES_BYTES: Final = 16 * CATCH_UP_BYTES
+_SLICES_BYTES: Final = 32 * READ_BYTES
 #: The policy under which the ledger counts events that a replay leaves out.
 REPLAY: Final = "replay"
 
@@ -173,34 +173,45 @@ class Replays:
         if log is None or log.epoch != position.epoch:
             return None
         offset = position.offset
-        while offset < log.offset:
-            events = log.slice_after(offset, _SLICE_EVENTS - offset % _SLICE_EVENTS, size)
-            if events is None:
-                oldest = self._skip_gap(subscriber, log, offset)
-                if oldest is None:
-                    return None
-                offset = oldest
-                continue
-            offset = events[-1].offset
-            shown = self.visible(subscriber, events)
-            if shown:
-                after = None if offset == log.offset else Position(log.epoch, offset)
-                return Refill(self._slice(subscriber, topic, log.epoch, shown), after)
-        return Refill(b"", None)
+        if offset < log.offset and not log.keeps_after(offset):
+            oldest = self._skip_gap(subscriber, log, offset)
+            if oldest is None:
+                return None
+            offset = oldest
+        if offset >= log.offset:
+            return Refill(b"", None)
+        chunk, offset = self._slice(subscriber, topic, log, offset, size)
+        return Refill(chunk, None if offset == log.offset else Position(log.epoch, offset))
 
     def _slice(
-        self, subscriber: Subscriber, topic: str, epoch: str, shown: Sequence[StoredEvent]
-    ) -> bytes:
-        """Return the joined frames of events that a session may see."""
-        offsets = tuple([each.offset for each in shown])
-        key = RunKey(topic, epoch, 0, offsets, subscriber.outbox.format)
-        if not key.wire_format.is_shared:
-            return _chunk(key, shown)
+        self, subscriber: Subscriber, topic: str, log: TopicLog, offset: int, size: int
+    ) -> tuple[bytes, int]:
+        """Return the joined frames of the next events, and the offset of the last of them.
+
+        :param offset: after which they begin; the log keeps them.
+        :param size: as for :meth:`read_on`.
+        """
+        key = RunKey(topic, log.epoch, 0, offset, subscriber.outbox.format)
         run = self._slices.get(key, subscriber.session_id)
-        if run is None:
-            run = Run(_chunk(key, shown), len(shown), 0, frozenset())
-            self._slices.keep(key, run)
-        return run.chunk
+        if run is not None:
+            # What another client has got before need not be looked up.
+            return run.chunk, offset + run.events
+        events = log.slice_after(offset, _SLICE_EVENTS - offset % _SLICE_EVENTS, size)
+        last = events[-1].offset
+        shown = self.visible(subscriber, events)
+        if not shown:
+            return b"", last
+        if not key.wire_format.is_shared:
+            return _chunk(key, shown), last
+        excluded = None if last == log.offset else _excluded(events)
+        if excluded is None or len(shown) < len(events):
+            key, excluded = key._replace(events=tuple([each.offset for each in shown])), frozenset()
+            run = self._slices.get(key, subscriber.session_id)
+            if run is not None:
+                return run.chunk, last
+        run = Run(_chunk(key, shown), len(shown), 0, excluded)
+        self._slices.keep(key, run)
+        return run.chunk, last
 
     def _skip_gap(self, subscriber: Subscriber, log: TopicLog, offset: int) -> int | None:
         """Return the offset before the oldest event for a client that sees the gap by positions."""
@@ -243,12 +254,11 @@ class Replays:
 
         :param key: of all events.
         """
-        audiences = {each.audience for each in events if each.audience is not EVERYONE}
-        excluded = frozenset[str]().union(*[each.exclude for each in audiences])
-        shown = self.visible(subscriber, events) if audiences else events
+        excluded = _excluded(events)
+        shown = events if excluded == frozenset() else self.visible(subscriber, events)
         if not shown:
             return None
-        if len(shown) < len(events) or any(each.is_limited for each in audiences):
+        if excluded is None or len(shown) < len(events):
             offsets = tuple([each.offset for each in shown])
             key, excluded = key._replace(revision=0, events=offsets), frozenset()
             run = self._runs.get(key, subscriber.session_id)
@@ -297,6 +307,14 @@ def _chunk(key: RunKey, events: Sequence[StoredEvent]) -> bytes:
         # A frame without a place for the position: making one takes as long as the frame.
         return b"".join([event(topic, each.payload, None) for each in events])
     return b"".join([event(topic, each.payload, Position(epoch, each.offset)) for each in events])
+
+
+def _excluded(events: Sequence[StoredEvent]) -> frozenset[str] | None:
+    """Return the ids of sessions that may not see all events; None if only some may."""
+    audiences = {each.audience for each in events if each.audience is not EVERYONE}
+    if any(each.is_limited for each in audiences):
+        return None
+    return frozenset[str]().union(*[each.exclude for each in audiences])
 
 
 def _size(events: Sequence[StoredEvent]) -> int:

@@ -47,6 +47,11 @@ class HistoryRule:
     skips_gaps: bool = False
 
     @property
+    def needs_fields(self) -> bool:
+        """Whether it matters what events say about themselves."""
+        return self.last or self.reads_payload
+
+    @property
     def reads_payload(self) -> bool:
         """Whether events must be decoded to apply the rule."""
         return bool(self.last_by or self.version_by)

@@ -13,6 +13,7 @@ import orjson
 
 from wampush.broker.publication import EVERYONE, Audience, Publication, Targets
 from wampush.errors import PublicationRefused, Refusal
+from wampush.excerpts import shown_json
 
 
 def audience_text(audience: Audience) -> bytes | None:
@@ -51,7 +52,19 @@ def audience_from(text: bytes | None) -> Audience:
     if text is None:
         return EVERYONE
     try:
-        found: dict[str, Any] = orjson.loads(text)
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"this is not a stored audience: {text[:100]!r}") from error
+    return audience_of(found)
+
+
+def audience_of(found: Any) -> Audience:
+    """Return the audience that the JSON value of :func:`audience_text` describes.
+
+    :param found: any JSON value, however deeply it is nested.
+    :raises ValueError: it does not describe one.
+    """
+    try:
         eligible = found.get("eligible")
         to = found.get("to")
         return Audience(
@@ -60,7 +73,7 @@ def audience_from(text: bytes | None) -> Audience:
             None if to is None else _targets_from(to),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"this is not a stored audience: {text[:100]!r}") from error
+        raise ValueError(f"this is not a stored audience: {shown_json(found)}") from error
 
 
 def _targets_as_json(targets: Targets) -> dict[str, object]:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final
 
 from wampush.broker.history.rule import HistoryRule
-from wampush.broker.history.stored_event import EventFields, StoredEvent
+from wampush.broker.history.stored_event import EventFields, StoredEvent, fields_of
 from wampush.broker.memory_costs import named_bytes
 from wampush.broker.publication import Position
 
@@ -37,6 +37,7 @@ class TopicLog:
         "_versions_size",
         "epoch",
         "events",
+        "needs_fields",
         "offset",
         "revision",
         "rule",
@@ -46,6 +47,8 @@ class TopicLog:
 
     def __init__(self, rule: HistoryRule, epoch: str) -> None:
         self.rule = rule
+        #: As in the rule, which would work it out for each event.
+        self.needs_fields = rule.needs_fields
         self.epoch = epoch
         #: The offset of the newest event; 0 before the first.
         self.offset = 0
@@ -71,39 +74,48 @@ class TopicLog:
             return None
         return known
 
-    def append(self, event: StoredEvent, fields: EventFields, *, is_value: bool) -> None:
+    def fields(self, payload: bytes) -> EventFields | None:
+        """Return what an event says about itself; None where that does not matter."""
+        return fields_of(payload, self.rule) if self.needs_fields else None
+
+    def append(self, event: StoredEvent, fields: EventFields | None) -> None:
         """Add the event after the newest.
 
         :param event: its offset is the next.
-        :param is_value: whether it may be a value.
+        :param fields: as :meth:`fields` returns them.
         """
         rule = self.rule
         self.offset = event.offset
         self.revision += 1
-        if fields.version is not None and fields.key is not None:
-            self._set_version(fields.key, fields.version)
-        if is_value and (rule.last or rule.last_by):
-            self._set_value(event, fields)
+        if fields is not None:
+            self._apply(event, fields)
         if rule.events:
-            self.events.append(event)
+            events = self.events
+            events.append(event)
             self.size += event.size
-            if len(self.events) > rule.events:
+            if len(events) > rule.events:
                 self.drop_event()
         while self.size > rule.max_bytes and self.drop_oldest():
             pass
 
-    def restore(self, offset: int, events: Iterable[tuple[StoredEvent, EventFields, bool]]) -> None:
+    def _apply(self, event: StoredEvent, fields: EventFields) -> None:
+        if fields.version is not None and fields.key is not None:
+            self._set_version(fields.key, fields.version)
+        if (self.rule.last or self.rule.last_by) and not event.audience.is_limited:
+            self._set_value(event, fields)
+
+    def restore(self, offset: int, events: Iterable[StoredEvent]) -> None:
         """Fill the empty log with what is left of the topic.
 
         Only the newest events without a gap remain events; the others are there for values.
 
         :param offset: of the newest event, which may be gone.
-        :param events: what :meth:`append` takes, in the order of the offsets.
+        :param events: in the order of their offsets.
         """
-        for event, fields, is_value in events:
+        for event in events:
             if event.offset != self.offset + 1:
                 self._drop_events()
-            self.append(event, fields, is_value=is_value)
+            self.append(event, self.fields(event.payload))
         if self.offset != offset:
             self._drop_events()
             self.offset = offset
@@ -163,16 +175,21 @@ class TopicLog:
             return None
         return self.newest(self.offset - offset)
 
-    def slice_after(self, offset: int, count: int, size: int) -> Sequence[StoredEvent] | None:
-        """Return the next events after an offset, at least one; None if some of them are gone.
+    def keeps_after(self, offset: int) -> bool:
+        """Return whether all events after an offset are there.
 
         :param offset: less than that of the newest event.
+        """
+        return bool(self.events) and self.events[0].offset <= offset + 1
+
+    def slice_after(self, offset: int, count: int, size: int) -> Sequence[StoredEvent]:
+        """Return the next events after an offset, at least one.
+
+        :param offset: less than that of the newest event; see :meth:`keeps_after`.
         :param count: at most so many.
         :param size: of their payloads in bytes, if it is more than one event.
         """
         events = self.events
-        if not events or events[0].offset > offset + 1:
-            return None
         # Access by index takes a deque less time than to pass over everything before.
         start = offset + 1 - events[0].offset
         found = [events[start]]

@@ -1,43 +1,24 @@
 """One timer for everything that waits equally long.
 
-Owns: the clock as presence sees it, and items that wait for the same number of seconds.
-Must not import: Twisted, or anything of wampush but ``state_machine``. The clock is handed in.
+Owns: items that wait for the same number of seconds.
+Must not import: Twisted, or anything of wampush but ``state_machine`` and ``clock``. The clock is
+handed in.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum, auto, unique
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from wampush.clock import Clock, TimerHandle
 from wampush.state_machine import state_after
 
 #: Seconds by which a round may be late, so that there are few rounds.
 GRAIN: Final = 0.01
 #: The most items handled in one reactor turn; they take about 5 ms.
 SLICE: Final = 1000
-
-
-class TimerHandle(Protocol):
-    """A scheduled call."""
-
-    def cancel(self) -> None:
-        """Cancel the call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """A source of time and timers.
-
-    :param seconds: returns the time, in seconds.
-    :param call_later: calls a function after a number of seconds.
-    """
-
-    seconds: Callable[[], float]
-    call_later: Callable[[float, Callable[[], None]], TimerHandle]
 
 
 class Waiter(Protocol):

@@ -19,12 +19,13 @@ from typing import Final, Protocol
 
 from wampush.broker.presence.changes import TopicChanges
 from wampush.broker.presence.counter import CounterTopic
-from wampush.broker.presence.delay_queue import Clock, DelayQueue
+from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.broker.presence.grace_period import GracePeriod
 from wampush.broker.presence.host import PresenceHost
 from wampush.broker.presence.members import TopicMembers
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
+from wampush.clock import Clock
 from wampush.topics import is_reserved
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import Final
 
 from wampush.broker.access.permissions import AUTHENTICATION_PROCEDURES
 from wampush.broker.broker import Broker
@@ -22,6 +23,10 @@ from wampush.topics import is_reserved
 from wampush.wamp.messages import Call, Publish, Subscribe
 from wampush.wamp.session import Request
 from wampush.wamp.uris import PRESENCE_CHANGES
+
+# Read for each request; reading a member from its enumeration takes as long as a call.
+_SUBSCRIBE: Final = Action.SUBSCRIBE
+_PUBLISH: Final = Action.PUBLISH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +107,19 @@ class RequestChecks:
         if subscriptions.topic_count >= limits.topics and not subscriptions.subscribers(topic):
             raise MessageRefused(Refusal.TOO_MANY_TOPICS, f"{limits.topics} are allowed.")
 
-    def check_pending(self, pending: PendingRequests, size: int) -> None:
+    def check_pending(self, pending: PendingRequests, size: int, *, reads: bool = False) -> None:
         """Check that one more request of a session may wait.
 
         :param size: of its text, in bytes.
+        :param reads: whether it only waits until its topic is read; then as many may wait as
+            there may be subscriptions, because pages return to all their topics at once.
         :raises MessageRefused: TOO_MANY_PENDING.
         """
         limits = self._limits
-        if len(pending) >= limits.pending:
-            raise MessageRefused(Refusal.TOO_MANY_PENDING, f"{limits.pending} are allowed.")
+        most = limits.subscriptions if reads else limits.pending
+        count = pending.reads if reads else len(pending) - pending.reads
+        if count >= most:
+            raise MessageRefused(Refusal.TOO_MANY_PENDING, f"{most} are allowed.")
         total = pending.size + size
         if len(pending) and total > limits.pending_bytes:
             detail = f"{total} bytes in all, {limits.pending_bytes} allowed."
@@ -132,7 +141,7 @@ class RequestChecks:
         if request.topic in self._broker.subscriptions.topics(subscriber):
             # Pages also subscribe to automatic topics, for which no permission is needed.
             return
-        self._permit(subscriber, Action.SUBSCRIBE, request.topic, 0)
+        self._permit(subscriber, _SUBSCRIBE, request.topic, 0)
         self.check_room(subscriber, request.topic)
         presence = self._broker.presence
         if presence is not None and request.topic.startswith(PRESENCE_CHANGES):
@@ -149,7 +158,7 @@ class RequestChecks:
             return
         if is_reserved(topic) or topic in self._reserved:
             raise MessageRefused(Refusal.CLIENT_TOPIC_RESERVED, f"It is {shown(topic)}.")
-        self._permit(subscriber, Action.PUBLISH, topic, size)
+        self._permit(subscriber, _PUBLISH, topic, size)
 
     def _check_topic(self, topic: str) -> None:
         if not topic:

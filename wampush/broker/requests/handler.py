@@ -18,10 +18,11 @@ from wampush.broker.identity_change import change_identity
 from wampush.broker.ledger import Source
 from wampush.broker.memory_costs import pending_bytes, prefix_bytes
 from wampush.broker.pending import PASS, PendingRequest, PendingRequests, RequestState, Verdict
-from wampush.broker.publication import EVERYONE, Audience, Publication
+from wampush.broker.publication import Publication
 from wampush.broker.requests.application import Application
+from wampush.broker.requests.audiences import audience_named
 from wampush.broker.requests.authorization import RequestChecks
-from wampush.broker.requests.history import SubscribeSince, recovery_result, subscribe_since_of
+from wampush.broker.requests.history import SubscribeSince, subscribe_since_of
 from wampush.broker.requests.procedures import (
     ERROR_NOT_AUTHENTICATED,
     CallRefused,
@@ -30,18 +31,20 @@ from wampush.broker.requests.procedures import (
 )
 from wampush.broker.requests.refusals import refuse
 from wampush.broker.requests.streams import StreamSubscribe
+from wampush.broker.requests.subscribing import Subscribing
+from wampush.broker.requests.topic_reads import TopicReads
 from wampush.broker.subscriber import Subscriber
 from wampush.errors import MessageRefused, Refusal
-from wampush.excerpts import shown
 from wampush.wamp.messages import Call, Publish, Subscribe, Unsubscribe
 from wampush.wamp.session import Request
 from wampush.wamp.uris import (
     ERROR_FORBIDDEN,
     ERROR_NO_SUCH_PROCEDURE,
-    PRESENCE_CHANGES,
     PROCEDURE_SUBSCRIBE,
 )
 
+# Read for each request; reading a member from its enumeration takes as long as a call.
+_CLIENT: Final = Source.CLIENT
 _NO_PROCEDURES: Final[Procedures] = MappingProxyType({})
 
 
@@ -55,7 +58,8 @@ class RequestHandler:
                                                    decided if earlier requests wait,
                                                    else effect
     pending the application is asked               decided by its verdict
-    decided earlier requests of the session wait   effect, after a second check
+    decided earlier requests of the session wait,  effect, after a second check
+            or what its topic keeps is read
     effect  subscribed, published, called          counted as accepted
     ======= ====================================== =====================================
 
@@ -81,13 +85,16 @@ class RequestHandler:
         self.application: Final = application
         self._checks = checks
         self._memory = broker.memory
+        mirrors = broker.mirrors
+        self._reads = None if mirrors is None else TopicReads(mirrors, procedures, checks.may_learn)
+        subscribing = Subscribing(broker, checks)
         self._effects: Final[Mapping[type, Callable[[Subscriber, Any, Verdict, bytes], None]]] = {
-            Subscribe: self._subscribe,
-            Unsubscribe: self._unsubscribe,
+            Subscribe: subscribing.subscribe,
+            Unsubscribe: subscribing.unsubscribe,
             Publish: self._publish,
             Call: self._call,
-            SubscribeSince: self._subscribe_since,
-            StreamSubscribe: self._subscribe_stream,
+            SubscribeSince: subscribing.subscribe_since,
+            StreamSubscribe: subscribing.subscribe_stream,
         }
 
     # Sessions.
@@ -134,7 +141,7 @@ class RequestHandler:
             self.refuse(subscriber, error, text)
             return
         if request is None:
-            self.broker.ledger.accept(Source.CLIENT)
+            self.broker.ledger.accept(_CLIENT)
             return
         if type(request) is Call and request.procedure == PROCEDURE_SUBSCRIBE:
             self._arrive_since(subscriber, request, text)
@@ -172,7 +179,7 @@ class RequestHandler:
         except CallRefused as error:
             reply = subscriber.session.error(call.call_id, error.uri, error.description)
             self.broker.fanout.reply(subscriber.outbox, reply)
-            self.broker.ledger.accept(Source.CLIENT)
+            self.broker.ledger.accept(_CLIENT)
             return
         try:
             self._arrive(subscriber, request, text)
@@ -192,18 +199,25 @@ class RequestHandler:
         self._checks.check(subscriber, request, len(text))
         judge = self._judge(request)
         pending = subscriber.pending
-        if judge is None and (pending is None or not pending.requests):
+        # Asked in any case, so that reading the topic begins now.
+        is_ready = self._reads is None or self._reads.is_ready(subscriber, request)
+        if judge is None and is_ready and (pending is None or not pending.requests):
             self._effects[type(request)](subscriber, request, PASS, text)
-            self.broker.ledger.accept(Source.CLIENT)
+            self.broker.ledger.accept(_CLIENT)
             return
-        pending, kept = self._pending_of(subscriber, text)
+        pending, kept = self._pending_of(subscriber, text, reads=not is_ready)
         state = RequestState.DECIDED if judge is None else RequestState.PENDING
-        waiting = PendingRequest(request, text, subscriber.identity, state, kept)
+        waiting = PendingRequest(
+            request, text, subscriber.identity, state, kept, reads=not is_ready
+        )
         pending.add(waiting)
         if judge is not None:
             if isinstance(request, Publish):
                 self.broker.fanout.expect()
             judge(subscriber, request, partial(self._decide, subscriber, waiting))
+        elif not is_ready:
+            # Now, and not in its turn, so that several topics are read at once.
+            self._read_topic(subscriber, waiting, request)
 
     def _refuse_request(
         self, subscriber: Subscriber, request: Request, error: MessageRefused, text: bytes
@@ -236,17 +250,20 @@ class RequestHandler:
             return None if application.has_action(request.topic) else application.publishing
         return None
 
-    def _pending_of(self, subscriber: Subscriber, text: bytes) -> tuple[PendingRequests, int]:
+    def _pending_of(
+        self, subscriber: Subscriber, text: bytes, *, reads: bool = False
+    ) -> tuple[PendingRequests, int]:
         """Return the requests of a session that wait, if one more may.
 
         :param text: of the one more.
+        :param reads: whether it does not wait for the application, but for what its topic keeps.
         :returns: also what it takes in memory, which is counted.
         :raises MessageRefused: TOO_MANY_PENDING, or a limit on memory.
         """
         pending = subscriber.pending
         if pending is None:
             pending = PendingRequests()
-        self._checks.check_pending(pending, len(text))
+        self._checks.check_pending(pending, len(text), reads=reads)
         kept = pending_bytes(text)
         self._memory.admit(subscriber, kept)
         subscriber.pending = pending
@@ -255,12 +272,40 @@ class RequestHandler:
     def _decide(self, subscriber: Subscriber, waiting: PendingRequest, verdict: Verdict) -> None:
         """Note a verdict; let all requests take effect that wait for nothing else."""
         waiting.decide(verdict)
+        self._go_on(subscriber)
+
+    def _go_on(self, subscriber: Subscriber) -> None:
+        """Let all requests take effect that wait for nothing else."""
         pending = subscriber.pending
         if pending is None:
             return
-        while (first := pending.take()) is not None:
+        while (first := pending.first) is not None:
+            if first.state is RequestState.DECIDED and self._awaits_topic(subscriber, first):
+                continue
+            pending.take()
             self._take_effect(subscriber, first)
         self._release(subscriber, pending)
+
+    def _awaits_topic(self, subscriber: Subscriber, waiting: PendingRequest) -> bool:
+        """Have the topic of a request read, if need be; return whether the request waits for it."""
+        if self._reads is None or waiting.verdict.refusal is not None:
+            return False
+        request = waiting.whole(subscriber.session.call_arguments)
+        if self._reads.is_ready(subscriber, request):
+            return False
+        self._read_topic(subscriber, waiting, request)
+        return True
+
+    def _read_topic(
+        self, subscriber: Subscriber, waiting: PendingRequest, request: Request
+    ) -> None:
+        waiting.await_topic()
+        if self._reads is not None:
+            self._reads.wait(subscriber, request, partial(self._on_topic, subscriber, waiting))
+
+    def _on_topic(self, subscriber: Subscriber, waiting: PendingRequest) -> None:
+        waiting.go_on()
+        self._go_on(subscriber)
 
     def _take_effect(self, subscriber: Subscriber, waiting: PendingRequest) -> None:
         verdict, text = waiting.verdict, waiting.text
@@ -281,7 +326,7 @@ class RequestHandler:
         except MessageRefused as error:
             self._refuse_request(subscriber, request, error, text)
         else:
-            self.broker.ledger.accept(Source.CLIENT)
+            self.broker.ledger.accept(_CLIENT)
 
     @staticmethod
     def _release(subscriber: Subscriber, pending: PendingRequests) -> None:
@@ -290,43 +335,6 @@ class RequestHandler:
             subscriber.pending = None
 
     # Requests: effect.
-
-    def _subscribe(self, subscriber: Subscriber, request: Subscribe, *_: object) -> None:
-        self._check_presence(subscriber, request)
-        self.broker.subscribe(subscriber, request.topic)
-
-    def _subscribe_since(self, subscriber: Subscriber, request: SubscribeSince, *_: object) -> None:
-        self._check_presence(subscriber, request)
-        recovery = self.broker.subscribe_since(subscriber, request.topic, request.since)
-        text = subscriber.session.result(request.call_id, recovery_result(recovery))
-        self.broker.fanout.reply(subscriber.outbox, text)
-
-    def _subscribe_stream(
-        self, subscriber: Subscriber, request: StreamSubscribe, *_: object
-    ) -> None:
-        self._check_presence(subscriber, request)
-        topic, since, listener = request.topic, request.since, request.listener
-        listener.on_effect()
-        if since is None:
-            self.broker.subscribe(subscriber, topic)
-        else:
-            on_gap = partial(listener.on_gap, topic)
-            if self.broker.subscribe_since(subscriber, topic, since, on_gap) is None:
-                on_gap()
-        listener.on_outcome(topic, None)
-
-    def _check_presence(self, subscriber: Subscriber, request: Subscribe) -> None:
-        """Check that a session may be told about the topic whose presence it subscribes to.
-
-        :raises MessageRefused: SUBSCRIBE_FORBIDDEN.
-        """
-        watched = request.topic.removeprefix(PRESENCE_CHANGES)
-        if watched != request.topic and not self._checks.may_learn(subscriber, watched):
-            detail = f"The application decides about {shown(watched)}; subscribe to that first."
-            raise MessageRefused(Refusal.SUBSCRIBE_FORBIDDEN, detail)
-
-    def _unsubscribe(self, subscriber: Subscriber, request: Unsubscribe, *_: object) -> None:
-        self.broker.unsubscribe(subscriber, request.topic)
 
     def _publish(
         self, subscriber: Subscriber, request: Publish, verdict: Verdict, text: bytes
@@ -337,13 +345,7 @@ class RequestHandler:
             self.broker.fanout.expect()
             application.act(subscriber, request, done)
             return
-        if request.exclude is not None:
-            exclude = frozenset(request.exclude)
-        else:
-            exclude = frozenset((subscriber.session_id,) if request.exclude_me else ())
-        eligible = None if request.eligible is None else frozenset(request.eligible)
-        everyone = not exclude and eligible is None
-        audience = EVERYONE if everyone else Audience(exclude, eligible)
+        audience = audience_named(request, subscriber.session_id)
         payload = request.event if verdict.payload is None else verdict.payload
         self.broker.publish(Publication(request.topic, payload, audience))
 

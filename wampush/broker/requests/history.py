@@ -7,14 +7,20 @@ is handed in.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
 
+from wampush.broker.broker import Broker
 from wampush.broker.delivery.fanout import Fanout
-from wampush.broker.history.reading import MAX_EVENTS, HistoryReader, position_as_json
-from wampush.broker.history.replays import Recovery, Replays
+from wampush.broker.history.reading import (
+    MAX_EVENTS,
+    HistoryReader,
+    TopicUnavailable,
+    position_as_json,
+)
+from wampush.broker.history.replays import Replays
 from wampush.broker.publication import Position
 from wampush.broker.requests.procedures import (
     ERROR_INVALID_ARGUMENT,
@@ -28,6 +34,7 @@ from wampush.excerpts import shown_json
 from wampush.wamp.messages import Call, Subscribe
 from wampush.wamp.uris import (
     ERROR_FORBIDDEN,
+    ERROR_UNAVAILABLE,
     PROCEDURE_HISTORY,
     PROCEDURE_LAST,
     PROCEDURE_POSITIONS,
@@ -44,33 +51,50 @@ class SubscribeSince(Subscribe):
     """A SUBSCRIBE that is a call: it says what the session knows, and has an answer.
 
     :param call_id: of the call.
-    :param since: the position of the newest event that the session knows.
+    :param since: the position of the newest event that the session knows; None when it knows none.
     """
 
     call_id: Final[str]
-    since: Final[Position]
+    since: Final[Position | None]
 
 
 def subscribe_since_of(call: Call) -> SubscribeSince:
     """Return what ``wampush.subscribe(topic, {since: {epoch, offset}})`` asks for.
 
+    Without ``since``, it is a SUBSCRIBE that is answered.
+
     :raises CallRefused: when the arguments are others.
     """
-    if len(call.arguments) == 2 and isinstance(call.arguments[1], dict):
-        topic, options = call.arguments
-        if isinstance(topic, str) and isinstance(options, dict) and set(options) == {"since"}:
+    topic, *rest = call.arguments or (None,)
+    options = rest[0] if rest else {}
+    if isinstance(topic, str) and isinstance(options, dict) and len(rest) < 2:
+        if not options:
+            return SubscribeSince(topic, call.call_id, None)
+        if set(options) == {"since"}:
             return SubscribeSince(topic, call.call_id, _position(options["since"]))
     raise CallRefused(
         ERROR_INVALID_ARGUMENT,
-        f'{call.procedure} takes two arguments: a topic, and {{"since": {_SINCE}}}',
+        f'{call.procedure} takes a topic, and maybe {{"since": {_SINCE}}}',
     )
 
 
-def recovery_result(recovery: Recovery | None) -> Mapping[str, object]:
-    """Return the result of ``wampush.subscribe``."""
-    if recovery is None:
+def subscribe_since(
+    broker: Broker, subscriber: Subscriber, request: SubscribeSince
+) -> Mapping[str, object]:
+    """Subscribe a session; return the result of ``wampush.subscribe``.
+
+    :raises MessageRefused: as :meth:`Broker.subscribe`.
+    """
+    topic, is_complete = request.topic, False
+    if request.since is None:
+        broker.subscribe(subscriber, topic)
+        position = broker.sent_up_to(subscriber, topic)
+    else:
+        recovery = broker.subscribe_since(subscriber, topic, request.since)
+        is_complete, position = (False, None) if recovery is None else recovery
+    if position is None:
         return {"recovered": False, "epoch": None, "offset": None}
-    return {"recovered": recovery.is_complete, **position_as_json(recovery.position)}
+    return {"recovered": is_complete, **position_as_json(position)}
 
 
 class HistoryProcedures:
@@ -80,6 +104,7 @@ class HistoryProcedures:
     :param fanout: its batch ends before a session gets another format.
     :param may_learn: returns whether a session may subscribe to a topic.
     :param max_bytes: of payloads in one result.
+    :param is_current: returns whether what is known of a topic is up to date; see ``mirrors``.
     """
 
     def __init__(
@@ -88,9 +113,10 @@ class HistoryProcedures:
         fanout: Fanout,
         may_learn: MayLearn,
         max_bytes: int,
+        is_current: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._replays = replays
-        self._reader = HistoryReader(replays.history, max_bytes)
+        self._reader = HistoryReader(replays.history, max_bytes, is_current=is_current)
         self._fanout = fanout
         self._may_learn = may_learn
 
@@ -111,8 +137,8 @@ class HistoryProcedures:
         topic, options = self._arguments(subscriber, call)
         if options:
             raise CallRefused(ERROR_INVALID_ARGUMENT, f"{call.procedure} takes one argument")
-        found = self._reader.values(topic, partial(self._replays.visible, subscriber))
-        return _known(found, topic)
+        visible = partial(self._replays.visible, subscriber)
+        return _known(lambda: self._reader.values(topic, visible), topic)
 
     def history(self, subscriber: Subscriber, call: Call) -> object:
         """Answer ``wampush.history(topic, {since, limit})``: events, oldest first.
@@ -133,7 +159,7 @@ class HistoryProcedures:
         since = options.get("since")
         position = None if since is None else _position(since)
         visible = partial(self._replays.visible, subscriber)
-        return _known(self._reader.events(topic, visible, position, limit), topic)
+        return _known(lambda: self._reader.events(topic, visible, position, limit), topic)
 
     def positions(self, subscriber: Subscriber, call: Call) -> object:
         """Answer ``wampush.positions()``: from now on, events of this session have offsets.
@@ -159,14 +185,35 @@ class HistoryProcedures:
         return topic, options
 
 
-def _known(found: Mapping[str, object] | None, topic: str) -> Mapping[str, object]:
-    """Return what was found.
+def _known(read: Callable[[], Mapping[str, object] | None], topic: str) -> Mapping[str, object]:
+    """Return what is read.
 
-    :raises CallRefused: the topic has no history.
+    :raises CallRefused: the topic has no history, or cannot be read now.
     """
+    try:
+        found = read()
+    except TopicUnavailable as error:
+        raise CallRefused(ERROR_UNAVAILABLE, str(error), {"topic": topic}) from error
     if found is None:
         raise CallRefused(ERROR_NO_HISTORY, NO_HISTORY, {"topic": topic})
     return found
+
+
+def topic_to_read(call: Call) -> tuple[str, Position | None] | None:
+    """Return the topic that a call is about to read, and the position that its caller knows.
+
+    :returns: None if it reads none, or its arguments are others.
+    """
+    if call.procedure not in (PROCEDURE_LAST, PROCEDURE_HISTORY) or not call.arguments:
+        return None
+    topic, *rest = call.arguments
+    options = rest[0] if rest else None
+    since = options.get("since") if isinstance(options, dict) else None
+    try:
+        position = None if since is None else _position(since)
+    except CallRefused:
+        return None
+    return (topic, position) if isinstance(topic, str) else None
 
 
 def _position(value: object) -> Position:

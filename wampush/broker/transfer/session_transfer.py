@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from wampush.broker.history.gaps import KeptState, TrackedState
 from wampush.broker.identity import ANONYMOUS, identity_as_json
+from wampush.broker.nodes.nodes_state import NodesState, nodes_state
 from wampush.broker.presence.presence import PresenceState
-from wampush.broker.subscriber import Subscriber
+from wampush.broker.subscriber import KeptHandle, Subscriber
 from wampush.known_fields import known_fields
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class SessionState:
     :param requests: messages that have not taken effect; they are read again.
     :param attempt: to authenticate; None for none.
     :param visitor: the name of the browser for gap replay, if it has no user.
+    :param application: what the application keeps of it; None for nothing.
     """
 
     session_id: str
@@ -52,6 +54,7 @@ class SessionState:
     requests: Sequence[str] = ()
     attempt: Mapping[str, Any] | None = None
     visitor: str | None = None
+    application: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +65,14 @@ class NodeState:
     :param occupied: topics that count as occupied, without a session that has moved.
     :param kept: what ended sessions of users have received.
     :param epoch: of topics that have no log.
+    :param nodes: the other nodes, and the id of this one.
     """
 
     presence: PresenceState = field(default_factory=PresenceState)
     occupied: Sequence[str] = ()
     kept: KeptState = field(default_factory=KeptState)
     epoch: str | None = None
+    nodes: NodesState = field(default_factory=NodesState)
 
 
 def session_state(values: Mapping[str, Any]) -> SessionState:
@@ -85,6 +90,7 @@ def node_state(values: Mapping[str, Any]) -> NodeState:
     presence = known_fields(PresenceState, found.get("presence") or {})
     found["presence"] = PresenceState(**presence)
     found["kept"] = KeptState(**known_fields(KeptState, found.get("kept") or {}))
+    found["nodes"] = nodes_state(found.get("nodes") or {})
     return NodeState(**found)
 
 
@@ -115,6 +121,7 @@ def snapshot(broker: Broker, subscriber: Subscriber) -> SessionState:
         requests=requests,
         attempt=None if subscriber.attempt is None else subscriber.attempt.snapshot(),
         visitor=None if subscriber.peer is None else subscriber.peer.visitor,
+        application=None if subscriber.handle is None else subscriber.handle.snapshot(),
     )
 
 
@@ -135,13 +142,17 @@ def restore(broker: Broker, subscriber: Subscriber, state: SessionState) -> None
     if state.sees_positions:
         outbox.format = outbox.format.with_positions
     for topic in _permitted(broker, subscriber, state.topics):
-        broker.subscriptions.add(subscriber, topic)
+        is_first = broker.subscriptions.add(subscriber, topic)
+        if is_first and broker.interest is not None:
+            broker.interest.on_first(topic)
     broker.memory.restore(subscriber, state.kept)
     permissions = broker.policy.permissions
     if permissions is not None and state.rates:
         subscriber.buckets = permissions.restore_rates(state.rates)
     if broker.gaps is not None and state.tracked is not None:
         broker.gaps.restore(subscriber, state.tracked)
+    if state.application is not None:
+        subscriber.handle = KeptHandle(state.application)
     if broker.presence is not None:
         broker.presence.take(subscriber)
 
@@ -155,13 +166,17 @@ def _permitted(broker: Broker, subscriber: Subscriber, topics: Sequence[str]) ->
 
 
 def snapshot_node(broker: Broker, is_moved: Callable[[Subscriber], bool]) -> NodeState:
-    """Return what another process needs besides the sessions that have moved there."""
+    """Return what another process needs besides the sessions that have moved there.
+
+    Other nodes hear nothing more from this process, because the other one speaks for the node.
+    """
     history = None if broker.replays is None else broker.replays.history
     return NodeState(
         presence=PresenceState() if broker.presence is None else broker.presence.snapshot(is_moved),
         occupied=_occupied(broker, is_moved),
         kept=KeptState() if broker.gaps is None else broker.gaps.snapshot_kept(),
         epoch=None if history is None else history.next_epoch,
+        nodes=NodesState() if broker.nodes is None else broker.nodes.hand_over(),
     )
 
 
@@ -182,8 +197,12 @@ def resume_node(broker: Broker, state: NodeState) -> None:
     history = None if broker.replays is None else broker.replays.history
     if history is not None and state.epoch is not None:
         history.take_epoch(state.epoch)
+    if broker.mirrors is not None:
+        broker.mirrors.adopt()
     if broker.gaps is not None:
         broker.gaps.restore_kept(state.kept)
+    if broker.nodes is not None:
+        broker.nodes.take_over(state.nodes)
     if broker.presence is not None:
         broker.presence.resume(state.presence)
     if broker.occupancy is not None:

@@ -1,12 +1,13 @@
-"""Checks of entries of ``[[redis_source]]``.
+"""Checks of settings that name a Redis server: ``[[redis_source]]`` and ``[backplane]``.
 
-Owns: the address of a Redis server with its password, and the topic made of a channel.
+Owns: the address of a Redis server with its password, the prefix of keys, and the topic made of a
+channel.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
@@ -17,6 +18,8 @@ from wampush.config.redaction import HIDDEN, Redacted
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379
 SENTINEL_PORT: Final = 26379
+#: Redis has 16 databases by default, and never more than a number of 32 bits can count.
+_DATABASE: Final = re.compile(r"[0-9]{0,9}")
 _HOST_NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,253}")
 
 
@@ -29,6 +32,7 @@ class RedisUrl(Redacted):
     :param user: a user of Redis' access control list; "" for the default user.
     :param password: "" for none.
     :param path: of a Unix socket; "" for a connection over TCP.
+    :param database: the number of the database; channels are the same in all databases.
     """
 
     host: str
@@ -37,6 +41,10 @@ class RedisUrl(Redacted):
     user: str = ""
     password: str = ""
     path: str = ""
+    database: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.host or self.path)
 
     @property
     def address(self) -> str:
@@ -50,10 +58,16 @@ class RedisUrl(Redacted):
         return f'"{self}"'
 
     def _written(self, login: str) -> str:
+        if not self:
+            return ""
         if self.path:
             return f"unix://{login}{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"redis{'s' * self.tls}://{login}{host}:{self.port}"
+
+
+#: Where no server is named.
+NO_REDIS: Final = RedisUrl("")
 
 
 _FORM: Final = (
@@ -66,10 +80,7 @@ _MAX_PATH_BYTES: Final = 107
 
 
 def _address(url: str) -> object:
-    """Read a URL of the form, with or without a database number.
-
-    The number is dropped: channels are the same in all databases of a Redis server.
-    """
+    """Read a URL of the form, with or without a database number."""
     if not url.isprintable() or url != url.strip():
         words = "without white space around it and without control characters"
         return Rejected(f"{_FORM}, {words}", url)
@@ -87,12 +98,20 @@ def _address(url: str) -> object:
             return Rejected(f"{_FORM}, {words}", url)
         if parts.fragment or not _names_database(parts.query):
             return Rejected(f"{_FORM}, followed by nothing but ?db=NUMBER", url)
-        return RedisUrl("", user=user, password=password, path=path)
+        number = _number(parts.query.removeprefix("db="))
+        return RedisUrl("", user=user, password=password, path=path, database=number)
     if parts.scheme not in ("redis", "rediss") or not is_host(host or "") or port == 0:
         return None
     if parts.query or parts.fragment or not _is_database(parts.path):
         return Rejected(f"{_FORM}, followed by nothing but a database number", url)
-    return RedisUrl(str(host), port or REDIS_PORT, parts.scheme == "rediss", user, password)
+    return RedisUrl(
+        str(host),
+        port or REDIS_PORT,
+        parts.scheme == "rediss",
+        user,
+        password,
+        database=_number(parts.path.removeprefix("/")),
+    )
 
 
 def is_host(host: str) -> bool:
@@ -129,13 +148,16 @@ def _is_sentinel(text: str) -> bool:
 
 
 def _is_database(path: str) -> bool:
-    number = path.removeprefix("/")
-    return not number or (number.isascii() and number.isdigit())
+    return _DATABASE.fullmatch(path.removeprefix("/")) is not None
 
 
 def _names_database(query: str) -> bool:
     number = query.removeprefix("db=")
-    return not query or (number != query and number.isascii() and number.isdigit())
+    return not query or (number != query and bool(number) and _is_database(number))
+
+
+def _number(text: str) -> int:
+    return int(text or 0)
 
 
 def _is_topic(text: str) -> bool:
@@ -146,7 +168,28 @@ def _is_topic(text: str) -> bool:
 #: As Redis clients take it; an error never shows it.
 REDIS_ADDRESS: Final = converted(_FORM, _address, is_secret=True)
 
+_OPTIONAL: Final = converted(_FORM, _address, optional=True, is_secret=True)
+
+
+def _optional_address(value: str | RedisUrl) -> object:
+    if isinstance(value, RedisUrl):
+        return value
+    return _OPTIONAL.keep(value) if value else NO_REDIS
+
+
+OPTIONAL_REDIS_ADDRESS: Final = replace(_OPTIONAL, types=(str, RedisUrl), keep=_optional_address)
+#: Braces mark the part of a key that decides about its place in Redis Cluster.
+_KEY_PART: Final = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+
 RedisServer = Annotated[RedisUrl, REDIS_ADDRESS]
+OptionalRedisServer = Annotated[RedisUrl, OPTIONAL_REDIS_ADDRESS]
+KeyPart = Annotated[
+    str,
+    string(
+        "1 to 64 letters and digits of ASCII and the characters _ . : -",
+        lambda text: _KEY_PART.fullmatch(text) is not None,
+    ),
+]
 Channel = Annotated[
     str, string('the name of a channel, in which "*" matches any characters, as in "live_*"')
 ]

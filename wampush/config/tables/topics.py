@@ -12,6 +12,7 @@ from typing import Annotated
 from wampush.choices import CatchUpGap, SlowClient
 from wampush.config.checks.check import OptionalText, TopicPattern, number, whole
 from wampush.config.checks.files import DatabaseFile
+from wampush.config.checks.redis import RedisUrl
 from wampush.config.rules import Conflict, never_reached, rule, too_long
 from wampush.config.setting import DAY, GIB, Seconds
 from wampush.topics import is_reserved, matches_all_of
@@ -138,13 +139,13 @@ def options_of_history_fit(topics: Mapping[int, TopicSettings]) -> Iterator[Conf
             yield Conflict(index, name, problem)
 
 
-@rule("topics", "history.database")
+@rule("topics", "history.database", "backplane.url")
 def durable_topics_have_a_database(
-    topics: Mapping[int, TopicSettings], database: str
+    topics: Mapping[int, TopicSettings], database: str, backplane: RedisUrl
 ) -> Iterator[Conflict]:
-    """What is durable must be stored somewhere."""
+    """What is durable must be stored somewhere; with a backplane, no topic may be durable."""
     for index, topic in topics.items():
-        if topic.durable and topic.keeps_something and not database:
+        if topic.durable and topic.keeps_something and not database and not backplane:
             problem = "needs history.database, the path of the database"
             yield Conflict(index, "durable", problem)
 

@@ -69,8 +69,6 @@ class Authenticator:
         self._allows_anonymous = "anonymous" in order
         #: Whether every client is anonymous, so that no credentials are looked for.
         self.all_anonymous = order == ("anonymous",)
-        #: Whether an identity may change while a session is open.
-        self.changes_identities = self.uses_cra or self._tokens is not None
 
     def authenticate(self, request: ConnectRequest) -> Deferred[Identity]:
         """Return the identity of a client; fires at once when no source has to wait.

@@ -7,6 +7,8 @@ Must not import: wampush.wamp, wampush.broker, the other edges.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.web.resource import Resource
 from twisted.web.static import File
 
+from wampush.edges.client_files import ClientFile, client_files
 from wampush.edges.http.responses import respond, respond_text, wants_html
 from wampush.errors import OperatorError
 
@@ -54,6 +57,16 @@ def static_folder() -> Path:
     if (checkout / "index.html").is_file():
         return checkout
     raise OperatorError("the static files of wampush are missing; install the package again")
+
+
+@cache
+def shared_client_files() -> Mapping[str, ClientFile]:
+    """Return the client for pages. Both ports share it, half a megabyte, which is read once.
+
+    :raises OperatorError: the installation is incomplete.
+    :raises OSError: a file cannot be read.
+    """
+    return client_files(static_folder())
 
 
 class NotFound(Resource):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from wampush.bearer import bearer_token
+from wampush.edges.entity_tags import is_known
 from wampush.edges.problems import PROBLEM_TYPE, RequestRefused, refused_input, status_of
 from wampush.errors import Refusal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from twisted.web.server import Request
 
+    from wampush.edges.client_files import ClientFile
     from wampush.edges.topic_requests import Answer
     from wampush.errors import InputRefused
 
@@ -82,6 +84,17 @@ def respond_text(request: Request, code: int, text: str) -> bytes:
 def respond_json(request: Request, code: int, value: object) -> bytes:
     """Answer with JSON."""
     return respond(request, code, b"application/json", orjson.dumps(value) + b"\n")
+
+
+def respond_file(request: Request, file: ClientFile) -> bytes:
+    """Answer with a file that browsers may keep, or that they have it already."""
+    for name, value in file.headers().items():
+        request.setHeader(name.encode(), value.encode())
+    if is_known(file.tag, (request.getHeader(b"if-none-match") or b"").decode("latin-1")):
+        request.setResponseCode(304)
+        return b""
+    request.setHeader(b"Content-Length", b"%d" % len(file.content))
+    return file.content
 
 
 def respond_answer(request: Request, answer: Answer) -> bytes:

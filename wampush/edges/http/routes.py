@@ -12,12 +12,19 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from klein import Klein
+from twisted.internet.defer import maybeDeferred
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from wampush.edges.access_log import AccessLog
+from wampush.edges.client_files import client_files
 from wampush.edges.http.event_stream import EventStreams
-from wampush.edges.http.files import NotFound, StaticFiles, static_folder
+from wampush.edges.http.files import (
+    NotFound,
+    StaticFiles,
+    shared_client_files,
+    static_folder,
+)
 from wampush.edges.http.listings import ListingRoutes
 from wampush.edges.http.probes import ProbeRoutes
 from wampush.edges.http.publish import PublishRoute, TopicConverter
@@ -25,6 +32,7 @@ from wampush.edges.http.responses import (
     host_asked_for,
     respond,
     respond_answer,
+    respond_file,
     respond_json,
     respond_no_access,
     respond_problem,
@@ -65,14 +73,15 @@ class HttpView:
     :param refusals: returns the last refused inputs, newest first, as ``/refusals`` shows them.
     :param refused_handshake: returns why a handshake of an address was refused just now; None when
         none was.
-    :param session: returns what is known about a session; None when no session has this id.
     :param websocket_url: returns the URL that pages connect to, given the host they were loaded
         from (IPv6 in brackets); None while no WebSocket listener is up. A configured port may be 0.
     :param push_address: returns where programs on this machine push to over ZeroMQ; None for none.
-    :param metrics: returns the body of ``/metrics``, of type :data:`METRICS_TYPE`.
+    :param metrics: returns the body of ``/metrics``, of type :data:`METRICS_TYPE`, at once or when
+        all workers have said theirs.
     :param listed: topics and sessions.
-    :param topic: returns the response to a request for a topic, from its target and If-None-Match;
-        raises RequestRefused where there is nothing to show.
+    :param topic: returns the response to a request for a topic, from its target and If-None-Match,
+        at once or when the topic is read; raises or fails with RequestRefused where there is
+        nothing to show.
     :param watch: takes a function that gets topic and payload of each publication from then on;
         returns a function that ends this.
     """
@@ -81,13 +90,17 @@ class HttpView:
     probed: Probed
     refusals: Callable[[], Sequence[Mapping[str, object]]]
     refused_handshake: Callable[[str], Mapping[str, object] | None]
-    session: Callable[[str], Mapping[str, object] | None]
     websocket_url: Callable[[str], str | None]
     push_address: Callable[[], str | None]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], bytes | Deferred[bytes]]
     listed: Listed
-    topic: Callable[[str, str], Answer]
+    topic: Callable[[str, str], Answer | Deferred[Answer]]
     watch: Callable[[Callable[[str, bytes], None]], Callable[[], None]]
+
+
+def _refuse_topic(request: Request, failure: Failure) -> bytes:
+    failure.trap(RequestRefused)
+    return respond_problem(request, cast("RequestRefused", failure.value))
 
 
 class HttpEdge:
@@ -120,6 +133,7 @@ class HttpEdge:
         self._streams = EventStreams(access, view.watch)
         self._limits = limits
         self._folder = static_folder() if folder is None else folder
+        self._client_files = shared_client_files() if folder is None else client_files(folder)
         self._not_found = NotFound((self._folder / "not-found.html").read_bytes())
 
     def site(
@@ -231,34 +245,32 @@ class HttpEdge:
         return respond_json(request, 200, {"refusals": self._view.refusals()})
 
     @app.route("/metrics", methods=["GET"])
-    def metrics(self, request: Request) -> bytes:
+    def metrics(self, request: Request) -> bytes | Deferred[bytes]:
         """Serve the metrics for Prometheus."""
         if not self._access.permits(request):
             return respond_no_access(request)
-        return respond(request, 200, METRICS_TYPE, self._view.metrics())
+        metrics = self._view.metrics()
+        if isinstance(metrics, bytes):
+            return respond(request, 200, METRICS_TYPE, metrics)
+        return metrics.addCallback(lambda text: respond(request, 200, METRICS_TYPE, text))
 
     @app.route("/sessions/<string:session_id>", methods=["GET"])
-    def session(self, request: Request, session_id: str) -> bytes:
+    def session(self, request: Request, session_id: str) -> bytes | Deferred[bytes]:
         """Serve identity, topics and refused inputs of a session."""
-        if not self._access.permits(request):
-            return respond_no_access(request)
-        found = self._view.session(session_id)
-        if found is None:
-            return respond_problem(request, RequestRefused(404, "no session has this id"))
-        return respond_json(request, 200, found)
+        return self._listings.session(request, session_id)
 
     @app.route("/sessions/<string:session_id>", methods=["DELETE"])
-    def end_session(self, request: Request, session_id: str) -> bytes:
+    def end_session(self, request: Request, session_id: str) -> bytes | Deferred[bytes]:
         """End a session."""
         return self._listings.end_session(request, session_id)
 
     @app.route("/sessions", methods=["GET"])
-    def sessions(self, request: Request) -> bytes:
+    def sessions(self, request: Request) -> bytes | Deferred[bytes]:
         """Serve a page of the sessions."""
         return self._listings.sessions(request)
 
     @app.route("/sessions", methods=["DELETE"])
-    def end_user_sessions(self, request: Request) -> bytes:
+    def end_user_sessions(self, request: Request) -> bytes | Deferred[bytes]:
         """End the sessions of a user."""
         return self._listings.end_user_sessions(request)
 
@@ -268,22 +280,20 @@ class HttpEdge:
         return self._streams.respond(request)
 
     @app.route("/topics", methods=["GET"])
-    def topics(self, request: Request) -> bytes:
+    def topics(self, request: Request) -> bytes | Deferred[bytes]:
         """Serve a page of the topics with subscribers."""
         return self._listings.topics(request)
 
     @app.route("/topics/<topic:topic>", methods=["GET"])
     @app.route("/topics/<topic:topic>/history", methods=["GET"])
-    def topic(self, request: Request, topic: str) -> bytes:
+    def topic(self, request: Request, topic: str) -> bytes | Deferred[bytes]:
         """Serve the state or the history of a topic."""
         if not self._access.permits(request):
             return respond_no_access(request)
         target = request.uri.decode("latin-1")
         known = (request.getHeader(b"if-none-match") or b"").decode("latin-1")
-        try:
-            return respond_answer(request, self._view.topic(target, known))
-        except RequestRefused as error:
-            return respond_problem(request, error)
+        done = maybeDeferred(self._view.topic, target, known)
+        return done.addCallbacks(partial(respond_answer, request), partial(_refuse_topic, request))
 
     @app.route("/demo", methods=["GET"])
     def demo_without_slash(self, request: Request) -> bytes:
@@ -321,8 +331,11 @@ class HttpEdge:
         return self._page("wampush.svg")
 
     @app.route("/static/", methods=["GET"], branch=True)
-    def static(self, request: Request) -> IResource:
+    def static(self, request: Request) -> IResource | bytes:
         """Serve static files."""
+        file = self._client_files.get(request.path.decode("latin-1"))
+        if file is not None:
+            return respond_file(request, file)
         return cast("IResource", StaticFiles(self._folder, self._not_found))
 
     @app.handle_errors(HTTPException)

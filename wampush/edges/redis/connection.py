@@ -12,7 +12,7 @@ failed login and remembers every connection that it ever made.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -23,7 +23,6 @@ from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
 from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.redis.channels import Channels
-from wampush.edges.redis.error_descriptions import problem_of_error_reply, problem_of_failure
 from wampush.edges.redis.lifecycle import (
     CONNECTION_MOVES,
     READ_MOVES,
@@ -31,7 +30,9 @@ from wampush.edges.redis.lifecycle import (
     Liveness,
     ReadState,
 )
-from wampush.edges.redis.replies import (
+from wampush.net.redis.error_descriptions import problem_of_error_reply, problem_of_failure
+from wampush.net.redis.login import Login
+from wampush.net.redis.replies import (
     BrokenReply,
     Element,
     ErrorReply,
@@ -56,18 +57,6 @@ _MESSAGES: Final = ((b"message", 3), (b"pmessage", 4))
 _READABLE: Final = frozenset(
     {ConnectionState.LOGGING_IN, ConnectionState.SUBSCRIBED, ConnectionState.CLOSING}
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    """The credentials for Redis.
-
-    :param user: the user name, "" for Redis' default user.
-    :param password: the password.
-    """
-
-    user: str
-    password: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,23 +26,20 @@ from wampush.broker.ledger import Source
 from wampush.broker.publication import Publication
 from wampush.config.tables.redis import RedisSourceSettings
 from wampush.edges.redis.channels import Channels
-from wampush.edges.redis.connection import Login, Reading, RedisConnection, Text
-from wampush.edges.redis.endpoints import source_endpoint
-from wampush.edges.redis.error_descriptions import is_unreachable, problem_of_failure
+from wampush.edges.redis.connection import Reading, RedisConnection, Text
 from wampush.edges.redis.lifecycle import SOURCE_MOVES, SourceState
-from wampush.edges.redis.replies import Oversized
-from wampush.edges.redis.sentinel import MasterWatch, SentinelEndpoint, Server
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown
-from wampush.net import secret_files
+from wampush.net.redis.endpoints import redis_endpoint
+from wampush.net.redis.error_descriptions import is_unreachable, problem_of_failure
+from wampush.net.redis.login import Login, login_of
+from wampush.net.redis.replies import Oversized
+from wampush.net.redis.retries import retry_delay
+from wampush.net.redis.sentinel import MasterWatch, SentinelEndpoint, Server
 from wampush.state_machine import moved
 
 _log = Logger(namespace="wampush.redis")
 
-#: Seconds until the next attempt: after the first failure, and at most. Up to half of a delay is
-#: left out at random, so that many nodes do not come back at the same moment.
-FIRST_DELAY: Final = 0.5
-MAX_DELAY: Final = 15.0
 #: Seconds that a connection must last to count as a success, so that a server that comes and goes
 #: causes neither load nor many log lines.
 STEADY_SECONDS: Final = 10.0
@@ -52,16 +49,6 @@ _UNREACHABLE: Final = ""
 _MAX_LOGGED_PROBLEMS: Final = 8
 #: States that are reported as "connected".
 _SUBSCRIBED: Final = frozenset({SourceState.SUBSCRIBED, SourceState.STOPPING})
-
-
-def retry_delay(failures: int, chance: float) -> float:
-    """Return the seconds until the next attempt.
-
-    :param failures: failed attempts in a row, at least one.
-    :param chance: how much of the random half to leave out, from 0 to 1.
-    """
-    longest = min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(failures - 1, 30))
-    return longest * (1 - chance / 2)
 
 
 class _ConnectionFactory(Factory):
@@ -197,13 +184,8 @@ class RedisSource:
         self._state = moved(SOURCE_MOVES, self._state, state)
 
     def _read_files(self) -> tuple[Login | None, Any]:
-        entry = self._entry
-        password = entry.url.password.encode()
-        if entry.password_file:
-            name = f"{self._place}.password_file"
-            password = secret_files.password(entry.password_file, name)
-        login = Login(entry.url.user, password) if password else None
-        return login, source_endpoint(entry, self._place, self._reactor)
+        login = login_of(self._entry, self._place)
+        return login, redis_endpoint(self._entry, self._place, self._reactor)
 
     def _connect(self) -> None:
         self._move(SourceState.CONNECTING)

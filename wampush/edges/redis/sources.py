@@ -8,8 +8,7 @@ Must not import: Autobahn; the other edges.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from time import monotonic
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
@@ -18,10 +17,11 @@ from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.ingest import Ingest
 from wampush.config.tables.redis import RedisSourceSettings
-from wampush.edges.redis.connection import Reading
-from wampush.edges.redis.source import RedisSource
 from wampush.errors import OperatorError
 from wampush.net.turn_budget import TurnBudget, bytes_per_source
+
+if TYPE_CHECKING:
+    from wampush.edges.redis.source import RedisSource
 
 _log = Logger(namespace="wampush.redis")
 
@@ -53,14 +53,20 @@ class RedisSources:
         queue_bytes: int,
         reactor: Any,
     ) -> None:
-        turn_bytes = bytes_per_source(TURN_BYTES, queue_bytes, len(entries))
         self._sources: list[RedisSource] = []
+        if not entries:
+            return
+        # Most nodes have no sources, and start sooner without the libraries of these.
+        from wampush.edges.redis.connection import Reading
+        from wampush.edges.redis.source import RedisSource
+
+        turn_bytes = bytes_per_source(TURN_BYTES, queue_bytes, len(entries))
         for number, entry in enumerate(entries, 1):
             # A pattern takes at most two bytes of Redis' syntax for each of its own.
             longest = 2 * max(len((entry.prefix + each).encode()) for each in entry.channels)
             reading = Reading(
                 max_reply_bytes=ingest.max_bytes + ingest.topic_bytes + longest + _KIND_BYTES,
-                budget=TurnBudget(turn_bytes, monotonic),
+                budget=TurnBudget(turn_bytes, reactor.seconds),
                 may_read=lambda: not backpressure.paused,
                 fanout=broker.fanout,
                 call_later=reactor.callLater,
@@ -75,8 +81,7 @@ class RedisSources:
                     reactor=reactor,
                 )
             )
-        if entries:
-            backpressure.call_on_release(self._wake)
+        backpressure.call_on_release(self._wake)
 
     def start(self) -> None:
         """Connect to each server; those that are down are retried."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Final
 
 from wampush.edges.access_log import AccessRecord
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
 from wampush.errors import CloseReason
+from wampush.known_fields import known_fields
 from wampush.net.addresses import counting_key
 from wampush.net.origins import Origins, is_direct_from_loopback, objection_without_origin
 from wampush.net.trusted_proxies import Proxies
@@ -31,12 +33,14 @@ class TicketState:
     :param address: the client's address.
     :param user: None for nobody.
     :param allowance: messages that it may send before it has earned more; None before it opens.
+    :param record: for the access log; None where there is none.
     """
 
     peer: str
     address: str
     user: str | None = None
     allowance: float | None = None
+    record: Mapping[str, Any] | None = None
 
 
 class Admission:
@@ -73,6 +77,8 @@ class Admission:
         self._sockets: Counter[str] = Counter()
         self._admitted: Counter[str] = Counter()
         self._users: Counter[str] = Counter()
+        #: See :meth:`_counted_as`; asked three times for each connection.
+        self.counted_as: Final = lru_cache(maxsize=4096)(self._counted_as)
 
     def stop(self) -> None:
         """Refuse every handshake from now on."""
@@ -135,7 +141,7 @@ class Admission:
             self._users[user] += 1
         return name
 
-    def counted_as(self, address: str) -> str | None:
+    def _counted_as(self, address: str) -> str | None:
         """Return the name under which an address is counted; None where no limit applies to it.
 
         Loopback, trusted proxies and UNIX sockets have no limit per address.
@@ -233,9 +239,9 @@ class Ticket:
     __slots__ = (
         "_address_name",
         "_admission",
-        "_allowance",
         "_renewed_at",
         "_socket_name",
+        "_used",
         "_user",
         "address",
         "peer",
@@ -247,8 +253,9 @@ class Ticket:
         self._socket_name = socket_name
         self._address_name: str | None = None
         self._user: str | None = None
-        # Messages that the client may send before it has earned more; None before it opens.
-        self._allowance: float | None = None
+        # Messages of its burst that the client has used; None before it opens. Mostly a small
+        # whole number, of which there is one object.
+        self._used: float | None = None
         self._renewed_at = 0.0
         #: The address at the other end of the connection.
         self.peer = peer
@@ -323,51 +330,68 @@ class Ticket:
 
         :param now: the time in seconds, for all of these.
         """
-        name, admission = self._address_name, self._admission
-        self._allowance = admission.budgets.on_open(name, admission.has_one(name), now)
+        name, budgets = self._address_name, self._admission.budgets
+        allowance = budgets.on_open(name, self._admission.has_one(name), now)
+        self._used = budgets.limits.message_burst - allowance or 0
         self._renewed_at = now
 
     def spend(self, now: float) -> bool:
         """Count one message; return whether the client may send it."""
         budgets = self._admission.budgets
-        self._allowance = self._renewed(now) - 1
-        return self._allowance >= 0 and budgets.spend(self._address_name, now)
+        self._used = used = self._still_used(now) + 1
+        return used <= budgets.limits.message_burst and budgets.spend(self._address_name, now)
 
-    def _renewed(self, now: float) -> float:
-        allowance = self._allowance or 0.0
+    def _still_used(self, now: float) -> float:
+        used = self._used or 0
         if now != self._renewed_at:
-            allowance = self._admission.budgets.limits.renewed(allowance, now - self._renewed_at)
+            used = self._admission.budgets.limits.still_used(used, now - self._renewed_at)
             self._renewed_at = now
-        return allowance
+        return used
+
+    def _left(self, now: float) -> float:
+        return self._admission.budgets.limits.message_burst - self._still_used(now)
 
     def snapshot(self, now: float) -> TicketState:
         """Return what the connection counts for, for another process.
 
         :param now: the time in seconds, as for the other methods.
         """
-        left = None if self._allowance is None else self._renewed(now)
-        return TicketState(peer=self.peer, address=self.address, user=self._user, allowance=left)
+        left = None if self._used is None else self._left(now)
+        return TicketState(
+            peer=self.peer,
+            address=self.address,
+            user=self._user,
+            allowance=left,
+            record=None if self.record is None else asdict(self.record),
+        )
 
     def resume(self, state: TicketState, now: float) -> None:
         """Count for the same as in another process."""
         self.address = state.address
         self._address_name = self._admission.enter(state.address, state.user)
         self._user = state.user
+        self.record = record_of(state)
         if state.allowance is not None:
-            most = float(self._admission.budgets.limits.message_burst)
-            self._allowance = min(most, state.allowance)
+            most = self._admission.budgets.limits.message_burst
+            self._used = max(0, most - state.allowance)
         self._renewed_at = now
 
     def give_back(self, now: float) -> None:
         """Count for nothing any more; call it once, when the connection is lost."""
         self.belong_to(None)
-        if self._allowance is not None:
-            left = self._renewed(now)
-            self._admission.budgets.on_closed(self._address_name, left, now)
+        if self._used is not None:
+            self._admission.budgets.on_closed(self._address_name, self._left(now), now)
         if self._address_name is not None:
             self._admission.leave_address(self._address_name)
             self._address_name = None
         self._admission.depart(self._socket_name)
+
+
+def record_of(state: TicketState) -> AccessRecord | None:
+    """Return what another process has noted for the access log; None where it had none."""
+    if state.record is None:
+        return None
+    return AccessRecord(**known_fields(AccessRecord, state.record))
 
 
 def _decrement(counter: Counter[str], key: str) -> None:

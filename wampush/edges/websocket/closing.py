@@ -280,12 +280,35 @@ class SocketClosing(Closing):
         self._transport.loseConnection()
 
 
+class TlsClosing(SocketClosing):
+    """The end of a connection over TLS.
+
+    The parameters are those of :class:`Closing`. What the transport has sent includes a record that
+    the socket has not taken. So the socket is not closed at once, and that is bounded, too.
+    """
+
+    __slots__ = ("_closes",)
+
+    def start(self) -> None:
+        """Begin to send what is left; called once."""
+        #: Whether the socket is closed as soon as it has taken that record.
+        self._closes = self._wait_for is WaitFor.NOTHING
+        super().start()
+
+    def _end_linger(self) -> None:
+        if self._closes:
+            self._drop()
+            return
+        self._closes = True
+        self._timer_wheel.schedule(self, SEND_SECONDS)
+        super()._end_linger()
+
+
 @implementer(IPushProducer)
 class TransportClosing(Closing):
-    """The end of a connection over TLS or any other transport.
+    """The end of a connection over any other transport, such as one that a plugin of Twisted adds.
 
-    ``loseConnection`` of Twisted's TLS sends close_notify, which closes our side only, and then
-    waits for the client's side.
+    ``loseConnection`` is taken to close our side, and to wait for the client's side then.
     """
 
     __slots__ = ("_full",)

@@ -36,6 +36,10 @@ _OPEN: Final = FrameReader.STATE_OPEN
 #: The handshake is answered, and neither side has ended the connection.
 _ANSWERED: Final = (State.OPEN, State.STREAMING)
 _ALIVE: Final = (State.CONNECTING, *_ANSWERED)
+# Read for each connection; reading a member from its enumeration takes as long as a call.
+_CONNECTING: Final = State.CONNECTING
+_OPENED: Final = Event.OPENED
+_SENT: Final = Event.SENT
 
 
 class Connection(FrameReader):
@@ -53,7 +57,7 @@ class Connection(FrameReader):
     def __init__(self, shared: SharedParts[Connection]) -> None:
         # All attributes are set here. CPython keeps them without a dictionary per connection only
         # while all connections have the same ones (PEP 412), and that saves 900 bytes.
-        self.lifecycle = State.CONNECTING
+        self.lifecycle = _CONNECTING
         self.state = FrameReader.STATE_CONNECTING
         self.shared: Final[SharedParts[Connection]] = shared
         self.timer_slot = 0
@@ -99,16 +103,7 @@ class Connection(FrameReader):
         shared, transport, limits = self.shared, self.transport, self.shared.limits
         self.ticket = ticket = shared.admission.arrive(peer_of(transport))
         self.outbox = outbox = outbox_for(transport, limits.queue_bytes, shared.backpressure, self)
-        self.stage = OpeningHandshake(
-            rules=shared.rules,
-            line=self,
-            outbox=outbox,
-            ticket=ticket,
-            transport=transport,
-            on_open=self._on_open,
-            on_answer=self._on_answer,
-            on_defect=self._on_defect,
-        )
+        self.stage = OpeningHandshake(shared.rules, self, outbox, ticket, transport)
         shared.on_made(self)
         shared.timer_wheel.schedule(self, shared.settings.handshake_timeout)
 
@@ -116,11 +111,12 @@ class Connection(FrameReader):
         """Read bytes of the client; none of them make this method raise."""
         self.last_heard = self.shared.timer_wheel.now
         if self.state == _OPEN:
-            if self in self.read_turns:
+            read_turns = self.shared.read_turns
+            if self in read_turns:
                 # Over TLS, what was decrypted before the transport was paused.
                 self.data += data
                 return
-            self.read_turns.begin()
+            read_turns.begin()
             if self.current_frame is None and not self.data and not self.inside_message:
                 self.read_frames(data)
             else:
@@ -158,17 +154,18 @@ class Connection(FrameReader):
     def _move(self, event: Event) -> None:
         self.lifecycle = lifecycle = moved(self.lifecycle, event)
         self.state = AUTOBAHN_STATES.get(lifecycle, FrameReader.STATE_CLOSED)
-        if event is not Event.OPENED:
+        if event is not _OPENED:
             self.read_turns.forget(self)
-        if event is not Event.SENT and (stage := self.stage) is not None:
+        if event is not _SENT and (stage := self.stage) is not None:
             self.stage = None
             stage.cancel()
 
     # The opening handshake.
 
-    def _on_open(
+    def on_accepted(
         self, conversation: Conversation, response: bytes, agreement: Agreement | None, rest: bytes
     ) -> None:
+        """The connection opens; see :class:`.opening_handshake.Opening`."""
         shared, outbox = self.shared, self.outbox
         if outbox is None:
             return
@@ -176,7 +173,7 @@ class Connection(FrameReader):
         if agreement is not None:
             self.inflater = agreement.inflater(shared.settings.max_message_bytes)
             outbox.format = agreement.format(shared.settings.compression_min_bytes)
-        self._move(Event.OPENED if conversation.stage is None else Event.STREAMED)
+        self._move(_OPENED if conversation.stage is None else Event.STREAMED)
         self.stage = conversation.stage
         if self.ticket is not None:
             self.ticket.on_open(shared.timer_wheel.seconds)
@@ -187,12 +184,14 @@ class Connection(FrameReader):
             shared.read_turns.begin()
             self.read_frames(rest)
 
-    def _on_answer(self, response: bytes, reason: CloseReason, detail: str) -> None:
+    def on_answered(self, response: bytes, reason: CloseReason, detail: str) -> None:
+        """The connection ends after this response."""
         self.sendData(response)
         if self.lifecycle is State.CONNECTING:
             self._finish(reason, detail, WaitFor.END_OF_STREAM)
 
-    def _on_defect(self, failure: Failure) -> None:
+    def on_defect(self, failure: Failure) -> None:
+        """An unexpected error has come up in the opening handshake."""
         _log.failure("could not open a connection", failure)
         self.drop(CloseReason.INTERNAL_ERROR)
 
@@ -256,7 +255,7 @@ class Connection(FrameReader):
         if self in self.read_turns:
             # Whether it is silent is not known as long as it is not read.
             self.last_heard = self.shared.timer_wheel.now
-        silent = self._silent_seconds()
+        silent = self.silent_seconds()
         if self._seconds_to_expiry(identity) <= 0:
             self.drop(expiry_reason(identity))
         elif silent >= settings.silence_timeout and self.lifecycle is State.OPEN:
@@ -272,13 +271,16 @@ class Connection(FrameReader):
     def _schedule_check(self, identity: Identity) -> None:
         """Be called when the client may have been silent too long, or its identity expires."""
         settings = self.shared.settings
-        silent = self._silent_seconds()
+        silent = self.silent_seconds()
         seconds = settings.ping_interval - silent
         if seconds <= 0:
             seconds = min(settings.ping_interval, settings.silence_timeout - silent)
-        self.shared.timer_wheel.schedule(self, min(seconds, self._seconds_to_expiry(identity)))
+        if identity.expires is not None:
+            seconds = min(seconds, self._seconds_to_expiry(identity))
+        self.shared.timer_wheel.schedule(self, seconds)
 
-    def _silent_seconds(self) -> float:
+    def silent_seconds(self) -> float:
+        """Return for how long the client has not been heard."""
         wheel = self.shared.timer_wheel
         return (wheel.now - self.last_heard) * wheel.tick_seconds
 
@@ -313,11 +315,17 @@ class Connection(FrameReader):
         self.shared.rules.memory.forget(self)
         self.shared.on_lost(self)
 
-    def resume(self, conversation: Conversation) -> None:
-        """Go on with a connection of another process; it has its ticket and its outbox."""
+    def resume(self, conversation: Conversation, silent: float = 0.0) -> None:
+        """Go on with a connection of another process; it has its ticket and its outbox.
+
+        :param silent: seconds for which the client had not been heard. Where a ping is due, it is
+            sent at the next tick: what the client has sent meanwhile is not read yet.
+        """
         self.conversation = conversation
         self._move(Event.OPENED)
-        self.last_heard = self.shared.timer_wheel.now
+        wheel = self.shared.timer_wheel
+        most = self.shared.settings.ping_interval - wheel.tick_seconds
+        self.last_heard = wheel.now - round(min(silent, most) / wheel.tick_seconds)
         self._schedule_check(conversation.identity)
 
     # Ends.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wampush.broker.requests.handler import RequestHandler
     from wampush.broker.subscriber import Subscriber
     from wampush.broker.transfer.session_transfer import SessionState
+    from wampush.edges.client_files import ClientFile
     from wampush.edges.websocket.lifecycle import Stage
     from wampush.errors import CloseReason
     from wampush.net.origins import Origins
@@ -207,6 +208,9 @@ class ClientPeer:
         """
         return self.subscriber is not None and self._line.accept_identity(identity)
 
+    def on_gap(self, topic: str) -> None:
+        """Do nothing: the client sees the gap by positions, if it sees them."""
+
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the connection once everything queued is sent."""
         self._line.end(reason, detail)
@@ -283,24 +287,34 @@ class Routes:
     :param by_path: by path as clients write it, without the query.
     :param plain: for ordinary requests, by path, or by the first segment of the path, in slashes;
         other paths get a page about this port.
+    :param files: by path, what anyone may load.
     """
 
-    __slots__ = ("_by_path", "_others", "_plain")
+    __slots__ = ("_by_path", "_files", "_others", "_plain")
 
     def __init__(
         self,
         others: Route,
         by_path: Mapping[str, Route] = _NO_ROUTES,
         plain: Mapping[str, PlainRoute] = _NO_ROUTES,
+        files: Mapping[str, ClientFile] = _NO_ROUTES,
     ) -> None:
         self._others = others
         self._by_path = by_path
+        self._files = files
         self._plain = plain
 
     @property
     def resuming(self) -> ResumingRoute:
         """The route that goes on with conversations of another process."""
         return cast("ResumingRoute", self._others)
+
+    def find_file(self, target: str) -> ClientFile | None:
+        """Return the file that an ordinary request asks for; None where it asks for something else.
+
+        :param target: path and query as sent.
+        """
+        return self._files.get(target.partition("?")[0])
 
     def find_plain(self, target: str) -> PlainRoute | None:
         """Return the route of an ordinary request; None where there is none.

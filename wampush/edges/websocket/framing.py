@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from wampush.errors import CloseReason
+from wampush.speedups import EXTENSION
 
 PING: Final = b"\x89\x00"
 
@@ -70,7 +72,7 @@ def _frame(first: int, payload: bytes) -> bytes:
     return _header(first, len(payload)) + payload
 
 
-def unmask(key: bytes, data: bytes) -> bytes:
+def unmask_in_python(key: bytes, data: bytes) -> bytes:
     """Return a client's payload without its mask (RFC 6455 section 5.3).
 
     :param key: the four bytes of the mask.
@@ -82,6 +84,12 @@ def unmask(key: bytes, data: bytes) -> bytes:
     return mixed.to_bytes(size, "little")
 
 
+#: The same, by the extension where it is active.
+unmask: Final[Callable[[bytes, bytes], bytes]] = (
+    unmask_in_python if EXTENSION is None else EXTENSION.unmask
+)
+
+
 def text_frame(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
     """Return the frame of a text message.
 
@@ -89,6 +97,9 @@ def text_frame(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
     """
     # Not any number of parts, because collecting and adding them up takes longer than joining them.
     size = len(head) + len(body) + len(tail)
+    if 126 <= size < 65536:
+        # As :func:`_header` has it; most events are of this size.
+        return b"".join((_HEADER_16_BITS(_TEXT, 126, size), head, body, tail))
     return b"".join((_header(_TEXT, size), head, body, tail))
 
 

@@ -9,7 +9,6 @@ for a debug log, redirects to any URL that a query asks for, and sends refusals 
 
 from __future__ import annotations
 
-import base64
 import binascii
 import hashlib
 import re
@@ -22,6 +21,7 @@ import orjson
 from wampush.edges.problems import PROBLEM_TYPE, problem
 from wampush.edges.wrong_protocols import wrong_protocol
 from wampush.errors import CloseReason, ConnectionRefused
+from wampush.speedups import EXTENSION
 
 SUBPROTOCOL: Final = "wamp"
 #: How the names of the subprotocols of WAMP v2 begin, such as ``wamp.2.json``.
@@ -31,6 +31,10 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 _PROXY_V2: Final = b"\r\n\r\n\0\r\nQUIT\n"
 _LINE_END: Final = b"\r\n"
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: "
+)
 _SINGULAR: Final = frozenset(("host", "sec-websocket-key", "sec-websocket-version", "origin"))
 #: The target of a request as proxies get it (RFC 9112 section 3.2.2).
 _ABSOLUTE: Final = re.compile(
@@ -106,14 +110,14 @@ def _headers(lines: list[str]) -> dict[str, str]:
 def _is_clean(head: bytes, ends: int) -> bool:
     """Whether every CR and LF ends a line and there is no NUL (RFC 9110 section 5.5).
 
-    Applications get the values, and may write them to headers and logs.
-
     :param ends: how many line ends the header has.
     """
     return head.count(b"\r") == ends == head.count(b"\n") and b"\0" not in head
 
 
 def _list_items(value: str) -> tuple[str, ...]:
+    if "," not in value:
+        return (value,) if value else ()
     return tuple(filter(None, map(str.strip, value.split(","))))
 
 
@@ -138,20 +142,25 @@ def complete_head(data: bytes, limit: int) -> bytes | None:
     :raises HandshakeRefused: when the header is too long, or the client speaks another
         protocol.
     """
-    mistake = wrong_protocol(data)
-    if mistake is not None:
-        # Without a response the client would wait for one until its time limit.
-        raise HandshakeRefused(CloseReason.WRONG_PROTOCOL, mistake)
-    start = 0
-    if data.startswith(_LINE_END):
-        if data.startswith(_PROXY_V2):
-            raise _bad(_PROXY_PROTOCOL)
-        # An empty line before the request is ignored (RFC 9112 section 2.2).
-        start = len(_LINE_END)
+    start = 0 if data.startswith(b"GET ") else _start(data)
     end = data.find(END_OF_HEAD, start)
     if end > limit or (end < 0 and len(data) > limit):
         raise HandshakeRefused(CloseReason.HEADER_TOO_LARGE, f"{limit} bytes are allowed.")
     return None if end < 0 else data[:end]
+
+
+def _start(data: bytes) -> int:
+    """Return where the request begins in data that may not begin with one."""
+    mistake = wrong_protocol(data)
+    if mistake is not None:
+        # Without a response the client would wait for one until its time limit.
+        raise HandshakeRefused(CloseReason.WRONG_PROTOCOL, mistake)
+    if not data.startswith(_LINE_END):
+        return 0
+    if data.startswith(_PROXY_V2):
+        raise _bad(_PROXY_PROTOCOL)
+    # An empty line before the request is ignored (RFC 9112 section 2.2).
+    return len(_LINE_END)
 
 
 def parse(head: bytes) -> UpgradeRequest | PageRequest:
@@ -161,11 +170,9 @@ def parse(head: bytes) -> UpgradeRequest | PageRequest:
     :raises HandshakeRefused: when the header is neither of a handshake nor of a request for a page.
     """
     head = head.removeprefix(_LINE_END)
-    request_line, *lines = head.decode("latin-1").split("\r\n")
-    method, target, version = _read_request_line(request_line)
-    if not _is_clean(head, len(lines)):
-        raise _bad("The header contains a CR, LF or NUL that does not end a line.")
-    headers = _headers(lines)
+    # The extension leaves unusual requests to the code in Python, which says what is wrong.
+    found = None if EXTENSION is None else EXTENSION.scan_request(head)
+    method, target, version, headers = scan_in_python(head) if found is None else found
     upgrade = headers.get("upgrade")
     if upgrade is None and "sec-websocket-key" not in headers:
         if version == "HTTP/1.1":
@@ -191,6 +198,19 @@ def parse(head: bytes) -> UpgradeRequest | PageRequest:
         target, headers["host"] = _split_absolute(target)
     offered = _list_items(headers.get("sec-websocket-protocol", ""))
     return UpgradeRequest(target, headers, key, offered)
+
+
+def scan_in_python(head: bytes) -> tuple[str, str, str, dict[str, str]]:
+    """Return method, target, version, and the headers by lower-case name.
+
+    :param head: request line and headers, without an empty line before or after them.
+    :raises HandshakeRefused: when one of them is malformed.
+    """
+    request_line, *lines = head.decode("latin-1").split("\r\n")
+    method, target, version = _read_request_line(request_line)
+    if not _is_clean(head, len(lines)):
+        raise _bad("The header contains a CR, LF or NUL that does not end a line.")
+    return method, target, version, _headers(lines)
 
 
 def _read_request_line(line: str) -> tuple[str, str, str]:
@@ -257,6 +277,12 @@ def subprotocol(offered: Sequence[str], required: bool) -> str | None:
     return None
 
 
+def _proof(key: str) -> bytes:
+    """Return ``Sec-WebSocket-Accept`` for a valid key (RFC 6455 section 4.2.2)."""
+    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+    return binascii.b2a_base64(digest, newline=False)
+
+
 def accept(key: str, chosen: str | None, extension: str = "", cookie: str = "") -> bytes:
     """Return the response that opens the WebSocket.
 
@@ -265,20 +291,14 @@ def accept(key: str, chosen: str | None, extension: str = "", cookie: str = "") 
     :param extension: the value of Sec-WebSocket-Extensions, "" for none.
     :param cookie: the value of Set-Cookie, "" for none.
     """
-    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
-    lines = [
-        b"HTTP/1.1 101 Switching Protocols",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Accept: " + base64.b64encode(digest),
-    ]
+    response = _SWITCHING + _proof(key)
     if chosen is not None:
-        lines.append(b"Sec-WebSocket-Protocol: " + chosen.encode())
+        response += b"\r\nSec-WebSocket-Protocol: " + chosen.encode()
     if extension:
-        lines.append(b"Sec-WebSocket-Extensions: " + extension.encode())
+        response += b"\r\nSec-WebSocket-Extensions: " + extension.encode()
     if cookie:
-        lines.append(b"Set-Cookie: " + cookie.encode())
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+        response += b"\r\nSet-Cookie: " + cookie.encode()
+    return response + END_OF_HEAD
 
 
 def _response(status: HTTPStatus, content_type: str, body: bytes, extra: str = "") -> bytes:
@@ -367,7 +387,8 @@ def page(server: str, method: str = "GET") -> bytes:
         f"<h1>{server}</h1>\n"
         "<p>This port serves WebSocket connections. Pages connect to it with WAMP&nbsp;v1 and "
         "subscribe to the topics that backends publish to.\n"
-        "<p>To connect from a page that loads <code>autobahn.min.js</code>: "
+        "<p>To connect from a page that loads <code>/static/wampush.js</code> from this port, or "
+        "<code>autobahn.min.js</code>: "
         "<code>new ab.Session('ws://' + location.host, onopen, onclose)</code>\n"
         "<p>The demo page and the health check are on the HTTP port.\n"
     )

@@ -37,13 +37,13 @@ class ClientLimits:
     messages_per_second: float
     message_burst: int
 
-    def renewed(self, allowance: float, seconds: float) -> float:
-        """Return how many messages a client may send after some time.
+    def still_used(self, used: float, seconds: float) -> float:
+        """Return how many messages of its burst a client has used, after some time.
 
-        :param allowance: how many it might send before.
+        :param used: how many it had used before.
         :param seconds: since then.
         """
-        return min(float(self.message_burst), allowance + seconds * self.messages_per_second)
+        return max(0, used - seconds * self.messages_per_second)
 
 
 class _Budget:

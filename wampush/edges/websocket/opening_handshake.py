@@ -6,7 +6,6 @@ Must not import: Autobahn, the connection, the composition root, any conversatio
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,6 +26,7 @@ from wampush.edges.websocket.compression import Agreement, agree
 from wampush.edges.websocket.conversation import Conversation, Line, Route, Routes
 from wampush.edges.websocket.http_upgrade import HandshakeRefused, PageRequest, UpgradeRequest
 from wampush.errors import AuthenticationRefused, CloseReason
+from wampush.net.accepting.slim_sockets import SlimServer
 
 
 class ConnectHook(Protocol):
@@ -63,33 +63,47 @@ class OpeningRules:
 
 def peer_of(transport: Any) -> str:
     """Return the address at the other end of a transport."""
+    if isinstance(transport, SlimServer):
+        # Without the object that Twisted makes of it, three times for each connection.
+        return transport.host
     return str(getattr(transport.getPeer(), "host", None) or "unix socket")
 
 
-OnOpen = Callable[[Conversation, bytes, Agreement | None, bytes], None]
-"""Called with the conversation that begins, the response to the request (its head, for an
-ordinary one), the agreement on compression (None for no compression), and the bytes that the client
-sent after its request."""
+class Opening(Line, Protocol):
+    """The connection that an opening handshake is about."""
 
-OnAnswer = Callable[[bytes, CloseReason, str], None]
-"""Called with a response that opens no WebSocket, the reason, and a detail for the log."""
+    def on_accepted(
+        self, conversation: Conversation, response: bytes, agreement: Agreement | None, rest: bytes
+    ) -> None:
+        """The connection opens.
+
+        :param conversation: that begins.
+        :param response: to the request; its head, for an ordinary one.
+        :param agreement: on compression; None for no compression.
+        :param rest: what the client has sent after its request.
+        """
+
+    def on_answered(self, response: bytes, reason: CloseReason, detail: str) -> None:
+        """The connection ends after this response, which opens no WebSocket.
+
+        :param detail: for the log.
+        """
+
+    def on_defect(self, failure: Failure) -> None:
+        """An error of the authenticator, the hook or a conversation has come up."""
 
 
 class OpeningHandshake:
     """Reads a client's request, finds out its identity, and decides whether its connection opens.
 
-    It calls exactly one of ``on_open`` and ``on_answer``, once, unless it is cancelled or a defect
-    comes up first.
+    It calls exactly one of :meth:`Opening.on_accepted` and :meth:`Opening.on_answered`, unless
+    it is cancelled or a defect comes up first, and that once.
 
     :param rules: what decides.
-    :param line: the connection, for the conversation.
+    :param line: the connection.
     :param outbox: the client's queue, for the conversation.
     :param ticket: what the connection counts for.
     :param transport: of the connection; names its peer, and is TLS or not.
-    :param on_open: called when the connection opens.
-    :param on_answer: called when the connection ends after its response.
-    :param on_defect: called with an unexpected error of the authenticator, the hook or a
-        conversation.
     """
 
     __slots__ = (
@@ -98,9 +112,6 @@ class OpeningHandshake:
         "_done",
         "_is_plain",
         "_line",
-        "_on_answer",
-        "_on_defect",
-        "_on_open",
         "_outbox",
         "_rules",
         "_ticket",
@@ -110,24 +121,17 @@ class OpeningHandshake:
 
     def __init__(
         self,
-        *,
         rules: OpeningRules,
-        line: Line,
+        line: Opening,
         outbox: Outbox,
         ticket: Ticket,
         transport: Any,
-        on_open: OnOpen,
-        on_answer: OnAnswer,
-        on_defect: Callable[[Failure], None],
     ) -> None:
         self._rules = rules
         self._line = line
         self._outbox = outbox
         self._ticket = ticket
         self._transport = transport
-        self._on_open = on_open
-        self._on_answer = on_answer
-        self._on_defect = on_defect
         self._data = b""
         # Header lines that let the page of an ordinary request read the response; "" before the
         # request is admitted, and for handshakes, whose responses no page can read.
@@ -195,6 +199,11 @@ class OpeningHandshake:
 
     def _read_page_request(self, page: PageRequest) -> None:
         rules, ticket, transport = self._rules, self._ticket, self._transport
+        file = rules.routes.find_file(page.target)
+        if file is not None:
+            response = file.response(page.method, page.headers.get("if-none-match", ""))
+            self._answer(response, CloseReason.PLAIN_REQUEST)
+            return
         route = rules.routes.find_plain(page.target)
         if route is None:
             response = http_upgrade.page(rules.server, page.method)
@@ -251,7 +260,7 @@ class OpeningHandshake:
         self._waiting = waiting = authenticator.authenticate(request)
         found = (asked, request, route, subprotocol)
         waiting.addCallbacks(self._on_identity, self._on_refused, callbackArgs=found)
-        waiting.addErrback(self._on_defect)
+        waiting.addErrback(self._line.on_defect)
 
     def _on_identity(
         self,
@@ -278,7 +287,7 @@ class OpeningHandshake:
         waiting.addCallbacks(
             lambda _: self._open(asked, subprotocol, conversation), self._on_refused
         )
-        waiting.addErrback(self._on_defect)
+        waiting.addErrback(self._line.on_defect)
 
     def _on_refused(self, failure: Failure) -> None:
         if failure.check(CancelledError):
@@ -295,14 +304,14 @@ class OpeningHandshake:
             return
         self._done = True
         if isinstance(asked, bytes):
-            self._on_open(conversation, asked, None, b"")
+            self._line.on_accepted(conversation, asked, None, b"")
             return
         agreement: Agreement | None = None
         if self._rules.settings.compression:
             agreement = agree(asked.headers.get("sec-websocket-extensions", ""))
         extension = "" if agreement is None else agreement.header
         response = http_upgrade.accept(asked.key, subprotocol, extension, conversation.cookie)
-        self._on_open(conversation, response, agreement, self._data)
+        self._line.on_accepted(conversation, response, agreement, self._data)
 
     def _refuse(self, error: HandshakeRefused) -> None:
         response = http_upgrade.refusal(error, self._cors, is_plain=self._is_plain)
@@ -311,4 +320,4 @@ class OpeningHandshake:
     def _answer(self, response: bytes, reason: CloseReason, detail: str = "") -> None:
         if not self._done:
             self.cancel()
-            self._on_answer(response, reason, detail)
+            self._line.on_answered(response, reason, detail)

@@ -1,6 +1,7 @@
 """The outboxes of connections: from the queue of a client to its socket.
 
-Owns: the two outbound paths, directly to a non-blocking socket or through a Twisted transport.
+Owns: the outbound paths, directly to a non-blocking socket, with or without TLS, or through any
+other transport of Twisted.
 Must not import: Autobahn. The meaning of the bytes does not matter here.
 
 All bytes of a connection pass through its outbox, including replies of the WebSocket layer. The
@@ -12,25 +13,30 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from twisted.internet.interfaces import IPullProducer, IPushProducer
 from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
-from wampush.broker.delivery.chunks import LARGE_BYTES, SLICE_BYTES, Chunk, rest_of
+from wampush.broker.delivery.chunks import NO_CHUNKS, SLICE_BYTES, Chunk, take_front
 from wampush.broker.delivery.outbox import Outbox
 from wampush.edges.websocket.closing import (
     TRANSPORT_SLICE_BYTES,
     Closing,
     Leftover,
     SocketClosing,
+    TlsClosing,
     TransportClosing,
     WaitFor,
 )
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.timer_wheel import TimerWheel
 from wampush.edges.websocket.wamp_v1_formats import PLAIN, WebSocketFormat
+from wampush.net.accepting.tls_sockets import TlsServer
+
+#: The types of sockets that can be sent to without their own method; a subclass may have another.
+_PLAIN_SOCKETS: Final = (socket.SocketType, socket.socket)
 
 
 class OutboxOwner(Protocol):
@@ -42,6 +48,33 @@ class OutboxOwner(Protocol):
 
     def on_overflow(self) -> None:
         """The client is too slow; the connection ends and closes the outbox."""
+
+
+class _Sending(Protocol):
+    """A socket, as far as an outbox needs it."""
+
+    def send(self, data: Chunk, /) -> int:
+        """Send what the system takes now; return how many bytes that is."""
+
+
+class _CountedSocket:
+    """A socket whose sent bytes are counted.
+
+    :param sending: the socket.
+    :param count: takes how many were sent.
+    """
+
+    __slots__ = ("_count", "_sending")
+
+    def __init__(self, sending: _Sending, count: Callable[[int], object]) -> None:
+        self._sending = sending
+        self._count = count
+
+    def send(self, data: Chunk, /) -> int:
+        """Send and count."""
+        sent = self._sending.send(data)
+        self._count(sent)
+        return sent
 
 
 class _BaseOutbox(Outbox):
@@ -129,42 +162,35 @@ class SocketOutbox(_BaseOutbox):
     :param owner: the connection.
     """
 
-    __slots__ = ("_send",)
+    __slots__ = ("_socket",)
 
-    _closing = SocketClosing
+    _closing: ClassVar[type[Closing]] = SocketClosing
 
     def __init__(
         self, transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
     ) -> None:
         super().__init__(transport, limit, backpressure, owner)
-        self._send: Callable[[Chunk], int] = transport.getHandle().send
+        self._socket: _Sending = transport.getHandle()
+        if type(self._socket) in _PLAIN_SOCKETS:
+            self.handle = self._socket
 
     def count_sent(self, count: Callable[[int], object]) -> None:
         """Have the bytes counted that are handed to the system from now on."""
         super().count_sent(count)
-        send = self._send
-
-        def send_counted(chunk: Chunk) -> int:
-            sent = send(chunk)
-            count(sent)
-            return sent
-
-        self._send = send_counted
+        self._socket = _CountedSocket(self._socket, count)
+        self.handle = None
 
     def flush(self) -> None:
         """Send what is queued with one send; block when the socket does not accept all of it."""
-        chunks = self.chunks
-        if self.queued > LARGE_BYTES and len(chunks) > 1:
+        data = self.take_whole()
+        if data is None:
             self._send_each()
-            return
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.queued = 0
-        self.send(data)
+        else:
+            self.send(data)
 
     def _send_each(self) -> None:
         """Send chunk by chunk: joining large ones would take a copy for each client."""
-        chunks, self.chunks = self.chunks, []
+        chunks, self.chunks = self.chunks, NO_CHUNKS
         self.queued = 0
         for chunk in chunks:
             if self.blocked and not self.closed:
@@ -174,10 +200,8 @@ class SocketOutbox(_BaseOutbox):
 
     def send(self, chunk: Chunk) -> None:
         """Send a chunk; block when the socket does not accept all of it."""
-        # Called through a local name: CPython is slow to call a slot directly.
-        send = self._send
         try:
-            sent = send(chunk)
+            sent = self._socket.send(chunk)
         except BlockingIOError:
             sent = 0
         except OSError:
@@ -185,9 +209,13 @@ class SocketOutbox(_BaseOutbox):
             self.close()
             return
         if sent != len(chunk):
-            self.chunks.append(rest_of(chunk, sent))
-            self.block(0)
-            self._transport.registerProducer(self, False)
+            self.keep_rest(chunk, sent)
+            self.wait_for_wire()
+
+    def wait_for_wire(self) -> None:
+        """Block, and have the transport ask for what is queued."""
+        super().wait_for_wire()
+        self._transport.registerProducer(self, False)
 
     def resume(self) -> None:
         """Send what waited in another process; call it after :meth:`restore`, if anything does."""
@@ -206,9 +234,34 @@ class SocketOutbox(_BaseOutbox):
             self.unblock()
 
 
+class TlsOutbox(SocketOutbox):
+    """Sends directly to the socket, through OpenSSL.
+
+    :param transport: a :class:`TlsServer`, perhaps wrapped.
+    :param limit: bytes that may wait.
+    :param backpressure: notified of bytes that wait.
+    :param owner: the connection.
+    """
+
+    __slots__ = ()
+
+    _closing = TlsClosing
+
+    def _send_each(self) -> None:
+        """Send slices: each chunk would be a record of its own, and OpenSSL copies anyway."""
+        chunks, self.chunks = self.chunks, NO_CHUNKS
+        self.queued = 0
+        while chunks and not self.blocked and not self.closed:
+            data, _ = take_front(chunks, SLICE_BYTES)
+            self.send(data)
+        if not self.closed:
+            for chunk in chunks:
+                self.append(chunk)
+
+
 @implementer(IPushProducer)
 class TransportOutbox(_BaseOutbox):
-    """Writes joined data to any transport, such as TLS.
+    """Writes joined data to any transport, such as one that a plugin of Twisted adds.
 
     It is the transport's push producer: the transport reports when it is full and when it is empty
     again (``IPushProducer``). While blocked it hands over slices, so that the rest can still be
@@ -255,10 +308,10 @@ class TransportOutbox(_BaseOutbox):
             if data is None:
                 return
             self.on_progress(len(data))
-            if data:
-                self._transport.write(data)
-            else:
+            if not data:
                 self.unblock()
+                return
+            self._transport.write(data)
 
 
 ClientOutbox = SocketOutbox | TransportOutbox
@@ -267,13 +320,16 @@ ClientOutbox = SocketOutbox | TransportOutbox
 def outbox_for(
     transport: Any, limit: int, backpressure: Backpressure, owner: OutboxOwner
 ) -> ClientOutbox:
-    """Make the outbox that fits a transport: a direct one if its handle is a plain socket.
+    """Make the outbox that fits a transport: a direct one if something can be sent to its handle.
 
     :param transport: of the connection.
     :param limit: bytes that may wait.
     :param backpressure: notified of bytes that wait.
     :param owner: the connection.
     """
-    if isinstance(transport.getHandle(), socket.socket):
+    handle = transport.getHandle()
+    if isinstance(handle, socket.SocketType):
         return SocketOutbox(transport, limit, backpressure, owner)
+    if isinstance(handle, TlsServer):
+        return TlsOutbox(transport, limit, backpressure, owner)
     return TransportOutbox(transport, limit, backpressure, owner)

@@ -25,9 +25,9 @@ from wampush.broker.memory import Memory
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.access_log import AccessLog, AccessRecord
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.edges.websocket.admission import Admission
+from wampush.edges.websocket.admission import Admission, record_of
 from wampush.edges.websocket.connection import Connection
-from wampush.edges.websocket.conversation import Routes
+from wampush.edges.websocket.conversation import Conversation, Routes
 from wampush.edges.websocket.message_budgets import ClientLimits
 from wampush.edges.websocket.opening_handshake import ConnectHook, OpeningRules
 from wampush.edges.websocket.read_turns import ReadTurns
@@ -64,9 +64,19 @@ class LoggedConnection(Connection):
     def connectionMade(self) -> None:
         """The socket is accepted; count from now on."""
         super().connectionMade()
+        self._log_as(self._access_log.begin(self.peer))
+
+    def resume(self, conversation: Conversation, silent: float = 0.0) -> None:
+        """Go on with a connection of another process; count on."""
+        super().resume(conversation, silent)
+        if self.ticket is not None:
+            # The other process may not have had an access log.
+            self._log_as(self.ticket.record or self._access_log.begin(self.peer))
+
+    def _log_as(self, record: AccessRecord) -> None:
         if self.ticket is not None and self.outbox is not None:
-            self.ticket.record = self._record = self._access_log.begin(self.peer)
-            self.outbox.count_sent(self._record.on_sent)
+            self.ticket.record = self._record = record
+            self.outbox.count_sent(record.on_sent)
 
     def dataReceived(self, data: bytes) -> None:
         """Count and read bytes of the client."""
@@ -166,21 +176,37 @@ class WebSocketEdge(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Make the connection of an accepted socket; far beyond a limit, one that ends at once."""
+        return self.build_for_host(str(getattr(addr, "host", None) or "unix socket"))
+
+    def build_for_host(self, peer: str) -> Any:
+        """Make the connection of a socket; see :func:`.slim_sockets.accept_slim`.
+
+        :param peer: the address at the other end of the socket.
+        """
         self.shared.ledger.connections_opened += 1
-        peer = str(getattr(addr, "host", None) or "unix socket")
         reason = self.shared.admission.rejects(peer)
         if reason is not None:
             self.shared.ledger.end(reason, peer)
             if self._access_log is not None:
                 self._access_log.end(self._access_log.begin(peer), reason.code)
             return RejectedConnection()
+        return self._make()
+
+    def _make(self) -> Connection:
         if self._access_log is not None:
             return LoggedConnection(self.shared, self._access_log)
         return Connection(self.shared)
 
     def arrive(self, descriptor: int, state: ConnectionState, body: memoryview) -> Arrival:
         """Go on with a connection of another process; see :func:`.connection_state.arrive`."""
-        return arrive(self.shared, descriptor, state, body, self._reactor)
+        try:
+            return arrive(self._make(), descriptor, state, body, self._reactor)
+        except OSError:
+            # The client has gone on the way.
+            if self._access_log is not None and state.ticket is not None:
+                record = record_of(state.ticket) or self._access_log.begin(state.ticket.address)
+                self._access_log.end(record, CloseReason.PEER_LOST.code)
+            raise
 
     def snapshot_budgets(self) -> Sequence[Sequence[Any]]:
         """Return how many messages addresses may send, for another process."""

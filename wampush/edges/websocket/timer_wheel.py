@@ -9,10 +9,22 @@ neither.
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections import deque
+from math import ceil
+from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+
+#: Seconds between two steps in which timers of a tick are called. Clients that connect at the same
+#: time are due at the same time: 3,000 pings at once, and their answers, held pushes up for 150 ms.
+STEP_SECONDS: Final = 0.01
+#: Timers that are called in a step at least.
+LEAST_TIMERS: Final = 16
+#: Seconds that a step may take; what is left then goes on in the next reactor turn.
+SHARE_SECONDS: Final = 0.002
+#: The clock is read after timers whose number has none of these bits.
+_CLOCK_MASK: Final = 15
 
 
 class Timed(Protocol):
@@ -28,6 +40,8 @@ class Timed(Protocol):
 class TimerWheel:
     """Calls :meth:`Timed.on_timer` in the tick asked for, up to one tick late.
 
+    Where many are due in a tick, they are spread over it, and come up to another tick late.
+
     :param clock: the reactor.
     :param tick_seconds: length of a tick in seconds.
     """
@@ -36,7 +50,16 @@ class TimerWheel:
         self.tick_seconds = tick_seconds
         #: The current tick; starts at 1 so that 0 can mean "not running".
         self.now = 1
-        self._slots: dict[int, set[Timed]] = {}
+        #: Seconds since the start, in whole ticks. Not computed for each that asks, so that all
+        #: connections of a tick keep the same object.
+        self.seconds = tick_seconds
+        #: By tick: its number, which all timers in it keep instead of one each, and the timers.
+        self._slots: dict[int, tuple[int, set[Timed]]] = {}
+        #: Ticks that have come, and whose timers have not all been called.
+        self._due: deque[int] = deque()
+        self._per_step = LEAST_TIMERS
+        self._rest: Any = None
+        self._clock: Any = clock
         self._loop = LoopingCall(self._tick)
         self._loop.clock = clock
 
@@ -48,47 +71,73 @@ class TimerWheel:
         """Stop counting ticks; timers that are running never expire."""
         if self._loop.running:
             self._loop.stop()
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
 
     @property
     def waiting(self) -> int:
         """How many timers are running."""
-        return sum(map(len, self._slots.values()))
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the start, in whole ticks."""
-        return self.now * self.tick_seconds
+        return sum(len(timers) for _, timers in self._slots.values())
 
     def schedule(self, timed: Timed, seconds: float) -> None:
         """Start the timer of an object; if it is running already, only the new time counts.
 
         :param seconds: from now.
         """
+        ticks = round(seconds / self.tick_seconds)
+        slot = self.now + (ticks if ticks > 0 else 1)
         if timed.timer_slot:
+            if timed.timer_slot == slot:
+                return
             self.cancel(timed)
-        slot = self.now + max(1, round(seconds / self.tick_seconds))
-        timed.timer_slot = slot
         waiting = self._slots.get(slot)
         if waiting is None:
-            self._slots[slot] = {timed}
-        else:
-            waiting.add(timed)
+            waiting = self._slots[slot] = slot, set()
+        timed.timer_slot = waiting[0]
+        waiting[1].add(timed)
 
     def cancel(self, timed: Timed) -> None:
         """Stop the timer of an object; do nothing when it is not running."""
         if timed.timer_slot:
-            waiting = self._slots[timed.timer_slot]
+            slot, waiting = self._slots[timed.timer_slot]
             waiting.discard(timed)
             if not waiting:
-                del self._slots[timed.timer_slot]
+                del self._slots[slot]
             timed.timer_slot = 0
 
     def _tick(self) -> None:
         self.now += 1
-        # The set stays in its place meanwhile, so that on_timer may cancel another timer in it.
-        waiting = self._slots.get(self.now)
-        while waiting:
-            timed = waiting.pop()
-            timed.timer_slot = 0
-            timed.on_timer()
-        self._slots.pop(self.now, None)
+        self.seconds = self.now * self.tick_seconds
+        due = self._slots.get(self.now)
+        if due is not None:
+            self._due.append(self.now)
+            steps = self.tick_seconds / STEP_SECONDS
+            self._per_step = max(LEAST_TIMERS, ceil((self._left() + len(due[1])) / steps))
+        if self._rest is None:
+            self._expire()
+
+    def _left(self) -> int:
+        """Return how many timers of earlier ticks are still to be called."""
+        slots = [self._slots.get(tick) for tick in self._due if tick != self.now]
+        return sum([len(slot[1]) for slot in slots if slot is not None])
+
+    def _expire(self) -> None:
+        """Call some timers that are due."""
+        self._rest = None
+        begun, count = self._clock.seconds(), 0
+        while self._due:
+            # The set stays in its place meanwhile, so that on_timer may cancel another timer in it.
+            _, waiting = self._slots.get(self._due[0], (0, None))
+            while waiting:
+                if count >= self._per_step:
+                    self._rest = self._clock.callLater(STEP_SECONDS, self._expire)
+                    return
+                timed = waiting.pop()
+                timed.timer_slot = 0
+                timed.on_timer()
+                count += 1
+                if not count & _CLOCK_MASK and self._clock.seconds() - begun > SHARE_SECONDS:
+                    self._rest = self._clock.callLater(0, self._expire)
+                    return
+            self._slots.pop(self._due.popleft(), None)

@@ -13,8 +13,10 @@ socket gets another name meanwhile, so programs find none, and ZeroMQ's try agai
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
+import select
 import socket
 import struct
 import sys
@@ -58,6 +60,12 @@ class Gate:
             self._is_open = True
             self._try(self._open)
 
+    def has_waiting(self) -> bool:
+        """Return whether a connection waits to be accepted."""
+        poll = select.poll()
+        poll.register(self.listener, select.POLLIN)
+        return bool(poll.poll(0))
+
     def _try(self, change: Callable[[], None]) -> None:
         try:
             change()
@@ -85,12 +93,17 @@ class Gate:
 
     def _open(self) -> None:
         path = _path(self.listener)
+        if path and not os.path.lexists(path + HIDDEN):
+            # Another process that listens on it has opened it, too.
+            return
         if path:
             # Unlike a rename, a link does not replace what another program put there meanwhile.
             os.link(path + HIDDEN, path)
             os.unlink(path + HIDDEN)  # noqa: PTH108 (like the rename)
         elif sys.platform == "linux" and self.listener.family != socket.AF_UNIX:
-            self.listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, struct.pack("i", 0))
+            # Likewise: then there is no filter any more.
+            with contextlib.suppress(FileNotFoundError):
+                self.listener.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, struct.pack("i", 0))
 
 
 def _path(listener: socket.socket) -> str:

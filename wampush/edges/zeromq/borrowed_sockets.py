@@ -14,6 +14,12 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+#: A folder with a name for each descriptor of this process.
+_DESCRIPTORS: Final = "/dev/fd"
+#: Addresses of a listener that accepts on all of this machine.
+_ANY: Final = ("0.0.0.0", "::")  # noqa: S104 (nothing is bound here)
 
 
 class BorrowedSockets:
@@ -44,6 +50,21 @@ class BorrowedSockets:
             # Otherwise the connection would stay open after the library has closed it.
             os.dup2(self._nothing, self._copy, inheritable=False)
 
+    def has_accepted(self, listener: socket.socket) -> bool:
+        """Return whether this process has a connection that a listener accepted.
+
+        The system knows of a connection before the library reports it.
+        """
+        with os.scandir(_DESCRIPTORS) as found:
+            return any(self._is_accepted(int(each.name), listener) for each in found)
+
+    def _is_accepted(self, number: int, listener: socket.socket) -> bool:
+        with self.borrow(number) as found:
+            if found is None or found.family != listener.family:
+                return False
+            is_listener = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            return not is_listener and accepted_by(found, listener)
+
     def close(self) -> None:
         """Give the descriptors back."""
         os.close(self._nothing)
@@ -57,4 +78,4 @@ def accepted_by(connection: socket.socket, listener: socket.socket) -> bool:
     own, listening = connection.getsockname(), listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return bool(own == listening)
-    return bool(own[1] == listening[1])
+    return bool(own[1] == listening[1] and listening[0] in (*_ANY, own[0]))

@@ -10,9 +10,11 @@ sent for a push. No thread is needed: the monitor is a reader of the reactor lik
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import socket
 import struct
+import sys
 import termios
 from collections.abc import Callable, Sequence
 from time import monotonic
@@ -30,8 +32,14 @@ from wampush.edges.zeromq.peers import EVENTS, Peers
 
 _ACCEPTED: Final = int(zmq.EVENT_ACCEPTED)
 _LISTENING: Final = int(zmq.EVENT_LISTENING)
+_CLOSED: Final = int(zmq.EVENT_CLOSED)
+#: Milliseconds that libzmq's thread may take to stop listening; far more than it needs.
+_CLOSE_PATIENCE: Final = 1000
 _EVENT: Final = struct.Struct("=Hi")
 _COUNT: Final = struct.Struct("i")
+# <linux/tcp.h>: struct tcp_info begins with 8 bytes, and tcpi_last_data_recv (milliseconds) is the
+# twelfth number after them.
+_TCP_INFO: Final = struct.Struct("=8x44xI")
 
 
 class MonitorReader(ControlReader):
@@ -56,7 +64,7 @@ class MonitorReader(ControlReader):
         # txzmq's high-water mark is 0: libzmq's thread must never wait for this reader.
         super().__init__(factory)
         address = f"inproc://wampush.monitor.{self.fd}"
-        watched.monitor(address, EVENTS | _LISTENING)
+        watched.monitor(address, EVENTS | _LISTENING | _CLOSED)
         self.socket.connect(address)
 
     def on_message(self, frames: Sequence[bytes]) -> None:
@@ -69,6 +77,13 @@ class MonitorReader(ControlReader):
         events, self._events = self._events, []
         if events:
             self._on_events(events)
+
+    def wait(self, milliseconds: int) -> bool:
+        """Wait for an event, and have it handled; return whether there was one."""
+        if not self.socket.poll(milliseconds):
+            return False
+        self.doRead()
+        return True
 
     def shutdown(self) -> None:
         """Stop the monitor, and only then close this end of it: libzmq would wait for a reader."""
@@ -105,6 +120,7 @@ class PeerMonitor:
         self._address = address
         self._limit = limit
         self._gate: Gate | None = None
+        self._is_listening = False
         self._borrowed = BorrowedSockets()
         self._peers = Peers(
             limit=limit,
@@ -125,11 +141,39 @@ class PeerMonitor:
 
         Only this side of their connections ends: libzmq in the backend notices that, closes its
         side and connects again. What it has sent before is read here. It would lose what it could
-        not send because the connection took no more, so this waits for a moment at which nothing of
-        the backend is unread: call it again until none is connected.
+        not send because the connection took no more, or because it was in the middle of a burst, so
+        this waits for a moment at which nothing of the backend is unread, and for a while nothing
+        has come: call it again until none is connected.
         """
         self.read()
         self._peers.dismiss()
+
+    def close_if_alone(self) -> bool:
+        """Keep new connections away, unless a backend is connected or is just connecting.
+
+        Asks the system, because what libzmq has accepted a moment ago is not reported yet.
+
+        :returns: whether nobody is connected, and nobody will be until :meth:`reopen`.
+        """
+        gate = self._gate
+        if gate is None:
+            return True
+        self._limit.close(gate)
+        if not gate.has_waiting() and not self._borrowed.has_accepted(gate.listener):
+            return True
+        self._limit.reopen(gate)
+        return False
+
+    def reopen(self) -> None:
+        """Let backends connect again after :meth:`close_if_alone`."""
+        if self._gate is not None:
+            self._limit.reopen(self._gate)
+
+    def wait_until_closed(self) -> None:
+        """Wait until libzmq's thread has closed the listening socket, after it was told to."""
+        while self._is_listening and self._reader is not None:
+            if not self._reader.wait(_CLOSE_PATIENCE):
+                return
 
     def stop(self) -> None:
         """Stop watching, and let everybody connect."""
@@ -161,6 +205,18 @@ class PeerMonitor:
             if peer is not None and self._is_peer(peer):
                 _shut_down(peer, socket.SHUT_RDWR)
 
+    def is_quiet(self, descriptor: int) -> bool:
+        """Return whether nothing of a peer is unread."""
+        with self._borrowed.borrow(descriptor) as peer:
+            return peer is None or not self._is_peer(peer) or not _has_unread(peer)
+
+    def silent_for(self, descriptor: int) -> float:
+        """Return for how many seconds nothing of a peer has arrived; infinite if not known."""
+        with self._borrowed.borrow(descriptor) as peer:
+            if peer is None or not self._is_peer(peer):
+                return math.inf
+            return _silent_for(peer)
+
     def dismiss(self, descriptor: int) -> bool:
         """Have a peer connect anew, unless something of it is unread; return whether it is done."""
         with self._borrowed.borrow(descriptor) as peer:
@@ -181,6 +237,8 @@ class PeerMonitor:
         for number, value in events:
             if number == _LISTENING:
                 self._on_listening(value)
+            elif number == _CLOSED:
+                self._is_listening = False
             else:
                 self._peers.on_event(number, value)
 
@@ -188,6 +246,7 @@ class PeerMonitor:
         # With the real port, where the system has chosen one.
         last: Any = self._watched.get(zmq.LAST_ENDPOINT)
         self._address = str(last.rstrip(b"\0").decode())
+        self._is_listening = True
         self._gate = Gate(socket.socket(fileno=os.dup(descriptor)))
         self._limit.add(self._gate)
 
@@ -198,6 +257,17 @@ def _shut_down(peer: socket.socket, sides: int) -> None:
     except OSError:
         # It has left already, which libzmq reports as well.
         return
+
+
+def _silent_for(peer: socket.socket) -> float:
+    """Return the seconds since bytes have arrived; infinite where the system does not say that."""
+    if peer.family == socket.AF_UNIX or sys.platform != "linux":
+        return math.inf
+    info = peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+    if len(info) < _TCP_INFO.size:
+        return math.inf
+    (milliseconds,) = _TCP_INFO.unpack(info)
+    return float(milliseconds) / 1000
 
 
 def _has_unread(peer: socket.socket) -> bool:

@@ -31,6 +31,8 @@ class PeerLimit:
         self.most: Final = most
         self.count = 0
         self._gates: list[Gate] = []
+        #: Gates that stay shut, whatever the count is.
+        self._closed: list[Gate] = []
         self._limiter = LogLimiter(now)
 
     def add(self, gate: Gate) -> None:
@@ -42,6 +44,19 @@ class PeerLimit:
     def remove(self, gate: Gate) -> None:
         """Leave a gate alone from now on."""
         self._gates.remove(gate)
+        if gate in self._closed:
+            self._closed.remove(gate)
+
+    def close(self, gate: Gate) -> None:
+        """Shut a gate until :meth:`reopen`."""
+        self._closed.append(gate)
+        gate.shut()
+
+    def reopen(self, gate: Gate) -> None:
+        """Open a gate again, if there is room."""
+        self._closed.remove(gate)
+        if self.count < self.most:
+            gate.open()
 
     def expect(self, count: int) -> None:
         """Shut the gates now if the next backends will use up the limit."""
@@ -68,4 +83,5 @@ class PeerLimit:
         self.count -= 1
         if self.count < self.most:
             for gate in self._gates:
-                gate.open()
+                if gate not in self._closed:
+                    gate.open()

@@ -38,6 +38,20 @@ _FAILED_AUTH: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 _FAILED_PROTOCOL: Final = int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL)
 
 
+#: Seconds for which nothing of a peer may be unread before it is dismissed. At a single moment,
+#: nothing is unread also in the middle of a large message, where the peer's system has not had time
+#: to send on.
+QUIET_SECONDS: Final = 0.02
+#: Seconds for which nothing of a peer may have arrived, as far as that is known. libzmq writes a
+#: burst in pieces, and the end of the connection between two of them costs it a message; the next
+#: burst seldom begins just then.
+SILENT_SECONDS: Final = 0.02
+#: Seconds after which peers that push steadily, and so are never silent, are dismissed as well.
+STEADY_SECONDS: Final = 0.2
+#: Seconds after which a single moment has to do, for peers that push without a pause.
+HURRY_SECONDS: Final = 2.0
+
+
 class PeerSockets(Protocol):
     """Access to the sockets of peers."""
 
@@ -46,6 +60,12 @@ class PeerSockets(Protocol):
 
     def disconnect(self, descriptor: int) -> None:
         """End the connection of a peer; libzmq reports its end later."""
+
+    def is_quiet(self, descriptor: int) -> bool:
+        """Return whether nothing of a peer is unread."""
+
+    def silent_for(self, descriptor: int) -> float:
+        """Return for how many seconds nothing of a peer has arrived; infinite if not known."""
 
     def dismiss(self, descriptor: int) -> bool:
         """Have a peer connect anew, unless something of it is unread; return whether it is done."""
@@ -83,8 +103,10 @@ class Peers:
         self._decided = 0
         #: Those whose end says nothing about their handshake.
         self._turned_away: set[int] = set()
-        self._is_leaving = False
+        #: When peers began to be dismissed; None while they are not.
+        self._leaving_since: float | None = None
         self._dismissed: set[int] = set()
+        self._quiet_since: dict[int, float] = {}
         #: What libzmq found wrong; the end of that connection is its next event.
         self._failure: str | None = None
 
@@ -114,18 +136,27 @@ class Peers:
     def dismiss(self) -> None:
         """Have peers connect anew, also those that connect here from now on.
 
-        Peers of which something is unread are left for the next call.
+        Those that have just sent something, or of which something was unread a moment ago, are left
+        for the next calls.
         """
-        self._is_leaving = True
+        now = self._now()
+        if self._leaving_since is None:
+            self._leaving_since = now
+        waited = now - self._leaving_since
+        patience = QUIET_SECONDS if waited < HURRY_SECONDS else 0.0
+        silence = SILENT_SECONDS if waited < STEADY_SECONDS else 0.0
         self._turned_away.update(self._handshaking)
         self._handshaking.clear()
         self._decided = 0
         for descriptor in self._origins.keys() - self._dismissed:
-            self._dismiss(descriptor)
-
-    def _dismiss(self, descriptor: int) -> None:
-        if self._sockets.dismiss(descriptor):
-            self._dismissed.add(descriptor)
+            if not self._sockets.is_quiet(descriptor):
+                self._quiet_since.pop(descriptor, None)
+            elif (
+                now - self._quiet_since.setdefault(descriptor, now) >= patience
+                and self._sockets.silent_for(descriptor) >= silence
+                and self._sockets.dismiss(descriptor)
+            ):
+                self._dismissed.add(descriptor)
 
     def forget(self) -> None:
         """Stop counting the peers; the socket is being closed."""
@@ -136,12 +167,11 @@ class Peers:
     def _on_accepted(self, descriptor: int) -> None:
         has_room = self._limit.enter()
         origin = self._origins[descriptor] = self._sockets.origin(descriptor)
-        if has_room and not self._is_leaving:
+        if has_room and self._leaving_since is None:
             self._handshaking[descriptor] = self._now()
             return
         self._turned_away.add(descriptor)
-        if self._is_leaving:
-            self._dismiss(descriptor)
+        if self._leaving_since is not None:
             return
         self._refuse(origin, Refusal.BACKEND_LIMIT, f"{self._limit.most} are allowed.")
         self._sockets.disconnect(descriptor)
@@ -153,6 +183,7 @@ class Peers:
             return
         self._limit.leave()
         self._dismissed.discard(descriptor)
+        self._quiet_since.pop(descriptor, None)
         if descriptor in self._turned_away:
             self._turned_away.discard(descriptor)
             return

@@ -23,24 +23,20 @@ from typing import Any, Final
 import zmq
 from txzmq import ZmqEndpoint, ZmqEndpointType, ZmqFactory, ZmqPullConnection
 
+from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.edges.zeromq.binding import refuse_taken_file, remedy_for
+from wampush.edges.zeromq.messages import receiver
 from wampush.edges.zeromq.monitor import PeerMonitor
 from wampush.edges.zeromq.peer_limit import PeerLimit
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.errors import ListenError
-from wampush.net.turn_budget import CLOCK_MASK, TurnBudget
+from wampush.net.turn_budget import TurnBudget
 from wampush.state_machine import moved
 
 CONNECT: Final = "connect:"
-#: Parts of one message that are kept; one more than a push may have. The rest is discarded.
-MAX_PARTS: Final = 4
 #: Seconds for which a socket is read when the process ends; its peers may go on sending meanwhile.
 DRAIN_SECONDS: Final = 0.5
-# Plain numbers, because pyzmq's enumerations take longer than what is done with them here.
-_NOBLOCK: Final = int(zmq.NOBLOCK)
-_POLLIN: Final = int(zmq.POLLIN)
-_EVENTS: Final = int(zmq.EVENTS)
 
 
 @unique
@@ -92,7 +88,7 @@ class PullSocket(ZmqPullConnection):
     :param hard_limit: bytes of a message above which libzmq drops the peer.
     :param budget: what may be read in a turn.
     :param on_message: takes this socket and the parts of a message; returns its size in bytes.
-    :param may_read: returns whether pushes may be read now.
+    :param backpressure: says whether pushes may be read now.
     :param fanout: flushed after each share, without waiting for the end of the turn.
     """
 
@@ -113,7 +109,7 @@ class PullSocket(ZmqPullConnection):
         hard_limit: int,
         budget: TurnBudget,
         on_message: Callable[[PullSocket, Sequence[bytes]], int],
-        may_read: Callable[[], bool],
+        backpressure: Backpressure,
         fanout: Fanout,
     ) -> None:
         self.address = address
@@ -121,9 +117,10 @@ class PullSocket(ZmqPullConnection):
         self.highWaterMark = high_water_mark
         self._budget = budget
         self._on_message = on_message
-        self._may_read = may_read
+        self._backpressure = backpressure
         self._fanout = fanout
         self._state = SocketState.NEW
+        self._receive = receiver()
         #: Whether the next frame belongs to a message that was refused already.
         self._skipping = False
         #: A listening socket that another process keeps open, too; None for one of its own.
@@ -230,10 +227,38 @@ class PullSocket(ZmqPullConnection):
         """
         if self._state is SocketState.DRAINING:
             return
-        self._move(SocketState.DRAINING)
+        self._read_no_more()
         self._read_rest(is_paused)
         self._stop_listening()
         self._read_rest(is_paused)
+
+    def drain_if_alone(self, is_paused: Callable[[], bool]) -> bool:
+        """As :meth:`drain`, if no backend is connected; a bound socket only.
+
+        Nothing can be lost: a backend that connects meanwhile reaches the other process that
+        listens on the same socket.
+
+        :returns: whether this socket drains, now or before.
+        """
+        if self._state is SocketState.DRAINING:
+            return True
+        monitor = self._monitor
+        if monitor is None or not monitor.close_if_alone():
+            return False
+        if not self._read_rest(is_paused):
+            monitor.reopen()
+            return False
+        self._read_no_more()
+        self._unbind()
+        # Until then, libzmq would accept what the monitor does not keep away any more.
+        monitor.wait_until_closed()
+        self._stop_monitor()
+        return True
+
+    def _read_no_more(self) -> None:
+        self._move(SocketState.DRAINING)
+        # Its descriptor stays readable from now on, because nobody asks the socket.
+        self.factory.reactor.removeReader(self)
 
     def shutdown(self) -> None:
         """Close the socket; txzmq's factory calls this when it ends its context."""
@@ -251,7 +276,7 @@ class PullSocket(ZmqPullConnection):
             self.read_scheduled = None
         if self._state is not _OPEN:
             return
-        if not self._may_read():
+        if self._backpressure.paused:
             # The descriptor stays readable until the socket is asked, so the reactor would spin.
             self.factory.reactor.removeReader(self)
             return
@@ -260,7 +285,7 @@ class PullSocket(ZmqPullConnection):
         finally:
             self._fanout.flush()
         if not is_empty or self._budget.part < 1.0:
-            self._budget.adapt(not is_empty, not self._may_read())
+            self._budget.adapt(not is_empty, self._backpressure.paused)
         # The flush may have ended a pause, which wakes this socket.
         if not is_empty and self._state is _OPEN and self.read_scheduled is None:
             self._schedule()
@@ -273,27 +298,16 @@ class PullSocket(ZmqPullConnection):
         budget = self._budget
         bytes_left = budget.begin()
         self._fanout.defer_flush(budget.begun)
-        receive = self.socket.recv
         on_message = self._on_message
-        for count in budget.steps:
-            try:
-                # Not copied: a frame knows whether another one follows; asking libzmq instead
-                # would take one more call per frame.
-                frame = receive(_NOBLOCK, False)
-            except zmq.Again:
-                if self._is_empty():
-                    return True
-                continue
-            if self._skipping:
-                self._skipping = frame.more
-            elif frame.more:
-                bytes_left -= on_message(self, self._parts(frame))
-            else:
-                bytes_left -= on_message(self, (frame.bytes,))
-            # Most pushes come alone, and asking takes less time than raising zmq.Again.
-            if not count and self._is_empty():
+        for most in budget.batches:
+            messages, _, self._skipping, is_empty = self._receive(
+                self.socket, self._skipping, most, bytes_left
+            )
+            for parts in messages:
+                bytes_left -= on_message(self, parts)
+            if is_empty:
                 return True
-            if bytes_left < 0 or (not count & CLOCK_MASK and budget.is_late()):
+            if bytes_left < 0 or budget.is_late():
                 return False
         return False
 
@@ -303,28 +317,14 @@ class PullSocket(ZmqPullConnection):
     def _move(self, state: SocketState) -> None:
         self._state = moved(MOVES, self._state, state)
 
-    def _is_empty(self) -> bool:
-        """Return whether no message waits; asking also re-arms the descriptor."""
-        return not self.socket.get(_EVENTS) & _POLLIN
-
-    def _parts(self, frame: zmq.Frame) -> list[bytes]:
-        """Return the parts of a message; libzmq hands over whole messages, so all are there.
-
-        The rest of a message with very many parts is left to the next steps.
-        """
-        parts = [frame.bytes]
-        while frame.more and len(parts) < MAX_PARTS:
-            frame = self.socket.recv(_NOBLOCK, False)
-            parts.append(frame.bytes)
-        self._skipping = frame.more
-        return parts
-
-    def _read_rest(self, is_paused: Callable[[], bool]) -> None:
+    def _read_rest(self, is_paused: Callable[[], bool]) -> bool:
+        """Read until nothing waits, or pushes pause; return whether nothing waits."""
         deadline = monotonic() + DRAIN_SECONDS
-        while not self.read_share() and monotonic() < deadline:
+        while not self.read_share():
             self._fanout.flush_all()
-            if is_paused():
-                break
+            if monotonic() >= deadline or is_paused():
+                return False
+        return True
 
     def _stop_monitor(self) -> None:
         monitor, self._monitor = self._monitor, None
@@ -333,6 +333,9 @@ class PullSocket(ZmqPullConnection):
 
     def _stop_listening(self) -> None:
         self._stop_monitor()
+        self._unbind()
+
+    def _unbind(self) -> None:
         last: bytes = self.socket.get(zmq.LAST_ENDPOINT)
         if last and not self.address.startswith(CONNECT):
             self.socket.unbind(last.rstrip(b"\0").decode())

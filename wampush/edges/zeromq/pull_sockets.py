@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Sequence
-from time import monotonic
 from typing import Final
 
 from txzmq import ZmqFactory
@@ -45,6 +44,7 @@ class PullSockets:
     :param factory: txzmq's factory.
     :param security: decides which backends may connect.
     :param max_connections: backends that may be connected to bound sockets at the same time.
+    :param seconds: returns the time in seconds; the clock of the fan-out.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class PullSockets:
         factory: ZmqFactory,
         security: ZmqSecurity,
         max_connections: int,
+        seconds: Callable[[], float],
     ) -> None:
         self._ingest = ingest
         self._broker = broker
@@ -74,9 +75,9 @@ class PullSockets:
                 address,
                 high_water_mark=high_water_mark,
                 hard_limit=ingest.max_bytes * _HARD_LIMIT_FACTOR,
-                budget=TurnBudget(turn_bytes, monotonic),
+                budget=TurnBudget(turn_bytes, seconds),
                 on_message=self._on_message,
-                may_read=self._may_read,
+                backpressure=backpressure,
                 fanout=broker.fanout,
             )
             for address in addresses
@@ -132,17 +133,26 @@ class PullSockets:
     def dismiss_peers(self) -> None:
         """Have backends connect anew, to another process that listens on the same sockets.
 
-        What they have sent before is still read here. Call it again until :attr:`connections` says
-        that none is left.
+        What they have sent before is still read here. Call it again until :meth:`stop_listening`
+        has closed all sockets.
         """
         for each in self._sockets:
             each.dismiss_peers()
 
-    def stop_listening(self) -> None:
-        """Publish what has arrived at bound sockets, and close these; others go on."""
-        for each in self._sockets:
-            if not each.address.startswith(CONNECT):
-                each.drain(lambda: self._backpressure.paused)
+    def stop_listening(self) -> bool:
+        """Publish what has arrived at bound sockets without backends, and close these.
+
+        Sockets that connect go on. Call it again until all bound sockets are closed; a backend
+        that has come back meanwhile has to be dismissed before.
+
+        :returns: whether all bound sockets are closed.
+        """
+        if self._limit.count or self._backpressure.paused:
+            return False
+        bound = [each for each in self._sockets if not each.address.startswith(CONNECT)]
+        # Each is tried, also after one that cannot be closed yet.
+        closed = [each.drain_if_alone(lambda: self._backpressure.paused) for each in bound]
+        return all(closed)
 
     def drain(self) -> None:
         """Publish what has arrived already, and stop listening."""
@@ -158,9 +168,6 @@ class PullSockets:
     def stop(self) -> None:
         """Close the sockets and end the ZeroMQ context."""
         self._factory.shutdown()
-
-    def _may_read(self) -> bool:
-        return not self._backpressure.paused
 
     def _wake(self) -> None:
         for each in self._sockets:

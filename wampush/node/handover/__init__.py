@@ -4,7 +4,8 @@ Owns: both sides, and the records between them.
 Must not import: ``node.service``, which calls :class:`HandingOver` and :class:`TakingOver` only.
 """
 
-from wampush.node.handover.handing_over import HandedOver, HandingOver, HandOverFailed
+from wampush.node.handover.handed_over import HandedOver, HandOverFailed
+from wampush.node.handover.handing_over import HandingOver
 from wampush.node.handover.taking_over import TakenOver, TakeOverFailed, TakingOver
 
 __all__ = [

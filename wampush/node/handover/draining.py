@@ -22,6 +22,9 @@ SILENCE_SECONDS: Final = 0.5
 #: Seconds between two looks at the backends that are still connected. ZeroMQ's connect again after
 #: 100 ms, by when only the new node should accept them.
 LOOK_SECONDS: Final = 0.005
+#: Seconds longer that backends over ZeroMQ have to connect anew, because pushes are lost otherwise;
+#: on a machine that is very busy they need some. The parent has more patience than that.
+BACKEND_SECONDS: Final = 4.0
 
 
 class Draining:
@@ -35,9 +38,12 @@ class Draining:
     :param slices: the sessions that have moved.
     :param reactor: for timers.
     :param seconds: in which connections end, and calls are answered.
-    :param silence: see :data:`SILENCE_SECONDS`; at most ``seconds`` more are waited for it.
+    :param silence: see :data:`SILENCE_SECONDS`; at most ``seconds`` more are waited for it, and
+        :data:`BACKEND_SECONDS` for backends that are still connected.
     :param is_needed: returns whether something may come that no silence of backends rules out, such
         as requests over HTTP that are on their way.
+    :param on_released: called once no backend can be connected over ZeroMQ any more, and everything
+        of them is published.
     """
 
     def __init__(
@@ -49,16 +55,19 @@ class Draining:
         seconds: float,
         silence: float = SILENCE_SECONDS,
         is_needed: Callable[[], bool] = lambda: False,
+        on_released: Callable[[], object] = lambda: None,
     ) -> None:
         self._websocket = node.websocket
         self._pull = node.pull
-        self._backpressure = node.backpressure
         self._slices = slices
         self._reactor = reactor
         self._seconds = seconds
         self._silence = silence
         self._is_needed = is_needed
+        self._on_released = on_released
         self._last_push = self._give_up_at = 0.0
+        #: Whether no backend can be connected over ZeroMQ any more.
+        self._is_released = False
         self._done: Deferred[None] = Deferred()
 
     def start(self) -> Deferred[None]:
@@ -76,10 +85,16 @@ class Draining:
     def _release_backends(self) -> None:
         """Stop listening to backends once none is connected and everything of them is read."""
         self._pull.dismiss_peers()
-        if not self._pull.connections and not self._backpressure.paused:
-            self._pull.stop_listening()
-        elif self._reactor.seconds() < self._give_up_at:
+        self._is_released = self._pull.stop_listening()
+        if self._is_released:
+            self._on_released()
+        elif self._seconds_left() > 0:
             self._reactor.callLater(LOOK_SECONDS, self._release_backends)
+
+    def _seconds_left(self) -> float:
+        more = 0.0 if self._is_released else BACKEND_SECONDS
+        left: float = self._give_up_at + more - self._reactor.seconds()
+        return left
 
     def on_push(self) -> None:
         """Note that a backend still pushes here."""
@@ -88,9 +103,9 @@ class Draining:
     def _look(self) -> None:
         now = self._reactor.seconds()
         quiet = self._silence - (now - self._last_push)
-        if self._pull.connections or self._is_needed():
+        if not self._is_released or self._is_needed():
             quiet = max(quiet, self._silence / 10)
-        left = min(quiet, self._give_up_at - now)
+        left = min(quiet, self._seconds_left())
         if left > 0:
             self._reactor.callLater(left, self._look)
             return

@@ -12,10 +12,8 @@ stream is its cut. A session that has moved stays in all indexes, with a closed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum, unique
-from types import MappingProxyType
+from collections.abc import Callable
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -26,9 +24,11 @@ from wampush import __version__
 from wampush.broker.delivery.backpressure import Hold
 from wampush.broker.transfer.session_transfer import snapshot_node
 from wampush.node.handover.draining import SILENCE_SECONDS, Draining
+from wampush.node.handover.handed_over import HandedOver, HandOverFailed
 from wampush.node.handover.known_pushes import KnownPushes
+from wampush.node.handover.phases import MOVES, Phase
 from wampush.node.handover.publications import history_values, publication_of, publication_values
-from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
+from wampush.node.handover.records import VERSION, Kind, Record
 from wampush.node.handover.slices import SLICE_BYTES, Slices
 from wampush.node.handover.stream import Listener, RecordStream
 from wampush.state_machine import moved
@@ -48,85 +48,40 @@ _log = Logger(namespace="wampush.handover")
 PATIENCE: Final = 1.0
 #: Seconds between two looks at these.
 LOOK_SECONDS: Final = 0.02
+#: Seconds for which the cut waits for the outcomes of publications under way; the other process
+#: holds events back meanwhile.
+OUTCOME_SECONDS: Final = 0.5
 #: Bytes that may wait for the other node before the sources of pushes pause.
 BACKLOG_BYTES: Final = 8 * 1024 * 1024
 #: Sessions that are ended in one turn when the other node is gone.
 _LOST_PER_TURN: Final = 500
 
 
-class HandOverFailed(StreamBroken):
-    """The other node has not taken everything over.
-
-    :param problem: why.
-    :param lost: sessions that had moved, and are lost.
-    :param goes_on: whether this node goes on with the others.
-    """
-
-    def __init__(self, problem: str, lost: int, *, goes_on: bool) -> None:
-        self.lost = lost
-        self.goes_on = goes_on
-        super().__init__(f"{problem}; {lost} sessions had moved and are lost")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOver:
-    """What the other node has got.
-
-    :param sessions: that have moved.
-    :param staying: connections that have not, because they cannot.
-    :param publications: that were published meanwhile.
-    :param seconds: that it took.
-    """
-
-    sessions: int
-    staying: int
-    publications: int
-    seconds: float
-
-
-@unique
-class Phase(Enum):
-    """How far the old node is."""
-
-    NEW = "new"
-    HISTORIES = "histories"
-    SESSIONS = "sessions"
-    #: Everything is told; the other node has not confirmed it.
-    ENDING = "ending"
-    #: The other node publishes; what comes here is forwarded.
-    FORWARDING = "forwarding"
-    BROKEN = "broken"
-    CLOSED = "closed"
-
-
-_MOVES: Final[Mapping[Phase, frozenset[Phase]]] = MappingProxyType(
-    {
-        Phase.NEW: frozenset({Phase.HISTORIES}),
-        Phase.HISTORIES: frozenset({Phase.SESSIONS, Phase.BROKEN}),
-        Phase.SESSIONS: frozenset({Phase.ENDING, Phase.BROKEN}),
-        Phase.ENDING: frozenset({Phase.FORWARDING, Phase.BROKEN}),
-        Phase.FORWARDING: frozenset({Phase.CLOSED}),
-        Phase.BROKEN: frozenset(),
-        Phase.CLOSED: frozenset(),
-    }
-)
-
-
 class HandingOver(Listener):
     """Hands a node over to another one.
 
-    The node must not accept connections from now on.
+    The node must not accept WebSocket clients from now on.
 
     :param stream_socket: leads to the other node; closed at the end.
     :param node: the node.
     :param reactor: for timers, and to watch the stream.
+    :param before_end: called before the last message to the other node, which takes all requests
+        from then on.
     """
 
-    def __init__(self, stream_socket: socket.socket, node: Parts, reactor: Any) -> None:
+    def __init__(
+        self,
+        stream_socket: socket.socket,
+        node: Parts,
+        reactor: Any,
+        before_end: Callable[[], object] = lambda: None,
+    ) -> None:
         self._node = node
+        self._before_end = before_end
         self._broker = node.broker
         self._backpressure = node.backpressure
         self._websocket = node.websocket
+        self._backplane = node.backplane
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
         self._slices = Slices(node, self._send)
@@ -136,6 +91,7 @@ class HandingOver(Listener):
         # Topics whose histories the other node does not have yet.
         self._histories: dict[str, None] = {}
         self._publications = 0
+        self._ids_follow = False
         self._next_step: Any = None
         self._stop_watching: Callable[[], None] = _nothing
         self._done: Deferred[HandedOver] = Deferred()
@@ -180,12 +136,18 @@ class HandingOver(Listener):
             seconds=seconds,
             silence=silence,
             is_needed=is_needed,
+            on_released=self._on_released,
         )
         return self._draining.start().addCallback(lambda _: self._end_pulling())
+
+    def _on_released(self) -> None:
+        self._send_late_ids()
+        self._send(Kind.RELEASED, {})
 
     def _end_pulling(self) -> Deferred[None]:
         # What backends have sent until now is forwarded, too.
         self._node.pull.drain()
+        self._send_late_ids()
         return self._close_when_sent()
 
     def _close_when_sent(self) -> Deferred[None]:
@@ -217,6 +179,9 @@ class HandingOver(Listener):
             self._broker.follow(publication_of(record))
         elif record.kind == Kind.TAKEN and self._phase is Phase.ENDING:
             self._move(Phase.FORWARDING)
+            self._stop_watching()
+            if self._backplane is not None:
+                self._backplane.cut.leave()
             seconds = self._reactor.seconds() - self._begun
             _log.info(
                 "handed over {sessions} sessions in {seconds:.2f} s, with {publications} "
@@ -293,6 +258,16 @@ class HandingOver(Listener):
         values = publication_values(publication)
         values["source"] = None if source is None else source.value
         self._send(Kind.PUSH, values, (publication.payload,))
+        if not self._ids_follow:
+            self._ids_follow = True
+            self._reactor.callLater(0, self._send_late_ids)
+
+    def _send_late_ids(self) -> None:
+        """Tell the ids of late pushes, which their senders may send again to the other node."""
+        self._ids_follow = False
+        is_told = self._phase in (Phase.ENDING, Phase.FORWARDING)
+        if is_told and (known := self._known_pushes.take_rest()):
+            self._send(Kind.KNOWN_PUSHES, {"pushes": known})
 
     # Steps.
 
@@ -358,11 +333,14 @@ class HandingOver(Listener):
     def _end(self) -> None:
         """Tell the rest; the other node publishes from now on."""
         broker = self._broker
+        self._before_end()
         self._slices.end_late()
         if broker.presence is not None:
             broker.presence.publish_pending()
-        # Closes the database, which the other node opens next.
-        broker.stop()
+        token = self._expect_cut()
+        if not token:
+            # Closes the database, which the other node opens next.
+            broker.stop()
         broker.fanout.end_batch()
         self._stream.send(Kind.KNOWN_PUSHES, {"pushes": self._known_pushes.take_rest()})
         values = {
@@ -372,16 +350,50 @@ class HandingOver(Listener):
             "budgets": self._websocket.snapshot_budgets(),
             "sessions": len(self._slices),
             "staying": len(self._websocket.connections),
+            "cut": token,
+            "releases": True,
         }
         if broker.presence is not None:
             broker.presence.stop()
-        self._stop_watching()
+        if not token:
+            self._stop_watching()
         broker.divert(self._on_late_push)
         self._move(Phase.ENDING)
         self._stream.send(Kind.END, values)
 
+    def _expect_cut(self) -> str:
+        """Go on to tell what the bus brings, until the other node gets it as well.
+
+        :returns: names the marker up to which this is so; "" without a bus.
+        """
+        backplane = self._backplane
+        if backplane is None or not backplane.bus.is_joined:
+            return ""
+        token = token_hex(8)
+        backplane.cut.expect(token, self._on_cut)
+        return token
+
+    def _on_cut(self) -> None:
+        if self._phase is Phase.ENDING:
+            self._stop_watching()
+            self._send_cut(self._reactor.seconds() + OUTCOME_SECONDS)
+
+    def _send_cut(self, until: float) -> None:
+        """Send the cut, once publications that were under way at END have been counted.
+
+        :param until: when it is sent in any case.
+        """
+        backplane = self._backplane
+        if self._phase is not Phase.ENDING or backplane is None:
+            return
+        if backplane.without_outcome and self._reactor.seconds() < until:
+            self._next_step = self._reactor.callLater(LOOK_SECONDS, self._send_cut, until)
+            return
+        self._send_late_ids()
+        self._stream.send(Kind.CUT, {"ledger": self._broker.ledger.snapshot()})
+
     def _move(self, phase: Phase) -> None:
-        self._phase = moved(_MOVES, self._phase, phase)
+        self._phase = moved(MOVES, self._phase, phase)
 
 
 def _nothing() -> None:

@@ -45,6 +45,9 @@ class MovedPeer:
         self._send(Kind.IDENTITY, values)
         return False
 
+    def on_gap(self, topic: str) -> None:
+        """Do nothing: the client sees the gap by positions, if it sees them."""
+
     def end(self, reason: CloseReason, detail: str = "") -> None:
         """End the session in the other node."""
         if self.ended is None:

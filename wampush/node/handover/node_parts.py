@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wampush.edges.acknowledged_pushes import AcknowledgedPushes
     from wampush.edges.websocket.server import WebSocketEdge
     from wampush.edges.zeromq.pull_sockets import PullSockets
+    from wampush.node.backplane import NodeBackplane
     from wampush.node.monitoring.replacements import Replacements
 
 
@@ -47,6 +48,10 @@ class Parts(Protocol):
     @property
     def replacements(self) -> Replacements:
         """Counts what has become of sessions."""
+
+    @property
+    def backplane(self) -> NodeBackplane | None:
+        """Joins the node to others; None for a single node."""
 
     def open_journal(self) -> None:
         """Open the store of durable topics, which the other node has closed.

@@ -11,7 +11,7 @@ from typing import Any
 from wampush.broker.history.journal import StoredRow, StoredTopic
 from wampush.broker.history.memory_history import KeptTopic
 from wampush.broker.history.stored_audience import audience_from, audience_text
-from wampush.broker.publication import EVERYONE, Audience, Position, Publication
+from wampush.broker.publication import EVERYONE, Audience, Position, Publication, PushKey
 from wampush.node.handover.records import Record, StreamBroken
 
 
@@ -24,6 +24,8 @@ def publication_values(publication: Publication) -> dict[str, Any]:
         values["position"] = [publication.position.epoch, publication.position.offset]
     if publication.further_topics:
         values["further_topics"] = list(publication.further_topics)
+    if publication.push is not None:
+        values["push"] = list(publication.push)
     return values
 
 
@@ -33,7 +35,7 @@ def publication_of(record: Record) -> Publication:
     :raises StreamBroken: it is none.
     """
     values = record.values
-    position = values.get("position")
+    position, push = values.get("position"), values.get("push")
     try:
         return Publication(
             values["topic"],
@@ -41,6 +43,7 @@ def publication_of(record: Record) -> Publication:
             _audience_of(values.get("audience")),
             None if position is None else Position(*position),
             tuple(values.get("further_topics") or ()),
+            None if push is None else PushKey(*push),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise StreamBroken(f"this is no publication: {values!r}") from error

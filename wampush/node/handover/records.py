@@ -54,7 +54,8 @@ class Kind(IntEnum):
     IDENTITY = 6
     #: A session that has moved ends.
     END_SESSION = 7
-    #: Everything has been told; from now on, the reader publishes.
+    #: Everything has been told, but for what the bus brings before the marker of the cut, if the
+    #: header names one. From now on, the reader publishes.
     END = 8
     #: A push that the writer has received after that.
     PUSH = 9
@@ -62,6 +63,11 @@ class Kind(IntEnum):
     TAKEN = 10
     #: Ids of pushes that are published already.
     KNOWN_PUSHES = 11
+    #: After END: everything that the bus has brought before the marker of the cut has been told.
+    CUT = 12
+    #: After END: no backend is connected to the writer over ZeroMQ any more, and all their pushes
+    #: have been told. END says whether it comes.
+    RELEASED = 13
 
 
 class Record(NamedTuple):

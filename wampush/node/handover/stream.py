@@ -71,6 +71,7 @@ class RecordStream:
         self._outgoing: deque[_Outgoing] = deque()
         self._received: deque[int] = deque()
         self._is_open = True
+        self._is_paused = False
         #: Bytes that wait to be sent.
         self.backlog = 0
 
@@ -96,6 +97,24 @@ class RecordStream:
         self._outgoing.append(_Outgoing(data, sockets))
         self.backlog += len(data)
         self._reactor.addWriter(self)
+
+    def pause(self) -> None:
+        """Take no record after the current one, until :meth:`resume`."""
+        if self._is_open:
+            self._is_paused = True
+            self._reactor.removeReader(self)
+
+    def resume(self) -> None:
+        """Take records again from the next turn on, first those that have come before."""
+        if self._is_paused and self._is_open:
+            self._is_paused = False
+            self._reactor.callLater(0, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._is_open and not self._is_paused:
+            self._read(b"")
+        if self._is_open and not self._is_paused:
+            self._reactor.addReader(self)
 
     def close(self) -> None:
         """End the stream once; the listener is not notified."""
@@ -185,7 +204,7 @@ class RecordStream:
         try:
             for record in self._reader.feed(data):
                 self._listener.on_record(record, self._take)
-                if not self._is_open:
+                if self._is_paused or not self._is_open:
                     return
         except StreamBroken as error:
             self._break(str(error))

@@ -29,6 +29,7 @@ from wampush.edges.websocket.transfer.connection_state import (
 )
 from wampush.errors import CloseReason, OperatorError, PublicationRefused
 from wampush.known_fields import known_fields
+from wampush.node.handover.held_sources import HeldSources
 from wampush.node.handover.publications import history_of, publication_of, publication_values
 from wampush.node.handover.records import VERSION, Kind, Record, StreamBroken
 from wampush.node.handover.stream import Listener, RecordStream
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 
 _log = Logger(namespace="wampush.handover")
 
+#: Seconds for both nodes to agree on what is whose business at the bus. The link is there by then,
+#: or nearly; the parent has more patience than that.
+CUT_SECONDS: Final = 3.0
+#: What has to come before this node may begin.
+_MARKER: Final = "the marker at the bus"
+_OLD_PROCESS: Final = "the old process's record about it"
 #: Connections that begin to be read in one reactor turn.
 BEGIN_PER_TURN: Final = 500
 
@@ -86,6 +93,7 @@ class TakingOver(Listener):
 
     def __init__(self, stream_socket: socket.socket, node: Parts, reactor: Any) -> None:
         self._broker = node.broker
+        self._backplane = node.backplane
         self._requests = node.requests
         self._websocket = node.websocket
         self._open_journal = node.open_journal
@@ -93,6 +101,8 @@ class TakingOver(Listener):
         self._pushes = node.acknowledged_pushes
         self._reactor = reactor
         self._stream = RecordStream(stream_socket, reactor, self)
+        self._backpressure = node.backpressure
+        self._backpressure.call_when_ready(self._on_ready)
         self._arrivals: deque[Arrival] = deque()
         # What this node has wanted to publish before it may.
         self._own: list[tuple[Source | None, Publication]] = []
@@ -101,6 +111,12 @@ class TakingOver(Listener):
         self._is_greeted = self._has_everything = self._is_over = False
         self._done: Deferred[TakenOver] = Deferred()
         self._stop_watching: Callable[[], None] = _nothing
+        # Says what the other one knows, once it has told it.
+        self._end: Record | None = None
+        self._patience: Any = None
+        self._sources = HeldSources(node.backpressure, reactor)
+        # What is missing before it can begin.
+        self._awaited: set[str] = set()
         self._handlers: Final[Mapping[int, Callable[[Record], None]]] = {
             Kind.HELLO: self._on_hello,
             Kind.HISTORY: self._on_history,
@@ -109,6 +125,8 @@ class TakingOver(Listener):
             Kind.IDENTITY: self._on_identity,
             Kind.END_SESSION: self._on_end_session,
             Kind.END: self._on_end,
+            Kind.CUT: self._on_cut,
+            Kind.RELEASED: lambda _: self._sources.release(),
             Kind.PUSH: self._on_push,
             Kind.KNOWN_PUSHES: self._on_known_pushes,
         }
@@ -123,6 +141,10 @@ class TakingOver(Listener):
         self._broker.divert(self._keep_own)
         if self._broker.presence is not None:
             self._broker.presence.hold()
+        if self._backplane is not None:
+            # It follows the topics of the sessions as these arrive.
+            self._backplane.cut.begin()
+            self._backplane.start()
         self._stream.start()
         return self._done
 
@@ -147,6 +169,13 @@ class TakingOver(Listener):
         handler = self._handlers.get(record.kind)
         if handler is not None:
             handler(record)
+        if self._backpressure.clients_behind:
+            # As any source of pushes: the other node notices when much waits for this one.
+            self._stream.pause()
+
+    def _on_ready(self) -> None:
+        if not self._backpressure.clients_behind:
+            self._stream.resume()
 
     def on_drained(self) -> None:
         """Do nothing: little is sent."""
@@ -156,10 +185,13 @@ class TakingOver(Listener):
         self._is_over = True
         if self._has_everything:
             self._stop_watching()
+            self._sources.release()
             _log.info("the old process forwards nothing any more: {problem}", problem=problem)
             return
         for arrival in self._arrivals:
             arrival.connection.drop(CloseReason.MOVE_FAILED)
+        self._end = None
+        self._stop_waiting()
         self._arrivals.clear()
         self._done.errback(Failure(TakeOverFailed(problem, self._sessions)))
 
@@ -235,11 +267,54 @@ class TakingOver(Listener):
     # The begin of this node's own work.
 
     def _on_end(self, record: Record) -> None:
-        values, broker = record.values, self._broker
+        """Begin; but first, both nodes have to agree on what is whose business at the bus."""
         try:
             self._open_journal()
         except OperatorError as error:
             raise StreamBroken(str(error)) from error
+        self._end = record
+        token = str(record.values.get("cut") or "")
+        if self._backplane is None or not token:
+            self._go_on()
+            return
+        self._awaited = {_MARKER, _OLD_PROCESS}
+        self._patience = self._reactor.callLater(CUT_SECONDS, self._on_no_cut, "in time")
+        self._backplane.cut.mark(
+            token,
+            on_reached=lambda: self._on_cut_at(_MARKER),
+            on_full=lambda: self._on_no_cut("before too much waited"),
+        )
+
+    def _on_cut(self, record: Record) -> None:
+        if self._end is not None and "ledger" in record.values:
+            values = {**self._end.values, "ledger": record.values["ledger"]}
+            self._end = self._end._replace(values=values)
+        self._on_cut_at(_OLD_PROCESS)
+
+    def _on_cut_at(self, place: str) -> None:
+        self._awaited.discard(place)
+        if not self._awaited:
+            self._go_on()
+
+    def _on_no_cut(self, when: str) -> None:
+        _log.warn(
+            "{missing} has not come {when}; events of topics without history may be lost, double "
+            "or in another order at this moment",
+            missing=" and ".join(sorted(self._awaited)),
+            when=when,
+        )
+        self._go_on()
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None and self._patience.active():
+            self._patience.cancel()
+
+    def _go_on(self) -> None:
+        record, self._end = self._end, None
+        if record is None:
+            return
+        self._stop_waiting()
+        values, broker = record.values, self._broker
         self._has_everything = True
         broker.ledger.resume(LedgerState(**known_fields(LedgerState, values.get("ledger") or {})))
         counts = known_fields(ReplacementCounts, values.get("replacements") or {})
@@ -249,9 +324,13 @@ class TakingOver(Listener):
         self._websocket.restore_budgets(values.get("budgets") or ())
         resume_node(broker, node_state(values.get("node") or {}))
         broker.divert(None)
+        if values.get("releases"):
+            self._sources.hold()
         self._stream.send(Kind.TAKEN, {"sessions": self._sessions, "lost": self._lost})
         if values.get("staying"):
             self._stop_watching = broker.watch(self._tell)
+        if self._backplane is not None:
+            self._backplane.cut.open()
         own, self._own = self._own, []
         for source, publication in own:
             self._publish(source, publication)

@@ -69,11 +69,14 @@ class LogOutput:
         reactor.addSystemEventTrigger("after", "shutdown", self.writer.finish)
 
 
-def choose_output(twistd: Mapping[str, Any], settings: Settings) -> LogOutput | None:
+def choose_output(
+    twistd: Mapping[str, Any], settings: Settings, worker: int = 0
+) -> LogOutput | None:
     """Return the destination that the options of twistd name.
 
     :param twistd: its options; empty in a program that makes its own service.
     :param settings: all of them.
+    :param worker: the number of the worker, which each line names; 0 where there is one.
     :returns: None where the log is not ours: without options, with ``--logger``, and where twistd
         refuses the options.
     :raises OperatorError: the file of the log cannot be opened.
@@ -81,24 +84,34 @@ def choose_output(twistd: Mapping[str, Any], settings: Settings) -> LogOutput | 
     if not twistd or twistd.get("logger"):
         return None
     if twistd.get("syslog"):
-        return _to_syslog(twistd.get("prefix") or "", settings)
+        return _to_syslog(twistd.get("prefix") or "", settings, worker)
     in_foreground = twistd.get("nodaemon") or twistd.get("debug")
     name = twistd.get("logfile")
     if name == "-" or (in_foreground and not name):
-        return _to_standard_output(settings) if in_foreground else None
-    return _to_file(name or _DEFAULT_FILE, settings)
+        return _to_standard_output(settings, worker) if in_foreground else None
+    return _to_file(name or _DEFAULT_FILE, settings, worker)
 
 
 def _output(
-    write: Write, settings: Settings, text: Callable[[LogEvent], str], *, is_terminal: bool = False
+    write: Write,
+    settings: Settings,
+    text: Callable[[LogEvent, int], str],
+    worker: int,
+    *,
+    is_terminal: bool = False,
 ) -> LogOutput:
     """Return an output.
 
-    :param text: makes the line of an event that people read.
+    :param text: makes the line of an event that people read; takes the worker, too.
+    :param worker: see :func:`choose_output`.
     :param is_terminal: whether ``log.format`` "auto" means people.
     """
     chosen = settings.log.format
-    line_of = json_line if chosen == "json" or (chosen == "auto" and not is_terminal) else text
+    is_json = chosen == "json" or (chosen == "auto" and not is_terminal)
+    form = json_line if is_json else text
+
+    def line_of(event: LogEvent) -> str:
+        return form(event, worker)
 
     def report(lost: int) -> None:
         event = _lost(lost)
@@ -129,7 +142,7 @@ def _lost(count: int) -> LogEvent:
     }
 
 
-def _to_standard_output(settings: Settings) -> LogOutput | None:
+def _to_standard_output(settings: Settings, worker: int) -> LogOutput | None:
     try:
         descriptor = sys.stdout.fileno()
     except (AttributeError, OSError, ValueError):
@@ -139,6 +152,7 @@ def _to_standard_output(settings: Settings) -> LogOutput | None:
         lambda line, _: write_all(descriptor, line),
         settings,
         text_line,
+        worker,
         is_terminal=os.isatty(descriptor),
     )
 
@@ -160,7 +174,7 @@ def write_all(descriptor: int, text: str) -> None:
             poll.poll()
 
 
-def _to_syslog(prefix: str, settings: Settings) -> LogOutput:
+def _to_syslog(prefix: str, settings: Settings, worker: int) -> LogOutput:
     syslog.openlog(prefix)
 
     def write(text: str, event: LogEvent) -> None:
@@ -168,10 +182,10 @@ def _to_syslog(prefix: str, settings: Settings) -> LogOutput:
         for line in text.splitlines():
             syslog.syslog(_PRIORITIES[level.name], line)
 
-    return _output(write, settings, text_without_time)
+    return _output(write, settings, text_without_time, worker)
 
 
-def _to_file(name: str, settings: Settings) -> LogOutput:
+def _to_file(name: str, settings: Settings, worker: int) -> LogOutput:
     try:
         file = LogFile.fromFullPath(name)
     except OSError as error:
@@ -180,7 +194,7 @@ def _to_file(name: str, settings: Settings) -> LogOutput:
             "file in a folder that this user may write to"
         ) from error
 
-    output = _output(lambda line, _: file.write(line), settings, text_line)
+    output = _output(lambda line, _: file.write(line), settings, text_line, worker)
     if not signal.getsignal(signal.SIGUSR1):
         signal.signal(signal.SIGUSR1, lambda *_: output.writer.submit(file.rotate))
     return output

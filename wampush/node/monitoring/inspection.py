@@ -14,7 +14,7 @@ from wampush.broker.ledger import RefusedHandshake, RefusedInput
 from wampush.broker.requests.handler import RequestHandler
 from wampush.broker.requests.refusals import origin_of
 from wampush.broker.subscriber import Subscriber
-from wampush.errors import CloseReason
+from wampush.speedups import ACTIVE
 
 #: How long a page may ask why its handshake was refused, in seconds.
 _REFUSAL_SECONDS: Final = 10.0
@@ -27,6 +27,7 @@ class Inspection:
     :param connections: returns the number of connections to the WebSocket listeners.
     :param redis: returns the state of each Redis source.
     :param webhooks: returns the state of the webhooks; None where none are configured.
+    :param backplane: returns the state of the link to other nodes; None for a single node.
     """
 
     def __init__(
@@ -36,23 +37,34 @@ class Inspection:
         connections: Callable[[], int],
         redis: Callable[[], Sequence[Mapping[str, object]]],
         webhooks: Callable[[], Mapping[str, object]] | None,
+        backplane: Callable[[], Mapping[str, object]] | None = None,
     ) -> None:
         self._requests = requests
         self._broker = requests.broker
-        self._connections = connections
         self._redis = redis
         self._webhooks = webhooks
+        self._backplane = backplane
+        #: Returns the number of connections to the WebSocket listeners.
+        self.connections: Final = connections
+
+    def topic_count(self) -> int:
+        """Return the number of topics with subscribers."""
+        return self._broker.subscriptions.topic_count
 
     def status(self) -> Mapping[str, object]:
         """Return the counts for a health check."""
+        threads = self._broker.fanout.send_threads
         return {
             "sessions": len(self._broker.sessions),
             "topics": self._broker.subscriptions.topic_count,
-            "connections": self._connections(),
+            "connections": self.connections(),
             "refusals": self._broker.ledger.refusals(),
             "ends": self._broker.ledger.ends(),
+            "backplane": None if self._backplane is None else self._backplane(),
             "redis_sources": self._redis(),
             "webhooks": None if self._webhooks is None else self._webhooks(),
+            "speedups": ACTIVE,
+            "send_threads": 1 if threads is None else threads.active,
         }
 
     def refusals(self) -> list[Mapping[str, object]]:
@@ -117,18 +129,6 @@ class Inspection:
         :returns: a function that ends this.
         """
         return self._broker.watch(lambda each: on_event(each.topic, each.payload))
-
-    def end_session(self, session_id: str) -> bool:
-        """End a session; return whether there was an open one with this id."""
-        subscriber = self._broker.sessions.get(session_id)
-        if subscriber is None or subscriber.peer is None or subscriber.peer.ended is not None:
-            return False
-        subscriber.peer.end(CloseReason.ENDED_BY_OPERATOR)
-        return True
-
-    def end_user_sessions(self, user: str) -> int:
-        """End all sessions of a user; return how many."""
-        return self._broker.end_user_sessions(user, CloseReason.ENDED_BY_OPERATOR)
 
     def _summary(self, session_id: str) -> Mapping[str, object]:
         subscriber = self._broker.sessions[session_id]

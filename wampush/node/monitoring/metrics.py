@@ -18,8 +18,10 @@ from wampush.broker.history.replays import REPLAY
 from wampush.broker.ledger import PUSH_SOURCES, Source
 from wampush.choices import SlowClient
 from wampush.errors import CloseReason
+from wampush.node.monitoring.backplane_metrics import BACKPLANE_METRICS
 from wampush.node.monitoring.metric import Histogram, Metric, MetricKind, Samples
 from wampush.node.monitoring.node_state import NodeState
+from wampush.node.monitoring.nodes_metrics import NODES_METRICS
 
 
 def _single(read: Callable[[NodeState], float]) -> Callable[[NodeState], Samples]:
@@ -60,7 +62,7 @@ def _sessions_moved(state: NodeState) -> Samples:
 
 
 def _of_durable(read: Callable[[DurablePublishing], float]) -> Callable[[NodeState], Samples]:
-    return lambda state: [((), read(each) if (each := state.broker.durable) else 0.0)]
+    return lambda state: [((), read(each) if (each := state.durable) else 0.0)]
 
 
 def _of_history(read: Callable[[MemoryHistory], float]) -> Callable[[NodeState], Samples]:
@@ -85,6 +87,13 @@ METRICS: Final = (
         ("version",),
         "Always 1; the version is in the label.",
         lambda _: [((__version__,), 1)],
+    ),
+    Metric(
+        "wampush_worker_info",
+        MetricKind.GAUGE,
+        ("worker", "workers"),
+        "Always 1; which of the workers of the server has answered is in the labels.",
+        lambda state: [((str(state.worker), str(state.workers)), 1)],
     ),
     Metric(
         "wampush_ready",
@@ -367,6 +376,8 @@ METRICS: Final = (
         "1 while every source in this Redis is connected, otherwise 0.",
         _redis_connected,
     ),
+    *NODES_METRICS,
+    *BACKPLANE_METRICS,
     Histogram(
         "wampush_push_to_flush_seconds",
         "Time from the arrival of pushes until their events were handed to the sockets.",

@@ -19,11 +19,13 @@ class Readiness:
 
     :param serving: whether it drains or stops.
     :param parts: the parts of the node by name, in the order in which they are shown.
+    :param worker: the number of this one of several workers.
     """
 
-    def __init__(self, serving: Serving, parts: Mapping[str, Problems]) -> None:
+    def __init__(self, serving: Serving, parts: Mapping[str, Problems], worker: int = 1) -> None:
         self._serving = serving
         self._parts = dict(parts)
+        self._worker = worker
 
     @property
     def parts(self) -> Collection[str]:
@@ -47,7 +49,7 @@ class Readiness:
             status = state.value
         else:
             status = "ready" if all(each["ready"] for each in members) else "not-ready"
-        return {"status": status, "parts": members}
+        return {"status": status, "worker": self._worker, "parts": members}
 
     def by_part(self) -> Mapping[str, bool]:
         """Return whether all members of each part are ready."""

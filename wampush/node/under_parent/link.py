@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections import Counter
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -70,6 +70,8 @@ class ParentLink:
         self._reactor: Any = None
         self._handlers: Handlers | None = None
         self._beat: Any = None
+        #: Take messages of kinds that are not about this node alone.
+        self._takers: dict[str, Callable[[Message], object]] = {}
         #: How often each address was asked for.
         self._asked: Counter[tuple[str, str]] = Counter()
 
@@ -157,6 +159,7 @@ class ParentLink:
             "ready": process.ready_timeout,
             "hang": process.hang_timeout,
             "drain": process.drain,
+            "workers": process.workers,
         }
         answer = self._ask("hello", "role", hand_over=version, limits=limits)
         return answer.fields.get("takes_over") is True
@@ -213,6 +216,17 @@ class ParentLink:
         """
         self._send("reloaded", {"changed": changed[:MAX_TEXT], "problem": problem[:MAX_TEXT]})
 
+    def take(self, kind: str, handler: Callable[[Message], object]) -> None:
+        """Have a function take the messages of a kind that this class does not know."""
+        self._takers[kind] = handler
+
+    def say(self, kind: str, fields: Mapping[str, object], descriptors: Sequence[int] = ()) -> None:
+        """Send a message of such a kind.
+
+        :param descriptors: are sent as copies.
+        """
+        self._send(kind, fields, descriptors)
+
     def close(self) -> None:
         """Say and hear nothing any more."""
         if self._beat is not None and self._beat.active():
@@ -266,6 +280,8 @@ class ParentLink:
             handlers.reload()
         elif message.kind == "outcome":
             handlers.note_outcome(message.text("of"), message.fields.get("is_done") is True)
+        elif (take := self._takers.get(message.kind)) is not None:
+            take(message)
 
     def _on_gone(self) -> None:
         handlers = self._handlers
@@ -284,10 +300,12 @@ class ParentLink:
             # A parent that does not run will see those that wait; that it is gone shows in reading.
             return
 
-    def _send(self, kind: str, fields: Mapping[str, object]) -> None:
+    def _send(
+        self, kind: str, fields: Mapping[str, object], descriptors: Sequence[int] = ()
+    ) -> None:
         if self._channel.fileno() < 0:
             return
         try:
-            self._channel.send(kind, fields)
+            self._channel.send(kind, fields, descriptors=descriptors)
         except ConnectionError as error:
             _log.error("the parent process cannot be reached: {error}", error=error)

@@ -8,10 +8,13 @@ from typing import Any
 
 import orjson
 import pytest
+from twisted.logger import capturedLogs
 
 from tests.edges.websocket.in_memory import MemoryNode, masked, request
-from tests.support.two_nodes import DEFLATE, TwoNodes, two_nodes
+from tests.support.two_nodes import DEFLATE, Client, TestNode, TwoNodes, two_nodes
 from wampush.broker.transfer.session_transfer import SessionState
+from wampush.config.tables.log import LogSettings
+from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.admission import TicketState
 from wampush.edges.websocket.connection import Connection
 from wampush.edges.websocket.transfer.connection_state import (
@@ -94,6 +97,42 @@ def test_a_connection_with_all_it_has_goes_on() -> None:
         assert client.events("u") == [1]
 
 
+def pass_time(nodes: TwoNodes, node: TestNode, client: Client, seconds: int) -> None:
+    for _ in range(seconds):
+        node.reactor.advance(1.0)
+        nodes.settle(node, client)
+
+
+def test_a_ping_is_due_when_it_would_be_without_the_move() -> None:
+    settings = WebSocketSettings(ping_interval=30.0, silence_timeout=60.0)
+    with two_nodes(websocket=settings) as nodes:
+        client = nodes.client()
+        pass_time(nodes, nodes.old, client, 20)
+        move(nodes, depart(only_connection(nodes))).begin()
+        pass_time(nodes, nodes.new, client, 8)
+        assert client.pings == []
+        pass_time(nodes, nodes.new, client, 4)
+        assert len(client.pings) == 1
+
+
+def test_a_client_that_was_silent_for_longer_is_pinged_before_it_is_judged() -> None:
+    settings = WebSocketSettings(ping_interval=30.0, silence_timeout=60.0)
+    with two_nodes(websocket=settings) as nodes:
+        client = nodes.client()
+        for _ in range(58):
+            # The client does not read the ping.
+            nodes.old.reactor.advance(1.0)
+        departure = depart(only_connection(nodes))
+        assert departure.state.silent > settings.ping_interval
+        arrival = move(nodes, departure)
+        nodes.settle(nodes.new, client)
+        client.pings.clear()
+        arrival.begin()
+        pass_time(nodes, nodes.new, client, 3)
+        assert client.pings
+        assert not client.is_ended
+
+
 def test_a_handshake_goes_on() -> None:
     with two_nodes() as nodes:
         client = nodes.socket()
@@ -174,3 +213,47 @@ def test_a_client_that_is_gone_does_not_arrive() -> None:
         with pytest.raises(OSError, match="not connected"):
             nodes.new.node.websocket.arrive(descriptor, state, memoryview(b""))
         assert nodes.new.node.websocket.connections == set()
+
+
+def test_the_access_log_has_one_line_with_the_bytes_of_both_processes() -> None:
+    with two_nodes(log=LogSettings(access=True)) as nodes, capturedLogs() as events:
+        client = nodes.client(topics=["t"])
+        sent = client.received
+        connection = only_connection(nodes)
+        assert connection.ticket is not None
+        assert connection.ticket.record is not None
+        received = connection.ticket.record.received
+        message = masked(b'[5,"u"]')
+        client.send(message[:5])
+        nodes.settle(nodes.old)
+        arrival = move(nodes, depart(connection))
+        arrival.begin()
+        client.send(message[5:])
+        nodes.settle(nodes.new, client)
+        nodes.new.publish("u", 1)
+        nodes.settle(nodes.new, client)
+        assert client.events("u") == [1]
+        assert client.received > sent
+        client.end.close()
+        nodes.clients.remove(client)
+        nodes.settle(nodes.new)
+        (event,) = (each for each in events if each["log_namespace"] == "wampush.access")
+        assert (event["request"], event["reason"]) == ("WebSocket /", "peer-lost")
+        assert event["session"] == client.session_id
+        assert event["sent"] == client.received
+        assert event["received"] == received + len(message)
+
+
+def test_the_access_log_has_a_line_for_a_client_that_has_gone_on_the_way() -> None:
+    with two_nodes(log=LogSettings(access=True)) as nodes, capturedLogs() as events:
+        nodes.client()
+        departure = depart(only_connection(nodes))
+        departure.socket.close()
+        state = connection_state(orjson.loads(orjson.dumps(departure.state)))
+        with pytest.raises(OSError):
+            nodes.new.node.websocket.arrive(
+                os.open(os.devnull, os.O_RDONLY), state, memoryview(b"")
+            )
+        nodes.settle(nodes.new)
+        (event,) = (each for each in events if each["log_namespace"] == "wampush.access")
+        assert (event["request"], event["reason"]) == ("WebSocket /", "peer-lost")

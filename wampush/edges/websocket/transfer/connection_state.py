@@ -28,7 +28,6 @@ from wampush.edges.websocket.conversation import movable
 from wampush.edges.websocket.lifecycle import State
 from wampush.edges.websocket.opening_handshake import OpeningHandshake
 from wampush.edges.websocket.outboxes import SocketOutbox
-from wampush.edges.websocket.shared_parts import SharedParts
 from wampush.known_fields import known_fields
 from wampush.net import moving_sockets
 
@@ -52,6 +51,7 @@ class ConnectionState:
     :param is_local: whether the client is on this machine, and not a page of another host.
     :param ticket: what the connection counts for.
     :param window_bits: of the compression that was agreed; None for none.
+    :param silent: seconds for which the client has not been heard.
     :param unread: bytes of the client.
     :param chunks: bytes of each chunk that waits for the client.
     :param latest: see :class:`~wampush.broker.delivery.waiting.Waiting`.
@@ -64,6 +64,7 @@ class ConnectionState:
     is_local: bool = False
     ticket: TicketState | None = None
     window_bits: int | None = None
+    silent: float = 0.0
     unread: int = 0
     chunks: Sequence[int] = ()
     latest: Mapping[str, int] = field(default_factory=dict)
@@ -132,6 +133,9 @@ def depart(connection: Connection) -> Departure:
     if outbox is None or ticket is None or conversation is None or outbox.closed:
         raise ValueError("this connection is not ready to move")
     unread = connection.unread() or b""
+    if ticket.record is not None:
+        # They are counted there.
+        ticket.record.received -= len(unread)
     session = conversation.snapshot()
     detached, unsent = _detach(connection)
     waiting = outbox.detach(unsent)
@@ -141,6 +145,7 @@ def depart(connection: Connection) -> Departure:
         is_local=conversation.subscriber is not None and conversation.subscriber.is_local,
         ticket=ticket.snapshot(connection.shared.timer_wheel.seconds),
         window_bits=None if agreement is None else agreement.window_bits,
+        silent=connection.silent_seconds(),
         unread=len(unread),
         chunks=[len(each) for each in waiting.chunks],
         latest=waiting.latest,
@@ -186,7 +191,7 @@ class Arrival(NamedTuple):
 
 
 def arrive(
-    shared: SharedParts[Connection],
+    connection: Connection,
     descriptor: int,
     state: ConnectionState,
     body: memoryview,
@@ -194,13 +199,13 @@ def arrive(
 ) -> Arrival:
     """Go on with a connection of another process; it gets events from now on.
 
-    :param shared: what the connections of this process share.
+    :param connection: a new one.
     :param descriptor: of the socket.
     :param body: the bytes that belong to the state.
     :param reactor: watches the socket.
     :raises OSError: the client is gone; the descriptor is closed.
     """
-    connection = Connection(shared)
+    shared = connection.shared
     transport = moving_sockets.attach(descriptor, connection, reactor)
     unread = bytes(body[: state.unread])
     session, ticket = state.session, state.ticket
@@ -229,7 +234,7 @@ def arrive(
         for topic, positions in behind.items():
             for position in positions:
                 slow_clients.read_later(conversation.subscriber, topic, position)
-    connection.resume(conversation)
+    connection.resume(conversation, state.silent)
     if waits:
         outbox.resume()
     return Arrival(connection, unread, session.requests)

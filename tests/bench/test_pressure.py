@@ -1,0 +1,17 @@
+"""Scenarios of slow clients and of much at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench.scenarios import MAY_TAKE_LONG, output_of
+
+pytestmark = MAY_TAKE_LONG
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    ["stalled", "pressure", "tls", "readers", "crowded"],
+)
+def test_scenario_prints_its_rows(scenario):
+    assert output_of(scenario)

@@ -1,0 +1,1 @@
+"""One seeded simulation of several nodes, a Redis server and clients, in one process."""
