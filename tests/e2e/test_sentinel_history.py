@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,15 +110,24 @@ class Node:
         wait_until(lambda: stopped)
 
 
-def wait_until(holds: Callable[[], object], reached: object = None) -> None:
+def wait_until(holds: Callable[[], object], nodes: Sequence[Node] = ()) -> None:
     """Run the reactor until something holds.
 
-    :param reached: shown if it does not.
+    :param nodes: what has become of their pushes is shown if it does not.
     """
     deadline = time.monotonic() + PATIENCE
     while not holds():
+        reached = "\n".join(f"{each.got} {each.outcomes}" for each in nodes)
         assert time.monotonic() < deadline, reached
         reactor.iterate(0.01)
+
+
+def wait_for_replica(master: RedisServer) -> None:
+    """Wait until a replica has everything."""
+    with master.client() as client:
+        # WAIT waits for what its own client has written before.
+        client.do("SET", "written", "")
+        assert client.do("WAIT", 1, 5000) == 1
 
 
 def isolate(master: RedisServer, replica: RedisServer) -> None:
@@ -149,16 +158,20 @@ def test_after_a_failover_nothing_is_missing_without_notice(
         for node in nodes:
             node.client.subscribe(TOPIC)
         wait_until(lambda: first.is_live and second.is_live)
-        for number in range(1, 6):
-            nodes[number % 2].push(number)
-        wait_until(lambda: len(first.got) == len(second.got) == 5)
-        with master.client() as client:
-            assert client.do("WAIT", 1, 5000) == 1
+
+        def push(numbers: range) -> None:
+            """Push, and wait for the answers; what has none is pushed again to the next master."""
+            for number in numbers:
+                nodes[number % 2].push(number)
+            newest = numbers[-1]
+            wait_until(lambda: len(first.got) == len(second.got) == newest, nodes)
+            wait_until(lambda: len(first.outcomes) + len(second.outcomes) == newest, nodes)
+
+        push(range(1, 6))
+        wait_for_replica(master)
         if lacks_some:
             isolate(master, replica)
-            for number in range(6, 9):
-                nodes[number % 2].push(number)
-            wait_until(lambda: len(first.got) == len(second.got) == 8)
+            push(range(6, 9))
             truth.cut(TOPIC, 5)
         # What is under way when the master ends is kept until there is another one.
         wait_until(lambda: begins_failover(sentinel))
@@ -167,8 +180,7 @@ def test_after_a_failover_nothing_is_missing_without_notice(
             nodes[number % 2].push(number)
         wait_until(lambda: len(first.outcomes) + len(second.outcomes) == (12 if lacks_some else 9))
         expected = [1, 2, 3, 4, 5, *([6, 7, 8] if lacks_some else []), 9, 10, 11, 12]
-        reached = [first.got, second.got]
-        wait_until(lambda: [sorted(each) for each in reached] == [expected, expected], reached)
+        wait_until(lambda: sorted(first.got) == sorted(second.got) == expected, nodes)
         for node in nodes:
             if lacks_some:
                 assert node.is_told
