@@ -73,7 +73,7 @@ class _Transport:
 
 
 class Client:
-    """A client that is open, and does what it is told.
+    """A client that is open, and sends what the benchmark asks for.
 
     :param node: that it is connected to.
     :param counts: whether ``sends`` gets the sizes of what is sent to it.

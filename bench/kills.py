@@ -44,9 +44,9 @@ _TIMEOUT: Final = 10.0
 class _Acknowledged:
     """What a publisher knows.
 
-    :ivar pushes: the number of each push whose position it was told, by epoch and offset.
+    :ivar pushes: the number of each acknowledged push, by the epoch and offset in the answer.
     :ivar sent: how many pushes there were, acknowledged or not.
-    :ivar doubles: positions that were told twice.
+    :ivar doubles: positions that were acknowledged twice.
     :ivar refused: responses that were not expected.
     """
 

@@ -39,7 +39,7 @@ _SETTINGS: Final = "[limits]\nconnections_per_address = 0\n[process]\ndrain = 1\
 #: Seconds before the first upgrade, and between the end of an old process and the next upgrade.
 _BEFORE_SECONDS: Final = 5.0
 _BETWEEN_SECONDS: Final = 1.0
-#: Parts of a run whose latencies are told apart.
+#: Parts of a run whose latencies are reported separately.
 _BEFORE, _MEANWHILE, _BETWEEN = range(3)
 
 _InFront = Callable[[Path, Server, int], AbstractContextManager[Server]]

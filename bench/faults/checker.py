@@ -74,7 +74,7 @@ def _claims(topic: str, segment: Segment, source: str) -> list[tuple[str, Place,
 
 
 def _acknowledged_is_kept(records: Records, allowed: Allowed) -> Iterator[str]:
-    """Check that what publishers were told is stored."""
+    """Check that every acknowledged publication is stored."""
     offsets = {
         topic: {stamp: segment.start + index for index, stamp in enumerate(segment.stamps, 1)}
         for topic, segment in records.stored.items()

@@ -1,6 +1,6 @@
 """Publishers that stamp their events: over HTTP with answers, over ZeroMQ without.
 
-Owns: what they send, and what they are told. Must not import: wampush.
+Owns: what they send, and the answers that they get. Must not import: wampush.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """An event whose publisher was told that it is published.
+    """An event that was acknowledged to its publisher.
 
     :ivar topic: where.
     :ivar stamp: which.

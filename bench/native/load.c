@@ -503,7 +503,7 @@ int main(int argc, char **argv)
 	poller = epoll_create1(0);
 	clients = need(calloc((size_t)opt.clients, sizeof *clients));
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = &stdin_mark};
-	/* A file or /dev/null can not be watched, and never ends a run. */
+	/* A file or /dev/null cannot be watched, and never ends a run. */
 	epoll_ctl(poller, EPOLL_CTL_ADD, 0, &event);
 	uint64_t begun = now_ns(), ready = 0;
 	uint64_t read_at = 0;

@@ -39,7 +39,7 @@ def detach(carrier: Any) -> tuple[socket.socket, bytes]:
     :param carrier: of :func:`carrier_of`.
     :returns: the socket, to be closed only; and what the transport has not sent.
     """
-    # Nothing public tells what a transport has not sent.
+    # Nothing public shows what a transport has not sent.
     unsent = bytes(carrier.dataBuffer[carrier.offset :]) + b"".join(carrier._tempDataBuffer)  # noqa: SLF001
     carrier.producer = None
     carrier.stopReading()

@@ -37,7 +37,7 @@ def use_monotonic_clock(reactor: Any) -> None:
     """Make the timers of a reactor follow the monotonic clock.
 
     By default Twisted's follow the time of day: when that is set back by an hour, every timer
-    fires an hour late. Timers that exist keep their remaining time. What tells the time of day,
+    fires an hour late. Timers that exist keep their remaining time. What gives the time of day,
     such as the expiry of identities and the times in the log, does not ask the reactor.
 
     :param reactor: the real one; the clock of any other, such as one in memory, is left alone.

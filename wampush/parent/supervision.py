@@ -114,7 +114,7 @@ class Supervision:
         self._let_in_alone()
 
     def _let_in_alone(self) -> None:
-        """Tell a node that waits for it that it is alone, once it is."""
+        """Notify a node that waits for it that it is alone, once it is."""
         if len(self.nodes) == 1 and self.nodes[0].waits_alone:
             self.nodes[0].waits_alone = False
             self.nodes[0].send("alone")

@@ -1,6 +1,6 @@
 """Those that watch the parent: twistd's first process, a service manager, the pid file.
 
-Owns: what they are told. Must not import: Twisted; anything of wampush.
+Owns: what is reported to them. Must not import: Twisted; anything of wampush.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Surroundings(Protocol):
-    """What the parent tells those that watch it."""
+    """What the parent reports to those that watch it."""
 
     def on_serving(self, status: str) -> None:
         """Take note that all workers serve, or how many of them do after the first time.

@@ -85,7 +85,7 @@ class RunningServer(Process):
             f"pulling pushes from {self.zmq_address}",
             f"health on {self.http_url}/healthz",
             READY,
-            # From here on the parent does what it is told to.
+            # From here on the parent takes orders.
             *((_SERVING,) if self._has_parent else ()),
         )
 

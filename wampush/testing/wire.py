@@ -115,7 +115,7 @@ class MemoryPeer:
         self.is_local: Final = is_local
         #: Why the server has ended the connection; None while it has not.
         self.ended: CloseReason | None = None
-        #: What it has told the client about that.
+        #: What the client has been sent about that.
         self.detail = ""
         self._on_end = on_end
         self.answers_pings: Final = False

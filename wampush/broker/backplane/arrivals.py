@@ -1,6 +1,6 @@
 """When everything that was published until now has arrived.
 
-Owns: the questions to the bus that tell. Must not import: Twisted, the edges.
+Owns: the questions to the bus that find out. Must not import: Twisted, the edges.
 
 Answers to what a node sends, and messages that come to it, take ways of their own: an answer may
 overtake messages that were sent before it. The confirmation of a channel takes the way of the
@@ -16,7 +16,7 @@ from wampush.broker.backplane.contract import EVERY_NODE, Bus
 
 
 class Arrivals:
-    """Tells when everything has arrived that was published before a question.
+    """Reports when everything has arrived that was published before a question.
 
     :param bus: brings what is published.
     """

@@ -53,7 +53,7 @@ class Control:
         self._handlers[kind] = handler
 
     def watch(self, watcher: LinkWatcher) -> None:
-        """Tell a watcher from now on when this node joins the others and when it has lost them."""
+        """Notify a watcher from now on when this node joins the others and when it loses them."""
         self._watchers.append(watcher)
 
     def send(self, kind: str, payload: bytes, to: str = "", on_sent: OnSent | None = None) -> None:
@@ -80,12 +80,12 @@ class Control:
             handler(message)
 
     def on_joined(self) -> None:
-        """Tell the watchers."""
+        """Notify the watchers."""
         for each in self._watchers:
             each.on_joined()
 
     def on_left(self, problem: str) -> None:
-        """Tell the watchers."""
+        """Notify the watchers."""
         for each in self._watchers:
             each.on_left(problem)
 

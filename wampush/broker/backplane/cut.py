@@ -6,9 +6,9 @@ and what waits. Must not import: Twisted, the edges.
 While a process hands its sessions over, both follow what these are subscribed to. The new one sends
 a marker over the bus as soon as it follows everything. All messages of the bus come to both in the
 same order, so that the marker divides them: those before it are the business of the old process,
-which tells the new one of them; those after it are the new one's. What the new one gets after the
-marker waits until it has been told of everything before. So each publication is delivered once, and
-in its order.
+which forwards them to the new one; those after it are the new one's. What the new one gets after
+the marker waits until it has received everything before it. So each publication is delivered once,
+and in its order.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ class CutState(Enum):
 
     #: This process delivers it.
     HERE = "here"
-    #: The old process delivers it, and tells this one of it.
+    #: The old process delivers it, and forwards it to this one.
     BEFORE = "before"
-    #: It waits until this process has been told of everything before.
+    #: It waits until this process has received everything before it.
     HELD = "held"
     #: The new process delivers it.
     LEFT = "left"
@@ -105,7 +105,7 @@ class Cut:
     # The new process.
 
     def begin(self) -> None:
-        """Leave what comes to the old process, which tells of it."""
+        """Leave what comes to the old process, which forwards it."""
         self._move(CutState.BEFORE)
 
     def mark(

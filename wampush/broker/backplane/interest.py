@@ -42,7 +42,7 @@ class Interest:
         self._waiting: dict[str, list[Callable[[], None]]] = {}
         #: Topics whose time after the last holder runs.
         self._leaving: set[str] = set()
-        #: Tells when everything has arrived.
+        #: Reports when everything has arrived.
         self.arrivals: Final = Arrivals(bus)
 
     def __len__(self) -> int:

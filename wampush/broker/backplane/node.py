@@ -82,14 +82,14 @@ class BackplaneNode:
         self.cut.look()
 
     def on_joined(self) -> None:
-        """Tell the parts."""
+        """Notify the parts."""
         if self._kept is not None:
             self._kept.on_joined()
         self._control.on_joined()
         self.cut.look()
 
     def on_left(self, problem: str) -> None:
-        """Tell the parts; what is under way is delivered here."""
+        """Notify the parts; what is under way is delivered here."""
         self._interest.on_left()
         # First what was published before the loss: requests that go on now may publish, too.
         if self._kept is not None:

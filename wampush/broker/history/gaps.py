@@ -6,7 +6,7 @@ Must not import: Twisted, the edges.
 A user here is also a browser whose user is not known; see ``visitors``.
 
 A ping carries a mark, and the pong with the same mark proves that everything sent before has
-arrived. Nothing tells which of a user's sessions a new one replaces, if any, and one that looks
+arrived. Nothing shows which of a user's sessions a new one replaces, if any, and one that looks
 open may be gone already. So a new session continues at the smallest position of all of them: it may
 get events twice, but misses none.
 """

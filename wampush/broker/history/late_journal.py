@@ -37,7 +37,7 @@ class LateJournal:
             step(self._journal)
 
     def load(self) -> Iterator[StoredTopic]:
-        """Yield nothing: the other process tells what is stored."""
+        """Yield nothing: the other process sends what is stored."""
         return iter(())
 
     def start(self, on_written: Callable[[Sequence[Outcome]], None]) -> None:

@@ -33,7 +33,7 @@ class Comparison(NamedTuple):
     :ivar goes_on: whether what comes after the node's position can simply be added.
     :ivar must_renew: whether the epoch has to end, because its positions are ambiguous.
     :ivar new_after: the offset at the store after which events are new to the node; None where
-        nobody can tell.
+        that is not known.
     :ivar is_lossless: whether the node has missed nothing but what is new.
     """
 

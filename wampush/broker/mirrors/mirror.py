@@ -171,7 +171,7 @@ class Mirror:
         )
 
     def covers(self, since: Position | None) -> bool:
-        """Return whether it can be told here what a client has missed."""
+        """Return whether this node knows what a client has missed."""
         known = self.known
         if known is None or self.reload is not None:
             return False

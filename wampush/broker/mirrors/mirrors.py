@@ -128,9 +128,9 @@ class Mirrors:
                 self._idle.note(topic)
 
     def adopt(self) -> None:
-        """Go on with the topics that another process has followed, and has told everything of.
+        """Go on with the topics that another process has followed, and has sent everything of.
 
-        What it has told goes up to the positions in the history, so that what has come since is a
+        What it has sent goes up to the positions in the history, so that what has come since is a
         hole like any other one.
         """
         for topic in self._history.topics:
@@ -251,7 +251,7 @@ class Mirrors:
         return None
 
     def on_told(self, publication: Publication) -> bool:
-        """Take an event of which another process has told, and which the link brings as well.
+        """Take an event that another process has forwarded, and that the link brings as well.
 
         :returns: whether its topic is followed here, so that nothing else is to be done.
         """
@@ -321,7 +321,7 @@ class Mirrors:
             elif mirror.has(arrival):
                 self.dropped += 1
             else:
-                # What it tells of is read; nothing is believed of it but that there is something.
+                # What it announces is read; nothing is believed of it but that there is something.
                 must_read = True
                 mirror.drop_held()
         uncertain = [

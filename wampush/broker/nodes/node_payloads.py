@@ -40,7 +40,7 @@ class Beat:
     :param sequence: how many changes of its people it has sent.
     :param name: for people who read logs and metrics.
     :param version: of wampush.
-    :param watched: patterns of the topics whose occupation its applications are told of.
+    :param watched: patterns of the topics whose occupation is reported to its applications.
     :param figures: numbers about the node, by name.
     :param is_new: whether it wants to know at once which nodes are there.
     """

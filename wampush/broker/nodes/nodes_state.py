@@ -1,4 +1,4 @@
-"""What a process that takes a node over is told about the other nodes, as JSON values.
+"""What a process that takes a node over gets about the other nodes, as JSON values.
 
 Owns: the form of it. Pure. Must not import: Twisted, the edges, presence.
 """
@@ -30,7 +30,7 @@ class NodesState:
 
     :param id: of this node; "" without a backplane.
     :param occupied: topics that count as occupied by this node.
-    :param reported: topics of whose occupation the applications of this node were told.
+    :param reported: topics whose occupation was reported to the applications of this node.
     :param others: the others, see :func:`other_node_state`.
     """
 

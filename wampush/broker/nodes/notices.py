@@ -4,7 +4,7 @@ Owns: how much of a change is dealt with in one turn. Must not import: Twisted, 
 The clock is handed in.
 
 A node that comes or goes changes all its users at once. Listeners compare each of them with what
-all nodes have told by then, so a slice may come late, and twice does no harm.
+all nodes have reported by then, so a slice may come late, and twice does no harm.
 """
 
 from __future__ import annotations

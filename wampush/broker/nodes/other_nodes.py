@@ -1,4 +1,4 @@
-"""The other nodes: which are there, and what each has told.
+"""The other nodes: which are there, and what each has reported.
 
 Owns: when a node counts as there, as gone, and as forgotten; whether its changes are complete.
 Must not import: Twisted, the edges, presence. The clock is handed in.
@@ -76,10 +76,10 @@ _MOVES: Final = MappingProxyType(
 class OtherNode:
     """One of the other nodes.
 
-    :ivar id: tells it from all others.
+    :ivar id: distinguishes it from all others.
     :ivar process: the one that speaks for it, and is spoken to.
     :ivar beat: what it has said of itself last; None before its first beat.
-    :ivar people: what it has told.
+    :ivar people: those that it has reported.
     :ivar epoch: names its run of changes; "" before everything is known.
     :ivar sequence: of the newest change that is contained in ``people``.
     :ivar heard_at: when it was heard last, or when it was lost; seconds of the clock.
@@ -123,7 +123,7 @@ class _Arriving:
 
 
 class NodesListener(Protocol):
-    """Learns what other nodes have told; the nodes have the new values by then."""
+    """Learns what other nodes have reported; the nodes have the new values by then."""
 
     def on_people(self, change: PeopleChange) -> None:
         """Handle new values of one node."""
@@ -210,7 +210,7 @@ class OtherNodes:
     def on_told(self, process: str, told: PeoplePayload) -> None:
         """Take a change of the people of a node, or a part of all that it has.
 
-        :param process: that tells it.
+        :param process: that reports it.
         :raises PushRefused: NODE_FORM; there is more than this node keeps. Nothing changes then.
         """
         node = self._heard(told.node, process)

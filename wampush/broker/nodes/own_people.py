@@ -1,12 +1,12 @@
-"""What this node tells the others of its people.
+"""What this node reports to the others about its people.
 
-Owns: what it has told, what it has yet to tell, and the sequence of its changes.
+Owns: what it has reported, what it has yet to report, and the sequence of its changes.
 Must not import: Twisted, the edges, presence. The clock is handed in.
 
 Changes are collected for :data:`COLLECT_SECONDS`, so that a flood of users makes few messages. A
 user who comes and goes within this time is not mentioned. Each message has a number; whoever has
-missed one asks for everything (:meth:`OwnPeople.everything`). While that is told, which may take
-several turns, changes are collected further: a node that has not been told all of it would leave
+missed one asks for everything (:meth:`OwnPeople.everything`). While that is sent, which may take
+several turns, changes are collected further: a node that has not received all of it would leave
 them out, and ask again.
 """
 
@@ -43,14 +43,14 @@ class OwnPeople:
         self.people: Final = NodePeople()
         #: How many changes have been sent.
         self.sequence = 0
-        #: Names that cannot be told, because they are not valid text.
+        #: Names that cannot be sent, because they are not valid text.
         self.untold = 0
         self._clock = clock
         self._send = send
         self._pending = PeopleChange()
         self._timer: TimerHandle | None = None
         self._is_stopped = False
-        #: How many nodes are being told everything.
+        #: How many nodes are being sent everything.
         self._num_told = 0
 
     def set_sessions(self, count: int) -> None:
@@ -89,7 +89,7 @@ class OwnPeople:
         self._set(self.people.occupied, self._pending.occupied, topic, is_occupied)
 
     def set_reported(self, topic: str, is_reported: bool) -> None:
-        """Note whether the applications here are told of the occupation of a topic."""
+        """Note whether the occupation of a topic is reported to the applications here."""
         self._set(self.people.reported, self._pending.reported, topic, is_reported)
 
     def everything(self) -> Generator[PeoplePayload | None, None, None]:
@@ -136,7 +136,7 @@ class OwnPeople:
             )
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Report nothing more."""
         self._is_stopped = True
         self._pending = PeopleChange()
         if self._timer is not None:

@@ -3,7 +3,7 @@
 Owns: which answers are awaited, for how long, and what this node answers.
 Must not import: Twisted, the edges, presence. The clock is handed in.
 
-A question waits at most :data:`ANSWER_SECONDS`. Whoever asks is told which nodes have not answered:
+A question waits at most :data:`ANSWER_SECONDS`. The answer names the nodes that have not replied:
 such a node may still carry out what it was asked for, for example when it was frozen and wakes.
 """
 

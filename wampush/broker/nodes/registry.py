@@ -44,7 +44,7 @@ KINDS: Final = (BEAT, PEOPLE, TELL_ALL, BYE, QUESTION, ANSWER)
 
 
 class Nodes:
-    """The nodes that are there, and what this one tells them.
+    """The nodes that are there, and what this one reports to them.
 
     :param process: names this process; the node has the same id, unless the process goes on with
         the sessions of another one.
@@ -108,7 +108,7 @@ class Nodes:
         self._figures[name] = read
 
     def set_watched(self, patterns: tuple[str, ...]) -> None:
-        """Note the topics whose occupation applications here are told of."""
+        """Note the topics whose occupation is reported to applications here."""
         self._watched = patterns
 
     @property

@@ -1,10 +1,10 @@
 """The occupation of topics where several nodes have subscribers.
 
-Owns: which node tells its applications of a topic. Must not import: Twisted, the edges.
+Owns: which node notifies its applications of a topic. Must not import: Twisted, the edges.
 
-A topic is occupied while any node counts it as occupied. Exactly one node tells its applications
-about it: the one that did it first, as long as it is there. A topic that nobody tells of is taken
-by the node that a hash of topic and node chooses, so that nodes need not agree on anything. If two
+A topic is occupied while any node counts it as occupied. Exactly one node notifies its
+applications: the one that did it first, as long as it is there. A topic that no node reports is
+taken by the node that a hash of topic and node chooses, so that nodes need not agree on anything. If two
 nodes take a topic because each had not heard of the other, the one whose id is greater gives it up.
 """
 
@@ -27,7 +27,7 @@ class OccupancyOverNodes(Occupancy):
 
     :param grace: see :class:`Occupancy`.
     :param clock: likewise.
-    :param nodes: the others, and what this one tells them.
+    :param nodes: the others, and what this one reports to them.
     """
 
     def __init__(self, grace: float, clock: Clock, nodes: Nodes) -> None:
@@ -111,7 +111,7 @@ class OccupancyOverNodes(Occupancy):
         )
 
     def _takes(self, topic: str) -> bool:
-        """Return whether this node is the one that takes a topic of which nobody tells."""
+        """Return whether this node is the one that takes a topic that no node reports."""
         if self._is_stopping or not self._others.is_settled or not super()._is_watched(topic):
             return False
         if not self._nodes.is_joined:

@@ -65,7 +65,7 @@ class DelayQueue:
     """Items that wait for the same number of seconds; one timer in all, none while it is empty.
 
     :param seconds: how long each item waits.
-    :param clock: tells the time and schedules the rounds.
+    :param clock: gives the time and schedules the rounds.
     """
 
     def __init__(self, seconds: float, clock: Clock) -> None:

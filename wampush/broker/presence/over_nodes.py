@@ -1,10 +1,10 @@
 """Presence where several nodes serve the same users.
 
-Owns: how what other nodes tell and what this one has make one presence.
+Owns: how what other nodes report and what this one has make one presence.
 Must not import: Twisted, the edges.
 
-Each node keeps the grace period of the users that it has lost, and tells the others of a user until
-that is over. So a user who goes from one node to another is always present at one of them. Joins
+Each node keeps the grace period of the users that it has lost, and reports a user to the others
+until that is over. So a user who goes from one node to another is always present at one of them. Joins
 and leaves are published by each node to its own sessions, when a user is on the topic at the first
 node or no longer at any. The users of a node that is gone stay for the grace period
 (:mod:`wampush.broker.nodes.other_nodes`).
@@ -34,7 +34,7 @@ class PresenceOverNodes(Presence):
     :param host: the indexes of this node, and the way to its subscribers.
     :param grace: see :class:`Presence`.
     :param clock: likewise.
-    :param nodes: the others, and what this one tells them.
+    :param nodes: the others, and what this one reports to them.
     """
 
     def __init__(self, host: PresenceHost, grace: float, clock: Clock, nodes: Nodes) -> None:
@@ -68,8 +68,8 @@ class PresenceOverNodes(Presence):
     def users(self, topic: str) -> Mapping[str, int]:
         """Return the users on a topic, with the number of their subscriptions at all nodes.
 
-        Without presence, the nodes tell each other nothing about a topic; then these are the users
-        of this node.
+        Without presence, the nodes report nothing to each other about a topic; then these are the
+        users of this node.
         """
         found = dict(super().users(topic))
         for user, connections in self._elsewhere_on(topic).items():
@@ -152,7 +152,7 @@ class PresenceOverNodes(Presence):
             self._num_clients.on_change()
 
     def on_departed(self, node: OtherNode) -> None:
-        """Do nothing: what a node that is gone has told changes like any other."""
+        """Do nothing: what a node that is gone has reported changes like any other."""
 
     def on_nodes_changed(self) -> None:
         """Do nothing: a node without people changes nothing."""
@@ -184,7 +184,7 @@ class PresenceOverNodes(Presence):
             for user in absent:
                 self._tell_member(user, topic)
 
-    # What this node tells.
+    # What this node reports.
 
     def _on_user(self, subscriber: Subscriber) -> None:
         user = self._host.users.user_of(subscriber)
@@ -229,7 +229,7 @@ class PresenceOverNodes(Presence):
             self._own.set_member(topic, user, self._here_on(topic).get(user))
         self._own.set_anonymous(topic, super().count_anonymous(topic))
 
-    # What other nodes have told.
+    # What other nodes have reported.
 
     def _here_on(self, topic: str) -> Mapping[str, int]:
         members = self._members.get(topic)

@@ -277,7 +277,7 @@ class Presence:
         )
 
     def resume(self, state: PresenceState) -> None:
-        """Go on alone: the other process has told everything.
+        """Go on alone: the other process has sent everything.
 
         Users who are present there without a session here may come back within the grace period.
         """

@@ -71,7 +71,7 @@ class Subscribing:
         self._broker.unsubscribe(subscriber, request.topic)
 
     def _check_presence(self, subscriber: Subscriber, request: Subscribe) -> None:
-        """Check that a session may be told about the topic whose presence it subscribes to.
+        """Check that a session may see the topic whose presence it subscribes to.
 
         :raises MessageRefused: SUBSCRIBE_FORBIDDEN.
         """

@@ -21,7 +21,7 @@ class Following:
     """What is followed, and what of that Redis does not know yet.
 
     :param prefix: what the names of all channels begin with at Redis.
-    :param own: a channel that is always followed, and that nobody is told of.
+    :param own: a channel that is always followed, and never reported.
     """
 
     def __init__(self, prefix: bytes, own: str) -> None:
@@ -29,7 +29,7 @@ class Following:
         self._own = own
         self._wanted: dict[str, None] = {own: None}
         self._changes: list[tuple[bytes, bytes]] = []
-        #: Channels that Redis has confirmed and that nobody was told of.
+        #: Channels that Redis has confirmed and that are not reported yet.
         self.confirmed: list[str] = []
 
     def __len__(self) -> int:
@@ -66,7 +66,7 @@ class Following:
         self.confirmed.clear()
 
     def commands(self) -> Iterator[tuple[bytes, ...]]:
-        """Yield the commands that tell the server what has changed."""
+        """Yield the commands that bring the server up to date."""
         changes, self._changes = self._changes, []
         for verb, run in groupby(changes, itemgetter(0)):
             channels = [channel for _, channel in run]

@@ -33,7 +33,7 @@ IDLE: Final = 7 * 86_400_000
 EMPTY: Final = 3_600_000
 #: Bytes of one slice; a single event may be longer.
 SLICE_BYTES: Final = 256 * 1024
-#: The kind of the message that tells of another epoch.
+#: The kind of the message that announces another epoch.
 RENEWED: Final = "renewed"
 
 Words = Sequence[bytes]

@@ -200,7 +200,7 @@ class Closing(ABC):
 
     @abstractmethod
     def _half_close(self) -> float:
-        """Tell the client that nothing more comes; returns the seconds to wait for it."""
+        """Signal the client that nothing more comes; return the seconds to wait for it."""
 
     @abstractmethod
     def _end_without_answer(self) -> None:

@@ -170,7 +170,7 @@ class PeerMonitor:
             self._limit.reopen(self._gate)
 
     def wait_until_closed(self) -> None:
-        """Wait until libzmq's thread has closed the listening socket, after it was told to."""
+        """Wait until libzmq's thread has closed the listening socket, as requested before."""
         while self._is_listening and self._reader is not None:
             if not self._reader.wait(_CLOSE_PATIENCE):
                 return
@@ -189,7 +189,7 @@ class PeerMonitor:
         self._borrowed.close()
 
     def origin(self, descriptor: int) -> str:
-        """Return the address of a peer; that of the socket when it cannot be told."""
+        """Return the address of a peer; that of the socket when it is not known."""
         with self._borrowed.borrow(descriptor) as peer:
             if peer is None or not self._is_peer(peer) or peer.family == socket.AF_UNIX:
                 return self._address

@@ -87,8 +87,8 @@ class TlsServer(SlimServer):
     """A TLS connection that a port has accepted; see :func:`secure`.
 
     Its parameters are those of :class:`SlimServer`. It takes data from the protocol at any time;
-    none leaves before the handshake is done. ``loseConnection`` tells the client that nothing more
-    comes (close_notify), and does not wait for the client to say the same.
+    none leaves before the handshake is done. ``loseConnection`` signals the client that nothing
+    more comes (close_notify), and does not wait for the client to say the same.
     """
 
     #: On the class of each port.
@@ -260,14 +260,14 @@ class TlsServer(SlimServer):
     # The end.
 
     def _closeWriteConnection(self) -> None:
-        """Tell the client that nothing more comes; everything is written."""
+        """Signal the client that nothing more comes; everything is written."""
         if self._has_said_end():
             super()._closeWriteConnection()
         else:
             self._writeDisconnected = False
 
     def _postLoseConnection(self) -> Any:
-        """Tell the client that nothing more comes, then close; everything is written.
+        """Signal the client that nothing more comes, then close; everything is written.
 
         :returns: why the connection has ended; None if it has not.
         """

@@ -1,4 +1,4 @@
-"""What a server that is restarted on changes tells its supervisor: where its application is.
+"""What a server that is restarted on changes reports to its supervisor: where its application is.
 
 Owns: the report, in the server's process, and reading it, in the supervisor's.
 Must not import: Twisted.

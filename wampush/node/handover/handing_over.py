@@ -245,7 +245,7 @@ class HandingOver(Listener):
 
     def _on_publication(self, publication: Publication) -> None:
         if publication.topic in self._histories:
-            # It will be told with the history; no session has moved before all histories have.
+            # It goes with the history; no session has moved before all histories have.
             return
         if self._phase is Phase.HISTORIES and publication.position is None:
             return
@@ -263,7 +263,7 @@ class HandingOver(Listener):
             self._reactor.callLater(0, self._send_late_ids)
 
     def _send_late_ids(self) -> None:
-        """Tell the ids of late pushes, which their senders may send again to the other node."""
+        """Send the ids of late pushes, which their senders may send again to the other node."""
         self._ids_follow = False
         is_told = self._phase in (Phase.ENDING, Phase.FORWARDING)
         if is_told and (known := self._known_pushes.take_rest()):
@@ -331,7 +331,7 @@ class HandingOver(Listener):
             self._stream.send(Kind.SESSIONS, values, taken.parts, taken.sockets)
 
     def _end(self) -> None:
-        """Tell the rest; the other node publishes from now on."""
+        """Send the rest; the other node publishes from now on."""
         broker = self._broker
         self._before_end()
         self._slices.end_late()
@@ -362,7 +362,7 @@ class HandingOver(Listener):
         self._stream.send(Kind.END, values)
 
     def _expect_cut(self) -> str:
-        """Go on to tell what the bus brings, until the other node gets it as well.
+        """Go on forwarding what the bus brings, until the other node gets it as well.
 
         :returns: names the marker up to which this is so; "" without a bus.
         """

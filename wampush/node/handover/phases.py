@@ -19,7 +19,7 @@ class Phase(Enum):
     NEW = "new"
     HISTORIES = "histories"
     SESSIONS = "sessions"
-    #: Everything is told; the other node has not confirmed it.
+    #: Everything is sent; the other node has not confirmed it.
     ENDING = "ending"
     #: The other node publishes; what comes here is forwarded.
     FORWARDING = "forwarding"

@@ -54,7 +54,7 @@ class Kind(IntEnum):
     IDENTITY = 6
     #: A session that has moved ends.
     END_SESSION = 7
-    #: Everything has been told, but for what the bus brings before the marker of the cut, if the
+    #: Everything has been sent, but for what the bus brings before the marker of the cut, if the
     #: header names one. From now on, the reader publishes.
     END = 8
     #: A push that the writer has received after that.
@@ -63,7 +63,7 @@ class Kind(IntEnum):
     TAKEN = 10
     #: Ids of pushes that are published already.
     KNOWN_PUSHES = 11
-    #: After END: everything that the bus has brought before the marker of the cut has been told.
+    #: After END: everything that the bus has brought before the marker of the cut has been sent.
     CUT = 12
     #: After END: no backend is connected to the writer over ZeroMQ any more, and all their pushes
     #: have been told. END says whether it comes.

@@ -54,7 +54,7 @@ BEGIN_PER_TURN: Final = 500
 
 
 class TakeOverFailed(StreamBroken):
-    """The other node has not told everything; what it had handed over is lost.
+    """The other node has not sent everything; what it had handed over is lost.
 
     :param problem: why.
     :param lost: sessions that had moved.
@@ -111,7 +111,7 @@ class TakingOver(Listener):
         self._is_greeted = self._has_everything = self._is_over = False
         self._done: Deferred[TakenOver] = Deferred()
         self._stop_watching: Callable[[], None] = _nothing
-        # Says what the other one knows, once it has told it.
+        # What the other one knows, once it has sent it.
         self._end: Record | None = None
         self._patience: Any = None
         self._sources = HeldSources(node.backpressure, reactor)
@@ -150,7 +150,7 @@ class TakingOver(Listener):
 
     @property
     def is_fed(self) -> bool:
-        """Whether the other node, which has told everything, still forwards what comes to it."""
+        """Whether the other node, which has sent everything, still forwards what comes to it."""
         return self._has_everything and not self._is_over
 
     def close(self) -> None:

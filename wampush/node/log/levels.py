@@ -22,7 +22,7 @@ _PACKAGE: Final = "wampush"
 def level_filter(settings: Settings) -> LogLevelFilterPredicate:
     """Return the filter of events by the level of their namespace.
 
-    :param settings: all of them; the names of applications tell whose namespaces are theirs.
+    :param settings: all of them; the names of applications show which namespaces are theirs.
     """
     chosen = LogLevelFilterPredicate(defaultLogLevel=_level(settings.log.level))
     for field in fields(settings.log_levels):

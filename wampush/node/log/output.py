@@ -132,7 +132,7 @@ def _output(
 
 
 def _lost(count: int) -> LogEvent:
-    """Return the event that tells that lines were lost."""
+    """Return the event that reports lost lines."""
     return {
         "log_format": "{lost} log lines were lost, because the log could not be written",
         "log_level": LogLevel.warn,

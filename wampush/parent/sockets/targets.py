@@ -40,7 +40,7 @@ class Target:
     :param host: a name or an IP address; the path of a UNIX socket, which begins with a null
         character if it is abstract.
     :param port: 0 lets the system choose one.
-    :param chosen: tells sockets apart for which the system chooses the port: their use and number.
+    :param chosen: distinguishes sockets whose port the system chooses: their use and number.
     """
 
     family: int

@@ -105,7 +105,7 @@ def readiness(connection: Connection) -> Readiness:
         return Readiness.NEVER
     if connection.lifecycle is State.CONNECTING:
         stage = connection.stage
-        # The address that the PROXY protocol has told would be lost.
+        # The address that the PROXY protocol has given would be lost.
         is_whole = carrier is connection.transport
         is_unread = isinstance(stage, OpeningHandshake) and stage.unread() is not None
         return Readiness.READY if is_whole and is_unread else Readiness.LATER
