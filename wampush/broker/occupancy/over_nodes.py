@@ -4,8 +4,9 @@ Owns: which node notifies its applications of a topic. Must not import: Twisted,
 
 A topic is occupied while any node counts it as occupied. Exactly one node notifies its
 applications: the one that did it first, as long as it is there. A topic that no node reports is
-taken by the node that a hash of topic and node chooses, so that nodes need not agree on anything. If two
-nodes take a topic because each had not heard of the other, the one whose id is greater gives it up.
+taken by the node that a hash of topic and node chooses, so that nodes need not agree on anything.
+If two nodes take a topic because each had not heard of the other, the one whose id is greater gives
+it up.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ Owns: how what other nodes report and what this one has make one presence.
 Must not import: Twisted, the edges.
 
 Each node keeps the grace period of the users that it has lost, and reports a user to the others
-until that is over. So a user who goes from one node to another is always present at one of them. Joins
-and leaves are published by each node to its own sessions, when a user is on the topic at the first
-node or no longer at any. The users of a node that is gone stay for the grace period
+until that is over. So a user who goes from one node to another is always present at one of them.
+Joins and leaves are published by each node to its own sessions, when a user is on the topic at the
+first node or no longer at any. The users of a node that is gone stay for the grace period
 (:mod:`wampush.broker.nodes.other_nodes`).
 """
 

@@ -4,9 +4,9 @@ Owns: login, subscribing, how much is read in a reactor turn, when reading pause
 Must not import: Autobahn; the other edges.
 
 txredisapi builds the commands and distinguishes messages from answers. What it would do with the
-bytes before that is replaced: it keeps strings of any length, spends a reactor turn on each, and cannot
-be paused. Its connecting and logging in are not used either, because it gives up for good after a
-failed login and remembers every connection that it ever made.
+bytes before that is replaced: it keeps strings of any length, spends a reactor turn on each, and
+cannot be paused. Its connecting and logging in are not used either, because it gives up for good
+after a failed login and remembers every connection that it ever made.
 """
 
 from __future__ import annotations
