@@ -11,21 +11,18 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.daemon import Daemon, running_daemon
+from tests.support.daemon import Daemon
+from tests.support.nodes_over_redis import Nodes, running_nodes
 from tests.support.raw_client import RawClient
-from tests.support.redis_server import RedisServer, running_redis, until_followed
+from tests.support.redis_server import until_followed
 from tests.support.waiting import eventually
 from wampush.testing.ports import reserved_ports
 
-CONFIG = """
-[backplane]
-url = "{url}"
+TOPICS = """
 [[topics]]
 match = "log.*"
 history = 100
@@ -36,30 +33,10 @@ version_by = "rev"
 """
 
 
-@dataclass(frozen=True)
-class Nodes:
-    """The daemons and their Redis."""
-
-    redis: RedisServer
-    first: Daemon
-    second: Daemon
-    folder: Path
-
-
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nodes]:
-    with contextlib.ExitStack() as stack:
-        redis = stack.enter_context(running_redis(tmp_path_factory.mktemp("redis")))
-        daemons = []
-        for name in ("first", "second"):
-            folder = tmp_path_factory.mktemp(name)
-            path = folder / "wampush.toml"
-            path.write_text(CONFIG.format(url=redis.url), encoding="utf-8")
-            daemon = stack.enter_context(running_daemon(folder, extra=["--config", str(path)]))
-            daemon.wait_for_line("joined the other nodes")
-            daemons.append(daemon)
-        first, second = daemons
-        yield Nodes(redis, first, second, folder)
+    with running_nodes(tmp_path_factory.mktemp("nodes"), TOPICS) as running:
+        yield running
 
 
 def post(daemon: Daemon, topic: str, data: object, query: str = "") -> tuple[int, dict[str, Any]]:
