@@ -38,4 +38,5 @@ def running_nodes(folder: Path, topics: str = "") -> Iterator[Nodes]:
             daemon = running_daemon(folder / name, extra=["--config", str(config)])
             daemons.append(stack.enter_context(daemon))
             daemons[-1].wait_for_line("joined the other nodes")
-        yield Nodes(redis, *daemons, folder)
+        first, second = daemons
+        yield Nodes(redis, first, second, folder)
