@@ -42,6 +42,17 @@ class OwnTestCoverage:
         self._context: Path | None = None
         self._coverage: Coverage | None = None
 
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """End a coverage that watches everything and saves nothing.
+
+        Test processes get the options of the run, so pytest-cov starts there what measures a whole
+        run, and later what measures a test process. Of these two, the first would watch whenever
+        the second does not.
+        """
+        whole_run = Coverage.current()
+        if whole_run is not None and hasattr(config, "workerinput"):
+            whole_run.stop()
+
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self, session: pytest.Session) -> Iterator[None]:
         """Import the whole package, so that lines outside functions count, then watch no more."""

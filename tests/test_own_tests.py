@@ -45,6 +45,13 @@ from wampush.words import count
 def test_count():
     assert count("abc") == 3
 """
+UNWATCHED_TEST = """\
+import sys
+
+
+def test_no_tracer_is_at_work():
+    assert sys.gettrace() is None
+"""
 EXAMPLES_TEST = """\
 from hypothesis import given, strategies
 from own_test_coverage import EXAMPLES
@@ -151,6 +158,13 @@ def test_own_tests_are_watched_and_lines_that_run_on_import(
         12: ["tests/test_words.py"],
     }
     assert data.measured_contexts() == {"", "tests/test_words.py"}
+
+
+@pytest.mark.parametrize("processes", [(), ("-n", "1")], ids=["one process", "test processes"])
+def test_other_tests_are_not_watched(checkout: Path, processes: tuple[str, ...]) -> None:
+    (checkout / "tests" / "test_words.py").write_text(TEST, "utf-8")
+    (checkout / "tests" / "test_zoo.py").write_text(UNWATCHED_TEST, "utf-8")
+    measured(checkout, "tests", *processes)
 
 
 def test_the_first_examples_are_watched_and_what_follows(checkout: Path) -> None:
