@@ -20,7 +20,7 @@ PORTS = --ws-port $(WS_PORT) --zmq-port $(ZMQ_PORT) --http-port $(HTTP_PORT)
 # Port of an example's pages.
 PAGE_PORT ?= 8000
 
-.PHONY: run test lint style types client pytest own-tests bench soak simulate fuzz sanitize lock reference release clean help example-chat example-orders example-php
+.PHONY: run test lint style types client pytest coverage own-tests bench soak simulate fuzz sanitize lock reference release clean help example-chat example-orders example-php
 
 help:
 	@echo "make run    start the daemon with a demo publisher and print the page to open"
@@ -60,7 +60,7 @@ test:
 	scripts/install_system_packages.sh test
 	$(MAKE) style
 	$(MAKE) --jobs=2 types pytest
-	$(if $(PYTEST_ARGS),,$(MAKE) own-tests)
+	$(if $(PYTEST_ARGS),,$(MAKE) --jobs=2 --output-sync coverage own-tests)
 
 lint: style types
 
@@ -78,6 +78,9 @@ types: $(VENV)/.test $(NODE_MODULES)
 # as a small machine has cores, because more than half of the time tests wait for other processes.
 WORKERS ?= 6
 
+# What is covered is recorded here, and reported by `coverage` and `own-tests`, side by side.
+COVERAGE = --cov --cov-report= --cov-fail-under=0
+
 # Seconds after which the tests are ended; they take about 550.
 PYTEST_SECONDS ?= 2400
 
@@ -87,7 +90,7 @@ pytest: export PYTHONDONTWRITEBYTECODE =
 pytest: export PYTHONPYCACHEPREFIX = $(CURDIR)/.cache/bytecode
 pytest: $(VENV)/.test $(NODE_MODULES) $(if $(PYTEST_ARGS),,.cache/collected)
 	timeout --foreground --signal=INT --kill-after=60 $(PYTEST_SECONDS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
-		--no-loadscope-reorder --max-worker-restart=0 --durations=20 --cov --cov-report=term $(PYTEST_ARGS)
+		--no-loadscope-reorder --max-worker-restart=0 --durations=20 $(COVERAGE) $(PYTEST_ARGS)
 
 # Each test process imports all tests. One compiles them for all, while mypy has the other core. It
 # runs a test of texts by Hypothesis, which then keeps its table of all characters.
@@ -96,7 +99,10 @@ pytest: $(VENV)/.test $(NODE_MODULES) $(if $(PYTEST_ARGS),,.cache/collected)
 	$(BIN)/python -m pytest -qq -k "test_node_message and test_what_is_written_is_read" >$@.new || { cat $@.new; exit 1; }
 	mv $@.new $@
 
-# Reads what the last full run of pytest has recorded.
+# Both read what the last full run of pytest has recorded, each with one core for some seconds.
+coverage: $(VENV)/.test
+	$(BIN)/python -m coverage report
+
 own-tests: $(VENV)/.test
 	$(BIN)/python scripts/check_own_tests.py
 

@@ -381,19 +381,8 @@ def test_handlers_may_go_on_until_the_daemon_has_ended(tmp_path: Path) -> None:
     assert "dealt with peer-lost" in daemon.log
 
 
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (None, "there is no module broken"),
-        ("", "has no 'app'"),
-        ("app = 5", "such as app = App()"),
-        ("1/0", "ZeroDivisionError: division by zero"),
-        ("from wampush.apps import App\napp = App()\napp.procedure('wampush.x')", "is reserved"),
-    ],
-)
-def test_what_stops_the_start_is_one_line(tmp_path: Path, code: str | None, words: str) -> None:
-    if code is not None:
-        (tmp_path / "broken.py").write_text(code, encoding="utf-8")
+def test_what_stops_the_start_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("1/0", encoding="utf-8")
     (tmp_path / "wampush.toml").write_text('apps = ["broken:app"]\n', encoding="utf-8")
     done = subprocess.run(
         [
@@ -415,7 +404,7 @@ def test_what_stops_the_start_is_one_line(tmp_path: Path, code: str | None, word
     assert done.returncode != 0
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("wampush: ")]
     assert line.startswith('wampush: apps = "broken:app": ')
-    assert words in line
+    assert "ZeroDivisionError: division by zero" in line
     assert "Traceback" not in done.stdout + done.stderr
 
 

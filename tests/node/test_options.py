@@ -89,6 +89,44 @@ def test_wrong_arguments_are_one_line(arguments: list[str], words: str) -> None:
     assert "\n" not in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--pull", "5555"], ["zmq.pull", "tcp://HOST:PORT"]),
+        (["--config", "missing.toml"], ["missing.toml", "cannot be read"]),
+        (["--config", "bad value.toml"], ["bad value.toml", "websocket.listen", "8080"]),
+        (["--config", "not TOML.toml"], ["not TOML.toml:1: is not TOML at"]),
+    ],
+)
+def test_a_wrong_setting_is_one_line(
+    arguments: list[str], words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bad value.toml").write_text("[websocket]\nlisten = 8080\n", encoding="utf-8")
+    Path("not TOML.toml").write_text("[websocket\n", encoding="utf-8")
+    line = mistake(*arguments)
+    assert line.startswith("wampush: ")
+    assert [word for word in words if word not in line] == []
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("LISTN", "tcp:0", ["_LISTN", "did you mean", "WAMPUSH_WEBSOCKET_LISTEN"]),
+        ("PING_INTERVAL", "often", ["WAMPUSH_WEBSOCKET_PING_INTERVAL", "often"]),
+    ],
+)
+def test_a_wrong_variable_of_the_environment_is_one_line(
+    name: str, value: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"WAMPUSH_WEBSOCKET_{name}", value)
+    line = mistake()
+    assert line.startswith("wampush: ")
+    assert [word for word in words if word not in line] == []
+    assert "\n" not in line
+
+
 def test_each_mistake_in_the_settings_is_a_line(tmp_path: Path) -> None:
     file = tmp_path / "wampush.toml"
     file.write_text('[clients]\npublish = "x"\nsubscribe = "y"\n', encoding="utf-8")
