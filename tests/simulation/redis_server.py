@@ -25,6 +25,7 @@ class FakeRedis:
     :param now: its time, in seconds since 1970.
     :param on_published: told of each message before the subscribers get it.
     :param on_message: says how many times one subscriber gets a message.
+    :param on_refused: gets the arguments of each script that it does not run.
     """
 
     def __init__(
@@ -32,16 +33,20 @@ class FakeRedis:
         now: Callable[[], float],
         on_published: Callable[[bytes, bytes], None],
         on_message: Callable[[bytes, bytes], int],
+        on_refused: Callable[[Sequence[bytes]], None],
     ) -> None:
         self.data = RedisData(now)
         self._now = now
         self._on_published = on_published
         self._on_message = on_message
+        self._on_refused = on_refused
         self._starts = 0
         self._scripts: dict[bytes, Any] = {}
         self._lua: Any = lua51.LuaRuntime(encoding=None)
         self._compiled: dict[bytes, Any] = {}
         self.connections: list[FakeConnection] = []
+        #: What it answers to the next scripts instead of running them, and to how many of them.
+        self.refusal, self.refusals = "", 0
         self.is_up = True
         self.start()
 
@@ -50,6 +55,10 @@ class FakeRedis:
         """Names the time since the server has started."""
         return hashlib.sha1(b"%d" % self._starts, usedforsecurity=False).hexdigest().encode()
 
+    def forget_scripts(self) -> None:
+        """Do what SCRIPT FLUSH does."""
+        self._scripts.clear()
+
     def start(self, data: RedisData | None = None) -> None:
         """Start, or start again.
 
@@ -57,6 +66,7 @@ class FakeRedis:
         """
         self._starts += 1
         self._scripts = {}
+        self.refusals = 0
         self.data = RedisData(self._now) if data is None else data
         self.is_up = True
 
@@ -75,6 +85,10 @@ class FakeRedis:
         if word == b"PUBLISH":
             return self.publish(*arguments)
         if word in (b"EVAL", b"EVALSHA"):
+            if self.refusals:
+                self.refusals -= 1
+                self._on_refused(arguments)
+                raise RedisError(self.refusal)
             return self._evaluate(word, arguments)
         if word == b"SCRIPT":
             return self._load(arguments[1])
@@ -117,6 +131,7 @@ class FakeRedis:
             name = self._load(name)
         script = self._scripts.get(name)
         if script is None:
+            self._on_refused(arguments)
             raise RedisError("NOSCRIPT No matching script. Please use EVAL.")
         keys, rest = list(arguments[2 : 2 + count]), list(arguments[2 + count :])
         table = self._lua.table_from

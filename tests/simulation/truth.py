@@ -62,12 +62,22 @@ class Truth:
         #: lost their ids.
         self._with_id: set[int] = set()
         self._forgotten: set[int] = set()
+        #: Events that the store could not carry out at least once, so that later ones may be first.
+        self._refused: set[int] = set()
         #: Where such pushes are in the order of their topic without history.
         self._places: dict[tuple[str, int], int] = {}
 
     def add_push(self, number: int) -> None:
         """Note a push with an id."""
         self._with_id.add(number)
+
+    def add_refused(self, number: int) -> None:
+        """Note that the store could not carry out an event this time."""
+        self._refused.add(number)
+
+    def was_refused(self, number: int) -> bool:
+        """Return whether the store could not carry out an event at least once."""
+        return number in self._refused
 
     def has_id(self, number: int) -> bool:
         """Return whether an event came with a push with an id."""
@@ -91,9 +101,16 @@ class Truth:
         return None if number in self._forgotten else self._places.get((topic, number))
 
     def add(self, topic: str, taken: Taken) -> None:
-        """Note an event; the store has given up what it had at this offset and after it."""
+        """Note an event; the store has given up what it had at this offset and after it.
+
+        :raises Breach: the store has it twice.
+        """
         events = self._events.setdefault(topic, {})
         self.cut(topic, taken.position.offset - 1)
+        if taken.number in self._numbers and any(
+            each.number == taken.number for each in events.values()
+        ):
+            raise Breach(f"{topic}: event {taken.number} is stored twice")
         events[taken.position.offset] = taken
         self._ever.setdefault((topic, taken.position.offset), []).append(taken)
         self._numbers.add(taken.number)
@@ -253,7 +270,9 @@ class PlainWatch:
                 return
             raise Breach(f"{self.topic}: event {number} comes twice")
         newest, place = self._newest.get(publisher, 0), truth.place(self.topic, number)
-        judges_publisher = judges_order or not truth.has_id(number)
+        judges_publisher = not truth.was_refused(number) and (
+            judges_order or not truth.has_id(number)
+        )
         if publisher and judges_publisher and number < newest:
             raise Breach(f"{self.topic}: event {number} comes late")
         self.numbers.add(number)

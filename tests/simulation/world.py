@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -38,6 +38,12 @@ _CHANNEL: Final = "t:"
 #: Seconds after which a push is sent to another node at the latest: many while the first node has
 #: no answer, some when that has given it up.
 _MOST_AGAIN: Final = 25.0
+#: What a server answers that cannot run a script now.
+_REFUSALS: Final = (
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
+    "LOADING Redis is loading the dataset in memory",
+    "READONLY You can't write against a read only replica.",
+)
 #: Seconds after which a plain event must have arrived if nothing goes wrong.
 _SOON: Final = 2.0
 
@@ -93,7 +99,9 @@ class World:
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)
-        self.redis = FakeRedis(lambda: START + self.now, self._on_published, self._on_message)
+        self.redis = FakeRedis(
+            lambda: START + self.now, self._on_published, self._on_message, self._on_refused
+        )
         self.network = Network(self.random, self.redis.accept)
         self._replica = (self.redis.data.copy(), {})
         self.nodes = [None] * NODES
@@ -120,6 +128,8 @@ class World:
             (self._crash_node, 1),
             (self._replace_node, 1),
             (self._freeze_node, 1),
+            (self._refuse_scripts, 4),
+            (self._forget_scripts, 2),
         ]
         self._actions = ([each for each, _ in weights], [each for _, each in weights])
 
@@ -141,6 +151,7 @@ class World:
         :raises Breach: something is.
         """
         self._redis_is_paused = self._faulty_channels = False
+        self.redis.refusals = 0
         self._frozen.clear()
         self.network.most_delay = MOST_DELAY
         if not self.redis.is_up:
@@ -257,6 +268,12 @@ class World:
             return
         number = orjson.loads(known.payload)["n"]
         self.truth.add(topic, Taken(known.position, number, known.audience))
+
+    def _on_refused(self, arguments: Sequence[bytes]) -> None:
+        """Note what the store could not carry out, if it is a publication."""
+        for each in arguments:
+            if each.startswith(b'{"n": '):
+                self.truth.add_refused(orjson.loads(each)["n"])
 
     # Publishing.
 
@@ -473,6 +490,17 @@ class World:
         for topic in KEPT:
             self.truth.cut(topic, offsets.get(topic, 0))
         self.redis.start(data.copy())
+
+    def _refuse_scripts(self) -> None:
+        """Have Redis answer some scripts with an error; often just when a node comes back."""
+        self._note_wrong()
+        self.redis.refusal = self.random.choice(_REFUSALS)
+        self.redis.refusals = self.random.choice((1, 1, 2, 3, 8, 40))
+        if self.network.wires and self.random.random() < 0.5:
+            self.random.choice(self.network.wires).cut()
+
+    def _forget_scripts(self) -> None:
+        self.redis.forget_scripts()
 
     def _start_node(self, index: int) -> None:
         self.nodes[index] = SimulatedNode(index, self.network, self.now, START)

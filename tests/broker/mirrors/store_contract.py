@@ -308,6 +308,54 @@ def a_publication_that_is_sent_again_is_carried_out_once(setting: Setting) -> No
     assert [payload for _, payload in node.events("log")] == [b"1", b"2", b"1"]
 
 
+def publications_of_a_node_are_carried_out_once_in_whatever_order(setting: Setting) -> None:
+    node = Node(setting)
+
+    def enter(number: int, settled: int = 0) -> bool:
+        """Publish; return whether it was carried out now."""
+        entry = Entry(number, Publication("plain", b"%d" % number), settled=settled)
+        outcome = node.enter(entry)
+        assert isinstance(outcome, Stored)
+        return not outcome.is_late
+
+    def done() -> list[int]:
+        numbers = range(1, 13)
+        entries = [Entry(number, Publication("plain", b"1")) for number in numbers]
+        return [
+            number for number, is_done in zip(numbers, node.ask(*entries), strict=True) if is_done
+        ]
+
+    assert enter(2)
+    assert done() == [2]
+    assert enter(9)
+    assert enter(12)
+    # At the beginning of what is missing, in its middle, at its end, and all of it.
+    for number in (3, 6, 8, 1, 10):
+        assert enter(number)
+        assert not enter(number)
+    assert done() == [1, 2, 3, 6, 8, 9, 10, 12]
+    # What is not sent again need not be known.
+    assert enter(4, settled=3)
+    assert not enter(6, settled=5)
+    assert enter(11)
+    assert not enter(11, settled=11)
+    assert enter(20, settled=15)
+    assert [enter(number, settled=15) for number in (16, 19, 20)] == [True, True, False]
+
+
+def what_is_sent_again_to_a_server_that_lacks_it_is_carried_out_again(setting: Setting) -> None:
+    node = Node(setting)
+    entries = [Entry(number, Publication("log", b"%d" % number)) for number in (1, 2, 3)]
+    node.enter(entries[0])
+    state = setting.remember()
+    node.enter(entries[2])
+    setting.go_back(state)
+    node = Node(setting)
+    for entry in (entries[2], entries[1], entries[0]):
+        node.enter(entry)
+    assert [payload for _, payload in node.events("log")] == [b"1", b"3", b"2"]
+
+
 def a_node_can_ask_what_was_carried_out(setting: Setting) -> None:
     node, other = Node(setting), Node(setting, "n2")
     carried_out = Entry(1, Publication("plain", b"1"))
@@ -401,6 +449,8 @@ STEPS: Sequence[Callable[[Setting], None]] = (
     nodes_that_follow_get_the_event_with_its_position,
     a_push_with_an_id_is_published_once_by_whatever_node,
     a_publication_that_is_sent_again_is_carried_out_once,
+    publications_of_a_node_are_carried_out_once_in_whatever_order,
+    what_is_sent_again_to_a_server_that_lacks_it_is_carried_out_again,
     a_node_can_ask_what_was_carried_out,
     a_topic_that_is_read_has_an_epoch_before_its_first_event,
     much_is_read_in_slices,

@@ -392,6 +392,21 @@ def test_what_was_carried_out_so_long_ago_that_its_id_is_forgotten_is_delivered(
     assert parts.delivered() == [107, 1]
 
 
+def test_an_answer_that_gets_lost_with_the_link_settles_nothing(parts: Parts) -> None:
+    parts.lose_the_answer_to(1)
+    parts.begin_to_join()
+    parts.comes_back(7, node="other")
+    # The store reports the loss before anyone else does.
+    parts.store.is_joined = False
+    parts.learn(None)
+    assert parts.delivered() == []
+    parts.lose()
+    parts.store.is_joined = True
+    parts.join(done=[1])
+    parts.everything_arrives()
+    assert parts.delivered() == [1, 107]
+
+
 def test_a_store_that_does_not_say_is_sent_it_again(parts: Parts) -> None:
     parts.lose_the_answer_to(1)
     parts.join(1, done=None)
@@ -447,6 +462,40 @@ def test_what_was_not_published_is_not_delivered(
     parts.lose()
     assert parts.delivered() == []
     assert parts.outcomes == [outcome]
+
+
+def test_what_could_not_be_carried_out_is_awaited_when_it_is_sent_again(parts: Parts) -> None:
+    parts.publish()
+    parts.answer(NotCarriedOut("no script"))
+    # Nothing waits for it.
+    parts.comes_back(7, node="other")
+    assert parts.delivered() == [107]
+    parts.publish()
+    parts.answer(STORED)
+    parts.lose()
+    assert parts.delivered() == [107, 1]
+
+
+def test_what_was_carried_out_before_the_store_was_busy_is_delivered(parts: Parts) -> None:
+    parts.lose_the_answer_to(1)
+    parts.begin_to_join(1)
+    parts.learn(None)
+    # Nobody knows yet, and the store cannot say now.
+    parts.answer(NotCarriedOut("busy"))
+    parts.lose()
+    parts.join(1, done=[1])
+    parts.answer(LATE)
+    parts.everything_arrives()
+    assert parts.delivered() == [1]
+
+
+def test_what_could_not_be_carried_out_and_is_given_up_is_forgotten(parts: Parts) -> None:
+    parts.publish()
+    parts.answer(NotCarriedOut("no script"))
+    for _ in range(KEPT_LOOKS + 1):
+        parts.parts.look()
+    assert len(parts.parts) == 0
+    assert parts.delivered() == []
 
 
 def test_messages_of_other_nodes_and_unknown_ones_are_delivered(parts: Parts) -> None:

@@ -192,31 +192,92 @@ def test_the_end_refuses_what_waits(publisher: Publisher) -> None:
     assert not [each for each in publisher.shared.clock.pending if each.time < 2000]
 
 
-def test_what_the_store_has_not_carried_out_is_sent_again_under_another_number(
-    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish = publisher.node.store.publish
-    numbers: list[int] = []
+class Upset:
+    """A store that cannot carry out some of what is sent to it."""
 
-    def refuse_once(entry: Entry, on_stored: OnStored) -> None:
-        numbers.append(entry.number)
-        if len(numbers) == 1:
-            on_stored(NotCarriedOut("a test"))
+    def __init__(self, publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._publish = publisher.node.store.publish
+        #: How many of the next ones cannot be carried out.
+        self.left = 0
+        #: Whether its answers to these get lost with the link.
+        self.is_silent = False
+        #: The numbers of all that were sent, and up to which number none is sent again.
+        self.sent: list[tuple[int, int]] = []
+        monkeypatch.setattr(publisher.node.store, "publish", self)
+
+    def __call__(self, entry: Entry, on_stored: OnStored) -> None:
+        self.sent.append((entry.number, entry.settled))
+        if self.left:
+            self.left -= 1
+            if not self.is_silent:
+                on_stored(NotCarriedOut("a test"))
         else:
-            publish(entry, on_stored)
+            self._publish(entry, on_stored)
 
-    monkeypatch.setattr(publisher.node.store, "publish", refuse_once)
+
+@pytest.fixture
+def upset(publisher: Publisher, monkeypatch: pytest.MonkeyPatch) -> Upset:
+    return Upset(publisher, monkeypatch)
+
+
+def test_what_the_store_could_not_carry_out_is_sent_again(
+    publisher: Publisher, upset: Upset
+) -> None:
+    upset.left = 1
     publisher.publish(b"1")
     publisher.shared.settle()
-    assert numbers == [1, 2]
+    assert upset.sent == [(1, 0), (1, 0)]
     assert publisher.stored() == [b"1"]
     assert len(publisher.outcomes) == 1
     # Without the link, it waits for that.
-    numbers.clear()
     publisher.publish(b"2")
     publisher.node.link.cut("a test")
     publisher.back()
     assert publisher.stored() == [b"1", b"2"]
+    assert upset.sent[2:] == [(2, 1), (2, 1)]
+
+
+def test_what_was_carried_out_before_a_loss_is_not_again_if_the_store_cannot_now(
+    publisher: Publisher, upset: Upset
+) -> None:
+    publisher.publish(b"1")
+    publisher.publish(b"2")
+    # Both arrive, and no answer does.
+    publisher.shared.clock.advance(0.001)
+    publisher.node.link.cut("a test")
+    publisher.publish(b"3")
+    upset.left = 2
+    publisher.back()
+    assert publisher.stored() == [b"1", b"2", b"3"]
+    assert [type(each) for each in publisher.outcomes] == [Stored] * 3
+
+
+def test_what_was_not_carried_out_is_although_later_ones_were_and_no_answer_came(
+    publisher: Publisher, upset: Upset
+) -> None:
+    publisher.publish(b"1")
+    publisher.shared.settle()
+    upset.left, upset.is_silent = 1, True
+    publisher.publish(b"2")
+    publisher.publish(b"3")
+    publisher.shared.clock.advance(0.001)
+    publisher.node.link.cut("a test")
+    assert publisher.stored() == [b"1", b"3"]
+    publisher.back()
+    assert publisher.stored() == [b"1", b"3", b"2"]
+    assert [type(each) for each in publisher.outcomes] == [Stored] * 3
+
+
+def test_the_store_learns_what_is_not_sent_again(publisher: Publisher, upset: Upset) -> None:
+    publisher.node.link.cut("a test")
+    publisher.publish(b"1", awaited=True)
+    publisher.publish(b"2")
+    publisher.publish(b"3", awaited=True)
+    publisher.shared.clock.advance(PATIENCE + 0.001)
+    publisher.back()
+    assert upset.sent == [(2, 1)]
+    publisher.publish(b"4")
+    assert upset.sent[1:] == [(4, 3)]
 
 
 def test_a_store_that_cannot_take_a_publication_is_reported(

@@ -35,16 +35,19 @@ class Entry(NamedTuple):
     """A publication on its way to the store.
 
     :ivar number: counts those of one node; one that the store has carried out is not carried out
-        again, so that it can be sent again when the answer was lost.
+        again, so that it can be sent again when the answer was lost. They may be carried out in
+        another order.
     :ivar publication: to one topic or more; the topics without history get it as well.
     :ivar push_id: with which a push is published once, on whatever node; "" for none.
     :ivar digest: of that push, as hexadecimal digits.
+    :ivar settled: the number up to which no publication of the node is sent again.
     """
 
     number: int
     publication: Publication
     push_id: str = ""
     digest: str = ""
+    settled: int = 0
 
 
 class Place(NamedTuple):
@@ -77,7 +80,9 @@ class Stored(NamedTuple):
 
 
 class NotCarriedOut(NamedTuple):
-    """A publication is not stored, but not refused either: it can be sent again.
+    """A publication was not carried out this time, but not refused either: it can be sent again.
+
+    It may have been carried out before, when the answer got lost with the link.
 
     :ivar problem: why.
     """
@@ -180,7 +185,7 @@ class SendsEntries(TakesEntries, Protocol):
         """Ask which publications of this node were carried out, and carry out none of them.
 
         The answer is about all that was published before this call, over whatever link. One without
-        an id counts as carried out once a later one was, so it is asked for before that.
+        an id that is not sent again counts as carried out once a later one was.
 
         :param on_answer: called once, after this call.
         """

@@ -63,6 +63,32 @@ class _Log:
 
 
 @dataclass(slots=True)
+class _Done:
+    """Which publications of a node were carried out.
+
+    :ivar newest: the greatest number of these.
+    :ivar missing: lesser numbers that were not, and that may be sent again.
+    """
+
+    newest: int = 0
+    missing: set[int] = field(default_factory=set)
+
+    def has(self, number: int) -> bool:
+        """Return whether a publication was carried out."""
+        return number <= self.newest and number not in self.missing
+
+    def add(self, number: int, settled: int) -> None:
+        """Note that one is carried out.
+
+        :param settled: the number up to which none is sent again.
+        """
+        self.missing = {each for each in self.missing if each > settled}
+        self.missing.update(range(max(self.newest, settled) + 1, number))
+        self.missing.discard(number)
+        self.newest = max(self.newest, number)
+
+
+@dataclass(slots=True)
 class _State:
     """Everything that is stored, and that a server can lose."""
 
@@ -72,7 +98,7 @@ class _State:
     pushes: dict[str, tuple[float, str, Sequence[Place | None], tuple[str, int]]] = field(
         default_factory=dict
     )
-    numbers: dict[str, int] = field(default_factory=dict)
+    done: dict[str, _Done] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -130,7 +156,8 @@ class MemoryStore:
         known = state.pushes.get(push_id)
         if known is not None and known[0] <= self._now():
             known = None
-        is_done = state.numbers.get(node, 0) >= number
+        done = state.done.setdefault(node, _Done())
+        is_done = done.has(number)
         if known is not None:
             if known[1] != entry.digest:
                 return PublicationRefused(Refusal.ID_REUSED, f"It is {shown_json(push_id)}.")
@@ -144,7 +171,7 @@ class MemoryStore:
                 newer = part.log.log.newer_version(part.fields)
                 if newer is not None:
                     return PublicationRefused(Refusal.STALE, f"{newer} was published before.")
-        state.numbers[node] = number
+        done.add(number, entry.settled)
         places = [self._append(node, number, part) for part in parts]
         if push_id:
             known_until = self._now() + KNOWN_SECONDS
@@ -159,7 +186,7 @@ class MemoryStore:
         if entry.push_id:
             known = self._state.pushes.get(entry.push_id)
             return known is not None and known[3] == (node, entry.number)
-        return self._state.numbers.get(node, 0) >= entry.number
+        return self._state.done.get(node, _Done()).has(entry.number)
 
     def read(self, topic: str, cursor: Cursor) -> Slice:
         """Read a part of what a topic keeps."""

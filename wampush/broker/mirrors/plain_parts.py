@@ -51,13 +51,19 @@ class PartState(Enum):
     AGAIN = "it has come, and the store, which had forgotten it, has carried it out once more"
     IN_DOUBT = "the store has not answered; it may have been sent when this node did not get it"
     ARRIVING = "the store has carried it out, and it may be among what arrives"
-    ABSENT = "the store had not carried it out when this node came back, or does not say"
+    ABSENT = "the store had not carried it out when it was asked, or does not say"
 
 
 _MOVES: Final[Mapping[PartState, frozenset[PartState]]] = MappingProxyType(
     {
         PartState.SENT: frozenset(
-            {PartState.STORED, PartState.COME, PartState.IN_DOUBT, PartState.ARRIVING}
+            {
+                PartState.STORED,
+                PartState.COME,
+                PartState.IN_DOUBT,
+                PartState.ARRIVING,
+                PartState.ABSENT,
+            }
         ),
         PartState.STORED: frozenset(),
         PartState.COME: frozenset({PartState.AGAIN}),
@@ -271,7 +277,7 @@ class PlainParts:
         send: Callable[[], None],
         answer: Sequence[bool] | None,
     ) -> None:
-        if link != self._link:
+        if link != self._link or not self._store.is_joined:
             # It is asked again over the next link.
             return
         self._is_asking = False
@@ -304,7 +310,9 @@ class PlainParts:
         outcome: Stored | PublicationRefused | NotCarriedOut | None,
     ) -> None:
         # Without an outcome, it is sent again or given up.
-        if outcome is not None:
+        if isinstance(outcome, NotCarriedOut):
+            self._on_not_carried_out(keys)
+        elif outcome is not None:
             is_late = isinstance(outcome, Stored) and outcome.is_late
             for key in keys:
                 part = self._parts.get(key)
@@ -314,9 +322,15 @@ class PlainParts:
                     self._on_outcome(key, part, outcome)
         on_stored(outcome)
 
-    def _on_outcome(
-        self, key: _Key, part: _Part, outcome: Stored | PublicationRefused | NotCarriedOut
-    ) -> None:
+    def _on_not_carried_out(self, keys: list[_Key]) -> None:
+        """Take note that the store could not carry out a publication this time."""
+        for key in keys:
+            part = self._parts.get(key)
+            # In another state, an earlier sending decides.
+            if part is not None and part.state is PartState.SENT:
+                self._set_aside(part)
+
+    def _on_outcome(self, key: _Key, part: _Part, outcome: Stored | PublicationRefused) -> None:
         is_new = isinstance(outcome, Stored) and not (outcome.is_late or outcome.is_repeated)
         if part.state is PartState.ARRIVING:
             if is_new:

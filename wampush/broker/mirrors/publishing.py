@@ -6,8 +6,9 @@ refuse one. Must not import: Twisted, the edges. Clock and timers are handed in.
 While the store is away, publications wait, so that a short failure costs nothing. What waits is
 bounded: at :data:`MAX_BYTES` the sources pause, which keeps pushes over ZeroMQ in the queues of the
 backends, and from then on publishers that wait for an answer are refused. These do not wait longer
-than :data:`PATIENCE` seconds in any case. If the answer of the store is lost with the link, the
-publication is sent again under the same number, and the store carries it out once.
+than :data:`PATIENCE` seconds in any case. If the answer of the store is lost with the link, or it
+cannot carry out a publication now, that is sent again under the same number. The store knows which
+numbers it has carried out, so it does that once, whatever has become of those before and after it.
 """
 
 from __future__ import annotations
@@ -89,6 +90,8 @@ class StorePublishing:
         # In the order of their numbers.
         self._waiting: dict[int, _Waiting] = {}
         self._number = 0
+        # Everything up to this number has an outcome.
+        self._settled = 0
         self._timer: Timer | None = None
         self._due = 0.0
         self._is_stopped = False
@@ -159,7 +162,10 @@ class StorePublishing:
 
     def _send(self, waiting: _Waiting) -> None:
         waiting.is_sent = True
-        self._store.publish(waiting.entry, partial(self._on_outcome, waiting))
+        while self._settled < self._number and self._settled + 1 not in self._waiting:
+            self._settled += 1
+        entry = waiting.entry._replace(settled=self._settled)
+        self._store.publish(entry, partial(self._on_outcome, waiting))
 
     def _on_outcome(
         self, waiting: _Waiting, outcome: Stored | PublicationRefused | NotCarriedOut | None
@@ -171,21 +177,13 @@ class StorePublishing:
             # It was refused because that took too long, or was sent twice.
             return
         if isinstance(outcome, NotCarriedOut):
-            self._send_again(waiting)
+            if self._store.is_joined:
+                self._send(waiting)
             return
         if isinstance(outcome, PublicationRefused) and outcome.refusal is Refusal.BACKPLANE_AWAY:
             self.failed += 1
             self._report(str(outcome))
         self._end(waiting, outcome)
-
-    def _send_again(self, waiting: _Waiting) -> None:
-        """Send what the store has not carried out; it may have gone on with others since."""
-        del self._waiting[waiting.entry.number]
-        self._number += 1
-        waiting.entry = waiting.entry._replace(number=self._number)
-        self._waiting[self._number] = waiting
-        if self._store.is_joined:
-            self._send(waiting)
 
     def _end(self, waiting: _Waiting, outcome: Stored | PublicationRefused) -> None:
         del self._waiting[waiting.entry.number]

@@ -112,6 +112,7 @@ class HistoryCommands:
         return [
             *self._script(PUBLISH, keys),
             b"%d" % entry.number,
+            b"%d" % entry.settled,
             run.encode(),
             self._claim(entry) if entry.push_id else b"",
             b"%d" % PUSH_KNOWN,
@@ -202,7 +203,7 @@ class HistoryCommands:
         if not isinstance(reply, list) or len(reply) != 1 + num_ids:
             raise UnexpectedReply(f"unexpected answer about publications: {_excerpt(reply)}")
         try:
-            newest = int(reply[0] or 0)
+            newest, missing = _carried_out(reply[0])
             claims = [None if each is None else each.split(b"\n")[0] for each in reply[1:]]
         except (AttributeError, TypeError, ValueError) as error:
             raise UnexpectedReply(f"{error}: {_excerpt(reply)}") from error
@@ -212,7 +213,9 @@ class HistoryCommands:
             if entry.push_id:
                 found.append(next(of_ids) == self._claim(entry))
             else:
-                found.append(entry.number <= newest)
+                number = entry.number
+                is_missing = any(first <= number <= last for first, last in missing)
+                found.append(number <= newest and not is_missing)
         return found
 
     def slice(self, reply: object) -> Slice:
@@ -362,6 +365,16 @@ def _place(text: bytes, run: str) -> Place | None:
         return Place(Position(epoch, int(offset)), int(time) / 1000, run, int(nodes))
     except ValueError as error:
         raise UnexpectedReply(f"unexpected position: {_excerpt(text)}") from error
+
+
+def _carried_out(text: bytes | None) -> tuple[int, Sequence[tuple[int, int]]]:
+    """Return the newest number, and the ranges of lesser ones that were not carried out."""
+    newest, *ranges = (text or b"0").split(b" ")
+    missing = []
+    for each in ranges:
+        first, _, last = each.partition(b"-")
+        missing.append((int(first), int(last)))
+    return int(newest), missing
 
 
 def _runs(text: bytes) -> Sequence[Run]:

@@ -12,7 +12,8 @@ A script runs as a whole, so no node ever sees half of a publication. All its ke
 ``k:TOPIC`` a sorted set: the keys of these, by offset
 ``r:TOPIC`` a hash: the newest version of each key
 ``w:TOPIC`` a sorted set: the keys of these, by offset
-``q:NODE``  the number of the newest publication of a node that was carried out
+``q:NODE``  which publications of a node were carried out: the newest number, and the ranges of
+            lesser ones that were not and may be sent again, as in ``9 3-4 7-7``
 ``i:ID``    what has become of a push with an id
 ========== =================================================================================
 
@@ -26,7 +27,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final, NamedTuple
 
-#: Milliseconds for which Redis knows the newest publication of a node.
+#: Milliseconds for which Redis knows which publications of a node were carried out.
 _NODE_KEPT: Final = 3_600_000
 #: Servers that a topic remembers.
 _MOST_RUNS: Final = 8
@@ -54,14 +55,43 @@ end
 _PUBLISH: Final = (
     _COMMON
     + """
-local number, run, digest, known_for = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local head, payload, size, topics = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local number, settled, run = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3]
+local digest, known_for, head, payload = ARGV[4], ARGV[5], ARGV[6], ARGV[7]
+local size, topics = tonumber(ARGV[8]), tonumber(ARGV[9])
 local known = digest ~= '' and call('GET', KEYS[2]) or false
-local newest = call('GET', KEYS[1])
-if newest and tonumber(newest) >= tonumber(number) then
-  -- The answer has not arrived, so it was sent again.
-  return {'DONE', known or ''}
+local newest, missing = string.match(call('GET', KEYS[1]) or '0', '^(%d+)(.*)$')
+newest = tonumber(newest)
+
+-- Return those that are missing without the number; nothing if it is not among them.
+local function without_number()
+  for from, first, last, to in string.gmatch(missing, '() (%d+)%-(%d+)()') do
+    if tonumber(last) >= number then
+      if tonumber(first) > number then return nil end
+      local before = tonumber(first) < number and ' ' .. first .. '-' .. text(number - 1) or ''
+      local after = tonumber(last) > number and ' ' .. text(number + 1) .. '-' .. last or ''
+      return string.sub(missing, 1, from - 1) .. before .. after .. string.sub(missing, to)
+    end
+  end
 end
+
+if number <= newest then
+  missing = without_number()
+  if not missing then
+    -- The answer has not arrived, so it was sent again.
+    return {'DONE', known or ''}
+  end
+else
+  local first = math.max(newest, settled) + 1
+  if first < number then missing = missing .. ' ' .. text(first) .. '-' .. text(number - 1) end
+  newest = number
+end
+local kept = 1
+while true do
+  local last, to = string.match(missing, '^ %d+%-(%d+)()', kept)
+  if not last or tonumber(last) > settled then break end
+  kept = to
+end
+missing = string.sub(missing, kept)
 if known then return {'KNOWN', known} end
 
 local function is_older(version, than)
@@ -96,7 +126,7 @@ local function size_of_value(value, key)
   return tonumber(string.match(value, '^%S+ %S+ (%S+)')) + #key + 150
 end
 
-local entries, at, key = {}, 8, digest == '' and 1 or 2
+local entries, at, key = {}, 9, digest == '' and 1 or 2
 for index = 1, topics do
   local entry = {kind = ARGV[at + 1], channel = ARGV[at + 2]}
   at = at + 2
@@ -218,7 +248,7 @@ local function append(entry)
 end
 
 -- The first write, so that nothing is half done when Redis has no memory left.
-call('SET', KEYS[1], number, 'PX', NODE_KEPT)
+call('SET', KEYS[1], text(newest) .. missing, 'PX', NODE_KEPT)
 for index = 1, topics do
   local entry = entries[index]
   if entry.kind == 'h' then

@@ -211,8 +211,7 @@ class RedisHistory:
         :param sending: of the script that it has relied on.
         """
         if _is_missing(reply):
-            # Somebody has had Redis forget it; the next command has the whole text. Others of this
-            # node may have been carried out since, so that this one needs another number.
+            # Somebody has had Redis forget it; the next command has the whole text.
             self._commands.forget(PUBLISH, sending)
             return NotCarriedOut("Redis has lost the script")
         problem = self._problem_of(reply)
