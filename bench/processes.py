@@ -352,7 +352,10 @@ class Load:
             self._process.send_signal(signal.SIGCONT)
 
     def begin_part(self, number: int) -> None:
-        """Count the latencies from now on for one of the parts in ``apart``; at first, it is 0."""
+        """Count the latencies from now on for one of the parts in ``apart``; at first, it is 0.
+
+        A part may begin again while it is under way; see ``native/load.c``.
+        """
         assert self._process.stdin is not None
         self._process.stdin.write(f"{number}\n")
         self._process.stdin.flush()

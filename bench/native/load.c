@@ -20,6 +20,8 @@
  * {"open":...} is printed.  The run ends by -e, by -t or by the end of standard input; then
  * the last line, a JSON object, tells what was received.  A digit below 3 on standard input names
  * the part of the run that begins; without one it is 0.  The latencies of each are shown "apart".
+ * A part may begin several times, and again while it is under way: "median_p99_us" is the median of
+ * the p99 of these times, which a few pauses of the machine do not change.
  *
  * An event is a text frame that begins with [8, and whose payload holds "n":SEQUENCE and
  * "t":CLOCK_MONOTONIC-nanoseconds within its first bytes.  Per client, a sequence that does not
@@ -37,6 +39,8 @@ enum { SLOW_MS = 10 };
 enum { CAUGHT_UP_MS = 100 };
 /* Bytes of a frame that are looked at: the longest control frame, or the front of an event. */
 enum { PARTS = 3, HEAD = 256, TURN = 512, SUB_BUCKETS = 128, BUCKETS = SUB_BUCKETS * 40 };
+/* How often a part may begin; of what comes after that, no median is taken. */
+enum { TIMES = 1024 };
 
 typedef struct {
 	int fd, state, number;
@@ -64,8 +68,12 @@ static struct latencies {
 	int64_t histogram[BUCKETS], count;
 	double sum;
 	uint64_t longest;
-} whole, parts[PARTS], catching_up;
+} whole, parts[PARTS], catching_up, since_begin;
 static int part; /* the one that is under way */
+static struct times {
+	double p99[TIMES];
+	int count;
+} times[PARTS];
 /* From when the stalled clients read again until none is behind. */
 static uint64_t resumed_at, caught_up_at;
 static int behind;
@@ -103,6 +111,27 @@ static double quantile(const struct latencies *of, double share)
 		}
 	}
 	return 0;
+}
+
+/* The time of the part under way is over. */
+static void end_of_time(void)
+{
+	struct times *of = &times[part];
+	if (since_begin.count && of->count < TIMES)
+		of->p99[of->count++] = quantile(&since_begin, .99);
+	memset(&since_begin, 0, sizeof since_begin);
+}
+
+static int compare(const void *one, const void *other)
+{
+	double a = *(const double *)one, b = *(const double *)other;
+	return (a > b) - (a < b);
+}
+
+static double median(struct times *of)
+{
+	qsort(of->p99, (size_t)of->count, sizeof *of->p99, compare);
+	return of->count ? of->p99[of->count / 2] : 0;
 }
 
 static void start(client *c)
@@ -229,6 +258,7 @@ static void finish_event(client *c, uint64_t now)
 	if (now > c->sent_at && !c->resumed) {
 		note_latency(&whole, now - c->sent_at);
 		note_latency(&parts[part], now - c->sent_at);
+		note_latency(&since_begin, now - c->sent_at);
 		if (behind)
 			note_latency(&catching_up, now - c->sent_at);
 	}
@@ -434,10 +464,11 @@ static void say_result(double seconds)
 	       (long)bytes, (long)gaps, (long)disorder, span, cycles_done, quantile(&whole, .5),
 	       quantile(&whole, .99), whole.count ? whole.sum / (double)whole.count / 1e3 : 0,
 	       (double)whole.longest / 1e3);
+	end_of_time();
 	for (int i = 0; i < PARTS; i++)
-		printf("%s{\"events\":%ld,\"p99_us\":%.0f,\"max_us\":%.0f}", i ? "," : "",
-		       (long)parts[i].count, quantile(&parts[i], .99),
-		       (double)parts[i].longest / 1e3);
+		printf("%s{\"events\":%ld,\"p99_us\":%.0f,\"median_p99_us\":%.0f,\"max_us\":%.0f}",
+		       i ? "," : "", (long)parts[i].count, quantile(&parts[i], .99),
+		       median(&times[i]), (double)parts[i].longest / 1e3);
 	printf("],\"behind\":%d,\"catch_up_s\":%.3f,\"catch_up_p50_us\":%.0f,"
 	       "\"catch_up_p99_us\":%.0f,\"cpu_s\":%.3f}\n",
 	       behind, caught_up_at > resumed_at ? (double)(caught_up_at - resumed_at) / 1e9 : 0,
@@ -486,8 +517,10 @@ static int turn(int timeout_ms)
 			if (size <= 0)
 				return 0;
 			for (ssize_t at = 0; at < size; at++)
-				if (said[at] >= '0' && said[at] < '0' + PARTS)
+				if (said[at] >= '0' && said[at] < '0' + PARTS) {
+					end_of_time();
 					part = said[at] - '0';
+				}
 		} else if (c->state == CONNECTING)
 			connected(c);
 		else if (c->state != GONE)

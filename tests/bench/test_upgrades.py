@@ -20,3 +20,8 @@ def test_nobody_notices_upgrades():
         "descriptors left": found["descriptors left"],
         "descriptors left in the parent": "0",
     }
+    row = r"{} +\| +([\d.]+) \| +([\d.]+) "
+    for name in ("push to client between, p99, ms", "the same, median second"):
+        between, before = re.search(row.format(re.escape(name)), result.stdout).groups()
+        assert float(between) > 0
+        assert float(before) > 0

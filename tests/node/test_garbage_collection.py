@@ -92,6 +92,20 @@ def test_stopping_without_a_start_changes_nothing(collection: GarbageCollection)
     gc.unfreeze()
 
 
+def test_what_has_come_to_stay_is_frozen_even_if_there_is_little_of_it(
+    collection: GarbageCollection, cpu: Cpu
+) -> None:
+    collection.start()
+    node, garbage = Node(), Node()
+    garbage.make_cycle()
+    gone = weakref.ref(garbage)
+    del garbage
+    cpu.takes = LONG_SECONDS / 2
+    collection.settle()
+    assert not is_looked_at(node)
+    assert gone() is None
+
+
 def test_what_survives_a_long_collection_is_frozen(collection: GarbageCollection, cpu: Cpu) -> None:
     collection.start()
     node, garbage = Node(), Node()

@@ -26,6 +26,7 @@ from wampush.config.load import load
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.errors import ListenError
 from wampush.net import descriptor_limit, listeners
+from wampush.node import steps
 from wampush.node.build import Node
 from wampush.node.listening import ListeningSockets
 from wampush.node.monitoring.serving import ServingState
@@ -322,6 +323,34 @@ def test_a_service_manager_that_is_gone_is_logged(
     assert log[-1] == (
         "systemd: cannot send READY=1 to NOTIFY_SOCKET '/nowhere/notify': No such file or directory"
     )
+
+
+class Parent:
+    """Notes what a node reports."""
+
+    def __init__(self) -> None:
+        self.reports: list[str] = []
+
+    def serving(self, status: str, report: str) -> None:
+        assert status
+        self.reports.append(report)
+
+
+@pytest.mark.parametrize(("report", "is_frozen"), [("3 sessions taken over", True), ("", False)])
+def test_the_collector_no_longer_looks_at_sessions_that_were_taken_over(
+    service: Start, monkeypatch: pytest.MonkeyPatch, report: str, is_frozen: bool
+) -> None:
+    made, parent = service(), Parent()
+    made.privilegedStartService()
+    made.startService()
+    # Without a parent, it has begun to pull and to serve already.
+    monkeypatch.setattr(steps, "pull", lambda _: None)
+    monkeypatch.setattr(steps, "serve", lambda _: None)
+    made._link = parent  # type: ignore[assignment]
+    session = [object()]
+    made._on_serve(report)
+    assert parent.reports == [report]
+    assert is_frozen is not any(each is session for each in gc.get_objects())
 
 
 def test_hangup_during_the_end_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:

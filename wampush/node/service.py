@@ -246,6 +246,9 @@ class WampushService(Service):
             return
         steps.serve(running.node)
         running.sockets.accept()
+        if report:
+            # Sessions have come that stay; pushes wait at this moment anyway.
+            self._garbage_collection.settle()
         self._on_ready()
         link.serving(_status(running), report)
 
