@@ -28,16 +28,13 @@ PAGES = ROOT / "tests" / "e2e" / "pages"
 #: Files and folders whose tests wait for other processes, those that take longest first. Files of
 #: the benchmark are apart from each other: their servers all want the same core.
 SLOWEST_FIRST = (
-    *("tests/bench/test_nodes.py", "tests/bench/test_pressure.py", "tests/simulation"),
-    *(
-        "tests/client_js",
-        "tests/bench/test_history.py",
-        "tests/seeds",
-        "tests/bench/test_upgrades.py",
-    ),
+    *("tests/bench/test_nodes.py", "tests/bench/test_pressure.py", "tests/e2e/test_apps.py"),
+    *("tests/client_js", "tests/bench/test_history.py", "tests/e2e/test_daemon.py"),
+    *("tests/seeds", "tests/bench/test_upgrades.py", "tests/simulation"),
     *("tests/e2e", "tests/bench", "tests/test_packaging.py", "tests/test_locks.py"),
     *("tests/edges/zeromq", "tests/edges/redis", "tests/edges/backplane"),
-    *("tests/docs", "tests/cli", "tests/node"),
+    *("tests/docs", "tests/cli", "tests/node", "tests/parent", "tests/net/test_tls.py"),
+    *("tests/test_parent_service.py", "tests/test_twistd_service.py", "tests/test_own_tests.py"),
 )
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
