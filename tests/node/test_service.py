@@ -353,6 +353,21 @@ def test_the_collector_no_longer_looks_at_sessions_that_were_taken_over(
     assert is_frozen is not any(each is session for each in gc.get_objects())
 
 
+@pytest.mark.parametrize("has_parent", [True, False])
+def test_the_last_collection_of_a_process_of_its_own_does_not_look_at_everything(
+    service: Start, monkeypatch: pytest.MonkeyPatch, reactor: Any, has_parent: bool
+) -> None:
+    made = service()
+    made.privilegedStartService()
+    made.startService()
+    if has_parent:
+        monkeypatch.setattr(made, "_link", Parent())
+    made.stopService()
+    reactor.advance(10)
+    assert (gc.get_freeze_count() > 0) is has_parent
+    made._garbage_collection.stop()
+
+
 def test_hangup_during_the_end_does_no_harm(service: Start, reactor: Any, log: list[str]) -> None:
     started = service('[http]\nlisten = "off"\n')
     started.startService()
