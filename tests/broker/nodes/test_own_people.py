@@ -81,7 +81,7 @@ def test_everything_has_the_number_of_the_newest_change(telling: Telling) -> Non
     own.set_user("7", True)
     telling.told()
     own.set_user("8", True)
-    (told,) = own.everything()
+    (told,) = [each for each in own.everything() if each is not None]
     assert told is not None
     # The node that asks gets what was collected as well, and others get it as a change before that.
     assert [each.sequence for each in telling.sent] == [2]
@@ -103,7 +103,8 @@ def test_changes_wait_while_everything_is_told(telling: Telling) -> None:
     own.set_user("1", False)
     assert telling.told() == []
     told = [each for each in steps if each is not None]
-    assert len(told) > 2
+    # What is done at once, here or at the other node, stays small.
+    assert max(len(each.change) for each in told) < 1500
     assert {each.sequence for each in told} == {sequence}
     people = NodePeople()
     for each in told:
@@ -117,6 +118,7 @@ def test_changes_wait_while_everything_is_told(telling: Telling) -> None:
 def test_changes_are_sent_again_after_a_snapshot_that_is_broken_off(telling: Telling) -> None:
     own = telling.own
     steps = own.everything()
+    assert [next(steps) for _ in range(2)] == [None, None]
     assert next(steps) is not None
     own.set_user("new", True)
     steps.close()

@@ -23,7 +23,7 @@ from wampush.clock import Clock, TimerHandle
 COLLECT_SECONDS: Final = 0.05
 #: Characters of the names in one message. As JSON each may take six bytes, which stays below the
 #: limit of messages between nodes.
-CHARACTERS: Final = 65_536
+CHARACTERS: Final = 16_384
 
 
 class OwnPeople:
@@ -98,17 +98,18 @@ class OwnPeople:
         What has been collected is sent as a change first, so that the number is right. Changes are
         sent again when the iterator has ended, or is closed.
 
-        :returns: yields None while it counts the parts, for each but one.
+        :returns: yields None while it takes a copy and counts the parts, once for each of these.
         """
         self.flush()
         sequence = self.sequence
         self._num_told += 1
         try:
             parts: list[PeopleChange] = []
-            for part in self.people.everything().parts(CHARACTERS):
-                if parts:
-                    yield None
+            everything = self.people.everything()
+            yield None
+            for part in everything.parts(CHARACTERS):
                 parts.append(part)
+                yield None
             for number, part in enumerate(parts):
                 yield PeoplePayload(
                     node=self.node,
