@@ -25,6 +25,8 @@ from bench.native import BenchError
 from bench.peer import frame, open_session, receive
 
 _PAGE: Final = 1000
+#: Events of a reader that are searched for one that is published only now.
+_NEWEST: Final = 1000
 _numbers = count(1)
 
 
@@ -151,9 +153,24 @@ class Load:
     async def end_fault(self) -> None:
         """Wait until all is well again, and for some events after that."""
         await self.settled()
+        await self._caught_up()
         self._losses = await self._lost_links()
         self._course.begin(Phase.CALM)
         await self.some()
+
+    async def _caught_up(self) -> None:
+        """Wait until each reader has an event that is published only now.
+
+        A node that has been frozen is joined at once, although it has yet to read what Redis has
+        sent meanwhile, and may lose its link before it has.
+        """
+        known = len(self.witness.stamps)
+
+        def has_news(reader: Reader) -> bool:
+            news = set(self.witness.stamps[known:])
+            return not news.isdisjoint(reader.plain[self.plain].stamps[-_NEWEST:])
+
+        await until(lambda: all(map(has_news, self.readers)), "all readers get what is published")
 
     async def judged(self, allowed: Allowed) -> list[str]:
         """End the publishers, wait until everything has come to rest, and return the breaches."""

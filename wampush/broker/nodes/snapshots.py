@@ -21,7 +21,7 @@ from wampush.clock import Clock, TimerHandle
 TELL_SECONDS: Final = 2.0
 #: The most processes that are known at the same time; further ones get nothing.
 MOST_PROCESSES: Final = 256
-#: Steps of a snapshot in one turn; each is about 700 users, which takes 0.5 ms here and there.
+#: Steps of a snapshot in one turn; each is about 700 users, which takes 0.5 ms at each node.
 STEPS: Final = 2
 
 _Telling = Generator[None, None, None]
