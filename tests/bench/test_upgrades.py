@@ -22,6 +22,6 @@ def test_nobody_notices_upgrades():
     }
     row = r"{} +\| +([\d.]+) \| +([\d.]+) "
     for name in ("push to client between, p99, ms", "the same, median second"):
-        between, before = re.search(row.format(re.escape(name)), result.stdout).groups()
+        ((between, before),) = re.findall(row.format(re.escape(name)), result.stdout)
         assert float(between) > 0
         assert float(before) > 0
