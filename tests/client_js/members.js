@@ -452,7 +452,7 @@ row("session.log", () => {
 
 // ab.connect.
 
-/** Connect on fake sockets; everything the page is told is kept. */
+/** Connect on fake sockets; everything that the page gets is kept. */
 var connected = (options, hangup) => {
   sockets = [];
   var kept = { told: [], sessions: [] };

@@ -64,7 +64,7 @@ def test_clients_get_what_was_published_before_they_are_ended() -> None:
 def test_the_link_ends_after_the_timers() -> None:
     notes: list[str] = []
     assert not steps.leave_others(node_with(notes, joined=True)).called
-    # Who is left learns of the topics, then of the end.
+    # The other nodes learn about the topics first, then about the end.
     assert notes == ["stop occupancy", "stop nodes", "stop backplane", "stop bus"]
     notes.clear()
     assert steps.leave_others(node_with(notes, joined=False)).called

@@ -392,7 +392,7 @@ def test_an_upgrade_is_no_leave_and_no_join_and_counts_nobody_twice(world: Insta
         assert node.presence.num_clients == 5
         assert node.presence.num_online == 4
         assert node.presence.count_anonymous(ROOM) == 1
-    # Who was lost before has the rest of the grace period, and leaves once.
+    # A user who was lost before has the rest of the grace period, and leaves once.
     world.wait(30)
     assert b.announced(far) == ["-9"]
     assert successor.announced(moved[near.id]) == ["-9"]

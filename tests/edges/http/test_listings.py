@@ -147,7 +147,7 @@ def test_a_response_waits_for_other_nodes(
     answer()
     assert running.received.startswith(b"HTTP/1.1 200 ")
     running.lose()
-    # A client that does not wait is no mistake.
+    # A client may go away before the answer.
     gone = Exchange(edge, f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     gone.lose()
     listed.waiting[1]()

@@ -97,7 +97,7 @@ def test_connections_of_this_process_are_found(borrowed: BorrowedSockets, tmp_pa
         socket.socket(socket.AF_UNIX) as client,
     ):
         client.connect(str(tmp_path / "s"))
-        # A copy of the listener is no connection.
+        # A copy of the listener does not count as a connection.
         with one.dup():
             assert not any(map(borrowed.has_accepted, (one, other, unix)))
         with one.accept()[0], unix.accept()[0]:

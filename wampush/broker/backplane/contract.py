@@ -27,7 +27,7 @@ EVERY_NODE: Final = f"{CONTROL_CHANNEL}all"
 class Accepted(NamedTuple):
     """A publication to topics of which one at least has a history.
 
-    :ivar receivers: on this node; None when there is none here and there may be some on others.
+    :ivar receivers: on this node; None if only other nodes may have some.
     :ivar positions: by topic; without topics that have no history.
     :ivar is_repeated: whether it was published before, and not again.
     """
@@ -38,8 +38,8 @@ class Accepted(NamedTuple):
 
 
 OnOutcome = Callable[[int | Accepted | PublicationRefused | None], None]
-"""Gets the number of receivers on this node, None when there is none here and there may be some on
-other nodes, or why nobody got the publication."""
+"""Gets the number of receivers on this node, None if only other nodes may have some, or why
+nobody got the publication."""
 
 OnSent = Callable[[int | None], None]
 """Gets how many nodes follow the channel; None when the message was not sent, or when the link was
