@@ -109,7 +109,7 @@ export class Connection {
 
   prefix(prefix, uri) {
     this.prefixes.set(prefix, uri);
-    this.tell_([wire.PREFIX, prefix, uri]);
+    this.sendIfOpen_([wire.PREFIX, prefix, uri]);
   }
 
   /**
@@ -141,7 +141,7 @@ export class Connection {
       topic.handlers = topic.handlers.filter((each) => handler && each !== handler);
       if (!topic.handlers.length) {
         this.topics.delete(uri);
-        this.tell_([wire.UNSUBSCRIBE, name]);
+        this.sendIfOpen_([wire.UNSUBSCRIBE, name]);
       }
     }
   }
@@ -177,8 +177,8 @@ export class Connection {
     this.ontrace(true, text);
   }
 
-  /** Send a message that the next session will be told anyway. */
-  tell_(message) {
+  /** Send a message unless no session is open; the next one repeats it in any case. */
+  sendIfOpen_(message) {
     if (this.state === "open") {
       this.send(message);
     }
@@ -287,7 +287,7 @@ export class Connection {
     this.opens += 1;
     this.asksPositions_ = this.hasPositions_ = false;
     this.set_("open");
-    this.prefixes.forEach((prefix, uri) => this.tell_([wire.PREFIX, prefix, uri]));
+    this.prefixes.forEach((prefix, uri) => this.sendIfOpen_([wire.PREFIX, prefix, uri]));
     this.topics.forEach((topic, uri) => this.begin_(uri, topic));
     this.onopen(isReturn);
   }

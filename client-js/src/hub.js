@@ -48,7 +48,7 @@ export class Hub {
     this.refresh_ = hasToken ? new TokenRefresh(
       (procedure, args) => this.connection_.call(procedure, args),
       () => this.ask_("token"),
-      (error) => this.tell_({ type: "error", error: bare(error) }),
+      (error) => this.broadcast_({ type: "error", error: bare(error) }),
     ) : null;
     this.listen_(this.connection_);
   }
@@ -310,7 +310,7 @@ export class Hub {
   listen_(connection) {
     connection.onopen = () => this.onState_("open");
     connection.onstate = (state) => state !== "open" && this.onState_(state);
-    connection.onclose = (end) => this.tell_({ type: "end", end });
+    connection.onclose = (end) => this.broadcast_({ type: "end", end });
     connection.onposition = (topic, position) => this.onPosition_(topic, position);
     connection.onstatelost = (topic) => this.toSubscribers_(topic, { type: "lost", topic });
     connection.onrefused = (topic, error) =>
@@ -327,7 +327,7 @@ export class Hub {
     } else if (state === "closed") {
       this.queue_.splice(0).forEach(({ refuse }) => refuse("The connection is closed."));
     }
-    this.tell_(this.stateMessage_());
+    this.broadcast_(this.stateMessage_());
   }
 
   stateMessage_() {
@@ -335,7 +335,7 @@ export class Hub {
     return { type: "state", state, sessionId };
   }
 
-  tell_(message) {
+  broadcast_(message) {
     this.members_.forEach((_, id) => this.post_(id, message));
   }
 

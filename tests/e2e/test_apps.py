@@ -156,7 +156,7 @@ def test_errors_functions_that_take_time_and_what_they_can_do(tmp_path: Path, pa
         assert (topic, receipt["text"]) == ("shop.receipt", "to me")
         assert called(page, "B", "shop.tell", "to all") == {"result": 2}
         assert page.evaluate("taken('B')") == [["shop.news", "to all"]]
-        daemon.wait_for_line("7 from 127.0.0.1 told something")
+        daemon.wait_for_line("7 from 127.0.0.1 said something")
 
 
 def handshake(daemon: Daemon, **headers: str) -> tuple[int, str]:

@@ -422,7 +422,7 @@ class World:
             client.outbox.read_again()
 
     def _look_after_clients(self) -> None:
-        """Have clients do what real ones do when they are told something."""
+        """Have clients do what real ones do on each message."""
         running = self._running()
         for index, client in list(self.clients):
             if index not in running:

@@ -76,7 +76,7 @@ def problems(settings: Settings) -> Iterator[str]:
 
 
 def _listeners(settings: Settings) -> Iterator[_Listener]:
-    """Yield what can be told apart: no ports that the system chooses, no other kinds."""
+    """Yield the listeners that can be compared, which name a port or a path."""
     endpoints = [(f"websocket.listen {each!r}", each) for each in settings.websocket.listen]
     endpoints.append((f"http.listen {settings.http.listen!r}", settings.http.listen))
     for place, endpoint in endpoints:

@@ -54,8 +54,8 @@ def test_a_beat_is_read_as_it_was_written() -> None:
 
 
 def test_people_are_read_as_they_were_written() -> None:
-    told = PeoplePayload(node="x", epoch="e", sequence=3, change=CHANGE)
-    assert read_people(people_payload(told)) == told
+    update = PeoplePayload(node="x", epoch="e", sequence=3, change=CHANGE)
+    assert read_people(people_payload(update)) == update
     part = PeoplePayload(node="x", epoch="e", sequence=3, change=PeopleChange(), part=1, parts=2)
     assert read_people(people_payload(part)) == part
 

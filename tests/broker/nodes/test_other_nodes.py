@@ -1,4 +1,4 @@
-"""Which nodes are there, and whether everything is known that they have told."""
+"""Which nodes are there, and whether everything that they have reported is known."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Watched:
     def tell(self, sequence: int, user: str, node: str = "x", epoch: str = "e") -> None:
         """A change."""
         change = PeopleChange(users={user: True})
-        told = PeoplePayload(node=node, epoch=epoch, sequence=sequence, change=change)
-        self.others.on_told(f"process-{node}", told)
+        update = PeoplePayload(node=node, epoch=epoch, sequence=sequence, change=change)
+        self.others.on_update(f"process-{node}", update)
 
     def part(self, sequence: int, *users: str, part: int = 0, parts: int = 1) -> None:
         """A part of everything."""
         change = PeopleChange(users=dict.fromkeys(users, True))
-        self.others.on_told(
+        self.others.on_update(
             "process-x",
             PeoplePayload(
                 node="x", epoch="e", sequence=sequence, change=change, part=part, parts=parts
@@ -178,8 +178,8 @@ def test_another_process_of_the_node_changes_nothing_but_what_is_different(
     assert watched.take_asked() == ["process-x"]
     assert watched.users == {"7", "8"}
     change = PeopleChange(users={"7": True, "9": True})
-    told = PeoplePayload(node="x", epoch="f", sequence=0, change=change, part=0, parts=1)
-    watched.others.on_told("process-2", told)
+    update = PeoplePayload(node="x", epoch="f", sequence=0, change=change, part=0, parts=1)
+    watched.others.on_update("process-2", update)
     assert watched.changes == [PeopleChange(users={"8": False, "9": True})]
     assert watched.departed == []
 
@@ -288,7 +288,7 @@ def test_nobody_fills_the_memory(watched: Watched, monkeypatch: pytest.MonkeyPat
     assert (fresh.users, fresh.x.sequence) == ({"1", "2"}, 0)
     # The entries of all nodes count together.
     with pytest.raises(PushRefused):
-        fresh.others.on_told(
+        fresh.others.on_update(
             "process-y",
             PeoplePayload(
                 node="y",

@@ -1,4 +1,4 @@
-"""What a node has told, and changes of it."""
+"""What a node has reported, and changes of it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_every_node_shows_the_same_sums() -> None:
         a.settle()
         assert values(a)["node_questions_incomplete_total",] == 1
         a.connect(user="\ud83d")
-        assert values(a)["names_untold_total",] == 1
+        assert values(a)["names_unsendable_total",] == 1
         assert values(a)["nodes_ignored_total",] == 0
         b.close()
         assert values(a)["nodes", "departed"] == 1

@@ -34,7 +34,7 @@ from wampush.errors import PublicationRefused
 from wampush.state_machine import moved
 
 #: Looks after which what has not come back is forgotten: its topic was left meanwhile, or its
-#: publisher was told that nobody knows what has become of it. Looks are counted instead of seconds,
+#: publisher got an answer that says its fate is unknown. Looks are counted instead of seconds,
 #: because what has arrived while the process was frozen is not read yet.
 KEPT_LOOKS: Final = 4
 
@@ -365,7 +365,7 @@ class PlainParts:
     def _end_late(self, key: _Key, part: _Part) -> None:
         """Deliver what the store has sent when this node did not get it."""
         if part.link != self._link:
-            # Its publisher was told that nobody knows, so that no outcome counts it.
+            # The answer to its publisher said that its fate is unknown, so no outcome counts it.
             self.not_propagated += 1
         self._end(key, part, Fate.DUE)
 

@@ -142,19 +142,19 @@ def read_beat(payload: bytes) -> Beat:
     )
 
 
-def people_payload(told: PeoplePayload) -> bytes:
+def people_payload(update: PeoplePayload) -> bytes:
     """Return a change of people as it travels.
 
     :raises orjson.JSONEncodeError: a name is not valid text.
     """
-    change = told.change
+    change = update.change
     fields: dict[str, object] = {
-        "node": told.node,
-        "epoch": told.epoch,
-        "sequence": told.sequence,
+        "node": update.node,
+        "epoch": update.epoch,
+        "sequence": update.sequence,
     }
-    if told.part is not None:
-        fields["part"], fields["parts"] = told.part, told.parts
+    if update.part is not None:
+        fields["part"], fields["parts"] = update.part, update.parts
     if change.sessions is not None:
         fields["sessions"] = change.sessions
     for name in _MAPPINGS:

@@ -50,14 +50,14 @@ def nodes_state(values: Mapping[str, Any]) -> NodesState:
 
 def other_node_state(node: OtherNode) -> Mapping[str, Any]:
     """Return what is known about a node."""
-    told = PeoplePayload(
+    update = PeoplePayload(
         node=node.id, epoch=node.epoch, sequence=node.sequence, change=node.people.everything()
     )
     return {
         "process": node.process,
         "status": node.status.value,
         "beat": None if node.beat is None else orjson.loads(beat_payload(node.beat)),
-        "people": orjson.loads(people_payload(told)),
+        "people": orjson.loads(people_payload(update)),
     }
 
 
@@ -66,18 +66,18 @@ def other_node(values: Mapping[str, Any]) -> OtherNode:
 
     :raises PushRefused: NODE_FORM; the values are not as they should be.
     """
-    told = read_people(orjson.dumps(values.get("people")))
+    update = read_people(orjson.dumps(values.get("people")))
     beat = values.get("beat")
     node = OtherNode(
-        id=told.node,
+        id=update.node,
         process=str(values.get("process")),
         heard_at=0.0,
         beat=None if beat is None else read_beat(orjson.dumps(beat)),
         status=_status(values.get("status")),
-        epoch=told.epoch,
-        sequence=told.sequence,
+        epoch=update.epoch,
+        sequence=update.sequence,
     )
-    node.people.apply(told.change)
+    node.people.apply(update.change)
     return node
 
 

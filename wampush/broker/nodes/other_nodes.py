@@ -55,17 +55,17 @@ class NodeEvent(StrEnum):
     """What changes that."""
 
     HEARD = auto()
-    TOLD = auto()
+    REPORTED = auto()
     LOST = auto()
 
 
 _MOVES: Final = MappingProxyType(
     {
         (NodeStatus.JOINING, NodeEvent.HEARD): NodeStatus.JOINING,
-        (NodeStatus.JOINING, NodeEvent.TOLD): NodeStatus.PRESENT,
+        (NodeStatus.JOINING, NodeEvent.REPORTED): NodeStatus.PRESENT,
         (NodeStatus.JOINING, NodeEvent.LOST): NodeStatus.DEPARTED,
         (NodeStatus.PRESENT, NodeEvent.HEARD): NodeStatus.PRESENT,
-        (NodeStatus.PRESENT, NodeEvent.TOLD): NodeStatus.PRESENT,
+        (NodeStatus.PRESENT, NodeEvent.REPORTED): NodeStatus.PRESENT,
         (NodeStatus.PRESENT, NodeEvent.LOST): NodeStatus.DEPARTED,
         (NodeStatus.DEPARTED, NodeEvent.HEARD): NodeStatus.JOINING,
     }
@@ -207,46 +207,46 @@ class OtherNodes:
         elif is_other:
             self._notify_nodes()
 
-    def on_told(self, process: str, told: PeoplePayload) -> None:
+    def on_update(self, process: str, update: PeoplePayload) -> None:
         """Take a change of the people of a node, or a part of all that it has.
 
         :param process: that reports it.
         :raises PushRefused: NODE_FORM; there is more than this node keeps. Nothing changes then.
         """
-        node = self._heard(told.node, process)
+        node = self._heard(update.node, process)
         if node is None:
             return
-        if told.part is not None:
-            self._on_part(node, told, told.part)
-        elif node.status is not NodeStatus.PRESENT or node.epoch != told.epoch:
+        if update.part is not None:
+            self._on_part(node, update, update.part)
+        elif node.status is not NodeStatus.PRESENT or node.epoch != update.epoch:
             self._ask_all(node)
-        elif told.sequence == node.sequence + 1:
-            self._check_room(told.change)
-            node.sequence = told.sequence
-            node.people.apply(told.change)
-            self._notify(told.change)
-        elif told.sequence > node.sequence:
+        elif update.sequence == node.sequence + 1:
+            self._check_room(update.change)
+            node.sequence = update.sequence
+            node.people.apply(update.change)
+            self._notify(update.change)
+        elif update.sequence > node.sequence:
             # One was lost. What is known stays until everything has come.
             self._ask_all(node)
 
-    def _on_part(self, node: OtherNode, told: PeoplePayload, part: int) -> None:
+    def _on_part(self, node: OtherNode, update: PeoplePayload, part: int) -> None:
         arriving = node.arriving
         if part == 0:
-            arriving = node.arriving = _Arriving(told.epoch, told.sequence, told.parts)
+            arriving = node.arriving = _Arriving(update.epoch, update.sequence, update.parts)
         elif arriving is None or (arriving.epoch, arriving.sequence, arriving.next_part) != (
-            told.epoch,
-            told.sequence,
+            update.epoch,
+            update.sequence,
             part,
         ):
             # The next beat shows that something is missing.
             node.arriving = None
             return
         try:
-            self._check_room(told.change)
+            self._check_room(update.change)
         except PushRefused:
             node.arriving = None
             raise
-        arriving.people.apply(told.change)
+        arriving.people.apply(update.change)
         arriving.next_part += 1
         if arriving.next_part == arriving.parts:
             node.arriving = None
@@ -254,7 +254,7 @@ class OtherNodes:
 
     def _complete(self, node: OtherNode, arriving: _Arriving) -> None:
         is_new = node.status is not NodeStatus.PRESENT
-        node.move(NodeEvent.TOLD)
+        node.move(NodeEvent.REPORTED)
         node.epoch, node.sequence = arriving.epoch, arriving.sequence
         self._replace(node, arriving.people)
         if is_new:

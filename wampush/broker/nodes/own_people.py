@@ -44,14 +44,14 @@ class OwnPeople:
         #: How many changes have been sent.
         self.sequence = 0
         #: Names that cannot be sent, because they are not valid text.
-        self.untold = 0
+        self.unsendable = 0
         self._clock = clock
         self._send = send
         self._pending = PeopleChange()
         self._timer: TimerHandle | None = None
         self._is_stopped = False
         #: How many nodes are being sent everything.
-        self._num_told = 0
+        self._num_snapshots = 0
 
     def set_sessions(self, count: int) -> None:
         """Note how many sessions there are."""
@@ -70,7 +70,7 @@ class OwnPeople:
         """
         if connections == self.people.connections(topic, user):
             return
-        if not self._can_tell(topic, user):
+        if not self._can_send(topic, user):
             return
         self.people.apply(PeopleChange(members={topic: {user: connections}}))
         self._pending.members.setdefault(topic, {})[user] = connections
@@ -78,7 +78,7 @@ class OwnPeople:
 
     def set_anonymous(self, topic: str, count: int) -> None:
         """Note how many subscribers of a topic with presence have no user."""
-        if count == self.people.anonymous.get(topic, 0) or not self._can_tell(topic):
+        if count == self.people.anonymous.get(topic, 0) or not self._can_send(topic):
             return
         self.people.apply(PeopleChange(anonymous={topic: count}))
         self._pending.anonymous[topic] = count
@@ -102,7 +102,7 @@ class OwnPeople:
         """
         self.flush()
         sequence = self.sequence
-        self._num_told += 1
+        self._num_snapshots += 1
         try:
             parts: list[PeopleChange] = []
             everything = self.people.everything()
@@ -120,7 +120,7 @@ class OwnPeople:
                     parts=len(parts),
                 )
         finally:
-            self._num_told -= 1
+            self._num_snapshots -= 1
             if self._pending:
                 self._schedule()
 
@@ -145,17 +145,17 @@ class OwnPeople:
             self._timer = None
 
     def _set(self, names: set[str], pending: dict[str, bool], name: str, is_in: bool) -> None:
-        if is_in == (name in names) or not self._can_tell(name):
+        if is_in == (name in names) or not self._can_send(name):
             return
         (names.add if is_in else names.discard)(name)
         pending[name] = is_in
         self._schedule()
 
-    def _can_tell(self, *names: str) -> bool:
+    def _can_send(self, *names: str) -> bool:
         for name in names:
             if not name.isascii() and any("\ud800" <= each <= "\udfff" for each in name):
                 # Half a surrogate pair, as is left of an emoji that was cut; no JSON can hold it.
-                self.untold += 1
+                self.unsendable += 1
                 return False
         return True
 
@@ -165,5 +165,5 @@ class OwnPeople:
 
     def _on_timer(self) -> None:
         self._timer = None
-        if not self._num_told:
+        if not self._num_snapshots:
             self.flush()

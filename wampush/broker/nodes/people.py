@@ -1,4 +1,4 @@
-"""What one node tells the others of its people, and the changes of that.
+"""What one node reports to the others about its people, and changes of it.
 
 Owns: the users, sessions and topics of one node, and how a change applies. Pure: no I/O, no clock.
 Must not import: anything of wampush.
@@ -18,7 +18,7 @@ ENTRY_CHARACTERS: Final = 12
 
 @dataclass(slots=True, kw_only=True)
 class PeopleChange:
-    """New values of some of what a node has told.
+    """New values of some of what a node has reported.
 
     :param sessions: how many sessions it has; None for as many as before.
     :param users: whether each is present there: has a session, or had one within the grace period.
@@ -26,7 +26,7 @@ class PeopleChange:
         period, None for a user who is not on the topic any more.
     :param anonymous: for each topic with presence, its subscribers without a user.
     :param occupied: whether each topic counts as occupied there.
-    :param reported: whether applications are told of a topic's occupation by this node.
+    :param reported: whether this node has reported a topic as occupied to the applications.
     """
 
     sessions: int | None = None

@@ -38,9 +38,9 @@ SETTLE_SECONDS: Final = 1.0
 BEAT: Final = "beat"
 PEOPLE: Final = "people"
 #: Asks a node for everything that it has.
-TELL_ALL: Final = "tell-all"
+REQUEST_ALL: Final = "request-all"
 BYE: Final = "bye"
-KINDS: Final = (BEAT, PEOPLE, TELL_ALL, BYE, QUESTION, ANSWER)
+KINDS: Final = (BEAT, PEOPLE, REQUEST_ALL, BYE, QUESTION, ANSWER)
 
 
 class Nodes:
@@ -81,7 +81,7 @@ class Nodes:
         self.questions: Final = Questions(
             lambda: self.id, clock, send, lambda: self.others.there, report
         )
-        self.snapshots: Final = Snapshots(self._tell_all, clock)
+        self.snapshots: Final = Snapshots(self._snapshot, clock)
         self._watched: tuple[str, ...] = ()
         self._figures: dict[str, Callable[[], float]] = {}
         self._timer: TimerHandle | None = None
@@ -92,7 +92,7 @@ class Nodes:
         self._takers: Final[Mapping[str, Callable[[str, bytes], None]]] = {
             BEAT: self._on_beat,
             PEOPLE: self._on_people,
-            TELL_ALL: self._on_tell_all,
+            REQUEST_ALL: self._on_request_all,
             BYE: self._on_bye,
             QUESTION: self._on_question,
             ANSWER: self._on_answer,
@@ -211,29 +211,29 @@ class Nodes:
 
     # People.
 
-    def _send_change(self, told: PeoplePayload) -> None:
+    def _send_change(self, update: PeoplePayload) -> None:
         # Without a link, the number shows to the others that they have missed it.
         if self._is_started and self.is_joined:
-            self._send(PEOPLE, people_payload(told))
+            self._send(PEOPLE, people_payload(update))
 
     def _on_people(self, process: str, payload: bytes) -> None:
-        told = read_people(payload)
-        if told.node != self.id:
-            self.others.on_told(process, told)
+        update = read_people(payload)
+        if update.node != self.id:
+            self.others.on_update(process, update)
 
     def _ask_all(self, node: OtherNode) -> None:
-        self._send(TELL_ALL, b"{}", node.process)
+        self._send(REQUEST_ALL, b"{}", node.process)
 
-    def _on_tell_all(self, process: str, _: bytes) -> None:
+    def _on_request_all(self, process: str, _: bytes) -> None:
         self.snapshots.on_request(process)
 
-    def _tell_all(self, process: str) -> Generator[None, None, None]:
-        for told in self.own.everything():
+    def _snapshot(self, process: str) -> Generator[None, None, None]:
+        for update in self.own.everything():
             if not self.is_joined:
                 # It asks again when it hears this node.
                 return
-            if told is not None:
-                self._send(PEOPLE, people_payload(told), process)
+            if update is not None:
+                self._send(PEOPLE, people_payload(update), process)
             yield
 
     def _on_bye(self, _: str, payload: bytes) -> None:

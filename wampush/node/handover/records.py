@@ -66,7 +66,7 @@ class Kind(IntEnum):
     #: After END: everything that the bus has brought before the marker of the cut has been sent.
     CUT = 12
     #: After END: no backend is connected to the writer over ZeroMQ any more, and all their pushes
-    #: have been told. END says whether it comes.
+    #: have been passed on. END says whether it comes.
     RELEASED = 13
 
 

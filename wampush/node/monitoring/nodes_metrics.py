@@ -98,11 +98,11 @@ NODES_METRICS: Final = (
         _of_nodes(lambda nodes: nodes.snapshots.ignored, 0),
     ),
     Metric(
-        "wampush_names_untold_total",
+        "wampush_names_unsendable_total",
         MetricKind.COUNTER,
         (),
         "Users and topics that other nodes do not learn of: their names are not valid text.",
-        _of_nodes(lambda nodes: nodes.own.untold, 0),
+        _of_nodes(lambda nodes: nodes.own.unsendable, 0),
     ),
 )
 """Part of the table of metrics."""
