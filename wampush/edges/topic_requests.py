@@ -10,7 +10,6 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -21,6 +20,7 @@ from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.identity import Identity
 from wampush.broker.publication import EVERYONE, Position
 from wampush.broker.receiver_selection import includes_identity
+from wampush.data_classes import dataclass
 from wampush.edges.entity_tags import is_known
 from wampush.edges.problems import RequestRefused
 from wampush.edges.queries import limit, parameters

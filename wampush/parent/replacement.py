@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 
+from wampush.data_classes import dataclass
 from wampush.parent.nodes.node_process import NodeProcess, NodeState
 
 UPGRADE: Final = "upgrade"

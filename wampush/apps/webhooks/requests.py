@@ -15,11 +15,12 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
+from wampush.data_classes import dataclass
 from wampush.errors import NotSerialisable
 from wampush.net.http_post import cookie_header
 

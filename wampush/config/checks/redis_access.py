@@ -6,10 +6,11 @@ Owns: these settings, and how they fit together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
 from wampush.config.checks.redis import REDIS_PORT, RedisUrl, SentinelAddress
+from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any, Final
 
+from wampush.data_classes import dataclass
 from wampush.edges.access_log import AccessRecord
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
@@ -356,12 +357,11 @@ class Ticket:
 
         :param now: the time in seconds, as for the other methods.
         """
-        left = None if self._used is None else self._left(now)
         return TicketState(
             peer=self.peer,
             address=self.address,
             user=self._user,
-            allowance=left,
+            allowance=None if self._used is None else self._left(now),
             record=None if self.record is None else asdict(self.record),
         )
 

@@ -5,9 +5,10 @@ Owns: where they come from. Must not import: the broker, the edges.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from wampush.config.checks.redis_access import RedisAccess
+from wampush.data_classes import dataclass
 from wampush.net import secret_files
 
 

@@ -5,8 +5,7 @@ Owns: its success and its failure. Must not import: Twisted, the rest of the nod
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from wampush.data_classes import dataclass
 from wampush.node.handover.records import StreamBroken
 
 

@@ -7,7 +7,8 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)
