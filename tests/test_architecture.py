@@ -86,7 +86,7 @@ def test_the_protocol_imports_the_standard_library_orjson_and_errors_only(module
 
 
 def test_dataclasses_are_made_the_quick_way(trees: Mapping[str, ast.Module]) -> None:
-    """With ``wampush.data_classes``; the standard library takes a tenth of a node's start for it."""
+    """With ``wampush.data_classes``; the standard library's take a tenth of a node's start."""
     slow = {
         name
         for name, tree in trees.items()
