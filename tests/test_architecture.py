@@ -78,23 +78,11 @@ def test_the_protocol_imports_the_standard_library_orjson_and_errors_only(module
         name
         for name in imported_modules(module)
         if name.partition(".")[0] not in {*sys.stdlib_module_names, "orjson"}
-        and name not in {"wampush.data_classes", "wampush.errors", "wampush.excerpts"}
+        and name not in {"wampush.errors", "wampush.excerpts"}
         and name != "wampush.wamp"
         and not name.startswith("wampush.wamp.")
     }
     assert foreign == set()
-
-
-def test_dataclasses_are_made_the_quick_way(trees: Mapping[str, ast.Module]) -> None:
-    """With ``wampush.data_classes``; the standard library's take a tenth of a node's start."""
-    slow = {
-        name
-        for name, tree in trees.items()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "dataclasses"
-        if any(alias.name == "dataclass" for alias in node.names)
-    }
-    assert slow == {"wampush/data_classes.py"}
 
 
 def named(path: Path) -> str:

@@ -6,9 +6,8 @@ Owns: the clock that is handed in, and its timers. Must not import: anything of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
-
-from wampush.data_classes import dataclass
 
 
 class TimerHandle(Protocol):

@@ -16,9 +16,8 @@ import select
 import socket
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
-
-from wampush.data_classes import dataclass
 
 #: Of the messages that this release sends.
 VERSION: Final = 1

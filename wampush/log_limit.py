@@ -7,9 +7,8 @@ Must not import: anything of wampush; the clock is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 #: Seconds between two messages of one kind.
 INTERVAL: Final = 1.0

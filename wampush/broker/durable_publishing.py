@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -28,7 +29,6 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.memory_costs import audience_bytes
 from wampush.broker.publication import EVERYONE, Position, Publication
 from wampush.broker.router import Router
-from wampush.data_classes import dataclass
 from wampush.errors import PublicationRefused, Refusal
 from wampush.excerpts import shown
 from wampush.log_limit import LogLimiter

@@ -7,11 +7,9 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
-
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

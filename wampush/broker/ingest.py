@@ -11,13 +11,13 @@ the options, a JSON object that ``push_options`` reads.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from wampush.broker.publication import Publication
 from wampush.broker.push_options import audience_of, further_topics_of
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.topics import RESERVED_PREFIX, is_reserved

@@ -12,12 +12,11 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final, Protocol
 
-from wampush.data_classes import dataclass
 from wampush.errors import CloseReason, InputRefused, Refusal
 from wampush.excerpts import printable
 from wampush.log_limit import LogLimiter

@@ -11,10 +11,10 @@ estimated in ``memory_costs``; the fan-out does not come here.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
-from wampush.data_classes import dataclass
 from wampush.errors import MessageRefused, Refusal
 
 #: This part of the limits of address and all is added to them for unfinished input.

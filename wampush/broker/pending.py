@@ -16,12 +16,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.identity import Identity
-from wampush.data_classes import dataclass
 from wampush.errors import Refusal
 from wampush.state_machine import moved
 from wampush.wamp.messages import Call

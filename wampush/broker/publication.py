@@ -6,9 +6,8 @@ Owns: Publication, Audience, Targets, Position and PushKey. Must not import: any
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
-
-from wampush.data_classes import dataclass
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 

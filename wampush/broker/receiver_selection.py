@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.broker.identity import Identity
 from wampush.broker.publication import Audience, Targets
 from wampush.broker.subscriber import Subscriber
 from wampush.broker.users import UserIndex
-from wampush.data_classes import dataclass
 
 _NONE: Final[frozenset[str]] = frozenset()
 

@@ -6,11 +6,11 @@ Owns: which rule of ``[[topics]]`` decides about a topic. Must not import: Twist
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from wampush.choices import SlowClient
-from wampush.data_classes import dataclass
 from wampush.topics import REMEMBERED_TOPICS, matches
 
 

@@ -12,11 +12,11 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from wampush.config.checks.endpoints import parts_of
-from wampush.data_classes import dataclass
 
 if TYPE_CHECKING:
     from wampush.config.settings import Settings

@@ -7,10 +7,9 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-
-from wampush.data_classes import dataclass
 
 
 @dataclass(slots=True)

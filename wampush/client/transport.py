@@ -8,6 +8,7 @@ It does not know WAMP.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -23,7 +24,6 @@ from zope.interface import implementer
 from wampush import __version__
 from wampush.client import failures
 from wampush.client.tls import server_verification
-from wampush.data_classes import dataclass
 from wampush.errors import OperatorError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,6 @@ from wampush.config.rules import Conflict
 from wampush.config.setting import Setting
 from wampush.config.settings import FIELDS, LIST_FIELDS, LISTS, RULES, SECTIONS, Settings, assemble
 from wampush.config.sources import DEFAULT, Given, Origin, Unusable, file_named_by, read_sources
-from wampush.data_classes import dataclass
 from wampush.errors import ConfigError, ConfigErrors
 
 

@@ -7,9 +7,8 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from wampush.data_classes import dataclass
 
 
 class Conflict(NamedTuple):

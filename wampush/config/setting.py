@@ -14,14 +14,13 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from wampush.config.checks.check import FLAG, Check, choice, list_of, number, whole
 from wampush.config.checks.files import FileKind
-from wampush.data_classes import dataclass
 
 GIB: Final = 2**30
 DAY: Final = 86_400

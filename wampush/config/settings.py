@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Final, get_origin, get_type_hints
 
@@ -37,7 +37,6 @@ from wampush.config.tables.topics import HistorySettings, TopicSettings
 from wampush.config.tables.webhooks import WebhookSettings
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.config.tables.zeromq import ZmqSettings
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,7 +25,6 @@ from wampush.config.keys import (
 from wampush.config.line_numbers import KeyPath, positions
 from wampush.config.redaction import HIDDEN, names_a_secret, presentable
 from wampush.config.settings import FIELDS, LISTS, SECTIONS
-from wampush.data_classes import dataclass
 from wampush.errors import ConfigError
 
 _FILE_VARIABLE: Final = f"{PREFIX}CONFIG"

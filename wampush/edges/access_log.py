@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
 
 from twisted.logger import Logger
-
-from wampush.data_classes import dataclass
 
 #: Of the log lines.
 NAMESPACE: Final = "wampush.access"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
 
@@ -27,7 +27,6 @@ from wampush.broker.ledger import Source
 from wampush.broker.memory_costs import positions_bytes
 from wampush.broker.publication import Position, Publication, PushKey
 from wampush.broker.push_list import listed_pushes
-from wampush.data_classes import dataclass
 from wampush.edges.push_excerpts import excerpt
 from wampush.edges.push_ids import KnownPush, PushIds, check_id, digest_of
 from wampush.errors import InputRefused, PushRefused, Refusal

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.edges.entity_tags import is_known
 
 PREFIX: Final = "/static/"

@@ -13,13 +13,12 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from twisted.internet.defer import Deferred, succeed
 
 from wampush.broker.memory_costs import push_id_bytes
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -20,7 +21,6 @@ from wampush.broker.history.stored_event import StoredEvent
 from wampush.broker.identity import Identity
 from wampush.broker.publication import EVERYONE, Position
 from wampush.broker.receiver_selection import includes_identity
-from wampush.data_classes import dataclass
 from wampush.edges.entity_tags import is_known
 from wampush.edges.problems import RequestRefused
 from wampush.edges.queries import limit, parameters

@@ -10,6 +10,7 @@ never sent twice, because the server may have acted on it the first time.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
 from enum import Enum, unique
 from types import MappingProxyType
 from typing import Any, Final, Generic, TypeVar
@@ -17,7 +18,6 @@ from typing import Any, Final, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from wampush.data_classes import dataclass
 from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
 from wampush.net.failure_sources import FailureSource
 from wampush.net.http_post import HttpResponse, problem_of, server_responded

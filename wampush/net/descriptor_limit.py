@@ -12,10 +12,9 @@ import fcntl
 import os
 import resource
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 #: Descriptors for everything but counted connections: listeners, log files, requests to
 #: applications, and connections that are accepted only to be refused.

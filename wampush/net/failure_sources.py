@@ -12,10 +12,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 #: Clients whose failures are kept; beyond that the oldest are forgotten.
 _CAPACITY: Final = 10_000

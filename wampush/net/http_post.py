@@ -13,7 +13,7 @@ requests that a fresh connection would have delivered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -34,7 +34,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IPolicyForHTTPS
 from zope.interface import implementer
 
-from wampush.data_classes import dataclass
 from wampush.errors import BackendError
 from wampush.server_verification import ServerVerification
 

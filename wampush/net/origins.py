@@ -11,12 +11,12 @@ our users. It is not an access control beyond that.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
-from wampush.data_classes import dataclass
 from wampush.net.addresses import is_loopback_address
 from wampush.net.trusted_proxies import PROXY_HEADERS
 from wampush.web_origin import ANY, NULL, SAME_HOST, canonical, host_of

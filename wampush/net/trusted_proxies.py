@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.net.addresses import Address, Network, parse_address, parse_network
 
 #: Names of the scheme in X-Forwarded-Proto, and whether it is one with TLS.

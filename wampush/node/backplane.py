@@ -7,7 +7,7 @@ Must not import: the edges; the bus, the clock and the timers are handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from secrets import token_hex
 from typing import Final, Protocol
 
@@ -32,7 +32,6 @@ from wampush.broker.nodes.registry import KINDS, Nodes
 from wampush.broker.router import Router
 from wampush.clock import Clock
 from wampush.config.settings import Settings
-from wampush.data_classes import dataclass
 from wampush.log_limit import LogLimiter
 
 _log = Logger(namespace="wampush.nodes")

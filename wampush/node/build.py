@@ -8,7 +8,7 @@ chosen its reactor and forked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
@@ -28,7 +28,6 @@ from wampush.broker.history.late_journal import LateJournal
 from wampush.broker.presence.presence import Presence
 from wampush.broker.requests.handler import RequestHandler
 from wampush.config.settings import Settings
-from wampush.data_classes import dataclass
 from wampush.edges.access_log import AccessLog
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator

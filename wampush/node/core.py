@@ -8,6 +8,7 @@ Must not import: ZeroMQ, whose import installs a reactor; ``node.build``, ``node
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from socket import gethostname
 from time import monotonic, time
@@ -47,7 +48,6 @@ from wampush.broker.subscription_index import SubscriptionIndex
 from wampush.broker.topic_rules import TopicRule, TopicRules
 from wampush.clock import Clock
 from wampush.config.settings import Settings
-from wampush.data_classes import dataclass
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.node.apps import NodeApps
 from wampush.node.backplane import (

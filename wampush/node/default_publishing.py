@@ -6,9 +6,10 @@ Must not import: Twisted, the edges.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from wampush.broker.access.policy import Publishing
 from wampush.choices import PublishPolicy
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

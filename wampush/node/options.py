@@ -10,6 +10,7 @@ import os
 import pwd
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from twisted.python import usage
 from wampush import __version__
 from wampush.config.load import load
 from wampush.config.sources import file_named_by
-from wampush.data_classes import dataclass
 from wampush.errors import OperatorError
 from wampush.node.autoreload.module_report import start_reporting
 from wampush.node.autoreload.supervisor import supervise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,6 @@ from twisted.python.components import Componentized
 from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.config.settings import Settings
-from wampush.data_classes import dataclass
 from wampush.errors import OperatorError
 from wampush.net import descriptor_limit
 from wampush.node import reloading, steps

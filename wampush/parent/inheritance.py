@@ -8,10 +8,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 _NAME: Final = "wampush-parent"
 _READ_BYTES: Final = 1_048_576

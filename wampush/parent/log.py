@@ -14,10 +14,10 @@ import sys
 import syslog
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from wampush.data_classes import dataclass
 from wampush.excerpts import printable_lines
 
 #: Seconds that a line waits for somebody to take it.

@@ -9,10 +9,10 @@ whose descriptor comes with the message.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 
 from wampush.control_channel import Message
-from wampush.data_classes import dataclass
 from wampush.parent.nodes.node_process import NodeProcess
 
 

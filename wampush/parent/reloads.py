@@ -6,9 +6,9 @@ Owns: the question to the nodes, and what follows from their answers. Must not i
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from wampush.control_channel import Message
-from wampush.data_classes import dataclass
 from wampush.parent.log import Log
 from wampush.parent.nodes.node_process import NodeProcess
 from wampush.parent.replacement import RELOAD, Answer, report_outcome

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.parent.nodes.node_process import NodeProcess, NodeState
 
 UPGRADE: Final = "upgrade"

@@ -6,9 +6,9 @@ Must not import: anything of wampush but ``fault``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, unique
 
-from wampush.data_classes import dataclass
 from wampush.reasons.fault import Fault
 
 

@@ -8,9 +8,9 @@ Refused handshakes of clients are in ``close_reasons``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum, unique
 
-from wampush.data_classes import dataclass
 from wampush.reasons.fault import Fault
 
 

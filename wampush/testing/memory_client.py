@@ -6,13 +6,13 @@ Owns: its requests, replies and events. Must not import: Twisted, the edges.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from wampush.apps.python import json_values
 from wampush.broker.identity import Identity
 from wampush.broker.subscriber import Subscriber
 from wampush.client.errors import CallFailed
-from wampush.data_classes import dataclass
 from wampush.errors import CloseReason
 from wampush.testing.wire import MemoryPeer
 from wampush.wamp import codec, messages

@@ -10,12 +10,12 @@ that arrived, and a PUBLISH keeps the slice of its text.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 import orjson
 
-from wampush.data_classes import dataclass
 from wampush.errors import MessageRefused, NotSerialisable, Refusal
 from wampush.excerpts import shown, shown_json
 from wampush.wamp.json_slices import published_event, raw_elements

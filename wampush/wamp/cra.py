@@ -13,13 +13,11 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
 import orjson
-
-from wampush.data_classes import dataclass
 
 PROCEDURE_AUTHREQ: Final = "http://api.wamp.ws/procedure#authreq"
 PROCEDURE_AUTH: Final = "http://api.wamp.ws/procedure#auth"

@@ -41,9 +41,8 @@ integers keep all their digits.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
-
-from wampush.data_classes import dataclass
 
 PROTOCOL_VERSION: Final = 1
 

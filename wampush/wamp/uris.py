@@ -12,9 +12,8 @@ applications that rely on it (``Ratchet\\Wamp\\WampConnection::getUri`` and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

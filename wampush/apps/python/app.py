@@ -8,13 +8,12 @@ A decorator returns the function unchanged, so that it can be called and tested 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, TypeVar, Unpack, overload
 
 from wampush.apps.python.context import ConnectContext, Context, ServerContext
 from wampush.apps.python.handlers import Handler, HandlerOptions, handler
 from wampush.apps.python.values import CraSecret, Rewrite
-from wampush.data_classes import dataclass
 from wampush.excerpts import shown
 from wampush.topics import is_reserved
 from wampush.wamp.cra import PROCEDURE_AUTH, PROCEDURE_AUTHREQ, Salting

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from inspect import Parameter
 from typing import Final, TypedDict
 
 from wampush.config.checks.check import TOPIC_PATTERN
-from wampush.data_classes import dataclass
 from wampush.excerpts import shown
 
 _POSITIONAL: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)

@@ -7,6 +7,7 @@ Must not import: the edges, the broker; nor know what a handler is for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, unique
 from functools import partial
 from time import monotonic
@@ -20,7 +21,6 @@ from wampush.apps.incidents import Incidents
 from wampush.apps.python.event_loop import EventLoop, LoopCall
 from wampush.apps.python.handlers import Handler
 from wampush.apps.python.threads import ThreadCall, Threads
-from wampush.data_classes import dataclass
 from wampush.state_machine import state_after
 
 #: Seconds; a plain handler that takes longer is logged, because it blocks all clients.

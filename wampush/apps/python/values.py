@@ -5,13 +5,12 @@ Owns: these errors and objects. Must not import: Twisted, the edges.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from wampush.apps.one_line import one_line
 from wampush.apps.python import json_values
 from wampush.broker.identity import ANONYMOUS, Identity
-from wampush.data_classes import dataclass
 from wampush.errors import ClientError
 from wampush.excerpts import shown
 from wampush.wamp.cra import Salting

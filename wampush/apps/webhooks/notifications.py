@@ -12,6 +12,7 @@ all has not seen the request, so this does not count as an attempt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred
@@ -21,7 +22,6 @@ from wampush.apps.webhooks.dispatcher import Send
 from wampush.apps.webhooks.requests import WebhookRequest
 from wampush.apps.webhooks.responses import Push, acknowledgement
 from wampush.config.tables.webhooks import WebhookSettings
-from wampush.data_classes import dataclass
 from wampush.net.circuit_breaker import BreakerChange, CircuitBreaker, RequestResult
 from wampush.net.http_post import never_sent, problem_of
 from wampush.net.outgoing_request_log import RequestLog

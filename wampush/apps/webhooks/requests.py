@@ -15,12 +15,11 @@ import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from wampush.data_classes import dataclass
 from wampush.errors import NotSerialisable
 from wampush.net.http_post import cookie_header
 

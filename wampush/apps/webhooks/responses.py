@@ -10,13 +10,12 @@ Values that are passed on to clients are taken from the response as the bytes th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
 
 from wampush.apps.one_line import one_line
-from wampush.data_classes import dataclass
 from wampush.net.http_post import HttpResponse, UnusableResponse, not_json
 from wampush.wamp.json_slices import raw_elements, raw_members
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Protocol
 
 from wampush.broker.access.placeholders import TopicExpander
 from wampush.broker.identity import Identity
 from wampush.choices import ANYONE, AUTHENTICATED, GROUP, USER, Action
-from wampush.data_classes import dataclass
 from wampush.errors import Refusal
 
 #: How many receivers a reason names, so that log lines stay short.

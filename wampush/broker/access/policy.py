@@ -8,7 +8,7 @@ Must not import: Twisted, the edges.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum, unique
 from time import monotonic
 from typing import Final
@@ -18,7 +18,6 @@ from wampush.broker.access.permissions import Permissions, default_decisions
 from wampush.broker.access.token_bucket import TokenBucket
 from wampush.broker.identity import Identity
 from wampush.choices import Action
-from wampush.data_classes import dataclass
 from wampush.errors import Refusal
 
 # Read for each request; reading a member from its enumeration takes as long as a call.

@@ -13,13 +13,13 @@ Redis that assigns the position, replaces the brace with ``,"epoch":"…","offse
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 import orjson
 
 from wampush.broker.history.stored_audience import audience_of, audience_text
 from wampush.broker.publication import EVERYONE, Audience, Position
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 

@@ -18,10 +18,10 @@ A proven client gets the patience of a crowd, until its queue has been empty.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.broker.delivery.backlog import Backlog, Timer
-from wampush.data_classes import dataclass
 
 LONE_PATIENCE: Final = 0.1
 #: A part of the queue; of half a queue of 4 MiB in this time, 0.7 MB per second.

@@ -6,9 +6,9 @@ Owns: the rules and their choice by topic. Must not import: Twisted, the edges, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.topics import REMEMBERED_TOPICS, is_reserved, matches
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
@@ -38,7 +38,6 @@ from wampush.broker.mirrors.contract import (
     Top,
 )
 from wampush.broker.publication import Publication
-from wampush.data_classes import dataclass
 from wampush.errors import PublicationRefused, Refusal
 from wampush.excerpts import shown_json
 

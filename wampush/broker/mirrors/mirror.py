@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import Enum, unique
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -17,7 +18,6 @@ from wampush.broker.history.rule import HistoryRule
 from wampush.broker.mirrors.loss import Known
 from wampush.broker.publication import Position, Publication
 from wampush.broker.subscriber import Subscriber
-from wampush.data_classes import dataclass
 from wampush.state_machine import moved
 
 #: Bytes of payloads of live events of one topic that wait while it is read; more are read again.

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Final
 
 from wampush.broker.backplane.node_message import NodeMessage
-from wampush.data_classes import dataclass
 
 #: Bytes of messages to one topic that wait; beyond that, the order gives way.
 HELD_BYTES: Final = 1024 * 1024

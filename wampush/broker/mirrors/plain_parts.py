@@ -18,6 +18,7 @@ topic waits (:mod:`~.plain_order`).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, unique
 from functools import partial
 from types import MappingProxyType
@@ -29,7 +30,6 @@ from wampush.broker.mirrors.contract import Entry, NotCarriedOut, OnStored, Send
 from wampush.broker.mirrors.plain_order import Deliver, Fate, PlainOrder, Turn
 from wampush.broker.publication import Publication
 from wampush.broker.router import Router
-from wampush.data_classes import dataclass
 from wampush.errors import PublicationRefused
 from wampush.state_machine import moved
 

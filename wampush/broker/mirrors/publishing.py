@@ -14,6 +14,7 @@ numbers it has carried out, so it does that once, whatever has become of those b
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -24,7 +25,6 @@ from wampush.broker.ledger import Ledger
 from wampush.broker.memory_costs import audience_bytes
 from wampush.broker.mirrors.contract import Entry, NotCarriedOut, Stored, TakesEntries
 from wampush.broker.publication import EVERYONE, Publication
-from wampush.data_classes import dataclass
 from wampush.errors import PublicationRefused, Refusal
 from wampush.log_limit import LogLimiter
 

@@ -10,13 +10,12 @@ as a whole, so that half a message is never believed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeGuard, TypeVar
 
 import orjson
 
 from wampush.broker.nodes.people import PeopleChange
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 

@@ -6,6 +6,7 @@ Owns: the form of it. Pure. Must not import: Twisted, the edges, presence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,7 +19,6 @@ from wampush.broker.nodes.node_payloads import (
     read_people,
 )
 from wampush.broker.nodes.other_nodes import NodeStatus, OtherNode
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.excerpts import shown_json
 from wampush.known_fields import known_fields

@@ -12,7 +12,7 @@ a while, or has no link, it is not the others that were silent; they get the tim
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum, auto, unique
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -21,7 +21,6 @@ from wampush.broker.nodes.node_payloads import Beat, PeoplePayload
 from wampush.broker.nodes.notices import Notices
 from wampush.broker.nodes.people import NodePeople, PeopleChange
 from wampush.clock import Clock
-from wampush.data_classes import dataclass
 from wampush.errors import PushRefused, Refusal
 from wampush.state_machine import state_after
 

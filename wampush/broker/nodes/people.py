@@ -9,10 +9,8 @@ A change holds new values, never differences of numbers. Applying one twice is t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
-
-from wampush.data_classes import dataclass
 
 #: What an entry counts besides its names, in characters.
 ENTRY_CHARACTERS: Final = 12

@@ -10,7 +10,7 @@ such a node may still carry out what it was asked for, for example when it was f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import orjson
@@ -23,7 +23,6 @@ from wampush.broker.nodes.node_payloads import (
 )
 from wampush.broker.nodes.other_nodes import OtherNode, ReportNode
 from wampush.clock import Clock, TimerHandle
-from wampush.data_classes import dataclass
 
 #: Seconds within which nodes answer.
 ANSWER_SECONDS: Final = 2.0

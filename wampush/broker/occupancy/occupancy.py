@@ -10,11 +10,11 @@ period.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.broker.presence.delay_queue import DelayQueue
 from wampush.clock import Clock
-from wampush.data_classes import dataclass
 from wampush.topics import is_reserved, matches
 
 #: Topics that are within their grace period at once; any more are vacated without one. Clients

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol
 
@@ -26,7 +26,6 @@ from wampush.broker.presence.members import TopicMembers
 from wampush.broker.publication import Publication
 from wampush.broker.subscriber import Subscriber
 from wampush.clock import Clock
-from wampush.data_classes import dataclass
 from wampush.topics import is_reserved
 from wampush.wamp.uris import PRESENCE_CHANGES, TOPIC_NUM_CLIENTS, TOPIC_NUM_ONLINE
 

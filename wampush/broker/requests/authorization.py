@@ -7,6 +7,7 @@ room. Must not import: Twisted, the edges, the apps.
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.broker.access.permissions import AUTHENTICATION_PROCEDURES
@@ -16,7 +17,6 @@ from wampush.broker.pending import PendingRequests
 from wampush.broker.requests.application import Application
 from wampush.broker.subscriber import Subscriber
 from wampush.choices import Action
-from wampush.data_classes import dataclass
 from wampush.errors import MessageRefused, Refusal
 from wampush.excerpts import shown
 from wampush.topics import is_reserved

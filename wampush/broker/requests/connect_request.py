@@ -7,12 +7,11 @@ request. Pure. Must not import: Twisted, the edges, the apps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from wampush.bearer import bearer_token
-from wampush.data_classes import dataclass
 from wampush.errors import AuthenticationRefused, CloseReason
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.broker.identity import AWAITING, Identity
@@ -23,7 +24,6 @@ from wampush.broker.requests.procedures import (
     Procedures,
 )
 from wampush.broker.subscriber import Subscriber
-from wampush.data_classes import dataclass
 from wampush.errors import WampushError
 from wampush.wamp import cra
 from wampush.wamp.messages import Call

@@ -12,11 +12,10 @@ import secrets
 import string
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 from wampush.broker.identity import Identity
-from wampush.data_classes import dataclass
 from wampush.wamp.cra import Salting
 
 _ALNUM: Final = string.ascii_letters + string.digits

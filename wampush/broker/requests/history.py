@@ -8,6 +8,7 @@ is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
 
@@ -28,7 +29,6 @@ from wampush.broker.requests.procedures import (
     Procedures,
 )
 from wampush.broker.subscriber import Subscriber
-from wampush.data_classes import dataclass
 from wampush.errors import Refusal
 from wampush.excerpts import shown_json
 from wampush.wamp.messages import Call, Subscribe

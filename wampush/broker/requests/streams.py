@@ -8,10 +8,10 @@ each of them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from wampush.broker.publication import Position
-from wampush.data_classes import dataclass
 from wampush.errors import MessageRefused
 from wampush.wamp.messages import Subscribe
 

@@ -11,7 +11,7 @@ occupied stay right. Only its outbox is closed; deliveries pass over it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wampush.broker.history.gaps import KeptState, TrackedState
@@ -19,7 +19,6 @@ from wampush.broker.identity import ANONYMOUS, identity_as_json
 from wampush.broker.nodes.nodes_state import NodesState, nodes_state
 from wampush.broker.presence.presence import PresenceState
 from wampush.broker.subscriber import KeptHandle, Subscriber
-from wampush.data_classes import dataclass
 from wampush.known_fields import known_fields
 
 if TYPE_CHECKING:

@@ -10,12 +10,10 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from types import MappingProxyType
 from typing import Annotated, Final
-
-from wampush.data_classes import dataclass
 
 _TYPE_NAMES: Final[Mapping[type, str]] = MappingProxyType(
     {

@@ -7,14 +7,13 @@ channel.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import unquote, urlsplit
 
 from wampush.config.checks.check import Rejected, converted, string
 from wampush.config.redaction import HIDDEN, Redacted
-from wampush.data_classes import dataclass
 
 CHANNEL: Final = "{channel}"
 REDIS_PORT: Final = 6379

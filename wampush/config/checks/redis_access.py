@@ -6,11 +6,10 @@ Owns: these settings, and how they fit together.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from wampush.config.checks.files import CertificatesFile, PasswordFile, PrivateKeyFile
 from wampush.config.checks.redis import REDIS_PORT, RedisUrl, SentinelAddress
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ Owns: how long handlers may take, and how many threads they have. Must not impor
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.check import number, whole
 from wampush.config.setting import DAY, Seconds
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

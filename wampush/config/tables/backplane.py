@@ -6,7 +6,7 @@ Owns: these settings. Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from wampush.config.checks.redis import (
@@ -17,7 +17,6 @@ from wampush.config.checks.redis import (
 )
 from wampush.config.checks.redis_access import RedisAccess, access_problems
 from wampush.config.rules import Conflict, rule
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.choices import DefaultPermission, PublishPolicy
@@ -14,7 +15,6 @@ from wampush.config.checks.check import whole
 from wampush.config.checks.permissions import TopicTemplate
 from wampush.config.rules import rule, too_long
 from wampush.config.setting import GIB, OptionalSeconds
-from wampush.data_classes import dataclass
 from wampush.topics import split_placeholders
 
 

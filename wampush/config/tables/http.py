@@ -6,13 +6,13 @@ Owns: its address, its token and how many connections it takes. Must not import:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.check import takes_any_port, whole
 from wampush.config.checks.endpoints import EndpointOrOff
 from wampush.config.checks.files import HttpTokenFile
 from wampush.config.rules import rule
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

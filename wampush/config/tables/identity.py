@@ -6,6 +6,7 @@ Owns: the sources of identities, and their order. Must not import: the other tab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.check import OptionalText, number, whole
@@ -13,7 +14,6 @@ from wampush.config.checks.files import CraKeysFile, TokenKeyFile
 from wampush.config.checks.names import HttpUrl, Name, OptionalName
 from wampush.config.rules import rule
 from wampush.config.setting import DAY, OptionalSeconds, Seconds, Some
-from wampush.data_classes import dataclass
 
 Algorithm = Literal["HS256", "RS256", "ES256"]
 AuthMethod = Literal["token", "callback", "cra", "anonymous"]

@@ -6,12 +6,12 @@ Owns: how much clients may cost. Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.check import number, whole
 from wampush.config.rules import rule
 from wampush.config.setting import GIB
-from wampush.data_classes import dataclass
 
 MessageRate = Annotated[float, number(0.01, 1_000_000, "messages/s")]
 

@@ -6,9 +6,8 @@ tables.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, Literal
-
-from wampush.data_classes import dataclass
 
 LogLevelName = Literal["debug", "info", "warn", "error", "critical"]
 PartLevel = Literal["default", "debug", "info", "warn", "error", "critical"]

@@ -5,11 +5,11 @@ Owns: which proxies are trusted, and the certificates. Must not import: the othe
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from wampush.config.checks.check import Network, Text
 from wampush.config.checks.files import CertificatesFile, PrivateKeyFile
-from wampush.data_classes import dataclass
 
 TlsVersion = Literal["1.2", "1.3"]
 ForwardingHeader = Literal["x-forwarded-for", "forwarded"]

@@ -6,6 +6,7 @@ Owns: the form of an entry, and entries that no client reaches. Must not import:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.choices import ANYONE, AUTHENTICATED, USER, Action
@@ -13,7 +14,6 @@ from wampush.config.checks.check import whole
 from wampush.config.checks.permissions import PermissionPattern, Receiver
 from wampush.config.rules import Conflict, never_reached, rule, too_long
 from wampush.config.setting import GIB, Rate, Some
-from wampush.data_classes import dataclass
 from wampush.topics import matches_all_of
 
 

@@ -6,6 +6,7 @@ Owns: these settings. Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.check import whole
@@ -13,7 +14,6 @@ from wampush.config.checks.durations import duration
 from wampush.config.checks.endpoints import arguments_of, parts_of
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.rules import rule
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

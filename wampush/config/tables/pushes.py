@@ -6,12 +6,12 @@ Owns: how a push names its topic, and how long it may be. Must not import: the o
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.config.checks.check import Text
 from wampush.config.rules import rule
 from wampush.config.setting import Bytes
-from wampush.data_classes import dataclass
 
 #: The longest publications that the queue of a client has room for: two while publications pause
 #: because half of the queue is full, and two that are on their way meanwhile.

@@ -6,6 +6,7 @@ Owns: the form of an entry. Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from wampush.config.checks.redis import (
     CHANNEL,
@@ -17,7 +18,6 @@ from wampush.config.checks.redis import (
 from wampush.config.checks.redis_access import RedisAccess, access_problems
 from wampush.config.rules import Conflict, rule, too_long
 from wampush.config.setting import Some
-from wampush.data_classes import dataclass
 from wampush.topics import RESERVED_PREFIX, is_reserved
 
 

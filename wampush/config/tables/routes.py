@@ -6,11 +6,11 @@ Owns: the form of an entry. Must not import: the other tables.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from wampush.config.checks.names import Name, ObjectName, RoutePath
 from wampush.config.checks.origins import OriginPattern
 from wampush.config.rules import Conflict, rule
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

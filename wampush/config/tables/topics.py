@@ -6,6 +6,7 @@ Owns: the form of an entry, and the limits of all histories. Must not import: th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.choices import CatchUpGap, SlowClient
@@ -14,7 +15,6 @@ from wampush.config.checks.files import DatabaseFile
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.rules import Conflict, never_reached, rule, too_long
 from wampush.config.setting import DAY, GIB, Seconds
-from wampush.data_classes import dataclass
 from wampush.topics import is_reserved, matches_all_of
 
 

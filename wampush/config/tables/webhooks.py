@@ -6,6 +6,7 @@ Owns: which requests are sent, and limits on them. Must not import: the other ta
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.check import TopicPattern, whole
@@ -13,7 +14,6 @@ from wampush.config.checks.files import WebhookSecretFile
 from wampush.config.checks.names import HttpUrl, Name
 from wampush.config.rules import rule
 from wampush.config.setting import Seconds, Some
-from wampush.data_classes import dataclass
 
 WebhookEvent = Literal[
     "connect", "subscribe", "publish", "call", "disconnect", "occupied", "vacated"

@@ -6,6 +6,7 @@ Owns: the addresses, and what connections may take there. Must not import: the o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from wampush.config.checks.check import number, whole
@@ -13,7 +14,6 @@ from wampush.config.checks.endpoints import ListenEndpoint
 from wampush.config.checks.origins import OriginPattern
 from wampush.config.rules import Rule, rule
 from wampush.config.setting import DAY, GIB, Bytes, Some
-from wampush.data_classes import dataclass
 
 Dialect = Literal["wamp1", "ratchet"]
 

@@ -5,12 +5,12 @@ Owns: the addresses, and which backends may connect. Must not import: the other 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from wampush.config.checks.check import Network, whole
 from wampush.config.checks.files import CurveClientKeysFile, CurveSecretKeyFile
 from wampush.config.checks.zeromq import FileMode, PullAddress
-from wampush.data_classes import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import partial
 from math import inf
 from time import monotonic
@@ -26,7 +26,6 @@ from twisted.logger import Logger
 from wampush.broker.identity import Identity
 from wampush.broker.requests.connect_request import ConnectRequest
 from wampush.config.tables.identity import CallbackSettings
-from wampush.data_classes import dataclass
 from wampush.edges.auth import claims
 from wampush.edges.auth.claims import InvalidClaim
 from wampush.errors import AuthenticationRefused, CloseReason

@@ -8,6 +8,7 @@ When one of the two is lost, so is the link: a new one begins with both.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, unique
 from functools import partial
 from types import MappingProxyType
@@ -18,7 +19,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from wampush.data_classes import dataclass
 from wampush.net.redis.error_descriptions import problem_of_error_reply, problem_of_failure
 from wampush.net.redis.login import Login
 from wampush.net.redis.pipelined import Lost, OnReply, PipelinedConnection

@@ -7,10 +7,9 @@ Must not import: Autobahn, the broker.
 from __future__ import annotations
 
 import hmac
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from wampush.data_classes import dataclass
 from wampush.edges.http.responses import bearer, host_asked_for
 from wampush.errors import Refusal
 from wampush.net.origins import is_loopback_name

@@ -7,6 +7,7 @@ is handed in.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,7 +16,6 @@ from twisted.internet.defer import maybeDeferred
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from wampush.data_classes import dataclass
 from wampush.edges.access_log import AccessLog
 from wampush.edges.client_files import client_files
 from wampush.edges.http.event_stream import EventStreams

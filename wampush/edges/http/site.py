@@ -8,13 +8,13 @@ Must not import: wampush.wamp, wampush.broker, the other edges.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 
-from wampush.data_classes import dataclass
 from wampush.edges.access_log import AccessLog, AccessRecord
 from wampush.edges.http.channel import BoundedChannel
 from wampush.edges.http.connection_places import ConnectionPlaces

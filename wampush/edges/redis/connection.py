@@ -12,6 +12,7 @@ after a failed login and remembers every connection that it ever made.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -21,7 +22,6 @@ from txredisapi import ConnectionError as RedisConnectionError
 from txredisapi import RedisError, ResponseError, SubscriberProtocol
 
 from wampush.broker.delivery.fanout import Fanout
-from wampush.data_classes import dataclass
 from wampush.edges.redis.channels import Channels
 from wampush.edges.redis.lifecycle import (
     CONNECTION_MOVES,

@@ -12,13 +12,13 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from threading import Condition, Thread
 from time import monotonic
 from typing import Final
 
 from wampush.broker.history.journal import Outcome, Record, StoredTopic
-from wampush.data_classes import dataclass
 from wampush.edges.storage.sqlite_database import SqliteDatabase
 
 #: Requests in one transaction; more would make the first wait for the last.

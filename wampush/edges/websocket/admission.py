@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-from wampush.data_classes import dataclass
 from wampush.edges.access_log import AccessRecord
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import MessageBudgets
@@ -357,11 +356,12 @@ class Ticket:
 
         :param now: the time in seconds, as for the other methods.
         """
+        left = None if self._used is None else self._left(now)
         return TicketState(
             peer=self.peer,
             address=self.address,
             user=self._user,
-            allowance=None if self._used is None else self._left(now),
+            allowance=left,
             record=None if self.record is None else asdict(self.record),
         )
 

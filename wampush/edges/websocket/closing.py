@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, unique
 from typing import Any, Final
 
@@ -27,7 +28,6 @@ from zope.interface import implementer
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.chunks import SLICE_BYTES, Chunk, own_bytes, take_front
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.framing import CloseAnswer
 from wampush.edges.websocket.lifecycle import Event
 from wampush.edges.websocket.timer_wheel import TimerWheel

@@ -10,12 +10,12 @@ clients with the same parameters share one compressed frame. It asks the client 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from autobahn.exception import PayloadExceededError
 from autobahn.websocket.compress_deflate import PerMessageDeflate
 
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.wamp_v1_formats import WampV1Format, deflated
 
 _NAME: Final = "permessage-deflate"

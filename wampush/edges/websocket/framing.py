@@ -11,10 +11,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.errors import CloseReason
 from wampush.speedups import EXTENSION
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
-
-from wampush.data_classes import dataclass
 
 #: Addresses that are remembered; beyond that the one used least recently is forgotten.
 _CAPACITY: Final = 10_000

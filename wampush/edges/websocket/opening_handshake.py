@@ -6,6 +6,7 @@ Must not import: Autobahn, the connection, the composition root, any conversatio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -18,7 +19,6 @@ from wampush.broker.memory import Memory
 from wampush.broker.memory_costs import handshake_bytes
 from wampush.broker.requests.connect_request import ConnectAttempt, ConnectRequest
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.data_classes import dataclass
 from wampush.edges.auth.authenticator import Authenticator
 from wampush.edges.websocket import http_upgrade
 from wampush.edges.websocket.admission import Ticket

@@ -6,13 +6,13 @@ Owns: the list of these parts. Must not import: the connection, the server, any 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.delivery.fanout import Fanout
 from wampush.broker.ledger import Ledger
 from wampush.config.tables.websocket import WebSocketSettings
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.message_budgets import ClientLimits
 from wampush.edges.websocket.opening_handshake import OpeningRules

@@ -5,10 +5,9 @@ Owns: where they come from. Must not import: the broker, the edges.
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from wampush.config.checks.redis_access import RedisAccess
-from wampush.data_classes import dataclass
 from wampush.net import secret_files
 
 

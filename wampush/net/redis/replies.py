@@ -10,10 +10,10 @@ limit of a reply is skipped as it arrives, and only its beginning is kept.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Literal
 
-from wampush.data_classes import dataclass
 from wampush.errors import BackendError
 
 #: Bytes that are kept of a string that is skipped.

@@ -7,9 +7,8 @@ Must not import: the broker, the edges.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 #: The version from which on everything works that nodes need.
 LEAST_VERSION: Final = 7

@@ -5,7 +5,8 @@ Owns: its success and its failure. Must not import: Twisted, the rest of the nod
 
 from __future__ import annotations
 
-from wampush.data_classes import dataclass
+from dataclasses import dataclass
+
 from wampush.node.handover.records import StreamBroken
 
 

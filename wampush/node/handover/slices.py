@@ -7,10 +7,10 @@ Must not import: ``node.service``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.lifecycle import State
 from wampush.edges.websocket.opening_handshake import OpeningHandshake
 from wampush.edges.websocket.transfer.connection_state import Readiness, depart, readiness

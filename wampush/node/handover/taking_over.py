@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from twisted.internet.defer import Deferred
@@ -21,7 +22,6 @@ from twisted.python.failure import Failure
 from wampush.broker.identity import identity_from_json
 from wampush.broker.ledger import LedgerState, Source
 from wampush.broker.transfer.session_transfer import node_state, resume_node
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.transfer.connection_state import (
     Arrival,
     ConnectionState,

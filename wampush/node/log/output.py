@@ -13,6 +13,7 @@ import signal
 import sys
 import syslog
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from time import time
 from types import MappingProxyType
@@ -26,7 +27,6 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 
 from wampush.config.settings import Settings
-from wampush.data_classes import dataclass
 from wampush.errors import OperatorError
 from wampush.node.log.formats import json_line, text_line, text_without_time
 from wampush.node.log.levels import level_filter

@@ -6,13 +6,13 @@ Owns: gauges, counters and histograms. Must not import: Twisted, ZeroMQ, the edg
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from enum import Enum, unique
 from math import inf
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from wampush.data_classes import dataclass
 from wampush.durations import Durations
 from wampush.node.monitoring.node_state import NodeState
 

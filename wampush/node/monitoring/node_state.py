@@ -7,6 +7,7 @@ that the broker does not have are handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from wampush.broker.backplane.contract import Bus
@@ -17,7 +18,6 @@ from wampush.broker.broker import Broker
 from wampush.broker.delivery.backpressure import Backpressure
 from wampush.broker.durable_publishing import DurablePublishing
 from wampush.broker.mirrors.shared_topics import SharedTopics
-from wampush.data_classes import dataclass
 from wampush.durations import Durations
 from wampush.node.monitoring.replacements import Replacements
 

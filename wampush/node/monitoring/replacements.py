@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
-
-from wampush.data_classes import dataclass
 
 #: What a replacement is asked for as.
 KINDS: Final = ("upgrade", "reload")

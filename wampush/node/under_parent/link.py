@@ -12,6 +12,7 @@ import signal
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from twisted.internet.interfaces import IReadDescriptor
@@ -20,7 +21,6 @@ from zope.interface import implementer
 
 from wampush.config.tables.process import ProcessSettings
 from wampush.control_channel import MAX_TEXT, VARIABLE, ControlChannel, Message
-from wampush.data_classes import dataclass
 from wampush.edges.zeromq.binding import listen_error
 from wampush.errors import OperatorError
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
@@ -18,7 +18,6 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from wampush.control_channel import Message
-from wampush.data_classes import dataclass
 from wampush.node.under_parent.link import ParentLink
 
 _log = Logger(namespace="wampush.node")

@@ -10,11 +10,11 @@ import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
 from wampush.control_channel import VARIABLE, WORKER_VARIABLE, ControlChannel
-from wampush.data_classes import dataclass
 from wampush.parent.nodes.node_process import NodeProcess
 from wampush.parent.nodes.output_lines import OutputLines
 

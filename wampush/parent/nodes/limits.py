@@ -7,8 +7,7 @@ Must not import: anything of wampush.
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from wampush.data_classes import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ import errno
 import os
 import socket
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from wampush.data_classes import dataclass
 from wampush.errors import Defect
 from wampush.parent.sockets.opening import (
     HIDDEN,

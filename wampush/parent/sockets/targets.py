@@ -10,10 +10,10 @@ import ipaddress
 import re
 import socket
 import struct
+from dataclasses import dataclass
 from typing import Final
 
 from wampush.config.checks.endpoints import arguments_of, parts_of
-from wampush.data_classes import dataclass
 
 #: Connections that the kernel completes before a node accepts them.
 BACKLOG: Final = 4096

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import Any, NamedTuple
 
@@ -21,7 +21,6 @@ from wampush.broker.delivery.chunks import Chunk
 from wampush.broker.delivery.waiting import Waiting
 from wampush.broker.publication import Position
 from wampush.broker.transfer.session_transfer import SessionState, session_state
-from wampush.data_classes import dataclass
 from wampush.edges.websocket.admission import TicketState
 from wampush.edges.websocket.compression import Agreement, agreement_of
 from wampush.edges.websocket.connection import Connection
