@@ -22,6 +22,7 @@ from twisted.internet.task import Clock
 from wampush.broker.ingest import Ingest
 from wampush.broker.ledger import Source
 from wampush.config.settings import Settings
+from wampush.config.tables.backplane import BackplaneSettings
 from wampush.config.tables.topics import TopicSettings
 from wampush.config.tables.zeromq import ZmqSettings
 from wampush.edges.websocket.connection import Connection
@@ -101,11 +102,26 @@ class Node:
 
     :param clients: how many it admits.
     :param topics: entries of ``[[topics]]``.
+    :param backplane: what joins it to others; nothing by default.
+    :param clock: its timers, which run when the benchmark says so.
     """
 
-    def __init__(self, clients: int, topics: Sequence[TopicSettings] = ()) -> None:
-        settings = replace(Settings(), zmq=ZmqSettings(pull=()), topics=tuple(topics))
-        node = build(settings, Clock(), clients)
+    def __init__(
+        self,
+        clients: int,
+        topics: Sequence[TopicSettings] = (),
+        backplane: BackplaneSettings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        settings = replace(
+            Settings(),
+            zmq=ZmqSettings(pull=()),
+            topics=tuple(topics),
+            backplane=backplane or BackplaneSettings(),
+        )
+        node = build(settings, clock or Clock(), clients)
+        #: What joins it to others; None where nothing does.
+        self.backplane = node.backplane
         self.edge = node.websocket
         self.fanout = node.broker.fanout
         self._broker = node.broker
@@ -126,6 +142,14 @@ class Node:
             receivers = broker.push(Source.ZEROMQ, ingest.publication(parts))
             fanout.flush()
         return receivers or 0
+
+    def push_together(self, pushes: Sequence[bytes]) -> None:
+        """Publish pushes in one turn."""
+        fanout, broker, ingest = self.fanout, self._broker, self._ingest
+        fanout.defer_flush(monotonic())
+        for push in pushes:
+            broker.push(Source.ZEROMQ, ingest.publication((push,)))
+        fanout.flush()
 
 
 @cache

@@ -1,11 +1,14 @@
-"""The scenario of several nodes."""
+"""The scenarios of several nodes."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.bench.scenarios import MAY_TAKE_LONG, output_of
 
 pytestmark = MAY_TAKE_LONG
 
 
-def test_scenario_prints_its_rows():
-    assert output_of("nodes")
+@pytest.mark.parametrize("scenario", ["nodes", "nodes-path"])
+def test_scenario_prints_its_rows(scenario):
+    assert output_of(scenario)
