@@ -87,6 +87,7 @@ class HistoryKept(Kept):
     def __init__(self) -> None:
         super().__init__()
         self.events: list[object] = []
+        self.waiting: set[str] = set()
 
     def on_message(self, topic: str, message: NodeMessage) -> None:
         self.events.append((topic, message.number))
@@ -97,6 +98,9 @@ class HistoryKept(Kept):
         if message.number == 5:
             deliver(topic, message)
         return message.number < 4
+
+    def is_waiting(self, topic: str) -> bool:
+        return topic in self.waiting
 
     def give_way(self) -> None:
         self.events.append("give way")
@@ -136,6 +140,33 @@ def test_topics_with_a_history_get_their_own_messages_and_changes(world: World) 
     listener.on_left("away")
     assert kept.events == [("kept.a", 1), ("kept.a", 2), "give way", "joined", "plain", "away"]
     assert data(client) == [6, 8]
+
+
+def test_what_comes_back_takes_its_turn_where_messages_wait(world: World) -> None:
+    client = world.client(0, "plain")
+    core, backplane = world.nodes[0].core, world.nodes[0].backplane
+    kept = HistoryKept()
+    listener = BackplaneNode(
+        backplane.control,
+        interest=backplane.interest,
+        plain=backplane.plain,
+        kept=kept,
+        router=core.broker._router,
+        ledger=core.broker.ledger,
+        max_bytes=1000,
+    )
+    for number in range(3):
+        world.nodes[0].accept("plain", b"%d" % number)
+    beginning = backplane.plain.beginning
+    # Not what was published: that is delivered as it was sent, however it comes back.
+    listener.on_message("t:plain", beginning + b"1}\nnot read")
+    assert data(client) == [0]
+    kept.waiting.add("plain")
+    listener.on_message("t:plain", beginning + b"4}\n1")
+    assert data(client) == []
+    listener.on_message("t:plain", beginning + b"3}\n2")
+    assert data(client) == [2]
+    assert core.broker.ledger.refused.total() == 0
 
 
 class Resuming(HistoryKept):

@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wampush.broker.backplane.node_message import NodeMessage, decoded, encoded, header
+from wampush.broker.backplane.node_message import (
+    NodeMessage,
+    decoded,
+    encoded,
+    header,
+    number_of,
+)
 from wampush.broker.publication import EVERYONE, Audience, Position, Targets
 from wampush.errors import PushRefused, Refusal
 
@@ -62,6 +68,27 @@ def test_a_publication_for_everyone_has_a_short_form() -> None:
     message = NodeMessage("3f2a", 17, b'{ "price": 3 }')
     assert encoded(message) == b'1{"node":"3f2a","id":17}\n{ "price": 3 }'
     assert decoded(encoded(message), LIMIT).audience is EVERYONE
+
+
+def test_the_number_of_a_publication_for_everyone_is_read_without_the_rest() -> None:
+    beginning = b'1{"node":"3f2a","id":'
+    assert number_of(encoded(NodeMessage("3f2a", 17, b"[5]")), beginning) == 17
+    longest = 10**17
+    assert number_of(encoded(NodeMessage("3f2a", longest, b"[5]")), beginning) == longest
+    others = [
+        encoded(NodeMessage("3f2b", 17, b"[5]")),
+        encoded(NodeMessage("3f2a", 17, b"[5]", "greeting")),
+        encoded(NodeMessage("3f2a", 17, b"[5]", audience=Audience(exclude=frozenset("a")))),
+        beginning,
+        beginning + b"17",
+        beginning + b"17}",
+        beginning + b"}\n[5]",
+        beginning + b"-17}\n[5]",
+        beginning + b"1_7}\n[5]",
+        beginning + b" 17}\n[5]",
+        beginning + b"9" * 5000 + b"}\n[5]",
+    ]
+    assert [number_of(each, beginning) for each in others] == [None] * len(others)
 
 
 def test_a_position_can_be_written_into_the_header_on_the_way() -> None:

@@ -43,6 +43,9 @@ class Kept:
     ) -> bool:
         raise AssertionError((topic, message, deliver))
 
+    def is_waiting(self, topic: str) -> bool:
+        raise AssertionError(topic)
+
     def give_way(self) -> None:
         raise AssertionError
 

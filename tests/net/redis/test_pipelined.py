@@ -12,7 +12,13 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
-from wampush.net.redis.pipelined import READ_BYTES, WRITE_BYTES, Lost, PipelinedConnection
+from wampush.net.redis.pipelined import (
+    READ_BYTES,
+    WRITE_BYTES,
+    Lost,
+    PipelinedConnection,
+    publish_command,
+)
 from wampush.net.turn_budget import TURN_MESSAGES
 
 
@@ -94,6 +100,23 @@ def test_commands_of_a_turn_are_written_together_and_answered_in_order(owner: Ow
     assert owner.answers == [b"x", 5]
     assert owner.connection.reads == 2
     assert owner.transport.no_delay
+
+
+def test_a_command_may_be_written_down_already(owner: Owner) -> None:
+    owner.call(b"A")
+    command = publish_command(b"c", b"\r\n")
+    assert command == hiredis.pack_command((b"PUBLISH", b"c", b"\r\n"))  # type: ignore[arg-type]
+    owner.connection.call_packed(command, owner.answers.append)
+    assert owner.sent() == b"*1\r\n$1\r\nA\r\n" + command
+    owner.connection.dataReceived(b":1\r\n+OK\r\n")
+    assert owner.answers == [1, b"OK"]
+
+
+def test_messages_may_go_elsewhere(owner: Owner) -> None:
+    got: list[tuple[bytes, bytes]] = []
+    owner.connection.on_message = lambda channel, text: got.append((channel, text))
+    owner.connection.dataReceived(message(b"c", b"1"))
+    assert (got, owner.messages) == ([(b"c", b"1")], [])
 
 
 def test_much_is_written_at_once(owner: Owner) -> None:

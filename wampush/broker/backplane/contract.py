@@ -165,6 +165,9 @@ class KeptTopics(LinkWatcher, Protocol):
         :returns: whether it is to be delivered now; False also if that was done before.
         """
 
+    def is_waiting(self, topic: str) -> bool:
+        """Return whether messages to a topic without history wait for what comes before them."""
+
     def give_way(self) -> None:
         """Let no message wait that has come until now to a topic without history."""
 

@@ -13,7 +13,7 @@ from wampush.broker.backplane.control import Control
 from wampush.broker.backplane.cut import KIND as CUT
 from wampush.broker.backplane.cut import Cut
 from wampush.broker.backplane.interest import Interest
-from wampush.broker.backplane.node_message import NodeMessage, decoded
+from wampush.broker.backplane.node_message import NodeMessage, decoded, number_of
 from wampush.broker.backplane.plain_topics import PlainTopics
 from wampush.broker.ledger import Ledger, Source
 from wampush.broker.publication import Publication
@@ -24,6 +24,8 @@ from wampush.excerpts import shown
 #: The longest message that nodes send to each other besides publications, in bytes.
 CONTROL_BYTES: Final = 1024 * 1024
 _TOPIC_AT: Final = len(TOPIC_CHANNEL)
+# Read with each message; reading a member from its enumeration takes as long as a call.
+_SOURCE: Final = Source.BACKPLANE
 
 
 class BackplaneNode:
@@ -61,8 +63,13 @@ class BackplaneNode:
 
     def on_message(self, channel: str, message: bytes) -> None:
         """Check a message, and deliver it if it is a publication."""
+        is_publication = channel.startswith(TOPIC_CHANNEL)
+        if is_publication:
+            number = number_of(message, self._plain.beginning)
+            if number is not None and self._has_returned(channel[_TOPIC_AT:], number):
+                self._ledger.accepted[_SOURCE] += 1
+                return
         try:
-            is_publication = channel.startswith(TOPIC_CHANNEL)
             known = decoded(message, self._max_bytes if is_publication else CONTROL_BYTES)
             if known.kind or not is_publication:
                 if known.kind == CUT and self._kept is not None:
@@ -72,9 +79,9 @@ class BackplaneNode:
             else:
                 self._on_publication(channel[_TOPIC_AT:], known)
         except PushRefused as error:
-            self._ledger.refuse(Source.BACKPLANE, shown(channel), error, message)
+            self._ledger.refuse(_SOURCE, shown(channel), error, message)
         else:
-            self._ledger.accepted[Source.BACKPLANE] += 1
+            self._ledger.accepted[_SOURCE] += 1
 
     def on_followed(self, channels: Collection[str]) -> None:
         """Take note of what is followed."""
@@ -99,6 +106,22 @@ class BackplaneNode:
             self._kept.on_left(problem)
         self._control.on_left(problem)
 
+    def _has_returned(self, topic: str, number: int) -> bool:
+        """Take a publication of this node that has come back; return whether it is done with.
+
+        What is delivered is what was published here, so that the message is not read a second time.
+        """
+        if self._kept is not None and self._kept.is_waiting(topic):
+            return False
+        self._on_own(topic, number)
+        return True
+
+    def _on_own(self, topic: str, number: int) -> None:
+        if self.cut.is_here:
+            self._plain.on_returned(number, topic)
+        else:
+            self._plain.on_passed(number, topic)
+
     def _on_publication(self, topic: str, message: NodeMessage) -> None:
         kept = self._kept
         if kept is None:
@@ -110,10 +133,7 @@ class BackplaneNode:
 
     def _on_plain(self, topic: str, message: NodeMessage) -> None:
         if message.node == self._control.node:
-            if self.cut.is_here:
-                self._plain.on_returned(message, topic)
-            else:
-                self._plain.on_passed(message, topic)
+            self._on_own(topic, message.number)
         elif self.cut.is_here:
             self._deliver(topic, message)
         else:

@@ -61,7 +61,13 @@ class _UnderWay:
     )
 
     def __init__(
-        self, topics: PlainTopics, number: int, publication: Publication, on_done: OnOutcome
+        self,
+        topics: PlainTopics,
+        number: int,
+        publication: Publication,
+        on_done: OnOutcome,
+        size: int,
+        arrived: float,
     ) -> None:
         self._topics = topics
         self.number = number
@@ -70,8 +76,8 @@ class _UnderWay:
         self.following = 0
         self.nodes: int | None = None
         self.receivers: int | None = None
-        self.size = 0
-        self.arrived = 0.0
+        self.size = size
+        self.arrived = arrived
         self.looks = 0
 
     def on_sent(self, nodes: int | None) -> None:
@@ -111,16 +117,18 @@ class PlainTopics:
         self._node = node
         self._interest = interest
         self._router = router
+        self._push_timer = router.fanout.push_timer
         self._backpressure = backpressure
         self._clock = clock
         self._max_bytes = max_bytes
-        self._beginning = VERSION + b'{"node":"%b","id":' % node.encode()
+        #: What the messages of this node begin with, up to their number.
+        self.beginning: Final = VERSION + b'{"node":"%b","id":' % node.encode()
         self._number = 0
         self._under_way: dict[int, _UnderWay] = {}
         #: Those that wait until their topic is followed, by topic.
         self._held: dict[str, deque[_UnderWay]] = {}
         self._outcomes: deque[tuple[OnOutcome, int]] = deque()
-        self._is_stopped = False
+        self._is_stopped = self._is_holding = False
         #: Bytes under way.
         self.size = 0
         #: Publications that reached the clients of this node only.
@@ -150,12 +158,12 @@ class PlainTopics:
             return
         if self.size > HARD_LIMIT:
             raise PublicationRefused(Refusal.BACKPLANE_AWAY, "Too much waits for it.")
-        entry = _UnderWay(self, number, publication, on_done)
-        entry.size = len(message) + OVERHEAD_BYTES
-        entry.arrived = self._router.fanout.push_timer.arrived
+        size, arrived = len(message) + OVERHEAD_BYTES, self._push_timer.arrived
+        entry = _UnderWay(self, number, publication, on_done, size, arrived)
         self._under_way[number] = entry
-        self.size += entry.size
+        self.size += size
         if self.size > MAX_BYTES:
+            self._is_holding = True
             self._backpressure.hold(Hold.BACKPLANE)
         topic = publication.topic
         interest = self._interest
@@ -166,9 +174,9 @@ class PlainTopics:
             entry.following = interest.following(topic)
             self._bus.publish(topic_channel(topic), message, entry.on_sent)
 
-    def on_returned(self, message: NodeMessage, topic: str) -> None:
+    def on_returned(self, number: int, topic: str) -> None:
         """Deliver a publication of this node that has come back."""
-        entry = self._under_way.get(message.number)
+        entry = self._under_way.get(number)
         if entry is None or entry.receivers is not None or entry.publication.topic != topic:
             # It was delivered when an earlier link was lost.
             return
@@ -178,9 +186,9 @@ class PlainTopics:
         if entry.nodes is not None:
             self.end(entry)
 
-    def on_passed(self, message: NodeMessage, topic: str) -> None:
+    def on_passed(self, number: int, topic: str) -> None:
         """Take note of a publication of this node that another process of it delivers."""
-        entry = self._under_way.get(message.number)
+        entry = self._under_way.get(number)
         if entry is None or entry.receivers is not None or entry.publication.topic != topic:
             return
         entry.receivers = self._router.count_receivers(entry.publication)
@@ -227,7 +235,8 @@ class PlainTopics:
         if self._under_way.pop(entry.number, None) is None:
             return
         self.size -= entry.size
-        if self.size <= MAX_BYTES // 2:
+        if self._is_holding and self.size <= MAX_BYTES // 2:
+            self._is_holding = False
             self._backpressure.release(Hold.BACKPLANE)
         receivers, nodes = entry.receivers or 0, entry.nodes or 0
         is_heard_elsewhere = nodes > int(entry.following > 0)
@@ -243,7 +252,7 @@ class PlainTopics:
     def _message(self, publication: Publication, number: int) -> bytes:
         audience, topic = publication.audience, publication.topic
         if audience is EVERYONE and topic.isascii():
-            return b"%b%d}\n%b" % (self._beginning, number, publication.payload)
+            return b"%b%d}\n%b" % (self.beginning, number, publication.payload)
         try:
             topic.encode()
             return encoded(NodeMessage(self._node, number, publication.payload, audience=audience))

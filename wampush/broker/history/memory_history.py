@@ -110,8 +110,8 @@ class MemoryHistory:
         topic = publication.topic
         log = self._logs.get(topic)
         if log is None:
-            rule = self.rules.of(topic)
-            if rule is None or self._is_mirror:
+            rule = None if self._is_mirror else self.rules.of(topic)
+            if rule is None:
                 return publication
             log = TopicLog(rule, self._epoch)
             self._logs[topic] = log

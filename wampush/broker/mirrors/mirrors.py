@@ -64,6 +64,8 @@ class Mirrors:
         self._store = store
         self._interest = interest
         self._history = history
+        #: What topics keep.
+        self.rules: Final = history.rules
         self._router = router
         self._announcements = announcements
         self._ledger = ledger
@@ -81,7 +83,7 @@ class Mirrors:
 
     def rule(self, topic: str) -> HistoryRule | None:
         """Return what is kept of a topic; None where it has no history."""
-        return self._history.rules.of(topic)
+        return self.rules.of(topic)
 
     @property
     def topics(self) -> Sequence[str]:

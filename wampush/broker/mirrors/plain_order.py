@@ -65,19 +65,20 @@ class PlainOrder:
     """Keeps messages waiting, by topic."""
 
     def __init__(self) -> None:
-        self._queues: dict[str, _Queue] = {}
+        #: By topic; what is not here need not wait.
+        self.queues: Final[dict[str, _Queue]] = {}
         #: Messages that have not waited any longer for what may come before them.
         self.unordered = 0
 
     def __len__(self) -> int:
         """Return how many topics wait."""
-        return len(self._queues)
+        return len(self.queues)
 
     def add(self, topic: str, turn: Turn) -> None:
         """Put a publication behind everything that has come until now."""
-        queue = self._queues.get(topic)
+        queue = self.queues.get(topic)
         if queue is None:
-            queue = self._queues[topic] = _Queue()
+            queue = self.queues[topic] = _Queue()
         queue.items.append(turn)
         self.go_on(topic)
 
@@ -87,7 +88,7 @@ class PlainOrder:
         :param deliver: takes it when it is its turn.
         :returns: whether it is taken; False if nothing is open.
         """
-        queue = self._queues.get(topic)
+        queue = self.queues.get(topic)
         if queue is None:
             return False
         queue.items.append((message, deliver))
@@ -98,7 +99,7 @@ class PlainOrder:
 
     def go_on(self, topic: str) -> None:
         """Deliver what has waited for what is settled now."""
-        queue = self._queues.get(topic)
+        queue = self.queues.get(topic)
         if queue is None:
             return
         items = queue.items
@@ -115,18 +116,18 @@ class PlainOrder:
                 queue.size -= len(first[0].payload) + OVERHEAD_BYTES
                 first[1](topic, first[0])
         # What is delivered may publish in turn, and that may have ended the queue.
-        if self._queues.get(topic) is queue:
-            del self._queues[topic]
+        if self.queues.get(topic) is queue:
+            del self.queues[topic]
 
     def give_way(self) -> None:
         """Let no message wait that has come until now."""
-        for topic, queue in list(self._queues.items()):
+        for topic, queue in list(self.queues.items()):
             if queue.size:
                 self._give_way(topic, queue)
 
     def look(self) -> None:
         """Let nothing wait for long; call it every few seconds."""
-        for topic, queue in list(self._queues.items()):
+        for topic, queue in list(self.queues.items()):
             # What is open while the link is lost keeps nothing waiting.
             queue.looks = queue.looks + 1 if queue.size else 0
             if queue.looks > MOST_LOOKS:

@@ -17,7 +17,7 @@ topic waits (:mod:`~.plain_order`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, unique
 from functools import partial
@@ -127,6 +127,8 @@ class PlainParts:
         # By number and topic, in the order in which they were sent the last time.
         self._parts: dict[_Key, _Part] = {}
         self._order: Final = PlainOrder()
+        #: Topics whose messages wait for what comes before them.
+        self.waiting: Final[Container[str]] = self._order.queues
         self._is_asking = False
         #: Publications that the store has carried out when this node was not joined, as far as is
         #: known, so that other nodes may have missed them as well.
@@ -183,19 +185,19 @@ class PlainParts:
         :param deliver: takes it later, if it has to wait.
         :returns: whether it is to be delivered now.
         """
-        is_taken = False
+        part = None
         if message.node == self._store.node:
             key = (message.number, topic)
             part = self._parts.get(key)
-            if part is not None:
-                if part.state in (PartState.COME, PartState.AGAIN):
-                    self._on_come_again(key, part)
-                    return False
-                # It waits before it frees what comes after it.
-                is_taken = self._order.hold(topic, message, deliver)
-                self._on_come(key, part)
-                return not is_taken
-        return not self._order.hold(topic, message, deliver)
+        if part is None:
+            return topic not in self.waiting or not self._order.hold(topic, message, deliver)
+        if part.state in (PartState.COME, PartState.AGAIN):
+            self._on_come_again(key, part)
+            return False
+        # It waits before it frees what comes after it.
+        is_taken = self._order.hold(topic, message, deliver)
+        self._on_come(key, part)
+        return not is_taken
 
     def give_way(self) -> None:
         """Let no message wait that has come until now."""

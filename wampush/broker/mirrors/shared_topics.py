@@ -49,6 +49,7 @@ class SharedTopics:
     ) -> None:
         self._store = store
         self.mirrors: Final = mirrors
+        self._rules: Final = mirrors.rules
         self.publishing: Final = publishing
         self.top_check: Final = top_check
         self.plain_parts: Final = plain_parts
@@ -57,7 +58,7 @@ class SharedTopics:
 
     def takes(self, topic: str) -> bool:
         """Return whether a topic has a history."""
-        return self.mirrors.rule(topic) is not None
+        return self._rules.of(topic) is not None
 
     def publish(
         self, publication: Publication, on_done: OnOutcome, *, is_awaited: bool = False
@@ -100,6 +101,10 @@ class SharedTopics:
         :returns: whether it is to be delivered now.
         """
         return self.plain_parts.on_message(topic, message, deliver)
+
+    def is_waiting(self, topic: str) -> bool:
+        """Return whether messages to a topic without history wait for what comes before them."""
+        return topic in self.plain_parts.waiting
 
     def give_way(self) -> None:
         """Let no message wait that has come until now to a topic without history."""

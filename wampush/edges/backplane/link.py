@@ -80,6 +80,10 @@ class LinkOwner(Protocol):
         """Take note that the link is gone; everything unanswered is answered with ``LOST``."""
 
 
+# Read with each publication; reading a member from its enumeration takes as long as a call.
+_OPEN: Final = LinkState.OPEN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkOptions:
     """What all links of a node have in common.
@@ -143,7 +147,7 @@ class RedisLink:
     @property
     def is_open(self) -> bool:
         """Whether commands and subscriptions can be sent."""
-        return self._state is LinkState.OPEN
+        return self._state is _OPEN
 
     @property
     def is_reading(self) -> bool:
@@ -166,8 +170,19 @@ class RedisLink:
         :param on_reply: called once, after this call.
         """
         commands = self._commands
-        if self._state is LinkState.OPEN and commands is not None:
+        if self._state is _OPEN and commands is not None:
             commands.call(words, on_reply)
+        else:
+            self.refuse(self._clock, on_reply)
+
+    def call_packed(self, command: bytes, on_reply: OnReply) -> None:
+        """Send a command that is written down already; see :meth:`call`.
+
+        :param command: in the form of RESP.
+        """
+        commands = self._commands
+        if self._state is _OPEN and commands is not None:
+            commands.call_packed(command, on_reply)
         else:
             self.refuse(self._clock, on_reply)
 
@@ -280,6 +295,9 @@ class RedisLink:
         else:
             self._deadline.cancel()
             self._move(LinkState.OPEN)
+            if self._subscriptions is not None:
+                # Subscriptions begin after this, and a connection that fails brings nothing more.
+                self._subscriptions.on_message = self._owner.on_channel_message
             self._owner.on_open(facts)
 
     def _on_late(self) -> None:

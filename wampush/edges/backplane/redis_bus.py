@@ -29,7 +29,7 @@ from wampush.log_limit import LogLimiter
 from wampush.net.redis.endpoints import redis_endpoint
 from wampush.net.redis.error_descriptions import is_unreachable, problem_of_error_reply
 from wampush.net.redis.login import login_of
-from wampush.net.redis.pipelined import OnReply
+from wampush.net.redis.pipelined import OnReply, publish_command
 from wampush.net.redis.retries import retry_delay
 from wampush.net.redis.sentinel import MasterWatch, SentinelEndpoint, Server
 from wampush.net.redis.server_facts import ServerFacts
@@ -47,6 +47,8 @@ STOP_SECONDS: Final = 2.0
 _END: Final = "the process ends"
 #: Seconds between two questions to the sentinels whether the master is still the same.
 WATCH_SECONDS: Final = 1.0
+# Read with each publication; reading a member from its enumeration takes as long as a call.
+_JOINED: Final = BusState.JOINED
 #: Bytes of a message besides channel and content.
 _FRAME_BYTES: Final = 64
 
@@ -79,6 +81,7 @@ class RedisBus:
     ) -> None:
         self._settings = settings
         prefix = settings.key_prefix.encode()
+        self._name_at = len(prefix)
         self._node = node
         self._probe_channel = f"{CONTROL_CHANNEL}probe:{node}"
         self._message_bytes = max_message_bytes + topic_bytes + len(prefix) + _FRAME_BYTES
@@ -112,7 +115,7 @@ class RedisBus:
     @property
     def is_joined(self) -> bool:
         """See :class:`~wampush.broker.backplane.contract.Bus`."""
-        return self._state is BusState.JOINED and self._link is not None and self._link.is_open
+        return self._state is _JOINED and self._link is not None and self._link.is_open
 
     @property
     def problem(self) -> str:
@@ -128,8 +131,11 @@ class RedisBus:
     def publish(self, channel: str, message: bytes, on_sent: OnSent) -> None:
         """See :class:`~wampush.broker.backplane.contract.Bus`."""
         self.published += 1
-        words = (b"PUBLISH", self._following.name_at_redis(channel), message)
-        self.call(words, partial(self._on_published, on_sent))
+        command = publish_command(self._following.name_at_redis(channel), message)
+        if self._link is None:
+            RedisLink.refuse(self._reactor, partial(self._on_published, on_sent))
+        else:
+            self._link.call_packed(command, partial(self._on_published, on_sent))
 
     def follow(self, channels: Collection[str]) -> None:
         """See :class:`~wampush.broker.backplane.contract.Bus`."""
@@ -355,7 +361,7 @@ class RedisBus:
         """Hand on a message."""
         if self._following.confirmed:
             self._tell_confirmed()
-        name = self._following.name_of(channel)
+        name = channel[self._name_at :].decode()
         if name == self._probe_channel:
             if self._probe is not None:
                 self._probe.on_message()
