@@ -53,6 +53,8 @@ php-example)
 test)
     need_node
     need chromium chromium
+    # Most tests in a browser need no more; without it, they take all of Chromium.
+    command -v chromium-headless-shell >/dev/null || optional+=(chromium-headless-shell)
     need php php-cli
     has_php_extension redis || missing+=(php-redis)
     # Debian testing has no such package; the tests that need it are skipped there.

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import Page, Playwright
 
-from tests.support.browser import Browser
+from tests.support.browser import Browser, chromium, running_chromium
 from tests.support.daemon import Daemon
 from tests.support.pages import PageServer
 
 TOPIC = "http://example.com/news"
+
+
+@pytest.fixture(scope="module")
+def shared_chromium(driver: Playwright) -> Iterator[Chromium]:
+    """All of Chromium, not only its headless shell."""
+    with running_chromium(driver, chromium()) as running:
+        yield running
 
 
 @pytest.fixture
