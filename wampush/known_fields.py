@@ -23,4 +23,7 @@ def known_fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
     :param values: by name.
     """
     names = _names(kind)
+    if values.keys() <= names:
+        # As nearly always; this takes half of the time.
+        return dict(values)
     return {name: value for name, value in values.items() if name in names}

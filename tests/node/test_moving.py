@@ -40,9 +40,17 @@ class Side:
     def __init__(self, node: TestNode) -> None:
         self.around = Recorder()
         self.serving = Serving()
+        self.collector = Recorder()
         around: Any = self.around
+        collector: Any = self.collector
         self.moving = Moving(
-            node.node, around, around, node.reactor, serving=self.serving, drain=2.0
+            node.node,
+            around,
+            around,
+            node.reactor,
+            serving=self.serving,
+            garbage_collection=collector,
+            drain=2.0,
         )
         self.handlers = self.moving.handlers(around.serve, around.reload, around.stop)
 
@@ -79,6 +87,8 @@ def test_sessions_move_and_the_old_node_ends(nodes: TwoNodes) -> None:
     assert new.moving._is_needed()
     settle(nodes, 3.0)
     assert old.around.names() == ["pause_websocket", "pause_http", "handed_over", "stop"]
+    # The old node ends so; the other one resumes when it serves.
+    assert old.collector.names() == new.collector.names() == ["pause"]
     # This one need not wait for that one any more when it is replaced itself.
     assert not new.moving._is_needed()
     nodes.new.publish("a", 1)
@@ -99,6 +109,7 @@ def test_the_old_node_goes_on_when_the_new_one_is_gone(nodes: TwoNodes) -> None:
     settle(nodes, 1.0)
     assert old.around.names() == ["pause_websocket", "hand_over_failed", "accept"]
     assert old.around.calls[1][2] is True
+    assert old.collector.names() == ["pause", "resume"]
     assert old.serving.state is ServingState.SERVING
     nodes.old.publish("a", 1)
     nodes.read_all()

@@ -71,8 +71,9 @@ def attach(descriptor: int, protocol: Any, reactor: Any) -> Any:
     except BaseException:
         received.close()
         raise
-    transport.stopReading()
     if is_file:
+        # Twisted's own kind reads at once.
+        transport.stopReading()
         transport.repstr = f"<{type(protocol).__name__} #{descriptor}>"
     protocol.transport = transport
     return transport

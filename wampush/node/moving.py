@@ -21,6 +21,7 @@ from wampush.node.under_parent.link import Handlers
 if TYPE_CHECKING:
     import socket
 
+    from wampush.node.garbage_collection import GarbageCollection
     from wampush.node.handover.node_parts import Parts
     from wampush.node.listening import ListeningSockets
     from wampush.node.monitoring.serving import Serving
@@ -40,6 +41,7 @@ class Moving:
     :param link: to the parent.
     :param reactor: for timers.
     :param serving: what ``/readyz`` says.
+    :param garbage_collection: is paused meanwhile, until the new node serves.
     :param drain: seconds for connections that cannot move.
     """
 
@@ -51,6 +53,7 @@ class Moving:
         reactor: Any,
         *,
         serving: Serving,
+        garbage_collection: GarbageCollection,
         drain: float,
     ) -> None:
         self._node = node
@@ -58,6 +61,7 @@ class Moving:
         self._link = link
         self._reactor = reactor
         self._serving = serving
+        self._garbage_collection = garbage_collection
         self._drain = drain
         self._taking: TakingOver | None = None
 
@@ -99,6 +103,7 @@ class Moving:
         """
         _log.info("handing over to another process")
         self._sockets.pause_websocket()
+        self._garbage_collection.pause()
 
         def before_end() -> None:
             # Until then, pushes over HTTP are published here; they need not wait for sessions.
@@ -130,6 +135,7 @@ class Moving:
             _log.error("the hand-over failed: {error}", error=str(error))
             self._link.hand_over_failed(str(error), goes_on=goes_on)
             if goes_on:
+                self._garbage_collection.resume()
                 if not self._serving.takes_more():
                     self._serving.resume()
                 self._sockets.accept()
@@ -154,6 +160,7 @@ class Moving:
         def on_failed(failure: Failure) -> None:
             self._link.failed(str(failure.value))
 
+        self._garbage_collection.pause()
         self._taking = TakingOver(stream, self._node, self._reactor)
         self._taking.start().addCallbacks(on_taken_over, on_failed)
 

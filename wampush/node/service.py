@@ -226,7 +226,15 @@ class WampushService(Service):
         if running is None or link is None:
             return
         drain, serving = self._loaded.settings.process.drain, self.serving
-        moving = Moving(running.node, running.sockets, link, reactor, serving=serving, drain=drain)
+        moving = Moving(
+            running.node,
+            running.sockets,
+            link,
+            reactor,
+            serving=serving,
+            garbage_collection=self._garbage_collection,
+            drain=drain,
+        )
         end_without_parent(link.fileno(), drain + ORPHAN_SECONDS)
         link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, stopping.stop))
         link.ready()
@@ -247,7 +255,7 @@ class WampushService(Service):
         steps.serve(running.node)
         running.sockets.accept()
         if report:
-            # Sessions have come that stay; pushes wait at this moment anyway.
+            # The sessions that have come stay.
             self._garbage_collection.settle()
         self._on_ready()
         link.serving(_status(running), report)

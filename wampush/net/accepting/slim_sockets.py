@@ -56,6 +56,8 @@ class SlimServer(tcp.Server):
     _tempDataBuffer: Any = ()
     _tempDataLen = 0
     sessionno = 0
+    #: Whether it is read from the beginning on.
+    reads_at_once = True
 
     def __init__(
         self, accepted: Any, protocol: Any, client: Any, server: Any, number: int, reactor: Any
@@ -65,7 +67,8 @@ class SlimServer(tcp.Server):
         self.protocol = protocol
         #: The host of :attr:`client`.
         self.host = _shared_text(client[0])
-        self.startReading()  # type: ignore[no-untyped-call]
+        if self.reads_at_once:
+            self.startReading()  # type: ignore[no-untyped-call]
 
     @property
     def client(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -145,13 +148,13 @@ def slim_server(
 
 @lru_cache(maxsize=2)
 def slim_server_without_port(reactor: Any, family: int) -> type[SlimServer]:
-    """Return the class of connections that other processes have accepted.
+    """Return the class of connections that other processes have accepted; not read at first.
 
     :param reactor: watches their sockets.
     :param family: AF_INET or AF_INET6.
     """
     address_type = IPv6Address if family == socket.AF_INET6 else IPv4Address
-    return slim_server(reactor, None, address_type)
+    return slim_server(reactor, None, address_type, more={"reads_at_once": False})
 
 
 def accept_slim(port: Any, most: int) -> None:
