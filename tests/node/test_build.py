@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,6 +47,40 @@ def test_nobody_may_publish_until_that_is_decided(tmp_path: Path) -> None:
     node.set_publishing(Publishing.LOCAL)
     found.append(node.broker.policy.publishing)
     assert found == [Publishing.NOBODY, Publishing.LOCAL]
+
+
+#: What a plain node starts without, by the setting that turns it on.
+OPTIONAL = {
+    "auth.order": ["wampush.edges.auth.tokens", "jwt", "wampush.edges.auth.callback"],
+    "backplane.url": ["wampush.edges.backplane.redis_bus", "wampush.net.redis", "hiredis"],
+    "history.database": ["wampush.edges.storage", "sqlite3"],
+    "redis_source": ["wampush.edges.redis.source", "txredisapi"],
+    "webhooks.url": ["wampush.node.webhooks", "wampush.net.http_post", "twisted.web.client"],
+}
+_PLAIN_NODE = """
+import json, sys
+from twisted.internet import epollreactor
+epollreactor.install()
+from twisted.internet import reactor
+import wampush.twistd_service, wampush.node.service, wampush.node.http_site
+from wampush.config.settings import Settings
+from wampush.node import steps
+from wampush.node.build import build
+steps.look_at_redis(Settings())
+build(Settings(), reactor, 10)
+print(json.dumps([*sys.modules]))
+"""
+
+
+def test_a_plain_node_starts_without_what_is_off() -> None:
+    """Every upgrade waits for what a node imports; this is a fifth of the package's part."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PLAIN_NODE], capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = json.loads(done.stdout)
+    assert "wampush.edges.websocket.server" in modules
+    found = {key: [each for each in names if each in modules] for key, names in OPTIONAL.items()}
+    assert found == {key: [] for key in OPTIONAL}
 
 
 def test_what_is_off_by_default(tmp_path: Path) -> None:

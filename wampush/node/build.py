@@ -2,7 +2,8 @@
 
 Owns: which part gets which other one. Only ``service`` may import it, and late: importing txzmq
 installs a reactor, and making a ZeroMQ context starts threads. Neither may happen before twistd has
-chosen its reactor and forked.
+chosen its reactor and forked. What a setting turns on is imported with it, because every upgrade
+waits for what a node imports.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
@@ -31,12 +32,9 @@ from wampush.config.settings import Settings
 from wampush.edges.access_log import AccessLog
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
 from wampush.edges.auth.authenticator import Authenticator
-from wampush.edges.backplane.redis_bus import RedisBus
 from wampush.edges.http.files import shared_client_files
 from wampush.edges.redis.sources import RedisSources
 from wampush.edges.sse.route import PATH, EventStreamRoute
-from wampush.edges.storage.sqlite_database import SqliteDatabase
-from wampush.edges.storage.sqlite_journal import SqliteJournal
 from wampush.edges.topic_route import PATHS, TopicRoute
 from wampush.edges.websocket.admission import Admission
 from wampush.edges.websocket.component import ComponentRoute
@@ -63,9 +61,12 @@ from wampush.node.sources import (
     pull_sockets,
     redis_sources,
 )
-from wampush.node.webhooks import NodeWebhooks
 from wampush.wamp.session import PrefixLimits
 from wampush.wamp.uris import DIALECTS
+
+if TYPE_CHECKING:
+    from wampush.edges.backplane.redis_bus import RedisBus
+    from wampush.node.webhooks import NodeWebhooks
 
 _log = Logger(namespace="wampush.node")
 _broker_log = Logger(namespace="wampush.broker")
@@ -141,7 +142,11 @@ class Node:
     @property
     def redis_bus(self) -> RedisBus | None:
         """The link to other nodes over Redis; None for a single node."""
-        bus = None if self.backplane is None else self.backplane.bus
+        if self.backplane is None:
+            return None
+        from wampush.edges.backplane.redis_bus import RedisBus
+
+        bus = self.backplane.bus
         return bus if isinstance(bus, RedisBus) else None
 
     def open_journal(self) -> None:
@@ -225,21 +230,23 @@ def _journal(
     """Return what stores the publications of durable topics; None without such topics."""
     if not any(each.durable for each in settings.topics):
         return None
+    from wampush.edges.storage.sqlite_database import SqliteDatabase
+    from wampush.edges.storage.sqlite_journal import SqliteJournal
+
+    def open_journal() -> Journal:
+        """Return the journal over the database, which nobody else may have open."""
+        database = SqliteDatabase(Path(settings.history.database))
+        _log.info(
+            "durable topics: the database is {path}, with {topics} topics",
+            path=str(database.path),
+            topics=database.topic_count,
+        )
+        return SqliteJournal(database, reactor.callFromThread)
+
     if takes_over:
-        return LateJournal(lambda: _open_journal(settings, reactor))
+        return LateJournal(open_journal)
     before_database()
-    return _open_journal(settings, reactor)
-
-
-def _open_journal(settings: Settings, reactor: Any) -> Journal:
-    """Return what stores the publications of durable topics, which nobody else may have open."""
-    database = SqliteDatabase(Path(settings.history.database))
-    _log.info(
-        "durable topics: the database is {path}, with {topics} topics",
-        path=str(database.path),
-        topics=database.topic_count,
-    )
-    return SqliteJournal(database, reactor.callFromThread)
+    return open_journal()
 
 
 def _components(core: Core, folder: Path | None) -> Components:
@@ -258,6 +265,8 @@ def _components(core: Core, folder: Path | None) -> Components:
 def _webhooks(core: Core) -> NodeWebhooks | None:
     if not core.settings.webhooks.url:
         return None
+    from wampush.node.webhooks import NodeWebhooks
+
     return NodeWebhooks(
         settings=core.settings.webhooks,
         reactor=core.reactor,

@@ -17,10 +17,7 @@ from wampush.broker.ledger import Source
 from wampush.broker.mirrors.contract import SharedStore
 from wampush.config.settings import Settings
 from wampush.edges.acknowledged_pushes import AcknowledgedPushes
-from wampush.edges.backplane.redis_bus import RedisBus
 from wampush.edges.redis.sources import RedisSources
-from wampush.edges.storage.history_commands import HistoryCommands
-from wampush.edges.storage.redis_history import RedisHistory
 from wampush.edges.zeromq.pull_sockets import PullSockets
 from wampush.edges.zeromq.security import ZmqSecurity
 from wampush.node.backplane import Joint, max_message_bytes, new_node_id
@@ -31,6 +28,11 @@ def join_over_redis(
     settings: Settings, reactor: Any, fanout: Fanout, backpressure: Backpressure
 ) -> Joint:
     """Return what joins a node to others over Redis; see :class:`~.backplane.JoinNodes`."""
+    # Single nodes, which are the most, start without these.
+    from wampush.edges.backplane.redis_bus import RedisBus
+    from wampush.edges.storage.history_commands import HistoryCommands
+    from wampush.edges.storage.redis_history import RedisHistory
+
     node = new_node_id()
     bus = RedisBus(
         settings.backplane,

@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from wampush.broker.ledger import Ledger, Source
 from wampush.config.settings import Settings
 from wampush.errors import OperatorError
-from wampush.net.redis.first_look import NotReached, unfitness
 
 if TYPE_CHECKING:
     from wampush.node.build import Node
@@ -35,6 +34,9 @@ def look_at_redis(settings: Settings) -> None:
     backplane = settings.backplane
     if not backplane.url:
         return
+    # Single nodes start without it.
+    from wampush.net.redis.first_look import NotReached, unfitness
+
     keeps_history = any(each.keeps_something for each in settings.topics)
     try:
         problem = unfitness(backplane, "backplane", keeps_history=keeps_history)

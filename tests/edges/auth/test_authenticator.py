@@ -23,9 +23,9 @@ from wampush.config.tables.identity import (
     CraSettings,
     TokenSettings,
 )
-from wampush.edges.auth import authenticator as authentication
 from wampush.edges.auth.authenticator import Authenticator, expiry_reason
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
+from wampush.net import http_post
 from wampush.net.http_post import HttpResponse
 from wampush.wamp.cra import sign
 
@@ -75,7 +75,7 @@ def result_of(deferred: Deferred[Identity]) -> Any:
 def chain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def make(*order: str) -> Chain:
         made: list[Chain] = []
-        monkeypatch.setattr(authentication, "HttpPost", lambda *_: lambda *_: made[0].post())
+        monkeypatch.setattr(http_post, "HttpPost", lambda *_: lambda *_: made[0].post())
         made.append(Chain(tmp_path, *order))
         return made[0]
 

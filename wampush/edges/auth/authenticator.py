@@ -5,12 +5,15 @@ Must not import: Autobahn, the composition root.
 
 The first source in ``auth.order`` that finds credentials of its kind in the handshake decides.
 Credentials that are not valid are refused: an expired token makes nobody anonymous.
+
+The sources that need a library of their own are imported when they are configured, because every
+upgrade waits for what a node imports.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -23,11 +26,12 @@ from wampush.broker.requests.procedures import Become, Procedure, Procedures, re
 from wampush.broker.subscriber import Subscriber
 from wampush.config.settings import Settings
 from wampush.edges.auth import cra_key_file
-from wampush.edges.auth.callback import Callback
-from wampush.edges.auth.tokens import Tokens
 from wampush.errors import AuthenticationRefused, CloseReason, OperatorError
-from wampush.net.http_post import HttpPost
 from wampush.wamp.uris import PROCEDURE_REFRESH
+
+if TYPE_CHECKING:
+    from wampush.edges.auth.callback import Callback
+    from wampush.edges.auth.tokens import Tokens
 
 _log = Logger(namespace="wampush.auth")
 
@@ -55,9 +59,16 @@ class Authenticator:
         self._settings = settings
         self._now = now
         order = settings.auth.order
-        self._tokens = Tokens(settings.token) if "token" in order else None
+        self._tokens: Tokens | None = None
+        if "token" in order:
+            from wampush.edges.auth.tokens import Tokens
+
+            self._tokens = Tokens(settings.token)
         self._callback: Callback | None = None
         if "callback" in order:
+            from wampush.edges.auth.callback import Callback
+            from wampush.net.http_post import HttpPost
+
             post = HttpPost(reactor, settings.callback.url)
             self._callback = Callback(settings.callback, post, reactor.callLater)
         self._cra: CraKeyStore | None = None
