@@ -15,11 +15,6 @@ from wampush.broker.mirrors.mirrors import PATIENCE, RETRY
 from wampush.broker.publication import Position, Publication
 
 
-@pytest.fixture
-def shared() -> SharedWorld:
-    return SharedWorld()
-
-
 def test_all_nodes_deliver_in_the_order_of_the_store(shared: SharedWorld) -> None:
     first, second = shared.node(), shared.node()
     here, there = first.client("log"), second.client("log")

@@ -56,11 +56,6 @@ class Shared:
 
 
 @pytest.fixture
-def shared() -> SharedWorld:
-    return SharedWorld()
-
-
-@pytest.fixture
 def here(shared: SharedWorld) -> Shared:
     return Shared(shared)
 

@@ -55,11 +55,6 @@ class Page:
 
 
 @pytest.fixture
-def shared() -> SharedWorld:
-    return SharedWorld()
-
-
-@pytest.fixture
 def page(shared: SharedWorld) -> Page:
     return Page(shared)
 
