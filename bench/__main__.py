@@ -37,6 +37,7 @@ from bench import (
     table,
     upgrades,
 )
+from bench.faults.faults import FAULTS
 from bench.native import BenchError, build
 from bench.processes import active_code, cores
 from bench.run import Run
@@ -98,11 +99,21 @@ def _arguments() -> argparse.Namespace:
         default=3,
         help="repetitions of all scenarios but pressure and churn; medians are shown",
     )
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        choices=list(FAULTS),
+        metavar="FAULT",
+        help=f"of nodes-faults; all by default; may be repeated: {', '.join(FAULTS)}",
+    )
     parser.add_argument("--scale", type=float, default=1.0, help="factor for all sizes")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.scenarios if name not in SCENARIOS]
     if unknown:
         parser.error(f"unknown scenario {unknown[0]!r}; choose from {', '.join(SCENARIOS)}")
+    if arguments.fault and "nodes-faults" not in arguments.scenarios:
+        parser.error("--fault is an option of the scenario nodes-faults")
     if arguments.rounds < 1 or not 0 < arguments.scale <= 10:
         parser.error("--rounds must be 1 or more, and --scale above 0 and at most 10")
     return arguments
@@ -116,7 +127,7 @@ def main() -> int:
     try:
         programs = build()
         with tempfile.TemporaryDirectory(prefix="wampush-bench-") as folder:
-            run = Run(programs, Path(folder), arguments.scale, arguments.rounds)
+            run = Run(programs, Path(folder), arguments.scale, arguments.rounds, arguments.fault)
             print(f"server on core {server}, load and publisher on core {load}", end="")
             print("" if server != load else ": only one core, so the figures mean little", end="")
             print(f"; {arguments.rounds} rounds, scale {arguments.scale:g}")

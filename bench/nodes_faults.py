@@ -31,7 +31,7 @@ def nodes_faults(run: Run) -> Iterator[Row]:
     """Three nodes and Redis killed, frozen, cut off, upgraded under load: broken promises."""
     times = Times(pause=run.size(int(_PAUSE), 1), freeze=run.size(int(_FREEZE), 1))
     size = Size(readers=4, pause=0.005, calm=run.size(_CALM, 5), patience=5.0)
-    for name in FAULTS:
+    for name in run.faults or FAULTS:
         found: list[float] = []
         acknowledged: list[float] = []
         seconds: list[float] = []

@@ -26,12 +26,14 @@ class Run:
     :param folder: for logs.
     :param scale: factor for all sizes.
     :param rounds: repetitions of the short scenarios.
+    :param faults: which of the faults of ``nodes-faults`` are inflicted; all if it is empty.
     """
 
     programs: Programs
     folder: Path
     scale: float
     rounds: int
+    faults: Sequence[str] = ()
 
     def size(self, full: int, least: int) -> int:
         """Return a size scaled for this run.

@@ -55,6 +55,19 @@ def test_unknown_scenario_is_named():
     assert "burst" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("nodes-faults", "--fault", "earthquake"), "node-killed"),
+        (("paced", "--fault", "node-killed"), "nodes-faults"),
+    ],
+)
+def test_a_fault_that_cannot_be_inflicted(arguments, problem):
+    result = run_bench("bench", *arguments)
+    assert result.returncode == 2
+    assert problem in result.stderr
+
+
 def test_without_a_compiler_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BenchError, match="apt-get install gcc"):
