@@ -5,6 +5,10 @@ scenarios.
 
 Redis is Debian's redis-server without persistence, on the core of the first node. The second node
 shares the other core with the load generator and the publisher, as far as the machine has only two.
+
+The floor is two bare programs in place of the nodes, over the same Redis. How long the nodes wait
+for their cores is shown: with any other program on such a core, each event that meets it waits for
+the end of that program's slice, two or three milliseconds.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from bench.processes import (
     Publisher,
     Server,
     cores,
+    floor,
     free_ports,
     wampush,
 )
@@ -45,6 +50,10 @@ class _Nodes:
     redis: Redis
     first: Server
     second: Server
+
+    def cpu(self) -> list[float]:
+        """Return the seconds of CPU that each of them has used."""
+        return [self.first.cpu(), self.second.cpu(), self.redis.cpu()]
 
 
 @contextlib.contextmanager
@@ -68,6 +77,17 @@ def _running(run: Run) -> Iterator[_Nodes]:
         yield _Nodes(redis, first, second)
 
 
+@contextlib.contextmanager
+def _bare(run: Run, redis: Redis) -> Iterator[_Nodes]:
+    """Run the floor of two nodes, over their Redis; it ends when that does."""
+    with contextlib.ExitStack() as stack:
+        first, second = (
+            stack.enter_context(floor(run.programs, redis=redis.port, core=core))
+            for core in cores()
+        )
+        yield _Nodes(redis, first, second)
+
+
 def _until_joined(server: Server) -> None:
     deadline = time.monotonic() + START_SECONDS
     while server.health()["backplane"]["state"] != "joined":
@@ -79,31 +99,64 @@ def _until_joined(server: Server) -> None:
 def nodes(run: Run) -> Iterator[Row]:
     """Two nodes over a Redis: latency, cost of a delivery, events per second, resubscribing."""
     with _running(run) as joined:
-        yield from _latency(run, joined)
-        yield _fan_out(run, joined)
-        yield from _throughput(run, joined)
+        with _bare(run, joined.redis) as bare:
+            yield from _latency(run, joined, bare)
+            yield _fan_out(run, joined)
+            yield from _throughput(run, joined, bare)
         yield _again(run, joined)
 
 
-def _latency(run: Run, joined: _Nodes) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class _Latency:
+    """How long events at a steady rate took from node to node.
+
+    :param quantiles: p50, p99, and the p99 of the median second, in milliseconds.
+    :param waited: for how long each node waited for its core, as a part of the time.
+    """
+
+    quantiles: tuple[float, float, float]
+    waited: tuple[float, float]
+    faults: str
+
+
+def _latency(run: Run, joined: _Nodes, bare: _Nodes) -> Iterator[Row]:
+    nodes = [_latency_of(run, joined)]
+    floors = [_latency_of(run, bare)]
+    for _ in range(1, run.rounds):
+        nodes.append(_latency_of(run, joined))
+        floors.append(_latency_of(run, bare))
+    first, second = (sum(each.waited[node] for each in nodes) / len(nodes) for node in range(2))
+    waits = f"waiting for a core: first node {first:.1%}, second node {second:.1%} of the time"
+    about = remark(*(each.faults for each in (*nodes, *floors)))
+    for index, name in enumerate(("p50", "p99", "p99 of the median second")):
+        yield Row(
+            "nodes",
+            f"push to client of the other node at {_RATE}/s, {name}, ms",
+            [each.quantiles[index] for each in nodes],
+            [each.quantiles[index] for each in floors],
+            about if index else remark(about, waits),
+        )
+
+
+def _latency_of(run: Run, joined: _Nodes) -> _Latency:
     count = run.size(5000, 20)
-    p50: list[float] = []
-    p99: list[float] = []
-    faults = []
-    for _ in range(run.rounds):
-        _until_nothing_is_followed(joined)
-        with Load(run.programs, joined.second, 1, "-e", str(count)) as load:
-            load.ready(1)
-            _until_followed(joined.second, 1)
-            with Publisher(joined.first, count, _RATE, EVENT_BYTES) as publisher:
-                publisher.go()
-                received = load.wait()
-        p50.append(received["p50_us"] / 1e3)
-        p99.append(received["p99_us"] / 1e3)
-        faults.append(_missing(received["events"], count))
-    about = remark(*faults)
-    yield Row("nodes", f"push to client of the other node at {_RATE}/s, p50, ms", p50, [], about)
-    yield Row("nodes", f"push to client of the other node at {_RATE}/s, p99, ms", p99, [], about)
+    _until_nothing_is_followed(joined)
+    with Load(run.programs, joined.second, 1, "-e", str(count)) as load:
+        load.ready(1)
+        _until_followed(joined.second, 1)
+        with Publisher(joined.first, count, _RATE, EVENT_BYTES) as publisher:
+            before, begun = (joined.first.waited(), joined.second.waited()), time.monotonic()
+            publisher.go()
+            for _ in range(count // _RATE - 1):
+                time.sleep(1)
+                load.begin_part(0)
+            received = load.wait()
+            seconds = time.monotonic() - begun
+            after = joined.first.waited(), joined.second.waited()
+    whole = received["apart"][0]["median_p99_us"]
+    p50, p99, median = (each / 1e3 for each in (received["p50_us"], received["p99_us"], whole))
+    waited = (after[0] - before[0]) / seconds, (after[1] - before[1]) / seconds
+    return _Latency((p50, p99, median), waited, _missing(received["events"], count))
 
 
 def _fan_out(run: Run, joined: _Nodes) -> Row:
@@ -130,43 +183,64 @@ def _fan_out(run: Run, joined: _Nodes) -> Row:
     return Row("nodes", what, values, alone, remark(*faults))
 
 
-def _throughput(run: Run, joined: _Nodes) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class _Throughput:
+    """What happened while as much was published at both nodes as they took.
+
+    :param rate: events per second.
+    :param shares: of a core, for the nodes and Redis.
+    """
+
+    rate: float
+    shares: tuple[float, ...]
+    faults: str
+
+    @property
+    def cost(self) -> float:
+        """The microseconds of CPU of the nodes and Redis per event."""
+        return sum(self.shares) / self.rate * 1e6
+
+
+def _throughput(run: Run, joined: _Nodes, bare: _Nodes) -> Iterator[Row]:
     """Publish at both nodes as fast as they take it."""
-    count = run.size(50_000, 50)
-    rates: list[float] = []
-    shares: dict[str, list[float]] = {"first node": [], "second node": [], "Redis": []}
-    faults = []
+    nodes: list[_Throughput] = []
+    floors: list[_Throughput] = []
     for _ in range(run.rounds):
-        _until_nothing_is_followed(joined)
-        with contextlib.ExitStack() as stack:
-            sides = (joined.first, joined.second)
-            loads = [
-                stack.enter_context(_Followed(run, each, _SUBSCRIBERS, 2 * count)) for each in sides
-            ]
-            _until_followed(joined.second, 1)
-            pushing = [
-                stack.enter_context(Publisher(each, count, 0, EVENT_BYTES)) for each in sides
-            ]
-            used = [joined.first.cpu(), joined.second.cpu(), joined.redis.cpu()]
-            begun = time.monotonic()
-            for each in pushing:
-                each.go()
-            received = [each.wait() for each in loads]
-            seconds = time.monotonic() - begun
-            now = [joined.first.cpu(), joined.second.cpu(), joined.redis.cpu()]
-        rates.append(2 * count / seconds)
-        for name, before, after in zip(shares, used, now, strict=True):
-            shares[name].append((after - before) / seconds)
-        faults += [_missing(each["events"], 2 * count * _SUBSCRIBERS) for each in received]
-    busy = ", ".join(f"{name} {sum(each) / len(each):.0%}" for name, each in shares.items())
+        nodes.append(_throughput_of(run, joined))
+        floors.append(_throughput_of(run, bare))
+    means = [sum(each) / len(nodes) for each in zip(*(each.shares for each in nodes), strict=True)]
+    names = ("first node", "second node", "Redis")
+    busy = ", ".join(f"{name} {mean:.0%}" for name, mean in zip(names, means, strict=True))
+    about = remark(*(each.faults for each in (*nodes, *floors)), f"of a core: {busy}")
     what = f"events/s in through one Redis to 2 nodes, {_SUBSCRIBERS} subscribers each"
-    yield Row("nodes", what, rates, [], remark(*faults, f"of a core: {busy}"), digits=0)
-    # Both publishers and both load generators share the second core with the second node.
-    cost = [
-        sum(each) / rate * 1e6
-        for rate, each in zip(rates, zip(*shares.values(), strict=True), strict=True)
-    ]
-    yield Row("nodes", "CPU of both nodes and Redis per event, us", cost, [])
+    rates = [each.rate for each in nodes], [each.rate for each in floors]
+    yield Row("nodes", what, *rates, about, digits=0)
+    costs = [each.cost for each in nodes], [each.cost for each in floors]
+    yield Row("nodes", "CPU of both nodes and Redis per event, us", *costs, "")
+
+
+def _throughput_of(run: Run, joined: _Nodes) -> _Throughput:
+    """Publish once; both publishers and load generators share the second core with a node."""
+    count = run.size(50_000, 50)
+    _until_nothing_is_followed(joined)
+    with contextlib.ExitStack() as stack:
+        sides = (joined.first, joined.second)
+        loads = [
+            stack.enter_context(_Followed(run, each, _SUBSCRIBERS, 2 * count)) for each in sides
+        ]
+        _until_followed(joined.second, 1)
+        pushing = [stack.enter_context(Publisher(each, count, 0, EVENT_BYTES)) for each in sides]
+        used, begun = joined.cpu(), time.monotonic()
+        for each in pushing:
+            each.go()
+        received = [each.wait() for each in loads]
+        seconds = time.monotonic() - begun
+        now = joined.cpu()
+    return _Throughput(
+        2 * count / seconds,
+        tuple((after - before) / seconds for before, after in zip(used, now, strict=True)),
+        remark(*(_missing(each["events"], 2 * count * _SUBSCRIBERS) for each in received)),
+    )
 
 
 def _again(run: Run, joined: _Nodes) -> Row:
@@ -206,9 +280,9 @@ class _Followed(Load):
 
 
 def _until_followed(server: Server, topics: int) -> None:
-    """Wait until Redis knows the topics of a node."""
+    """Wait until Redis knows the topics of a node; the floor always follows its one."""
     deadline = time.monotonic() + START_SECONDS
-    while server.health()["backplane"]["topics"] < topics:
+    while server.http and server.health()["backplane"]["topics"] < topics:
         if time.monotonic() > deadline:
             raise BenchError("a node does not follow its topics")
         time.sleep(0.01)
@@ -218,7 +292,8 @@ def _until_followed(server: Server, topics: int) -> None:
 def _until_nothing_is_followed(joined: _Nodes) -> None:
     """Wait until nothing is left of the clients before."""
     deadline = time.monotonic() + START_SECONDS
-    while any(each.health()["backplane"]["topics"] for each in (joined.first, joined.second)):
+    nodes = [each for each in (joined.first, joined.second) if each.http]
+    while any(each.health()["backplane"]["topics"] for each in nodes):
         if time.monotonic() > deadline:
             raise BenchError("a node still follows topics of clients that have gone")
         time.sleep(0.01)

@@ -134,10 +134,17 @@ class Server:
 
     def cpu(self) -> float:
         """Return the seconds of CPU of all its threads, with a resolution of a nanosecond."""
+        return self._scheduled(0)
+
+    def waited(self) -> float:
+        """Return the seconds for which its threads were ready to run and waited for their core."""
+        return self._scheduled(1)
+
+    def _scheduled(self, column: int) -> float:
         total = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                total += int((task / "schedstat").read_text().split()[0])
+                total += int((task / "schedstat").read_text().split()[column])
         return total / 1e9
 
     def memory(self, field: str = "VmRSS") -> int:
@@ -265,14 +272,23 @@ def wampush(
 
 
 @contextlib.contextmanager
-def floor(programs: Programs, each_alone: bool = False) -> Iterator[Server]:
-    """Run the floor, on the server's core.
+def floor(
+    programs: Programs, each_alone: bool = False, redis: int = 0, core: int | None = None
+) -> Iterator[Server]:
+    """Run the floor.
 
     :param each_alone: one send per event instead of one for all pending events.
+    :param redis: the port of a Redis that joins it to others; 0 for none.
+    :param core: where it runs; None for the server's core.
     """
     with free_ports(2) as (port, feed), contextlib.ExitStack() as stack:
-        command = [str(programs.floor), *(["-1"] if each_alone else []), str(port), str(feed)]
-        process = spawn(cores()[0], command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        options = [*(["-1"] if each_alone else []), *(["-r", str(redis)] if redis else [])]
+        process = spawn(
+            cores()[0] if core is None else core,
+            [str(programs.floor), *options, str(port), str(feed)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        )
         stack.callback(stop, process)
         assert process.stdout is not None
         if process.stdout.readline().strip() != "listening":

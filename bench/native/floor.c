@@ -1,12 +1,15 @@
 /* floor - the least that a fan-out server can do, to measure servers against.
  *
- *   floor [-1] PORT FEED_PORT
+ *   floor [-1 | -r REDIS_PORT] PORT FEED_PORT
  *
  * Accepts WebSocket clients on PORT, answers each upgrade with 101 and a WELCOME in one send, and
  * counts a client as a receiver once it has sent anything more.  One publisher connects to
  * FEED_PORT and sends records: a length (32 bits, little endian) and a JSON payload.  Whatever
  * records one read brings are framed as [8,"bench",PAYLOAD] and handed to every receiver with one
  * send; with -1, with one send for each record.
+ *
+ * With -r, it is the floor of several nodes: records are published to a channel of a Redis server,
+ * and what that channel brings is framed and handed over, whoever has published it.
  *
  * There is no parsing, no policy, no queue: a receiver that takes nothing is waited for, and then
  * dropped.  What is left is the kernel's cost.
@@ -28,8 +31,10 @@ typedef struct client {
 static client **receivers;
 static size_t receiver_count, receiver_room;
 static int poller, each_alone;
-static int listening, feed_listening, feed = -1;
-static char listening_mark, feed_listening_mark, feed_mark;
+static int listening, feed_listening, feed = -1, commands = -1, channel = -1;
+static char listening_mark, feed_listening_mark, feed_mark, commands_mark, channel_mark;
+/* What is made of the records of one read: frames, or commands. */
+static uint8_t out[2 * (MAX_RECORD + READ_BYTES)];
 
 static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 			     "Connection: Upgrade\r\nSec-WebSocket-Accept: " HANDSHAKE_PROOF
@@ -128,13 +133,34 @@ static void send_all(const uint8_t *data, size_t size)
 		}
 }
 
-/* Read what has come on the feed and send the whole records of it. */
-static void read_feed(void)
+/* Append the frame of an event; returns where it ends. */
+static size_t add_frame(size_t made, const uint8_t *payload, size_t size)
 {
-	static uint8_t in[MAX_RECORD + READ_BYTES], out[2 * (MAX_RECORD + READ_BYTES)];
-	static size_t have;
 	static const char front[] = "[8,\"bench\",";
 	const size_t front_size = sizeof front - 1;
+	made += frame_header(out + made, OP_TEXT, front_size + size + 1, 0);
+	memcpy(out + made, front, front_size);
+	memcpy(out + made + front_size, payload, size);
+	made += front_size + size;
+	out[made++] = ']';
+	return made;
+}
+
+/* Append the command that publishes a payload; returns where it ends. */
+static size_t add_command(size_t made, const uint8_t *payload, size_t size)
+{
+	made += (size_t)sprintf((char *)out + made,
+				"*3\r\n$7\r\nPUBLISH\r\n$5\r\nfloor\r\n$%zu\r\n", size);
+	memcpy(out + made, payload, size);
+	memcpy(out + made + size, "\r\n", 2);
+	return made + size + 2;
+}
+
+/* Read what has come on the feed and hand the whole records of it on. */
+static void read_feed(void)
+{
+	static uint8_t in[MAX_RECORD + READ_BYTES];
+	static size_t have;
 	ssize_t size = recv(feed, in + have, READ_BYTES, 0);
 	if (size <= 0) {
 		if (size == 0 || errno != EAGAIN) {
@@ -155,16 +181,80 @@ static void read_feed(void)
 		}
 		if (have - at - 4 < record)
 			break;
-		made += frame_header(out + made, OP_TEXT, front_size + record + 1, 0);
-		memcpy(out + made, front, front_size);
-		memcpy(out + made + front_size, in + at + 4, record);
-		made += front_size + record;
-		out[made++] = ']';
+		if (commands >= 0)
+			made = add_command(made, in + at + 4, record);
+		else
+			made = add_frame(made, in + at + 4, record);
 		at += 4 + record;
 		if (each_alone) {
 			send_all(out, made);
 			made = 0;
 		}
+	}
+	memmove(in, in + at, have - at);
+	have -= at;
+	if (made && commands < 0)
+		send_all(out, made);
+	else if (made && !hand_over(commands, out, made))
+		die("redis");
+}
+
+static int connect_to_redis(int port, void *mark)
+{
+	int one = 1, fd = socket(AF_INET, SOCK_STREAM, 0);
+	struct sockaddr_in at = loopback(port);
+	if (connect(fd, (void *)&at, sizeof at))
+		die("redis");
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	watch(fd, mark);
+	return fd;
+}
+
+static void join_redis(int port)
+{
+	static const char subscribe[] = "*2\r\n$9\r\nSUBSCRIBE\r\n$5\r\nfloor\r\n";
+	static const char confirmed[] = "*3\r\n$9\r\nsubscribe\r\n$5\r\nfloor\r\n:1\r\n";
+	char answer[sizeof confirmed];
+	commands = connect_to_redis(port, &commands_mark);
+	channel = connect_to_redis(port, &channel_mark);
+	if (!hand_over(channel, (const uint8_t *)subscribe, sizeof subscribe - 1) ||
+	    recv(channel, answer, sizeof confirmed - 1, MSG_WAITALL) != sizeof confirmed - 1)
+		die("redis");
+}
+
+/* How many nodes have got what was published is of no interest. */
+static void read_answers(void)
+{
+	static char answers[READ_BYTES];
+	if (recv(commands, answers, sizeof answers, 0) <= 0)
+		die("redis");
+}
+
+/* Read what the channel has brought and send the whole messages of it. */
+static void read_channel(void)
+{
+	static const char front[] = "*3\r\n$7\r\nmessage\r\n$5\r\nfloor\r\n$";
+	const size_t front_size = sizeof front - 1;
+	static uint8_t in[MAX_RECORD + READ_BYTES + 1];
+	static size_t have;
+	ssize_t size = recv(channel, in + have, READ_BYTES, 0);
+	if (size <= 0)
+		die("redis");
+	have += (size_t)size;
+	in[have] = 0;
+	size_t at = 0, made = 0;
+	while (have - at > front_size) {
+		char *rest;
+		size_t payload = strtoul((char *)in + at + front_size, &rest, 10);
+		uint8_t *begin = (uint8_t *)rest + 2;
+		if (payload > MAX_RECORD) {
+			fprintf(stderr, "a message of %zu bytes\n", payload);
+			exit(2);
+		}
+		if (begin + payload + 2 > in + have)
+			break;
+		made = add_frame(made, begin, payload);
+		at = (size_t)(begin + payload + 2 - in);
 	}
 	memmove(in, in + at, have - at);
 	have -= at;
@@ -174,19 +264,23 @@ static void read_feed(void)
 
 int main(int argc, char **argv)
 {
-	int first = 1;
-	if (argc > 1 && !strcmp(argv[1], "-1")) {
-		each_alone = 1;
-		first = 2;
-	}
-	if (argc != first + 2) {
-		fprintf(stderr, "usage: floor [-1] PORT FEED_PORT\n");
+	int redis = 0;
+	for (int o; (o = getopt(argc, argv, "1r:")) != -1;)
+		switch (o) {
+		case '1': each_alone = 1; break;
+		case 'r': redis = atoi(optarg); break;
+		default: optind = argc;
+		}
+	if (argc != optind + 2 || (each_alone && redis)) {
+		fprintf(stderr, "usage: floor [-1 | -r REDIS_PORT] PORT FEED_PORT\n");
 		return 1;
 	}
 	prepare_process();
 	poller = epoll_create1(0);
-	listening = listen_on(atoi(argv[first]));
-	feed_listening = listen_on(atoi(argv[first + 1]));
+	if (redis)
+		join_redis(redis);
+	listening = listen_on(atoi(argv[optind]));
+	feed_listening = listen_on(atoi(argv[optind + 1]));
 	watch(listening, &listening_mark);
 	watch(feed_listening, &feed_listening_mark);
 	puts("listening");
@@ -200,6 +294,10 @@ int main(int argc, char **argv)
 				accept_clients();
 			else if (mark == &feed_mark)
 				read_feed();
+			else if (mark == &commands_mark)
+				read_answers();
+			else if (mark == &channel_mark)
+				read_channel();
 			else if (mark == &feed_listening_mark) {
 				feed = accept4(feed_listening, 0, 0, SOCK_NONBLOCK);
 				if (feed >= 0)
