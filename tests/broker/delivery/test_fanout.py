@@ -61,6 +61,24 @@ def test_a_source_may_flush_by_itself(world):
     assert values(client) == ["a", "b", "c"]
 
 
+def test_others_may_send_with_the_flush(world):
+    client = world.client("t")
+    seen = []
+    world.fanout.call_at_flush(lambda: seen.append(values(client)))
+    world.end_turn()
+    assert seen == [[]]
+    world.fanout.defer_flush()
+    publish(world, "t", "a")
+    world.fanout.call_at_flush(lambda: seen.append(values(client)))
+    assert world.turn == []
+    world.fanout.flush()
+    # Before what clients get, and once.
+    assert seen == [[], []]
+    assert values(client) == ["a"]
+    world.fanout.flush()
+    assert len(seen) == 2
+
+
 def test_a_flush_by_a_source_keeps_the_order_of_what_waits(world):
     client, other = world.client("t", "u"), world.client("t")
     publish(world, "u", "first")

@@ -45,6 +45,7 @@ class World:
             "max_message_bytes": 1000,
             "keeps_history": True,
             "may_read": lambda: True,
+            "write_later": lambda call: self.clock.callLater(0, call),
             **options,
         }
         self.link = RedisLink(self, self, LinkOptions(**values), self.clock)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import hiredis
@@ -110,6 +111,28 @@ def test_a_command_may_be_written_down_already(owner: Owner) -> None:
     assert owner.sent() == b"*1\r\n$1\r\nA\r\n" + command
     owner.connection.dataReceived(b":1\r\n+OK\r\n")
     assert owner.answers == [1, b"OK"]
+
+
+def test_another_may_say_when_commands_are_written(owner: Owner) -> None:
+    writes: list[Callable[[], None]] = []
+    connection = PipelinedConnection(
+        owner,
+        max_reply_bytes=1000,
+        may_read=lambda: True,
+        clock=owner.clock,
+        write_later=writes.append,
+    )
+    transport = Transport()
+    connection.makeConnection(transport)
+    for _ in range(2):
+        connection.call((b"A",), owner.answers.append)
+    owner.clock.advance(1)
+    assert transport.value() == b""
+    (write,) = writes
+    write()
+    assert transport.value() == b"*1\r\n$1\r\nA\r\n" * 2
+    connection.send((b"B",))
+    assert len(writes) == 2
 
 
 def test_messages_may_go_elsewhere(owner: Owner) -> None:

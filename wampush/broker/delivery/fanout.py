@@ -72,6 +72,7 @@ class Fanout:
         self._backpressure = backpressure
         self._ledger = ledger
         self._scheduled = False
+        self._at_flush: list[Callable[[], None]] = []
         #: How many publications there have been, those included that the application decides about.
         self.published = 0
         self._seconds = seconds
@@ -225,12 +226,26 @@ class Fanout:
         # A push without receivers queues nothing, and must not count in a later turn.
         self._wake()
 
+    def call_at_flush(self, callback: Callable[[], None]) -> None:
+        """Call a function once, at the next flush, which is in this turn.
+
+        A source that flushes after its share needs no other call at the end of the turn.
+
+        :param callback: sends what others wait for; called before anything is flushed.
+        """
+        self._at_flush.append(callback)
+        self._wake()
+
     def flush(self) -> None:
         """Send what is queued, with one send per outbox; stop when the time is up.
 
         The outboxes of this turn come first: a large publication delays those of others hardly.
         """
         self._scheduled = False
+        if self._at_flush:
+            callbacks, self._at_flush = self._at_flush, []
+            for callback in callbacks:
+                callback()
         batch = self._batch
         receivers = len(batch.receivers)
         policy = batch.slow_client

@@ -94,6 +94,7 @@ class LinkOptions:
     :param max_message_bytes: of the longest message of a channel, with its name.
     :param keeps_history: whether keys are kept there that must not get lost.
     :param may_read: returns whether messages may be read now.
+    :param write_later: calls what writes the commands of a turn.
     """
 
     login: Login | None
@@ -102,6 +103,7 @@ class LinkOptions:
     max_message_bytes: int
     keeps_history: bool
     may_read: Callable[[], bool]
+    write_later: Callable[[Callable[[], None]], object]
 
 
 class _ConnectionFactory(Factory):
@@ -239,6 +241,7 @@ class RedisLink:
             max_reply_bytes=ANSWER_BYTES if is_for_commands else options.max_message_bytes,
             may_read=_always if is_for_commands else self._may_read_messages,
             clock=self._clock,
+            write_later=options.write_later,
         )
 
     def _may_read_messages(self) -> bool:

@@ -103,8 +103,7 @@ class RedisBus:
         self._deadline: Any = None
         self._stopped: Deferred[None] = Deferred()
         self._failures = 0
-        self._problem = ""
-        self._logged_problem = ""
+        self._problem = self._logged_problem = ""
         self._since = self._changed_at = 0.0
         #: Messages sent and received, links lost, and commands that Redis has refused.
         self.published = self.received = self.losses = self.refused = 0
@@ -219,6 +218,7 @@ class RedisBus:
             max_message_bytes=self._message_bytes,
             keeps_history=self._keeps_history,
             may_read=self._may_read,
+            write_later=self._fanout.call_at_flush,
         )
         return options, redis_endpoint(self._settings, PLACE, self._reactor)
 

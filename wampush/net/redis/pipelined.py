@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, Final, Protocol
 
 import hiredis
@@ -84,6 +85,7 @@ class PipelinedConnection(protocol.Protocol):
     :param max_reply_bytes: of the longest reply.
     :param may_read: returns whether replies may be read now.
     :param clock: the reactor.
+    :param write_later: calls what writes the commands of a turn; at its end if omitted.
     """
 
     transport: Any
@@ -95,8 +97,10 @@ class PipelinedConnection(protocol.Protocol):
         max_reply_bytes: int,
         may_read: Callable[[], bool],
         clock: Any,
+        write_later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._owner = owner
+        self._write_later = partial(clock.callLater, 0) if write_later is None else write_later
         self._max_reply_bytes = max_reply_bytes
         self._may_read = may_read
         self._clock = clock
@@ -161,7 +165,7 @@ class PipelinedConnection(protocol.Protocol):
             self._write()
         elif not self._is_write_scheduled:
             self._is_write_scheduled = True
-            self._clock.callLater(0, self._write_scheduled)
+            self._write_later(self._write_scheduled)
 
     def _write_scheduled(self) -> None:
         self._is_write_scheduled = False
