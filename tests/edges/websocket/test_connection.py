@@ -31,6 +31,7 @@ from wampush.broker.identity import Identity
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.websocket.closing import LINGER_SECONDS, Closing
 from wampush.edges.websocket.outboxes import TransportOutbox
+from wampush.edges.websocket.timer_wheel import CROWD
 from wampush.errors import CloseReason
 
 SETTINGS = WebSocketSettings(ping_interval=30.0, silence_timeout=60.0, handshake_timeout=5.0)
@@ -446,6 +447,24 @@ def test_clients_that_send_are_not_pinged() -> None:
         pass_time(node, 10)
         peer.send(masked(b'[5,"t"]'))
     assert peer.take() == b""
+
+
+def test_clients_that_come_together_are_not_pinged_together_for_ever() -> None:
+    node = MemoryNode(SETTINGS)
+    peers = [node.open() for _ in range(4 * CROWD)]
+    for each in peers:
+        each.take()
+    pings = []
+    for _ in range(4 * 31):
+        pass_time(node, 1)
+        pinged = [each for each in peers if each.take()]
+        for each in pinged:
+            each.send(masked(b"", first=0x8A))
+        pings.append(len(pinged))
+    # Each is pinged about as often as if it were alone.
+    assert 3.5 * len(peers) <= sum(pings) <= 5 * len(peers)
+    assert max(pings) <= CROWD
+    assert not any(each.transport.disconnecting for each in peers)
 
 
 def test_a_silence_timeout_beyond_two_pings_sends_more_pings() -> None:

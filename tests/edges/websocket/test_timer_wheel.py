@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from wampush.edges.websocket.timer_wheel import (
+    CROWD,
     LEAST_TIMERS,
     SHARE_SECONDS,
     STEP_SECONDS,
@@ -209,6 +210,25 @@ def test_each_rings_about_when_its_last_schedule_says(
             assert alarm.rang == []
     assert wheel.waiting == 0
     assert wheel._slots == {}
+
+
+def test_crowds_spread_over_earlier_ticks(clock: Clock, wheel: TimerWheel) -> None:
+    few = [Alarm(clock) for _ in range(CROWD)]
+    for each in few:
+        wheel.schedule_about(each, 30, 5)
+    assert {each.timer_slot for each in few} == {wheel.now + 30}
+    many = [Alarm(clock) for _ in range(5 * CROWD)]
+    for each in many:
+        wheel.schedule_about(each, 30, 5)
+    slots = [each.timer_slot - wheel.now for each in (*few, *many)]
+    assert {slot: slots.count(slot) for slot in slots} == dict.fromkeys(range(25, 31), CROWD)
+    # What is in its tick stays there, and what asks for a time that is near comes in the next tick.
+    wheel.schedule_about(many[0], many[0].timer_slot - wheel.now, 5)
+    assert many[0].timer_slot == slots[CROWD] + wheel.now
+    for each in few:
+        wheel.schedule_about(each, 1, 5)
+    wheel.schedule_about(many[0], 1, 5)
+    assert many[0].timer_slot == wheel.now + 1
 
 
 def test_timers_of_a_tick_share_its_number(clock: Clock, wheel: TimerWheel) -> None:

@@ -23,6 +23,8 @@ STEP_SECONDS: Final = 0.01
 LEAST_TIMERS: Final = 16
 #: Seconds that a step may take; what is left then goes on in the next reactor turn.
 SHARE_SECONDS: Final = 0.002
+#: Timers of a tick above which others that need not be exact take an earlier tick.
+CROWD: Final = 100
 #: The clock is read after timers whose number has none of these bits.
 _CLOCK_MASK: Final = 15
 
@@ -96,6 +98,26 @@ class TimerWheel:
             waiting = self._slots[slot] = slot, set()
         timed.timer_slot = waiting[0]
         waiting[1].add(timed)
+
+    def schedule_about(self, timed: Timed, seconds: float, early: float) -> None:
+        """Start the timer of an object as :meth:`schedule` does, or earlier if many are due then.
+
+        Clients that connect together would otherwise be due together for ever. Each time they are
+        spread over more ticks, until all ticks have the same number.
+
+        :param seconds: from now.
+        :param early: seconds that it may come earlier.
+        """
+        slot = self.now + max(1, round(seconds / self.tick_seconds))
+        if timed.timer_slot != slot and self._crowd(slot) >= CROWD:
+            first = max(self.now + 1, slot - int(early / self.tick_seconds))
+            slot = min(range(slot, first - 1, -1), key=self._crowd)
+        self.schedule(timed, (slot - self.now) * self.tick_seconds)
+
+    def _crowd(self, slot: int) -> int:
+        """Return how many timers a tick has."""
+        waiting = self._slots.get(slot)
+        return 0 if waiting is None else len(waiting[1])
 
     def cancel(self, timed: Timed) -> None:
         """Stop the timer of an object; do nothing when it is not running."""
