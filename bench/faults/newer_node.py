@@ -29,7 +29,7 @@ def _change() -> None:
 
     def begin_later(self: Any, *arguments: Any, **named: Any) -> None:
         begin(self, *arguments, **named)
-        self._beginning = later(self._beginning)
+        self.beginning = later(self.beginning)
 
     topics.__init__ = begin_later
 

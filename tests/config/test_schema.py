@@ -17,7 +17,7 @@ def test_kinds_of_settings():
         "minimum": 0.01,
         "maximum": 86_400,
         "description": "Half of the 60 s after which common proxies cut an idle connection. "
-        "Unit: s.",
+        "Up to a quarter less where many clients are due at the same time. Unit: s.",
         "default": 30.0,
     }
     assert websocket["max_connections"]["type"] == "integer"

@@ -8,7 +8,7 @@ from tests.broker.nodes.node_world import GRACE, Installation, TestNode
 from tests.broker.presence.presence_world import CLIENTS, ONLINE, changes, person
 from wampush.broker.nodes import notices
 from wampush.broker.nodes.notices import Notices
-from wampush.broker.nodes.snapshots import TELL_SECONDS
+from wampush.broker.nodes.snapshots import SNAPSHOT_SECONDS
 
 ROOM = "room.1"
 
@@ -307,7 +307,7 @@ def test_a_lost_change_is_noticed_and_repaired(world: Installation) -> None:
     world.wait(0.1)
     a.join("4", ROOM)
     # A node sends a snapshot once per interval at most.
-    world.wait(TELL_SECONDS)
+    world.wait(SNAPSHOT_SECONDS)
     assert b.presence.users(ROOM) == {"1": 1, "2": 1, "3": 1, "4": 1}
     world.wait(1)
     assert sorted(b.announced(watcher)) == ["+2", "+3", "+4"]

@@ -102,7 +102,7 @@ class TimerWheel:
     def schedule_about(self, timed: Timed, seconds: float, early: float) -> None:
         """Start the timer of an object as :meth:`schedule` does, or earlier if many are due then.
 
-        Clients that connect together would otherwise be due together for ever. Each time they are
+        Clients that connect together would otherwise be due together forever. Each time they are
         spread over more ticks, until all ticks have the same number.
 
         :param seconds: from now.
