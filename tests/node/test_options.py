@@ -12,7 +12,7 @@ import pytest
 from wampush import __version__
 from wampush.config.load import LoadedSettings
 from wampush.errors import OperatorError
-from wampush.node import options as options_module
+from wampush.node.autoreload import module_report, supervisor
 from wampush.node.options import (
     Account,
     Options,
@@ -232,7 +232,7 @@ def test_an_unknown_user_needs_a_group() -> None:
 
 def test_a_supervisor_reads_no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     supervised: list[Path | None] = []
-    monkeypatch.setattr(options_module, "supervise", supervised.append)
+    monkeypatch.setattr(supervisor, "supervise", supervised.append)
     config = tmp_path / "wampush.toml"
     config.write_text("nothing = 1", encoding="utf-8")
     options = parsed("--reload", "--config", str(config))
@@ -242,7 +242,7 @@ def test_a_supervisor_reads_no_settings(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_the_supervised_server_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options_module, "start_reporting", lambda environ: environ is os.environ)
+    monkeypatch.setattr(module_report, "start_reporting", lambda environ: environ is os.environ)
     options = parsed("--reload")
     assert "supervise" not in options
     assert isinstance(options["loaded"], LoadedSettings)

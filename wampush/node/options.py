@@ -21,8 +21,6 @@ from wampush import __version__
 from wampush.config.load import load
 from wampush.config.sources import file_named_by
 from wampush.errors import OperatorError
-from wampush.node.autoreload.module_report import start_reporting
-from wampush.node.autoreload.supervisor import supervise
 
 
 class Options(usage.Options):
@@ -122,11 +120,17 @@ class Options(usage.Options):
             "http.listen": self["http"],
         }
         path = Path(self["config"]) if self["config"] else file_named_by(os.environ)
-        is_supervised = self["is_supervised"] = start_reporting(os.environ)
-        if self["reload"] and not is_supervised:
-            # The server is a child of this process, and reads the settings itself.
-            self["supervise"] = partial(supervise, path)
-            return
+        self["is_supervised"] = False
+        if self["reload"]:
+            # Only development needs these.
+            from wampush.node.autoreload.module_report import start_reporting
+            from wampush.node.autoreload.supervisor import supervise
+
+            self["is_supervised"] = start_reporting(os.environ)
+            if not self["is_supervised"]:
+                # The server is a child of this process, and reads the settings itself.
+                self["supervise"] = partial(supervise, path)
+                return
         try:
             self["loaded"] = load(path, os.environ, overrides, self["set"])
         except OperatorError as error:
