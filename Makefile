@@ -8,7 +8,7 @@ INSTALLER := requirements/bootstrap.lock $(addprefix scripts/,\
     install_locked.sh make_venv.sh registry_settings.py run_uv.py uv.sh)
 # Written last by npm. Defined before the rules that need it, because make reads these at once.
 NODE_MODULES := client-js/node_modules/.package-lock.json
-EXTENSION := $(addprefix wampush/,_receives.c _receives.h _sends.c _sends.h _speedups.c)
+EXTENSION := $(addprefix wampush/,_openings.c _openings.h _receives.c _receives.h _sends.c _sends.h _speedups.c)
 export PYTHON
 
 # Ports of the demo and the examples, for machines where the usual ones are taken.

@@ -13,8 +13,8 @@ from setuptools import Extension, setup
 PURE = os.environ.get("WAMPUSH_PURE_PYTHON") == "1"
 SPEEDUPS = Extension(
     "wampush._speedups",
-    [f"wampush/{name}.c" for name in ("_speedups", "_receives", "_sends")],
-    depends=[f"wampush/{name}.h" for name in ("_receives", "_sends")],
+    [f"wampush/{name}.c" for name in ("_speedups", "_openings", "_receives", "_sends")],
+    depends=[f"wampush/{name}.h" for name in ("_openings", "_receives", "_sends")],
     # The stable ABI of CPython 3.11: one build for all later versions.
     py_limited_api=True,
     optional=True,

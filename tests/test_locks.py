@@ -205,7 +205,15 @@ def checkout(bootstrap: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "wampush").mkdir()
     sources = [
         f"wampush/{name}"
-        for name in ("_receives.c", "_receives.h", "_sends.c", "_sends.h", "_speedups.c")
+        for name in (
+            "_openings.c",
+            "_openings.h",
+            "_receives.c",
+            "_receives.h",
+            "_sends.c",
+            "_sends.h",
+            "_speedups.c",
+        )
     ]
     for name in ("Makefile", "pyproject.toml", "setup.py", *sources):
         shutil.copy(ROOT / name, folder / name)

@@ -24,7 +24,8 @@ from tests.support.built_extension import build_extension
 from tests.support.waiting import PATIENCE, eventually
 from wampush import speedups
 from wampush.config import sources
-from wampush.edges.websocket.framing import unmask_in_python
+from wampush.edges.websocket import http_upgrade
+from wampush.edges.websocket.framing import text_frame_in_python, unmask_in_python
 from wampush.edges.websocket.http_upgrade import (
     HandshakeRefused,
     scan_in_python,
@@ -121,6 +122,26 @@ def test_unmasking_takes_bytes(extension: Any, arguments: Any) -> None:
         extension.unmask(*arguments)
 
 
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65535, 65536, 65537])
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_it_frames_texts_as_python_does(extension: Any, size: int, parts: int) -> None:
+    text = os.urandom(size)
+    middle, last = size // 3, size // 2
+    pieces = {1: [text], 2: [text[:last], text[last:]]}.get(
+        parts, [text[:middle], text[middle:last], text[last:]]
+    )
+    assert extension.text_frame(*pieces) == text_frame_in_python(*pieces)
+    assert extension.text_frame(*pieces).endswith(text)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), (b"", b"", b"", b""), ("text",), (b"", bytearray(1)), (b"", b"", None)]
+)
+def test_a_frame_is_made_of_bytes(extension: Any, arguments: Any) -> None:
+    with pytest.raises(TypeError):
+        extension.text_frame(*arguments)
+
+
 def scanned(head: bytes) -> Any:
     """What Python reads; None if that refuses it."""
     try:
@@ -135,6 +156,144 @@ BROWSER = (
     b"Origin: \t https://a.b \t\r\n"
     b'Cookie: a=b; c="d"\r\nEmpty:\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='
 )
+
+
+HANDSHAKE = (
+    b"GET /ws?a=b HTTP/1.1\r\nHost: a.b\r\nConnection: keep-alive, UPGRADE\r\n"
+    b"Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: wamp, x\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+)
+
+
+@pytest.mark.parametrize("is_active", [False, True])
+def test_usual_handshakes_are_read(
+    extension: Any, is_active: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert extension.read_handshake(HANDSHAKE) is not None
+    monkeypatch.setattr(http_upgrade, "EXTENSION", extension if is_active else None)
+    request = http_upgrade.parse(HANDSHAKE)
+    assert isinstance(request, http_upgrade.UpgradeRequest)
+    assert request.target == "/ws?a=b"
+    assert request.key == "dGhlIHNhbXBsZSBub25jZQ=="
+    assert request.subprotocols == ("wamp", "x")
+    assert request.headers == scan_in_python(HANDSHAKE)[3]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"GET", b"HEAD"),
+        (b"/ws", b"*"),
+        (b"/ws", b"http://a.b/ws"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+        (b"Host: a.b\r\n", b""),
+        (b"Upgrade: WebSocket\r\n", b""),
+        (b": WebSocket", b": WebSocke"),
+        (b"keep-alive, UPGRADE", b"keep-alive"),
+        (b"Sec-WebSocket-Version: 13\r\n", b""),
+        (b"Version: 13", b"Version: 8"),
+        (b"Version: 13", b"Version: 130"),
+        (b"\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", b""),
+        (b"ZQ==", b"ZQ="),
+        (b"ZQ==", b"ZWQ="),
+        (b"ZQ==", b"Z==="),
+        (b"dGhl", b"d-hl"),
+        (b"dGhl", b"\xff\xfe\xff\xfe"),
+        (b"Host: a.b", b"Host: a.b\r\nHost: a.b"),
+    ],
+)
+def test_any_other_request_is_left_to_python(extension: Any, before: bytes, after: bytes) -> None:
+    assert before in HANDSHAKE
+    assert extension.read_handshake(HANDSHAKE.replace(before, after)) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    position=st.integers(0, len(HANDSHAKE) - 1),
+    change=st.one_of(st.binary(max_size=2), st.sampled_from([b"\r\n", b":", b"=", b" ", b"A"])),
+)
+def test_what_is_read_python_reads_likewise(extension: Any, position: int, change: bytes) -> None:
+    head = HANDSHAKE[:position] + change + HANDSHAKE[position + 1 :]
+    found = extension.read_handshake(head)
+    if found is None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http_upgrade, "EXTENSION", None)
+        request = http_upgrade.parse(head)
+    assert isinstance(request, http_upgrade.UpgradeRequest)
+    assert found == (request.target, request.headers)
+    assert request.key == found[1]["sec-websocket-key"]
+
+
+def test_a_handshake_is_of_bytes(extension: Any) -> None:
+    with pytest.raises(TypeError):
+        extension.read_handshake("GET / HTTP/1.1")
+
+
+needs_accept4 = pytest.mark.skipif(
+    not hasattr(socket, "SOCK_NONBLOCK"), reason="this system has no accept4"
+)
+
+
+def listening_on(family: int, address: object) -> socket.socket:
+    """A socket that listens, and does not block."""
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.bind(address)  # type: ignore[arg-type]
+    except OSError:
+        made.close()
+        pytest.skip("this system has no such addresses")
+    made.listen()
+    made.setblocking(False)
+    return made
+
+
+@needs_accept4
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_it_accepts_what_waits(extension: Any, family: int, host: str) -> None:
+    with listening_on(family, (host, 0)) as listening:
+        with pytest.raises(BlockingIOError):
+            extension.accept_some(listening.fileno(), 2)
+        clients = [socket.create_connection(listening.getsockname()[:2]) for _ in range(3)]
+        accepted = extension.accept_some(listening.fileno(), 2)
+        assert len(accepted) == 2
+        accepted += extension.accept_some(listening.fileno(), 2)
+        assert [address for _, address in accepted] == [each.getsockname() for each in clients]
+        for descriptor, address in accepted:
+            with socket.socket(fileno=descriptor) as ours:
+                assert ours.getpeername() == address
+                assert not os.get_blocking(descriptor)
+                assert not os.get_inheritable(descriptor)
+        for each in clients:
+            each.close()
+
+
+@needs_accept4
+def test_other_sockets_are_closed(extension: Any) -> None:
+    with (
+        listening_on(socket.AF_UNIX, b"\0" + os.urandom(8)) as listening,
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.connect(listening.getsockname())
+        with pytest.raises(ValueError, match="neither of IPv4 nor of IPv6"):
+            extension.accept_some(listening.fileno(), 2)
+        assert client.recv(1) == b""
+
+
+@needs_accept4
+@pytest.mark.parametrize("arguments", [(), (1,), ("a", 1), (1, None)])
+def test_accepting_takes_numbers(extension: Any, arguments: Any) -> None:
+    with pytest.raises(TypeError):
+        extension.accept_some(*arguments)
+
+
+@needs_accept4
+def test_why_nothing_is_accepted_is_known(extension: Any) -> None:
+    with pytest.raises(OSError) as found:
+        extension.accept_some(-1, 1)
+    assert found.value.errno == errno.EBADF
 
 
 @pytest.mark.parametrize(

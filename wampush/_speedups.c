@@ -10,6 +10,7 @@
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 
+#include "_openings.h"
 #include "_receives.h"
 #include "_sends.h"
 
@@ -18,7 +19,7 @@
 #include <string.h>
 
 /* Compared by wampush/speedups.py: an old build next to new Python code is not used. */
-#define INTERFACE 4
+#define INTERFACE 5
 
 /* The types whose sockets are sent to, and their method fileno; constant after the import. */
 typedef struct {
@@ -280,163 +281,70 @@ unmask(PyObject *module, PyObject *args)
     return result;
 }
 
-/* The longest name of a header that is read here. */
-#define NAME_MOST 64
+/* The longest header of a frame of a server (RFC 6455 section 5.2). */
+#define FRAME_HEADER_MOST 10
+/* The first byte of a text message that is not fragmented. */
+#define FINAL_TEXT 0x81
 
-/* One character of a method or of the name of a header (RFC 9110 section 5.6.2). */
-static int
-is_token(unsigned char byte)
+/* Write the header of a text message of so many bytes; return how many bytes the header has. */
+static size_t
+write_frame_header(unsigned char *header, uint64_t size)
 {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z')
-        || (byte >= '0' && byte <= '9') || (byte != 0 && strchr("!#$%&'*+-.^_`|~", byte) != NULL);
+    /* How many bytes of the length follow the second byte. */
+    int more = size < 126 ? 0 : size < 65536 ? 2 : 8;
+    header[0] = FINAL_TEXT;
+    header[1] = (unsigned char)(more == 0 ? size : more == 2 ? 126 : 127);
+    for (int index = 0; index < more; index++) {
+        header[2 + index] = (unsigned char)(size >> (8 * (more - 1 - index)));
+    }
+    return 2 + (size_t)more;
 }
 
-/* One character of a target. */
-static int
-is_visible(unsigned char byte)
-{
-    return byte > ' ' && byte < 0x7f;
-}
+/* The parts of a text that may be given. */
+#define TEXT_PARTS 3
 
-/* Return the first byte of [at, end) that is_wanted does not accept; end if there is none. */
-static const char *
-skip(const char *at, const char *end, int (*is_wanted)(unsigned char))
-{
-    while (at < end && is_wanted((unsigned char)*at)) {
-        at++;
-    }
-    return at;
-}
-
-/* Whether [from, to) is this text. */
-static int
-equals(const char *from, const char *to, const char *text)
-{
-    size_t size = strlen(text);
-    return (size_t)(to - from) == size && memcmp(from, text, size) == 0;
-}
-
-/* Whether a line ends here, or the whole head does; at is moved behind the end of the line. */
-static int
-end_line(const char **at, const char *end)
-{
-    if (*at == end) {
-        return 1;
-    }
-    if (end - *at >= 2 && (*at)[0] == '\r' && (*at)[1] == '\n') {
-        *at += 2;
-        return 1;
-    }
-    return 0;
-}
-
-/* Read one line of [at, end) into headers; 1 if it is read, 0 if it is unusual, -1 on an error. */
-static int
-read_header(PyObject *headers, const char **at, const char *end)
-{
-    char lower[NAME_MOST];
-    const char *name = *at;
-    const char *colon = skip(name, end, is_token);
-    size_t size = (size_t)(colon - name);
-    if (size == 0 || size > NAME_MOST || colon == end || *colon != ':') {
-        return 0;
-    }
-    for (size_t index = 0; index < size; index++) {
-        char byte = name[index];
-        lower[index] = byte >= 'A' && byte <= 'Z' ? (char)(byte + ('a' - 'A')) : byte;
-    }
-    const char *value = colon + 1;
-    while (value < end && (*value == ' ' || *value == '\t')) {
-        value++;
-    }
-    const char *line_end = value;
-    while (line_end < end && (is_visible((unsigned char)*line_end) || *line_end == ' '
-                              || *line_end == '\t')) {
-        line_end++;
-    }
-    const char *value_end = line_end;
-    while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t')) {
-        value_end--;
-    }
-    if (!end_line(&line_end, end)) {
-        return 0;
-    }
-    *at = line_end;
-    PyObject *key = PyUnicode_FromStringAndSize(lower, (Py_ssize_t)size);
-    PyObject *text = PyUnicode_FromStringAndSize(value, (Py_ssize_t)(value_end - value));
-    int failed = key == NULL || text == NULL || PyDict_SetItem(headers, key, text) < 0;
-    Py_XDECREF(key);
-    Py_XDECREF(text);
-    return failed ? -1 : 1;
-}
-
-PyDoc_STRVAR(scan_request_doc,
-"scan_request(head)\n--\n\n"
-"Read the request line and the headers of a usual request.\n\n"
-"It is one of GET, HEAD or OPTIONS for a path; all of it is printable ASCII, and no header occurs\n"
-"twice.\n\n"
-":param head: without an empty line before or after them.\n"
-":returns: method, target, version, and the headers by lower-case name; None if the request is not\n"
-"    of that kind, for whatever reason.");
+PyDoc_STRVAR(text_frame_doc,
+"text_frame(head, body=b'', tail=b'', /)\n--\n\n"
+"Return the frame of a text message (RFC 6455 section 5.2), without a mask.\n\n"
+":param head: bytes; together with body and tail, the text in UTF-8.");
 
 static PyObject *
-scan_request(PyObject *module, PyObject *head)
+text_frame(PyObject *module, PyObject *const *parts, Py_ssize_t count)
 {
     (void)module;
-    char *data;
-    Py_ssize_t size;
-    if (PyBytes_AsStringAndSize(head, &data, &size) < 0) {
-        return NULL;
+    char *data[TEXT_PARTS];
+    Py_ssize_t sizes[TEXT_PARTS], size = 0;
+    if (count < 1 || count > TEXT_PARTS) {
+        return PyErr_Format(PyExc_TypeError, "text_frame: 1 to 3 arguments, not %zd", count);
     }
-    const char *end = data + size;
-    if (size > 0 && end[-1] == '\n') {
-        /* An empty line follows. */
-        Py_RETURN_NONE;
-    }
-    const char *method_end = skip(data, end, is_token);
-    if (!(equals(data, method_end, "GET") || equals(data, method_end, "HEAD")
-          || equals(data, method_end, "OPTIONS"))
-        || end - method_end < 2 || method_end[0] != ' ' || method_end[1] != '/') {
-        Py_RETURN_NONE;
-    }
-    const char *target = method_end + 1;
-    const char *target_end = skip(target, end, is_visible);
-    if (target_end == end || *target_end != ' ') {
-        Py_RETURN_NONE;
-    }
-    const char *version = target_end + 1;
-    const char *version_end = skip(version, end, is_visible);
-    const char *at = version_end;
-    if (!(equals(version, version_end, "HTTP/1.1") || equals(version, version_end, "HTTP/1.0"))
-        || !end_line(&at, end)) {
-        Py_RETURN_NONE;
-    }
-    PyObject *headers = PyDict_New();
-    if (headers == NULL) {
-        return NULL;
-    }
-    Py_ssize_t count = 0;
-    int is_usual = 1;
-    while (is_usual && at < end) {
-        is_usual = read_header(headers, &at, end);
-        if (is_usual < 0) {
-            Py_DECREF(headers);
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (PyBytes_AsStringAndSize(parts[index], &data[index], &sizes[index]) < 0) {
             return NULL;
         }
-        count++;
+        if (sizes[index] > PY_SSIZE_T_MAX - FRAME_HEADER_MOST - size) {
+            return PyErr_NoMemory();
+        }
+        size += sizes[index];
     }
-    if (!is_usual || PyDict_Size(headers) != count) {
-        Py_DECREF(headers);
-        Py_RETURN_NONE;
+    unsigned char header[FRAME_HEADER_MOST];
+    size_t header_size = write_frame_header(header, (uint64_t)size);
+    PyObject *frame = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)header_size + size);
+    if (frame == NULL) {
+        return NULL;
     }
-    return Py_BuildValue("(s#s#s#N)", data, (Py_ssize_t)(method_end - data), target,
-                         (Py_ssize_t)(target_end - target), version,
-                         (Py_ssize_t)(version_end - version), headers);
+    char *at = PyBytes_AsString(frame);
+    memcpy(at, header, header_size);
+    at += header_size;
+    for (Py_ssize_t index = 0; index < count; index++) {
+        memcpy(at, data[index], (size_t)sizes[index]);
+        at += sizes[index];
+    }
+    return frame;
 }
 
 static PyMethodDef methods[] = {
-    {"scan_request", scan_request, METH_O, scan_request_doc},
     {"send_each", send_each, METH_VARARGS, send_each_doc},
+    {"text_frame", (PyCFunction)(void (*)(void))text_frame, METH_FASTCALL, text_frame_doc},
     {"unmask", unmask, METH_VARARGS, unmask_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -473,7 +381,7 @@ execute(PyObject *module)
     }
     int failed = PyModule_AddType(module, (PyTypeObject *)threads);
     Py_DECREF(threads);
-    if (failed < 0 || add_receiver(module) < 0) {
+    if (failed < 0 || add_receiver(module) < 0 || add_openings(module) < 0) {
         return -1;
     }
     return PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);

@@ -18,7 +18,7 @@ from typing import Any, Final
 #: Switches the extension off if it is 1.
 VARIABLE: Final = "WAMPUSH_PURE_PYTHON"
 #: Of the extension that this code was written for.
-INTERFACE: Final = 4
+INTERFACE: Final = 5
 NAME: Final = "wampush._speedups"
 
 

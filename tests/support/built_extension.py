@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 _FOLDER = Path(__file__).resolve().parents[2] / "wampush"
-SOURCES = [_FOLDER / name for name in ("_speedups.c", "_receives.c", "_sends.c")]
+SOURCES = [_FOLDER / name for name in ("_speedups.c", "_openings.c", "_receives.c", "_sends.c")]
 
 
 def build_extension(folder: Path) -> ModuleType:

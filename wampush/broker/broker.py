@@ -186,7 +186,8 @@ class Broker:
             self.indirect.publish(publication, on_outcome, is_awaited=on_done is not None)
             return None
         receivers = self._router.publish(publication)
-        self.ledger.accept(source)
+        # As Ledger.accept, without its call: this runs for each push.
+        self.ledger.accepted[source] += 1
         if not receivers:
             self._unheard.note(source, publication.topic)
         return receivers
@@ -308,7 +309,7 @@ class Broker:
 
     def _add(self, subscriber: Subscriber, topic: str) -> bool:
         """Add a subscription; return whether it is new."""
-        is_new = topic not in self.subscriptions.topics(subscriber)
+        is_new = topic not in subscriber.topics
         if is_new:
             self.memory.admit(subscriber, self._subscription_bytes(topic))
         self.fanout.end_batch()

@@ -92,7 +92,7 @@ class Proxies:
         :param peer: the address at the other end of the TCP connection.
         :param headers: the headers, by lower-case name.
         """
-        if not self.trusts(peer):
+        if not (self.trusted and self.trusts(peer)):
             return peer
         value = headers.get(self.header)
         if value is None:
@@ -130,7 +130,7 @@ class Proxies:
         :param headers: the headers, by lower-case name.
         :param secure: whether that connection uses TLS.
         """
-        if self.trusts(peer):
+        if self.trusted and self.trusts(peer):
             secure = _SECURE_SCHEMES.get(self._reported_scheme(headers), secure)
         return "wss" if secure else "ws"
 

@@ -12,8 +12,8 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
-from types import FunctionType
-from typing import Any
+from types import FunctionType, SimpleNamespace
+from typing import Any, NoReturn
 
 import pytest
 from twisted.internet import abstract, tcp
@@ -25,7 +25,14 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.python.failure import Failure
 
 from tests.support.waiting import PATIENCE
-from wampush.net.accepting.slim_sockets import SlimServer, accept_slim, slim_server_without_port
+from wampush.net.accepting.slim_sockets import (
+    AcceptSome,
+    SlimServer,
+    accept_slim,
+    accept_some_in_python,
+    accepting,
+    slim_server_without_port,
+)
 
 reactor: Any = installed
 MOST = 4
@@ -443,19 +450,39 @@ def test_a_factory_that_fails_leaves_no_socket(slim: Rig, failures: list[str]) -
     assert len(failures) == 1
 
 
-class Failing:
-    """A listening socket whose accept fails.
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """A socket that listens, and does not block."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        made.setblocking(False)
+        yield made
 
-    :param number: of the error.
-    """
 
-    family, proto = socket.AF_INET, 0
+@pytest.mark.parametrize("accept_some", [accept_some_in_python, accepting()])
+def test_what_waits_is_accepted(listening: socket.socket, accept_some: AcceptSome) -> None:
+    with pytest.raises(BlockingIOError):
+        accept_some(listening, MOST)
+    clients = [socket.create_connection(listening.getsockname(), PATIENCE) for _ in range(MOST + 1)]
+    accepted = accept_some(listening, MOST) + accept_some(listening, MOST)
+    assert [address for _, address in accepted] == [each.getsockname() for each in clients]
+    for descriptor, _ in accepted:
+        assert not os.get_blocking(descriptor)
+        assert not os.get_inheritable(descriptor)
+        os.close(descriptor)
+    for each in clients:
+        each.close()
 
-    def __init__(self, number: int) -> None:
-        self._number = number
 
-    def _accept(self) -> None:
-        raise OSError(self._number, os.strerror(self._number))
+def test_python_accepts_where_the_extension_cannot() -> None:
+    assert accepting(None) is accept_some_in_python
+    assert accepting(SimpleNamespace()) is accept_some_in_python
+
+
+def test_the_extension_is_given_the_descriptor(listening: socket.socket) -> None:
+    given: list[tuple[int, int]] = []
+    extension = SimpleNamespace(accept_some=lambda *each: given.append(each))
+    accepting(extension)(listening, MOST)
+    assert given == [(listening.fileno(), MOST)]
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ECONNABORTED, errno.EPERM])
@@ -464,10 +491,14 @@ def test_errors_of_accepting_are_left_to_twisted(
 ) -> None:
     asked: list[int] = []
     acceptor = slim.port.doRead.__self__
+
+    def fail(*_: object) -> NoReturn:
+        raise OSError(number, os.strerror(number))
+
     monkeypatch.setattr(
         acceptor, "_accept_by_twisted", lambda: asked.append(slim.port.numberAccepts)
     )
-    monkeypatch.setattr(slim.port, "socket", Failing(number))
+    monkeypatch.setattr(acceptor, "_accept_some", fail)
     slim.port.doRead()
     assert asked == [MOST]
 
@@ -572,7 +603,10 @@ def test_sockets_accept_as_before() -> None:
     listening = socket.create_server(("127.0.0.1", 0))
     with listening, socket.create_connection(listening.getsockname(), PATIENCE) as client:
         descriptor, address = listening._accept()  # type: ignore[attr-defined]
-        accepted = socket.SocketType(socket.AF_INET, socket.SOCK_STREAM, 0, descriptor)
+        kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+        accepted = socket.SocketType(socket.AF_INET, kind, 0, descriptor)
+        assert accepted.gettimeout() == 0
+        assert accepted.type == socket.SOCK_STREAM
         assert address == client.getsockname()
         assert accepted.getpeername() == address
         assert not os.get_inheritable(descriptor)

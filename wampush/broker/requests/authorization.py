@@ -99,7 +99,7 @@ class RequestChecks:
         :raises MessageRefused: TOO_MANY_SUBSCRIPTIONS, TOO_MANY_TOPICS.
         """
         limits, subscriptions = self._limits, self._broker.subscriptions
-        topics, most = subscriptions.topics(subscriber), limits.subscriptions
+        topics, most = subscriber.topics, limits.subscriptions
         # Automatic topics do not use up the room of requested ones.
         is_full = len(topics) >= most and self._broker.requested_count(subscriber) >= most
         if is_full and topic not in topics:

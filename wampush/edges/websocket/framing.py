@@ -90,7 +90,7 @@ unmask: Final[Callable[[bytes, bytes], bytes]] = (
 )
 
 
-def text_frame(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
+def text_frame_in_python(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
     """Return the frame of a text message.
 
     :param head: together with body and tail, the text in UTF-8; all are copied once.
@@ -101,6 +101,12 @@ def text_frame(head: bytes, body: bytes = b"", tail: bytes = b"") -> bytes:
         # As :func:`_header` has it; most events are of this size.
         return b"".join((_HEADER_16_BITS(_TEXT, 126, size), head, body, tail))
     return b"".join((_header(_TEXT, size), head, body, tail))
+
+
+#: The same, by the extension where it is active.
+text_frame: Final[Callable[..., bytes]] = (
+    text_frame_in_python if EXTENSION is None else EXTENSION.text_frame
+)
 
 
 def binary_frame(data: bytes) -> bytes:

@@ -171,6 +171,10 @@ def parse(head: bytes) -> UpgradeRequest | PageRequest:
     """
     head = head.removeprefix(_LINE_END)
     # The extension leaves unusual requests to the code in Python, which says what is wrong.
+    if EXTENSION is not None and (handshake := EXTENSION.read_handshake(head)) is not None:
+        target, headers = handshake
+        offered = _list_items(headers.get("sec-websocket-protocol", ""))
+        return UpgradeRequest(target, headers, headers["sec-websocket-key"], offered)
     found = None if EXTENSION is None else EXTENSION.scan_request(head)
     method, target, version, headers = scan_in_python(head) if found is None else found
     upgrade = headers.get("upgrade")

@@ -14,6 +14,7 @@ module compare that code with the one for which it was made, and run both transp
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -24,11 +25,14 @@ from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.logger import Logger
 
+from wampush.speedups import EXTENSION
+
 _log = Logger(namespace="wampush.net")
 
 #: Hosts whose text is shared.
 _MOST_HOSTS: Final = 4096
-_STREAM: Final = int(socket.SOCK_STREAM)
+#: The type of sockets that do not block. With it, Python need not ask or set that again.
+_NOT_BLOCKING: Final = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
 _IPV6_ADDRESS_PARTS: Final = 4
 
 
@@ -46,7 +50,7 @@ class SlimServer(tcp.Server):
     :param client: the address of the client, as the system has it.
     :param server: the port; it is on the class.
     :param number: of the session; for Twisted's log only, and not kept.
-    :param reactor: watches the socket; it is on the class.
+    :param reactor: watches the socket; it is on the class, too.
     """
 
     #: Twisted's type stubs have no methods for zope interfaces.
@@ -62,13 +66,14 @@ class SlimServer(tcp.Server):
     def __init__(
         self, accepted: Any, protocol: Any, client: Any, server: Any, number: int, reactor: Any
     ) -> None:
-        accepted.setblocking(False)
+        if accepted.gettimeout() != 0:
+            accepted.setblocking(False)
         self.socket = accepted
         self.protocol = protocol
         #: The host of :attr:`client`.
         self.host = _shared_text(client[0])
         if self.reads_at_once:
-            self.startReading()  # type: ignore[no-untyped-call]
+            reactor.addReader(self)
 
     @property
     def client(self) -> tuple[Any, ...]:  # type: ignore[override]
@@ -173,15 +178,41 @@ def accept_slim(port: Any, most: int) -> None:
     port.doRead = _Acceptor(port, most).accept_some
 
 
-def _builder(port: Any) -> Callable[[Any], Any]:
-    """Return what makes the protocol of a client's address, as the system has that.
+AcceptSome = Callable[[socket.socket, int], list[tuple[int, Any]]]
+"""Accepts connections that wait, without waiting for any.
 
-    A factory that has a method ``build_for_host`` needs no object for the address.
+Takes a socket that listens and how many to accept. Returns of each its descriptor, whose socket
+does not block, and the address of the client. Raises OSError if not even the first can be accepted.
+"""
+
+
+def accept_some_in_python(listening: socket.socket, most: int) -> list[tuple[int, Any]]:
+    """Accept connections that wait; see :data:`AcceptSome`."""
+    # The public method makes enumerations for each socket, and asks the system for what is known.
+    accept = listening._accept  # type: ignore[attr-defined] # noqa: SLF001
+    accepted: list[tuple[int, Any]] = []
+    try:
+        while len(accepted) < most:
+            descriptor, address = accept()
+            os.set_blocking(descriptor, False)
+            accepted.append((descriptor, address))
+    except OSError:
+        # An error that lasts comes up in the next call.
+        if not accepted:
+            raise
+    return accepted
+
+
+def accepting(extension: Any = EXTENSION) -> AcceptSome:
+    """Return what accepts here: the extension, if it is active and the system has ``accept4``.
+
+    :param extension: None if the code in Python is active.
     """
-    build_for_host: Callable[[str], Any] | None = getattr(port.factory, "build_for_host", None)
-    if build_for_host is not None:
-        return lambda address: build_for_host(address[0])
-    return lambda address: port.factory.buildProtocol(port._buildAddr(address))  # noqa: SLF001
+    accept_some: Callable[[int, int], list[tuple[int, Any]]] | None
+    accept_some = getattr(extension, "accept_some", None)
+    if accept_some is None:
+        return accept_some_in_python
+    return lambda listening, most: accept_some(listening.fileno(), most)
 
 
 class _Acceptor:
@@ -196,26 +227,27 @@ class _Acceptor:
         self._most = most
         # Twisted's own way, for errors: it knows what to do when there are no descriptors left.
         self._accept_by_twisted: Callable[[], object] = port.doRead
-        self._build = _builder(port)
+        # A factory with this method needs no object for the address.
+        self._build_for_host: Callable[[str], Any] | None = getattr(
+            port.factory, "build_for_host", None
+        )
+        self._accept_some = accepting()
 
     def accept_some(self) -> None:
         """Accept what has come; called by the reactor."""
         listening = self._port.socket
         family, protocol = int(listening.family), int(listening.proto)
-        # The public method makes enumerations of these numbers for each socket, and asks the system
-        # for what is known here.
-        accept = listening._accept  # noqa: SLF001
-        for _ in range(self._most):
-            try:
-                descriptor, address = accept()
-            except BlockingIOError:
-                return
-            except OSError:
-                # An error that lasts comes up there again.
-                self._port.numberAccepts = self._most
-                self._accept_by_twisted()
-                return
-            self._begin(socket.SocketType(family, _STREAM, protocol, descriptor), address)
+        try:
+            accepted = self._accept_some(listening, self._most)
+        except BlockingIOError:
+            return
+        except OSError:
+            # An error that lasts comes up there again.
+            self._port.numberAccepts = self._most
+            self._accept_by_twisted()
+            return
+        for descriptor, address in accepted:
+            self._begin(socket.SocketType(family, _NOT_BLOCKING, protocol, descriptor), address)
 
     def _begin(self, accepted: Any, address: Any) -> None:
         port = self._port
@@ -225,7 +257,10 @@ class _Acceptor:
                 # Only this names the interface of a link-local address.
                 numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
                 address = (socket.getnameinfo(address, numeric)[0], *address[1:])
-            protocol = self._build(address)
+            if self._build_for_host is None:
+                protocol = port.factory.buildProtocol(port._buildAddr(address))  # noqa: SLF001
+            else:
+                protocol = self._build_for_host(address[0])
             if protocol is None:
                 accepted.close()
                 return
