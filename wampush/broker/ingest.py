@@ -70,18 +70,12 @@ class Ingest:
         :param parts: the parts of one message, as they came.
         :raises PushRefused: with the reason, if the push is not valid.
         """
-        count = len(parts)
-        size = len(parts[0]) if count == 1 else sum(map(len, parts))
-        if size > self.max_bytes:
-            raise PushRefused(Refusal.TOO_LARGE, f"{size} bytes, {self.max_bytes} allowed.")
-        if count == 1:
-            return self._one_part(parts[0])
-        if count in (2, 3):
+        if len(parts) != 1:
             return self._with_topic(parts)
-        found = "more than three" if count else "none"
-        raise PushRefused(Refusal.WRONG_PART_COUNT, f"It has {found}.")
-
-    def _one_part(self, part: bytes) -> Publication:
+        # Most pushes are of this form; a call more would take a part of theirs.
+        (part,) = parts
+        if len(part) > self.max_bytes:
+            raise self._too_large(len(part))
         if not part:
             raise PushRefused(Refusal.EMPTY)
         try:
@@ -100,7 +94,16 @@ class Ingest:
             self._check_topic(topic)
         return Publication(topic, part)
 
+    def _too_large(self, size: int) -> PushRefused:
+        return PushRefused(Refusal.TOO_LARGE, f"{size} bytes, {self.max_bytes} allowed.")
+
     def _with_topic(self, parts: Sequence[bytes]) -> Publication:
+        size = sum(map(len, parts))
+        if size > self.max_bytes:
+            raise self._too_large(size)
+        if len(parts) not in (2, 3):
+            found = "more than three" if parts else "none"
+            raise PushRefused(Refusal.WRONG_PART_COUNT, f"It has {found}.")
         topic = _text(parts[0])
         self._check_topic(topic)
         if not parts[1]:

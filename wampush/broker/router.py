@@ -85,12 +85,15 @@ class Router:
         if self._watchers:
             for on_publication in self._watchers:
                 on_publication(publication)
-        subscribers = self.subscriptions.subscribers(topic)
+        subscribers = self.subscriptions.find(topic)
+        if subscribers is None:
+            return 0
         receivers: Collection[Subscriber] = subscribers
-        if publication.audience is not EVERYONE and subscribers:
+        if publication.audience is not EVERYONE:
             receivers = select(publication.audience, subscribers, self.users, self.sessions)
-        if receivers:
-            self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))
+            if not receivers:
+                return 0
+        self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))
         return len(receivers)
 
     def count_receivers(self, publication: Publication) -> int:

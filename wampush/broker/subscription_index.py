@@ -12,7 +12,7 @@ them, which would otherwise be the largest object of an idle session.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from typing import Final, Generic, Protocol, TypeVar
@@ -46,6 +46,11 @@ class SubscriptionIndex(Generic[SubscriberType]):
     def __init__(self) -> None:
         self._subscribers: dict[str, set[SubscriberType]] = {}
         self._nobody: frozenset[SubscriberType] = frozenset()
+        #: Returns the live set of a topic's subscribers; None if there are none. For each push: it
+        #: is a call of Python code less than :meth:`subscribers`.
+        self.find: Final[Callable[[str], AbstractSet[SubscriberType] | None]] = (
+            self._subscribers.get
+        )
 
     @property
     def topic_count(self) -> int:

@@ -257,8 +257,18 @@ class Fanout:
             self.end_batch()
         elif batch is not self._nothing:
             self._batch = self._nothing
-            self._count(batch)
-            if self._direct is None or receivers == 1:
+            # As _count, without its call.
+            ledger = self._ledger
+            ledger.deliveries += receivers * len(batch.publications)
+            ledger.delivered_bytes += receivers * batch.size
+            if receivers == 1:
+                (receiver,) = batch.receivers
+                outbox = receiver.outbox
+                if outbox.queued:
+                    self._put_behind(batch, [receiver])
+                else:
+                    outbox.send(batch.chunk(outbox.format))
+            elif self._direct is None:
                 self._send_batch(batch)
             else:
                 self._send_batch_at_once(batch, self._direct)
