@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from setuptools import Extension, setup
+from setuptools import Extension, setup  # type: ignore[import-untyped]
 
 PURE = os.environ.get("WAMPUSH_PURE_PYTHON") == "1"
 SPEEDUPS = Extension(
