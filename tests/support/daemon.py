@@ -7,7 +7,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.fork_server.client import Forked, can_start_with
 from wampush.testing.ports import reserved_ports
+from wampush.testing.process import Child
 from wampush.testing.running_server import RunningServer
 
 
@@ -39,6 +41,7 @@ class Daemon(RunningServer):
         tls: bool = False,
         has_parent: bool = False,
     ) -> None:
+        self._is_copy = twistd is None and not has_parent
         super().__init__(
             ports,
             cwd=cwd,
@@ -48,6 +51,11 @@ class Daemon(RunningServer):
             tls=tls,
             has_parent=has_parent,
         )
+
+    def _started(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Child:
+        if self._is_copy and can_start_with(environment):
+            return Forked(command, cwd, environment)
+        return super()._started(command, cwd, environment)
 
     def counts(self) -> tuple[int, int, int]:
         """How many sessions, topics and connections ``/healthz`` reports."""

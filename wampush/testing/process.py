@@ -11,11 +11,35 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, Protocol
 
 #: Seconds after which something that should have happened counts as not happening; a server may
 #: take twenty to start where the machine is busy.
 PATIENCE: Final = 60.0
+
+
+class Child(Protocol):
+    """What is used of a ``subprocess.Popen``, so that a process can also be started otherwise."""
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+
+    @property
+    def stdout(self) -> IO[str] | None:
+        """What it writes."""
+
+    def poll(self) -> int | None:
+        """The exit status, if it has ended."""
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for its end; return the exit status."""
+
+    def send_signal(self, sig: int) -> None:
+        """Send a signal, unless it has ended."""
+
+    def kill(self) -> None:
+        """End it at once."""
 
 
 class Process:
@@ -36,7 +60,12 @@ class Process:
         self.lines: list[str] = []
         self._changed = threading.Condition()
         self._ended = False
-        self._popen = subprocess.Popen(  # noqa: S603 - the test chooses the command
+        self._popen = self._started(command, cwd, environment)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _started(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Child:
+        return subprocess.Popen(  # noqa: S603 - the test chooses the command
             list(command),
             cwd=cwd,
             env=dict(environment),
@@ -47,8 +76,6 @@ class Process:
             encoding="utf-8",
             errors="backslashreplace",
         )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
     @property
     def pid(self) -> int:
