@@ -85,9 +85,11 @@ COVERAGE = --cov --cov-report= --cov-fail-under=0
 PYTEST_SECONDS ?= 2400
 
 # The tests start hundreds of processes. Each would compile Twisted and wampush anew where the
-# environment keeps Python from writing bytecode, as images for containers often do.
+# environment keeps Python from writing bytecode, as images for containers often do. What drives the
+# browser is a program for node, which keeps nothing compiled by itself.
 pytest: export PYTHONDONTWRITEBYTECODE =
 pytest: export PYTHONPYCACHEPREFIX = $(CURDIR)/.cache/bytecode
+pytest: export NODE_COMPILE_CACHE = $(CURDIR)/.cache/node
 pytest: $(VENV)/.test $(NODE_MODULES) $(if $(PYTEST_ARGS),,.cache/collected)
 	timeout --foreground --signal=INT --kill-after=60 $(PYTEST_SECONDS) $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile \
 		--no-loadscope-reorder --max-worker-restart=0 --durations=20 $(COVERAGE) $(PYTEST_ARGS)

@@ -10,83 +10,86 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
+from typing import Final, NoReturn
 
-from bench import (
-    catch_up,
-    closings,
-    collector,
-    connections,
-    crowded,
-    durable,
-    encrypted,
-    event_source,
-    fairness,
-    fanout,
-    history,
-    kills,
-    nodes,
-    nodes_faults,
-    nodes_path,
-    pressure,
-    push_path,
-    readers,
-    send_threads,
-    state,
-    table,
-    upgrades,
-)
+from bench import table
 from bench.faults.faults import FAULTS
 from bench.native import BenchError, build
 from bench.processes import active_code, cores
 from bench.run import Run
 
-SCENARIOS: dict[str, Callable[[Run], Iterable[table.Row]]] = {
-    "paced": fanout.paced,
-    "burst": fanout.burst,
-    "latency": fanout.latency,
-    "small": fanout.small,
-    "threads": send_threads.threads,
-    "connects": connections.connects,
-    "stalled": pressure.stalled,
-    "stalled-catch-up": catch_up.stalled_catch_up,
-    "pressure": pressure.pressure,
-    "churn": connections.churn,
-    "gc": collector.gc,
-    "tls": encrypted.tls,
-    "fairness": fairness.fairness,
-    "readers": readers.readers,
-    "closing": closings.closing,
-    "crowded": crowded.crowded,
-    "push-path": push_path.push_path,
-    "durable": durable.durable,
-    "kills": kills.kills,
-    "history": history.history,
-    "recovery": history.recovery,
-    "state": state.state,
-    "nodes": nodes.nodes,
-    "nodes-path": nodes_path.nodes_path,
-    "nodes-faults": nodes_faults.nodes_faults,
-    "event-source": event_source.event_source,
-    "upgrade": upgrades.upgrade,
-    "upgrade-direct": upgrades.upgrade_direct,
+#: The module of each scenario. It has a function of the scenario's name.
+SCENARIOS: Final[Mapping[str, str]] = {
+    "paced": "fanout",
+    "burst": "fanout",
+    "latency": "fanout",
+    "small": "fanout",
+    "threads": "send_threads",
+    "connects": "connections",
+    "stalled": "pressure",
+    "stalled-catch-up": "catch_up",
+    "pressure": "pressure",
+    "churn": "connections",
+    "gc": "collector",
+    "tls": "encrypted",
+    "fairness": "fairness",
+    "readers": "readers",
+    "closing": "closings",
+    "crowded": "crowded",
+    "push-path": "push_path",
+    "durable": "durable",
+    "kills": "kills",
+    "history": "history",
+    "recovery": "history",
+    "state": "state",
+    "nodes": "nodes",
+    "nodes-path": "nodes_path",
+    "nodes-faults": "nodes_faults",
+    "event-source": "event_source",
+    "upgrade": "upgrades",
+    "upgrade-direct": "upgrades",
 }
 #: They count faults and measure no time, and take minutes or need Chromium.
 ON_REQUEST = frozenset(("kills", "event-source", "upgrade", "upgrade-direct", "nodes-faults"))
 
 
-def _arguments() -> argparse.Namespace:
-    listed = "\n".join(
-        f"  {name:16} {(function.__doc__ or '').splitlines()[0]}"
-        for name, function in SCENARIOS.items()
+def function_of(name: str) -> Callable[[Run], Iterable[table.Row]]:
+    """Return the function of a scenario; the modules of the others are not imported."""
+    module = import_module(f"bench.{SCENARIOS[name]}")
+    found: Callable[[Run], Iterable[table.Row]] = getattr(module, name.replace("-", "_"))
+    return found
+
+
+def _scenarios() -> str:
+    """Return a line about each scenario."""
+    return "\n".join(
+        f"  {name:16} {(function_of(name).__doc__ or '').splitlines()[0]}" for name in SCENARIOS
     )
+
+
+class _Help(argparse.Action):
+    """Prints the help; only then, the modules of all scenarios are imported."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show this help message and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        parser.epilog = f"scenarios:\n{_scenarios()}"
+        parser.print_help()
+        parser.exit()
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measure wampush. Each figure is shown with a floor, measured in the same run.",
-        epilog=f"scenarios:\n{listed}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
     )
+    parser.add_argument("-h", "--help", action=_Help)
     parser.add_argument(
         "scenarios",
         nargs="*",
@@ -135,7 +138,7 @@ def main() -> int:
             usual = [name for name in SCENARIOS if name not in ON_REQUEST]
             for name in arguments.scenarios or usual:
                 begun = time.monotonic()
-                for row in SCENARIOS[name](run):
+                for row in function_of(name)(run):
                     print(table.line(row.cells()), flush=True)
                 took = time.monotonic() - begun
                 print(f"{name}: {took:.0f} s", file=sys.stderr, flush=True)
