@@ -15,9 +15,9 @@ from autobahn_js import autobahn_js as fetch_autobahn_js
 from hypothesis import settings
 from own_test_coverage import OwnTestCoverage
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import Playwright
 
-from tests.support.browser import Browser, new_user, running_chromium
+from tests.support.browser import Browser, Playing, new_user
 from tests.support.client_pages import ClientPages, client_pages
 from tests.support.daemon import Daemon, running_daemon
 from tests.support.pages import PageServer, page_server
@@ -36,6 +36,8 @@ SLOWEST_FIRST = (
     *("tests/docs", "tests/cli", "tests/node", "tests/parent", "tests/net/test_tls.py"),
     *("tests/test_parent_service.py", "tests/test_twistd_service.py", "tests/test_own_tests.py"),
 )
+BROWSER_FIXTURES = frozenset(("driver", "shared_chromium"))
+FILES_WITH_BROWSER = pytest.StashKey[set[Path]]()
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
@@ -60,13 +62,22 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, so that the test processes end at the same time."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the files that take longest, so that the test processes end at the same time.
+
+    Among them, those with a browser follow each other, so that they can share it.
+    """
+    with_browser = {
+        item.path
+        for item in items
+        if not BROWSER_FIXTURES.isdisjoint(getattr(item, "fixturenames", ()))
+    }
+    config.stash[FILES_WITH_BROWSER] = with_browser
 
     @cache
-    def rank(path: Path) -> int:
+    def rank(path: Path) -> tuple[int, bool]:
         ranks = (n for n, each in enumerate(SLOWEST_FIRST) if path.is_relative_to(ROOT / each))
-        return next(ranks, len(SLOWEST_FIRST))
+        return next(ranks, len(SLOWEST_FIRST)), path not in with_browser
 
     items.sort(key=lambda item: rank(item.path))
 
@@ -107,18 +118,31 @@ def shared_daemon(lasting_daemon: Daemon) -> Daemon:
     return lasting_daemon
 
 
+@pytest.fixture(scope="session")
+def playing() -> Iterator[Playing]:
+    """What drives browsers, and one browser; both start when a test first needs them."""
+    running = Playing()
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _without_event_loop(request: pytest.FixtureRequest, playing: Playing) -> None:
+    """End the browser before a file that needs none: nobody else could run an event loop."""
+    if request.path not in request.config.stash[FILES_WITH_BROWSER]:
+        playing.end()
+
+
 @pytest.fixture(scope="module")
-def driver() -> Iterator[Playwright]:
+def driver(playing: Playing) -> Playwright:
     """What drives browsers."""
-    with sync_playwright() as playwright:
-        yield playwright
+    return playing.driver()
 
 
 @pytest.fixture(scope="module")
-def shared_chromium(driver: Playwright) -> Iterator[Chromium]:
-    """A browser that the tests of a module use one after the other."""
-    with running_chromium(driver) as running:
-        yield running
+def shared_chromium(playing: Playing) -> Chromium:
+    """A browser that tests use one after the other."""
+    return playing.chromium()
 
 
 @pytest.fixture

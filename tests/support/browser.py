@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Playwright, expect
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from tests.support.waiting import PATIENCE, eventually
 
@@ -119,6 +126,35 @@ def running_chromium(driver: Playwright, program: str = "") -> Iterator[Chromium
         yield chromium_process
     finally:
         chromium_process.close()
+
+
+class Playing:
+    """A browser and what drives it, for the tests of a process one after the other.
+
+    From the start to the end, playwright has an event loop that runs in this thread.
+    """
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._driver: Playwright | None = None
+        self._chromium: Chromium | None = None
+
+    def driver(self) -> Playwright:
+        """What drives browsers, of which a process can run one only."""
+        if self._driver is None:
+            self._driver = self._stack.enter_context(sync_playwright())
+        return self._driver
+
+    def chromium(self) -> Chromium:
+        """The browser; another one, if it has crashed."""
+        if self._chromium is None or not self._chromium.is_connected():
+            self._chromium = self._stack.enter_context(running_chromium(self.driver()))
+        return self._chromium
+
+    def end(self) -> None:
+        """End both, if they run."""
+        self._driver = self._chromium = None
+        self._stack.close()
 
 
 @contextlib.contextmanager
