@@ -17,6 +17,7 @@ import zmq
 
 from tests.edges.websocket.in_memory import frames, masked, request
 from tests.support.daemon import Daemon, running_daemon, twistd_command
+from tests.support.fork_server.client import CopiedProcess
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.testing.process import Process
@@ -45,11 +46,18 @@ def start(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedP
 
 
 @contextmanager
-def running(cwd: Path, *arguments: str, **variables: str) -> Iterator[Process]:
-    """A daemon with these arguments, started and at last stopped."""
-    process = Process(
-        [*twistd_command(), "wampush", *arguments], cwd=cwd, environment=environment(**variables)
-    )
+def running(
+    cwd: Path, *arguments: str, is_copy: bool = True, **variables: str
+) -> Iterator[Process]:
+    """A daemon with these arguments, started and at last stopped.
+
+    :param is_copy: whether it is a copy, and without a parent; otherwise the command starts it.
+    """
+    command = [*twistd_command(), "wampush", *arguments]
+    if is_copy:
+        command.append("--set=process.parent=false")
+    kind = CopiedProcess if is_copy else Process
+    process = kind(command, cwd=cwd, environment=environment(**variables))
     try:
         process.wait_for_line(READY)
         yield process
@@ -161,6 +169,7 @@ def test_each_listener_has_its_line(tmp_path: Path) -> None:
         *("--listen", f"unix:{tmp_path}/socket"),
         *("--pull", pushes),
         *("--http", "tcp:0:interface=127.0.0.1"),
+        is_copy=False,
     ) as process:
         log = process.log
         assert len(re.findall(r"WAMP v1 on ws://127\.0\.0\.1:\d+/", log)) == 2
@@ -262,6 +271,7 @@ def test_options_over_environment_over_file(tmp_path: Path) -> None:
     with running(
         tmp_path,
         *("--listen", f"unix:{tmp_path}/from-option"),
+        is_copy=False,
         WAMPUSH_CONFIG=str(file),
         WAMPUSH_WEBSOCKET_LISTEN=f"unix:{tmp_path}/from-environment",
         WAMPUSH_ZMQ_PULL=f"ipc://{tmp_path}/first,ipc://{tmp_path}/second",

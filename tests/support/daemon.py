@@ -7,9 +7,8 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from tests.support.fork_server.client import Forked, can_start_with
+from tests.support.fork_server.client import CopiedProcess
 from wampush.testing.ports import reserved_ports
-from wampush.testing.process import Child
 from wampush.testing.running_server import RunningServer
 
 
@@ -18,7 +17,7 @@ def twistd_command() -> list[str]:
     return [str(Path(sys.executable).with_name("twistd")), "-n", "--pidfile="]
 
 
-class Daemon(RunningServer):
+class Daemon(CopiedProcess, RunningServer):
     """A running ``twistd wampush`` on ports of its own.
 
     :param ports: the ports for WebSocket, ZeroMQ and HTTP.
@@ -41,7 +40,7 @@ class Daemon(RunningServer):
         tls: bool = False,
         has_parent: bool = False,
     ) -> None:
-        self._is_copy = twistd is None and not has_parent
+        self.is_copy = twistd is None and not has_parent
         super().__init__(
             ports,
             cwd=cwd,
@@ -51,11 +50,6 @@ class Daemon(RunningServer):
             tls=tls,
             has_parent=has_parent,
         )
-
-    def _started(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Child:
-        if self._is_copy and can_start_with(environment):
-            return Forked(command, cwd, environment)
-        return super()._started(command, cwd, environment)
 
     def counts(self) -> tuple[int, int, int]:
         """How many sessions, topics and connections ``/healthz`` reports."""

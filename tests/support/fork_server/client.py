@@ -19,6 +19,7 @@ from typing import Any
 
 from tests.support.fork_server.server import MOST
 from wampush.speedups import VARIABLE
+from wampush.testing.process import Child, Process
 
 
 class ForkServer:
@@ -119,3 +120,15 @@ class Forked:
     def kill(self) -> None:
         """End it at once."""
         self.send_signal(signal.SIGKILL)
+
+
+class CopiedProcess(Process):
+    """A process of the tests whose command begins with the path of twistd."""
+
+    #: Whether it is to be a copy; otherwise the command starts it.
+    is_copy = True
+
+    def _started(self, command: Sequence[str], cwd: Path, environment: Mapping[str, str]) -> Child:
+        if self.is_copy and can_start_with(environment):
+            return Forked(command, cwd, environment)
+        return super()._started(command, cwd, environment)
