@@ -186,8 +186,7 @@ class Broker:
             self.indirect.publish(publication, on_outcome, is_awaited=on_done is not None)
             return None
         receivers = self._router.publish(publication)
-        # As Ledger.accept, without its call: this runs for each push.
-        self.ledger.accepted[source] += 1
+        self.ledger.accepted[source] += 1  # Without a call, because this runs for each push.
         if not receivers:
             self._unheard.note(source, publication.topic)
         return receivers

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.broker.world import DirectOutbox, Wire, World, send_each
+from wampush.broker.delivery.batch import Batch
 from wampush.broker.delivery.chunks import LARGE_BYTES
 from wampush.broker.delivery.direct_sends import DirectSends
+from wampush.broker.publication import Publication
+from wampush.choices import SlowClient
 
 
 def outbox_of(world: World, room: int | None = None) -> Any:
@@ -53,6 +57,27 @@ def test_a_dead_wire_closes_its_outbox_only(world: World, direct: DirectSends) -
     outboxes[1].wire.dead = True
     direct.send(outboxes, [b"x"] * 3)
     assert [each.closed for each in outboxes] == [False, True, False]
+
+
+def test_a_batch_goes_to_all_but_those_that_have_something_queued(
+    world: World, direct: DirectSends
+) -> None:
+    usual, packed, without_handle, backlogged, blocked = (outbox_of(world) for _ in range(5))
+    packed.format = world.format("v")
+    without_handle.handle = None
+    world.fanout.send(backlogged, b"before")
+    blocked.wire.room = 0
+    direct.send([blocked], [b"stuck"])
+    receivers = [
+        SimpleNamespace(outbox=each)
+        for each in (backlogged, without_handle, usual, packed, blocked)
+    ]
+    batch = Batch("t", receivers, SlowClient.DISCONNECT)
+    batch.publications.append(Publication("t", b"1"))
+    assert direct.send_batch(batch) == [receivers[0], receivers[4]]
+    assert usual.wire.received == without_handle.wire.received == batch.chunk(usual.format)
+    assert packed.wire.received == batch.chunk(packed.format) != batch.chunk(usual.format)
+    assert backlogged.wire.received == blocked.wire.received == b""
 
 
 class Meddling(DirectOutbox):

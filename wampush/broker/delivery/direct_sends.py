@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from wampush.broker.delivery.batch import Batch, Receiver
+from wampush.broker.delivery.format import Format
 from wampush.broker.delivery.outbox import Outbox
 
 SendEach = Callable[[list[Any], list[bytes]], list[tuple[int, int]]]
@@ -46,6 +48,37 @@ class DirectSends:
                 outbox.close()
             elif outbox.queued and not outbox.blocked:
                 outbox.wait_for_wire()
+
+    def send_batch(self, batch: Batch) -> list[Receiver]:
+        """Send a batch to its receivers, those without a handle after the others.
+
+        :returns: those for which something is queued, and which have got nothing.
+        """
+        wire_format: Format | None = None
+        chunk = b""
+        outboxes: list[Outbox] = []
+        chunks: list[bytes] = []
+        others: list[Receiver] = []
+        for receiver in batch.receivers:
+            outbox = receiver.outbox
+            if outbox.queued or outbox.handle is None:
+                others.append(receiver)
+                continue
+            # Most receivers have the format of the one before, so this is one comparison each.
+            if outbox.format is not wire_format:
+                wire_format = outbox.format
+                chunk = batch.chunk(wire_format)
+            outboxes.append(outbox)
+            chunks.append(chunk)
+        self.send(outboxes, chunks)
+        backlogged: list[Receiver] = []
+        for receiver in others:
+            outbox = receiver.outbox
+            if outbox.queued:
+                backlogged.append(receiver)
+            else:
+                outbox.send(batch.chunk(outbox.format))
+        return backlogged
 
     def flush(self, outboxes: list[Outbox]) -> None:
         """Flush outboxes; those that are empty or blocked, and repeated ones, are left alone."""

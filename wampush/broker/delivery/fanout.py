@@ -270,8 +270,8 @@ class Fanout:
                     outbox.send(batch.chunk(outbox.format))
             elif self._direct is None:
                 self._send_batch(batch)
-            else:
-                self._send_batch_at_once(batch, self._direct)
+            elif backlogged := self._direct.send_batch(batch):
+                self._put_behind(batch, backlogged)
         if self._touched_by_few:
             self._touched, self._touched_by_few = self._touched_by_few + self._touched, []
         if self._touched or self._late:
@@ -364,34 +364,6 @@ class Fanout:
                     wire_format = outbox.format
                     chunk = batch.chunk(wire_format)
                 outbox.send(chunk)
-        if backlogged:
-            self._put_behind(batch, backlogged)
-
-    def _send_batch_at_once(self, batch: Batch, direct: DirectSends) -> None:
-        """Do the same with one call for all outboxes that have a handle."""
-        wire_format: Format | None = None
-        chunk = b""
-        outboxes: list[Outbox] = []
-        chunks: list[bytes] = []
-        others: list[Receiver] = []
-        for receiver in batch.receivers:
-            outbox = receiver.outbox
-            if outbox.queued or outbox.handle is None:
-                others.append(receiver)
-                continue
-            if outbox.format is not wire_format:
-                wire_format = outbox.format
-                chunk = batch.chunk(wire_format)
-            outboxes.append(outbox)
-            chunks.append(chunk)
-        direct.send(outboxes, chunks)
-        backlogged: list[Receiver] = []
-        for receiver in others:
-            outbox = receiver.outbox
-            if outbox.queued:
-                backlogged.append(receiver)
-            else:
-                outbox.send(batch.chunk(outbox.format))
         if backlogged:
             self._put_behind(batch, backlogged)
 
