@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -60,6 +61,7 @@ class _Figures:
     lost: list[float] = field(default_factory=list)
     repeated: list[float] = field(default_factory=list)
     unaccounted: list[float] = field(default_factory=list)
+    median: list[float] = field(default_factory=list)
     slowest: list[float] = field(default_factory=list)
     longest: list[float] = field(default_factory=list)
     p99: list[float] = field(default_factory=list)
@@ -108,6 +110,7 @@ def _upgrades(run: Run, scenario: str, in_front: _InFront) -> Iterator[Row]:
         ("events lost", figures.lost, [], 0),
         ("events repeated", figures.repeated, [], 0),
         ("pushes not accepted", figures.unaccounted, [], 0),
+        ("median, s", figures.median, [], 1),
         ("slowest, s", figures.slowest, [], 1),
         ("push to client, longest, ms", figures.longest, [], 0),
         ("push to client meanwhile, p99, ms", figures.p99, [], 1),
@@ -146,7 +149,7 @@ def _measure(
             for _ in range(run.size(_BEFORE_SECONDS, 1)):
                 load.begin_part(_BEFORE)
                 time.sleep(1.0)
-            slowest = max(_upgrade(running, load) for _ in range(count))
+            seconds = [_upgrade(running, load) for _ in range(count)]
             # After the last upgrade, each topic has more pushes, so that a hole would show.
             sent = publisher.finish(), http_publisher.finish()
         server.settle(START_SECONDS)
@@ -161,7 +164,8 @@ def _measure(
             for source, number in zip(("zeromq", "http"), sent, strict=True)
         )
     )
-    figures.slowest.append(slowest)
+    figures.median.append(statistics.median(seconds))
+    figures.slowest.append(max(seconds))
     figures.disconnected.append(received["closed_by_server"])
     figures.repeated.append(received["disorder"])
     figures.lost.append(received["gaps"])
