@@ -97,8 +97,13 @@ class Truth:
         return number in self._forgotten
 
     def place(self, topic: str, number: int) -> int | None:
-        """Return where a push with an id is in the order of its topic; None if that is unclear."""
-        return None if number in self._forgotten else self._places.get((topic, number))
+        """Return where a push with an id is in the order of its topic; None if that is unclear.
+
+        One that the store has refused at first may be carried out after later ones. The node that
+        has published it does not learn that if it loses the store before the event comes back.
+        """
+        is_unclear = number in self._forgotten or number in self._refused
+        return None if is_unclear else self._places.get((topic, number))
 
     def add(self, topic: str, taken: Taken) -> None:
         """Note an event; the store has given up what it had at this offset and after it.
