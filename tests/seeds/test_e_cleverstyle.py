@@ -267,7 +267,8 @@ def test_an_error_is_answered_with_code_and_text(tmp_path: Path) -> None:
         daemon.wait_for_line("RuntimeError: the database is away")
         # Only the server says that something went wrong.
         client.send(7, "Blogs/post:error", [1, "forged"], False)
-        client.send(7, "here", "for all")
+        client.send(7, "here", "for nobody")
+        client.settle()
         other.subscribe("here")
         client.send(7, "here", "for all")
         assert other.receive() == [8, "here", "for all"]

@@ -167,9 +167,11 @@ class SimulatedClient:
         self._calls: dict[str, Watch] = {}
         self._numbers = count(1)
         self.ended: CloseReason | None = None
-        #: Returns whether the order of pushes with an id is judged now, for a subscription that
-        #: has begun at a time.
+        #: Returns whether the order of pushes with an id is judged now, for a topic that the node
+        #: has begun to follow at a time.
         self.judges_order: Callable[[float], bool] = lambda _: True
+        #: Returns when the node has begun to follow a topic to which a session subscribes.
+        self.followed_since: Callable[[str], float] = lambda _: now()
         session = WampSession(DIALECTS["wamp1"], "simulation", _PREFIXES)
         self.outbox = StallingOutbox(backpressure, self._on_text)
         self._peer = Peer(self._on_end, self._on_gap)
@@ -194,7 +196,8 @@ class SimulatedClient:
 
     def subscribe_plain(self, topic: str) -> None:
         """Subscribe to a topic without history."""
-        self.plain[topic] = PlainWatch(topic, self.viewer, self._now())
+        followed = self.followed_since(topic)
+        self.plain[topic] = PlainWatch(topic, self.viewer, self._now(), followed)
         self._send([5, topic])
 
     def unsubscribe(self, topic: str) -> None:
@@ -260,7 +263,8 @@ class SimulatedClient:
     ) -> None:
         plain = self.plain.get(topic)
         if plain is not None:
-            plain.on_event(self._truth, payload["by"], payload["n"], self.judges_order(plain.begun))
+            judges_order = self.judges_order(plain.followed)
+            plain.on_event(self._truth, payload["by"], payload["n"], judges_order)
             return
         watch = self.watches.get(topic)
         if watch is None:

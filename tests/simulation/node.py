@@ -72,6 +72,7 @@ class SimulatedNode:
         reactor: Any = self.reactor
         self.name = f"{index}@{now:.0f}"
         self._pushes = self._accepted = 0
+        self._followed: dict[str, float] = {}
         self.unanswered: dict[int, None] = {}
         self._core = make_core(
             _SETTINGS,
@@ -101,7 +102,14 @@ class SimulatedNode:
         """Open a session."""
         client = SimulatedClient(truth, self._requests, self._core.backpressure, user, now, since)
         client.judges_order = self.keeps_order
+        client.followed_since = self.followed_since
         return client
+
+    def followed_since(self, topic: str) -> float:
+        """When it has begun to follow a topic; now, if nobody is subscribed to that yet."""
+        if not self._core.broker.subscriptions.subscribers(topic):
+            self._followed[topic] = self.reactor.seconds()
+        return self._followed[topic]
 
     def keeps_order(self, begun: float) -> bool:
         """Whether it knows the place of each event that Redis has sent.
@@ -109,7 +117,7 @@ class SimulatedNode:
         What was in doubt when the link was lost may have two places if it was sent before its topic
         was followed. What has waited for too long comes late, and the node counts that.
 
-        :param begun: when the client has subscribed that gets the events.
+        :param begun: when it has begun to follow their topic.
         """
         assert self._core.backplane is not None
         kept = self._core.backplane.kept

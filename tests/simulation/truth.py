@@ -253,11 +253,13 @@ class PlainWatch:
     :ivar topic: its name.
     :ivar viewer: the session.
     :ivar begun: when it subscribed, in seconds.
+    :ivar followed: when its node began to follow the topic, in seconds.
     """
 
     topic: Final[str]
     viewer: Final[Viewer]
     begun: Final[float]
+    followed: Final[float]
     numbers: set[int] = field(default_factory=set)
     _newest: dict[str, int] = field(default_factory=dict)
     _place: int = -1

@@ -111,6 +111,10 @@ class RawClient:
     def subscribe(self, topic: str) -> None:
         """Subscribe, and wait until the server has done so."""
         self.send(5, topic)
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until the server has done what was sent before."""
         self.send(2, "settled", "http://example.com/none")
         answer = self.receive()
         assert answer[:2] == [4, "settled"], answer
