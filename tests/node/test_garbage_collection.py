@@ -106,6 +106,15 @@ def test_a_pause_may_end_without_freezing(collection: GarbageCollection) -> None
     assert is_looked_at(node)
 
 
+def test_a_collector_that_was_off_stays_off(collection: GarbageCollection) -> None:
+    collection.start()
+    gc.disable()
+    collection.pause()
+    collection.settle()
+    collection.resume()
+    assert not gc.isenabled()
+
+
 def test_what_survives_a_long_collection_is_frozen(collection: GarbageCollection, cpu: Cpu) -> None:
     collection.start()
     node, garbage = Node(), Node()

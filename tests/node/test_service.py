@@ -355,6 +355,23 @@ def test_the_collector_no_longer_looks_at_sessions_that_were_taken_over(
     assert is_frozen is not any(each is session for each in gc.get_objects())
 
 
+@pytest.mark.parametrize("report", ["3 sessions taken over", ""])
+def test_a_node_that_serves_collects_garbage(
+    service: Start, monkeypatch: pytest.MonkeyPatch, report: str
+) -> None:
+    made = service()
+    made.privilegedStartService()
+    made.startService()
+    monkeypatch.setattr(steps, "pull", lambda _: None)
+    monkeypatch.setattr(steps, "serve", lambda _: None)
+    made._link = Parent()  # type: ignore[assignment]
+    gc.enable()
+    made._garbage_collection.pause()
+    assert not gc.isenabled()
+    made._on_serve(report)
+    assert gc.isenabled()
+
+
 @pytest.mark.parametrize("has_parent", [True, False])
 def test_the_last_collection_of_a_process_of_its_own_does_not_look_at_everything(
     service: Start, monkeypatch: pytest.MonkeyPatch, reactor: Any, has_parent: bool

@@ -69,6 +69,7 @@ class GarbageCollection:
         self._callback = self._on_collection
         self._begun = 0.0
         self._is_of_everything = True
+        self._is_paused = False
         #: How long a collection of everything takes.
         self._whole = 0.0
         #: How long those since then have taken that were followed by freezing.
@@ -88,16 +89,19 @@ class GarbageCollection:
 
     def pause(self) -> None:
         """Collect nothing while sessions move, which makes many objects and hardly any garbage."""
+        self._is_paused = gc.isenabled()
         gc.disable()
 
     def resume(self) -> None:
-        """Collect again as before."""
-        gc.enable()
+        """Collect again as before; does nothing unless it is paused."""
+        if self._is_paused:
+            self._is_paused = False
+            gc.enable()
 
     def settle(self) -> None:
         """Freeze what has come while the collector was paused, because it stays; then resume."""
         gc.freeze()
-        gc.enable()
+        self.resume()
 
     def stop(self) -> None:
         """Leave the collector as it was before; does nothing unless it was started."""

@@ -257,6 +257,9 @@ class WampushService(Service):
         if report:
             # The sessions that have come stay.
             self._garbage_collection.settle()
+        else:
+            # The node before this one may have ended while its sessions moved.
+            self._garbage_collection.resume()
         self._on_ready()
         link.serving(_status(running), report)
 
