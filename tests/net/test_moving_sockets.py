@@ -33,6 +33,7 @@ class Reader(Protocol):
 def test_the_wire_notices_nothing(pair) -> None:
     near, far = pair()
     reactor = PumpedReactor()
+    near.setblocking(False)
     near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
     first = Reader()
     transport = moving_sockets.attach(near.detach(), first, reactor)
@@ -42,15 +43,15 @@ def test_the_wire_notices_nothing(pair) -> None:
         reactor.turn()
     far.send(b"hello")
     assert moving_sockets.carrier_of(transport) is transport
-    detached, unsent = moving_sockets.detach(transport)
+    descriptor, unsent = moving_sockets.detach(transport)
     assert 0 < len(unsent) < len(sent)
     for late in (transport.loseConnection, transport.abortConnection):
         late()
     transport.write(b"too late")
     reactor.turn()
     second = Reader()
-    moved = moving_sockets.attach(os.dup(detached.fileno()), second, reactor)
-    detached.close()
+    moved = moving_sockets.attach(os.dup(descriptor), second, reactor)
+    os.close(descriptor)
     moved.resumeProducing()
     moved.write(unsent)
     far.setblocking(False)
@@ -79,7 +80,7 @@ def test_the_carrier_of_a_wrapped_transport_is_the_one_below() -> None:
     assert moving_sockets.carrier_of(object()) is None
     transport.TLS = True
     assert moving_sockets.carrier_of(wrapper) is None
-    moving_sockets.detach(transport)[0].close()
+    os.close(moving_sockets.detach(transport)[0])
     far.close()
 
 
@@ -106,5 +107,5 @@ def test_tls_has_no_carrier() -> None:
             return object()
 
     assert moving_sockets.carrier_of(Secured()) is None
-    moving_sockets.detach(transport)[0].close()
+    os.close(moving_sockets.detach(transport)[0])
     far.close()

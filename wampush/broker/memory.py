@@ -130,7 +130,7 @@ class Memory:
     def restore(self, owner: Owner, size: int) -> None:
         """Count bytes that another process kept for an owner, whatever the limits are here."""
         if size > 0:
-            account = self._accounts.get(owner) or _Account(owner.address_name, 0)
+            account = self._accounts.get(owner) or _shared_account(owner.address_name, 0)
             self._add(owner, account, size)
 
     def release(self, owner: Owner, size: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from twisted.internet import tcp, unix
 
-from wampush.net.accepting.slim_sockets import slim_server_without_port
+from wampush.net.accepting.slim_sockets import NOT_BLOCKING, slim_server_without_port
 
 
 def carrier_of(transport: Any) -> Any:
@@ -33,11 +33,11 @@ def carrier_of(transport: Any) -> Any:
     return carrier if is_plain else None
 
 
-def detach(carrier: Any) -> tuple[socket.socket, bytes]:
+def detach(carrier: Any) -> tuple[int, bytes]:
     """Take a socket from its transport, which does nothing from now on.
 
     :param carrier: of :func:`carrier_of`.
-    :returns: the socket, to be closed only; and what the transport has not sent.
+    :returns: its descriptor, to be closed only; and what the transport has not sent.
     """
     # Nothing public shows what a transport has not sent.
     unsent = bytes(carrier.dataBuffer[carrier.offset :]) + b"".join(carrier._tempDataBuffer)  # noqa: SLF001
@@ -47,22 +47,22 @@ def detach(carrier: Any) -> tuple[socket.socket, bytes]:
     carrier.connected, carrier.disconnected = 0, 1
     carrier.dataBuffer, carrier.offset = b"", 0
     carrier._tempDataBuffer, carrier._tempDataLen = [], 0  # noqa: SLF001
-    held: socket.SocketType = carrier.socket
-    detached = socket.socket(held.family, held.type, held.proto, fileno=held.detach())
+    descriptor = carrier.socket.detach()
     # Twisted takes a transport without this attribute for one that was closed.
     del carrier.socket
-    return detached, unsent
+    return descriptor, unsent
 
 
 def attach(descriptor: int, protocol: Any, reactor: Any) -> Any:
     """Make the transport of a socket from another process; it does not read yet.
 
-    :param descriptor: of the socket; the transport closes it.
+    :param descriptor: of the socket, which does not block; the transport closes it.
     :param protocol: gets what arrives; its ``makeConnection`` is not called.
     :param reactor: watches the socket (``IReactorFDSet``).
     :raises OSError: the client is gone.
     """
-    received = socket.SocketType(fileno=descriptor)
+    # The system says the family, and need not be asked for the rest.
+    received = socket.SocketType(-1, NOT_BLOCKING, 0, descriptor)
     try:
         peer, family = received.getpeername(), received.family
         is_file = family == socket.AF_UNIX

@@ -61,27 +61,26 @@ class WampSession:
     :param dialect: the variant of WAMP v1 that the client speaks.
     :param server: name and version for WELCOME.
     :param limits: how many prefixes the client may define, and how long they may be.
+    :param session_id: that another process has given it; None for a new one.
+    :param prefixes: that the client has defined there.
     """
 
     __slots__ = ("_limits", "_prefixes", "dialect", "server", "session_id")
 
-    def __init__(self, dialect: Dialect, server: str, limits: PrefixLimits) -> None:
-        self.session_id = new_session_id()
+    def __init__(
+        self,
+        dialect: Dialect,
+        server: str,
+        limits: PrefixLimits,
+        session_id: str | None = None,
+        prefixes: Mapping[str, str] = _NO_PREFIXES,
+    ) -> None:
+        self.session_id = new_session_id() if session_id is None else session_id
         self.dialect = dialect
         self.server = server
         self._limits = limits
         # Most pages define no prefix; the shared empty mapping keeps an idle session small.
-        self._prefixes: Mapping[str, str] = _NO_PREFIXES
-
-    def resume(self, session_id: str, prefixes: Mapping[str, str]) -> None:
-        """Go on as a session that another process had.
-
-        :param session_id: that its WELCOME carried.
-        :param prefixes: that the client has defined.
-        """
-        self.session_id = session_id
-        if prefixes:
-            self._prefixes = dict(prefixes)
+        self._prefixes: Mapping[str, str] = prefixes or _NO_PREFIXES
 
     @property
     def prefixes(self) -> Mapping[str, str]:

@@ -213,8 +213,7 @@ class TestNode(PresenceWorld):
         state = session_state(
             orjson.loads(orjson.dumps(snapshot(old.broker, old.broker.sessions[session_id])))
         )
-        session = WampSession(WAMP1, "test/1", PREFIX_LIMITS)
-        session.resume(state.session_id, state.prefixes)
+        session = WampSession(WAMP1, "test/1", PREFIX_LIMITS, state.session_id, state.prefixes)
         wire = Wire()
         outbox = DirectOutbox(10_000_000, self.pressure, wire, self.format(""))
         peer = FakePeer()

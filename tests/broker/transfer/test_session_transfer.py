@@ -66,8 +66,8 @@ def test_a_node_is_written_and_read() -> None:
 
 
 def new_subscriber(node: TestNode, state: SessionState) -> Subscriber:
-    session = WampSession(WAMP1, "test", PrefixLimits(10, 100))
-    session.resume(state.session_id, state.prefixes)
+    limits = PrefixLimits(10, 100)
+    session = WampSession(WAMP1, "test", limits, state.session_id, state.prefixes)
     outbox = MemoryOutbox(10_000, node.node.backpressure, lambda _: None)
     return Subscriber(session, outbox, identity_from_json(state.identity))
 
@@ -129,8 +129,7 @@ def test_sessions_go_on_silently() -> None:
 def test_what_the_application_keeps_goes_to_a_third_process_too() -> None:
     with two_nodes() as nodes:
         before = nodes.old.broker.sessions[nodes.client().session_id]
-        state = snapshot(nodes.old.broker, before)
-        assert state.application is None
+        assert session_state(snapshot(nodes.old.broker, before)).application is None
         before.handle = KeptHandle({"room": "lobby"})
         for _ in range(2):
             state = session_state(as_json(snapshot(nodes.old.broker, before)))

@@ -11,7 +11,7 @@ from twisted.logger import capturedLogs, formatEvent
 from tests.edges.websocket.in_memory import MemoryNode, MemoryTransport, request
 from wampush.config.tables.websocket import WebSocketSettings
 from wampush.edges.access_log import AccessRecord
-from wampush.edges.websocket.admission import Admission, Ticket, record_of
+from wampush.edges.websocket.admission import Admission, Ticket, TicketState, record_of
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.message_budgets import ClientLimits, MessageBudgets
 from wampush.errors import CloseReason
@@ -252,7 +252,7 @@ def test_a_ticket_goes_on_in_another_process_whatever_the_limits_are_there():
     ticket.belong_to("7")
     ticket.on_open(0.0)
     assert all(ticket.spend(0.0) for _ in range(1500))
-    state = ticket.snapshot(1.0)
+    state = TicketState(**ticket.snapshot(1.0))
     assert (state.peer, state.address, state.user, state.allowance) == (
         "192.0.2.1",
         "192.0.2.1",
@@ -272,12 +272,12 @@ def test_a_ticket_goes_on_in_another_process_whatever_the_limits_are_there():
 def test_what_the_access_log_has_goes_on_in_another_process():
     judge = admission()
     ticket = admitted(judge, "192.0.2.1")
-    assert ticket.snapshot(1.0).record is None
-    assert record_of(ticket.snapshot(1.0)) is None
+    assert record_of(TicketState(**ticket.snapshot(1.0))) is None
     record = AccessRecord(3.0, "192.0.2.1", "WebSocket /", received=7, sent=9)
     ticket.record = record
-    assert judge.resume(ticket.snapshot(1.0), 1.0).record == record
-    assert record_of(ticket.snapshot(1.0)) == record
+    state = TicketState(**ticket.snapshot(1.0))
+    assert judge.resume(state, 1.0).record == record
+    assert record_of(state) == record
 
 
 def test_what_most_clients_have_used_is_a_whole_number() -> None:

@@ -11,6 +11,7 @@ from tests.edges.websocket.in_memory import Frame, MemoryNode, Peer, frames, mas
 from wampush.broker.history.visitors import COOKIE
 from wampush.broker.identity import ANONYMOUS, AWAITING, Identity
 from wampush.broker.requests.connect_request import ConnectRequest
+from wampush.broker.transfer.session_transfer import session_state
 from wampush.config.tables.topics import TopicSettings
 from wampush.edges.websocket.http_upgrade import HandshakeRefused
 from wampush.edges.websocket.wamp_v1 import WampRoute
@@ -258,7 +259,7 @@ def test_a_session_goes_on_in_another_process() -> None:
     peer.subscribe("t")
     conversation: Any = peer.connection.conversation
     assert conversation.can_move
-    state = conversation.snapshot()
+    state = session_state(conversation.snapshot())
     assert state.topics == ["t"]
     route: Any = second.edge.shared.rules.routes.resuming
     outbox = other.connection.outbox

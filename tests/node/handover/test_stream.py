@@ -109,22 +109,24 @@ def test_records_arrive_in_order_both_ways(both: Both) -> None:
 
 
 def test_descriptors_come_with_their_records_and_are_closed_here(both: Both) -> None:
+    ends = []
     for number in range(3):
         pairs = [socket.socketpair() for _ in range(number)]
-        for near, far in pairs:
+        for _, far in pairs:
             far.send(b"%d" % number)
-            far.close()
-            assert near.fileno() >= 0
-        sockets = [near for near, _ in pairs]
-        both.one.stream.send(Kind.SESSIONS, {"count": number}, (b"z" * 9000,), sockets)
+            ends.append(far)
+        given = [near.detach() for near, _ in pairs]
+        both.one.stream.send(Kind.SESSIONS, {"count": number}, (b"z" * 9000,), given)
         both.one.stream.send(Kind.PUBLICATION, {}, (b"between",))
         both.run()
-        assert all(each.fileno() == -1 for each in sockets)
     received = [socket.socket(fileno=each) for each in both.other.descriptors]
     both.other.descriptors = []
     assert [each.recv(10) for each in received] == [b"1", b"2", b"2"]
-    for each in received:
-        each.close()
+    for near, far in zip(received, ends, strict=True):
+        near.close()
+        # No other descriptor of that end is open.
+        assert far.recv(1) == b""
+        far.close()
 
 
 def test_the_end_of_one_side_is_told_once(both: Both) -> None:
@@ -134,8 +136,8 @@ def test_the_end_of_one_side_is_told_once(both: Both) -> None:
     both.run()
     assert both.one.problem
     both.one.problem = ""
-    both.one.stream.send(Kind.SESSIONS, {"count": 1}, (), (near,))
-    assert near.fileno() == -1
+    both.one.stream.send(Kind.SESSIONS, {"count": 1}, (), (near.detach(),))
+    assert far.recv(1) == b""
     both.one.stream.connectionLost(None)
     assert not both.one.problem
     far.close()
@@ -144,10 +146,9 @@ def test_the_end_of_one_side_is_told_once(both: Both) -> None:
 def test_sockets_that_were_not_sent_are_closed_with_the_stream(both: Both) -> None:
     near, far = socket.socketpair()
     both.one.stream.send(Kind.PUBLICATION, {}, (b"x" * 100_000,))
-    both.one.stream.send(Kind.SESSIONS, {"count": 1}, (), (near,))
+    both.one.stream.send(Kind.SESSIONS, {"count": 1}, (), (near.detach(),))
     both.one.stream.close()
     both.one.stream.close()
-    assert near.fileno() == -1
     assert far.recv(1) == b""
     far.close()
     assert both.one.stream.logPrefix() == "handover"

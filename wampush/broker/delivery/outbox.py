@@ -31,7 +31,7 @@ from wampush.broker.delivery.catch_up_turns import CatchUpTurns
 from wampush.broker.delivery.chunk_queue import ChunkQueue
 from wampush.broker.delivery.chunks import NO_CHUNKS, Chunk, SharedChunk, rest_of, shared_indexes
 from wampush.broker.delivery.format import Format
-from wampush.broker.delivery.waiting import Replaceable, Waiting
+from wampush.broker.delivery.waiting import NOTHING_WAITS, Replaceable, Waiting
 from wampush.broker.publication import Position
 
 _COUNT_EVERY: Final = 64
@@ -290,6 +290,9 @@ class Outbox(ChunkQueue, ABC):
         :param unsent: bytes that the transport had got and has not sent.
         """
         latest, behind = self._latest, self.catch_up
+        if not (unsent or self.chunks or behind):
+            self.close()
+            return NOTHING_WAITS
         chunks = [unsent, *self.chunks] if unsent else list(self.chunks)
         waiting = Waiting(
             chunks=chunks,
@@ -307,9 +310,9 @@ class Outbox(ChunkQueue, ABC):
         :returns: whether anything waits, so that the outbox is blocked now; topics that the client
             is behind on follow with :meth:`begin_catch_up`.
         """
-        self.chunks = list(waiting.chunks)
         if not (waiting.chunks or waiting.behind):
             return False
+        self.chunks = list(waiting.chunks)
         for index in waiting.shared:
             self.chunks[index] = SharedChunk(self.chunks[index])
         if waiting.latest:

@@ -6,7 +6,8 @@ Owns: these two forms. Must not import: Twisted, the edges.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from wampush.broker.delivery.chunks import Chunk
 from wampush.broker.publication import Position
@@ -27,6 +28,10 @@ class Waiting(NamedTuple):
     behind: Mapping[str, Sequence[Position]]
     stalled: bool
     shared: Sequence[int] = ()
+
+
+NOTHING_WAITS: Final = Waiting((), MappingProxyType({}), MappingProxyType({}), stalled=False)
+"""What nearly all clients leave."""
 
 
 class Replaceable:

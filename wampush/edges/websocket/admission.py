@@ -25,7 +25,8 @@ from wampush.net.trusted_proxies import Proxies
 _ANSWERED_BEYOND_LIMIT: Final = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, which would take a tenth of the time of a move.
+@dataclass(slots=True, kw_only=True)
 class TicketState:
     """What one connection counts for, as JSON values.
 
@@ -351,19 +352,18 @@ class Ticket:
     def _left(self, now: float) -> float:
         return self._admission.budgets.limits.message_burst - self._still_used(now)
 
-    def snapshot(self, now: float) -> TicketState:
+    def snapshot(self, now: float) -> dict[str, Any]:
         """Return what the connection counts for, for another process.
 
         :param now: the time in seconds, as for the other methods.
+        :returns: the values of a :class:`TicketState`.
         """
-        left = None if self._used is None else self._left(now)
-        return TicketState(
-            peer=self.peer,
-            address=self.address,
-            user=self._user,
-            allowance=left,
-            record=None if self.record is None else asdict(self.record),
-        )
+        values: dict[str, Any] = {"peer": self.peer, "address": self.address, "user": self._user}
+        if self._used is not None:
+            values["allowance"] = self._left(now)
+        if self.record is not None:
+            values["record"] = asdict(self.record)
+        return values
 
     def resume(self, state: TicketState, now: float) -> None:
         """Count for the same as in another process."""

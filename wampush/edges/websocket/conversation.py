@@ -128,8 +128,11 @@ class MovableConversation(Conversation, Protocol):
     def can_move(self) -> bool:
         """Whether another process can go on now."""
 
-    def snapshot(self) -> SessionState:
-        """Return what another process needs to go on; this one must not, from then on."""
+    def snapshot(self) -> Mapping[str, object]:
+        """Return what another process needs to go on; this one must not, from then on.
+
+        :returns: the values of a :class:`SessionState`, without those that are its defaults.
+        """
 
 
 def movable(conversation: Conversation | None) -> MovableConversation | None:

@@ -10,7 +10,7 @@ neither.
 from __future__ import annotations
 
 from collections import deque
-from math import ceil
+from math import ceil, inf
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -88,7 +88,9 @@ class TimerWheel:
         :param seconds: from now.
         """
         ticks = round(seconds / self.tick_seconds)
-        slot = self.now + (ticks if ticks > 0 else 1)
+        self._start(timed, self.now + (ticks if ticks > 0 else 1))
+
+    def _start(self, timed: Timed, slot: int) -> None:
         if timed.timer_slot:
             if timed.timer_slot == slot:
                 return
@@ -111,8 +113,21 @@ class TimerWheel:
         slot = self.now + max(1, round(seconds / self.tick_seconds))
         if timed.timer_slot != slot and self._crowd(slot) >= CROWD:
             first = max(self.now + 1, slot - int(early / self.tick_seconds))
-            slot = min(range(slot, first - 1, -1), key=self._crowd)
-        self.schedule(timed, (slot - self.now) * self.tick_seconds)
+            slot = self._emptiest(first, slot)
+        self._start(timed, slot)
+
+    def _emptiest(self, first: int, last: int) -> int:
+        """Return which of these ticks has the fewest timers; the last of several."""
+        # Asked for each session that comes from another process, so without a call for each tick.
+        slots = self._slots
+        found, fewest = last, inf
+        for slot in range(last, first - 1, -1):
+            waiting = slots.get(slot)
+            if waiting is None:
+                return slot
+            if len(waiting[1]) < fewest:
+                found, fewest = slot, len(waiting[1])
+        return found
 
     def _crowd(self, slot: int) -> int:
         """Return how many timers a tick has."""

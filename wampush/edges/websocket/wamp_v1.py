@@ -109,8 +109,9 @@ class WampRoute:
         :param state: of the session.
         :param is_local: whether the client is on this machine, and not a page of another host.
         """
-        session = WampSession(self._dialect, self._server, self._prefixes)
-        session.resume(state.session_id, state.prefixes)
+        session = WampSession(
+            self._dialect, self._server, self._prefixes, state.session_id, state.prefixes
+        )
         conversation = WampConversation(self._handler, line, is_local)
         identity = identity_from_json(state.identity)
         subscriber = Subscriber(session, outbox, identity, conversation)
@@ -161,8 +162,8 @@ class WampConversation(ClientPeer):
         """Whether another process can go on with the session."""
         return self.subscriber is not None
 
-    def snapshot(self) -> SessionState:
-        """Return the session, which has not ended.
+    def snapshot(self) -> dict[str, object]:
+        """Return the session, which has not ended, as the values of a ``SessionState``.
 
         :raises ValueError: it has.
         """

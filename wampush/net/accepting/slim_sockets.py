@@ -32,7 +32,7 @@ _log = Logger(namespace="wampush.net")
 #: Hosts whose text is shared.
 _MOST_HOSTS: Final = 4096
 #: The type of sockets that do not block. With it, Python need not ask or set that again.
-_NOT_BLOCKING: Final = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
+NOT_BLOCKING: Final = int(socket.SOCK_STREAM) | int(getattr(socket, "SOCK_NONBLOCK", 0))
 _IPV6_ADDRESS_PARTS: Final = 4
 
 
@@ -247,7 +247,7 @@ class _Acceptor:
             self._accept_by_twisted()
             return
         for descriptor, address in accepted:
-            self._begin(socket.SocketType(family, _NOT_BLOCKING, protocol, descriptor), address)
+            self._begin(socket.SocketType(family, NOT_BLOCKING, protocol, descriptor), address)
 
     def _begin(self, accepted: Any, address: Any) -> None:
         port = self._port

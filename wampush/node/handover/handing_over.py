@@ -320,15 +320,15 @@ class HandingOver(Listener):
         """Hand over as many sessions as one message takes; end when there are none."""
         taken = self._slices.take()
         if taken is None:
-            may_come = self._slices.look()
+            self._slices.look()
             taken = self._slices.take()
-            if taken is None and may_come and self._reactor.seconds() < self._deadline:
-                self._schedule(LOOK_SECONDS)
-            elif taken is None:
-                self._end()
-        if taken is not None:
+        if taken is None and self._slices.may_come and self._reactor.seconds() < self._deadline:
+            self._schedule(LOOK_SECONDS)
+        elif taken is None:
+            self._end()
+        else:
             values = {"sessions": taken.states}
-            self._stream.send(Kind.SESSIONS, values, taken.parts, taken.sockets)
+            self._stream.send(Kind.SESSIONS, values, taken.parts, taken.descriptors)
 
     def _end(self) -> None:
         """Send the rest; the other node publishes from now on."""

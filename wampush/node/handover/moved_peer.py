@@ -6,7 +6,7 @@ Must not import: Twisted, the edges.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wampush.broker.identity import Identity, identity_as_json
 from wampush.errors import CloseReason
@@ -26,18 +26,42 @@ class MovedPeer:
     :param send: sends a record with this header.
     """
 
+    __slots__ = ("_peer", "_send", "_session_id", "ended")
+
     def __init__(
         self, peer: Peer | None, session_id: str, send: Callable[[Kind, object], None]
     ) -> None:
-        self.address: Final = "" if peer is None else peer.address
-        self.address_name: Final = None if peer is None else peer.address_name
-        self.is_local: Final = peer is not None and peer.is_local
-        self.answers_pings: Final = peer is not None and peer.answers_pings
-        self.visitor: Final = None if peer is None else peer.visitor
+        # Asked for rarely, and there is one for each session.
+        self._peer = peer
         self._session_id = session_id
         self._send = send
         #: Why the session has ended, as far as this node knows.
         self.ended: CloseReason | None = None
+
+    @property
+    def address(self) -> str:
+        """The client's address."""
+        return "" if self._peer is None else self._peer.address
+
+    @property
+    def address_name(self) -> str | None:
+        """The name under which the address is counted; None for one without limits."""
+        return None if self._peer is None else self._peer.address_name
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the client is on this machine, and is not a page of another host."""
+        return self._peer is not None and self._peer.is_local
+
+    @property
+    def answers_pings(self) -> bool:
+        """Whether pings go to the client, and its answers to the broker."""
+        return self._peer is not None and self._peer.answers_pings
+
+    @property
+    def visitor(self) -> str | None:
+        """The name of the browser for gap replay."""
+        return None if self._peer is None else self._peer.visitor
 
     def accept_identity(self, identity: Identity) -> bool:
         """Give the session another identity in the other node, and not here."""

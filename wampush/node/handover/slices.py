@@ -6,10 +6,10 @@ Must not import: ``node.service``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from wampush.edges.websocket.lifecycle import State
 from wampush.edges.websocket.opening_handshake import OpeningHandshake
@@ -21,12 +21,9 @@ from wampush.node.handover.stream import MOST_DESCRIPTORS
 from wampush.wamp.uris import ERROR_UNAVAILABLE
 
 if TYPE_CHECKING:
-    import socket
-
     from wampush.broker.delivery.chunks import Chunk
     from wampush.broker.subscriber import Subscriber
     from wampush.edges.websocket.connection import Connection
-    from wampush.edges.websocket.transfer.connection_state import ConnectionState
     from wampush.node.handover.node_parts import Parts
 
 #: Bytes that wait for the clients of a slice, about.
@@ -40,14 +37,14 @@ Send = Callable[[Kind, object, "Sequence[Chunk]"], None]
 class Slice:
     """Sessions that have left in one turn.
 
-    :param states: one for each.
+    :param states: the values of a :class:`.ConnectionState` for each.
     :param parts: the bytes that belong to the states.
-    :param sockets: one for each.
+    :param descriptors: one for each.
     """
 
-    states: list[ConnectionState]
+    states: list[Mapping[str, Any]]
     parts: list[Chunk]
-    sockets: list[socket.socket]
+    descriptors: list[int]
 
 
 class Slices:
@@ -75,15 +72,17 @@ class Slices:
         """Return whether the other node has a session."""
         return subscriber.session_id in self._moved
 
-    def look(self) -> bool:
-        """Look for sessions that can move; return whether some may be able to later."""
-        found = [(each, readiness(each)) for each in self._websocket.connections]
-        self._waiting = [each for each, ready in found if ready is Readiness.READY]
-        self._late = [each for each, ready in found if ready is Readiness.LATER]
+    def look(self) -> None:
+        """Let all connections have a turn in :meth:`take`, which finds out which can move."""
+        self._waiting, self._late = list(self._websocket.connections), []
+
+    @property
+    def may_come(self) -> bool:
+        """Whether sessions that could not move in their turn may be able to later."""
         return bool(self._late)
 
     def take(self) -> Slice | None:
-        """Take out the next sessions that :meth:`look` has found; None if there are none."""
+        """Take out the next sessions that can move; None if there are none."""
         # What was published before is in the outboxes of all sessions from here on.
         self._broker.fanout.end_batch()
         taken = Slice([], [], [])
@@ -94,10 +93,11 @@ class Slices:
                 break
             departure = depart(connection)
             self._note(connection)
-            taken.states.append(departure.state)
-            taken.sockets.append(departure.socket)
-            taken.parts.extend(departure.parts)
-            size += sum(map(len, departure.parts))
+            taken.states.append(departure.values)
+            taken.descriptors.append(departure.descriptor)
+            if departure.parts:
+                taken.parts.extend(departure.parts)
+                size += sum(map(len, departure.parts))
         return taken if taken.states else None
 
     def end_late(self) -> None:
@@ -143,10 +143,13 @@ class Slices:
     def _next(self) -> Connection | None:
         while self._waiting:
             connection = self._waiting.pop()
-            if connection.outbox is not None:
-                self._broker.fanout.flush_one(connection.outbox)
-            if readiness(connection) is Readiness.READY:
-                return connection
+            ready = readiness(connection)
+            if ready is Readiness.READY and (outbox := connection.outbox) is not None:
+                self._broker.fanout.flush_one(outbox)
+                if not outbox.closed:
+                    return connection
+            elif ready is Readiness.LATER:
+                self._late.append(connection)
         return None
 
     def _note(self, connection: Connection) -> None:

@@ -28,10 +28,10 @@ _ITEM: Final = array("i").itemsize
 
 
 class _Outgoing(NamedTuple):
-    """Bytes that wait, and the sockets whose descriptors go with the first of them."""
+    """Bytes that wait, and the descriptors that go with the first of them."""
 
     data: memoryview
-    sockets: Sequence[socket.socket]
+    descriptors: Sequence[int]
 
 
 class Listener(Protocol):
@@ -84,17 +84,18 @@ class RecordStream:
         kind: Kind,
         values: object,
         parts: Sequence[bytes | memoryview] = (),
-        sockets: Sequence[socket.socket] = (),
+        descriptors: Sequence[int] = (),
     ) -> None:
         """Queue a record; does nothing once the stream has ended.
 
-        :param sockets: to hand over; they are closed once they are sent, or the stream has ended.
+        :param descriptors: to hand over; they are closed once they are sent, or the stream has
+            ended.
         """
         if not self._is_open:
-            _close_all(sockets)
+            _close_all(descriptors)
             return
         data = memoryview(encode(kind, values, parts))
-        self._outgoing.append(_Outgoing(data, sockets))
+        self._outgoing.append(_Outgoing(data, descriptors))
         self.backlog += len(data)
         self._reactor.addWriter(self)
 
@@ -124,7 +125,7 @@ class RecordStream:
             self._reactor.removeWriter(self)
             self._socket.close()
             for each in self._outgoing:
-                _close_all(each.sockets)
+                _close_all(each.descriptors)
             self._outgoing.clear()
             self.backlog = 0
             while self._received:
@@ -185,13 +186,12 @@ class RecordStream:
 
     def _send_next(self) -> int:
         """Send a part of what waits; return how many bytes have left."""
-        data, sockets = self._outgoing[0]
-        if sockets:
-            descriptors = array("i", [each.fileno() for each in sockets])
-            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)]
+        data, descriptors = self._outgoing[0]
+        if descriptors:
+            rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))]
             sent = self._socket.sendmsg([data], rights)
             # From here on the other process has them, whether or not the rest arrives.
-            _close_all(sockets)
+            _close_all(descriptors)
         else:
             sent = self._socket.send(data)
         if sent == len(data):
@@ -222,6 +222,6 @@ class RecordStream:
             self._listener.on_broken(problem)
 
 
-def _close_all(sockets: Sequence[socket.socket]) -> None:
-    for each in sockets:
-        each.close()
+def _close_all(descriptors: Sequence[int]) -> None:
+    for each in descriptors:
+        os.close(each)

@@ -222,14 +222,14 @@ class TakingOver(Listener):
         """Take sessions; the batch of what was published before must not reach them."""
         states = record.values.get("sessions") or []
         found = deque(descriptors(len(states)))
-        body = record.body
+        body, begin = record.body, 0
         self._broker.fanout.end_batch()
         try:
             for values in states:
                 state = connection_state(values)
-                size = state.unread + sum(state.chunks)
-                self._arrive(found.popleft(), state, body[:size])
-                body = body[size:]
+                end = begin + state.unread + sum(state.chunks)
+                self._arrive(found.popleft(), state, body[begin:end])
+                begin = end
         finally:
             for each in found:
                 os.close(each)

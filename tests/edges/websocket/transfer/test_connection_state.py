@@ -34,11 +34,16 @@ def only_connection(nodes: TwoNodes) -> Connection:
     return connection
 
 
+def state_of(departure: Departure) -> ConnectionState:
+    """The state of a connection as the other process reads it."""
+    return connection_state(orjson.loads(orjson.dumps(departure.values)))
+
+
 def move(nodes: TwoNodes, departure: Departure) -> Any:
     """Let a connection arrive in the new node."""
-    descriptor = os.dup(departure.socket.fileno())
-    departure.socket.close()
-    state = connection_state(orjson.loads(orjson.dumps(departure.state)))
+    descriptor = os.dup(departure.descriptor)
+    os.close(departure.descriptor)
+    state = state_of(departure)
     body = memoryview(b"".join(departure.parts))
     return nodes.new.node.websocket.arrive(descriptor, state, body)
 
@@ -62,6 +67,17 @@ def test_a_state_is_written_and_read() -> None:
     assert connection_state({}) == ConnectionState()
 
 
+def test_what_most_clients_do_not_have_is_not_written() -> None:
+    with two_nodes() as nodes:
+        nodes.client(topics=["t"])
+        departure = depart(only_connection(nodes))
+        assert departure.values.keys() == {"session", "ticket", "is_local"}
+        assert departure.values["session"].keys() == {"session_id", "topics", "kept"}
+        assert departure.values["ticket"].keys() == {"peer", "address", "user", "allowance"}
+        assert departure.parts == ()
+        move(nodes, departure).begin()
+
+
 def test_a_connection_with_all_it_has_goes_on() -> None:
     with two_nodes() as nodes:
         client = nodes.client(DEFLATE, topics=["t"], buffer=4608)
@@ -75,8 +91,8 @@ def test_a_connection_with_all_it_has_goes_on() -> None:
         connection = only_connection(nodes)
         assert readiness(connection) is Readiness.READY
         departure = depart(connection)
-        assert departure.state.chunks
-        assert departure.state.window_bits == 15
+        assert state_of(departure).chunks
+        assert state_of(departure).window_bits == 15
         assert nodes.old.node.websocket.connections == set()
         # Nothing that happens to it here matters any more.
         connection.drop(CloseReason.FLOODING)
@@ -123,7 +139,7 @@ def test_a_client_that_was_silent_for_longer_is_pinged_before_it_is_judged() -> 
             # The client does not read the ping.
             nodes.old.reactor.advance(1.0)
         departure = depart(only_connection(nodes))
-        assert departure.state.silent > settings.ping_interval
+        assert state_of(departure).silent > settings.ping_interval
         arrival = move(nodes, departure)
         nodes.settle(nodes.new, client)
         client.pings.clear()
@@ -141,7 +157,7 @@ def test_a_handshake_goes_on() -> None:
         connection = only_connection(nodes)
         assert readiness(connection) is Readiness.READY
         departure = depart(connection)
-        assert departure.state == ConnectionState(unread=30)
+        assert state_of(departure) == ConnectionState(unread=30)
         assert nodes.old.node.websocket.shared.admission.connections == 0
         arrival = move(nodes, departure)
         arrival.begin()
@@ -248,8 +264,8 @@ def test_the_access_log_has_a_line_for_a_client_that_has_gone_on_the_way() -> No
     with two_nodes(log=LogSettings(access=True)) as nodes, capturedLogs() as events:
         nodes.client()
         departure = depart(only_connection(nodes))
-        departure.socket.close()
-        state = connection_state(orjson.loads(orjson.dumps(departure.state)))
+        os.close(departure.descriptor)
+        state = state_of(departure)
         with pytest.raises(OSError):
             nodes.new.node.websocket.arrive(
                 os.open(os.devnull, os.O_RDONLY), state, memoryview(b"")

@@ -10,7 +10,6 @@ two messages, because neither side keeps its context.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, unique
@@ -18,7 +17,7 @@ from typing import Any, NamedTuple
 
 from wampush.broker.delivery.catch_up import FOR_NEWCOMERS
 from wampush.broker.delivery.chunks import Chunk
-from wampush.broker.delivery.waiting import Waiting
+from wampush.broker.delivery.waiting import NOTHING_WAITS, Waiting
 from wampush.broker.publication import Position
 from wampush.broker.transfer.session_transfer import SessionState, session_state
 from wampush.edges.websocket.admission import TicketState
@@ -43,7 +42,8 @@ class Readiness(Enum):
     NEVER = "never"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, which would take a tenth of the time of a move.
+@dataclass(slots=True, kw_only=True)
 class ConnectionState:
     """One connection, as JSON values. The bytes travel beside it: what is unread, then the chunks.
 
@@ -76,13 +76,13 @@ class ConnectionState:
 class Departure(NamedTuple):
     """A connection on its way.
 
-    :ivar socket: to be closed only, once the other process has it.
-    :ivar state: of the connection.
+    :ivar descriptor: to be closed only, once the other process has it.
+    :ivar values: of a :class:`ConnectionState`, without those that are its defaults.
     :ivar parts: the bytes that belong to the state.
     """
 
-    socket: socket.socket
-    state: ConnectionState
+    descriptor: int
+    values: Mapping[str, Any]
     parts: Sequence[Chunk]
 
 
@@ -122,13 +122,13 @@ def depart(connection: Connection) -> Departure:
     outbox, ticket, stage = connection.outbox, connection.ticket, connection.stage
     if connection.lifecycle is State.CONNECTING and isinstance(stage, OpeningHandshake):
         unread = stage.unread() or b""
-        detached, _ = _detach(connection)
+        descriptor, _ = _detach(connection)
         if outbox is not None:
             outbox.close()
         if ticket is not None:
             ticket.give_back(connection.shared.timer_wheel.seconds)
         connection.leave()
-        return Departure(detached, ConnectionState(unread=len(unread)), [unread])
+        return Departure(descriptor, {"unread": len(unread)}, [unread])
     conversation = movable(connection.conversation)
     if outbox is None or ticket is None or conversation is None or outbox.closed:
         raise ValueError("this connection is not ready to move")
@@ -136,31 +136,41 @@ def depart(connection: Connection) -> Departure:
     if ticket.record is not None:
         # They are counted there.
         ticket.record.received -= len(unread)
-    session = conversation.snapshot()
-    detached, unsent = _detach(connection)
+    values: dict[str, Any] = {
+        "session": conversation.snapshot(),
+        "ticket": ticket.snapshot(connection.shared.timer_wheel.seconds),
+    }
+    if conversation.subscriber is not None and conversation.subscriber.is_local:
+        values["is_local"] = True
+    if (agreement := agreement_of(connection.inflater)) is not None:
+        values["window_bits"] = agreement.window_bits
+    if silent := connection.silent_seconds():
+        values["silent"] = silent
+    descriptor, unsent = _detach(connection)
     waiting = outbox.detach(unsent)
-    agreement = agreement_of(connection.inflater)
-    state = ConnectionState(
-        session=session,
-        is_local=conversation.subscriber is not None and conversation.subscriber.is_local,
-        ticket=ticket.snapshot(connection.shared.timer_wheel.seconds),
-        window_bits=None if agreement is None else agreement.window_bits,
-        silent=connection.silent_seconds(),
-        unread=len(unread),
-        chunks=[len(each) for each in waiting.chunks],
-        latest=waiting.latest,
-        behind={
+    connection.leave()
+    if waiting is not NOTHING_WAITS:
+        values.update(_values_of(waiting))
+    if unread:
+        values["unread"] = len(unread)
+        return Departure(descriptor, values, [unread, *waiting.chunks])
+    return Departure(descriptor, values, waiting.chunks)
+
+
+def _values_of(waiting: Waiting) -> Mapping[str, Any]:
+    return {
+        "chunks": [len(each) for each in waiting.chunks],
+        "latest": waiting.latest,
+        "behind": {
             topic: [(position.epoch, position.offset) for position in positions]
             for topic, positions in waiting.behind.items()
         },
-        stalled=waiting.stalled,
-        shared=waiting.shared,
-    )
-    connection.leave()
-    return Departure(detached, state, [unread, *waiting.chunks])
+        "stalled": waiting.stalled,
+        "shared": waiting.shared,
+    }
 
 
-def _detach(connection: Connection) -> tuple[socket.socket, bytes]:
+def _detach(connection: Connection) -> tuple[int, bytes]:
     return moving_sockets.detach(moving_sockets.carrier_of(connection.transport))
 
 
@@ -207,15 +217,10 @@ def arrive(
     """
     shared = connection.shared
     transport = moving_sockets.attach(descriptor, connection, reactor)
-    unread = bytes(body[: state.unread])
+    unread = bytes(body[: state.unread]) if state.unread else b""
     session, ticket = state.session, state.ticket
     if session is None or ticket is None:
         return Arrival(connection, unread, ())
-    chunks = []
-    begin = state.unread
-    for size in state.chunks:
-        chunks.append(bytes(body[begin : begin + size]))
-        begin += size
     limits, wheel, slow_clients = shared.limits, shared.timer_wheel, shared.fanout.slow_clients
     outbox = SocketOutbox(transport, limits.queue_bytes, shared.backpressure, connection)
     connection.ticket = shared.admission.resume(ticket, wheel.seconds)
@@ -224,20 +229,31 @@ def arrive(
         agreement = Agreement(state.window_bits)
         connection.inflater = agreement.inflater(shared.settings.max_message_bytes)
         outbox.format = agreement.format(shared.settings.compression_min_bytes)
-    behind = {topic: [*map(_position, each)] for topic, each in state.behind.items()}
-    waiting = Waiting(chunks, state.latest, behind, state.stalled, state.shared)
-    waits = outbox.restore(waiting)
+    waiting = _waiting_of(state, body)
+    waits = waiting is not NOTHING_WAITS and outbox.restore(waiting)
     shared.on_made(connection)
     route = shared.rules.routes.resuming
     conversation = route.resume(connection, outbox, session, is_local=state.is_local)
     if conversation.subscriber is not None:
-        for topic, positions in behind.items():
+        for topic, positions in waiting.behind.items():
             for position in positions:
                 slow_clients.read_later(conversation.subscriber, topic, position)
     connection.resume(conversation, state.silent)
     if waits:
         outbox.resume()
     return Arrival(connection, unread, session.requests)
+
+
+def _waiting_of(state: ConnectionState, body: memoryview) -> Waiting:
+    if not (state.chunks or state.behind):
+        return NOTHING_WAITS
+    chunks: list[Chunk] = []
+    begin = state.unread
+    for size in state.chunks:
+        chunks.append(bytes(body[begin : begin + size]))
+        begin += size
+    behind = {topic: [*map(_position, each)] for topic, each in state.behind.items()}
+    return Waiting(chunks, state.latest, behind, state.stalled, state.shared)
 
 
 def _position(values: Sequence[Any]) -> Position:
