@@ -65,7 +65,7 @@ class HubAgainstModel(RuleBasedStateMachine):
         assert self.subscriptions.subscription_count == sum(map(len, live.values()))
         for topic in (*TOPICS, "never"):
             assert self.subscriptions.subscribers(topic) == live.get(topic, set())
-            assert (self.subscriptions.find(topic) or set()) == live.get(topic, set())
+            assert set(self.subscriptions.find(topic) or ()) == live.get(topic, set())
         for subscriber in self.clients:
             mine = {topic for topic, those in live.items() if subscriber in those}
             assert self.subscriptions.topics(subscriber) == mine
@@ -85,14 +85,16 @@ HubAgainstModel.TestCase.settings = settings(
 TestHub = HubAgainstModel.TestCase
 
 
-def test_the_sets_are_live():
+def test_the_subscribers_are_live_and_in_the_order_of_their_subscriptions():
     subscriptions: SubscriptionIndex[Client] = SubscriptionIndex()
-    first, second = Client(), Client()
-    subscriptions.add(first, "t")
-    those = subscriptions.subscribers("t")
-    subscriptions.add(second, "t")
-    assert those == {first, second}
-    assert subscriptions.subscribers("t") is those
+    clients = [Client() for _ in range(20)]
+    subscriptions.add(clients[0], "t")
+    those, found = subscriptions.subscribers("t"), subscriptions.find("t")
+    for client in clients[1:]:
+        subscriptions.add(client, "t")
+    assert list(those) == clients
+    # Publications in a row for the same receivers are recognised by this.
+    assert subscriptions.find("t") is found
 
 
 def test_subscribers_with_the_same_few_topics_share_a_set():

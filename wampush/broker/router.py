@@ -90,7 +90,7 @@ class Router:
             return 0
         receivers: Collection[Subscriber] = subscribers
         if publication.audience is not EVERYONE:
-            receivers = select(publication.audience, subscribers, self.users, self.sessions)
+            receivers = select(publication.audience, subscribers.keys(), self.users, self.sessions)
             if not receivers:
                 return 0
         self.fanout.deliver(publication, receivers, self.topic_rules.slow_client(topic))

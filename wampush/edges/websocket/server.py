@@ -9,6 +9,7 @@ connections.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from math import ceil
 from typing import Any, Final
 
@@ -139,7 +140,8 @@ class WebSocketEdge(Factory):
         access_log: AccessLog | None = None,
     ) -> None:
         self._access_log = access_log
-        self.connections: set[Connection] = set()
+        # As keys: for each of 10,000, a set takes 23 bytes more.
+        self._connections: Final[dict[Connection, None]] = {}
         shortest = min(
             settings.handshake_timeout,
             settings.ping_interval,
@@ -166,9 +168,14 @@ class WebSocketEdge(Factory):
             read_turns=ReadTurns(fanout, backpressure, reactor.seconds, reactor.callLater),
             ledger=ledger,
             now=now,
-            on_made=self.connections.add,
+            on_made=self._connections.setdefault,
             on_lost=self._on_lost,
         )
+
+    @property
+    def connections(self) -> AbstractSet[Connection]:
+        """The live view of the connections that are not lost, in the order of their arrival."""
+        return self._connections.keys()
 
     def start(self) -> None:
         """Start the timers of connections."""
@@ -256,7 +263,7 @@ class WebSocketEdge(Factory):
             self._reactor.callLater(STEP_SECONDS, self._end_some, rest, count)
 
     def _on_lost(self, connection: Connection) -> None:
-        self.connections.discard(connection)
+        self._connections.pop(connection, None)
         if self._all_lost is not None and not self.connections:
             self._all_lost.callback(None)
             self._all_lost = None
