@@ -10,7 +10,7 @@ costs neither. A set would take more, because it grows fourfold.
 from __future__ import annotations
 
 from collections import deque
-from math import ceil, inf
+from math import ceil
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -60,6 +60,8 @@ class TimerWheel:
         #: Ticks that have come, and whose timers have not all been called.
         self._due: deque[int] = deque()
         self._per_step = LEAST_TIMERS
+        #: How often another tick was looked for; see :meth:`schedule_about`.
+        self._looked = 0
         self._rest: Any = None
         self._clock: Any = clock
         self._loop = LoopingCall(self._tick)
@@ -110,24 +112,18 @@ class TimerWheel:
         :param seconds: from now.
         :param early: seconds that it may come earlier.
         """
-        slot = self.now + max(1, round(seconds / self.tick_seconds))
-        if timed.timer_slot != slot and self._crowd(slot) >= CROWD:
-            first = max(self.now + 1, slot - int(early / self.tick_seconds))
-            slot = self._emptiest(first, slot)
+        ticks = max(1, round(seconds / self.tick_seconds))
+        slot = self.now + ticks
+        if timed.timer_slot != slot:
+            crowd, most = self._crowd(slot), min(ticks - 1, int(early / self.tick_seconds))
+            if crowd >= CROWD and most > 0:
+                # Each looks at another tick, because 10,000 clients may come at once, and to look
+                # for the emptiest tick would take a tenth of the time of each connect.
+                self._looked += 1
+                earlier = slot - 1 - self._looked % most
+                if self._crowd(earlier) < crowd:
+                    slot = earlier
         self._start(timed, slot)
-
-    def _emptiest(self, first: int, last: int) -> int:
-        """Return which of these ticks has the fewest timers; the last of several."""
-        # Asked for each session that comes from another process, so without a call for each tick.
-        slots = self._slots
-        found, fewest = last, inf
-        for slot in range(last, first - 1, -1):
-            waiting = slots.get(slot)
-            if waiting is None:
-                return slot
-            if len(waiting[1]) < fewest:
-                found, fewest = slot, len(waiting[1])
-        return found
 
     def _crowd(self, slot: int) -> int:
         """Return how many timers a tick has."""
