@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.broker.backplane.nodes import World, data
+from tests.broker.backplane.nodes import Node, World, data
 from tests.broker.backplane.test_publishing import Kept
 from wampush.broker.backplane.node import CONTROL_BYTES, BackplaneNode
 from wampush.broker.backplane.node_message import NodeMessage, encoded
@@ -115,19 +115,24 @@ class HistoryKept(Kept):
         self.events.append(problem)
 
 
-def test_topics_with_a_history_get_their_own_messages_and_changes(world: World) -> None:
-    client = world.client(0, "kept.a", "plain")
-    core, backplane = world.nodes[0].core, world.nodes[0].backplane
-    kept = HistoryKept()
-    listener = BackplaneNode(
+def listener_with(node: Node, kept: Kept) -> BackplaneNode:
+    backplane, broker = node.backplane, node.core.broker
+    return BackplaneNode(
         backplane.control,
         interest=backplane.interest,
         plain=backplane.plain,
         kept=kept,
-        router=core.broker._router,
-        ledger=core.broker.ledger,
+        router=broker._router,
+        ledger=broker.ledger,
         max_bytes=1000,
     )
+
+
+def test_topics_with_a_history_get_their_own_messages_and_changes(world: World) -> None:
+    client = world.client(0, "kept.a", "plain")
+    backplane = world.nodes[0].backplane
+    kept = HistoryKept()
+    listener = listener_with(world.nodes[0], kept)
     own, position = backplane.control.node, Position("e", 3)
     listener.on_message("t:kept.a", encoded(NodeMessage("other", 1, b"5", position=position)))
     listener.on_message("t:kept.a", encoded(NodeMessage(own, 2, b"5", position=position)))
@@ -146,15 +151,7 @@ def test_what_comes_back_takes_its_turn_where_messages_wait(world: World) -> Non
     client = world.client(0, "plain")
     core, backplane = world.nodes[0].core, world.nodes[0].backplane
     kept = HistoryKept()
-    listener = BackplaneNode(
-        backplane.control,
-        interest=backplane.interest,
-        plain=backplane.plain,
-        kept=kept,
-        router=core.broker._router,
-        ledger=core.broker.ledger,
-        max_bytes=1000,
-    )
+    listener = listener_with(world.nodes[0], kept)
     for number in range(3):
         world.nodes[0].accept("plain", b"%d" % number)
     beginning = backplane.plain.beginning
@@ -188,16 +185,7 @@ def test_what_was_published_before_a_loss_comes_before_what_goes_on_after_it() -
     world = World(1, delay=1.0)
     client = world.client(0, "plain")
     node = world.nodes[0]
-    core, backplane = node.core, node.backplane
-    listener = BackplaneNode(
-        backplane.control,
-        interest=backplane.interest,
-        plain=backplane.plain,
-        kept=Resuming(lambda: node.accept("plain", b"2")),
-        router=core.broker._router,
-        ledger=core.broker.ledger,
-        max_bytes=1000,
-    )
+    listener = listener_with(node, Resuming(lambda: node.accept("plain", b"2")))
     node.accept("plain", b"1")
     node.link.is_joined = False
     listener.on_left("away")
