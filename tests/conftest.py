@@ -60,6 +60,9 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+        # twisted.internet.testing imports it. Where it is loaded, pytest reads the metadata of
+        # Twisted from its file before each test, to see whether its trial needs something.
+        sys.modules.pop("twisted.trial.unittest", None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
