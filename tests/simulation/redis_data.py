@@ -53,7 +53,8 @@ class RedisData:
     def copy(self) -> RedisData:
         """Return what a replica has now."""
         twin = RedisData(self._now)
-        twin._values = copy.deepcopy(self._values)
+        # What the values hold cannot be changed, so that it may be shared.
+        twin._values = {key: copy.copy(value) for key, value in self._values.items()}
         twin._expiry = dict(self._expiry)
         return twin
 
