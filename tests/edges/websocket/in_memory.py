@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from twisted.internet.address import IPv4Address
@@ -283,7 +285,8 @@ def record(
     settings = settings or WebSocketSettings()
     if extensions is not None:
         settings = replace(settings, compression=True)
-    node = MemoryNode(settings)
+    node = _node_that_records(settings)
+    ended_before = Counter(node.ledger.ended)
     inputs: list[tuple[str, bytes]] = []
 
     def received(_: object, text: bytes) -> None:
@@ -311,5 +314,15 @@ def record(
         Frame(each.first, each.payload[:2]) if each.first == 0x88 else each
         for each in frames(peer.take())
     ]
-    ended = {reason.code: count for reason, count in node.ledger.ended.items()}
-    return Recorded(inputs, output, ended, peer.transport.disconnecting)
+    ended = Counter(node.ledger.ended) - ended_before
+    disconnecting = peer.transport.disconnecting
+    peer.lose()
+    return Recorded(
+        inputs, output, {reason.code: count for reason, count in ended.items()}, disconnecting
+    )
+
+
+@cache
+def _node_that_records(settings: WebSocketSettings) -> MemoryNode:
+    """One for all connections with these settings; to build it takes longer than a stream."""
+    return MemoryNode(settings)
