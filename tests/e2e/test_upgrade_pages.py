@@ -24,7 +24,7 @@ from wampush.testing.ports import reserved_ports
 
 #: In a row, while the process before the last one may still be ending. Each takes what the start of
 #: a process takes, more than a second beside other tests; ``PAGE_UPGRADES=20`` makes it 20.
-UPGRADES = int(os.environ.get("PAGE_UPGRADES", "6"))
+UPGRADES = int(os.environ.get("PAGE_UPGRADES", "4"))
 PER_SECOND = 200.0
 TOPICS = ("one", "two", "kept")
 OVER_HTTP = ("each", "lasting")
