@@ -7,6 +7,7 @@ Must not import when it is loaded: what only a node needs, because the parent is
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping
@@ -39,6 +40,8 @@ def makeService(options: Options) -> Service:
     :raises SystemExit: this process has supervised a server instead, until it was asked to end.
     """
     if "supervise" in options:
+        # The plugin has switched it off until a service starts.
+        gc.enable()
         options["supervise"]()
         raise SystemExit(0)
     twistd: Mapping[str, Any] = getattr(options, "parent", None) or {}

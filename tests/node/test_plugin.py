@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import signal
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ PLUGIN = Path(__file__).parents[2] / "twisted" / "plugins" / "wampush_plugin.py"
 
 @pytest.fixture
 def maker() -> Iterator[Any]:
-    """The plugin; the handler of SIGHUP is put back."""
+    """The plugin; the handler of SIGHUP and the collector are put back."""
     before = signal.getsignal(signal.SIGHUP)
     spec = importlib.util.spec_from_file_location("wampush_plugin", PLUGIN)
     assert spec is not None
@@ -29,6 +30,7 @@ def maker() -> Iterator[Any]:
     spec.loader.exec_module(module)
     yield module.wampush
     signal.signal(signal.SIGHUP, before)
+    gc.enable()
 
 
 def test_twistd_finds_what_it_needs(maker: Any) -> None:
@@ -43,3 +45,9 @@ def test_a_hangup_is_ignored_once_wampush_is_chosen(maker: Any) -> None:
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
     assert maker.options is Options
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+def test_no_garbage_is_collected_from_then_on_until_a_service_starts(maker: Any) -> None:
+    assert gc.isenabled()
+    assert maker.options is Options
+    assert not gc.isenabled()

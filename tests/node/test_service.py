@@ -360,12 +360,14 @@ def test_a_node_that_serves_collects_garbage(
     service: Start, monkeypatch: pytest.MonkeyPatch, report: str
 ) -> None:
     made = service()
+    # As the plugin of twistd has left it.
+    gc.disable()
     made.privilegedStartService()
     made.startService()
+    assert gc.isenabled()
     monkeypatch.setattr(steps, "pull", lambda _: None)
     monkeypatch.setattr(steps, "serve", lambda _: None)
     made._link = Parent()  # type: ignore[assignment]
-    gc.enable()
     made._garbage_collection.pause()
     assert not gc.isenabled()
     made._on_serve(report)

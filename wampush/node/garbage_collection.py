@@ -13,8 +13,8 @@ Cycles among frozen objects are found when everything is *thawed*. That happens 
 collections since the last time have taken :data:`THAW_PART` times as long as a collection of
 everything, so that neither the garbage nor the time for looking at it grows without bounds.
 
-An upgrade is over sooner without collections: at the start of the new process, and in both while
-sessions move.
+An upgrade is over sooner without collections: at the start of the new process, for which the plugin
+of twistd switches the collector off, and in both while sessions move.
 """
 
 from __future__ import annotations
@@ -74,6 +74,12 @@ class GarbageCollection:
         self._whole = 0.0
         #: How long those since then have taken that were followed by freezing.
         self._since = 0.0
+
+    def begin(self) -> None:
+        """Collect from now on; until here, the plugin of twistd has collected nothing."""
+        # Only what comes after the freeze is looked at.
+        self.start()
+        gc.enable()
 
     def start(self) -> None:
         """Freeze what is loaded by now: it stays.

@@ -204,7 +204,7 @@ class WampushService(Service):
             handle_directly(reactor)
             if self._link is None:
                 steps.serve(self._running_node.node)
-        self._garbage_collection.start()
+        self._garbage_collection.begin()
         if self._log_output is not None:
             self._log_output.write_in_thread(reactor)
         # Until the reactor runs, a signal would end the process at once.
