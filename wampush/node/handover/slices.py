@@ -17,7 +17,6 @@ from wampush.edges.websocket.transfer.connection_state import Readiness, depart,
 from wampush.errors import CloseReason
 from wampush.node.handover.moved_peer import MovedPeer
 from wampush.node.handover.records import Kind
-from wampush.node.handover.stream import MOST_DESCRIPTORS
 from wampush.wamp.uris import ERROR_UNAVAILABLE
 
 if TYPE_CHECKING:
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from wampush.edges.websocket.connection import Connection
     from wampush.node.handover.node_parts import Parts
 
+#: Sessions in one slice; fewer than descriptors in a message, because events for sessions that have
+#: moved wait until both processes have dealt with two or three slices.
+SLICE_SESSIONS: Final = 128
 #: Bytes that wait for the clients of a slice, about.
 SLICE_BYTES: Final = 1024 * 1024
 
@@ -55,7 +57,7 @@ class Slices:
     :param most: sessions in one slice.
     """
 
-    def __init__(self, node: Parts, send: Send, most: int = MOST_DESCRIPTORS) -> None:
+    def __init__(self, node: Parts, send: Send, most: int = SLICE_SESSIONS) -> None:
         self._broker = node.broker
         self._requests = node.requests
         self._websocket = node.websocket

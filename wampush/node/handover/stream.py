@@ -22,7 +22,7 @@ from wampush.node.handover.records import Kind, Record, RecordReader, StreamBrok
 MOST_DESCRIPTORS: Final = 253
 #: Bytes that are sent or read in one reactor turn.
 TURN_BYTES: Final = 256 * 1024
-#: Bytes of records in the kernel, at most; half a slice of sessions without a backlog.
+#: Bytes of records in the kernel, at most; about a slice of sessions without a backlog.
 PIPE_BYTES: Final = 32 * 1024
 _ITEM: Final = array("i").itemsize
 
