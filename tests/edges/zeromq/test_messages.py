@@ -165,6 +165,13 @@ def test_a_closed_socket_is_not_read(receive: Receive, pair: Any) -> None:
 # The extension only.
 
 
+class Unclear:
+    """An object that is neither true nor false."""
+
+    def __bool__(self) -> bool:
+        raise TypeError("neither")
+
+
 def test_its_functions_are_found() -> None:
     found = addresses()
     assert found is not None
@@ -195,7 +202,18 @@ def test_addresses_are_a_tuple_of_numbers(extension: Any, given: Any) -> None:
         extension.Receiver(given)
 
 
-@pytest.mark.parametrize("arguments", [(), (object(), False, 1, 1), ("pull", False, "1", 1)])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        (object(), False, 1),
+        (object(), False, 1, 1, 1),
+        (object(), False, 1, 1),
+        ("pull", False, "1", 1),
+        ("pull", False, 1, None),
+        ("pull", Unclear(), 1, 1),
+    ],
+)
 def test_wrong_arguments_are_refused(extension: Any, arguments: Any) -> None:
     with pytest.raises((TypeError, AttributeError)):
         receiver(extension)(*arguments)
