@@ -143,16 +143,18 @@ soak: $(VENV)/.runtime
 	$(BIN)/python -m bench.soak --minutes $(MINUTES)
 
 # With a C compiler, the extension is built next to its source.
-$(VENV)/.runtime: $(LOCKS) $(INSTALLER) pyproject.toml setup.py $(EXTENSION)
+INSTALLED_FROM = $(LOCKS) $(INSTALLER) pyproject.toml setup.py $(EXTENSION)
+
+$(VENV)/.runtime: $(INSTALLED_FROM)
 	scripts/install_locked.sh $(VENV) $(LOCKS)
 	$(INSTALL_PROJECT)
 	touch $@
 
 # test.lock holds everything that $(LOCKS) hold.
-$(VENV)/.test: $(VENV)/.runtime requirements/test.lock
+$(VENV)/.test: $(INSTALLED_FROM) requirements/test.lock
 	scripts/install_locked.sh $(VENV) requirements/test.lock
 	$(INSTALL_PROJECT)
-	touch $@
+	touch $(VENV)/.runtime $@
 
 lock:
 	scripts/compile_locks.sh $(LOCK_ARGS)
