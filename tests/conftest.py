@@ -86,6 +86,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown() -> Iterator[None]:
+    """Fail a test that leaves the collector off, for itself and not for those after it."""
+    yield
+    if not gc.isenabled():
+        gc.enable()
+        pytest.fail("the test has left the garbage collector off")
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
     """Show a failure at once; whoever ends a run that hangs would never see the summary."""
     yield

@@ -26,6 +26,7 @@ from tests.support.locks import REQUIREMENTS, locked
 from tests.support.nginx import running_nginx
 from tests.support.pages import PageServer
 from tests.support.php import php_command, php_program, php_push
+from tests.support.process_state import process_state_kept
 from tests.support.raw_client import RawClient
 from tests.support.waiting import PATIENCE, eventually
 from wampush.cli import command
@@ -152,7 +153,8 @@ def check_command(words: list[str]) -> None:
             json.loads(arguments.json)
     elif name == "twistd":
         assert "wampush" in words
-        ServerOptions().parseOptions(words)
+        with process_state_kept():
+            ServerOptions().parseOptions(words)
     elif name == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         for word in words:

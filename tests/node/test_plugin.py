@@ -13,6 +13,7 @@ import pytest
 from twisted.application.service import IServiceMaker
 from twisted.plugin import IPlugin
 
+from tests.support.process_state import process_state_kept
 from wampush import twistd_service
 from wampush.node.options import Options
 
@@ -21,16 +22,14 @@ PLUGIN = Path(__file__).parents[2] / "twisted" / "plugins" / "wampush_plugin.py"
 
 @pytest.fixture
 def maker() -> Iterator[Any]:
-    """The plugin; the handler of SIGHUP and the collector are put back."""
-    before = signal.getsignal(signal.SIGHUP)
+    """The plugin."""
     spec = importlib.util.spec_from_file_location("wampush_plugin", PLUGIN)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    yield module.wampush
-    signal.signal(signal.SIGHUP, before)
-    gc.enable()
+    with process_state_kept():
+        yield module.wampush
 
 
 def test_twistd_finds_what_it_needs(maker: Any) -> None:
