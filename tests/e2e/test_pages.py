@@ -128,6 +128,8 @@ def test_states_of_the_connection_on_every_page(
     check_looks(carol)
     carol.get_by_role("button", name="Connect again").click()
     state(carol, "Connected")
+    # The orders are asked for once the page is connected.
+    expect(carol.locator("#order-1")).to_contain_text("Tea")
 
     # Lost: what needs the server is disabled, and nothing looks alive.
     orders_daemon.stop()
