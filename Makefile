@@ -129,12 +129,13 @@ bench: $(VENV)/.test
 # The editable install comes last: what no lock names is removed before it.
 INSTALL_PROJECT = scripts/uv.sh pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 
-# Steps of the simulation of several nodes; SEED= begins with a certain one.
+# Steps of the simulation of several nodes; SEED= begins with a certain one, otherwise with one that
+# nobody has tried before.
 STEPS ?= 5000000
-SEED ?=
+SEED ?= $(shell date +%s)
 
 simulate: $(VENV)/.test
-	SIMULATION_STEPS=$(STEPS) $(if $(SEED),SIMULATION_SEED=$(SEED)) $(BIN)/python -m pytest tests/simulation -n auto --dist load --timeout 3600 --no-header -q
+	SIMULATION_STEPS=$(STEPS) SIMULATION_SEED=$(SEED) $(BIN)/python -m pytest tests/simulation -n auto --dist load --timeout 3600 --no-header -q
 
 MINUTES ?= 60
 

@@ -106,8 +106,12 @@ class SimulatedNode:
         return client
 
     def followed_since(self, topic: str) -> float:
-        """When it has begun to follow a topic; now, if nobody is subscribed to that yet."""
-        if not self._core.broker.subscriptions.subscribers(topic):
+        """When it has begun to follow a topic; now, if it does not follow that yet.
+
+        It goes on for a while after the last subscriber.
+        """
+        assert self._core.backplane is not None
+        if not self._core.backplane.interest.wanted(topic):
             self._followed[topic] = self.reactor.seconds()
         return self._followed[topic]
 

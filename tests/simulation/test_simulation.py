@@ -1,13 +1,14 @@
 """Nodes, a Redis server and clients in one process, with everything going wrong that can.
 
 ``SIMULATION_STEPS`` and ``SIMULATION_SEED`` say how long and from which seed on; ``make simulate``
-sets them. A seed that fails once belongs into ``corpus.txt``.
+sets them, and begins with a seed that nobody has tried before. Without them, the seeds are always
+the same, so that a test that fails now and did not before is due to what has changed meanwhile. A
+seed that fails once belongs into ``corpus.txt``.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -32,8 +33,7 @@ def known_seeds() -> list[int]:
 
 
 KNOWN = known_seeds()
-#: A seed that nobody has run before, unless one is given.
-FIRST = int(os.environ.get("SIMULATION_SEED", time.time_ns() // 1000 % 10**9))
+FIRST = int(os.environ.get("SIMULATION_SEED", "910000000"))
 #: How many seeds follow, so that all steps are made.
 COUNT = max(1, int(os.environ.get("SIMULATION_STEPS", USUAL_STEPS)) // STEPS - len(KNOWN))
 
