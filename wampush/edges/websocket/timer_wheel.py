@@ -14,7 +14,8 @@ from math import ceil
 from typing import Any, Final, Protocol
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
+
+from wampush.clock import until_next
 
 #: Seconds between two steps in which timers of a tick are called. Clients that connect at the same
 #: time are due at the same time: 3,000 pings at once, and their answers, held pushes up for 150 ms.
@@ -64,17 +65,18 @@ class TimerWheel:
         self._looked = 0
         self._rest: Any = None
         self._clock: Any = clock
-        self._loop = LoopingCall(self._tick)
-        self._loop.clock = clock
+        self._next_tick: Any = None
 
     def start(self) -> None:
         """Start to count ticks."""
-        self._loop.start(self.tick_seconds, now=False)
+        left = until_next(self.tick_seconds, self._clock.seconds())
+        self._next_tick = self._clock.callLater(left, self._tick)
 
     def stop(self) -> None:
         """Stop counting ticks; timers that are running never expire."""
-        if self._loop.running:
-            self._loop.stop()
+        if self._next_tick is not None:
+            self._next_tick.cancel()
+            self._next_tick = None
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None
@@ -140,6 +142,7 @@ class TimerWheel:
             timed.timer_slot = 0
 
     def _tick(self) -> None:
+        self.start()
         self.now += 1
         self.seconds = self.now * self.tick_seconds
         due = self._slots.get(self.now)

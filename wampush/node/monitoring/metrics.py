@@ -385,7 +385,7 @@ METRICS: Final = (
     ),
     Histogram(
         "wampush_loop_lag_seconds",
-        "How late the event loop fired a timer, measured every 0.25 s.",
+        "How late the event loop fired a timer, measured every second.",
         lambda state: state.loop_lag,
     ),
     Histogram(

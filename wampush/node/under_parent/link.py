@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IReadDescriptor
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from wampush.clock import until_next
 from wampush.config.tables.process import ProcessSettings
 from wampush.control_channel import MAX_TEXT, VARIABLE, ControlChannel, Message
 from wampush.edges.zeromq.binding import listen_error
@@ -293,7 +294,8 @@ class ParentLink:
     def _send_heartbeat(self) -> None:
         if self._reactor is None:
             return
-        self._beat = self._reactor.callLater(HEARTBEAT, self._send_heartbeat)
+        left = until_next(HEARTBEAT, self._reactor.seconds())
+        self._beat = self._reactor.callLater(left, self._send_heartbeat)
         try:
             self._channel.send("heartbeat", patience=0.0)
         except ConnectionError:
