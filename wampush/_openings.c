@@ -184,11 +184,8 @@ scan_request(PyObject *module, PyObject *head)
     (void)module;
     Request request;
     int found = read_request(head, &request);
-    if (found < 0) {
-        return NULL;
-    }
-    if (found == 0) {
-        Py_RETURN_NONE;
+    if (found <= 0) {
+        return found < 0 ? NULL : Py_NewRef(Py_None);
     }
     return Py_BuildValue(
         "(s#s#s#N)", request.method, (Py_ssize_t)(request.method_end - request.method),
@@ -271,11 +268,8 @@ read_handshake(PyObject *module, PyObject *head)
     (void)module;
     Request request;
     int found = read_request(head, &request);
-    if (found < 0) {
-        return NULL;
-    }
-    if (found == 0) {
-        Py_RETURN_NONE;
+    if (found <= 0) {
+        return found < 0 ? NULL : Py_NewRef(Py_None);
     }
     if (!equals(request.method, request.method_end, "GET")
         || !equals(request.version, request.version_end, "HTTP/1.1")

@@ -190,10 +190,15 @@ receive(PyObject *self, PyObject *const *arguments, Py_ssize_t count)
                             count);
     }
     reading.is_skipping = PyObject_IsTrue(arguments[1]);
+    if (reading.is_skipping < 0) {
+        return NULL;
+    }
     most = PyLong_AsSsize_t(arguments[2]);
+    if (most == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
     reading.bytes_left = PyLong_AsSsize_t(arguments[3]);
-    if (reading.is_skipping < 0
-        || ((most == -1 || reading.bytes_left == -1) && PyErr_Occurred())) {
+    if (reading.bytes_left == -1 && PyErr_Occurred()) {
         return NULL;
     }
     /* Asked for each time: it is 0 once the socket is closed. */

@@ -212,6 +212,7 @@ def test_addresses_are_a_tuple_of_numbers(extension: Any, given: Any) -> None:
         ("pull", False, "1", 1),
         ("pull", False, 1, None),
         ("pull", Unclear(), 1, 1),
+        ("pull", Unclear(), 1, None),
     ],
 )
 def test_wrong_arguments_are_refused(extension: Any, arguments: Any) -> None:
