@@ -341,3 +341,33 @@ def test_what_waits_for_its_step_ends_with_the_wheel(clock: Clock, wheel: TimerW
     run(clock, 3)
     assert sum(len(alarm.rang) for alarm in alarms) == LEAST_TIMERS
     assert clock.getDelayedCalls() == []
+
+
+def test_a_timer_that_fails_stops_no_other(clock: Clock, wheel: TimerWheel) -> None:
+    class Failing(Alarm):
+        def on_timer(self) -> None:
+            super().on_timer()
+            raise RuntimeError("a defect")
+
+    # The last one that is scheduled comes first.
+    later, failing, same = Alarm(clock), Failing(clock), Alarm(clock)
+    for alarm, seconds in ((same, 2), (failing, 2), (later, 3)):
+        wheel.schedule(alarm, seconds)
+    clock.advance(1)
+    # The reactor logs what this clock raises.
+    with pytest.raises(RuntimeError, match="a defect"):
+        clock.advance(1)
+    clock.advance(1)
+    assert (failing.rang, same.rang, later.rang) == ([2.0], [3.0], [3.0])
+
+
+def test_ticks_come_with_those_of_others(clock: Any) -> None:
+    clock.advance(0.375)
+    for _ in range(2):
+        TimerWheel(clock, 1.0).start()
+        clock.advance(0.25)
+    assert [call.getTime() for call in clock.getDelayedCalls()] == [1.0, 2.0]
+    clock.advance(0.125)
+    assert [call.getTime() for call in clock.getDelayedCalls()] == [2.0, 2.0]
+    clock.advance(1.0)
+    assert [call.getTime() for call in clock.getDelayedCalls()] == [3.0, 3.0]
