@@ -93,9 +93,36 @@ def test_a_node_serves_until_the_parent_is_asked_to_end(
     assert not pid_file.exists()
     log = log_of(tmp_path)
     assert "[wampush.parent#info] SIGTERM: stopping" in log
+    assert (
+        "[wampush.parent#warn] systemd: WatchdogSec=1 would end a server that works, which gives a "
+        "sign of life each second; use 3 or more"
+    ) in log
     told = [manager.recv(1000) for _ in range(3)]
     manager.close()
     assert told == [b"WATCHDOG=1", b"READY=1\nSTATUS=all is well", b"STOPPING=1\nSTATUS=stopping"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"WATCHDOG_USEC": "3000000"}, ""),
+        ({"WATCHDOG_USEC": "1000000", "WATCHDOG_PID": "1"}, ""),
+        ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC is 'soon'; it must be a number of microseconds"),
+    ],
+)
+def test_a_watchdog_that_is_patient_is_no_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], problem: str
+) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ParentProcess(inheritance(tmp_path, SERVE + STOP)).run() == -signal.SIGTERM
+    manager.close()
+    log = log_of(tmp_path)
+    assert "WatchdogSec" not in log
+    assert problem in log
 
 
 def test_a_start_that_fails_ends_with_the_status_of_the_node(tmp_path: Path) -> None:

@@ -106,5 +106,5 @@ def test_an_interval_that_is_none_is_reported(text: str) -> None:
     problems: list[str] = []
     assert watchdog_interval({"WATCHDOG_USEC": text}, 7, problems.append) is None
     assert problems == [
-        f"WATCHDOG_USEC is {text!r}; it must be a number of microseconds; no watchdog is fed"
+        f"WATCHDOG_USEC is {text!r}; it must be a number of microseconds, and counts as none"
     ]

@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -26,6 +27,7 @@ from wampush.parent.nodes.output_lines import OutputLines
 from wampush.parent.sockets.listening_sockets import ListeningSockets
 from wampush.parent.workers import Workers
 from wampush.systemd.notifications import Notifier
+from wampush.systemd.service_manager import watchdog_interval
 
 _SIGNALS: Final = (
     *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
@@ -33,6 +35,8 @@ _SIGNALS: Final = (
 )
 #: What a service manager says about its watchdog, which the parent feeds for the node.
 _WATCHDOG: Final = ("WATCHDOG_USEC", "WATCHDOG_PID")
+#: Seconds that the watchdog should have at least: three signs of life of a node are due in them.
+_LEAST_WATCHDOG: Final = 3.0
 #: Bytes that twistd reads from the pipe on which it waits for the start.
 _STATUS_BYTES: Final = 100
 
@@ -54,9 +58,8 @@ class ParentProcess:
         self._status = 0
         self._loop = EventLoop(_SIGNALS, self._on_signal)
         environment = dict(os.environ)
-        self._notifier = Notifier.of(
-            environment, lambda problem: self._log.warn("systemd: {problem}", problem=problem)
-        )
+        self._notifier = Notifier.of(environment, self._on_systemd_problem)
+        self._check_watchdog(environment)
         for name in _WATCHDOG:
             environment.pop(name, None)
         sockets = ListeningSockets(inheritance.passed)
@@ -95,6 +98,18 @@ class ParentProcess:
         return self._status
 
     # What watches the parent.
+
+    def _on_systemd_problem(self, problem: str) -> None:
+        self._log.warn("systemd: {problem}", problem=problem)
+
+    def _check_watchdog(self, environment: Mapping[str, str]) -> None:
+        """Report a watchdog that would end a server that works."""
+        seconds = watchdog_interval(environment, os.getpid(), self._on_systemd_problem)
+        if self._notifier.is_connected and seconds is not None and seconds < _LEAST_WATCHDOG:
+            self._on_systemd_problem(
+                f"WatchdogSec={seconds:g} would end a server that works, which gives a sign of "
+                f"life each second; use {_LEAST_WATCHDOG:g} or more"
+            )
 
     def on_serving(self, status: str) -> None:
         """Let twistd's first process end, and report that the service has started."""

@@ -113,6 +113,6 @@ def watchdog_interval(
     if not text or environment.get(_PROCESS, str(process)) != str(process):
         return None
     if not (text.isascii() and text.isdigit() and int(text)):
-        report(f"{_INTERVAL} is {text!r}; it must be a number of microseconds; no watchdog is fed")
+        report(f"{_INTERVAL} is {text!r}; it must be a number of microseconds, and counts as none")
         return None
     return int(text) / 1_000_000

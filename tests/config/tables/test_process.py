@@ -20,6 +20,22 @@ def test_durations_are_numbers_or_texts(tmp_path: Path) -> None:
     assert process.send_threads == 1
 
 
+@pytest.mark.parametrize("seconds", ["0.5", "1", "2.9"])
+def test_a_server_that_works_is_not_ended(seconds: str) -> None:
+    with pytest.raises(ConfigErrors) as raised:
+        load(None, {}, {}, [f"process.hang_timeout={seconds}"])
+    assert (
+        f"process.hang_timeout = {seconds} would end a server that works, which gives a sign of "
+        "life each second; use 3 or more, or 0 for never"
+    ) in str(raised.value)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_hangs_may_be_noticed_soon_or_never(seconds: float) -> None:
+    process = load(None, {}, {}, [f"process.hang_timeout={seconds}"]).settings.process
+    assert process.hang_timeout == seconds
+
+
 def problems(*assignments: str) -> str:
     with pytest.raises(ConfigErrors) as raised:
         load(None, {}, {}, ["process.workers=4", *assignments])

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from wampush.config.checks.check import whole
 from wampush.config.checks.durations import duration
 from wampush.config.checks.endpoints import arguments_of, parts_of
 from wampush.config.checks.redis import RedisUrl
 from wampush.config.rules import rule
+
+#: The shortest time without a sign of life after which a server may be ended. Three are due in it,
+#: so that one that is late on a busy machine does not end the server.
+LEAST_HANG_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,7 @@ class ProcessSettings:
     :param ready_timeout: How long a server may take to start; a new one that takes longer does not
         replace the old one.
     :param hang_timeout: A server whose event loop does not turn for so long is ended and started
-        again; 0 is never.
+        again; 3 seconds or more, because it gives a sign of life each second. 0 is never.
     """
 
     parent: bool = True
@@ -44,6 +48,16 @@ class ProcessSettings:
     drain: Annotated[float, duration(0, 3600)] = 10.0
     ready_timeout: Annotated[float, duration(1, 3600)] = 60.0
     hang_timeout: Annotated[float, duration(0, 3600)] = 15.0
+
+
+@rule("process.hang_timeout")
+def hangs_are_longer_than_signs_of_life_are_apart(hang_timeout: float) -> Iterator[str]:
+    """A server that works is not ended because it has just given its sign of life."""
+    if 0 < hang_timeout < LEAST_HANG_SECONDS:
+        yield (
+            f"process.hang_timeout = {hang_timeout:g} would end a server that works, which gives a "
+            f"sign of life each second; use {LEAST_HANG_SECONDS:g} or more, or 0 for never"
+        )
 
 
 @rule("backplane.url", "process.workers")
