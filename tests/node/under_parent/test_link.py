@@ -214,6 +214,17 @@ def test_a_mistake_does_not_cut_it_off(parent: Parent, log: list[str]) -> None:
     assert parent.heard()[-1].text("problem") == "the server could not reload; its log says why"
 
 
+def test_signs_of_life_are_due_with_what_else_happens_each_second(parent: Parent) -> None:
+    parent.reactor.advance(0.25)
+    parent.start()
+    parent.heard()
+    for seconds in (0.75, HEARTBEAT):
+        parent.reactor.advance(seconds - 0.125)
+        assert parent.heard() == []
+        parent.reactor.advance(0.125)
+        assert [each.kind for each in parent.heard()] == ["heartbeat"]
+
+
 def test_it_stops_when_the_parent_is_gone(parent: Parent, log: list[str]) -> None:
     parent.start()
     parent.channel.close()

@@ -15,9 +15,8 @@ from typing import Final, Protocol
 from wampush.clock import until_next
 from wampush.durations import Durations
 
-#: Seconds between two measurements. What lasts longer is met for certain, and of what is shorter a
-#: part. A process that has little to do would spend more time on more of them than on pushes: each
-#: wakes a core that sleeps, which takes 0.1 to 0.25 ms.
+#: Seconds between two measurements. What lasts longer is met for certain, and what is shorter in
+#: proportion to its length. More of them would each wake an idle core, for 0.1 to 0.25 ms.
 INTERVAL: Final = 1.0
 
 
