@@ -103,7 +103,7 @@ def test_without_redis_a_node_goes_on_for_its_own_pages_and_says_so(nodes: Nodes
         until_followed(nodes.redis, "late", 2)
         post(nodes.first, "late", 2)
         assert near.receive() == far.receive() == [8, "late", 2]
-    assert "publications reach the clients of this node only" in nodes.first.log
+    nodes.first.wait_for_line("publications reach the clients of this node only")
 
 
 def test_a_start_without_redis_waits_for_it(tmp_path: Path) -> None:

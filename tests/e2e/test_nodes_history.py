@@ -199,7 +199,7 @@ def test_redis_that_comes_back_empty(nodes: Nodes) -> None:
         for each in (here, there):
             assert each.client.receive() == [8, "log.b", {"n": 3}, 2]
     for daemon in (nodes.first, nodes.second):
-        assert any("events of topic 'log.b' are lost" in line for line in daemon.lines)
+        daemon.wait_for_line("events of topic 'log.b' are lost")
     with page(nodes.second) as back:
         since = {"epoch": before["epoch"], "offset": 1}
         result = back.call("subscribe", "log.b", {"since": since})

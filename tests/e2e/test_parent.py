@@ -184,7 +184,7 @@ def test_the_end_of_the_parent_is_the_end_of_the_node(tmp_path: Path) -> None:
             node = daemon.wait_for_node(1)
             daemon.kill()
             eventually(lambda: Path(f"/proc/{node}").exists(), lambda exists: not exists)
-            assert "the parent process has ended; stopping" in daemon.log
+            daemon.wait_for_line("the parent process has ended; stopping")
         finally:
             daemon.kill()
 

@@ -159,7 +159,7 @@ def test_a_node_that_stops_is_gone_at_once(nodes: Sequence[Daemon], folder: Path
         with client(third, "6"):
             eventually(lambda: all_of(first), lambda each: each["users"] == 1)
     eventually(lambda: all_of(first), lambda each: each == {"nodes": 2, "sessions": 0, "users": 0})
-    assert "is gone: it ends" in first.log
+    first.wait_for_line("is gone: it ends")
 
 
 def test_an_upgrade_is_not_noticed(nodes: Sequence[Daemon], folder: Path) -> None:
