@@ -58,16 +58,21 @@ class Supervised:
         return float(found[1]) if found else 0.0
 
     def wait_until_alone(self) -> None:
-        """Wait until the nodes before this one have ended.
+        """Wait until the nodes before this one have ended, and measure this one.
 
-        :raises BenchError: one does not.
+        The log does not say for certain which one it is: a node writes it in a thread.
+
+        :raises BenchError: one does not end, or none is left.
         """
         children = Path(f"/proc/{self.parent}/task/{self.parent}/children")
         deadline = time.monotonic() + PATIENCE
-        while len(children.read_text().split()) > 1:
+        while len(nodes := children.read_text().split()) > 1:
             if time.monotonic() > deadline:
                 raise BenchError("a node that was replaced has not ended")
             time.sleep(0.02)
+        if not nodes:
+            raise BenchError("no node runs")
+        self.server.pid = int(nodes[0])
 
     def look_again(self) -> None:
         """Measure the node that has served last."""
