@@ -1,11 +1,14 @@
 """A plugin of pytest that has coverage watch each module's own test, and nothing else.
 
-Watching makes Python two to three times slower, and the check of own tests and the report need no
-more. Each own test file is a context of its own in the record, named by its path.
+Watching makes Python three to six times slower, pytest itself too, and the check of own tests and
+the report need no more. So it begins with each fixture and each test function, and ends with it.
+Each own test file is a context of its own in the record, named by its path.
 
-Tests that draw their input run the same lines a hundred times over. Of a function with ``@given``,
-the first examples are watched; state machines, whose examples are long, are not. What only a later
-example reaches counts as missed, so the check of own tests never takes too much for covered.
+Many cases of one test, and tests that draw their input, run the same lines over and over. Of a
+parametrized function the first cases are watched, and of a function with ``@given`` the first
+examples. State machines, whose examples are long, are not watched, nor are tests marked
+``unwatched``, which do something ten thousand times. What only these or a later case reach counts
+as missed, so the check of own tests never takes too much for covered.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import functools
 import importlib
 import itertools
 import pkgutil
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Generator, Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +27,8 @@ import pytest
 from check_own_tests import PACKAGE, own_test
 from coverage import Coverage
 
+#: Cases of a parametrized test that are watched.
+CASES: Final = 30
 #: Examples of a test with ``@given`` that are watched.
 EXAMPLES: Final = 20
 
@@ -39,6 +45,8 @@ class OwnTestCoverage:
             root / own_test(module.relative_to(root)) for module in (root / PACKAGE).rglob("*.py")
         }
         self._is_watching = True
+        self._test: Path | None = None
+        self._cases: Counter[Hashable] = Counter()
         self._context: Path | None = None
         self._coverage: Coverage | None = None
 
@@ -65,13 +73,44 @@ class OwnTestCoverage:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Watch while an own test runs, or its first examples."""
-        test = getattr(item, "obj", None)
-        is_machine = hasattr(test, "_hypothesis_state_machine_class")
-        is_watched = item.path in self._own_tests and not is_machine
-        self._watch(item.path if is_watched else None)
-        with self._first_examples(test):
+        """Decide whether to watch a test and what it asks for."""
+        self._test = item.path if self._is_to_be_watched(item) else None
+        try:
             return (yield)
+        finally:
+            self._test = None
+
+    def _is_to_be_watched(self, item: pytest.Item) -> bool:
+        is_machine = hasattr(getattr(item, "obj", None), "_hypothesis_state_machine_class")
+        is_unwatched = is_machine or item.get_closest_marker("unwatched") is not None
+        if item.path not in self._own_tests or is_unwatched:
+            return False
+        function = item.path, item.parent, getattr(item, "originalname", item.name)
+        self._cases[function] += 1
+        return self._cases[function] <= CASES
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_fixture_setup(self) -> Generator[None, object, object]:
+        """Watch what prepares for a test."""
+        with self._watched():
+            return (yield)
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Watch while a test function runs, or its first examples."""
+        with self._watched(), self._first_examples(pyfuncitem.obj):
+            return (yield)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        is_inside = self._is_watching
+        self._watch(self._test)
+        try:
+            yield
+        finally:
+            # One fixture can ask for another while it is watched.
+            if not is_inside:
+                self._watch(None)
 
     @contextmanager
     def _first_examples(self, test: object) -> Iterator[None]:

@@ -70,6 +70,51 @@ def test_counts(number):
 def test_more_examples_than_are_watched():
     assert len(calls) > EXAMPLES
 """
+CASES_TEST = """\
+import pytest
+from own_test_coverage import CASES
+from wampush.words import count
+
+
+@pytest.mark.parametrize("text", ["abc"] * CASES + [""])
+def test_counts(text):
+    assert count(text) == len(text)
+"""
+UNWATCHED_CASE_TEST = """\
+import pytest
+from wampush.words import count
+
+
+@pytest.mark.unwatched
+def test_zero():
+    assert count("") == 0
+
+
+def test_count():
+    assert count("abc") == 3
+"""
+FIXTURES_TEST = """\
+import sys
+
+import pytest
+from wampush.words import count
+
+
+@pytest.fixture
+def inner():
+    yield count("")
+    assert sys.gettrace() is None
+
+
+@pytest.fixture
+def outer(request):
+    assert count("abc") == 3
+    return request.getfixturevalue("inner") + count("abc")
+
+
+def test_sum(outer):
+    assert outer == 3
+"""
 
 
 @pytest.fixture
@@ -173,6 +218,20 @@ def test_the_first_examples_are_watched_and_what_follows(checkout: Path) -> None
     nothing_else = "wampush/words.py: tests/test_words.py covers 67 %; lines 13"
     assert listed(checkout, measured(checkout, "tests"), 67) == [nothing_else]
     path.write_text(f"{EXAMPLES_TEST}\n\ndef test_zero():\n    assert count('') == 0\n", "utf-8")
+    assert listed(checkout, measured(checkout, "tests"), 100) == []
+
+
+@pytest.mark.parametrize(
+    "text", [CASES_TEST, UNWATCHED_CASE_TEST], ids=["later cases", "tests with the mark"]
+)
+def test_what_is_not_watched_counts_as_missed(checkout: Path, text: str) -> None:
+    (checkout / "tests" / "test_words.py").write_text(text, "utf-8")
+    nothing_else = "wampush/words.py: tests/test_words.py covers 67 %; lines 13"
+    assert listed(checkout, measured(checkout, "tests"), 67) == [nothing_else]
+
+
+def test_fixtures_are_watched_and_what_comes_between_is_not(checkout: Path) -> None:
+    (checkout / "tests" / "test_words.py").write_text(FIXTURES_TEST, "utf-8")
     assert listed(checkout, measured(checkout, "tests"), 100) == []
 
 

@@ -156,6 +156,7 @@ class Steps:
         monkeypatch.setattr(owner, name, counted)
 
 
+@pytest.mark.unwatched
 def test_ten_thousand_tabs_of_one_user(world, monkeypatch):
     tabs = [world.client("news", identity=identity("7", "staff")) for _ in range(10_000)]
     other = world.client("news", identity=identity("8"))
@@ -174,6 +175,7 @@ def test_ten_thousand_tabs_of_one_user(world, monkeypatch):
     assert world.broker.users.user_count == 1
 
 
+@pytest.mark.unwatched
 def test_ten_thousand_named_users(world, monkeypatch):
     users = [str(number) for number in range(10_000)]
     clients = [world.client("news", identity=identity(user)) for user in users[:3]]
@@ -189,6 +191,7 @@ def test_ten_thousand_named_users(world, monkeypatch):
     assert all(len(client.texts) in (1, 2) for client in clients)
 
 
+@pytest.mark.unwatched
 def test_one_person_among_ten_thousand_subscribers(world, monkeypatch):
     for _ in range(10_000):
         world.client("news")

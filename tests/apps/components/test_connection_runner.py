@@ -138,6 +138,7 @@ def test_other_connections_do_not_wait():
     assert slow.written == ["behind"]
 
 
+@pytest.mark.unwatched
 def test_very_many_waiting_messages_do_not_fill_the_stack():
     held = Held()
     world = HostWorld(

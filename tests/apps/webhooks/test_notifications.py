@@ -47,6 +47,7 @@ def test_ends_are_gathered_for_a_while():
     assert len(web.posts) == 2
 
 
+@pytest.mark.unwatched
 def test_ten_thousand_at_once_are_twenty_posts_one_after_the_other():
     web = application("disconnect")
     gone = lose(web, 10_000)

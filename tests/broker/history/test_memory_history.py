@@ -175,6 +175,7 @@ def test_a_topic_that_is_gone_begins_another_epoch() -> None:
     assert not missed.is_complete
 
 
+@pytest.mark.unwatched
 @pytest.mark.parametrize("kind", ["audience", "key", "topic"])
 def test_memory_keeps_to_the_limit_whatever_a_publisher_sends(kind: str) -> None:
     memory = history(max_bytes=400_000)

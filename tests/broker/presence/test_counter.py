@@ -78,6 +78,7 @@ def test_an_event_at_most_five_times_a_second(world):
     assert got[-1] == (CLIENTS, 1001)
 
 
+@pytest.mark.unwatched
 def test_many_receivers_get_fewer_events(world):
     receivers = EVENTS_PER_SECOND // 2
     client, *_ = [world.join(None, CLIENTS) for _ in range(receivers)]

@@ -347,6 +347,7 @@ def disconnect_many(world: PresenceWorld, count: int, user: Callable[[int], str]
     return watcher
 
 
+@pytest.mark.unwatched
 def test_ten_thousand_sessions_lost_at_once_cause_few_events(world):
     watcher = disconnect_many(world, 10_000, str)
     assert len(world.clock.pending) <= 2
@@ -367,6 +368,7 @@ def test_ten_thousand_sessions_lost_at_once_cause_few_events(world):
     assert world.presence._members == world.presence._changes == {}
 
 
+@pytest.mark.unwatched
 def test_the_work_of_one_round_is_bounded(world):
     disconnect_many(world, 3 * SLICE, str)
     ended: list[int] = []
@@ -379,6 +381,7 @@ def test_the_work_of_one_round_is_bounded(world):
     assert len([each for each in ended if each]) >= 3
 
 
+@pytest.mark.unwatched
 def test_ten_thousand_tabs_of_one_user(world):
     watcher = world.join(None, changes(ROOM), ONLINE, CLIENTS)
     tabs = [world.join("7", ROOM) for _ in range(10_000)]

@@ -8,6 +8,7 @@ import socket
 from functools import partial
 from pathlib import Path
 
+import pytest
 import zmq
 
 from tests.edges.zeromq.pull_world import ANY, Bridge, Pusher, bridge, numbers, push_socket
@@ -19,6 +20,7 @@ from wampush.errors import Refusal
 from wampush.testing.ports import reserved_ports
 
 
+@pytest.mark.unwatched
 def test_a_hundred_thousand_pushes_in_bursts_and_pauses_all_arrive() -> None:
     with bridge() as running:
         pusher = Pusher(
