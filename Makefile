@@ -74,9 +74,10 @@ types: $(VENV)/.test $(NODE_MODULES)
 	$(BIN)/mypy wampush tests scripts fuzz bench examples twisted/plugins/wampush_plugin.py
 	$(BIN)/lint-imports --config setup.cfg --no-cache
 
-# Test processes that run side by side; the tests of one file stay in one process. Three times as many
-# as a small machine has cores, because more than half of the time tests wait for other processes.
-WORKERS ?= 6
+# Test processes that run side by side; the tests of one file stay in one process. Twice as many as a
+# small machine has cores, because tests wait for other processes; with more, each of which imports
+# all tests, two cores have more to do.
+WORKERS ?= 4
 
 # What is covered is recorded here, and reported by `coverage` and `own-tests`, side by side.
 COVERAGE = --cov --cov-report= --cov-fail-under=0

@@ -24,15 +24,14 @@ from bench.processes import Server, cores, free_ports, spawn, stop, wait_for_lin
 
 #: Seconds that a replacement may take; more is a failure.
 PATIENCE: Final = 120.0
-_READY: Final = re.compile(r" ready: wampush \S+, process (\d+)")
-_SERVES: Final = re.compile(r"serves after ([\d.]+) s")
+_SERVES: Final = re.compile(r"process (\d+) serves after ([\d.]+) s")
 
 
 @dataclass(slots=True)
 class Supervised:
     """A running server with a parent.
 
-    :param server: its node, as it is measured; :meth:`look_again` after each replacement.
+    :param server: the node that serves, as it is measured.
     :param parent: the process id of the parent.
     """
 
@@ -53,9 +52,11 @@ class Supervised:
             stop(process)
         if process.returncode:
             raise BenchError(f"a replacement has failed: {said.strip()}")
-        self.look_again()
         found = _SERVES.search(said)
-        return float(found[1]) if found else 0.0
+        if found is None:
+            return 0.0
+        self.server.pid = int(found[1])
+        return float(found[2])
 
     def wait_until_alone(self) -> None:
         """Wait until the nodes before this one have ended, and measure this one.
@@ -73,11 +74,6 @@ class Supervised:
         if not nodes:
             raise BenchError("no node runs")
         self.server.pid = int(nodes[0])
-
-    def look_again(self) -> None:
-        """Measure the node that has served last."""
-        assert self.server.log is not None
-        self.server.pid = int(_READY.findall(self.server.log.read_text(errors="replace"))[-1])
 
 
 @contextlib.contextmanager
@@ -110,7 +106,7 @@ def supervised(folder: Path, settings: str) -> Iterator[Supervised]:
         server = Server(process.pid, port, feed, "zmq", http, log, process)
         wait_for_line(server, " ready: ")
         running = Supervised(server, int(pid_file.read_text()))
-        running.look_again()
+        running.wait_until_alone()
         yield running
 
 
