@@ -7,11 +7,13 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 
 from tests.cli.puller import one_line
@@ -29,6 +31,15 @@ CERTIFICATE_OF_NOTHING = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICAT
 COMMAND = [sys.executable, "-m", "wampush.cli"]
 
 
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """The handlers of this process are put back."""
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def daemon(shared_daemon: Daemon) -> Daemon:
     """One for all tests that leave it as it was."""
@@ -38,19 +49,28 @@ def daemon(shared_daemon: Daemon) -> Daemon:
 class FakeReactor(MemoryReactorClock):
     """A reactor whose run returns at once, as after Ctrl-C."""
 
-    def run(self) -> None:
+    def run(self, **_: bool) -> None:
         for called, args, kwargs in self.triggers["before"]["shutdown"]:
             called(*args, **kwargs)
 
 
 class StoppableReactor:
-    """Knows whether it runs."""
+    """Knows whether it runs, and can be stopped once, as Twisted's.
+
+    :ivar from_signals: what signals have handed over.
+    """
 
     def __init__(self) -> None:
         self.running = True
+        self.from_signals: list[Callable[[], object]] = []
 
     def stop(self) -> None:
+        if not self.running:
+            raise ReactorNotRunning
         self.running = False
+
+    def callFromThread(self, function: Callable[[], object]) -> None:  # noqa: N802
+        self.from_signals.append(function)
 
 
 @pytest.fixture
@@ -101,6 +121,27 @@ def test_it_ends_when_the_reader_has_gone(
     assert given_up == [True]
     assert not reactor.running
     assert (printer.is_ending, printer.status) == (True, 0)
+
+
+def test_it_ends_once_whatever_asks_for_it(printer: Printer, reactor: Any) -> None:
+    printer.end()
+    assert not reactor.running
+    printer.end()
+    assert (printer.is_ending, printer.status) == (True, 0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_the_second_one_at_once(
+    printer: Printer, reactor: Any, number: signal.Signals
+) -> None:
+    printer.end_on_signals()
+    signal.raise_signal(number)
+    assert reactor.running, "a signal arrives between any two instructions"
+    assert signal.getsignal(number) is signal.SIG_DFL
+    printer.on_state(ClientState.CLOSED, "closed")
+    for function in reactor.from_signals:
+        function()
+    assert not reactor.running
 
 
 def test_changes_of_the_connection_go_to_standard_error(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.error import ReactorNotRunning
 
 from tests.support.two_nodes import TestNode, TwoNodes, two_nodes
 from wampush.node.monitoring.serving import Serving, ServingState
@@ -141,12 +140,3 @@ def test_the_new_node_reports_that_the_old_one_is_gone(nodes: TwoNodes) -> None:
     new.handlers.take_over(other)
     settle(nodes, 0.1)
     assert new.around.names() == ["failed"]
-
-
-def test_a_node_that_is_ending_already_is_not_stopped_again(nodes: TwoNodes) -> None:
-    def stop() -> None:
-        raise ReactorNotRunning
-
-    side = Side(nodes.old)
-    handlers = side.moving.handlers(side.around.serve, side.around.reload, stop)
-    handlers.stop()

@@ -70,6 +70,26 @@ def test_a_signal_after_another_kind_of_end_is_the_second(service: Service) -> N
     assert service.calls == ["impatience"]
 
 
+def test_a_node_that_ends_by_itself_stops_the_reactor_once(service: Service) -> None:
+    service.signals.handle_ends()
+    service.signals.end()
+    assert service.reactor.hasStopped
+    service.reactor.hasStopped = False
+    service.signals.end()
+    signal.raise_signal(signal.SIGTERM)
+    service.reactor.run_calls()
+    assert service.calls == ["impatience"]
+    assert not service.reactor.hasStopped
+
+
+def test_a_node_does_not_end_by_itself_once_a_signal_has_come(service: Service) -> None:
+    service.signals.handle_ends()
+    signal.raise_signal(signal.SIGTERM)
+    service.signals.end()
+    assert service.calls == ["SIGTERM"]
+    assert not service.reactor.hasStopped
+
+
 def test_signals_that_nobody_handles_stay_so(service: Service) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     service.signals.handle_ends()

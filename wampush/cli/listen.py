@@ -7,7 +7,9 @@ Owns: its arguments, and its output. Must not import at module level: Twisted, w
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -15,6 +17,8 @@ from wampush.cli import events, http_port
 from wampush.cli.support import Parser, complain, give_up_stdout, topic_text
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from twisted.internet.base import ReactorBase
     from twisted.internet.defer import Deferred
 
@@ -142,10 +146,26 @@ class Printer:
         return False
 
     def end(self) -> None:
-        """End the command."""
+        """End the command; may be called again while it is ending."""
+        from twisted.internet.error import ReactorNotRunning
+
         self.is_ending = True
-        if self._reactor.running:
+        with suppress(ReactorNotRunning):
             self._reactor.stop()
+
+    def end_on_signals(self) -> None:
+        """End the command on Ctrl-C and SIGTERM, and at once on the second.
+
+        The handlers of Twisted would stop the reactor themselves, and leave a traceback where the
+        command is ending already.
+        """
+
+        def end(number: int, _: FrameType | None) -> None:
+            signal.signal(number, signal.SIG_DFL)
+            self._reactor.callFromThread(self.end)
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, end)
 
 
 def _listen_to_all(arguments: argparse.Namespace) -> int:
@@ -196,5 +216,6 @@ def run(parser: Parser, arguments: argparse.Namespace) -> int:
         return client.close()
 
     reactor.addSystemEventTrigger("before", "shutdown", close)
-    reactor.run()
+    printer.end_on_signals()
+    reactor.run(installSignalHandlers=False)
     return printer.status

@@ -8,10 +8,8 @@ Must not import: ``node.service``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -75,21 +73,15 @@ class Moving:
 
         :param serve: begins to serve; takes what was taken over, for people to read.
         :param reload: see :class:`Handlers`.
-        :param stop: ends the node.
+        :param stop: ends the node; may be called when it is ending.
         """
-
-        def stop_once() -> None:
-            # SIGTERM may have come before.
-            with suppress(ReactorNotRunning):
-                stop()
-
         return Handlers(
             serve=serve,
-            hand_over=lambda stream: self.hand_over(stream, stop_once),
+            hand_over=lambda stream: self.hand_over(stream, stop),
             take_over=lambda stream: self.take_over(stream, serve),
             reload=reload,
             note_outcome=self._note_outcome,
-            stop=stop_once,
+            stop=stop,
         )
 
     def _note_outcome(self, kind: str, is_done: bool) -> None:

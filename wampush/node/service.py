@@ -62,11 +62,13 @@ class _Running:
     :param node: the parts of the node.
     :param sockets: what it listens on.
     :param manager: is notified of its state.
+    :param signals: end it.
     """
 
     node: Node
     sockets: ListeningSockets
     manager: ServiceManager
+    signals: Signals
 
 
 class WampushService(Service):
@@ -148,7 +150,7 @@ class WampushService(Service):
         )
         sockets = ListeningSockets(reactor, settings.tls, link)
         manager = ServiceManager.of(os.environ, os.getpid(), reactor, _report_to_log)
-        self._running_node = _Running(node, sockets, manager)
+        self._running_node = _Running(node, sockets, manager, signals)
         self._listen(settings, reactor, node, sockets)
         if not sockets.only_loopback:
             node.websocket.shared.admission.allow_public_names()
@@ -221,7 +223,6 @@ class WampushService(Service):
         """Report to the parent that this node could serve, and serve when the parent says so."""
         from twisted.internet import reactor
 
-        stopping: Any = reactor
         running, link = self._running_node, self._link
         if running is None or link is None:
             return
@@ -236,7 +237,7 @@ class WampushService(Service):
             drain=drain,
         )
         end_without_parent(link.fileno(), drain + ORPHAN_SECONDS)
-        link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, stopping.stop))
+        link.start(reactor, moving.handlers(self._on_serve, self._on_hangup, running.signals.end))
         link.ready()
 
     def _on_serve(self, report: str = "") -> None:
@@ -341,10 +342,8 @@ class WampushService(Service):
         running.node.broker.stop()
         if running.node.access_log is not None:
             running.node.access_log.flush()
-        _log.info(
-            "stopped: {summary}",
-            summary=steps.summary(running.node.broker.ledger, monotonic() - self._started_at),
-        )
+        summary = steps.summary(running.node.broker.ledger, monotonic() - self._started_at)
+        _log.info("stopped: {summary}", summary=summary)
         running.manager.close()
         stopped.callback(result)
         return None

@@ -1,13 +1,15 @@
 """The signals that a daemon reacts to.
 
-Owns: the handlers of SIGHUP, SIGTERM and SIGINT.
+Owns: the handlers of SIGHUP, SIGTERM and SIGINT, and that the process ends once.
 Must not import: the parts of a node, which install a reactor.
 
-A signal arrives between any two instructions, so its work waits for the reactor.
+A signal arrives between any two instructions, so its work waits for the reactor. Twisted refuses to
+be stopped twice, so a node that ends by itself asks here, too.
 """
 
 from __future__ import annotations
 
+import itertools
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -19,7 +21,7 @@ _END: Final = (signal.SIGTERM, signal.SIGINT)
 class Signals:
     """The handlers of a service's signals.
 
-    :param reactor: in whose thread the functions are called.
+    :param reactor: in whose thread the functions are called; it is stopped at the end.
     :param on_hangup: is called for each SIGHUP; its default would be the end of the process.
     :param is_stopping: returns whether the end has begun, for whatever reason.
     :param on_impatience: is called for SIGTERM and SIGINT after the end has begun, for which
@@ -38,7 +40,8 @@ class Signals:
         self._on_hangup = on_hangup
         self._is_stopping = is_stopping
         self._on_impatience = on_impatience
-        self._has_asked = False
+        # Taking the next number is one step, between whose halves no signal can come.
+        self._wishes_to_end = itertools.count()
 
     def handle_hangup(self) -> None:
         """Handle SIGHUP from now until the process has ended."""
@@ -51,14 +54,21 @@ class Signals:
             if callable(previous):
                 signal.signal(number, self._once(previous))
 
+    def end(self) -> None:
+        """End the process in order, unless it is ending, or a signal has just asked for it."""
+        if self._is_first_wish():
+            self._reactor.stop()
+
+    def _is_first_wish(self) -> bool:
+        return next(self._wishes_to_end) == 0
+
     def _once(
         self, previous: Callable[[int, FrameType | None], object]
     ) -> Callable[[int, FrameType | None], None]:
         def handle(number: int, frame: FrameType | None) -> None:
-            if self._has_asked or self._is_stopping():
-                self._reactor.callFromThread(self._on_impatience)
-            else:
-                self._has_asked = True
+            if self._is_first_wish() and not self._is_stopping():
                 previous(number, frame)
+            else:
+                self._reactor.callFromThread(self._on_impatience)
 
         return handle
