@@ -237,6 +237,7 @@ class TwoNodes:
     :param before: settings of the old node.
     :param after: of the new one; None for the same.
     :param buffer: bytes that sockets take, small, so that records and frames are cut.
+    :ivar has_sent_all: whether what comes to the old node from now on is forwarded.
     """
 
     def __init__(
@@ -249,6 +250,7 @@ class TwoNodes:
         self.giving: HandingOver | None = None
         self.taking: TakingOver | None = None
         self.outcomes: dict[str, Any] = {}
+        self.has_sent_all = False
         self.stream: socket.socket | None = None
 
     def client(self, *more: str, topics: Sequence[str] = (), buffer: int = 0) -> Client:
@@ -278,9 +280,12 @@ class TwoNodes:
         for each in (first, second):
             each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.buffer)
         self.taking = TakingOver(second, self.new.node, self.new.reactor)
-        self.giving = HandingOver(first, self.old.node, self.old.reactor)
+        self.giving = HandingOver(first, self.old.node, self.old.reactor, self._on_sent_all)
         self._note("new", self.taking.start())
         self._note("old", self.giving.start())
+
+    def _on_sent_all(self) -> None:
+        self.has_sent_all = True
 
     def _note(self, name: str, outcome: Deferred[Any]) -> None:
         def note(result: object) -> None:
