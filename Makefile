@@ -82,7 +82,7 @@ WORKERS ?= 4
 # What is covered is recorded here, and reported by `coverage` and `own-tests`, side by side.
 COVERAGE = --cov --cov-report= --cov-fail-under=0
 
-# Seconds after which the tests are ended; they take about 370.
+# Seconds after which the tests are ended; they take 370 to 450.
 PYTEST_SECONDS ?= 2400
 
 # The tests start hundreds of processes. Each would compile Twisted and wampush anew where the
