@@ -2,8 +2,8 @@
 
 The model knows what each client has to get: of each topic, all events published since it has
 subscribed, once and in order; and an answer to each call. Once the old node has sent everything,
-what still comes to it is forwarded, and the new one publishes, too. No publisher uses both, so each
-of the two keeps its order, and between them there is none.
+what still comes to it is forwarded, and the new one publishes, too. Each of the two keeps its
+order. Between them there is none, because no publisher of the model goes from one to the other.
 """
 
 from __future__ import annotations
