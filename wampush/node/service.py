@@ -62,7 +62,7 @@ class _Running:
     :param node: the parts of the node.
     :param sockets: what it listens on.
     :param manager: is notified of its state.
-    :param signals: end it.
+    :param signals: takes its signals, and ends it in order.
     """
 
     node: Node
