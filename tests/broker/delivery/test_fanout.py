@@ -173,6 +173,25 @@ def test_flushing_many_takes_several_turns(slow_world):
     assert all(values(client) == ["a"] for client in clients)
 
 
+def test_who_has_waited_longest_comes_first(slow_world):
+    early, late = (
+        [slow_world.client(topic) for _ in range(DIRECT_RECEIVERS + 1)] for topic in ("t", "u")
+    )
+    slow_world.fanout.flush_all()
+    publish(slow_world, "t", "a")
+    flushing = turns(slow_world)
+    next(flushing)
+    publish(slow_world, "u", "b")
+    shares = []
+    for _ in flushing:
+        for clients in (early, late):
+            assert all(client.texts for client in clients[: reached(clients)])
+        shares.append((reached(early), reached(late)))
+    assert shares[-1] == (len(early), len(late))
+    first_of_late = shares[0][1]
+    assert all(late == first_of_late for early_done, late in shares if early_done < len(early))
+
+
 def test_large_events_are_not_sent_to_all_at_once(slow_world):
     clients = [slow_world.client("t", limit=2 * DIRECT_BYTES) for _ in range(3 * FLUSH_STEP)]
     slow_world.fanout.flush_all()

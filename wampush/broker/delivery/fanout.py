@@ -87,7 +87,7 @@ class Fanout:
         #: Those of them that have a publication to few clients. They are flushed before the others:
         #: this delays the others by little, while waiting for them would take a turn or more.
         self._touched_by_few: list[Outbox] = []
-        #: Those that a flush has not reached in its time.
+        #: Those that a flush has not reached in its time, in reverse order.
         self._late: list[Outbox] = []
         # Stands for no batch: no caller has this list, so nothing is ever added to it.
         self._nothing: Final = Batch("", [], SlowClient.DISCONNECT)
@@ -285,11 +285,12 @@ class Fanout:
             self.flush_one(touched[0])
             return
         deadline = self._seconds() + FLUSH_SECONDS
-        rest = self._steps.flush_until(touched, deadline, self._seconds)
+        touched.reverse()
+        self._steps.flush_until(touched, deadline, self._seconds)
         if self._late:
             deadline = max(deadline, self._seconds() + _LATE_SECONDS)
-            self._late = self._steps.flush_until(self._late, deadline, self._seconds)
-        self._late += rest
+            self._steps.flush_until(self._late, deadline, self._seconds)
+        self._late[:0] = touched
         if self._late:
             self._wake()
         else:

@@ -34,25 +34,26 @@ class FlushSteps:
 
     def flush_until(
         self, outboxes: list[Outbox], deadline: float, seconds: Callable[[], float]
-    ) -> list[Outbox]:
-        """Flush outboxes until the time is up; return those that are left.
+    ) -> None:
+        """Flush outboxes from the end of a list until the time is up, and remove them from it.
 
-        Those that are empty or blocked are left alone.
+        Those that are empty or blocked are only removed. What this takes does not depend on how
+        many are left: a publication to 19,000 clients takes a hundred turns.
 
+        :param outboxes: in reverse order, the first one at the end.
         :param deadline: by the clock, in seconds.
         :param seconds: the clock.
         """
-        end = 0
-        while end < len(outboxes):
-            start = end
+        while outboxes:
             # Most have as much queued as the first one.
-            end += min(self._most, self._most_bytes // (outboxes[start].queued or 1)) or 1
+            size = min(self._most, self._most_bytes // (outboxes[-1].queued or 1)) or 1
+            step = outboxes[: -size - 1 : -1]
+            del outboxes[-size:]
             if self._direct is None:
-                for outbox in outboxes[start:end]:
+                for outbox in step:
                     if outbox.queued and not outbox.blocked:
                         outbox.flush()
             else:
-                self._direct.flush(outboxes[start:end])
+                self._direct.flush(step)
             if seconds() > deadline:
-                return outboxes[end:]
-        return []
+                return
