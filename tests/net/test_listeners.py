@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from twisted.internet import endpoints
 from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
 from twisted.python.systemd import ListenFDs
 
 from wampush.errors import ListenError
@@ -219,6 +220,46 @@ def test_a_socket_of_systemd(
     assert listeners.describe(port) in (f"127.0.0.1:{number}", f"[::1]:{number}")
     with socket.create_connection((address, number), 5):
         port.doRead()
+
+
+class Kept(Protocol):
+    """A connection whose socket can be looked at."""
+
+    transport: Any
+
+    def nodelay(self) -> int:
+        return int(self.transport.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+
+@pytest.mark.parametrize("kind", ["systemd:INET:name=web", "haproxy:systemd:INET:name=web"])
+def test_whoever_connects_before_a_passed_socket_is_used_has_the_options_of_the_others(
+    opened: list[Any], passed: Callable[[socket.socket], None], kind: str
+) -> None:
+    made: list[Kept] = []
+    factory = Factory.forProtocol(Kept)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        passed(listening)
+        early = socket.create_connection(listening.getsockname(), 5)
+        port = listeners.listen(reactor, kind, factory)
+        opened.append(port)
+        late = socket.create_connection(listening.getsockname(), 5)
+    # A wrapper has the transport that a port has made as its own.
+    build = port.factory.buildProtocol
+
+    def keep(address: object) -> Any:
+        protocol = build(address)
+        made.append(protocol)
+        return protocol
+
+    port.factory.buildProtocol = keep
+    with early, late:
+        deadline = time.monotonic() + 20
+        while len(made) < 2 or not all(each.transport for each in made):
+            assert time.monotonic() < deadline
+            reactor.iterate(0.01)
+        assert [Kept.nodelay(each) for each in made] == [1, 1]
+        for each in made:
+            each.transport.abortConnection()
 
 
 def test_a_socket_of_systemd_that_is_not_there(passed: Callable[[socket.socket], None]) -> None:

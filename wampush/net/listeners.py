@@ -29,6 +29,7 @@ from wampush.net.accepting.accept_errors import limit_accept_errors
 from wampush.net.accepting.slim_sockets import accept_slim
 from wampush.net.accepting.tls_sockets import TlsServer
 from wampush.systemd.passed_sockets import problem_of
+from wampush.tcp_options import set_tcp_options
 
 #: Connections that the kernel completes before they are accepted: room for a mass reconnect.
 BACKLOG: Final = 4096
@@ -46,13 +47,6 @@ CLOSED: Final = "it is closed"
 
 #: ``IListeningPort``; mypy does not accept zope interfaces as types.
 ListeningPort = Any
-
-#: Unsent bytes that the kernel accepts for a client. Without this limit, each client that stops
-#: reading gets megabytes of kernel memory that no limit here counts, and filling them slows down
-#: all others.
-UNSENT_BYTES: Final = 128 * 1024
-# tcp(7); Python's socket module has the constant from 3.12 on.
-_TCP_NOTSENT_LOWAT: Final = 25
 
 _SYSTEMD_REMEDY: Final = (
     "start wampush through a .socket unit whose FileDescriptorName= is the name in the endpoint"
@@ -91,8 +85,13 @@ def listen(
     _tune(port, text)
     limit_accept_errors(port)
     if isinstance(port, tcp.Port):
-        _limit_accepts(port)
+        _limit_accepts(port, is_passed=_is_passed(text))
     return port
+
+
+def _is_passed(text: str) -> bool:
+    """Return whether the service manager has opened the socket of an endpoint."""
+    return text.removeprefix("haproxy:").startswith("systemd:")
 
 
 def _endpoint(reactor: IReactorCore, text: str, carrier: str | None) -> Any:
@@ -110,7 +109,7 @@ def _endpoint(reactor: IReactorCore, text: str, carrier: str | None) -> Any:
             "name an existing file that this user may read",
         ) from error
     except LookupError as error:
-        if not text.removeprefix("haproxy:").startswith("systemd:"):
+        if not _is_passed(text):
             raise ListenError(text, _not_understood(text, error), _SHAPE) from error
         problem = problem_of(text, os.environ)
         raise ListenError(text, problem, _SYSTEMD_REMEDY) from error
@@ -180,18 +179,20 @@ def _tune(port: ListeningPort, text: str) -> None:
     if not isinstance(listening, socket.socket):
         return
     if isinstance(port, tcp.Port) and listening.family in (socket.AF_INET, socket.AF_INET6):
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if sys.platform == "linux":
-            listening.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+        set_tcp_options(listening)
     if "backlog=" not in text:
         listening.listen(BACKLOG)
 
 
-def _limit_accepts(port: ListeningPort) -> None:
-    """Let a port accept at most :data:`ACCEPTS_PER_TURN` connections in a turn, fewer with TLS."""
+def _limit_accepts(port: ListeningPort, *, is_passed: bool) -> None:
+    """Let a port accept at most :data:`ACCEPTS_PER_TURN` connections in a turn, fewer with TLS.
+
+    :param is_passed: whether clients may have connected before the socket got its options.
+    """
     kind = port.transport
     if kind is tcp.Server or issubclass(kind, TlsServer):
-        accept_slim(port, ACCEPTS_PER_TURN if kind is tcp.Server else TLS_ACCEPTS_PER_TURN)
+        most = ACCEPTS_PER_TURN if kind is tcp.Server else TLS_ACCEPTS_PER_TURN
+        accept_slim(port, most, set_tcp_options if is_passed else None)
         return
     accept: Callable[[], object] = port.doRead
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import stat
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from wampush.parent.sockets.opening import (
     remove_file,
 )
 from wampush.parent.sockets.targets import PULL, WEBSOCKET, Listening, of_address
+from wampush.tcp_options import TCP_NOTSENT_LOWAT, UNSENT_BYTES
 
 
 def listening_at(kind: str, address: str) -> Listening:
@@ -43,6 +45,24 @@ def accepted(sockets: Sequence[socket.socket]) -> list[int]:
             count += 1
         counts.append(count)
     return counts
+
+
+def test_who_connects_before_a_node_serves_has_the_options_of_the_others() -> None:
+    with opened_tcp(ANY) as first, opened_beside([first], ANY) as second:
+        for each in (first, second):
+            assert each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        client = socket.create_connection(first.getsockname(), timeout=20)
+        with client, accepted_by((first, second)) as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            unsent = connection.getsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT)
+            assert unsent == UNSENT_BYTES
+
+
+def accepted_by(sockets: Sequence[socket.socket]) -> socket.socket:
+    """The one connection that waits at one of these sockets."""
+    ready, _, _ = select.select(sockets, (), (), 20)
+    connection, _ = ready[0].accept()
+    return connection
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", r"\:\:1"])

@@ -162,7 +162,9 @@ def slim_server_without_port(reactor: Any, family: int) -> type[SlimServer]:
     return slim_server(reactor, None, address_type, more={"reads_at_once": False})
 
 
-def accept_slim(port: Any, most: int) -> None:
+def accept_slim(
+    port: Any, most: int, prepare: Callable[[socket.socket], object] | None = None
+) -> None:
     """Let a port accept slim connections, a bounded number per turn, and read each at once.
 
     In a storm, a client's request has mostly arrived by the time that its connection is accepted;
@@ -172,10 +174,11 @@ def accept_slim(port: Any, most: int) -> None:
     :param port: a ``tcp.Port`` that listens for TCP connections; perhaps of a kind of slim ones
         already.
     :param most: connections per turn.
+    :param prepare: gets each connection first; None where there is nothing to do.
     """
     if port.transport is tcp.Server:
         port.transport = slim_server(port.reactor, port, port._addressType)  # noqa: SLF001
-    port.doRead = _Acceptor(port, most).accept_some
+    port.doRead = _Acceptor(port, most, prepare).accept_some
 
 
 AcceptSome = Callable[[socket.socket, int], list[tuple[int, Any]]]
@@ -220,11 +223,15 @@ class _Acceptor:
 
     :param port: that listens.
     :param most: connections per turn.
+    :param prepare: gets each connection first; None where there is nothing to do.
     """
 
-    def __init__(self, port: Any, most: int) -> None:
+    def __init__(
+        self, port: Any, most: int, prepare: Callable[[socket.socket], object] | None
+    ) -> None:
         self._port = port
         self._most = most
+        self._prepare = prepare
         # Twisted's own way, for errors: it knows what to do when there are no descriptors left.
         self._accept_by_twisted: Callable[[], object] = port.doRead
         # A factory with this method needs no object for the address.
@@ -253,6 +260,8 @@ class _Acceptor:
         port = self._port
         transport: Any = None
         try:
+            if self._prepare is not None:
+                self._prepare(accepted)
             if len(address) == _IPV6_ADDRESS_PARTS and address[3]:
                 # Only this names the interface of a link-local address.
                 numeric = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV

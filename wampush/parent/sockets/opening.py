@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from wampush.parent.sockets.targets import PULL, Listening
+from wampush.tcp_options import set_tcp_options
 
 #: What a node appends to the name of a UNIX socket's file to keep new connections away.
 HIDDEN: Final = ".full"
@@ -61,6 +62,8 @@ def opened_beside(others: Iterable[socket.socket], listening: Listening) -> sock
 def _listen(opened: socket.socket, where: tuple[object, ...], backlog: int) -> None:
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Clients connect while the node starts.
+    set_tcp_options(opened)
     opened.bind(where)
     opened.listen(backlog)
 
